@@ -1,0 +1,79 @@
+"""Code-switching finetuning for multilingual sequence-to-sequence models.
+
+Every name here is imported when it is first used, so `import switchtune` is quick and does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from switchtune.config import (
+        EvaluationSettings,
+        GenerationSettings,
+        LexiconSettings,
+        PretrainConfig,
+        RunConfig,
+        SwitchingSettings,
+        TrainingSettings,
+        load_config,
+        parse_config,
+    )
+    from switchtune.corpus.read import Corpus, Pair, read_corpus, read_monolingual
+    from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
+    from switchtune.errors import SwitchtuneError, UsageError
+    from switchtune.examples import (
+        Example,
+        Examples,
+        denoise_examples,
+        iaft_examples,
+        restore_examples,
+        task_examples,
+    )
+    from switchtune.experiment import run_experiment
+    from switchtune.generation import translate
+    from switchtune.lexicon import Lexicon, randomised, read_lexicon, write_lexicon
+    from switchtune.lexicon.build import build_lexicons, lexicons_from_corpus
+    from switchtune.models.load import Loaded, load_model, new_model, save_model
+    from switchtune.pretraining import pretrain
+    from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all
+    from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
+    from switchtune.switching import Switched, Switcher, from_lexicon, from_mask, switch
+    from switchtune.training.collator import RestoreCollator
+    from switchtune.training.recipes import RECIPES, Recipe
+    from switchtune.training.trainer import StageResult, train_stage
+
+_HOMES = {
+    "switchtune.config": (
+        "EvaluationSettings GenerationSettings LexiconSettings PretrainConfig RunConfig SwitchingSettings "
+        "TrainingSettings load_config parse_config"
+    ),
+    "switchtune.corpus.read": "Corpus Pair read_corpus read_monolingual",
+    "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
+    "switchtune.errors": "SwitchtuneError UsageError",
+    "switchtune.examples": "Example Examples denoise_examples iaft_examples restore_examples task_examples",
+    "switchtune.experiment": "run_experiment",
+    "switchtune.generation": "translate",
+    "switchtune.lexicon": "Lexicon randomised read_lexicon write_lexicon",
+    "switchtune.lexicon.build": "build_lexicons lexicons_from_corpus",
+    "switchtune.models.load": "Loaded load_model new_model save_model",
+    "switchtune.pretraining": "pretrain",
+    "switchtune.scoring.metrics": "Score bleu chrf in_language score_all",
+    "switchtune.scoring.significance": "Comparison compare_seeds paired_bootstrap",
+    "switchtune.switching": "Switched Switcher from_lexicon from_mask switch",
+    "switchtune.training.collator": "RestoreCollator",
+    "switchtune.training.recipes": "RECIPES Recipe",
+    "switchtune.training.trainer": "StageResult train_stage",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'switchtune' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

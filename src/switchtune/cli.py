@@ -1,0 +1,361 @@
+"""Verb → function. Heavy libraries are imported by the verbs that need them, so that --help answers at once."""
+
+import json
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from switchtune.errors import SwitchtuneError, UsageError
+
+if TYPE_CHECKING:
+    from switchtune.corpus.words import Segmenter
+    from switchtune.preview import SwitchedLine
+
+app = typer.Typer(
+    name="switchtune",
+    help="Code-switching finetuning for multilingual sequence-to-sequence models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: --set training.lr=1e-4")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
+PiecesOf = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything drawn at random.")]
+
+
+def main() -> None:
+    """Entry point. Errors for people are printed without a traceback. Exit codes: 0 done, 1 failed, 2 wrong use."""
+    try:
+        app()
+    except SwitchtuneError as error:
+        typer.echo(f"switchtune: {error}", err=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+    except OSError as error:
+        typer.echo(f"switchtune: {error}", err=True)
+        sys.exit(1)
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _language_pair(text: str) -> tuple[str, str]:
+    from switchtune.languages import find_language
+
+    source, found, target = text.partition("-")
+    if not found:
+        raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
+    return find_language(source).code, find_language(target).code
+
+
+def _piece_segmenter(model: str | None) -> "Segmenter | None":
+    if model is None:
+        return None
+    from switchtune.corpus.words import piece_segmenter
+    from switchtune.models.load import load_layout
+
+    return piece_segmenter(load_layout(model).tokenizer.tokenize)
+
+
+@app.callback(invoke_without_command=True)
+def _options(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from importlib.metadata import version as installed_version
+
+        typer.echo(f"switchtune {installed_version('switchtune')}")
+        raise typer.Exit
+
+
+@app.command()
+def lexicon(
+    source: Annotated[str, typer.Argument(help="Source side of a parallel corpus, or all of it (TSV, train.{de,en}).")],
+    target: Annotated[str | None, typer.Argument(help="Target side, where the source is a file of its own.")] = None,
+    *,
+    langs: Annotated[str, typer.Option(help="Languages of the two sides: de-en.")],
+    out: Out,
+    method: Annotated[
+        Literal["align", "vecmap"], typer.Option(help="align: from sentence pairs; vecmap: word2vec mapped together.")
+    ] = "align",
+    preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
+    k: Annotated[int, typer.Option(min=1, help="Translations per word.")] = 3,
+    neighbours: Annotated[
+        Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
+    ] = "nearest",
+    pieces_of: PiecesOf = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Build a bilingual lexicon, in both directions, from a parallel corpus.
+
+    Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
+    """
+    from switchtune.config import LexiconSettings
+    from switchtune.corpus.read import describe, read_corpus
+    from switchtune.corpus.words import word_segmenter
+    from switchtune.lexicon import write_lexicon
+    from switchtune.lexicon.build import lexicons_from_corpus
+
+    languages = _language_pair(langs)
+    corpus = read_corpus(source if target is None else (source, target), *languages)
+    typer.echo(describe(corpus), err=True)
+    pieces = _piece_segmenter(pieces_of)
+    segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
+    settings = LexiconSettings(method=method, preset=preset, k=k, seed=seed)
+    unit: Literal["word", "piece"] = "piece" if pieces else "word"
+    written = {}
+    for built in lexicons_from_corpus(corpus, segmenters, settings, neighbours=neighbours, unit=unit):
+        path = out / f"lexicon.{built.source_language}-{built.target_language}.tsv"
+        write_lexicon(built, path)
+        written[str(path)] = len(built.entries)
+    if as_json:
+        _print_json(written)
+    else:
+        for name, words in written.items():
+            typer.echo(f"{name}: {words:,} words")
+
+
+@app.command()
+def switch(
+    text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.")],
+    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.")],
+    lang: Annotated[str, typer.Option(help="Language of the text.")],
+    rate: Annotated[float, typer.Option(min=0, max=1, help="Share of the words to replace.")] = 0.35,
+    mean_span: Annotated[float, typer.Option(help="Mean length of the spans, in words.")] = 3.5,
+    pieces_of: PiecesOf = None,
+    source: Annotated[
+        Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
+    ] = "lexicon",
+    seed: Seed = 1,
+    epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other replacements.")] = 0,
+    tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
+) -> None:
+    """Replace words of a text by their translations: a switched line per line.
+
+    On a terminal, original and switched sentences are shown in colour. The realised rate goes to standard error.
+
+    Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
+    """
+    from rich.console import Console
+
+    from switchtune.lexicon import read_lexicon
+    from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
+    from switchtune.run_dir import atomic_path
+    from switchtune.switching import measure
+
+    if tsv and jsonl:
+        raise UsageError("--tsv and --jsonl: choose one")
+    form = "tsv" if tsv else "jsonl" if jsonl else "text"
+    switcher = text_switcher(
+        read_lexicon(lexicon_path),
+        lang,
+        pieces=_piece_segmenter(pieces_of),
+        source=source,
+        rate=rate,
+        mean_span=mean_span,
+        seed=seed,
+    )
+    results = []
+    with ExitStack() as stack:
+        lines = switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch)
+        show: Callable[[SwitchedLine], object]
+        if out is not None:
+            stream = stack.enter_context(stack.enter_context(atomic_path(out)).open("w", encoding="utf-8"))
+            show = lambda line: stream.write(FORMATS[form](line) + "\n")  # noqa: E731
+        elif form == "text" and sys.stdout.isatty():
+            console = Console(soft_wrap=True)
+            show = lambda line: console.print(coloured(line))  # noqa: E731
+        else:
+            show = lambda line: typer.echo(FORMATS[form](line))  # noqa: E731
+        for line in lines:
+            show(line)
+            results.append(line.switched)
+    rates = measure(results)
+    if as_json:
+        typer.echo(json.dumps(rates.record()), err=True)
+    else:
+        typer.echo(rates.describe(), err=True)
+
+
+@app.command()
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="YAML file with texts, size and training.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Make a small model from monolingual text by denoising (the paper's equation 2).
+
+    Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/pretrained`
+    """
+    from switchtune.config import PretrainConfig, load_config
+    from switchtune.progress import Display
+
+    settings = load_config(PretrainConfig, config, overrides)
+    from switchtune.pretraining import pretrain as pretrain_model
+    from switchtune.trial import Event
+
+    with Display() as display:
+        made = pretrain_model(
+            settings,
+            out,
+            on_progress=lambda step: display.show(Event("pretrain", "denoise", step.update, step.updates, step.loss)),
+        )
+    if made.set_aside is not None:
+        typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
+    if as_json:
+        _print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
+    else:
+        typer.echo(
+            f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
+            f"passages ({made.too_long:,} left out for their length), {made.training.seconds / 60:.1f} minutes"
+        )
+
+
+@app.command()
+def run(
+    config: Annotated[Path, typer.Argument(help="YAML file with model, pairs, recipes, seeds and settings.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune with every recipe at the same total of updates, translate the test sets, compare.
+
+    Example: `switchtune run examples/quickstart.yaml --out runs/quickstart --set training.updates=300`
+    """
+    from switchtune.config import RunConfig, load_config
+    from switchtune.progress import Display, print_summary
+
+    settings = load_config(RunConfig, config, overrides)
+    from switchtune.experiment import run_experiment
+    from switchtune.report.table import metrics_record
+
+    with Display() as display:
+        summary = run_experiment(settings, out, on_event=display.show)
+    if as_json:
+        _print_json(metrics_record(summary))
+    else:
+        print_summary(summary)
+        typer.echo(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
+
+
+@app.command("show-batch")
+def show_batch(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
+    rows: Annotated[int, typer.Option(min=1, help="Examples shown per stage.")] = 2,
+    recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.
+
+    Example: `switchtune show-batch examples/quickstart.yaml`
+    """
+    from switchtune.config import RunConfig, load_config
+
+    settings = load_config(RunConfig, config, overrides)
+    from switchtune.experiment import batch_preview
+
+    for block in batch_preview(settings, recipe=recipe, rows=rows):
+        typer.echo(block)
+
+
+@app.command()
+def translate(
+    model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
+    file: Annotated[Path, typer.Argument(help="Text file, one sentence a line; standard input by default.")] = Path(
+        "-"
+    ),
+    *,
+    source: Annotated[str, typer.Option("--from", help="Language of the text.")],
+    target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
+    beams: Annotated[int, typer.Option(min=1, help="Beam size.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
+) -> None:
+    """Translate: one line out per line in, empty ones too.
+
+    Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
+    """
+    from switchtune.config import GenerationSettings
+    from switchtune.generation import translate as translate_sentences
+    from switchtune.models.load import load_model
+    from switchtune.preview import read_text
+    from switchtune.run_dir import write_text
+
+    lines = list(read_text(file, sys.stdin.buffer))
+    translations = translate_sentences(load_model(model), lines, source, target, GenerationSettings(beams=beams))
+    text = "".join(f"{line}\n" for line in translations)
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        write_text(out, text)
+
+
+@app.command()
+def score(
+    hypotheses: Annotated[Path, typer.Argument(help="Translations, one a line.")],
+    references: Annotated[Path, typer.Argument(help="Reference translations, line by line.")],
+    lang: Annotated[str, typer.Option(help="Language of the translations: decides the tokeniser.")],
+    as_json: AsJson = False,
+) -> None:
+    """BLEU, chrF++ and the share of outputs in the right language.
+
+    Example: `switchtune score hypotheses.txt test.en --lang en`
+    """
+    from switchtune.corpus.read import read_lines
+    from switchtune.report.table import scores_record, scores_text
+    from switchtune.scoring.metrics import score_all
+
+    scores = score_all(read_lines(hypotheses), read_lines(references), lang)
+    if as_json:
+        _print_json(scores_record(scores))
+    else:
+        typer.echo(scores_text(scores))
+
+
+@app.command()
+def compare(
+    hypotheses_a: Annotated[Path, typer.Argument(help="Translations of system A (the baseline), one a line.")],
+    hypotheses_b: Annotated[Path, typer.Argument(help="Translations of system B.")],
+    references: Annotated[Path, typer.Argument(help="Reference translations, line by line.")],
+    lang: Annotated[str, typer.Option(help="Language of the translations: decides the tokeniser.")],
+    metric: Annotated[Literal["BLEU", "chrF++"], typer.Option(help="What is compared.")] = "BLEU",
+    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 1000,
+    seed: Seed = 12345,
+    as_json: AsJson = False,
+) -> None:
+    """Is B better than A? Paired bootstrap resampling over the sentences.
+
+    Example: `switchtune compare standard.txt csr.txt test.en --lang en`
+    """
+    from switchtune.corpus.read import read_lines
+    from switchtune.report.table import difference_text
+    from switchtune.scoring.significance import paired_bootstrap
+
+    found = paired_bootstrap(
+        read_lines(hypotheses_a),
+        read_lines(hypotheses_b),
+        read_lines(references),
+        lang,
+        metric=metric,
+        resamples=resamples,
+        seed=seed,
+    )
+    if as_json:
+        _print_json(asdict(found))
+    else:
+        typer.echo(difference_text(found))

@@ -1,0 +1,418 @@
+"""The YAML file as pydantic models. An unknown key is an error that names the nearest known one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.languages import find_language
+
+FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
+LexiconMethod: TypeAlias = Literal["align", "vecmap"]
+SwitchSource: TypeAlias = Literal["lexicon", "random", "anti", "mask"]
+RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
+
+
+def _language_code(name: str) -> str:
+    try:
+        return find_language(name).code
+    except SwitchtuneError as error:
+        raise ValueError(str(error)) from error
+
+
+LanguageCode: TypeAlias = Annotated[str, AfterValidator(_language_code)]
+"""A language by any of its codes or names; kept as its short code."""
+
+
+class Settings(BaseModel):
+    """Base of every block: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+_Block = TypeVar("_Block", bound=Settings)
+
+
+class LexiconSettings(Settings):
+    """How the bilingual lexicon is built (paper 4.1)."""
+
+    method: LexiconMethod = "align"
+    """`align`: IBM model 1 both ways on the parallel corpus; `vecmap`: word2vec mapped into one space (the paper's)."""
+    k: int = Field(3, ge=1)
+    """Translations kept per word."""
+    preset: Literal["small", "paper"] = "small"
+    """word2vec settings of `vecmap`: `small` suits corpora under 100k pairs, `paper` is the paper's."""
+    corpus: str | None = None
+    """Parallel corpus to build from, where it is not the pair's training corpus."""
+    seed: int = Field(1, ge=0)
+
+
+class SwitchingSettings(Settings):
+    """How words are replaced (paper 4.2)."""
+
+    rate: float = Field(0.35, ge=0, le=1)
+    """Share of a sentence's words to replace."""
+    mean_span: float = Field(3.5, gt=0)
+    """Mean of the Poisson distribution of span lengths, in words."""
+    unit: Literal["word", "piece"] = "word"
+    """What is replaced: words, or the model's subword pieces."""
+    source: SwitchSource = "lexicon"
+    """Where replacements come from; `random`, `anti` (least similar) and `mask` are controls."""
+
+
+class TrainingSettings(Settings):
+    """One training; each stage of a recipe uses the same settings with its own share of the updates."""
+
+    updates: int = Field(30_000, ge=1)
+    """Total updates of the optimizer, over all stages of a recipe."""
+    restore_share: float = Field(1 / 6, gt=0, lt=1)
+    """Share of the updates given to stage 1 where a recipe has one (the paper: 5k of 30k)."""
+    tokens_per_batch: int = Field(4096, ge=16)
+    """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
+    accumulation: int = Field(1, ge=1)
+    """Parts an update's batch is computed in; the budget of each part is tokens_per_batch / accumulation."""
+    max_tokens: int = Field(256, ge=8)
+    """Longest side of an example, in tokens, within the model's positions; longer sides are cut and counted."""
+    lr: float = Field(3e-5, gt=0)
+    """Peak learning rate (Adam)."""
+    warmup: float = Field(2500, ge=0)
+    """Warm-up: a number of updates, or below 1 a share of a stage's updates; capped at a tenth of the stage."""
+    schedule: Literal["polynomial", "inverse_sqrt", "constant"] = "polynomial"
+    """Learning rate after the warm-up; `polynomial` falls linearly to zero."""
+    dropout: float | None = Field(0.3, ge=0, lt=1)
+    """Dropout of the model; null keeps the model's own."""
+    attention_dropout: float | None = Field(0.1, ge=0, lt=1)
+    """Dropout of attention weights; null keeps the model's own (mT5 has only one dropout)."""
+    label_smoothing: float = Field(0.2, ge=0, lt=1)
+    """ε of label smoothing, spread over the whole vocabulary."""
+    weight_decay: float = Field(0.0, ge=0)
+    adam_betas: tuple[float, float] = (0.9, 0.98)
+    adam_epsilon: float = Field(1e-6, gt=0)
+    clip_norm: float = Field(1.0, ge=0)
+    """Largest norm of the gradient; 0 does not clip."""
+    evaluate_every: int = Field(500, ge=1)
+    """Updates between two evaluations on the validation set."""
+    checkpoint_every: int = Field(500, ge=1)
+    """Updates between two checkpoints."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights a stage hands on: the last, or those of the lowest validation loss (among checkpoints)."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """`auto`: bf16 on a GPU that has it, else fp32."""
+    workers: int = Field(0, ge=0)
+    """Processes that prepare batches (forked, so not on Windows); 0 prepares them in the training process."""
+    report_to: tuple[str, ...] = ()
+    """Trackers of transformers (tensorboard, wandb, mlflow, trackio)."""
+
+    @property
+    def without_effect(self) -> set[str]:
+        """Fields that change nothing about the weights after a given number of updates."""
+        return {"workers", "report_to"} | ({"checkpoint_every"} if self.keep == "last" else set())
+
+
+class GenerationSettings(Settings):
+    """Beam search."""
+
+    beams: int = Field(5, ge=1)
+    tokens_per_batch: int = Field(4096, ge=16)
+    """Budget of a batch, in source tokens of padded batch."""
+    max_length_ratio: float = Field(1.5, gt=0)
+    """Longest output = ratio × source tokens + max_length_extra."""
+    max_length_extra: int = Field(10, ge=1)
+    length_penalty: float = 1.0
+
+
+class EvaluationSettings(Settings):
+    """Scores and their comparison."""
+
+    resamples: int = Field(1000, ge=100)
+    """Bootstrap samples of the significance test."""
+    seed: int = 12345
+    """Seed of the bootstrap (sacrebleu's default)."""
+
+
+class PairSettings(Settings):
+    """One translation direction and its data."""
+
+    source: LanguageCode
+    target: LanguageCode
+    train: str
+    """The training corpus: `train.{de,en}`, a TSV, JSONL, CSV or Parquet file, `hf:org/name:config:split`,
+    `embedded:domain:split`."""
+    valid: str
+    test: str
+    limit: int | None = Field(None, ge=1)
+    """Use only the first so many training pairs."""
+    columns: tuple[str, str] | None = None
+    """Names of the source and target columns, where they are not the language codes."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}-{self.target}"
+
+
+class ArmSettings(Settings):
+    """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's."""
+
+    recipe: RecipeName
+    name: str = ""
+    """Name in tables and folders; the recipe's name by default."""
+    lexicon: dict[str, Any] = Field(default_factory=dict)
+    """Values that replace those of the run's `lexicon` block."""
+    switching: dict[str, Any] = Field(default_factory=dict)
+    """Values that replace those of the run's `switching` block."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Values that replace those of the run's `training` block; the total of updates cannot be among them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        value = {"recipe": value} if isinstance(value, str) else value
+        if isinstance(value, dict) and "recipe" in value and not value.get("name"):
+            value = {**value, "name": value["recipe"]}
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _folder_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+            raise ValueError(f"{name!r} cannot name a folder: letters, digits, '.', '_' and '-' only")
+        return name
+
+    @field_validator("training")
+    @classmethod
+    def _same_updates(cls, training: dict[str, Any]) -> dict[str, Any]:
+        if "updates" in training:
+            raise ValueError("arms are compared at the same total of updates: set training.updates for the whole run")
+        return training
+
+
+class RunConfig(Settings):
+    """`switchtune run`: pairs × arms × seeds."""
+
+    model: str
+    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …"""
+    pairs: tuple[PairSettings, ...] = Field(min_length=1)
+    recipes: tuple[ArmSettings, ...] = Field((ArmSettings(recipe="standard"), ArmSettings(recipe="csr")), min_length=1)
+    """Recipes to run: a name, or a mapping with recipe, name, lexicon, switching, training."""
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
+    baseline: str = "standard"
+    """Name of the arm that the others are compared with."""
+    jobs: int = Field(0, ge=0)
+    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    lexicon: LexiconSettings = LexiconSettings()
+    switching: SwitchingSettings = SwitchingSettings()
+    training: TrainingSettings = TrainingSettings()
+    generation: GenerationSettings = GenerationSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunConfig":
+        names = [arm.name for arm in self.recipes]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"recipes: {repeated[0]!r} stands twice; give each its own `name`")
+        if self.baseline not in names:
+            raise ValueError(f"baseline: {self.baseline!r} is not among the recipes; {nearest(self.baseline, names)}")
+        if len({pair.name for pair in self.pairs}) < len(self.pairs):
+            raise ValueError("pairs: a direction stands twice")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: a seed stands twice")
+        for arm in self.recipes:
+            self.lexicon_of(arm), self.switching_of(arm), self.training_of(arm)
+        return self
+
+    def lexicon_of(self, arm: ArmSettings) -> LexiconSettings:
+        """The run's lexicon settings with the arm's own values in their place."""
+        return _with(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
+
+    def switching_of(self, arm: ArmSettings) -> SwitchingSettings:
+        """The run's switching settings with the arm's own values in their place."""
+        return _with(self.switching, arm.switching, f"recipes.{arm.name}.switching")
+
+    def training_of(self, arm: ArmSettings) -> TrainingSettings:
+        """The run's training settings with the arm's own values in their place."""
+        return _with(self.training, arm.training, f"recipes.{arm.name}.training")
+
+
+class SizeSettings(Settings):
+    """Size of a model made from scratch."""
+
+    width: int = Field(256, ge=8)
+    """d_model."""
+    feed_forward: int = Field(1024, ge=8)
+    encoder_layers: int = Field(3, ge=1)
+    decoder_layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    positions: int = Field(256, ge=16)
+    """Longest sequence, in tokens (families with learned positions)."""
+    pieces: int = Field(6000, ge=50)
+    """Pieces of the sentencepiece vocabulary, language tags not counted."""
+
+
+class TextSettings(Settings):
+    """Monolingual text of one language."""
+
+    language: LanguageCode
+    path: str
+    """A text file (any compression), one passage a line, or `embedded:domain:split`."""
+    limit: int | None = Field(None, ge=1)
+    """Use only the first so many passages."""
+    max_characters: int | None = Field(None, ge=1)
+    """Leave out passages longer than this (counted)."""
+
+
+class PretrainTrainingSettings(TrainingSettings):
+    """Training settings with the defaults of a pretraining from scratch."""
+
+    lr: float = Field(5e-4, gt=0)
+    """Peak learning rate (Adam)."""
+    dropout: float | None = Field(0.1, ge=0, lt=1)
+    """Dropout of the model; null keeps the model's own."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """ε of label smoothing, spread over the whole vocabulary."""
+
+
+class PretrainConfig(Settings):
+    """`switchtune pretrain`: denoising on monolingual text (paper eq. 2)."""
+
+    family: FamilyName = "mbart"
+    size: SizeSettings = SizeSettings()
+    texts: tuple[TextSettings, ...] = Field(min_length=1)
+    mask_rate: float = Field(0.35, ge=0, le=1)
+    """Share of the words that are masked; each span becomes one mask."""
+    mean_span: float = Field(3.5, gt=0)
+    """Mean of the Poisson distribution of span lengths, in words."""
+    valid_lines: int = Field(500, ge=1)
+    """Passages of each language kept out of the training, for the validation loss."""
+    seed: int = Field(1, ge=0)
+    training: PretrainTrainingSettings = PretrainTrainingSettings()
+
+
+_Config = TypeVar("_Config", RunConfig, PretrainConfig)
+
+
+def load_config(kind: type[_Config], path: Path | str, overrides: Sequence[str] = ()) -> _Config:
+    """Read a YAML file and apply dotted overrides such as `training.lr=1e-4` or `pairs.0.limit=1000`.
+
+    Raises:
+        UsageError: the file is missing or not YAML, a key is unknown (the nearest known one is named), a value does
+            not fit.
+    """
+    path = Path(path)
+    try:
+        values = _yaml(path.read_text(encoding="utf-8"), str(path))
+    except FileNotFoundError as error:
+        near = nearest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
+        raise UsageError(f"{path}: no such configuration file; {near}") from error
+    except IsADirectoryError as error:
+        raise UsageError(f"{path}: a folder; a YAML file is expected.") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not valid UTF-8: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected a mapping of settings, found {type(values).__name__}.")
+    for override in overrides:
+        _override(values, override)
+    return parse_config(kind, values, origin=str(path))
+
+
+def parse_config(kind: type[_Config], values: Mapping[str, Any], *, origin: str = "configuration") -> _Config:
+    """Check settings against `kind`.
+
+    Raises:
+        UsageError: every problem, a line each, with the dotted key.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        # Where an item of a list is refused, the list also counts as too short.
+        problems = [_problem(kind, item) for item in error.errors() if item["type"] != "too_short" or not item["input"]]
+        raise UsageError("\n".join(f"{origin}: {problem}" for problem in problems)) from error
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-4 is a number (YAML 1.1 wants 1.0e-4) and `no` is Norwegian, not false."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(true|false)$", re.IGNORECASE), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _yaml(text: str, origin: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{origin}: not valid YAML: {error}") from error
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, found, text = override.partition("=")
+    if not found or not key:
+        raise UsageError(f"--set {override}: expected key=value, as in training.lr=1e-4")
+    *parents, last = key.split(".")
+    block: Any = values
+    for parent in parents:
+        if isinstance(block, list):
+            block = _item(block, parent, override)
+        elif isinstance(block, dict):
+            if block.get(parent) is None:
+                block[parent] = {}
+            block = block[parent]
+        else:
+            raise UsageError(f"--set {override}: {parent!r} is inside a plain value, which has no keys")
+    value = _yaml(text, f"--set {override}")
+    if isinstance(block, list):
+        _item(block, last, override)
+        block[int(last)] = value
+    elif isinstance(block, dict):
+        block[last] = value
+    else:
+        raise UsageError(f"--set {override}: {last!r} is inside a plain value, which has no keys")
+
+
+def _item(block: list[Any], position: str, override: str) -> Any:
+    if not position.isdigit() or int(position) >= len(block):
+        raise UsageError(f"--set {override}: expected a position from 0 to {len(block) - 1}, found {position!r}")
+    return block[int(position)]
+
+
+def _problem(kind: type[BaseModel], error: ErrorDetails) -> str:
+    """One problem for people: the dotted key, what is wrong with it, and the nearest key where it is unknown."""
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key!r}; {nearest(str(error['loc'][-1]), _keys_at(kind, error['loc'][:-1]))}"
+    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
+    if not key:
+        return message
+    found = "" if error["type"] in {"missing", "value_error"} else f" (found {error['input']!r})"
+    return f"{key}: {message}{found}"
+
+
+def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the block at `location` knows."""
+    block: Any = kind
+    for part in location:
+        if isinstance(part, int):
+            continue
+        block = block.model_fields[part].annotation
+        block = get_args(block)[0] if get_args(block) else block
+    return list(block.model_fields)
+
+
+def _with(settings: _Block, changes: Mapping[str, Any], location: str) -> _Block:
+    """`settings` with some values replaced, checked like any other block."""
+    try:
+        return type(settings).model_validate({**settings.model_dump(), **changes})
+    except ValidationError as error:
+        problems = [_problem(type(settings), item) for item in error.errors()]
+        raise ValueError("; ".join(f"{location}: {problem}" for problem in problems)) from error

@@ -1,0 +1,434 @@
+"""Every file format as rows: the columns that hold the two sides, and the sides themselves, row after row."""
+
+import csv
+import gzip
+import io
+import json
+import lzma
+import re
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import compute, parquet
+
+from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.languages import Language, UnknownLanguageError, find_language
+
+
+class CorpusError(SwitchtuneError):
+    """A corpus cannot be read as asked: which file and line, what was found, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is looked for in a corpus, whatever its format.
+
+    Attributes:
+        source, target: the languages.
+        columns: the names of their columns; None where the languages are to tell.
+    """
+
+    source: Language
+    target: Language
+    columns: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """An opened corpus.
+
+    Attributes:
+        columns: the column (or the file) of the source and of the target.
+        pairs: the two sides of every row as they stand in the file; where one is missing, "". To be read once;
+            raises CorpusError at the row that makes no sense.
+    """
+
+    columns: tuple[str, str]
+    pairs: Iterable[tuple[str, str]]
+
+
+PARALLEL_TEXT = "parallel text"
+
+
+def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows:
+    """Open the two files of a parallel text, source first, or the one file of another format.
+
+    Raises:
+        CorpusError: a file is empty, damaged or not UTF-8, or a column is missing; with file and line.
+        UsageError: columns are named, but the format has none.
+    """
+    for path in paths:
+        if path.stat().st_size == 0:
+            raise _empty(path)
+    if format_name == PARALLEL_TEXT:
+        source, target = paths
+        return _text_rows(source, target, request)
+    (path,) = paths
+    return _READERS[format_name](path, request)
+
+
+def _empty(path: Path) -> CorpusError:
+    return CorpusError(f"{path}: the file is empty; one sentence or pair a line is expected.")
+
+
+# Parallel text
+
+
+def _text_rows(source: Path, target: Path, request: Request) -> Rows:
+    if request.columns:
+        raise UsageError(f"{source}: columns {list(request.columns)!r} named, but plain text has no columns.")
+    return Rows((source.name, target.name), _text_pairs(source, target))
+
+
+def _text_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+    sources, targets = text_lines(source), text_lines(target)
+    number = 0
+    for number, (line, translation) in enumerate(zip_longest(sources, targets), 1):
+        if line is None:
+            raise _unequal(source, target, number, translation, targets)
+        if translation is None:
+            raise _unequal(target, source, number, line, sources)
+        yield line, translation
+    if number == 0:
+        raise _empty(source)
+
+
+def _unequal(short: Path, long: Path, number: int, line: str, rest: Iterator[str]) -> CorpusError:
+    """`line` is the first of `long` that has no partner, `rest` what follows it."""
+    if number == 1:
+        return _empty(short)
+    total = number + sum(1 for _ in rest)
+    return CorpusError(
+        f"{short} has {number - 1:,} lines and {long} has {total:,}. {short.name} ends before line {number:,}, "
+        f"which in {long.name} is {line[:80]!r}. Line n of one file must translate line n of the other; "
+        "look for the first pair that does not, usually a line missing or broken in two."
+    )
+
+
+# TSV and CSV
+
+
+def _tsv_rows(path: Path, request: Request) -> Rows:
+    lines = enumerate(text_lines(path), 1)
+    first = next(lines, None)
+    if first is None:
+        raise _empty(path)
+    names, columns, where = first[1].split("\t"), request.columns, f"{path}:1"
+    if columns is None and len(names) == 2 and not (_infer_columns(names, request, where) or _is_header(names)):
+        columns = ("1", "2")
+    if columns and all(map(str.isdecimal, columns)):
+        names = [str(number) for number in range(1, len(names) + 1)]
+        _require_columns(names, columns, where)
+        return Rows(columns, _tsv_pairs(path, chain((first,), lines), names, columns))
+    columns = _choose_columns(names, request, where)
+    return Rows(columns, _tsv_pairs(path, lines, names, columns))
+
+
+def _tsv_pairs(
+    path: Path, lines: Iterable[tuple[int, str]], names: list[str], columns: tuple[str, str]
+) -> Iterator[tuple[str, str]]:
+    source, target = map(names.index, columns)
+    for number, line in lines:
+        cells = line.split("\t")
+        if len(cells) == len(names):
+            yield cells[source], cells[target]
+        elif line.strip():
+            raise CorpusError(
+                f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in {line[:80]!r}. "
+                "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
+            )
+        else:
+            yield "", ""
+
+
+def _csv_rows(path: Path, request: Request) -> Rows:
+    lines = text_lines(path)
+    header = next(lines, None)
+    if header is None:
+        raise _empty(path)
+    delimiter = ";" if ";" in header and "," not in header else ","
+    names = next(csv.reader([header], delimiter=delimiter), [])
+    columns = _choose_columns(names, request, f"{path}:1")
+    return Rows(columns, _csv_pairs(path, lines, delimiter, names, columns))
+
+
+def _csv_pairs(
+    path: Path, lines: Iterator[str], delimiter: str, names: list[str], columns: tuple[str, str]
+) -> Iterator[tuple[str, str]]:
+    source, target = map(names.index, columns)
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            if len(cells) == len(names):
+                yield cells[source], cells[target]
+            elif cells:
+                raise CorpusError(
+                    f"{path}:{reader.line_num + 1}: {len(cells)} columns where the header names {len(names)}, in "
+                    f"{delimiter.join(cells)[:80]!r}. Put a text that holds the character {delimiter!r} in quotes."
+                )
+            else:
+                yield "", ""
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}:{reader.line_num + 1}: not valid CSV ({error}). "
+            "Look for a quote that is not closed, or not doubled."
+        ) from error
+
+
+# JSON lines
+
+
+def _jsonl_rows(path: Path, request: Request) -> Rows:
+    first = next((record for _, record in _json_records(path) if record), None)
+    if first is None:
+        raise _empty(path)
+    nested = _is_nested(first.get(_NESTED), first, request)
+    columns = _choose_columns(list(first[_NESTED] if nested else first), request, path)
+    return Rows(columns, _json_pairs(path, columns, nested=nested))
+
+
+def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number and object; no keys for an empty line."""
+    for number, line in enumerate(text_lines(path), 1):
+        try:
+            record = json.loads(line) if line.strip() else {}
+        except ValueError as error:
+            raise CorpusError(f"{path}:{number}: not valid JSON ({error}), in {line[:80]!r}.") from error
+        if not isinstance(record, dict):
+            raise CorpusError(f"{path}:{number}: one JSON object a line is expected, found {line[:80]!r}.")
+        yield number, record
+
+
+def _json_pairs(path: Path, columns: tuple[str, str], *, nested: bool) -> Iterator[tuple[str, str]]:
+    for number, record in _json_records(path):
+        if not record:
+            yield "", ""
+            continue
+        fields = record.get(_NESTED) if nested else record
+        if not isinstance(fields, dict):
+            raise CorpusError(f"{path}:{number}: {_NESTED!r} is {fields!r}; an object with {columns} is expected.")
+        yield _json_text(path, number, fields, columns[0]), _json_text(path, number, fields, columns[1])
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _json_text(path: Path, number: int, fields: dict[str, Any], column: str) -> str:
+    if column not in fields:
+        raise CorpusError(f"{path}:{number}: no {column!r} here, where earlier lines have it. Found: {list(fields)!r}.")
+    text = fields[column]
+    if text is None:
+        return ""
+    if not isinstance(text, str) or _SURROGATE.search(text):
+        raise CorpusError(f"{path}:{number}: {column!r} is {text!r}; valid text is expected.")
+    return text
+
+
+# Parquet, and what else comes in Arrow's batches
+
+
+def _parquet_rows(path: Path, request: Request) -> Rows:
+    try:
+        table = parquet.ParquetFile(path if path == plain(path) else _unpacked(path))
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowInvalid) as error:
+        raise CorpusError(f"{path}: not a Parquet file, or damaged ({error}). Fetch it again.") from error
+    return arrow_rows(table.schema_arrow, table.iter_batches, request, path)
+
+
+def _unpacked(path: Path) -> pa.BufferReader:
+    with _open(path) as stream:
+        return pa.BufferReader(stream.read())
+
+
+def arrow_rows(
+    schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch | pa.Table]], request: Request, origin: Path | str
+) -> Rows:
+    """The rows of batches that have this schema; `origin` names them in errors.
+
+    Raises:
+        CorpusError: a column is missing or does not hold text.
+    """
+    types = {field.name: field.type for field in schema}
+    nested = _is_nested(types.get(_NESTED), types, request)
+    fields = {field.name: field.type for field in types[_NESTED]} if nested else types
+    columns = _choose_columns(list(fields), request, origin)
+    for column in columns:
+        text = fields[column].value_type if pa.types.is_dictionary(fields[column]) else fields[column]
+        if not (pa.types.is_string(text) or pa.types.is_large_string(text) or pa.types.is_string_view(text)):
+            raise CorpusError(f"{origin}: column {column!r} holds {text}; text is expected. Columns: {list(fields)!r}.")
+    return Rows(columns, _arrow_pairs(batches(), columns, origin, nested=nested))
+
+
+def _arrow_pairs(
+    batches: Iterable[pa.RecordBatch | pa.Table], columns: tuple[str, str], origin: Path | str, *, nested: bool
+) -> Iterator[tuple[str, str]]:
+    try:
+        for batch in batches:
+            sides = (
+                compute.struct_field(batch.column(_NESTED), column) if nested else batch.column(column)
+                for column in columns
+            )
+            for source, target in zip(*(side.to_pylist() for side in sides), strict=True):
+                yield source or "", target or ""
+    except (OSError, pa.ArrowException) as error:
+        raise CorpusError(f"{origin}: damaged ({error}). Fetch it again.") from error
+
+
+_READERS: dict[str, Callable[[Path, Request], Rows]] = {
+    "tsv": _tsv_rows,
+    "csv": _csv_rows,
+    "jsonl": _jsonl_rows,
+    "parquet": _parquet_rows,
+}
+SUFFIXES = {
+    ".tsv": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+}
+"""The format that a file's ending stands for."""
+
+
+# Files and lines
+
+
+def _open_zst(path: Path) -> io.BufferedReader:
+    # Arrow's reader goes on after the first frame and notices a file that was cut off.
+    return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), 1 << 18)
+
+
+_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {".gz": gzip.open, ".xz": lzma.open, ".zst": _open_zst}
+COMPRESSIONS = tuple(_OPENERS)
+"""The endings of compressed files."""
+
+
+def plain(path: Path) -> Path:
+    """The path without the ending of its compression."""
+    return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
+
+
+def _open(path: Path) -> io.BufferedIOBase:
+    opener = _OPENERS.get(path.suffix.lower())
+    return opener(path) if opener else path.open("rb")
+
+
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+def text_lines(path: Path) -> Iterator[str]:
+    """The lines of an existing UTF-8 file, plain or compressed, without their ends and without a byte order mark.
+
+    Splits at line feeds only: text may hold other characters that Unicode calls breaks.
+
+    Raises:
+        CorpusError: the file is damaged or not UTF-8; with the line.
+    """
+    number, raw = 0, b""
+    try:
+        with _open(path) as stream:
+            for number, raw in enumerate(stream, 1):
+                text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
+                yield text.removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(path, number, raw, error) from error
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise CorpusError(
+            f"{path}: cannot be read after line {number:,} ({error}). "
+            "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
+        ) from error
+
+
+def _not_utf8(path: Path, number: int, raw: bytes, error: UnicodeDecodeError) -> CorpusError:
+    wrong = error.object[error.start : error.end].hex(" ")
+    around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
+    encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
+    return CorpusError(
+        f"{path}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
+        f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
+    )
+
+
+# Columns
+
+
+_NESTED = "translation"
+_ROLES = (
+    ("source", "target"),
+    ("src", "tgt"),
+    ("src", "trg"),
+    ("source_text", "target_text"),
+    ("source_sentence", "target_sentence"),
+    ("sourcestring", "targetstring"),
+)
+_COLUMN_PREFIXES = re.compile(r"^(sentence|text)_", re.IGNORECASE)
+
+
+def _is_nested(inner: object, names: Iterable[str], request: Request) -> bool:
+    """Whether the sides stand inside a column `translation`, and were not asked for beside it."""
+    if not (isinstance(inner, dict) or (isinstance(inner, pa.DataType) and pa.types.is_struct(inner))):
+        return False
+    return request.columns is None or not set(request.columns) <= set(names)
+
+
+def _choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str]:
+    """The columns of source and target among those that exist."""
+    if request.columns:
+        _require_columns(names, request.columns, origin)
+        return request.columns
+    if columns := _infer_columns(names, request, origin):
+        return columns
+    language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
+    raise CorpusError(
+        f"{origin}: no column for {language.name} ({language.code}). Columns: {', '.join(map(repr, names))}; "
+        f"{nearest(language.code, names)} Say which hold source and target: columns: [SOURCE, TARGET]."
+    )
+
+
+def _require_columns(names: Sequence[str], columns: tuple[str, str], origin: Path | str) -> None:
+    for column in columns:
+        if column not in names:
+            raise CorpusError(
+                f"{origin}: no column {column!r}; {nearest(column, names)} Columns: {', '.join(map(repr, names))}."
+            )
+
+
+def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str] | None:
+    source, target = _column_of(request.source, names, origin), _column_of(request.target, names, origin)
+    if source is not None and target is not None:
+        return source, target
+    by_lower = {name.lower(): name for name in names}
+    roles = (role for role in _ROLES if role[0] in by_lower and role[1] in by_lower)
+    return next(((by_lower[source], by_lower[target]) for source, target in roles), None)
+
+
+def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:
+    """The column whose name means the language; its own code goes before other names."""
+    if language.code in names:
+        return language.code
+    found = [name for name in names if language_named(_COLUMN_PREFIXES.sub("", name)) == language]
+    if len(found) > 1:
+        raise CorpusError(
+            f"{origin}: several columns may hold {language.name}: {', '.join(map(repr, found))}. "
+            "Say which hold source and target: columns: [SOURCE, TARGET]."
+        )
+    return found[0] if found else None
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    roles = set(chain.from_iterable(_ROLES))
+    return all(cell.lower() in roles or language_named(cell) for cell in cells)
+
+
+def language_named(name: str) -> Language | None:
+    """The language that a column or the ending of a file names, if it names one."""
+    try:
+        return find_language(name)
+    except UnknownLanguageError:
+        return None

@@ -1,0 +1,160 @@
+"""Corpora → the examples of a stage: restore, task, iaft, denoise. Made anew for every epoch."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from switchtune.corpus.read import Corpus
+from switchtune.corpus.words import Segmenter, Words
+from switchtune.errors import SwitchtuneError
+from switchtune.switching import Switcher, generator
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Input and output of the model, as text; the languages decide the tags (paper 3.3)."""
+
+    source: str
+    source_language: str
+    target: str
+    target_language: str
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A stage's examples: `count` an epoch. `make(epoch, index)` depends on nothing else: any process may make any."""
+
+    count: int
+    make: Callable[[int, int], Example]
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def task_examples(corpus: Corpus) -> Examples:
+    """Ordinary fine-tuning: the pairs as they stand (paper eq. 1)."""
+
+    def make(epoch: int, index: int) -> Example:
+        pair = corpus[index]
+        return Example(pair.source, corpus.source_language, pair.target, corpus.target_language)
+
+    return Examples(len(corpus), make)
+
+
+def restore_examples(corpus: Corpus, switchers: tuple[Switcher, Switcher], *, seed: int) -> Examples:
+    """Stage 1: restore each side of each pair from its switched form (paper eq. 3).
+
+    Even indices restore source sentences, odd ones target sentences, so an epoch sees both sides alike. Both language
+    tags are the language of the restored sentence.
+    """
+    languages = (corpus.source_language, corpus.target_language)
+
+    def make(epoch: int, index: int) -> Example:
+        row, side = divmod(index, 2)
+        pair = corpus[row]
+        sentence = pair.target if side else pair.source
+        switched = switchers[side].sentence(sentence, rng=generator(seed, epoch, index))
+        return Example(switched, languages[side], sentence, languages[side])
+
+    return Examples(2 * len(corpus), make)
+
+
+def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int, share: float = 0.1) -> Examples:
+    """Input-adaptation fine-tuning, a baseline of the paper (5.1): noise on the source of `share` of the pairs.
+
+    The noise is that of Wang et al. (ACL 2022): words masked, dropped and shifted, a tenth of them each. Which pairs
+    are noised is drawn anew every epoch.
+    """
+
+    def make(epoch: int, index: int) -> Example:
+        rng = generator(seed, epoch, index)
+        pair = corpus[index]
+        source = pair.source
+        if rng.random() < share:
+            source = segmenter.join(perturbed(segmenter.split(source), mask=mask, rng=rng))
+        return Example(source, corpus.source_language, pair.target, corpus.target_language)
+
+    return Examples(len(corpus), make)
+
+
+def perturbed(units: Words, *, mask: str, rng: np.random.Generator, rate: float = 0.1, shift: int = 3) -> Words:
+    """Mask, drop and locally shuffle words, each with probability `rate`; one word at least stays."""
+    count = len(units.words)
+    if count == 0:
+        return units
+    draws = rng.random(count)
+    kept = [position for position in range(count) if draws[position] >= rate] or [int(rng.integers(count))]
+    masked = [rate <= draws[position] < 2 * rate for position in kept]
+    words = [mask if hidden else units.words[position] for position, hidden in zip(kept, masked, strict=True)]
+    moves = rng.random(len(kept)) < rate
+    order = np.argsort(np.arange(len(kept)) + moves * rng.uniform(0, shift + 1, len(kept)), kind="stable")
+    gaps = (units.gaps[0], *(units.gaps[position] for position in kept[1:]), units.gaps[-1])
+    return Words(gaps, tuple(words[position] for position in order))
+
+
+def denoise_examples(
+    texts: Sequence[tuple[str, Sequence[str]]],
+    segmenters: Sequence[Segmenter],
+    *,
+    mask: str,
+    seed: int,
+    rate: float = 0.35,
+    mean_span: float = 3.5,
+) -> Examples:
+    """Pretraining: restore monolingual text from masked spans in permuted sentences (paper eq. 2).
+
+    Args:
+        texts: language and its passages, for each language.
+        segmenters: how to cut each language into words, in the same order.
+
+    Raises:
+        SwitchtuneError: there is no passage at all.
+    """
+    ends = np.cumsum([len(passages) for _, passages in texts])
+    if not len(ends) or ends[-1] == 0:
+        raise SwitchtuneError("No text to pretrain on: every file is empty or every passage was left out.")
+
+    def make(epoch: int, index: int) -> Example:
+        which = int(np.searchsorted(ends, index, side="right"))
+        language, passages = texts[which]
+        passage = passages[index - (int(ends[which - 1]) if which else 0)]
+        rng = generator(seed, epoch, index)
+        segmenter = segmenters[which]
+        units = segmenter.split(permuted_sentences(passage, rng=rng))
+        noised = segmenter.join(masked_spans(units, mask=mask, rate=rate, mean_span=mean_span, rng=rng))
+        return Example(noised, language, passage, language)
+
+    return Examples(int(ends[-1]), make)
+
+
+_SENTENCE_BREAK = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
+
+
+def permuted_sentences(passage: str, *, rng: np.random.Generator) -> str:
+    """The sentences of a passage in random order."""
+    sentences = [sentence for sentence in _SENTENCE_BREAK.split(passage) if sentence]
+    if len(sentences) < 2:
+        return passage
+    return " ".join(sentences[position] for position in rng.permutation(len(sentences)))
+
+
+def masked_spans(units: Words, *, mask: str, rate: float, mean_span: float, rng: np.random.Generator) -> Words:
+    """Hide `rate` of the words; each Poisson(`mean_span`) span becomes one mask (paper 3.2, without empty spans)."""
+    count = len(units.words)
+    goal = int(rate * count + rng.random())
+    hidden = np.zeros(count, dtype=bool)
+    while hidden.sum() < goal:
+        start = int(rng.integers(count))
+        length = min(int(rng.poisson(mean_span)), goal - int(hidden.sum()))
+        hidden[start : start + length] = True
+    gaps: list[str] = [units.gaps[0]]
+    words: list[str] = []
+    for position in range(count):
+        if hidden[position] and position and hidden[position - 1]:
+            gaps[-1] = units.gaps[position + 1]
+            continue
+        words.append(mask if hidden[position] else units.words[position])
+        gaps.append(units.gaps[position + 1])
+    return Words(tuple(gaps), tuple(words))

@@ -1,0 +1,314 @@
+"""Pairs × recipes × seeds at equal updates: every step resumable, ending in a comparison with the baseline."""
+
+import multiprocessing
+import os
+import platform
+import queue
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import yaml
+
+from switchtune.config import ArmSettings, PairSettings, RunConfig
+from switchtune.corpus.read import Corpus, describe, read_corpus
+from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.lexicon import write_lexicon
+from switchtune.lexicon.build import Neighbours, lexicons_from_corpus
+from switchtune.models.families import Layout
+from switchtune.models.load import load_layout, model_fingerprint, parameter_count
+from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
+from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
+from switchtune.scoring.metrics import bleu, can_identify, chrf, in_language
+from switchtune.scoring.significance import compare_seeds
+from switchtune.training.recipes import RECIPES, stage_updates
+from switchtune.trial import (
+    Event,
+    OnEvent,
+    Trial,
+    TrialResult,
+    read_pair,
+    run_trial,
+    segmenters_for,
+    stage_previews,
+)
+
+
+def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> Summary:
+    """Train every arm on every pair with every seed, translate the test sets, compare with the baseline.
+
+    Each step leaves a marker in `folder`; called again, steps that are done and whose inputs are the same are skipped,
+    and an interrupted training goes on from its last checkpoint. Writes `config.resolved.yaml`, `manifest.json`,
+    `metrics.json` and `comparison.md`.
+
+    With several `jobs` the trainings run in processes of their own, so a script that calls this needs the usual
+    `if __name__ == "__main__":`.
+
+    Raises:
+        SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
+        RunLockedError: another process is working in `folder`.
+    """
+    folder = Path(folder)
+    run = RunDir(folder)
+    with run.lock():
+        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        layout = load_layout(config.model)
+        _check_arms(config, layout)
+        corpora: dict[str, tuple[Corpus, Corpus, Corpus]] = {}
+        trials: list[Trial] = []
+        for pair in config.pairs:
+            corpora[pair.name] = read_pair(pair, folder / "corpus")
+            train, _, _ = corpora[pair.name]
+            on_event(Event(pair.name, describe(train)))
+            for arm in config.recipes:
+                lexicons = _prepare_lexicons(config, pair, arm, train, layout, run, on_event)
+                trials += [Trial(pair, arm, seed, lexicons, folder / "corpus") for seed in config.seeds]
+        write_json(folder / "manifest.json", manifest(config, corpora, trials))
+        results = _run_trials(config, folder, trials, on_event)
+        references = {name: test.targets() for name, (_, _, test) in corpora.items()}
+        summary = Summary(tuple(_rows(config, references, results)), config.baseline, config.seeds)
+        write_json(folder / "metrics.json", metrics_record(summary))
+        write_text(folder / "comparison.md", comparison_markdown(summary))
+        return summary
+
+
+def _check_arms(config: RunConfig, layout: Layout) -> None:
+    """Have what an arm would stumble over known before the hours of training of the arms before it."""
+    for pair in config.pairs:
+        layout.code(pair.source), layout.code(pair.target)
+    for arm in config.recipes:
+        training, recipe = config.training_of(arm), RECIPES[arm.recipe]
+        stage_updates(recipe, training.updates, training.restore_share)
+        masks = {"iaft": True, "restore": config.switching_of(arm).source == "mask", "task": False}
+        if any(masks[stage.examples] for stage in recipe.stages):
+            layout.mask_token  # noqa: B018
+
+
+def batch_preview(config: RunConfig, *, recipe: str | None = None, rows: int = 2) -> list[str]:
+    """What the model is given in each stage of an arm, on its first pair: a block of text per stage.
+
+    Args:
+        recipe: name of the arm; by default the first with a stage that restores.
+        rows: examples per stage.
+
+    Raises:
+        UsageError: no arm of that name.
+    """
+    arms = {arm.name: arm for arm in config.recipes}
+    by_default = next(
+        (arm.name for arm in config.recipes if len(RECIPES[arm.recipe].stages) > 1), config.recipes[0].name
+    )
+    name = recipe or by_default
+    if name not in arms:
+        raise UsageError(f"--recipe {name}: {nearest(name, arms)}")
+    pair = config.pairs[0]
+    with tempfile.TemporaryDirectory() as folder:
+        run = RunDir(Path(folder))
+        train, valid, _ = read_pair(pair, run.path / "corpus")
+        layout = load_layout(config.model)
+        lexicons = _prepare_lexicons(config, pair, arms[name], train, layout, run, lambda event: None)
+        trial = Trial(pair, arms[name], config.seeds[0], lexicons, run.path / "corpus")
+        return stage_previews(config, trial, train, valid, rows=rows)
+
+
+def switches(config: RunConfig, arm: ArmSettings) -> bool:
+    """Whether an arm has a stage that switches words by a lexicon."""
+    stages = RECIPES[arm.recipe].stages
+    return any(stage.examples == "restore" for stage in stages) and config.switching_of(arm).source != "mask"
+
+
+def _prepare_lexicons(
+    config: RunConfig,
+    pair: PairSettings,
+    arm: ArmSettings,
+    train: Corpus,
+    layout: Layout,
+    run: RunDir,
+    on_event: OnEvent,
+) -> tuple[Path, Path] | None:
+    if not switches(config, arm):
+        return None
+    settings = config.lexicon_of(arm)
+    switching = config.switching_of(arm)
+    languages = (pair.source, pair.target)
+    corpus = train
+    if settings.corpus is not None:
+        corpus = read_corpus(settings.corpus, *languages, columns=pair.columns, cache_dir=run.path / "corpus")
+    neighbours: Neighbours = "farthest" if switching.source == "anti" else "nearest"
+    inputs = {
+        "settings": settings.model_dump(mode="json"),
+        "corpus": corpus.fingerprint(),
+        "unit": switching.unit,
+        "model": model_fingerprint(config.model) if switching.unit == "piece" else None,
+        "neighbours": neighbours,
+    }
+    name = f"{settings.method}-{fingerprint(inputs)[:8]}"
+    folder = run.path / "lexicon" / pair.name / name
+    source, target = languages
+    paths = (folder / f"lexicon.{source}-{target}.tsv", folder / f"lexicon.{target}-{source}.tsv")
+    step = f"lexicon.{pair.name}.{name}"
+    written = run.result(step, inputs)
+    if written is None or not all(path.exists() for path in paths):
+        on_event(Event(pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
+        segmenters = segmenters_for(corpus, switching.unit, layout.tokenizer.tokenize)
+        for lexicon, path in zip(
+            lexicons_from_corpus(corpus, segmenters, settings, neighbours=neighbours, unit=switching.unit),
+            paths,
+            strict=True,
+        ):
+            write_lexicon(lexicon, path)
+        run.finish(step, inputs, [hash_file(path) for path in paths])
+    elif written != [hash_file(path) for path in paths]:
+        on_event(Event(pair.name, f"{folder}: edited since it was built; used as it stands"))
+    return paths
+
+
+BYTES_PER_PARAMETER = 24
+"""Memory of a training without its activations, in float32: weights, gradients, two moments, and as much for copies."""
+
+
+def jobs_for(config: RunConfig, trials: int) -> int:
+    """Trainings that run at the same time: as configured, else one with a GPU, one per core where memory allows it."""
+    if config.jobs:
+        wanted = config.jobs
+    elif torch.cuda.is_available():
+        wanted = 1
+    else:
+        fitting = psutil.virtual_memory().available // (BYTES_PER_PARAMETER * parameter_count(config.model))
+        wanted = min(_cores(), fitting)
+    return max(1, min(wanted, trials))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _run_trials(config: RunConfig, folder: Path, trials: Sequence[Trial], on_event: OnEvent) -> list[TrialResult]:
+    jobs = jobs_for(config, len(trials))
+    if jobs == 1:
+        return [run_trial(config, trial, folder / trial.name, on_event) for trial in trials]
+    context = multiprocessing.get_context("spawn")
+    events = context.Queue()
+    start = (events, _cores() // jobs, os.getpid())
+    with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+        futures = [pool.submit(_work, config, trial, folder / trial.name) for trial in trials]
+        try:
+            while not all(future.done() for future in futures):
+                _raise_first_error(futures)
+                with suppress(queue.Empty):
+                    on_event(events.get(timeout=0.2))
+            with suppress(queue.Empty):
+                while True:
+                    on_event(events.get_nowait())
+            return [future.result() for future in futures]
+        except BrokenProcessPool as error:
+            raise SwitchtuneError(
+                "A training process was killed, perhaps for want of memory. Run the same command again: it goes on "
+                "from the last checkpoints. `--set jobs=1` needs the least memory."
+            ) from error
+        except BaseException:
+            # Leaving the block would wait for the trainings that still run.
+            for process in list(pool._processes.values()):
+                process.terminate()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _raise_first_error(futures: Sequence["Future[TrialResult]"]) -> None:
+    for future in futures:
+        if future.done():
+            future.result()
+
+
+_events: "multiprocessing.Queue[Event] | None" = None
+
+
+def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: int) -> None:
+    global _events
+    _events = events
+    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(max(1, threads))
+
+    def die_with_parent() -> None:
+        # A killed parent cannot stop its workers, and two runs must not write the same folder.
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=die_with_parent, daemon=True).start()
+
+
+def _work(config: RunConfig, trial: Trial, folder: Path) -> TrialResult:
+    assert _events is not None
+    return run_trial(config, trial, folder, _events.put)
+
+
+def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: Sequence[TrialResult]) -> list[Row]:
+    rows = []
+    for pair in config.pairs:
+        outputs = {
+            arm.name: [result for result in results if (result.pair, result.arm) == (pair.name, arm.name)]
+            for arm in config.recipes
+        }
+        baseline = [result.hypotheses for result in outputs[config.baseline]]
+        for arm in config.recipes:
+            trials = outputs[arm.name]
+            systems = [result.hypotheses for result in trials]
+            comparison = None
+            if arm.name != config.baseline:
+                comparison = compare_seeds(
+                    baseline,
+                    systems,
+                    references[pair.name],
+                    pair.target,
+                    resamples=config.evaluation.resamples,
+                    seed=config.evaluation.seed,
+                )
+            rows.append(
+                Row(
+                    pair=pair.name,
+                    arm=arm.name,
+                    stage_updates=trials[0].stage_updates,
+                    bleu=tuple(bleu(system, references[pair.name], pair.target) for system in systems),
+                    chrf=tuple(chrf(system, references[pair.name], pair.target) for system in systems),
+                    in_language=tuple(in_language(system, pair.target) for system in systems)
+                    if can_identify(pair.target)
+                    else (),
+                    rates=trials[0].rates,
+                    truncated=trials[0].truncated,
+                    minutes=sum(result.seconds for result in trials) / len(trials) / 60,
+                    against_baseline=comparison,
+                )
+            )
+    return rows
+
+
+def manifest(
+    config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus, Corpus]], trials: Sequence[Trial]
+) -> dict[str, Any]:
+    """What a run was made of: versions, hashes of data, model and lexicons, seeds, the machine."""
+    packages = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
+    lexicons = sorted({path for trial in trials for path in trial.lexicons or ()})
+    return {
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": _cores(), "gpu": _gpu()},
+        "model": {"name": config.model, "fingerprint": model_fingerprint(config.model)},
+        "corpora": {corpus.origin: corpus.fingerprint() for parts in corpora.values() for corpus in parts},
+        "lexicons": {str(path): hash_file(path) for path in lexicons},
+        "seeds": list(config.seeds),
+    }
+
+
+def _gpu() -> str | None:
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None

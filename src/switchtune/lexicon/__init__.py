@@ -1,0 +1,325 @@
+"""The bilingual lexicon (paper 4.1): what it is, how it stands in a file, and its random control."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.errors import SwitchtuneError
+from switchtune.run_dir import write_text
+
+Measure: TypeAlias = Literal["probability", "similarity", "none"]
+Unit: TypeAlias = Literal["word", "piece"]
+Sentences: TypeAlias = Sequence[Sequence[str]]
+
+UNDETERMINED = "und"
+"""ISO 639-2 code of a language that neither the file nor its name tells."""
+
+_COLUMNS = ("source", "target", "strength", "source_count", "target_count")
+_HEADER = "# switchtune lexicon "
+
+
+class LexiconError(SwitchtuneError):
+    """A lexicon, or the text that one is to be made from, is not what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """One translation of a word.
+
+    `strength` is what the lexicon's `measure` says (larger is closer; 1.0 where the measure is "none"),
+    `count` how often the translation occurs in the text that the lexicon was made from (0: unknown).
+    """
+
+    word: str
+    strength: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A word in its usual casing, its count (0: unknown), and its translations, strongest first."""
+
+    word: str
+    count: int
+    translations: tuple[Translation, ...]
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """Translations of the words of one language into another; `entries` is keyed by the word in lower case."""
+
+    source_language: str
+    target_language: str
+    method: str
+    measure: Measure
+    unit: Unit
+    entries: Mapping[str, Entry]
+
+    def find(self, word: str) -> Entry | None:
+        """The entry of `word` in any casing, or None."""
+        return self.entries.get(word.lower())
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """The words of a text without regard to case, most frequent first (ties: by the lower-case form).
+
+    `words` are in their usual casing, `counts` how often each occurs, `index` the place of each lower-case form.
+    """
+
+    words: tuple[str, ...]
+    counts: NDArray[np.int64]  # [words]
+    index: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def usual_casing(sentences: Sentences) -> dict[str, str]:
+    """The usual casing of each word, by its lower-case form.
+
+    It is the most frequent form away from the first position of the sentence, where casing tells about the word and
+    not about the sentence; for words that stand only there, their most frequent form. Ties go to the form with more
+    lower case.
+    """
+    inside = Counter(word for sentence in sentences for word in sentence[1:])
+    first = Counter(sentence[0] for sentence in sentences if sentence)
+    casing: dict[str, str] = {}
+    for forms in (inside, first):
+        ranked = sorted(forms, key=lambda form: (forms[form], form))
+        casing = {form.lower(): form for form in ranked} | casing
+    return casing
+
+
+def count_words(sentences: Sentences) -> Vocabulary:
+    """The vocabulary of segmented sentences."""
+    casing = usual_casing(sentences)
+    counts = Counter(word.lower() for sentence in sentences for word in sentence)
+    keys = sorted(counts, key=lambda key: (-counts[key], key))
+    return Vocabulary(
+        words=tuple(casing[key] for key in keys),
+        counts=np.array([counts[key] for key in keys], dtype=np.int64),
+        index={key: place for place, key in enumerate(keys)},
+    )
+
+
+def make_lexicon(
+    languages: tuple[str, str],
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    links: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.floating]],
+    *,
+    method: str,
+    measure: Measure,
+    unit: Unit = "word",
+) -> Lexicon:
+    """A lexicon from links between two vocabularies: places in the source's, places in the target's, strengths.
+
+    Strengths are rounded to six decimals, so that the file reads well and says exactly what the record holds.
+    """
+    source_vocabulary, target_vocabulary = vocabularies
+    found: dict[int, list[Translation]] = {}
+    for source, target, strength in zip(*(array.tolist() for array in links), strict=True):
+        word, count = target_vocabulary.words[target], int(target_vocabulary.counts[target])
+        found.setdefault(source, []).append(Translation(word, round(strength, 6), count))
+    entries = {}
+    for source in sorted(found):
+        word, count = source_vocabulary.words[source], int(source_vocabulary.counts[source])
+        entries[word.lower()] = Entry(word, count, _strongest_first(found[source]))
+    return Lexicon(*languages, method, measure, unit, entries)
+
+
+def randomised(lexicon: Lexicon, *, seed: int) -> Lexicon:
+    """The `random` control: the same words with as many translations, drawn from the lexicon's target vocabulary.
+
+    Targets are drawn uniformly and without repetition within an entry, never among the word's own translations unless
+    the vocabulary holds too few others. The result depends on the lexicon and the seed alone.
+    """
+    rng = np.random.default_rng(seed)
+    count_of = {
+        translation.word: translation.count for entry in lexicon.entries.values() for translation in entry.translations
+    }
+    vocabulary = sorted(count_of)
+    entries = {}
+    for key in sorted(lexicon.entries):
+        entry = lexicon.entries[key]
+        real = {translation.word for translation in entry.translations}
+        size = min(len(vocabulary), 2 * len(real))
+        drawn = [vocabulary[place] for place in rng.choice(len(vocabulary), size=size, replace=False)]
+        others = [word for word in drawn if word not in real] + [word for word in drawn if word in real]
+        chosen = others[: len(real)]
+        entries[key] = Entry(entry.word, entry.count, tuple(Translation(word, 1.0, count_of[word]) for word in chosen))
+    return Lexicon(
+        lexicon.source_language, lexicon.target_language, f"random({lexicon.method})", "none", lexicon.unit, entries
+    )
+
+
+def write_lexicon(lexicon: Lexicon, path: Path) -> None:
+    """Write `lexicon` as a TSV file that people read and edit, one translation a line.
+
+    Two comment lines, then the columns source, target, strength, source_count, target_count; frequent words first.
+
+    Raises:
+        LexiconError: the lexicon is empty, or a word cannot stand in such a file (it is empty, holds a tab or a line
+            break, or begins or ends in white space).
+    """
+    if not lexicon.entries:
+        raise LexiconError(f"{path}: the lexicon has no entries, nothing was written.")
+    lines = [
+        f"{_HEADER}{lexicon.source_language}-{lexicon.target_language}"
+        f" method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit}",
+        "# " + "\t".join(_COLUMNS),
+    ]
+    for entry in sorted(lexicon.entries.values(), key=lambda entry: -entry.count):
+        for translation in entry.translations:
+            for word in (entry.word, translation.word):
+                _check_writable(word, path)
+            lines.append(
+                f"{entry.word}\t{translation.word}\t{translation.strength!r}\t{entry.count}\t{translation.count}"
+            )
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _check_writable(word: str, path: Path) -> None:
+    if word != word.strip() or not word or set("\t\n\r") & set(word) or word.startswith("# "):
+        raise LexiconError(f"{path}: the word {word!r} cannot stand in a lexicon file, nothing was written.")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    source: str
+    target: str
+    strength: float
+    source_count: int
+    target_count: int
+
+
+def read_lexicon(path: Path) -> Lexicon:
+    """Read a lexicon file: one that `write_lexicon` wrote, edited or not, or one's own.
+
+    One's own file needs two columns, source and target, split by a tab (or, without tabs, by spaces: the form of
+    MUSE's dictionaries); strength, and both counts, may follow. Lines may stand in any order; translations go by
+    strength, then by their place in the file. A line that repeats a translation adds nothing. Empty lines are passed
+    over, and so are comments: lines that begin with "# ", or with "#" and hold no tab. Without a header line the
+    languages are taken from the file's name (`lexicon.de-en.tsv`), else they are `UNDETERMINED`.
+
+    Raises:
+        LexiconError: the file is missing, not UTF-8 or has no entries, or a line is malformed (file and line are
+        named).
+    """
+    source_language, target_language = _languages_from_name(path)
+    method, measure, unit = "file", "none", "word"
+    rows: list[_Row] = []
+    for number, line in enumerate(_read_text(path).split("\n"), start=1):
+        where = f"{path}:{number}"
+        line = line.rstrip("\r")
+        if line.startswith(_HEADER):
+            if rows:
+                raise LexiconError(
+                    f"{where}: a second lexicon begins here. One file holds one direction; split it before this line."
+                )
+            source_language, target_language, method, measure, unit = _parse_header(line, where)
+        elif line.strip() and not line.startswith("# ") and not (line.startswith("#") and "\t" not in line):
+            rows.append(_parse_row(line, measure, where))
+    if not rows:
+        raise LexiconError(
+            f"{path}: no entries found. Expected one translation a line: source, tab, target"
+            " (strength and counts may follow)."
+        )
+    return Lexicon(
+        source_language, target_language, method, cast(Measure, measure), cast(Unit, unit), _entries_of(rows)
+    )
+
+
+def _entries_of(rows: Sequence[_Row]) -> dict[str, Entry]:
+    words: dict[str, str] = {}
+    counts: Counter[str] = Counter()
+    found: dict[str, dict[str, Translation]] = {}
+    for row in rows:
+        key = row.source.lower()
+        words.setdefault(key, row.source)
+        counts[key] = max(counts[key], row.source_count)
+        translations = found.setdefault(key, {})
+        known = translations.get(row.target)
+        if known is None or known.strength < row.strength:
+            translations[row.target] = Translation(row.target, row.strength, row.target_count)
+    return {key: Entry(word, counts[key], _strongest_first(found[key].values())) for key, word in words.items()}
+
+
+def _strongest_first(translations: Iterable[Translation]) -> tuple[Translation, ...]:
+    return tuple(sorted(translations, key=lambda translation: -translation.strength))
+
+
+def _languages_from_name(path: Path) -> tuple[str, str]:
+    match = re.search(r"(?:^|[._])([a-z]{2,3})-([a-z]{2,3})(?=[._]|$)", path.name)
+    return (match[1], match[2]) if match else (UNDETERMINED, UNDETERMINED)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LexiconError(
+            f"{path}: cannot be read ({error.strerror}). `switchtune lexicon` makes a lexicon from two text files."
+        ) from error
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise LexiconError(
+            f"{path}:{number}: not UTF-8 (byte 0x{content[error.start]:02x}). Save the file as UTF-8 text."
+        ) from error
+
+
+def _parse_header(line: str, where: str) -> tuple[str, str, str, str, str]:
+    languages, *assignments = line.removeprefix(_HEADER).split() or [""]
+    source_language, _, target_language = languages.partition("-")
+    values = dict(assignment.partition("=")[::2] for assignment in assignments)
+    method, measure, unit = values.get("method", "file"), values.get("measure", "none"), values.get("unit", "word")
+    if not (source_language and target_language) or measure not in get_args(Measure) or unit not in get_args(Unit):
+        raise LexiconError(
+            f"{where}: not a header that can be read: {line!r}. Expected "
+            f"'{_HEADER}de-en method=align measure=probability unit=word', where measure is one of "
+            f"{', '.join(get_args(Measure))} and unit one of {', '.join(get_args(Unit))}."
+        )
+    return source_language, target_language, method, measure, unit
+
+
+def _parse_row(line: str, measure: str, where: str) -> _Row:
+    fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
+    while len(fields) > 2 and not fields[-1]:  # a spreadsheet pads short lines with empty cells
+        fields.pop()
+    if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
+        raise LexiconError(
+            f"{where}: expected source and target, then nothing, a strength, or a strength and two counts, split by"
+            f" tabs; found {line!r}."
+        )
+    strength = _parse_strength(fields[2], measure, where) if len(fields) > 2 else 1.0
+    counts = [_parse_count(field, where) for field in fields[3:]] or [0, 0]
+    return _Row(fields[0], fields[1], strength, *counts)
+
+
+def _parse_strength(field: str, measure: str, where: str) -> float:
+    try:
+        strength = float(field)
+    except ValueError:
+        strength = math.nan
+    if not math.isfinite(strength) or (measure == "probability" and not 0 <= strength <= 1):
+        expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
+        raise LexiconError(f"{where}: strength, the third column, is {field!r}; expected {expected}.")
+    return strength
+
+
+def _parse_count(field: str, where: str) -> int:
+    if not (field.isascii() and field.isdigit()):
+        raise LexiconError(f"{where}: count {field!r} is not a whole number of at least 0.")
+    return int(field)

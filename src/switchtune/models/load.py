@@ -1,0 +1,534 @@
+"""Models in and out: from the Hub or a folder, made at any size, saved so that plain transformers loads them."""
+
+import copy
+import io
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import sentencepiece
+import torch
+from safetensors import SafetensorError
+from transformers import (
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    GenerationConfig,
+    M2M100Config,
+    M2M100Tokenizer,
+    MBart50Tokenizer,
+    MBartConfig,
+    MBartTokenizer,
+    MT5Config,
+    NllbTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    T5Tokenizer,
+)
+from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M100_CODES
+from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB_CODES
+from transformers.utils import logging
+
+from switchtune.config import FamilyName, GenerationSettings, SizeSettings
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.languages import find_language
+from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
+from switchtune.run_dir import atomic_path, fingerprint, hash_file
+
+LONGEST_GENERATION = 256
+"""Longest output, in tokens, that a saved model generates when its user asks for no other length."""
+
+
+_DO_NOT_USE = "Do not use the saved model; please report this together with the version of transformers."
+
+
+class SavedModelDiffersError(SwitchtuneError):
+    """A saved model, loaded again, does not do what the model in memory does."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model with its tokenizer and the layout that joins them."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    layout: Layout
+
+    @property
+    def positions(self) -> int | None:
+        """Longest sequence that the model can take, in tokens; None where its positions have no end (all but mBART)."""
+        return self.model.config.max_position_embeddings if self.layout.family.model_type == "mbart" else None
+
+
+def load_layout(path: str) -> Layout:
+    """The layout of a model without its weights: quick, whatever the model's size.
+
+    Raises:
+        SwitchtuneError: nothing there, or not one of the families.
+    """
+    return _layout(path, _from_pretrained(AutoConfig, path))
+
+
+def _layout(path: str, config: PretrainedConfig) -> Layout:
+    require_supported(config)
+    tokenizer = _from_pretrained(AutoTokenizer, path)
+    return Layout(family_of(config, tokenizer), tokenizer)
+
+
+def model_fingerprint(path: str) -> str:
+    """What tells one state of a model from another: a hash of a folder's files; a Hub model's name and revision."""
+    folder = Path(path)
+    if folder.is_dir():
+        files = sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
+        return fingerprint({file.name: hash_file(file) for file in files})
+    revision = getattr(_from_pretrained(AutoConfig, path), "_commit_hash", None)
+    return f"{path}@{revision}" if revision else path
+
+
+def parameter_count(path: str) -> int:
+    """Number of a model's weights, found without loading them.
+
+    Raises:
+        SwitchtuneError: nothing there, or not one of the families.
+    """
+    config = _from_pretrained(AutoConfig, path)
+    require_supported(config)
+    with torch.device("meta"):
+        return sum(weights.numel() for weights in AutoModelForSeq2SeqLM.from_config(config).parameters())
+
+
+def load_model(
+    path: str,
+    *,
+    init: Literal["pretrained", "random"] = "pretrained",
+    dropout: float | None = None,
+    attention_dropout: float | None = None,
+    seed: int | None = None,
+) -> Loaded:
+    """Load a model of one of the families, in float32, in evaluation mode, on the GPU where there is one.
+
+    Args:
+        path: a folder, or a model's name on the Hub (facebook/mbart-large-50).
+        init: `random` keeps the architecture and the vocabulary, and draws new weights by `seed`.
+        dropout: replaces the model's own where it is given.
+        attention_dropout: likewise; mT5 has only one dropout, and passes over this one.
+        seed: of the random weights.
+
+    Raises:
+        SwitchtuneError: nothing there, not one of the families, or a checkpoint that lacks weights.
+        UsageError: random weights without a seed.
+    """
+    if init == "random" and seed is None:
+        raise UsageError("Random weights need a seed.")
+    config = _from_pretrained(AutoConfig, path)
+    layout = _layout(path, config)
+    rates = {"dropout": dropout, "dropout_rate": dropout, "attention_dropout": attention_dropout}
+    for name, rate in rates.items():
+        if rate is not None and hasattr(config, name):
+            setattr(config, name, rate)
+    model = _pretrained_model(path, config) if seed is None or init == "pretrained" else _random_model(config, seed)
+    return _loaded(model, layout)
+
+
+def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], *, seed: int) -> Loaded:
+    """Make a model of a family's real class, with random weights and a vocabulary of its own.
+
+    The vocabulary is trained on the texts, by sentencepiece in one thread: the same texts, size and seed give the same
+    model.
+
+    Args:
+        size: of the model; few texts may make fewer pieces than asked for.
+        texts: passages of each language.
+        seed: of the weights, and of the sample of the texts where they are many.
+
+    Raises:
+        UnknownLanguageError: the family does not have a language.
+        SwitchtuneError: the texts are too few for so many pieces, or the size does not fit together.
+    """
+    if size.width % size.heads:
+        raise UsageError(f"size: width {size.width} cannot be shared out evenly among {size.heads} heads.")
+    if family == "mt5" and size.decoder_layers > size.encoder_layers:
+        raise UsageError(
+            f"size: {size.decoder_layers} decoder layers, {size.encoder_layers} encoder layers. transformers cannot "
+            "generate with an mT5 whose decoder is the deeper one: give it as many encoder layers."
+        )
+    tokenizer = _new_tokenizer(family, size, texts, seed)
+    layout = Layout(FAMILIES[family], tokenizer)
+    for language in texts:
+        layout.code(language)
+    rows = 1 + max(tokenizer.get_vocab().values())
+    return _loaded(_random_model(_new_config(family, size, rows), seed), layout)
+
+
+def save_model(
+    loaded: Loaded,
+    folder: Path,
+    source_language: str,
+    target_language: str,
+    *,
+    generation: GenerationSettings | None = None,
+) -> None:
+    """Write a model so that plain transformers loads it and translates in this direction, without switchtune.
+
+    The folder appears at once when all of it is written, and replaces what stood there. Its tokenizer adds the tags of
+    `source_language`, its generation config starts in `target_language`. mT5 has an instruction in place of tags, which
+    no tokenizer adds: its users write `layout.prompt(sentence, ...)` ("translate German to English: …").
+
+    Args:
+        generation: beams and length penalty that the saved model uses by default.
+
+    Raises:
+        UnknownLanguageError: the model does not have a language.
+    """
+    layout = loaded.layout
+    source, target = layout.code(source_language), layout.code(target_language)
+    generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
+    with atomic_path(folder) as temporary, _without_bars():
+        loaded.model.save_pretrained(temporary)
+        config = copy.deepcopy(loaded.model.config)
+        config.decoder_start_token_id = generation_config.decoder_start_token_id
+        config.save_pretrained(temporary)
+        generation_config.save_pretrained(temporary)
+        loaded.tokenizer.save_pretrained(temporary)
+        if layout.family.tag is not None:
+            # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is. NLLB tokenizers of
+            # old put the tag last ("legacy"), other than our layout and than the model was trained.
+            modern = {"legacy_behaviour": False} if layout.family.name == "nllb" else {}
+            tagged = AutoTokenizer.from_pretrained(temporary, src_lang=source, tgt_lang=target, **modern)
+            tagged.save_pretrained(temporary)
+
+
+def verify_saved(
+    folder: Path,
+    sentences: Sequence[str],
+    loaded: Loaded,
+    source_language: str,
+    target_language: str,
+    *,
+    generation: GenerationSettings | None = None,
+    tolerance: float = 1e-4,
+    max_length: int = 64,
+) -> None:
+    """Load a saved model by plain transformers and compare it with the model in memory.
+
+    Args:
+        sentences: of the source language; their token ids, logits and translations are compared.
+        loaded: the model that was saved.
+        generation: as given to `save_model`.
+        tolerance: largest difference of a logit.
+        max_length: of the translations that are compared, in tokens.
+
+    Raises:
+        SavedModelDiffersError: they differ.
+    """
+    layout = loaded.layout
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompts = [layout.prompt(sentence, source_language, target_language) for sentence in sentences]
+    expected = layout.batch_encode_source(sentences, source_language, target_language)
+    for prompt, ids in zip(prompts, expected, strict=True):
+        found = tuple(tokenizer(prompt)["input_ids"])
+        if found != ids:
+            raise SavedModelDiffersError(
+                f"{folder}: its tokenizer reads {prompt!r} as {layout.tokens(found)}, where the trained model takes "
+                f"{layout.tokens(ids)}. {_DO_NOT_USE}"
+            )
+    cut = layout.batch_encode_source(sentences, source_language, target_language, max_tokens=loaded.positions)
+    inputs = {name: ids.to(loaded.model.device) for name, ids in layout.collate_source(cut).items()}
+    generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
+    max_length = generation_config.max_length = min(max_length, generation_config.max_length)
+    with _without_bars():
+        plain: Any = AutoModelForSeq2SeqLM.from_pretrained(folder)
+    plain.to(loaded.model.device)
+    model: Any = loaded.model
+    with _evaluating(loaded.model), torch.no_grad():
+        outputs = model.generate(**inputs, generation_config=generation_config)
+        logits = model(**inputs, decoder_input_ids=outputs).logits
+        plain_outputs = plain.generate(**inputs, max_length=max_length)
+        plain_logits = plain(**inputs, decoder_input_ids=outputs).logits
+    difference = float((logits - plain_logits).abs().max())
+    if not difference <= tolerance:
+        raise SavedModelDiffersError(
+            f"{folder}: loaded again, its logits differ from the trained model's by up to {difference:.2g} "
+            f"(allowed: {tolerance:.0e}). {_DO_NOT_USE}"
+        )
+    translations = layout.batch_decode(outputs.tolist())
+    plain_translations = layout.batch_decode(plain_outputs.tolist())
+    for sentence, translation, plain_one in zip(sentences, translations, plain_translations, strict=True):
+        if translation != plain_one:
+            raise SavedModelDiffersError(
+                f"{folder}: loaded again, it translates {sentence!r} as {plain_one!r}, the trained model as "
+                f"{translation!r}. {_DO_NOT_USE}"
+            )
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers from drawing a progress bar for every file of weights."""
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
+@contextmanager
+def _evaluating(model: PreTrainedModel) -> Iterator[None]:
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _loaded(model: PreTrainedModel, layout: Layout) -> Loaded:
+    tokenizer = layout.tokenizer
+    rows = len(_weight(model.get_input_embeddings()))
+    highest = max(tokenizer.get_vocab().values())
+    if highest >= rows:
+        raise SwitchtuneError(
+            f"{model.config.name_or_path or 'The model'}: its tokenizer has ids up to {highest}, its embeddings only "
+            f"{rows} rows. Model and tokenizer do not belong together; get both from the same place."
+        )
+    # What a checkpoint says about tags and beams belongs to the direction it was trained for; ours is given explicitly.
+    model.generation_config = GenerationConfig(
+        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id
+    )
+    model.eval()
+    if torch.cuda.is_available():
+        model.cuda()
+    return Loaded(model, tokenizer, layout)
+
+
+def _generation_config(loaded: Loaded, target_language: str, settings: GenerationSettings) -> GenerationConfig:
+    tokenizer, config = loaded.tokenizer, loaded.model.config
+    return GenerationConfig(
+        **loaded.layout.generation_settings(target_language),
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        forced_eos_token_id=getattr(config, "forced_eos_token_id", None),
+        num_beams=settings.beams,
+        length_penalty=settings.length_penalty,
+        max_length=min(LONGEST_GENERATION, loaded.positions or LONGEST_GENERATION),
+    )
+
+
+def _from_pretrained(auto: Any, path: str) -> Any:
+    """`auto.from_pretrained(path)` with an error that says what is wrong."""
+    folder = Path(path)
+    if folder.is_dir():
+        if not (folder / "config.json").exists():
+            found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
+            raise SwitchtuneError(
+                f"{path}: not a model's folder: there is no config.json in it (found: {found}). "
+                "Give the folder that `save_pretrained` or `switchtune pretrain` wrote (DIR/model)."
+            )
+    elif folder.exists():
+        raise SwitchtuneError(f"{path}: a file; a model is a folder, or a name on the Hub.")
+    elif folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
+        raise SwitchtuneError(
+            f"{path}: no such folder. Give a model's folder, or its name on the Hub (facebook/mbart-large-50)."
+        )
+    try:
+        return auto.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        advice = (
+            "A file in the folder is missing or damaged; get the model again."
+            if folder.is_dir()
+            else "No such folder, and not to be had from the Hub. Check the spelling and the network; "
+            "for a private model log in with `hf auth login`."
+        )
+        raise SwitchtuneError(f"{path}: cannot be loaded ({_first_line(error)}). {advice}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip(" .") for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _pretrained_model(path: str, config: PretrainedConfig) -> PreTrainedModel:
+    model: PreTrainedModel
+    try:
+        with _without_bars():
+            model, report = AutoModelForSeq2SeqLM.from_pretrained(
+                path, config=config, dtype=torch.float32, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise SwitchtuneError(
+            f"{path}: its weights cannot be loaded ({_first_line(error)}). The file is damaged, or belongs to a "
+            "model of another size; get the model again."
+        ) from error
+    if missing := sorted(report["missing_keys"]):
+        raise SwitchtuneError(
+            f"{path}: the checkpoint lacks {len(missing)} of the model's weights ({', '.join(missing[:3])}, …); "
+            "they would have been random. Get the complete checkpoint."
+        )
+    _keep_own_head(model)
+    return model
+
+
+def _random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
+        if config.model_type == "mt5":
+            # The published mT5 has an output matrix of its own, which transformers ties when it makes a new model.
+            # Its scale is that of the original (t5x), so that the first logits are of the order of one.
+            model.lm_head = torch.nn.Linear(config.d_model, config.vocab_size, bias=False)
+            torch.nn.init.normal_(model.lm_head.weight, std=config.d_model**-0.5)
+            _keep_own_head(model)
+    return model
+
+
+def _keep_own_head(model: PreTrainedModel) -> None:
+    """Have transformers never tie an output matrix that is not the input embeddings."""
+    if _weight(model.get_output_embeddings()) is not _weight(model.get_input_embeddings()):
+        model._tied_weights_keys = {
+            tied: source for tied, source in model._tied_weights_keys.items() if tied != "lm_head.weight"
+        }
+        model.all_tied_weights_keys.pop("lm_head.weight", None)
+
+
+def _weight(layer: Any) -> torch.Tensor:
+    weight: torch.Tensor = layer.weight
+    return weight
+
+
+def _new_config(family: FamilyName, size: SizeSettings, rows: int) -> PretrainedConfig:
+    if family == "mt5":
+        return MT5Config(
+            vocab_size=rows,
+            d_model=size.width,
+            d_kv=size.width // size.heads,
+            d_ff=size.feed_forward,
+            num_layers=size.encoder_layers,
+            num_decoder_layers=size.decoder_layers,
+            num_heads=size.heads,
+        )
+    shape: dict[str, Any] = {
+        "vocab_size": rows,
+        "d_model": size.width,
+        "encoder_layers": size.encoder_layers,
+        "decoder_layers": size.decoder_layers,
+        "encoder_ffn_dim": size.feed_forward,
+        "decoder_ffn_dim": size.feed_forward,
+        "encoder_attention_heads": size.heads,
+        "decoder_attention_heads": size.heads,
+        "max_position_embeddings": size.positions,
+        "scale_embedding": True,
+        "encoder_layerdrop": 0.0,
+        "decoder_layerdrop": 0.0,
+    }
+    return MBartConfig(**shape) if family in ("mbart", "mbart50") else M2M100Config(**shape)
+
+
+@dataclass(frozen=True)
+class _Vocabulary:
+    """How a family's vocabulary is trained and which tokenizer takes it."""
+
+    tokenizer: Any
+    algorithm: Literal["unigram", "bpe"]
+    file: str = "sentencepiece.bpe.model"
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+_VOCABULARIES: Mapping[FamilyName, _Vocabulary] = {
+    # MBartTokenizer of transformers 5 does not normalise, so its pieces are trained on text as it stands.
+    "mbart": _Vocabulary(MBartTokenizer, "unigram", training={"normalization_rule_name": "identity"}),
+    "mbart50": _Vocabulary(MBart50Tokenizer, "unigram"),
+    "nllb": _Vocabulary(NllbTokenizer, "bpe"),
+    "m2m100": _Vocabulary(M2M100Tokenizer, "bpe"),
+    "mt5": _Vocabulary(
+        T5Tokenizer,
+        "unigram",
+        "spiece.model",
+        training={"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
+    ),
+}
+
+_PASSAGES_SAMPLED = 100_000
+"""Passages of each language that a vocabulary is trained on, at most."""
+
+
+def _new_tokenizer(
+    family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], seed: int
+) -> PreTrainedTokenizerBase:
+    vocabulary = _VOCABULARIES[family]
+    trained = _train_sentencepiece(FAMILIES[family], size.pieces, texts, seed)
+    # M2M100Tokenizer reads its file again when it is copied to another process, so the folder lives as long as it does.
+    folder = Path(tempfile.mkdtemp(prefix="switchtune-"))
+    (folder / vocabulary.file).write_bytes(trained)
+    options: dict[str, Any] = {}
+    if family == "m2m100":
+        processor = sentencepiece.SentencePieceProcessor(model_proto=trained)
+        pieces = [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]
+        tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
+        (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+        options = {
+            "additional_special_tokens": [f"__{code}__" for code in M2M100_CODES["m2m100"]],
+            "mask_token": "<mask>",
+        }
+    elif family == "nllb":
+        codes = {find_language(language).code for language in texts}
+        options = {"extra_special_tokens": [tag for tag in NLLB_CODES if find_language(tag).code in codes]}
+    elif family == "mt5":
+        options = {"extra_ids": 1}
+    tokenizer: PreTrainedTokenizerBase = vocabulary.tokenizer.from_pretrained(
+        folder, model_max_length=size.positions, **options
+    )
+    weakref.finalize(tokenizer, shutil.rmtree, folder, ignore_errors=True)
+    return tokenizer
+
+
+def _train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequence[str]], seed: int) -> bytes:
+    vocabulary = _VOCABULARIES[family.name]
+    rng = np.random.default_rng(seed)
+    scripts = {find_language(language).script for language in texts}
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=_training_text(texts, rng, instructed="instruction" in family.before_source),
+            model_writer=model,
+            model_type=vocabulary.algorithm,
+            vocab_size=pieces + 3,
+            character_coverage=0.9995 if scripts & {"Hans", "Hant", "Jpan", "Hang"} else 1.0,
+            max_sentence_length=1 << 20,
+            hard_vocab_limit=False,
+            num_threads=1,
+            minloglevel=2,
+            **vocabulary.training,
+        )
+    except RuntimeError as error:
+        raise SwitchtuneError(
+            f"No vocabulary of {pieces} pieces can be trained on {sum(map(len, texts.values()))} passages: "
+            f"{_first_line(error)}. Give more text, or change size.pieces."
+        ) from error
+    return model.getvalue()
+
+
+def _training_text(texts: Mapping[str, Sequence[str]], rng: np.random.Generator, *, instructed: bool) -> Iterator[str]:
+    """A sample of each language's passages and, where sentences come with instructions, those at every hundredth."""
+    names = [find_language(language).name for language in texts]
+    for passages in texts.values():
+        for count, passage in enumerate(_sample(passages, rng)):
+            if instructed and count % 100 == 0:
+                yield from (instruction(source, target) for source in names for target in names)
+            yield passage
+
+
+def _sample(passages: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+    if len(passages) <= _PASSAGES_SAMPLED:
+        yield from passages
+    else:
+        for index in np.sort(rng.choice(len(passages), _PASSAGES_SAMPLED, replace=False)):
+            yield passages[index]

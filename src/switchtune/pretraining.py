@@ -1,0 +1,129 @@
+"""Denoising pretraining on monolingual text (paper eq. 2): small models for the quickstart and for experiments."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import yaml
+
+from switchtune.config import PretrainConfig, TextSettings
+from switchtune.corpus.read import read_monolingual
+from switchtune.corpus.words import word_segmenter
+from switchtune.errors import SwitchtuneError
+from switchtune.examples import Examples, denoise_examples
+from switchtune.models.load import Loaded, load_model, new_model, save_model
+from switchtune.run_dir import RunDir, fingerprint, write_text
+from switchtune.training.trainer import Progress, StageResult, train_stage
+
+
+@dataclass(frozen=True)
+class Passages:
+    """Monolingual text of one language, cut into training and validation, and what was left out."""
+
+    language: str
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    too_long: int
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A pretrained model on disk."""
+
+    folder: Path
+    """Loads with `load_model`, or plainly with transformers."""
+    passages: int
+    too_long: int
+    """Passages left out for their length."""
+    set_aside: Path | None
+    """Where a pretraining with other inputs was moved to that stood in the same folder."""
+    training: StageResult
+
+
+def read_passages(settings: TextSettings, *, valid_lines: int) -> Passages:
+    """Read one language's text; its last `valid_lines` passages are kept for validation.
+
+    Raises:
+        SwitchtuneError: fewer than two passages per validation passage remain.
+    """
+    lines = read_monolingual(settings.path, settings.language)
+    longest = settings.max_characters
+    fitting = [line for line in lines if longest is None or len(line) <= longest]
+    kept = fitting if settings.limit is None else fitting[: settings.limit]
+    if len(kept) < 2 * valid_lines:
+        raise SwitchtuneError(
+            f"{settings.path}: {len(kept):,} passages remain, and {valid_lines:,} are wanted for validation alone. "
+            "Give more text, raise max_characters, or lower valid_lines."
+        )
+    return Passages(
+        settings.language, tuple(kept[:-valid_lines]), tuple(kept[-valid_lines:]), len(lines) - len(fitting)
+    )
+
+
+def pretrain(
+    config: PretrainConfig, folder: Path | str, *, on_progress: Callable[[Progress], None] | None = None
+) -> Pretrained:
+    """Make a model of `config.family` with random weights and train it to restore noised text.
+
+    The model is written to `folder`/model. Called again after an interruption it goes on from the last checkpoint;
+    called again when done it returns at once.
+
+    Raises:
+        SwitchtuneError: text that cannot be read, or too little of it.
+        RunLockedError: another process is working in `folder`.
+    """
+    folder = Path(folder)
+    run = RunDir(folder)
+    with run.lock():
+        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        texts = [read_passages(text, valid_lines=config.valid_lines) for text in config.texts]
+        decisive = config.model_dump(mode="json", exclude={"texts": True, "training": config.training.without_effect})
+        inputs = {"config": decisive, "text": fingerprint([asdict(text) for text in texts])}
+        result = run.result("pretrain", inputs)
+        set_aside = None
+        if result is None:
+            set_aside = run.begin("pretrain", inputs, folder / "work")
+            initial = folder / "work" / "initial"
+            languages = (texts[0].language, texts[-1].language)
+            if not initial.exists():
+                words: dict[str, list[str]] = {}
+                for text in texts:
+                    words.setdefault(text.language, []).extend(text.train)
+                save_model(new_model(config.family, config.size, words, seed=config.seed), initial, *languages)
+            training = config.training
+            loaded = load_model(
+                str(initial), dropout=training.dropout, attention_dropout=training.attention_dropout, seed=config.seed
+            )
+            stage = train_stage(
+                loaded,
+                _examples(config, loaded, [(text.language, text.train) for text in texts]),
+                valid=_examples(config, loaded, [(text.language, text.valid) for text in texts]),
+                settings=training,
+                updates=training.updates,
+                seed=config.seed,
+                folder=folder / "work" / "training",
+                on_progress=on_progress,
+            )
+            save_model(loaded, folder / "model", *languages)
+            result = asdict(stage)
+            run.finish("pretrain", inputs, result)
+        shutil.rmtree(folder / "work" / "training" / "checkpoints", ignore_errors=True)
+        return Pretrained(
+            folder / "model",
+            passages=sum(len(text.train) for text in texts),
+            too_long=sum(text.too_long for text in texts),
+            set_aside=set_aside,
+            training=StageResult(**result),
+        )
+
+
+def _examples(config: PretrainConfig, loaded: Loaded, texts: list[tuple[str, tuple[str, ...]]]) -> Examples:
+    return denoise_examples(
+        texts,
+        [word_segmenter(language) for language, _ in texts],
+        mask=loaded.layout.mask_token,
+        seed=config.seed,
+        rate=config.mask_rate,
+        mean_span=config.mean_span,
+    )

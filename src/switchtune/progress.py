@@ -1,0 +1,93 @@
+"""A run as people watch it: progress bars on a terminal, a line now and then elsewhere; tables at the end."""
+
+import sys
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from switchtune.report.table import Summary, cells, header, verdict
+from switchtune.trial import Event
+
+WIDTH_OFF_TERMINAL = 160
+"""Columns of a table that goes to a file or a pipe."""
+
+LINES_PER_STAGE = 10
+"""How many progress lines a stage gives where there is no terminal."""
+
+
+class Display:
+    """Shows events as they come; use it in a `with` block."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._bars: dict[tuple[str, str], TaskID] = {}
+        self._shown: dict[tuple[str, str], int] = {}
+
+    def __enter__(self) -> "Display":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+        if kind is KeyboardInterrupt:
+            self._console.print("Stopped. The same command goes on from the last checkpoints.", highlight=False)
+
+    def show(self, event: Event) -> None:
+        """Show a message, or how far a stage of a trial is."""
+        if not event.updates:
+            self._console.print(f"{event.subject}: {event.what}", highlight=False, markup=False)
+            return
+        key = (event.subject, event.what)
+        loss = "" if event.loss is None else f"loss {event.loss:.3f}"
+        if self._console.is_terminal:
+            if key not in self._bars:
+                self._bars[key] = self._progress.add_task(f"{event.subject} {event.what}", total=event.updates, loss="")
+            self._progress.update(self._bars[key], completed=event.update, loss=loss)
+            return
+        step = event.update * LINES_PER_STAGE // event.updates
+        if step > self._shown.get(key, 0):
+            self._shown[key] = step
+            self._console.print(
+                f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {loss}",
+                highlight=False,
+                markup=False,
+            )
+
+
+def print_summary(summary: Summary) -> None:
+    """Print the comparison: a table and a verdict per pair."""
+    # Off a terminal nothing says how wide the reader is; a table that is cut helps nobody.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
+    for pair in dict.fromkeys(row.pair for row in summary.rows):
+        rows = [row for row in summary.rows if row.pair == pair]
+        table = Table(title=pair, title_justify="left")
+        for position, name in enumerate(header(summary.baseline)):
+            table.add_column(name, justify="right" if position else "left")
+        for row in rows:
+            table.add_row(*cells(row))
+        console.print(table)
+        for row in rows:
+            if row.against_baseline is not None:
+                console.print(verdict(row, summary.baseline), highlight=False)

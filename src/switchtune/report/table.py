@@ -1,0 +1,167 @@
+"""The comparison as records, JSON and a Markdown table."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean, stdev
+from typing import Any
+
+from switchtune.scoring.metrics import Score, Scores
+from switchtune.scoring.significance import Comparison
+from switchtune.switching import Rates
+
+SIGNIFICANT = 0.05
+"""Below this p-value a difference is called significant."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the comparison: an arm, over all seeds."""
+
+    pair: str
+    arm: str
+    stage_updates: dict[str, int]
+    bleu: tuple[Score, ...]
+    """One a seed."""
+    chrf: tuple[Score, ...]
+    in_language: tuple[Score, ...]
+    """Empty where the target language cannot be identified."""
+    rates: dict[str, Rates]
+    """Requested and realised rate of switching, per language; empty where nothing is switched."""
+    truncated: int
+    """Training examples of one trial that were cut to the longest length."""
+    minutes: float
+    """Mean training time of one trial."""
+    against_baseline: Comparison | None
+    """None for the baseline itself."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A whole comparison."""
+
+    rows: tuple[Row, ...]
+    baseline: str
+    seeds: tuple[int, ...]
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and, over several seeds, sample standard deviation."""
+    return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """A row of the table, for people: recipe, updates, BLEU, chrF++, in language, Δ BLEU, p, minutes."""
+    comparison = row.against_baseline
+    return (
+        row.arm,
+        " + ".join(f"{updates:,}" for updates in row.stage_updates.values()),
+        spread([score.value for score in row.bleu]),
+        spread([score.value for score in row.chrf]),
+        f"{mean(score.value for score in row.in_language):.1%}" if row.in_language else "–",
+        "" if comparison is None else f"{comparison.difference:+.1f}",
+        "" if comparison is None else f"{comparison.p_value:.3f}",
+        f"{row.minutes:.1f}",
+    )
+
+
+def header(baseline: str) -> tuple[str, ...]:
+    """The heads of the columns that `cells` fills."""
+    return ("recipe", "updates", "BLEU", "chrF++", "in language", f"Δ {baseline}", "p", "minutes")
+
+
+def verdict(row: Row, baseline: str) -> str:
+    """One sentence: is the arm better than the baseline, and is the difference significant?"""
+    comparison = row.against_baseline
+    if comparison is None:
+        return ""
+    size = f"{abs(comparison.difference):.1f} BLEU, p = {comparison.p_value:.3f}"
+    if comparison.p_value >= SIGNIFICANT:
+        signed = f"{comparison.difference:+.1f} BLEU, p = {comparison.p_value:.3f}"
+        return f"{row.arm} and {baseline}: no significant difference ({signed})."
+    return f"{row.arm} is {'better' if comparison.difference > 0 else 'worse'} than {baseline} ({size})."
+
+
+def comparison_markdown(summary: Summary) -> str:
+    """The comparison as a Markdown page: a table and a verdict per pair, then how it was measured."""
+    blocks = ["# Comparison"]
+    for pair in dict.fromkeys(row.pair for row in summary.rows):
+        rows = [row for row in summary.rows if row.pair == pair]
+        heads = header(summary.baseline)
+        lines = [f"## {pair}", "", " | ".join(heads), " | ".join("-" for _ in heads)]
+        lines += [" | ".join(cells(row)) for row in rows]
+        table = "\n".join(line if index < 2 else f"| {line} |" for index, line in enumerate(lines))
+        found = [f"- {verdict(row, summary.baseline)}" for row in rows if row.against_baseline]
+        found += [f"- {row.arm}, {side}: {rates.describe()}." for row in rows for side, rates in row.rates.items()]
+        found += [f"- {row.arm}: {row.truncated:,} training examples were cut." for row in rows if row.truncated]
+        remarks = "\n".join(found)
+        first = rows[0]
+        seeds = ", ".join(str(seed) for seed in summary.seeds)
+        notes = (
+            f"Test set of {first.bleu[0].n:,} sentences; seeds {seeds}"
+            + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
+            + ". Updates are per stage, the totals equal. Minutes are the training time of one seed. "
+            + "p: paired bootstrap over test sentences, the seeds' scores averaged in each resample.\n\n"
+            + f"BLEU `{first.bleu[0].signature}`  \nchrF++ `{first.chrf[0].signature}`"
+        )
+        blocks += [block for block in (table, remarks, notes) if block]
+    return "\n\n".join(blocks) + "\n"
+
+
+def score_record(score: Score) -> dict[str, Any]:
+    """A score for JSON: the value never without its metric, signature and n."""
+    return {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n}
+
+
+def scores_record(scores: Scores) -> dict[str, Any]:
+    """All scores of one set of translations, for JSON."""
+    return {
+        "bleu": score_record(scores.bleu),
+        "chrf": score_record(scores.chrf),
+        "in_language": score_record(scores.in_language) if scores.in_language else None,
+    }
+
+
+def scores_text(scores: Scores) -> str:
+    """All scores of one set of translations, for people."""
+    lines = [f"{score.metric:<12}{score.value:6.2f}   {score.signature}" for score in (scores.bleu, scores.chrf)]
+    if scores.in_language:
+        lines.append(f"{'in language':<12}{scores.in_language.value:6.1%}   {scores.in_language.signature}")
+    return "\n".join([*lines, f"{scores.bleu.n:,} sentences"])
+
+
+def difference_text(found: Comparison) -> str:
+    """A comparison of two systems, for people."""
+    low, high = found.interval
+    if found.p_value >= SIGNIFICANT:
+        answer = "no significant difference"
+    else:
+        answer = "B is better" if found.difference > 0 else "B is worse"
+    return (
+        f"{found.metric}: A {found.value_a:.2f}, B {found.value_b:.2f}, difference {found.difference:+.2f} "
+        f"(95 % interval {low:+.2f} to {high:+.2f}), p = {found.p_value:.4f}: {answer}\n"
+        f"{found.n:,} sentences   {found.signature}"
+    )
+
+
+def metrics_record(summary: Summary) -> dict[str, Any]:
+    """Every figure of the comparison with its signature and n, for `metrics.json`."""
+
+    return {
+        "baseline": summary.baseline,
+        "seeds": list(summary.seeds),
+        "rows": [
+            {
+                "pair": row.pair,
+                "recipe": row.arm,
+                "updates": row.stage_updates,
+                "bleu": [score_record(value) for value in row.bleu],
+                "chrf": [score_record(value) for value in row.chrf],
+                "in_language": [score_record(value) for value in row.in_language],
+                "switching": {side: rates.record() for side, rates in row.rates.items()},
+                "truncated": row.truncated,
+                "minutes": row.minutes,
+                "against_baseline": row.against_baseline and asdict(row.against_baseline),
+            }
+            for row in summary.rows
+        ],
+    }

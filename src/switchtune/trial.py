@@ -1,0 +1,317 @@
+"""One training of a comparison: the stages of a recipe on one pair with one seed, then the test set's translation."""
+
+import gc
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
+from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
+from switchtune.examples import Examples, iaft_examples, restore_examples, task_examples
+from switchtune.generation import translate
+from switchtune.lexicon import Lexicon, randomised, read_lexicon
+from switchtune.models.families import Layout
+from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint, save_model, verify_saved
+from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
+from switchtune.switching import Rates, Switcher, from_lexicon, from_mask, generator, measure
+from switchtune.training.recipes import RECIPES, Stage, stage_updates
+from switchtune.training.trainer import Progress, train_stage
+
+SHARED_OUT = {"updates", "restore_share"}
+"""Training settings that reach a stage only as its own number of updates."""
+
+RATE_SAMPLE = 2000
+"""Sentences of each side on which the realised rate of switching is measured before stage 1."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something to show while a run goes on."""
+
+    subject: str
+    """A trial (`de-en/csr/seed1`), or a pair while its data is prepared."""
+    what: str
+    """A stage's name, or a message."""
+    update: int = 0
+    updates: int = 0
+    """0 where the event is a message."""
+    loss: float | None = None
+
+
+OnEvent: TypeAlias = Callable[[Event], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of the comparison, and where it finds what was prepared for it."""
+
+    pair: PairSettings
+    arm: ArmSettings
+    seed: int
+    lexicons: tuple[Path, Path] | None
+    """Source → target and target → source; None where nothing is switched by a lexicon."""
+    corpora: Path
+    """Where the corpora stand once they are read."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.pair.name}/{self.arm.name}/seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """A finished trial."""
+
+    pair: str
+    arm: str
+    seed: int
+    stage_updates: dict[str, int]
+    seconds: float
+    """Training time of all stages, evaluations on the validation set included."""
+    truncated: int
+    """Training examples cut to `max_tokens`."""
+    rates: dict[str, Rates]
+    """Requested and realised rate of switching, per language; empty where nothing is switched."""
+    hypotheses: list[str]
+
+
+def read_pair(pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
+    """The training, validation and test corpus of a pair. Repeated pairs stay in the test set."""
+    languages = (pair.source, pair.target)
+    train = read_corpus(pair.train, *languages, columns=pair.columns, limit=pair.limit, cache_dir=cache_dir)
+    valid = read_corpus(pair.valid, *languages, columns=pair.columns, cache_dir=cache_dir)
+    test = read_corpus(pair.test, *languages, columns=pair.columns, deduplicate=False, cache_dir=cache_dir)
+    return train, valid, test
+
+
+def segmenters_for(corpus: Corpus, unit: str, tokenize: Callable[[str], list[str]]) -> tuple[Segmenter, Segmenter]:
+    """How each side of a corpus is cut into the units that are switched."""
+    if unit == "piece":
+        segmenter = piece_segmenter(tokenize)
+        return segmenter, segmenter
+    return word_segmenter(corpus.source_language), word_segmenter(corpus.target_language)
+
+
+def make_switchers(
+    segmenters: tuple[Segmenter, Segmenter],
+    lexicons: tuple[Lexicon, Lexicon] | None,
+    settings: SwitchingSettings,
+    *,
+    mask: str,
+    seed: int,
+) -> tuple[Switcher, Switcher]:
+    """The switchers of the source side and of the target side.
+
+    Args:
+        lexicons: source → target and target → source; None for the `mask` control.
+        seed: draws the translations of the `random` control.
+    """
+
+    def switcher(side: int) -> Switcher:
+        if lexicons is None:
+            replacements = from_mask(mask)
+        else:
+            lexicon = lexicons[side]
+            replacements = from_lexicon(randomised(lexicon, seed=seed) if settings.source == "random" else lexicon)
+        return Switcher(segmenters[side], replacements, settings.rate, settings.mean_span)
+
+    return switcher(0), switcher(1)
+
+
+def switching_rates(corpus: Corpus, switchers: tuple[Switcher, Switcher], *, seed: int) -> tuple[Rates, Rates]:
+    """Requested and realised rate of each side, on the first sentences of the corpus."""
+    sample = corpus.limited(RATE_SAMPLE)
+
+    def side(switcher: Switcher, sentences: Sequence[str]) -> Rates:
+        return measure(
+            switcher(switcher.segmenter.split(sentence).words, rng=generator(seed, 0, index))
+            for index, sentence in enumerate(sentences)
+        )
+
+    return side(switchers[0], sample.sources()), side(switchers[1], sample.targets())
+
+
+def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult:
+    """Train one arm on one pair with one seed and translate the test set; finished steps are skipped.
+
+    Raises:
+        SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
+        RunLockedError: another process is working in `folder`.
+    """
+    run = RunDir(folder)
+    with run.lock():
+        train, valid, test = read_pair(trial.pair, trial.corpora)
+        training = config.training_of(trial.arm)
+        recipe = RECIPES[trial.arm.recipe]
+        updates = stage_updates(recipe, training.updates, training.restore_share)
+        model, init = config.model, recipe.init
+        before = fingerprint([model_fingerprint(model), init])
+        reports: list[dict[str, Any]] = []
+        for stage, count in zip(recipe.stages, updates, strict=True):
+            inputs = {
+                "before": before,
+                "stage": stage.name,
+                "examples": stage.examples,
+                "updates": count,
+                "train": train.fingerprint(),
+                "valid": valid.fingerprint(),
+                "training": training.model_dump(mode="json", exclude=training.without_effect | SHARED_OUT),
+                "seed": trial.seed,
+            }
+            if stage.examples == "restore":
+                inputs["switching"] = config.switching_of(trial.arm).model_dump(mode="json")
+                inputs["lexicons"] = [hash_file(path) for path in trial.lexicons or ()]
+            report = run.result(stage.name, inputs)
+            if report is None:
+                aside = run.begin(stage.name, inputs, folder / stage.name)
+                if aside is not None:
+                    on_event(Event(trial.name, f"{stage.name}: its inputs have changed; what was there is now {aside}"))
+                loaded = load_model(
+                    model,
+                    init=init,
+                    dropout=training.dropout,
+                    attention_dropout=training.attention_dropout,
+                    seed=trial.seed,
+                )
+                examples = _stage_examples(loaded.layout, stage, trial, train, valid, config)
+                report = _train(loaded, stage, count, trial, examples, config, folder / stage.name, on_event)
+                run.finish(stage.name, inputs, report)
+                # Gone before the next stage's model comes; the optimizer refers to it in circles.
+                del loaded
+                gc.collect()
+            # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
+            shutil.rmtree(folder / stage.name / "checkpoints", ignore_errors=True)
+            reports.append(report)
+            model, init, before = str(folder / stage.name / "model"), "pretrained", fingerprint(inputs)
+        hypotheses = _translate_test(config, trial, test, model, before, run, on_event)
+        return TrialResult(
+            pair=trial.pair.name,
+            arm=trial.arm.name,
+            seed=trial.seed,
+            stage_updates={stage.name: count for stage, count in zip(recipe.stages, updates, strict=True)},
+            seconds=sum(report["training"]["seconds"] for report in reports),
+            truncated=sum(report["training"]["truncated"] for report in reports),
+            rates={side: Rates(**rates) for report in reports for side, rates in report["rates"].items()},
+            hypotheses=hypotheses,
+        )
+
+
+@dataclass(frozen=True)
+class _StageExamples:
+    train: Examples
+    valid: Examples
+    rates: dict[str, Rates]
+    """Per language; empty where nothing is switched."""
+
+
+def _stage_examples(
+    layout: Layout, stage: Stage, trial: Trial, train: Corpus, valid: Corpus, config: RunConfig
+) -> _StageExamples:
+    if stage.examples == "task":
+        return _StageExamples(task_examples(train), task_examples(valid), {})
+    if stage.examples == "iaft":
+        words = word_segmenter(train.source_language)
+        noised = iaft_examples(train, words, mask=layout.mask_token, seed=trial.seed)
+        return _StageExamples(noised, task_examples(valid), {})
+    switching = config.switching_of(trial.arm)
+    segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
+    lexicons = None
+    if trial.lexicons is not None:
+        lexicons = (read_lexicon(trial.lexicons[0]), read_lexicon(trial.lexicons[1]))
+    mask = layout.mask_token if switching.source == "mask" else ""
+    switchers = make_switchers(segmenters, lexicons, switching, mask=mask, seed=trial.seed)
+    source, target = switching_rates(train, switchers, seed=trial.seed)
+    return _StageExamples(
+        restore_examples(train, switchers, seed=trial.seed),
+        restore_examples(valid, switchers, seed=trial.seed),
+        {train.source_language: source, train.target_language: target},
+    )
+
+
+def _train(
+    loaded: Loaded,
+    stage: Stage,
+    updates: int,
+    trial: Trial,
+    examples: _StageExamples,
+    config: RunConfig,
+    folder: Path,
+    on_event: OnEvent,
+) -> dict[str, Any]:
+    for side, rates in examples.rates.items():
+        on_event(Event(trial.name, f"{side}: {rates.describe()}"))
+
+    def progress(step: Progress) -> None:
+        on_event(Event(trial.name, stage.name, step.update, step.updates, step.loss))
+
+    result = train_stage(
+        loaded,
+        examples.train,
+        valid=examples.valid,
+        settings=config.training_of(trial.arm),
+        updates=updates,
+        seed=trial.seed,
+        folder=folder,
+        on_progress=progress,
+    )
+    languages = (trial.pair.source, trial.pair.target)
+    save_model(loaded, folder / "model", *languages, generation=config.generation)
+    sample = [example.source for example in map(partial(examples.valid.make, 0), range(min(4, examples.valid.count)))]
+    verify_saved(folder / "model", sample, loaded, *languages, generation=config.generation)
+    return {"training": asdict(result), "rates": {side: asdict(rates) for side, rates in examples.rates.items()}}
+
+
+def _translate_test(
+    config: RunConfig,
+    trial: Trial,
+    test: Corpus,
+    model: str,
+    before: str,
+    run: RunDir,
+    on_event: OnEvent,
+) -> list[str]:
+    inputs = {
+        "before": before,
+        "test": test.fingerprint(),
+        "generation": config.generation.model_dump(mode="json"),
+    }
+    hypotheses: list[str] | None = run.result("translate", inputs)
+    if hypotheses is None:
+        hypotheses = translate(
+            load_model(model),
+            test.sources(),
+            trial.pair.source,
+            trial.pair.target,
+            config.generation,
+            on_progress=lambda done, total: on_event(Event(trial.name, "translate", done, total)),
+        )
+        write_text(run.path / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+        run.finish("translate", inputs, hypotheses)
+    return hypotheses
+
+
+def stage_previews(config: RunConfig, trial: Trial, train: Corpus, valid: Corpus, *, rows: int) -> list[str]:
+    """The first examples of each stage as the model is given them: tokens of encoder input, labels, decoder input."""
+    layout = load_layout(config.model)
+    max_tokens = config.training_of(trial.arm).max_tokens
+    blocks = []
+    for number, stage in enumerate(RECIPES[trial.arm.recipe].stages, start=1):
+        examples = _stage_examples(layout, stage, trial, train, valid, config).train
+        lines = [f"stage {number}: {stage.name} ({examples.count:,} examples an epoch)"]
+        for index in range(min(rows, examples.count)):
+            example = examples.make(0, index)
+            ids = layout.encode(example, max_tokens=max_tokens)
+            lines += [
+                "",
+                f"  source text     {example.source}",
+                f"  target text     {example.target}",
+                f"  encoder input   {' '.join(layout.tokens(ids.input_ids))}",
+                f"  labels          {' '.join(layout.tokens(ids.labels))}",
+                f"  decoder input   {' '.join(layout.tokens(ids.decoder_input_ids))}",
+            ]
+        blocks.append("\n".join(lines) + "\n")
+    return blocks

@@ -1,0 +1,400 @@
+"""Reading corpora: where they are found, what is kept of their rows, and what is refused."""
+
+import gzip
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from switchtune.corpus.grammar import embedded_sentences
+from switchtune.corpus.read import Corpus, CorpusError, Pair, describe, read_corpus, read_lines, read_monolingual
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.languages import UnknownLanguageError
+
+PAIRS = [
+    ("Das Haus ist klein.", "The house is small."),
+    ('Er sagte: "ja", oder?', 'He said, "yes", or?'),
+    ("Zeile\u2028mit\x0bTrennern\x85darin", "line with\x1cseparators"),
+    ("Grüße — 東京 🎉", "Greetings"),
+]
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own for every test."""
+    monkeypatch.setenv("SWITCHTUNE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def write_text(folder: Path, pairs: Sequence[tuple[str, str]]) -> str:
+    for side, language in enumerate(("de", "en")):
+        (folder / f"train.{language}").write_bytes("".join(f"{pair[side]}\n" for pair in pairs).encode())
+    return str(folder / "train.{de,en}")
+
+
+def rows(corpus: Corpus) -> list[tuple[str, str]]:
+    return [tuple(pair) for pair in corpus]
+
+
+# Where a corpus is
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format_name"),
+    [
+        ("a.tsv", "ja\tyes\n", "tsv"),
+        ("a.CSV", "de,en\nja,yes\n", "csv"),
+        ("a.jsonl", '{"de": "ja", "en": "yes"}\n', "jsonl"),
+        ("a.ndjson", '{"de": "ja", "en": "yes"}\n', "jsonl"),
+        ("a.json", '{"de": "ja", "en": "yes"}\n', "jsonl"),
+    ],
+)
+def test_the_ending_tells_the_format(tmp_path: Path, name: str, content: str, format_name: str) -> None:
+    (tmp_path / name).write_text(content)
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content.encode()))
+    for location in (tmp_path / name, str(tmp_path / f"{name}.gz")):
+        corpus = read_corpus(location, "deu", "English")
+        assert rows(corpus) == [("ja", "yes")]
+        assert (corpus.source_language, corpus.target_language) == ("de", "en")
+        assert (corpus.reading.format, corpus.reading.rows) == (format_name, 1)
+
+
+def test_parquet(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"tgt": ["yes", "no"], "src": ["ja", "nein"]}), tmp_path / "a.parquet")
+    corpus = read_corpus(tmp_path / "a.parquet", "de", "en")
+    assert rows(corpus) == [("ja", "yes"), ("nein", "no")]
+    assert (corpus.reading.format, corpus.reading.columns) == ("parquet", ("src", "tgt"))
+
+
+def test_compressed_parallel_text(tmp_path: Path) -> None:
+    write_text(tmp_path, PAIRS)
+    for language in ("de", "en"):
+        path = tmp_path / f"train.{language}"
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    for location in (str(tmp_path / "train.{de,en}.gz"), tmp_path / "train"):
+        assert rows(read_corpus(location, "de", "en")) == PAIRS
+
+
+def test_ways_to_name_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_text(tmp_path, PAIRS)
+    monkeypatch.chdir(tmp_path)
+    for location in (
+        "train.{de,en}",
+        "train.{en,de}",
+        ["train.de", "train.en"],
+        (Path("train.de"), "train.en"),
+        "train",
+    ):
+        assert rows(read_corpus(location, "deu_Latn", "en_XX")) == PAIRS
+    assert rows(read_corpus("train.{de,en}", "en", "de")) == [(target, source) for source, target in PAIRS]
+
+
+def test_prefix_with_other_endings(tmp_path: Path) -> None:
+    (tmp_path / "Europarl.de-en.deu_Latn.txt").write_text("ja\n")
+    (tmp_path / "Europarl.de-en.eng_Latn.txt").write_text("yes\n")
+    (tmp_path / "Europarl.de-en.ids").write_text("1\n")
+    assert rows(read_corpus(tmp_path / "Europarl.de-en", "de", "en")) == [("ja", "yes")]
+    (tmp_path / "Europarl.de-en.de").write_text("ja\n")
+    with pytest.raises(CorpusError, match=r"several files for 'de' \(Europarl.de-en.de, Europarl.de-en.deu_Latn.txt\)"):
+        read_corpus(tmp_path / "Europarl.de-en", "de", "en")
+
+
+def test_braces_that_are_no_languages_keep_their_order(tmp_path: Path) -> None:
+    (tmp_path / "a.src").write_text("ja\n")
+    (tmp_path / "a.tgt").write_text("yes\n")
+    assert rows(read_corpus(str(tmp_path / "a.{src,tgt}"), "de", "en")) == [("ja", "yes")]
+
+
+# What is left out
+
+
+def test_duplicates_and_empty_sides_are_counted(tmp_path: Path) -> None:
+    pairs = [("a", "b"), ("a", "c"), ("a", "b"), ("", "x"), ("y", " \t"), ("ab", "c"), ("a", "bc"), ("a ", " b")]
+    corpus = read_corpus(write_text(tmp_path, pairs), "de", "en")
+    assert rows(corpus) == [("a", "b"), ("a", "c"), ("ab", "c"), ("a", "bc")]
+    reading = corpus.reading
+    assert (reading.rows, reading.duplicates, reading.empty, reading.kept) == (8, 2, 2, 4)
+    everything = read_corpus(write_text(tmp_path, pairs), "de", "en", deduplicate=False)
+    assert (everything.reading.duplicates, len(everything)) == (0, 6)
+
+
+def test_line_breaks_inside_a_sentence_become_spaces(tmp_path: Path) -> None:
+    rows_read = [
+        {"de": " eins, \r\n zwei", "en": "one;\ntwo"},
+        {"de": "drei\rvier", "en": "x"},
+        {"de": "\n", "en": "y"},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows_read))
+    corpus = read_corpus(tmp_path / "a.jsonl", "de", "en")
+    assert rows(corpus) == [("eins, zwei", "one; two"), ("drei vier", "x")]
+    assert (corpus.reading.folded, corpus.reading.empty) == (2, 1)
+    assert "2 with line breaks inside, made spaces" in describe(corpus)
+
+
+def test_limit_counts_kept_pairs(tmp_path: Path) -> None:
+    location = write_text(tmp_path, [("a", "b"), ("a", "b"), ("c", "d"), ("e", "f")])
+    corpus = read_corpus(location, "de", "en", limit=2)
+    assert rows(corpus) == [("a", "b"), ("c", "d")]
+    assert corpus.reading.kept == 3
+    assert len(read_corpus(location, "de", "en", limit=100)) == 3
+
+
+def test_more_than_one_batch(tmp_path: Path) -> None:
+    pairs = [(f"Satz {number}", f"sentence {number}") for number in range(70_000)]
+    corpus = read_corpus(write_text(tmp_path, pairs), "de", "en")
+    assert corpus.table.column("source").num_chunks > 1
+    assert corpus[69_999] == corpus[-1] == Pair("Satz 69999", "sentence 69999")
+    assert rows(corpus) == pairs
+    assert corpus.sources()[40_000] == "Satz 40000"
+    one_chunk = Corpus("de", "en", "memory", corpus.table.combine_chunks(), corpus.reading)
+    assert one_chunk.fingerprint() == corpus.fingerprint()
+    assert one_chunk.limited(50_000).fingerprint() == corpus.limited(50_000).fingerprint() != corpus.fingerprint()
+
+
+# The corpus
+
+
+def test_access(tmp_path: Path) -> None:
+    corpus = read_corpus(write_text(tmp_path, PAIRS), "de", "en")
+    assert len(corpus) == 4
+    assert corpus[1] == corpus[-3] == Pair(*PAIRS[1])
+    assert corpus.sources() == [source for source, _ in PAIRS]
+    assert corpus.targets() == [target for _, target in PAIRS]
+    assert rows(corpus.limited(2)) == PAIRS[:2]
+    for index in (4, -5):
+        with pytest.raises(IndexError, match="of 4"):
+            corpus[index]
+
+
+def test_reversed(tmp_path: Path) -> None:
+    corpus = read_corpus(write_text(tmp_path, PAIRS), "de", "en")
+    turned = corpus.reversed()
+    assert (turned.source_language, turned.target_language) == ("en", "de")
+    assert rows(turned) == [(target, source) for source, target in PAIRS]
+    assert turned.reading.columns == ("train.en", "train.de")
+    assert turned.reversed().fingerprint() == corpus.fingerprint() != turned.fingerprint()
+    assert rows(turned.limited(1).reversed()) == PAIRS[:1]
+
+
+def test_fingerprint_is_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    first = read_corpus(write_text(tmp_path, PAIRS), "de", "en")
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps({"src": s, "tgt": t}) + "\n" for s, t in PAIRS))
+    assert first.fingerprint() == read_corpus(tmp_path / "pairs.jsonl", "de", "en").fingerprint()
+    shorter = read_corpus(write_text(tmp_path / "b", PAIRS[:3]), "de", "en")
+    assert first.limited(3).fingerprint() == shorter.fingerprint() != first.fingerprint()
+    moved = [("ab", "c"), ("d", "e")], [("a", "bc"), ("d", "e")], [("abd", "c"), ("", "e")]
+    prints = set()
+    for pairs in moved:
+        table = pa.table({"source": [pair[0] for pair in pairs], "target": [pair[1] for pair in pairs]})
+        prints.add(Corpus("de", "en", "", table, first.reading).fingerprint())
+    assert len(prints) == 3
+
+
+def test_describe(tmp_path: Path) -> None:
+    pairs = [*PAIRS, PAIRS[0], ("", "x"), ("long " * 50, "y")]
+    corpus = read_corpus(write_text(tmp_path, pairs), "de", "en", limit=3)
+    text = describe(corpus)
+    assert "parallel text, German (train.de) → English (train.en)" in text
+    assert "7 pairs read, 1 duplicates left out, 1 with an empty side left out, the first 3 of 5 used" in text
+    assert "1  de  Das Haus ist klein.\n     en  The house is small.\n  2  de  Er sagte" in text
+    assert "Greetings" not in text
+    cut = describe(read_corpus(write_text(tmp_path, pairs[-1:]), "de", "en"), width=20)
+    assert "de  long long long long…\n" in cut
+
+
+# The cache
+
+
+def test_content_is_read_once(tmp_path: Path, cache: Path) -> None:
+    location = write_text(tmp_path, PAIRS)
+    first = read_corpus(location, "de", "en")
+    (table,) = cache.glob("*.arrow")
+    made = table.stat().st_mtime_ns
+    again = read_corpus(location, "de", "en", limit=2)
+    assert (table.stat().st_mtime_ns, len(list(cache.glob("*.arrow")))) == (made, 1)
+    assert (again.reading, rows(again)) == (first.reading, PAIRS[:2])
+
+
+def test_changed_content_or_options_are_read_anew(tmp_path: Path, cache: Path) -> None:
+    location = write_text(tmp_path, PAIRS)
+    read_corpus(location, "de", "en")
+    stamp = (tmp_path / "train.de").stat()
+    write_text(tmp_path, [("Nas" + PAIRS[0][0][3:], PAIRS[0][1]), *PAIRS[1:]])
+    os.utime(tmp_path / "train.de", ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert read_corpus(location, "de", "en")[0].source == "Nas Haus ist klein."
+    read_corpus(location, "de", "en", deduplicate=False)
+    read_corpus(location, "en", "de")
+    assert len(list(cache.glob("*.arrow"))) == 4
+
+
+def test_a_refused_corpus_leaves_nothing_in_the_cache(tmp_path: Path, cache: Path) -> None:
+    write_text(tmp_path, PAIRS)
+    (tmp_path / "train.en").write_text("one\ntwo\n")
+    with pytest.raises(CorpusError):
+        read_corpus(tmp_path / "train", "de", "en")
+    assert list(cache.iterdir()) == []
+
+
+def test_cache_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    location = write_text(tmp_path, PAIRS)
+    monkeypatch.delenv("SWITCHTUNE_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    read_corpus(location, "de", "en")
+    assert len(list((tmp_path / "xdg" / "switchtune").glob("*.arrow"))) == 1
+    read_corpus(location, "de", "en", cache_dir=tmp_path / "mine")
+    assert len(list((tmp_path / "mine").glob("*.arrow"))) == 1
+    with pytest.raises(CorpusError, match="SWITCHTUNE_CACHE"):
+        read_corpus(location, "de", "en", cache_dir=tmp_path / "train.de")
+
+
+# What is refused
+
+
+def refused(location: Any, match: str, **options: Any) -> None:
+    with pytest.raises(SwitchtuneError, match=match):
+        read_corpus(location, "de", "en", **options)
+
+
+def test_missing_files(tmp_path: Path) -> None:
+    write_text(tmp_path, PAIRS)
+    refused(str(tmp_path / "trian.{de,en}"), "trian.de: not found. Did you mean 'train.de'")
+    refused(str(tmp_path / "train.{de,fr}"), r"English \(en\) is asked for, but the name of the file says French")
+    refused([tmp_path / "train.de", tmp_path / "test.en"], "test.en: not found")
+    refused(tmp_path / "nowhere" / "a.tsv", "there is no folder")
+    refused(tmp_path / "tra", "tra: not found. Known: 'train.de', 'train.en' .in ")
+    refused(tmp_path, r"a folder; a file is expected. It holds train.de, train.en\.")
+    (tmp_path / "nothing").mkdir()
+    refused(tmp_path / "nothing" / "a.tsv", "The folder .* is empty")
+    with pytest.raises(CorpusError, match=r"train\.d: not found"):
+        read_lines(tmp_path / "train.d")
+
+
+def test_nothing_is_left(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("de,en\n")
+    refused(tmp_path / "a.csv", "no pair is left of 0 rows")
+    refused(write_text(tmp_path, [("", "x"), (" ", "y")]), r"no pair is left of 2 rows \(2 have an empty side\)")
+
+
+def test_two_columns_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("premise,hypothesis,de\nja,yes,x\n")
+    corpus = read_corpus(tmp_path / "a.csv", "de", "en", columns=["premise", "hypothesis"])
+    assert (rows(corpus), corpus.reading.columns) == ([("ja", "yes")], ("premise", "hypothesis"))
+    refused(tmp_path / "a.csv", "two names are expected", columns=("de",))
+
+
+def test_unknown_format(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("ja\tyes\n")
+    refused(tmp_path / "pairs.txt", r"unknown format. Expected a name ending in .tsv, .csv.*pairs.\{de,en\}")
+
+
+def test_swapped_files(tmp_path: Path) -> None:
+    write_text(tmp_path, PAIRS)
+    files = [tmp_path / "train.en", tmp_path / "train.de"]
+    refused(files, "train.en stands for the source, German, but its name says English")
+
+
+def test_languages(tmp_path: Path) -> None:
+    location = write_text(tmp_path, PAIRS)
+    with pytest.raises(UnknownLanguageError, match="germn"):
+        read_corpus(location, "germn", "en")
+    with pytest.raises(UsageError, match="both German"):
+        read_corpus(location, "de", "deu_Latn")
+
+
+@pytest.mark.parametrize(
+    "location", ["hf:org/name", "hf:org/name:train", "hf:::", "embedded:travel", "embedded::train", ["a", "b", "c"]]
+)
+def test_locations_that_make_no_sense(location: Any) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        read_corpus(location, "de", "en")
+
+
+# The Hub
+
+
+def test_hub_reads_a_data_set(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    calls = []
+    made = datasets.Dataset.from_list([{"translation": {"de": source, "en": target}} for source, target in PAIRS])
+
+    def load_dataset(*arguments: Any, **options: Any) -> Any:
+        calls.append((arguments, options))
+        return made.select([0, 1, 3])
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    corpus = read_corpus("hf:org/name:de-en:train[:10%]", "de", "en")
+    assert rows(corpus) == [PAIRS[0], PAIRS[1], PAIRS[3]]
+    assert corpus.reading.format == "hub"
+    assert len(list(cache.glob("*.arrow"))) == 1
+    read_corpus("hf:org/name::test", "de", "en")
+    assert calls == [(("org/name", "de-en"), {"split": "train[:10%]"}), (("org/name", None), {"split": "test"})]
+
+
+def test_hub_without_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    refused("hf:org/name:de-en:train", "cannot be loaded .*Without network")
+
+
+# The embedded corpus, one language
+
+
+def test_embedded(cache: Path) -> None:
+    corpus = read_corpus("embedded:kitchen:valid", "de_DE", "en")
+    expected = embedded_sentences("kitchen", "valid", ["de", "en"])
+    assert rows(corpus) == expected
+    assert (corpus.reading.format, corpus.reading.columns) == ("embedded", ("de", "en"))
+    assert rows(read_corpus("embedded:kitchen:valid", "en", "de", limit=3)) == [(en, de) for de, en in expected[:3]]
+    assert read_monolingual("embedded:kitchen:valid", "deu_Latn", limit=2) == [de for de, _ in expected[:2]]
+    refused("embedded:kitchn:valid", "kitchen")
+    assert not cache.exists()
+
+
+def test_monolingual(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(" eins \n\n  \nzwei\r\ndrei\n")
+    assert read_monolingual(path, "de") == ["eins", "zwei", "drei"]
+    (tmp_path / "a.txt.gz").write_bytes(gzip.compress(path.read_bytes()))
+    assert read_monolingual(str(tmp_path / "a.txt.gz"), "de", limit=2) == ["eins", "zwei"]
+    (tmp_path / "b.txt").write_text("\n \n")
+    with pytest.raises(CorpusError, match=r"b\.txt: no text in it"):
+        read_monolingual(tmp_path / "b.txt", "de")
+    with pytest.raises(UnknownLanguageError):
+        read_monolingual(tmp_path / "b.txt", "germn")
+
+
+def test_lines_are_kept_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(" eins \n\ndrei\u2028vier\rfünf\r\n".encode())
+    assert read_lines(tmp_path / "a.txt") == [" eins ", "", "drei\u2028vier\rfünf"]
+    (tmp_path / "b.txt").write_bytes(b"")
+    assert read_lines(tmp_path / "b.txt") == []
+
+
+# Real text
+
+
+@pytest.mark.parametrize(
+    ("pair", "split", "count"),
+    # Line counts are those that the data's own README states.
+    [("de-en", "valid", 1014), ("de-en", "test", 1000), ("vi-en", "valid", 1059), ("zh-en", "test", 1000)],
+)
+def test_real_corpora(shared_data: Path, pair: str, split: str, count: int) -> None:
+    source, target = pair.split("-")
+    corpus = read_corpus(shared_data / "translation" / pair / split, source, target)
+    assert corpus.reading.rows == count
+    assert corpus.reading.kept + corpus.reading.duplicates == count
+
+
+def test_real_tsv_with_header_and_one_language(shared_data: Path) -> None:
+    path = shared_data / "dictionaries" / "xling" / "en-de.test.tsv"
+    assert read_corpus(path, "en", "de").reading.rows == 2000
+    lines = read_monolingual(shared_data / "mono" / "es.txt.xz", "es", limit=100)
+    assert len(lines) == 100

@@ -1,0 +1,224 @@
+"""The lexicon record, its file, and the random control."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from switchtune.lexicon import (
+    UNDETERMINED,
+    Entry,
+    Lexicon,
+    LexiconError,
+    Translation,
+    count_words,
+    make_lexicon,
+    randomised,
+    read_lexicon,
+    usual_casing,
+    write_lexicon,
+)
+
+HUND = Entry("Hund", 12, (Translation("dog", 0.75, 15), Translation("hound", 0.125, 2)))
+KATZE = Entry("Katze", 30, (Translation("cat", 0.9, 28),))
+LEXICON = Lexicon("de", "en", "align", "probability", "word", {"hund": HUND, "katze": KATZE})
+
+patient = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r"), min_size=1, max_size=6).filter(
+    lambda word: word == word.strip() and not word.startswith("# ")
+)
+
+
+@st.composite
+def lexicons(draw: st.DrawFn) -> Lexicon:
+    entries = {}
+    target_count = {}
+    for key in draw(st.lists(words.map(str.lower), min_size=1, max_size=8, unique=True)):
+        translations = []
+        for word in draw(st.lists(words, min_size=1, max_size=4, unique=True)):
+            count = target_count.setdefault(word, draw(st.integers(0, 10**12)))
+            translations.append(Translation(word, draw(st.floats(-1e6, 1e6)), count))
+        translations.sort(key=lambda translation: -translation.strength)
+        entries[key.lower()] = Entry(key, draw(st.integers(0, 10**12)), tuple(translations))
+    return Lexicon("de", "en", "vecmap", "similarity", draw(st.sampled_from(["word", "piece"])), entries)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "lexicon.de-en.tsv"
+
+
+def read(path: Path, text: str) -> Lexicon:
+    path.write_bytes(text.encode())
+    return read_lexicon(path)
+
+
+@patient
+@given(lexicon=lexicons())
+def test_file_says_exactly_what_the_record_holds(lexicon: Lexicon, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.getbasetemp() / "round.tsv"
+    write_lexicon(lexicon, path)
+    assert read_lexicon(path) == lexicon
+
+
+def test_file_is_readable(path: Path) -> None:
+    write_lexicon(LEXICON, path)
+    assert path.read_text() == (
+        "# switchtune lexicon de-en method=align measure=probability unit=word\n"
+        "# source\ttarget\tstrength\tsource_count\ttarget_count\n"
+        "Katze\tcat\t0.9\t30\t28\n"
+        "Hund\tdog\t0.75\t12\t15\n"
+        "Hund\thound\t0.125\t12\t2\n"
+    )
+
+
+def test_find_disregards_case() -> None:
+    assert LEXICON.find("HUND") == LEXICON.find("hund") == HUND
+    assert LEXICON.find("Maus") is None
+
+
+def test_two_columns_are_enough(path: Path) -> None:
+    lexicon = read(path, "Hund\tdog\nkatze cat\nhund\thound\n")
+    assert (lexicon.source_language, lexicon.target_language, lexicon.measure) == ("de", "en", "none")
+    assert lexicon.entries == {
+        "hund": Entry("Hund", 0, (Translation("dog", 1.0, 0), Translation("hound", 1.0, 0))),
+        "katze": Entry("katze", 0, (Translation("cat", 1.0, 0),)),
+    }
+
+
+def test_edited_file_keeps_working(path: Path) -> None:
+    """Lines in another order, without counts, without strength, with a comment, Windows line ends and a BOM."""
+    write_lexicon(LEXICON, path)
+    header, _, _, hund, hound = path.read_text().splitlines()
+    lexicon = read(
+        path, "\r\n".join(["\ufeff" + header, "# mine", "#", hound, "", hund, "Maus\tmouse", "Hund\tpup\t0.5\t\t"])
+    )
+    found = [(translation.word, translation.strength) for translation in lexicon.entries["hund"].translations]
+    assert found == [("dog", 0.75), ("pup", 0.5), ("hound", 0.125)]
+    assert lexicon.entries["maus"].translations == (Translation("mouse", 1.0, 0),)
+    assert lexicon.measure == "probability"
+
+
+def test_hash_sign_can_be_a_word(path: Path) -> None:
+    assert read(path, "#\thash\n").find("#") == Entry("#", 0, (Translation("hash", 1.0, 0),))
+
+
+def test_repeated_line_adds_nothing(path: Path) -> None:
+    lexicon = read(path, "Hund\tdog\t0.2\nhund\tdog\t0.4\n")
+    assert lexicon.entries == {"hund": Entry("Hund", 0, (Translation("dog", 0.4, 0),))}
+
+
+def test_languages_unknown_without_header_and_name(tmp_path: Path) -> None:
+    lexicon = read(tmp_path / "mine.tsv", "Hund\tdog\n")
+    assert (lexicon.source_language, lexicon.target_language) == (UNDETERMINED, UNDETERMINED)
+
+
+HEADER = "# switchtune lexicon de-en method=align measure=probability unit=word\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("Hund\tdog\nKatze\n", r"tsv:2: expected source and target.*found 'Katze'"),
+        ("New York New York\n", r"tsv:1: expected source and target"),
+        ("\tdog\n", r"tsv:1: expected source and target"),
+        ("Hund\tdog\tclose\n", r"tsv:1: strength, the third column, is 'close'; expected a number"),
+        ("Hund\tdog\tnan\n", r"tsv:1: strength"),
+        (HEADER + "Hund\tdog\t1.5\n", r"tsv:2: strength.*'1\.5'; expected a probability"),
+        ("Hund\tdog\t0.5\t-3\t4\n", r"tsv:1: count '-3'"),
+        ("Hund\tdog\t0.5\t3\n", r"tsv:1: expected source and target"),
+        ("# switchtune lexicon deutsch measure=none\nHund\tdog\n", r"tsv:1: not a header"),
+        ("# switchtune lexicon de-en measure=distance\nHund\tdog\n", r"tsv:1: not a header.*probability, similarity"),
+        ("Hund\tdog\n" + HEADER, r"tsv:2: a second lexicon begins"),
+        ("# nothing\n\n", r"no entries found"),
+    ],
+)
+def test_malformed_line_is_named(path: Path, text: str, message: str) -> None:
+    with pytest.raises(LexiconError, match=message):
+        read(path, text)
+
+
+def test_not_utf8_is_named_with_its_line(path: Path) -> None:
+    path.write_bytes(b"Hund\tdog\nM\xe4dchen\tgirl\n")
+    with pytest.raises(LexiconError, match=r"tsv:2: not UTF-8 \(byte 0xe4\)"):
+        read_lexicon(path)
+
+
+def test_missing_file_is_named(path: Path) -> None:
+    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: cannot be read"):
+        read_lexicon(path)
+
+
+@pytest.mark.parametrize("word", ["a\tb", "a\nb", " a", "", "# a", "a\r"])
+def test_word_that_a_file_cannot_hold_is_refused(path: Path, word: str) -> None:
+    lexicon = Lexicon("de", "en", "align", "none", "word", {"x": Entry("x", 1, (Translation(word, 1.0, 1),))})
+    with pytest.raises(LexiconError, match="cannot stand"):
+        write_lexicon(lexicon, path)
+    assert not path.exists()
+
+
+def test_empty_lexicon_is_not_written(path: Path) -> None:
+    with pytest.raises(LexiconError, match="no entries"):
+        write_lexicon(Lexicon("de", "en", "align", "none", "word", {}), path)
+    assert not path.exists()
+
+
+def test_usual_casing_looks_away_from_the_sentence_start() -> None:
+    sentences = [["Rot", "ist", "der", "Hund"], ["Rot", "ist", "rot"], ["Rot"], ["Nur"], ["IST", "hund", "Hund"], []]
+    assert usual_casing(sentences) == {"rot": "rot", "ist": "ist", "der": "der", "hund": "Hund", "nur": "Nur"}
+
+
+def test_usual_casing_prefers_lower_case_on_a_tie() -> None:
+    assert usual_casing([["x", "Sie", "sie"], ["x", "sie", "Sie"]])["sie"] == "sie"
+
+
+def test_vocabulary_is_ordered_by_count() -> None:
+    vocabulary = count_words([["Der", "Hund", "der"], ["der", "Ball"]])
+    assert vocabulary.words == ("der", "Ball", "Hund")
+    assert vocabulary.counts.tolist() == [3, 1, 1]
+    assert vocabulary.index == {"der": 0, "ball": 1, "hund": 2}
+
+
+def test_make_lexicon_orders_by_strength_and_rounds() -> None:
+    vocabularies = count_words([["Hund", "Hund", "Katze"]]), count_words([["dog", "cat", "dog"]])
+    links = np.array([0, 1, 0]), np.array([1, 1, 0]), np.array([0.25, 0.1234567, 0.5])
+    lexicon = make_lexicon(("de", "en"), vocabularies, links, method="align", measure="probability")
+    assert lexicon.entries["hund"] == Entry("Hund", 2, (Translation("dog", 0.5, 2), Translation("cat", 0.25, 1)))
+    assert lexicon.entries["katze"].translations == (Translation("cat", 0.123457, 1),)
+
+
+@patient
+@given(lexicon=lexicons(), seed=st.integers(0, 9))
+def test_randomised_keeps_all_but_the_translations(lexicon: Lexicon, seed: int) -> None:
+    control = randomised(lexicon, seed=seed)
+    targets = {translation.word for entry in lexicon.entries.values() for translation in entry.translations}
+    assert control.entries.keys() == lexicon.entries.keys()
+    assert control == randomised(lexicon, seed=seed)
+    for key, entry in lexicon.entries.items():
+        real = {translation.word for translation in entry.translations}
+        drawn = {translation.word for translation in control.entries[key].translations}
+        assert (control.entries[key].word, control.entries[key].count) == (entry.word, entry.count)
+        assert len(control.entries[key].translations) == len(drawn) == len(real)
+        assert drawn <= targets
+        assert len(drawn & real) == max(0, 2 * len(real) - len(targets))  # as few as the vocabulary allows
+
+
+def test_randomised_draws_uniformly() -> None:
+    names = [f"t{place}" for place in range(5)]
+    every = {name: Entry(name, 1, (Translation(name, 1.0, 1),)) for name in names}
+    drawn = Counter(
+        randomised(Lexicon("a", "b", "align", "none", "word", every), seed=seed).entries["t0"].translations[0].word
+        for seed in range(800)
+    )
+    assert set(drawn) == set(names[1:])
+    assert all(abs(count - 200) < 5 * np.sqrt(800 * 0.25 * 0.75) for count in drawn.values())
+
+
+def test_randomised_depends_on_the_seed() -> None:
+    names = [f"t{place}" for place in range(50)]
+    lexicon = Lexicon("a", "b", "align", "none", "word", {n: Entry(n, 1, (Translation(n, 1.0, 1),)) for n in names})
+    assert randomised(lexicon, seed=1) != randomised(lexicon, seed=2)

@@ -1,0 +1,54 @@
+"""Miniature models of the real classes: tiny, made in a moment, the same everywhere."""
+
+from functools import cache
+
+from switchtune.config import FamilyName, SizeSettings
+from switchtune.models.load import Loaded, new_model
+
+GERMAN = (
+    "Ein Hund läuft über die Wiese.",
+    "Zwei Männer sitzen auf einer Bank.",
+    "Das Kind spielt mit dem Ball im Garten.",
+    "Eine Frau liest ein Buch am Fenster.",
+    "Der Junge springt in das kalte Wasser.",
+    "Mehrere Leute warten auf den Bus.",
+    "Ein Mädchen malt ein Bild von einem Haus.",
+    "Die Katze schläft auf dem Sofa.",
+    "Ein alter Mann fährt mit dem Fahrrad.",
+    "Drei Kinder essen Eis im Park.",
+    "Eine Gruppe von Menschen tanzt auf der Straße.",
+    "Der Koch schneidet Gemüse in der Küche.",
+    "Ein weißer Vogel fliegt über das Meer.",
+    "Die Frau in dem roten Kleid singt ein Lied.",
+    "Ein Mann mit Hut kauft Brot auf dem Markt.",
+    "Zwei Hunde spielen im Schnee.",
+)
+ENGLISH = (
+    "A dog runs across the meadow.",
+    "Two men are sitting on a bench.",
+    "The child plays with the ball in the garden.",
+    "A woman is reading a book at the window.",
+    "The boy jumps into the cold water.",
+    "Several people are waiting for the bus.",
+    "A girl paints a picture of a house.",
+    "The cat sleeps on the sofa.",
+    "An old man rides a bicycle.",
+    "Three children eat ice cream in the park.",
+    "A group of people is dancing in the street.",
+    "The cook cuts vegetables in the kitchen.",
+    "A white bird flies over the sea.",
+    "The woman in the red dress sings a song.",
+    "A man with a hat buys bread at the market.",
+    "Two dogs are playing in the snow.",
+)
+
+TINY = SizeSettings(width=32, feed_forward=64, encoder_layers=2, decoder_layers=1, heads=2, positions=64, pieces=200)
+
+
+@cache
+def _made(family: FamilyName, seed: int, size: SizeSettings) -> Loaded:
+    return new_model(family, size, {"de": GERMAN, "en": ENGLISH}, seed=seed)
+
+
+def miniature(family: FamilyName = "mbart", *, seed: int = 1, size: SizeSettings = TINY) -> Loaded:
+    return _made(family, seed, size)

@@ -1,0 +1,359 @@
+"""Models in and out: what is saved, plain transformers loads, and it speaks the right language without switchtune."""
+
+import gc
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, GenerationConfig
+
+from switchtune.config import FamilyName, GenerationSettings, SizeSettings
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.examples import Example
+from switchtune.languages import UnknownLanguageError
+from switchtune.models.load import Loaded, SavedModelDiffersError, load_model, new_model, save_model, verify_saved
+from tests.miniature import ENGLISH, GERMAN, TINY, miniature
+
+ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
+
+
+def weights(loaded: Loaded) -> dict[str, torch.Tensor]:
+    return dict(loaded.model.state_dict())
+
+
+def same_weights(one: Loaded, other: Loaded) -> bool:
+    ours, theirs = weights(one), weights(other)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def saved(family: FamilyName, folder: Path) -> Path:
+    save_model(miniature(family), folder / "model", "de", "en")
+    return folder / "model"
+
+
+@pytest.fixture(params=ALL)
+def family(request: pytest.FixtureRequest) -> FamilyName:
+    name: FamilyName = request.param
+    return name
+
+
+def trained(family: FamilyName, examples: list[Example], *, steps: int) -> Loaded:
+    """A miniature that knows a handful of examples by heart."""
+    loaded = new_model(family, TINY, {"de": GERMAN, "en": ENGLISH}, seed=3)
+    batch = loaded.layout.collate(loaded.layout.batch_encode(examples, max_tokens=64))
+    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=1e-2)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        logits = loaded.model(**{name: ids for name, ids in batch.items() if name != "labels"}).logits
+        loss: Any = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch["labels"].flatten())
+        loss.backward()
+        optimizer.step()
+    return loaded
+
+
+def test_a_saved_model_translates_without_switchtune(family: FamilyName, tmp_path: Path) -> None:
+    # The same German sentences are translated and restored: only the tags tell the model which of the two is wanted.
+    examples = [
+        example
+        for german, english in zip(GERMAN[:3], ENGLISH[:3], strict=True)
+        for example in (Example(german, "de", english, "en"), Example(german, "de", german, "de"))
+    ]
+    loaded = trained(family, examples, steps=70)
+    for target, expected in (("en", ENGLISH[:3]), ("de", GERMAN[:3])):
+        folder = tmp_path / target
+        settings = GenerationSettings(beams=2)
+        save_model(loaded, folder, "de", target, generation=settings)
+        verify_saved(folder, GERMAN[:3], loaded, "de", target, generation=settings)
+
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        model = AutoModelForSeq2SeqLM.from_pretrained(folder)
+        instruction = {"en": "translate German to English: ", "de": "translate German to German: "}[target]
+        prompts = [instruction + sentence if family == "mt5" else sentence for sentence in GERMAN[:3]]
+        outputs = model.generate(**tokenizer(prompts, padding=True, return_tensors="pt"))
+        assert tokenizer.batch_decode(outputs, skip_special_tokens=True) == list(expected)
+        starts = {
+            "mbart": [{"en": "en_XX", "de": "de_DE"}[target]],
+            "mbart50": ["</s>", {"en": "en_XX", "de": "de_DE"}[target]],
+            "nllb": ["</s>", {"en": "eng_Latn", "de": "deu_Latn"}[target]],
+            "m2m100": ["</s>", {"en": "__en__", "de": "__de__"}[target]],
+            "mt5": ["<pad>"],
+        }[family]
+        for output in outputs.tolist():
+            assert tokenizer.convert_ids_to_tokens(output)[: len(starts)] == starts
+
+
+def test_the_saved_configs_do_not_contradict_each_other(family: FamilyName, tmp_path: Path) -> None:
+    loaded = miniature(family)
+    folder = tmp_path / "model"
+    save_model(loaded, folder, "de", "en", generation=GenerationSettings(beams=3, length_penalty=0.6))
+    generation = GenerationConfig.from_pretrained(folder)
+    assert (generation.num_beams, generation.length_penalty) == (3, 0.6)
+    assert generation.max_length == (64 if family.startswith("mbart") else 256)
+    expected = loaded.layout.generation_settings("en")
+    config = json.loads((folder / "config.json").read_text())
+    assert generation.forced_bos_token_id == expected["forced_bos_token_id"]
+    assert generation.decoder_start_token_id == config["decoder_start_token_id"] == expected["decoder_start_token_id"]
+    assert "forced_bos_token_id" not in config
+    for name in ("pad_token_id", "eos_token_id"):
+        assert getattr(generation, name) == config[name] == getattr(loaded.tokenizer, name)
+    assert generation.forced_eos_token_id == config.get("forced_eos_token_id")
+
+
+def test_saving_leaves_the_model_in_memory_as_it_was(family: FamilyName, tmp_path: Path) -> None:
+    loaded = miniature(family)
+    before = (loaded.model.config.to_dict(), loaded.model.generation_config.to_dict(), loaded.tokenizer("Ein Hund."))
+    save_model(loaded, tmp_path / "model", "en", "de")
+    after = (loaded.model.config.to_dict(), loaded.model.generation_config.to_dict(), loaded.tokenizer("Ein Hund."))
+    assert after == before
+
+
+def test_saving_again_replaces_the_folder(tmp_path: Path) -> None:
+    folder = saved("mbart", tmp_path)
+    (folder / "old").write_text("")
+    save_model(miniature("mbart"), folder, "en", "de")
+    assert not (folder / "old").exists()
+    assert AutoTokenizer.from_pretrained(folder).src_lang == "en_XX"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_language_that_cannot_be_saved_leaves_the_old_model(tmp_path: Path) -> None:
+    folder = saved("nllb", tmp_path)
+    with pytest.raises(UnknownLanguageError, match="'fr'"):
+        save_model(miniature("nllb"), folder, "de", "fr")
+    assert (folder / "model.safetensors").exists()
+
+
+def test_loading_gives_back_what_was_saved(family: FamilyName, tmp_path: Path) -> None:
+    loaded, again = miniature(family), load_model(str(saved(family, tmp_path)))
+    assert same_weights(loaded, again)
+    assert again.layout.family is loaded.layout.family
+    assert again.positions == loaded.positions == (64 if family.startswith("mbart") else None)
+    example = Example(GERMAN[0], "de", ENGLISH[0], "en")
+    assert again.layout.encode(example, max_tokens=64) == loaded.layout.encode(example, max_tokens=64)
+    assert not again.model.training
+    # Tags of the direction it was saved for must not leak into another.
+    assert again.model.generation_config.forced_bos_token_id is None
+    assert again.model.generation_config.decoder_start_token_id is None
+
+
+def tampered(folder: Path, file: str, **values: object) -> None:
+    content = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps({**content, **values}))
+
+
+def test_verify_notices_other_weights(family: FamilyName, tmp_path: Path) -> None:
+    folder = saved(family, tmp_path)
+    verify_saved(folder, GERMAN[:2], miniature(family), "de", "en", max_length=8)
+    tensors = load_file(folder / "model.safetensors")
+    name = next(name for name in tensors if name.endswith(("fc2.weight", "DenseReluDense.wo.weight")))
+    tensors[name][0] += 0.5
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SavedModelDiffersError, match="logits differ"):
+        verify_saved(folder, GERMAN[:2], miniature(family), "de", "en", max_length=8)
+
+
+@pytest.mark.parametrize(("family", "code"), [("mbart", "en_XX"), ("nllb", "eng_Latn"), ("m2m100", "en")])
+def test_verify_notices_another_tag_in_the_tokenizer(family: FamilyName, code: str, tmp_path: Path) -> None:
+    folder = saved(family, tmp_path)
+    tampered(folder, "tokenizer_config.json", src_lang=code)
+    with pytest.raises(SavedModelDiffersError, match="its tokenizer reads 'Ein Hund"):
+        verify_saved(folder, GERMAN[:2], miniature(family), "de", "en", max_length=8)
+
+
+def test_verify_notices_another_start_of_generation(tmp_path: Path) -> None:
+    examples = [Example(GERMAN[0], "de", ENGLISH[0], "en"), Example(GERMAN[0], "de", GERMAN[0], "de")]
+    loaded = trained("mbart", examples, steps=60)
+    folder = tmp_path / "model"
+    save_model(loaded, folder, "de", "en")
+    start = loaded.layout.generation_settings("de")["decoder_start_token_id"]
+    tampered(folder, "generation_config.json", decoder_start_token_id=start)
+    with pytest.raises(SavedModelDiffersError, match=r"it translates 'Ein Hund läuft über die Wiese\.' as 'Ein Hund"):
+        verify_saved(folder, GERMAN[:1], loaded, "de", "en")
+
+
+def test_verify_takes_sentences_longer_than_the_model(tmp_path: Path) -> None:
+    verify_saved(saved("mbart", tmp_path), [" ".join(GERMAN)], miniature("mbart"), "de", "en", max_length=8)
+
+
+def test_an_nllb_of_old_is_saved_in_the_layout_of_today(tmp_path: Path) -> None:
+    folder = saved("nllb", tmp_path)
+    tampered(folder, "tokenizer_config.json", legacy_behaviour=True)
+    old = load_model(str(folder))
+    assert old.tokenizer.convert_ids_to_tokens(old.tokenizer("Hund")["input_ids"])[-1] == "deu_Latn"
+    save_model(old, tmp_path / "again", "de", "en")
+    verify_saved(tmp_path / "again", GERMAN[:2], old, "de", "en", max_length=8)
+
+
+def test_dropout_is_set_where_it_is_given(family: FamilyName, tmp_path: Path) -> None:
+    folder = saved(family, tmp_path)
+    own, given = load_model(str(folder)), load_model(str(folder), dropout=0.35, attention_dropout=0.25)
+    rates = {module.p for module in given.model.modules() if isinstance(module, torch.nn.Dropout)}
+    if family == "mt5":
+        assert own.model.config.dropout_rate == 0.1
+        assert rates == {0.35}
+    else:
+        assert own.model.config.dropout == 0.1
+        assert {layer.dropout for layer in given.model.model.encoder.layers} == {0.35}
+        assert {layer.self_attn.dropout for layer in given.model.model.decoder.layers} == {0.25}
+
+
+def test_random_weights_depend_on_the_seed_alone(family: FamilyName, tmp_path: Path) -> None:
+    folder = saved(family, tmp_path)
+    state = torch.get_rng_state()
+    first = load_model(str(folder), init="random", seed=5)
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(99)
+    assert same_weights(first, load_model(str(folder), init="random", seed=5))
+    assert not same_weights(first, load_model(str(folder), init="random", seed=6))
+    assert not same_weights(first, miniature(family))
+    assert {name: value.shape for name, value in weights(first).items()} == {
+        name: value.shape for name, value in weights(miniature(family)).items()
+    }
+    with pytest.raises(UsageError, match="need a seed"):
+        load_model(str(folder), init="random")
+
+
+def test_a_new_model_is_the_same_every_time(family: FamilyName) -> None:
+    texts = {"de": GERMAN, "en": ENGLISH}
+    first, again, other = (new_model(family, TINY, texts, seed=seed) for seed in (7, 7, 8))
+    assert first.tokenizer.get_vocab() == again.tokenizer.get_vocab() == other.tokenizer.get_vocab()
+    assert same_weights(first, again)
+    assert not same_weights(first, other)
+
+
+def test_a_new_model_is_of_the_real_class_and_size(family: FamilyName, tmp_path: Path) -> None:
+    loaded = miniature(family)
+    names = {
+        "mbart": ("MBartForConditionalGeneration", "MBartTokenizer"),
+        "mbart50": ("MBartForConditionalGeneration", "MBart50Tokenizer"),
+        "nllb": ("M2M100ForConditionalGeneration", "NllbTokenizer"),
+        "m2m100": ("M2M100ForConditionalGeneration", "M2M100Tokenizer"),
+        "mt5": ("MT5ForConditionalGeneration", "T5Tokenizer"),
+    }
+    assert (type(loaded.model).__name__, type(loaded.tokenizer).__name__) == names[family]
+    config = loaded.model.config
+    assert (config.d_model, config.num_attention_heads, config._attn_implementation) == (32, 2, "sdpa")
+    layers = {"encoder": 2, "decoder": 1}
+    assert {name: len(stack_of(loaded, name)) for name in layers} == layers
+    # Every character of the text is in the vocabulary.
+    unknown = loaded.tokenizer.unk_token_id
+    for sentence in (*GERMAN, *ENGLISH):
+        assert unknown not in loaded.layout.encode_source(sentence, "de", "en")
+    # Each language tag has a row of its own in the embeddings.
+    assert max(loaded.tokenizer.get_vocab().values()) + 1 == config.vocab_size
+
+
+def stack_of(loaded: Loaded, name: str) -> torch.nn.ModuleList:
+    stack: Any = loaded.model.get_submodule(name if loaded.layout.family.name == "mt5" else f"model.{name}")
+    layers: torch.nn.ModuleList = stack.block if loaded.layout.family.name == "mt5" else stack.layers
+    return layers
+
+
+def test_mt5_has_an_output_matrix_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    loaded = miniature("mt5")
+    again = load_model(str(saved("mt5", tmp_path)))
+    models: tuple[Any, Any] = (loaded.model, again.model)
+    for model in models:
+        model.tie_weights()
+        assert not torch.equal(model.lm_head.weight, model.shared.weight)
+        assert model.encoder.embed_tokens.weight is model.shared.weight
+        assert model.decoder.embed_tokens.weight is model.shared.weight
+    # Logits of the order of one, so that the first loss is near that of a uniform guess.
+    batch = loaded.layout.collate(
+        loaded.layout.batch_encode([Example(GERMAN[0], "de", ENGLISH[0], "en")], max_tokens=64)
+    )
+    with torch.no_grad():
+        loss = loaded.model(**batch).loss
+    assert abs(float(loss) - torch.tensor(float(loaded.model.config.vocab_size)).log()) < 1.5
+
+
+@pytest.mark.parametrize("family", ["mbart", "mbart50", "nllb", "m2m100"])
+def test_the_other_families_share_their_embeddings(family: FamilyName, tmp_path: Path) -> None:
+    for loaded in (miniature(family), load_model(str(saved(family, tmp_path)))):
+        assert loaded.model.lm_head.weight is loaded.model.model.shared.weight
+
+
+@pytest.mark.parametrize(
+    ("family", "size", "message"),
+    [
+        ("mbart", {"width": 30, "heads": 4}, "width 30 cannot be shared out evenly among 4 heads"),
+        ("mt5", {"encoder_layers": 1, "decoder_layers": 2}, "2 decoder layers, 1 encoder layers"),
+    ],
+)
+def test_sizes_that_do_not_fit_together(family: FamilyName, size: dict[str, int], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        new_model(family, SizeSettings(**{**TINY.model_dump(), **size}), {"de": GERMAN}, seed=1)
+
+
+def test_a_new_model_for_a_language_its_family_does_not_have() -> None:
+    with pytest.raises(UnknownLanguageError, match="mbart model has no tag for 'uk'"):
+        new_model("mbart", TINY, {"de": GERMAN, "uk": ["Собака біжить."]}, seed=1)
+
+
+def test_a_vocabulary_needs_text() -> None:
+    with pytest.raises(SwitchtuneError, match=r"No vocabulary of 200 pieces can be trained on 0 passages"):
+        new_model("mbart", TINY, {"de": [], "en": []}, seed=1)
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    folder = saved("mbart", tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    del tensors["model.decoder.layers.0.fc1.weight"]
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SwitchtuneError, match=r"lacks 1 of the model's weights \(model.decoder.layers.0.fc1.weight"):
+        load_model(str(folder))
+
+
+def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
+    smaller = SizeSettings(**{**TINY.model_dump(), "pieces": 150})
+    folder = tmp_path / "model"
+    save_model(new_model("mbart", smaller, {"de": GERMAN, "en": ENGLISH}, seed=1), folder, "de", "en")
+    miniature("mbart").tokenizer.save_pretrained(folder)
+    with pytest.raises(SwitchtuneError, match="Model and tokenizer do not belong together"):
+        load_model(str(folder))
+
+
+def test_what_is_not_a_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "readme.txt").write_text("hello")
+    BartConfig().save_pretrained(tmp_path / "bart")
+    for path, message in (
+        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "notes" / "readme.txt", "a file; a model is a folder"),
+        (tmp_path / "notes", r"no config.json in it \(found: readme.txt\)"),
+        (tmp_path / "bart", "a model of type 'bart'"),
+    ):
+        with pytest.raises(SwitchtuneError, match=message):
+            load_model(str(path))
+
+    def offline(*_: object) -> None:
+        raise OSError("We couldn't connect to 'https://huggingface.co'.\nMore lines.")
+
+    monkeypatch.setattr(AutoConfig, "from_pretrained", offline)
+    with pytest.raises(
+        SwitchtuneError, match=r"facebook/mbart-nonesuch: cannot be loaded \(We couldn't connect to .*spelling"
+    ):
+        load_model("facebook/mbart-nonesuch")
+
+
+def test_damaged_files_are_refused(tmp_path: Path) -> None:
+    folder = saved("mbart", tmp_path)
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(SwitchtuneError, match=r"its weights cannot be loaded .* damaged"):
+        load_model(str(folder))
+    (folder / "config.json").write_text("{")
+    with pytest.raises(SwitchtuneError, match=r"model: cannot be loaded .* missing or damaged"):
+        load_model(str(folder))
+
+
+def test_the_files_of_a_new_tokenizer_live_as_long_as_it_does() -> None:
+    loaded = new_model("m2m100", TINY, {"de": GERMAN, "en": ENGLISH}, seed=4)
+    folder = Path(loaded.tokenizer.vocab_file).parent
+    assert folder.exists()
+    del loaded
+    gc.collect()
+    assert not folder.exists()

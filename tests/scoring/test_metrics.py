@@ -1,0 +1,203 @@
+"""Scores: hand-computed figures, sacrebleu's public interface, and text of known languages."""
+
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sacrebleu
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.tokenizers import tokenizer_ja_mecab, tokenizer_ko_mecab
+
+from switchtune.languages import UnknownLanguageError
+from switchtune.scoring.metrics import (
+    METRICS,
+    RIVALS,
+    MetricName,
+    ScoringError,
+    bleu,
+    can_identify,
+    chrf,
+    corpus_values,
+    in_language,
+    score_all,
+)
+
+SENTENCES = {
+    "de": "Ein kleiner Junge spielt mit seinem Hund im Garten hinter dem Haus.",
+    "en": "A small boy is playing with his dog in the garden behind the house.",
+    "fr": "Un petit garçon joue avec son chien dans le jardin derrière la maison.",
+    "es": "Un niño pequeño juega con su perro en el jardín detrás de la casa.",
+    "tr": "Küçük bir çocuk evin arkasındaki bahçede köpeğiyle oynuyor.",
+    "vi": "Một cậu bé đang chơi với con chó của mình trong khu vườn sau nhà.",
+    "ru": "Маленький мальчик играет со своей собакой в саду за домом.",
+    "uk": "Маленький хлопчик грається зі своїм собакою в саду за будинком.",
+    "zh": "一个小男孩在房子后面的花园里和他的狗玩耍。",
+    "ja": "小さな男の子が家の裏の庭で犬と遊んでいます。",
+    "ko": "작은 소년이 집 뒤 정원에서 개와 놀고 있다.",
+    "th": "เด็กชายตัวเล็กกำลังเล่นกับสุนัขของเขาในสวนหลังบ้าน",
+}
+LINES = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "ab", "cd.", ","]), max_size=9).map(" ".join)
+CORPORA = st.lists(st.tuples(LINES, LINES), min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "expected"),
+    [
+        ("a b c d e", "a b c d e", 100.0),
+        ("a b c d e", "a b c d f", 100 * (4 / 5 * 3 / 4 * 2 / 3 * 1 / 2) ** 0.25),
+        ("a b c d", "a b c d e f g h", 100 * np.exp(1 - 8 / 4)),
+        ("a b x y", "a b c d", 100 * (2 / 4 * 1 / 3 * 0.5 / 2 * 0.25 / 1) ** 0.25),
+        ("a b c", "a b c", 0.0),
+        ("x y z w", "a b c d", 0.0),
+        ("", "a b c d", 0.0),
+    ],
+    ids=["same", "one word off", "short", "smoothed", "no 4-gram", "nothing right", "empty output"],
+)
+def test_bleu_by_hand(hypothesis: str, reference: str, expected: float) -> None:
+    assert bleu([hypothesis], [reference], "en").value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("hypothesis", "reference", "expected"),
+    [
+        ("abcd efgh", "abcd efgh", 100.0),
+        # Orders that exist: characters 1 (half right) and 2 (wrong), words 1 (wrong).
+        ("ab", "ac", 100 / 6),
+        # Precision 1 and recall 1/2 in characters 1, 1 and 1/3 in characters 2, none in words; F2 weighs recall by 4.
+        ("ab", "abcd", 100 * 5 * (2 / 3) * (5 / 18) / (4 * (2 / 3) + 5 / 18)),
+        ("xyz", "abc", 0.0),
+        ("", "abc", 0.0),
+    ],
+    ids=["same", "half", "short", "nothing right", "empty output"],
+)
+def test_chrf_by_hand(hypothesis: str, reference: str, expected: float) -> None:
+    assert chrf([hypothesis], [reference], "en").value == pytest.approx(expected)
+
+
+@given(CORPORA)
+@settings(deadline=None)
+def test_scores_are_those_of_sacrebleu(corpus: list[tuple[str, str]]) -> None:
+    hypotheses, references = [pair[0] for pair in corpus], [pair[1] for pair in corpus]
+    assert bleu(hypotheses, references, "de").value == BLEU(force=True).corpus_score(hypotheses, [references]).score
+    assert chrf(hypotheses, references, "de").value == CHRF(word_order=2).corpus_score(hypotheses, [references]).score
+
+
+@given(CORPORA)
+@settings(deadline=None)
+def test_a_score_follows_from_its_segments(corpus: list[tuple[str, str]]) -> None:
+    hypotheses, references = [pair[0] for pair in corpus], [pair[1] for pair in corpus]
+    for name, metric in METRICS.items():
+        score = metric(hypotheses, references, "en")
+        assert score.segments.shape == (len(corpus), {"BLEU": 10, "chrF++": 24}[name])
+        assert corpus_values(name, score.segments.sum(axis=0).astype(float)) == pytest.approx(score.value)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_values_of_many_sets_at_once(metric: MetricName) -> None:
+    hypotheses = ["a b c d e", "a b c d x", "a x", "", "q r s t"]
+    segments = METRICS[metric](hypotheses, ["a b c d e"] * 5, "en").segments
+    together = corpus_values(metric, segments.astype(float).reshape(5, 1, -1))
+    assert together.shape == (5, 1)
+    single = [METRICS[metric]([hypothesis], ["a b c d e"], "en").value for hypothesis in hypotheses]
+    assert together[:, 0] == pytest.approx(single)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokeniser"),
+    [("en", "13a"), ("German", "13a"), ("vi_VN", "13a"), ("zh_CN", "zh"), ("zho_Hant", "zh"), ("th", "char")],
+)
+def test_tokeniser_of_the_target_language(language: str, tokeniser: str) -> None:
+    signature = bleu(["a b c d"], ["a b c d"], language).signature
+    assert signature == f"nrefs:1|case:mixed|eff:no|tok:{tokeniser}|smooth:exp|version:{sacrebleu.__version__}"
+
+
+def test_signature_of_chrf() -> None:
+    score = chrf(["a b c d"], ["a b c d"], "en")
+    assert score.signature == f"nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:{sacrebleu.__version__}"
+    assert (score.metric, score.n) == ("chrF++", 1)
+
+
+@pytest.mark.parametrize(("language", "module"), [("ja", tokenizer_ja_mecab), ("ko", tokenizer_ko_mecab)])
+def test_characters_where_mecab_is_missing(language: str, module: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MeCab", None)
+    score = bleu([SENTENCES[language]], [SENTENCES[language]], language)
+    assert "|tok:char|" in score.signature
+    assert score.value == pytest.approx(100)
+
+
+def test_chinese_is_scored_by_characters() -> None:
+    assert bleu(["一二三四五"], ["一二三四六"], "zh").value == pytest.approx(100 * 0.2**0.25)
+
+
+@pytest.mark.parametrize("metric", [bleu, chrf, score_all])
+def test_unequal_counts_and_empty_input_are_refused(metric: type) -> None:
+    with pytest.raises(ScoringError, match="3 hypotheses but 2 references"):
+        metric(["a", "b", "c"], ["a", "b"], "en")
+    with pytest.raises(ScoringError, match="no hypotheses"):
+        metric([], [], "en")
+    with pytest.raises(UnknownLanguageError):
+        metric(["a"], ["a"], "klingon")
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_language_of_sentences(language: str) -> None:
+    """Each sentence counts in its own language only."""
+    expected = [float(other == language) for other in SENTENCES]
+    assert [in_language([text], language).value for text in SENTENCES.values()] == expected
+
+
+def test_outputs_that_say_nothing_do_not_count() -> None:
+    score = in_language([SENTENCES["de"], "", " ", "1,234.5", "...", "x", SENTENCES["en"], SENTENCES["de"]], "de")
+    assert score.value == 2 / 8
+    assert score.segments[:, 0].tolist() == [1, 0, 0, 0, 0, 0, 0, 1]
+    assert (score.metric, score.n) == ("in-language", 8)
+
+
+def test_signature_of_the_language_share() -> None:
+    assert in_language(["x"], "deu_Latn").signature.startswith(f"lang:de|rivals:{len(RIVALS) - 1}|py3langid:")
+    assert in_language(["x"], "lb").signature.startswith(f"lang:lb|rivals:{len(RIVALS)}|py3langid:")
+
+
+def test_rivals_are_languages_of_the_identifier() -> None:
+    for language in RIVALS:
+        assert f"|rivals:{len(RIVALS) - 1}|" in in_language(["x"], language).signature
+
+
+def test_a_language_that_is_nobodys_rival() -> None:
+    """Luxembourgish can be the target; as an output it passes for its neighbour."""
+    luxembourgish = ["E klenge Jong spillt mat sengem Hond am Gaart hannert dem Haus."]
+    assert "lb" not in RIVALS
+    assert in_language(luxembourgish, "lb").value == 1
+    assert in_language(luxembourgish, "de").value == 1
+    assert in_language([SENTENCES["de"]], "lb").value == 0
+
+
+def test_traditional_chinese_counts_as_chinese() -> None:
+    assert in_language(["一個小男孩在房子後面的花園裡和他的狗玩耍。"], "zho_Hant").value == 1
+
+
+def test_a_language_that_cannot_be_identified() -> None:
+    assert not can_identify("umb")
+    with pytest.raises(ScoringError, match="Umbundu"):
+        in_language(["x"], "umb")
+    scores = score_all(["a b c d"], ["a b c d"], "umb")
+    assert scores.in_language is None
+    assert (scores.bleu.value, scores.chrf.value) == (pytest.approx(100), pytest.approx(100))
+
+
+def test_no_outputs_to_identify() -> None:
+    with pytest.raises(ScoringError, match="no hypotheses"):
+        in_language([], "de")
+
+
+@pytest.mark.parametrize("language", ["de", "en", "zh", "vi", "lt"])
+def test_language_of_real_text(language: str, shared_data: Path) -> None:
+    def lines(code: str) -> list[str]:
+        text = (shared_data / "multiway" / "ntrex" / f"test.{code}.xz").read_bytes()
+        return lzma.decompress(text).decode().splitlines()[:300]
+
+    assert in_language(lines(language), language).value > 0.98
+    assert in_language(lines("fr"), language).value < 0.01

@@ -1,0 +1,149 @@
+"""The paired bootstrap: sacrebleu's figures, live and fixed, and what must hold of any comparison."""
+
+import random
+
+import numpy as np
+import pytest
+from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.significance import PairedTest
+
+from switchtune.scoring.metrics import METRICS, MetricName, ScoringError
+from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
+
+SALAD = "a man in red shirt is sitting on the bench with two small dogs near water while people walk past him"
+WORDS = SALAD.split()
+
+
+def sentences(seed: int, count: int) -> list[str]:
+    """Word salad, of 1 to 14 words a line; `random.random` is the same in every version of Python."""
+    rng = random.Random(seed)
+    return [
+        " ".join(WORDS[int(rng.random() * len(WORDS))] for _ in range(1 + int(rng.random() * 14))) for _ in range(count)
+    ]
+
+
+def worsened(seed: int, rate: float, references: list[str]) -> list[str]:
+    """The references with a share of the words replaced by any word."""
+    rng = random.Random(seed)
+    return [
+        " ".join(WORDS[int(rng.random() * len(WORDS))] if rng.random() < rate else word for word in line.split())
+        for line in references
+    ]
+
+
+REFERENCES = sentences(0, 120)
+BASELINE = worsened(1, 0.30, REFERENCES)
+WORSE = worsened(2, 0.34, REFERENCES)
+ALIKE = worsened(3, 0.30, REFERENCES)
+
+
+def sacrebleu_test(metric: MetricName, a: list[str], b: list[str], references: list[str], resamples: int) -> tuple:
+    scorer = {"BLEU": BLEU(force=True), "chrF++": CHRF(word_order=2)}[metric]
+    signatures, results = PairedTest([("a", a), ("b", b)], {metric: scorer}, [references], "bs", resamples)()
+    (name,) = signatures
+    return results[name][0].score, results[name][1].score, results[name][1].p_value, str(signatures[name])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("seed", [12345, 7])
+@pytest.mark.parametrize(("count", "rate"), [(120, 0.33), (60, 0.5), (3, 0.9)])
+def test_equal_to_sacrebleu(
+    metric: MetricName, seed: int, count: int, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SACREBLEU_SEED", str(seed))
+    references = sentences(seed, count)
+    a, b = worsened(1, 0.3, references), worsened(2, rate, references)
+    comparison = paired_bootstrap(a, b, references, "en", metric=metric, resamples=300, seed=seed)
+    expected = sacrebleu_test(metric, a, b, references, 300)
+    assert (comparison.value_a, comparison.value_b, comparison.p_value, comparison.signature) == expected
+
+
+@pytest.mark.parametrize(
+    ("metric", "other", "value_a", "value_b", "p_value"),
+    [
+        ("BLEU", WORSE, 49.2210, 43.7283, 0.0669),
+        ("BLEU", ALIKE, 49.2210, 46.7793, 0.1598),
+        ("chrF++", WORSE, 65.8753, 61.9003, 0.0549),
+        ("chrF++", ALIKE, 65.8753, 64.3773, 0.1788),
+    ],
+)
+def test_figures_printed_by_sacrebleu(
+    metric: MetricName, other: list[str], value_a: float, value_b: float, p_value: float
+) -> None:
+    """`sacrebleu REFERENCES -i BASELINE OTHER -m bleu chrf --chrf-word-order 2 --paired-bs -w 4`, version 2.6.0."""
+    comparison = paired_bootstrap(BASELINE, other, REFERENCES, "en", metric=metric)
+    assert (round(comparison.value_a, 4), round(comparison.value_b, 4)) == (value_a, value_b)
+    assert round(comparison.p_value, 4) == p_value
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_runs_are_averaged_on_each_resample(metric: MetricName) -> None:
+    """Against a plain loop that lets sacrebleu score every resampled test set."""
+    references, resamples, seed = REFERENCES[:40], 15, 3
+    systems_a, systems_b = [BASELINE[:40], ALIKE[:40]], [WORSE[:40], ALIKE[:40], BASELINE[:40]]
+    scorer = {"BLEU": BLEU(force=True), "chrF++": CHRF(word_order=2)}[metric]
+
+    def mean_score(systems: list[list[str]], rows: list[int]) -> float:
+        drawn = [references[row] for row in rows]
+        return float(np.mean([scorer.corpus_score([system[row] for row in rows], [drawn]).score for system in systems]))
+
+    rng = np.random.default_rng(seed)
+    draws = rng.choice(len(references), size=(resamples, len(references)), replace=True).tolist()
+    differences = np.array([mean_score(systems_b, rows) - mean_score(systems_a, rows) for rows in draws])
+    everything = list(range(len(references)))
+    difference = mean_score(systems_b, everything) - mean_score(systems_a, everything)
+    exceeding = np.sum(np.abs(differences) - np.abs(differences).mean() > abs(difference))
+
+    comparison = compare_seeds(systems_a, systems_b, references, "en", metric=metric, resamples=resamples, seed=seed)
+    assert comparison.difference == pytest.approx(difference)
+    assert comparison.value_a == pytest.approx(mean_score(systems_a, everything))
+    assert comparison.interval == pytest.approx(np.percentile(differences, [2.5, 97.5]), abs=1e-4)
+    assert comparison.p_value == (exceeding + 1) / (resamples + 1)
+    assert (comparison.runs_a, comparison.runs_b, comparison.n) == (2, 3, len(references))
+
+
+def test_runs_that_are_the_same_count_as_one() -> None:
+    once = paired_bootstrap(BASELINE, WORSE, REFERENCES, "en")
+    twice = compare_seeds([BASELINE, BASELINE], [WORSE, WORSE], REFERENCES, "en")
+    for field in ("value_a", "value_b", "difference", "interval", "p_value"):
+        assert getattr(twice, field) == pytest.approx(getattr(once, field))
+
+
+def test_swapping_the_systems_turns_the_sign() -> None:
+    forth = paired_bootstrap(BASELINE, WORSE, REFERENCES, "en")
+    back = paired_bootstrap(WORSE, BASELINE, REFERENCES, "en")
+    assert forth.difference < 0 < back.difference == -forth.difference
+    assert back.p_value == forth.p_value
+    assert back.interval == pytest.approx((-forth.interval[1], -forth.interval[0]))
+
+
+def test_a_clear_difference_and_none() -> None:
+    clear = paired_bootstrap(worsened(4, 0.9, REFERENCES), BASELINE, REFERENCES, "en")
+    assert clear.p_value == 1 / 1001
+    assert 0 < clear.interval[0] < clear.difference < clear.interval[1]
+    chance = paired_bootstrap(BASELINE, ALIKE, REFERENCES, "en")
+    assert chance.p_value > 0.05
+    assert chance.interval[0] < 0 < chance.interval[1]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_system_does_not_differ_from_itself(metric: MetricName) -> None:
+    comparison = paired_bootstrap(BASELINE, BASELINE, REFERENCES, "en", metric=metric)
+    assert (comparison.difference, comparison.interval, comparison.p_value) == (0, (0, 0), 1)
+
+
+def test_the_same_seed_gives_the_same_comparison() -> None:
+    def compare(seed: int) -> Comparison:
+        return paired_bootstrap(BASELINE, WORSE, REFERENCES, "en", resamples=100, seed=seed)
+
+    assert compare(0) == compare(0)
+    assert compare(0).interval != compare(1).interval
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(ScoringError, match="119 hypotheses but 120 references"):
+        paired_bootstrap(BASELINE, WORSE[1:], REFERENCES, "en")
+    with pytest.raises(ScoringError, match="0 and 1 runs"):
+        compare_seeds([], [WORSE], REFERENCES, "en")
+    with pytest.raises(ScoringError, match="no hypotheses"):
+        paired_bootstrap([], [], [], "en")

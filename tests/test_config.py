@@ -1,0 +1,137 @@
+"""Configuration files: what is refused, and how it is said."""
+
+from pathlib import Path
+
+import pytest
+
+from switchtune.config import PretrainConfig, RunConfig, TrainingSettings, load_config, parse_config
+from switchtune.errors import UsageError
+
+PAIR = {"source": "de", "target": "en", "train": "t", "valid": "v", "test": "x"}
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+
+
+def config(**values: object) -> RunConfig:
+    return parse_config(RunConfig, {"model": "m", "pairs": [PAIR], **values})
+
+
+def refused(**values: object) -> str:
+    with pytest.raises(UsageError) as caught:
+        config(**values)
+    return str(caught.value)
+
+
+def test_defaults_are_the_papers() -> None:
+    made = config()
+    assert [arm.name for arm in made.recipes] == ["standard", "csr"]
+    assert (made.switching.rate, made.switching.mean_span, made.lexicon.k) == (0.35, 3.5, 3)
+    training = made.training
+    assert (training.lr, training.warmup, training.label_smoothing, training.dropout) == (3e-5, 2500, 0.2, 0.3)
+    assert training.updates * training.restore_share == pytest.approx(5000)
+    assert made.generation.beams == 5
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"seed": 1}, "unknown key 'seed'; did you mean 'seeds'?"),
+        ({"training": {"learning_rate": 1}}, "unknown key 'training.learning_rate'; known: "),
+        ({"training": {"label_smooth": 1}}, "unknown key 'training.label_smooth'; did you mean 'label_smoothing'?"),
+        ({"pairs": [{**PAIR, "sorce": "de"}]}, "unknown key 'pairs.0.sorce'; did you mean 'source'?"),
+        ({"recipes": ["standard", {"recipe": "csr", "nme": "x"}]}, "did you mean 'name'?"),
+        ({"training": {"updates": 0}}, "training.updates: Input should be greater than or equal to 1 (found 0)"),
+        ({"recipes": ["csr"]}, "baseline: 'standard' is not among the recipes"),
+        ({"recipes": ["standard", "csr", "csr"]}, "'csr' stands twice"),
+        ({"recipes": ["standard", {"recipe": "csr", "training": {"updates": 5}}]}, "the same total of updates"),
+        (
+            {"recipes": ["standard", {"recipe": "csr", "lexicon": {"metod": "align"}}]},
+            "recipes.csr.lexicon: unknown key 'metod'; did you mean 'method'?",
+        ),
+        ({"recipes": ["standard", {"recipe": "csr", "name": "a/b"}]}, "cannot name a folder"),
+        ({"pairs": []}, "pairs: "),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_key(values: dict[str, object], message: str) -> None:
+    assert message in refused(**values)
+
+
+def test_an_unknown_language_names_the_nearest() -> None:
+    assert "germn" in refused(pairs=[{**PAIR, "source": "germn"}])
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(refused(training={"updates": 0, "lr": -1}, seed=1).splitlines()) == 3
+
+
+def test_arms_take_over_the_runs_settings() -> None:
+    made = config(
+        lexicon={"k": 5},
+        recipes=[
+            "standard",
+            {"recipe": "csr", "name": "piece", "switching": {"unit": "piece"}, "lexicon": {"seed": 7}},
+        ],
+    )
+    arm = made.recipes[1]
+    assert (made.lexicon_of(arm).k, made.lexicon_of(arm).seed) == (5, 7)
+    assert (made.switching_of(arm).unit, made.switching_of(made.recipes[0]).unit) == ("piece", "word")
+
+
+def test_overrides_reach_blocks_lists_and_new_keys(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n")
+    made = load_config(RunConfig, path, ["training.lr=1e-4", "pairs.0.limit=10", "seeds=[3, 4]", "model=other"])
+    assert (made.training.lr, made.pairs[0].limit, made.seeds, made.model) == (1e-4, 10, (3, 4), "other")
+
+
+def test_yaml_as_people_write_it(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("model: m\npairs: [{source: no, target: en, train: t, valid: v, test: x}]\ntraining:\n")
+    made = load_config(RunConfig, str(path), ["training.lr=1e-4"])
+    assert (made.pairs[0].source, made.training.lr) == ("no", 1e-4)
+
+
+def test_pretraining_keeps_its_own_defaults_beside_a_setting() -> None:
+    values = {"texts": [{"language": "de", "path": "x"}], "training": {"updates": 7}}
+    training = parse_config(PretrainConfig, values).training
+    assert (training.updates, training.lr, training.dropout, training.label_smoothing) == (7, 5e-4, 0.1, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("recipes=[standard", "not valid YAML"),
+        ("training.lr", "expected key=value"),
+        ("pairs.5.limit=1", "expected a position from 0 to 0, found '5'"),
+        ("model.name.x=1", "inside a plain value"),
+    ],
+)
+def test_wrong_overrides_are_explained(tmp_path: Path, override: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n")
+    with pytest.raises(UsageError, match=r"--set") as caught:
+        load_config(RunConfig, path, [override])
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [", "not valid YAML"), ("- 1\n", "expected a mapping")])
+def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_config(RunConfig, path)
+
+
+def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+    (tmp_path / "quickstart.yaml").touch()
+    with pytest.raises(UsageError, match=r"did you mean 'quickstart\.yaml'"):
+        load_config(RunConfig, tmp_path / "quickstrat.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_example_is_valid(path: Path) -> None:
+    load_config(PretrainConfig if path.stem.endswith("pretrain") else RunConfig, path)
+
+
+def test_every_training_field_is_documented() -> None:
+    undocumented = {name for name, field in TrainingSettings.model_fields.items() if not field.description}
+    assert undocumented <= {"weight_decay", "adam_betas", "adam_epsilon"}

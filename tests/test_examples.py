@@ -1,0 +1,126 @@
+"""Examples of each stage."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.words import Words, word_segmenter
+from switchtune.errors import SwitchtuneError
+from switchtune.examples import (
+    denoise_examples,
+    iaft_examples,
+    masked_spans,
+    permuted_sentences,
+    perturbed,
+    restore_examples,
+    task_examples,
+)
+from switchtune.switching import Switcher, from_mask
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    folder = tmp_path_factory.mktemp("corpus")
+    (folder / "train.de").write_text("Ein Hund schläft tief.\nZwei Katzen spielen heute.\n", encoding="utf-8")
+    (folder / "train.en").write_text("A dog sleeps soundly.\nTwo cats are playing today.\n", encoding="utf-8")
+    return read_corpus(str(folder / "train.{de,en}"), "de", "en", cache_dir=folder)
+
+
+def masker(language: str) -> Switcher:
+    return Switcher(word_segmenter(language), from_mask("_"), rate=0.5)
+
+
+def test_task_examples_are_the_pairs(corpus: Corpus) -> None:
+    example = task_examples(corpus).make(7, 1)
+    assert example.source == "Zwei Katzen spielen heute."
+    assert (example.target, example.target_language) == ("Two cats are playing today.", "en")
+
+
+def test_restore_examples_restore_both_sides_with_both_tags_in_their_own_language(corpus: Corpus) -> None:
+    examples = restore_examples(corpus, (masker("de"), masker("en")), seed=1)
+    made = [examples.make(0, index) for index in range(examples.count)]
+    assert [example.target for example in made] == [
+        "Ein Hund schläft tief.",
+        "A dog sleeps soundly.",
+        "Zwei Katzen spielen heute.",
+        "Two cats are playing today.",
+    ]
+    assert [example.source_language for example in made] == ["de", "en", "de", "en"]
+    assert all(example.source_language == example.target_language for example in made)
+    assert all(example.source.count("_") == pytest.approx(len(example.target.split()) / 2, abs=1) for example in made)
+
+
+def test_restore_examples_are_made_anew_each_epoch_and_reproducibly(corpus: Corpus) -> None:
+    examples = restore_examples(corpus, (masker("de"), masker("en")), seed=1)
+    same = restore_examples(corpus, (masker("de"), masker("en")), seed=1)
+    assert [examples.make(epoch, 0) for epoch in range(20)] == [same.make(epoch, 0) for epoch in range(20)]
+    assert len({examples.make(epoch, 0).source for epoch in range(20)}) > 3
+
+
+def test_iaft_noises_about_the_share_asked_for_and_never_the_target(corpus: Corpus) -> None:
+    examples = iaft_examples(corpus, word_segmenter("de"), mask="_", seed=1, share=0.5)
+    made = [examples.make(epoch, 0) for epoch in range(2000)]
+    changed = np.mean([example.source != "Ein Hund schläft tief." for example in made])
+    assert {example.target for example in made} == {"A dog sleeps soundly."}
+    assert 0.2 < changed < 0.5  # a noised sentence of four words may come out unchanged
+    untouched = iaft_examples(corpus, word_segmenter("de"), mask="_", seed=1, share=0.0)
+    assert untouched.make(3, 0).source == "Ein Hund schläft tief."
+
+
+@given(st.integers(0, 30), st.integers(0, 2**31))
+def test_perturbed_keeps_words_of_the_sentence_only(count: int, seed: int) -> None:
+    words = tuple(f"w{number}" for number in range(count))
+    units = Words(("", *[" "] * count), words) if count else Words(("",), ())
+    result = perturbed(units, mask="_", rng=np.random.default_rng(seed), rate=0.3)
+    assert set(result.words) <= {*words, "_"}
+    assert len(result.words) == len(result.gaps) - 1
+    assert bool(result.words) == bool(words)
+
+
+@given(st.integers(1, 80), st.floats(0, 1), st.integers(0, 2**31))
+def test_masked_spans_hide_the_share_asked_for_in_one_mask_a_span(count: int, rate: float, seed: int) -> None:
+    words = tuple(f"w{number}" for number in range(count))
+    units = Words(("<", *[f" {number} " for number in range(1, count)], ">"), words)
+    result = masked_spans(units, mask="_", rate=rate, mean_span=3.5, rng=np.random.default_rng(seed))
+    shown = [word for word in result.words if word != "_"]
+    assert count - len(shown) == pytest.approx(rate * count, abs=1)
+    assert shown == [word for word in words if word in set(shown)]
+    assert (result.gaps[0], result.gaps[-1]) == ("<", ">")
+    assert "__" not in "".join("_" if word == "_" else "w" for word in result.words)
+
+
+def test_perturbed_masks_a_tenth_of_the_words_even_in_sentences_of_one_word() -> None:
+    made = [
+        perturbed(Words(("", ""), ("wort",)), mask="_", rng=np.random.default_rng(seed)).words for seed in range(3000)
+    ]
+    assert np.mean([words == ("_",) for words in made]) == pytest.approx(0.1, abs=0.02)
+
+
+def test_permuted_sentences_keep_every_sentence() -> None:
+    passage = "One is here. Two went away! Is three left?"
+    seen = Counter(permuted_sentences(passage, rng=np.random.default_rng(seed)) for seed in range(60))
+    assert len(seen) == 6
+    assert all(sorted(order.split()) == sorted(passage.split()) for order in seen)
+    assert permuted_sentences("Only one here.", rng=np.random.default_rng(0)) == "Only one here."
+
+
+def test_denoise_examples_cover_all_languages_in_order() -> None:
+    texts = [("de", ["Eins zwei drei.", "Vier fünf."]), ("fr", []), ("en", ["One two three four."])]
+    segmenters = [word_segmenter(language) for language, _ in texts]
+    examples = denoise_examples(texts, segmenters, mask="<mask>", seed=1)
+    made = [examples.make(0, index) for index in range(examples.count)]
+    assert [(example.target, example.target_language) for example in made] == [
+        ("Eins zwei drei.", "de"),
+        ("Vier fünf.", "de"),
+        ("One two three four.", "en"),
+    ]
+    assert all("<mask>" in examples.make(epoch, 2).source for epoch in range(5))
+
+
+def test_denoising_without_text_is_refused() -> None:
+    with pytest.raises(SwitchtuneError, match="No text to pretrain on"):
+        denoise_examples([("de", [])], [word_segmenter("de")], mask="_", seed=1)

@@ -1,0 +1,124 @@
+"""A run's folder: nothing half-written, finished steps skipped, one process at a time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from switchtune.errors import SwitchtuneError
+from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
+
+
+def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(KeyError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise KeyError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_is_replaced_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    for content in ("first", "second"):
+        with atomic_path(folder) as temporary:
+            temporary.mkdir()
+            (temporary / content).touch()
+    assert [path.name for path in folder.iterdir()] == ["second"]
+
+
+def test_a_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    program = (
+        "import sys, time; from pathlib import Path; from switchtune.run_dir import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); print('ready', flush=True); time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert path.read_text() == "old"
+
+
+def test_a_step_is_done_only_with_the_same_inputs(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    assert run.result("task", {"seed": 1}) is None
+    run.finish("task", {"seed": 1}, {"loss": 2.5})
+    assert run.result("task", {"seed": 1}) == {"loss": 2.5}
+    assert run.result("task", {"seed": 2}) is None
+
+
+def test_begin_keeps_an_interrupted_attempt_and_moves_one_with_other_inputs_aside(tmp_path: Path) -> None:
+    run, folder = RunDir(tmp_path), tmp_path / "task"
+    assert run.begin("task", {"lr": 1}, folder) is None
+    (folder / "checkpoint").touch()
+    assert run.begin("task", {"lr": 1}, folder) is None
+    assert (folder / "checkpoint").exists()
+    aside = run.begin("task", {"lr": 2}, folder)
+    assert list(folder.iterdir()) == []
+    assert aside is not None
+    assert [path.name for path in aside.iterdir()] == ["checkpoint"]
+
+
+def test_an_attempt_with_other_inputs_ends_the_former_ones_being_done(tmp_path: Path) -> None:
+    run, folder = RunDir(tmp_path), tmp_path / "task"
+    run.begin("task", {"lr": 1}, folder)
+    run.finish("task", {"lr": 1}, {"loss": 2.0})
+    run.begin("task", {"lr": 2}, folder)
+    assert run.result("task", {"lr": 1}) is None
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    left = tmp_path / f".model.{process.pid}.tmp"
+    left.mkdir()
+    write_text(tmp_path / "model", "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_in_use_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    with run.lock():
+        with pytest.raises(RunLockedError, match="another process is working"), run.lock(patience_seconds=0):
+            raise AssertionError("the lock was given twice")
+        with run.lock("other", patience_seconds=0):
+            pass
+    with run.lock(patience_seconds=0):
+        pass
+
+
+def test_the_lock_waits_for_a_process_that_is_about_to_end(tmp_path: Path) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from switchtune.run_dir import RunDir\n"
+        "with RunDir(Path(sys.argv[1])).lock():\n"
+        "    print('ready', flush=True); time.sleep(0.5)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        start = time.monotonic()
+        with RunDir(tmp_path).lock(patience_seconds=20):
+            assert time.monotonic() - start > 0.1
+
+
+def test_fingerprints_ignore_the_order_of_keys_and_see_every_value(tmp_path: Path) -> None:
+    assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
+    assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+    (tmp_path / "x").write_bytes(b"content")
+    # sha256sum of "content"
+    assert hash_file(tmp_path / "x") == "ed7002b439e9ac84"
+
+
+def test_broken_json_is_named(tmp_path: Path) -> None:
+    (tmp_path / "marker.json").write_text("{")
+    with pytest.raises(SwitchtuneError, match=r"marker\.json: not valid JSON"):
+        read_json(tmp_path / "marker.json")

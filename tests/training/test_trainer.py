@@ -1,0 +1,419 @@
+"""A stage of training: that it learns, that a kill changes nothing, and that every setting does what it says."""
+
+import copy
+import gc
+import importlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import torch
+from torch.nn.functional import cross_entropy
+
+from switchtune.config import FamilyName, TrainingSettings
+from switchtune.examples import Example, Examples
+from switchtune.models.load import Loaded
+from switchtune.training.checkpoints import complete_checkpoints
+from switchtune.training.curve import Curve, read_curve
+from switchtune.training.trainer import (
+    Progress,
+    StageResult,
+    TrainingError,
+    learning_rate_factor,
+    train_stage,
+    uses_bf16,
+    warmup_updates,
+)
+from tests.miniature import ENGLISH, GERMAN, miniature
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A forked process cannot use the threads of its parent."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    # transformers collects garbage at every start, which takes longer than the training where much is imported.
+    gc.freeze()
+    yield
+    gc.unfreeze()
+    torch.set_num_threads(threads)
+
+
+def fresh(family: FamilyName = "mbart", dropout: float = 0.0) -> Loaded:
+    """A miniature of one's own, which may be trained."""
+    made = miniature(family)
+    model = copy.deepcopy(made.model)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+        elif hasattr(module, "dropout") and isinstance(module.dropout, float):
+            module.dropout = dropout
+    return Loaded(model, made.tokenizer, made.layout)
+
+
+def translation(pairs: int = 16) -> Examples:
+    """Pairs that change from epoch to epoch, as switched sentences do."""
+
+    def make(epoch: int, index: int) -> Example:
+        return Example(GERMAN[(index + epoch) % 16], "de", ENGLISH[index], "en")
+
+    return Examples(pairs, make)
+
+
+def settings(**changes: Any) -> TrainingSettings:
+    values = {"tokens_per_batch": 100, "lr": 3e-3, "label_smoothing": 0.1, "checkpoint_every": 4, "evaluate_every": 4}
+    return TrainingSettings(**{**values, **changes})
+
+
+def train(
+    loaded: Loaded,
+    folder: Path,
+    *,
+    updates: int = 12,
+    seed: int = 1,
+    examples: Examples | None = None,
+    valid: Examples | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+    **changes: Any,
+) -> StageResult:
+    return train_stage(
+        loaded,
+        translation() if examples is None else examples,
+        valid=translation(4) if valid is None else valid,
+        settings=settings(**changes),
+        updates=updates,
+        seed=seed,
+        folder=folder,
+        on_progress=on_progress,
+    )
+
+
+def same_weights(one: Loaded, other: Loaded) -> bool:
+    ours, theirs = one.model.state_dict(), other.model.state_dict()
+    return all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def nll_of(loaded: Loaded, examples: Examples) -> float:
+    """Mean per token, by torch's own loss, a sentence at a time."""
+    total = tokens = 0.0
+    for index in range(examples.count):
+        batch = loaded.layout.collate([loaded.layout.encode(examples.make(0, index), max_tokens=64)])
+        labels = batch.pop("labels")
+        with torch.no_grad():
+            logits = loaded.model(**batch).logits
+        total += cross_entropy(logits[0], labels[0], reduction="sum").item()
+        tokens += labels.numel()
+    return total / tokens
+
+
+def test_it_learns_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loaded = fresh()
+    assert loaded.model.config.use_cache
+    reports: list[Progress] = []
+    result = train(loaded, tmp_path, updates=60, lr=1e-2, checkpoint_every=30, on_progress=reports.append)
+    assert dict(result.valid_nll).keys() == set(range(0, 61, 4))
+    before, after = result.valid_nll[0][1], result.valid_nll[-1][1]
+    assert before == pytest.approx(nll_of(miniature(), translation(4)), rel=1e-4)
+    assert after == pytest.approx(nll_of(loaded, translation(4)), rel=1e-4)
+    assert after < 0.6 * before
+    assert 0 < result.train_nll < 0.8 * before
+    assert (result.updates, result.chosen_update, result.resumed_from, result.truncated) == (60, 60, None, 0)
+    last = reports[-1]
+    assert (last.update, last.updates) == (60, 60)
+    assert last.tokens_per_second > 0
+    # The model is as its owner would use it, and nothing was printed.
+    assert not loaded.model.training
+    assert loaded.model.config.use_cache
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
+    result = train(fresh(), tmp_path, updates=10, warmup=3)
+    entries = read_curve(tmp_path / "curve.jsonl")
+    training = [entry for entry in entries if "loss" in entry]
+    assert [entry["update"] for entry in training] == list(range(1, 11))
+    assert [entry["update"] for entry in entries if "valid_nll" in entry] == [0, 4, 8, 10]
+    assert [entry["learning_rate"] for entry in training] == pytest.approx(
+        [3e-3 * learning_rate_factor(done, updates=10, warmup=1, schedule="polynomial") for done in range(10)]
+    )
+    assert training[-1]["tokens"] == result.tokens > 0
+    assert entries[-1]["seconds"] == result.seconds > 0
+    assert result.train_loss == training[-1]["loss"]
+
+
+# --- interruptions ---------------------------------------------------------------------------------------------------
+
+
+def killed(work: Callable[[], object]) -> None:
+    """Do `work` in another process, which is to be killed before it ends."""
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def dying(function: Callable[..., Any], *, call: int) -> Callable[..., Any]:
+    """`function`, but the process dies instead of its `call`-th call."""
+    calls = count(1)
+
+    def instead(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*args, **kwargs)
+
+    return instead
+
+
+CASES: list[tuple[FamilyName, dict[str, Any]]] = [
+    ("mbart", {}),
+    ("mbart", {"accumulation": 2, "keep": "best", "workers": 1}),
+    ("mt5", {"schedule": "inverse_sqrt", "warmup": 0.1, "weight_decay": 0.1}),
+]
+
+
+Undisturbed: TypeAlias = Callable[[int], tuple[Loaded, StageResult, Path]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    """How a case ends that nothing disturbs, and its folder."""
+
+    @cache
+    def run(case: int) -> tuple[Loaded, StageResult, Path]:
+        family, changes = CASES[case]
+        loaded, folder = fresh(family, dropout=0.1), tmp_path_factory.mktemp("undisturbed")
+        return loaded, train(loaded, folder, **changes), folder
+
+    return run
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=lambda case: CASES[case][0])
+def test_a_killed_training_ends_in_the_same_weights(
+    case: int, undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected, expected_result, expected_folder = undisturbed(case)
+    family, changes = CASES[case]
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        # The curve's entries: 0 (validation), 1, 2, 3, 4, 4 (validation), 5, 6, 7.
+        patch.setattr(Curve, "add", dying(Curve.add, call=9))
+        killed(lambda: train(fresh(family, dropout=0.1), folder, **changes))
+    assert [checkpoint.update for checkpoint in complete_checkpoints(folder / "checkpoints")] == [4]
+    assert read_curve(folder / "curve.jsonl")[-1]["update"] == 6
+    resumed = fresh(family, dropout=0.1)
+    result = train(resumed, folder, **changes)
+    assert result.resumed_from == 4
+    assert same_weights(resumed, expected)
+    assert not same_weights(resumed, fresh(family))
+    assert untimed(asdict(result)) == untimed(asdict(expected_result))
+    curves = [read_curve(where / "curve.jsonl") for where in (folder, expected_folder)]
+    assert [untimed(entry) for entry in curves[0]] == [untimed(entry) for entry in curves[1]]
+
+
+def untimed(record: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in {"seconds", "resumed_from"}}
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "last_complete"),
+    [
+        ("transformers.modeling_utils.safe_save_file", 2, 4),
+        ("torch.save", 6, 4),
+        ("switchtune.training.trainer.mark_complete", 2, 4),
+        ("shutil.rmtree", 1, 8),
+    ],
+)
+def test_a_kill_in_the_middle_of_a_write_costs_only_that_checkpoint(
+    function: str,
+    call: int,
+    last_complete: int,
+    undisturbed: Undisturbed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resumed = fresh(dropout=0.1)
+    with monkeypatch.context() as patch:
+        module, _, name = function.rpartition(".")
+        patch.setattr(function, dying(getattr(importlib.import_module(module), name), call=call))
+        killed(lambda: train(fresh(dropout=0.1), tmp_path / "killed"))
+    assert {path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()} == {"checkpoint-4", "checkpoint-8"}
+    assert train(resumed, tmp_path / "killed").resumed_from == last_complete
+    assert same_weights(resumed, undisturbed(0)[0])
+    assert [path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()] == ["checkpoint-12"]
+
+
+def test_a_finished_stage_is_not_trained_again(undisturbed: Undisturbed) -> None:
+    expected, expected_result, folder = undisturbed(0)
+    loaded = fresh(dropout=0.1)
+    result = train(loaded, folder)
+    assert result.resumed_from == 12
+    assert same_weights(loaded, expected)
+    assert untimed(asdict(result)) == untimed(asdict(expected_result))
+    assert result.seconds == expected_result.seconds
+
+
+@pytest.mark.parametrize("changes", [{"seed": 2}, {"updates": 13}, {"lr": 1e-3}, {"examples": translation(15)}])
+def test_checkpoints_of_another_training_are_refused(changes: dict[str, Any], undisturbed: Undisturbed) -> None:
+    with pytest.raises(TrainingError, match="checkpoint of update 12 is of a training with other data, settings"):
+        train(fresh(dropout=0.1), undisturbed(0)[2], **changes)
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def test_accumulated_parts_are_the_same_as_the_whole_batch(tmp_path: Path) -> None:
+    # All examples make one batch, or a part of the short and a part of the long ones: their tokens must count alike.
+    def make(epoch: int, index: int) -> Example:
+        text = "ein Hund" if index % 2 else GERMAN[index]
+        return Example(text, "de", text, "de")
+
+    losses, weights = [], []
+    for accumulation in (1, 2):
+        loaded, folder = fresh(), tmp_path / str(accumulation)
+        # With a large epsilon the updates are in proportion to the gradient, as no small difference grows.
+        train(
+            loaded,
+            folder,
+            updates=3,
+            examples=Examples(8, make),
+            tokens_per_batch=300,
+            accumulation=accumulation,
+            adam_epsilon=1.0,
+            lr=1.0,
+            clip_norm=0,
+        )
+        losses.append([entry["loss"] for entry in read_curve(folder / "curve.jsonl") if "loss" in entry])
+        weights.append(torch.cat([weight.flatten() for weight in loaded.model.parameters()]))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert losses[0][2] < 0.99 * losses[0][0]
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-5)
+
+
+def test_the_best_weights_are_handed_on(tmp_path: Path) -> None:
+    # Learning that English is German raises the loss of English, after it first fell with what all sentences share.
+    def german(epoch: int, index: int) -> Example:
+        return Example(GERMAN[index], "de", GERMAN[index], "de")
+
+    loaded = fresh()
+    result = train(
+        loaded, tmp_path, updates=40, examples=Examples(16, german), lr=1e-2, keep="best", checkpoint_every=3
+    )
+    saved = {update: nll for update, nll in result.valid_nll if update and (update % 3 == 0 or update == 40)}
+    assert result.chosen_update == min(saved, key=lambda update: saved[update])
+    assert 3 < result.chosen_update < 39
+    assert nll_of(loaded, translation(4)) == pytest.approx(saved[result.chosen_update], rel=1e-4)
+    kept = [checkpoint.update for checkpoint in complete_checkpoints(tmp_path / "checkpoints")]
+    assert kept == [result.chosen_update, 40]
+
+
+def test_a_loss_that_is_not_finite_stops_with_the_number_of_the_update(tmp_path: Path) -> None:
+    loaded = fresh()
+    calls = count(1)
+
+    def spoil(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        return output * torch.nan if module.training and next(calls) == 6 else output
+
+    loaded.model.get_output_embeddings().register_forward_hook(spoil)
+    with pytest.raises(TrainingError, match=r"loss of update 6 was not finite\. Lower training.lr"):
+        train(loaded, tmp_path)
+    assert [checkpoint.update for checkpoint in complete_checkpoints(tmp_path / "checkpoints")] == [4]
+
+
+def test_sides_longer_than_the_model_takes_are_cut_and_counted(tmp_path: Path) -> None:
+    def make(epoch: int, index: int) -> Example:
+        return Example(" ".join(GERMAN) if index < 3 else GERMAN[index], "de", ENGLISH[index], "en")
+
+    examples = Examples(16, make)
+    result = train(fresh(), tmp_path, updates=3, examples=examples, valid=examples)
+    assert (result.truncated, result.truncated_valid) == (3, 3)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> tuple[Loaded, StageResult]:
+    """Three updates with the usual settings."""
+    loaded = fresh()
+    return loaded, train(loaded, tmp_path_factory.mktemp("plain"), updates=3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"label_smoothing": 0.3},
+        {"lr": 1e-3},
+        {"schedule": "constant"},
+        {"weight_decay": 0.5},
+        {"adam_betas": (0.5, 0.5)},
+        {"adam_epsilon": 0.1},
+        {"clip_norm": 0.01},
+        {"tokens_per_batch": 60},
+        {"max_tokens": 12},
+        {"precision": "bf16"},
+        {"seed": 2},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_every_setting_has_an_effect(
+    changes: dict[str, Any], plain: tuple[Loaded, StageResult], tmp_path: Path
+) -> None:
+    loaded = fresh()
+    result = train(loaded, tmp_path, updates=3, **changes)
+    assert not same_weights(loaded, plain[0])
+    # And none that is out of all proportion.
+    assert result.valid_nll[-1][1] == pytest.approx(plain[1].valid_nll[-1][1], rel=0.1)
+
+
+def test_without_a_validation_set(tmp_path: Path) -> None:
+    def stage(**changes: Any) -> StageResult:
+        return train_stage(
+            fresh(), translation(), valid=None, settings=settings(**changes), updates=2, seed=1, folder=tmp_path
+        )
+
+    assert stage().valid_nll == ()
+    with pytest.raises(TrainingError, match="'best' needs a validation set"):
+        stage(keep="best")
+
+
+def test_an_empty_set_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="the training set has no examples"):
+        train(fresh(), tmp_path, examples=translation(0))
+    with pytest.raises(TrainingError, match="the validation set has no examples"):
+        train(fresh(), tmp_path, valid=translation(0))
+
+
+# --- the schedule ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("warmup", "updates", "expected"),
+    [(2500, 30_000, 2500), (2500, 1200, 120), (0.05, 1000, 50), (0.5, 1000, 100), (0, 100, 0), (5, 9, 0)],
+)
+def test_warmup_is_capped_at_a_tenth(warmup: float, updates: int, expected: int) -> None:
+    assert warmup_updates(warmup, updates) == expected
+
+
+def factors(schedule: Any, warmup: int, updates: int = 10) -> list[float]:
+    return [learning_rate_factor(done, updates=updates, warmup=warmup, schedule=schedule) for done in range(updates)]
+
+
+def test_schedules() -> None:
+    assert factors("polynomial", 2) == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+    assert factors("polynomial", 0, 4) == pytest.approx([1, 0.75, 0.5, 0.25])
+    assert factors("constant", 4) == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1])
+    inverse = factors("inverse_sqrt", 2, 8)
+    assert inverse[:2] == pytest.approx([0.5, 1])
+    assert inverse[7] == pytest.approx(0.5)
+    assert factors("inverse_sqrt", 0, 4) == pytest.approx([1, 2**-0.5, 3**-0.5, 0.5])
+
+
+def test_bf16_by_default_only_on_a_gpu() -> None:
+    cpu = torch.device("cpu")
+    assert not uses_bf16(settings(), cpu)
+    assert uses_bf16(settings(precision="bf16"), cpu)
+    assert not uses_bf16(settings(precision="fp32"), torch.device("cuda"))
