@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import sentencepiece
@@ -306,7 +306,7 @@ def _loaded(model: PreTrainedModel, layout: Layout) -> Loaded:
     )
     model.eval()
     if torch.cuda.is_available():
-        model.cuda()
+        cast("torch.nn.Module", model).to("cuda")
     return Loaded(model, tokenizer, layout)
 
 
