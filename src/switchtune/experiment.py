@@ -280,6 +280,7 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                     pair=pair.name,
                     arm=arm.name,
                     stage_updates=trials[0].stage_updates,
+                    valid_nll=_mean_curve([result.valid_nll for result in trials]),
                     bleu=tuple(bleu(system, references[pair.name], pair.target) for system in systems),
                     chrf=tuple(chrf(system, references[pair.name], pair.target) for system in systems),
                     in_language=tuple(in_language(system, pair.target) for system in systems)
@@ -292,6 +293,11 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                 )
             )
     return rows
+
+
+def _mean_curve(curves: Sequence[tuple[tuple[int, float], ...]]) -> tuple[tuple[int, float], ...]:
+    """The mean over seeds of curves that were measured at the same updates."""
+    return tuple((points[0][0], sum(nll for _, nll in points) / len(points)) for points in zip(*curves, strict=True))
 
 
 def manifest(

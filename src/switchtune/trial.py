@@ -70,6 +70,8 @@ class TrialResult:
     arm: str
     seed: int
     stage_updates: dict[str, int]
+    valid_nll: tuple[tuple[int, float], ...]
+    """(update, validation loss) over the last stage; updates are counted from the start of the first."""
     seconds: float
     """Training time of all stages, evaluations on the validation set included."""
     truncated: int
@@ -193,6 +195,7 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
             arm=trial.arm.name,
             seed=trial.seed,
             stage_updates={stage.name: count for stage, count in zip(recipe.stages, updates, strict=True)},
+            valid_nll=tuple((sum(updates[:-1]) + update, nll) for update, nll in reports[-1]["training"]["valid_nll"]),
             seconds=sum(report["training"]["seconds"] for report in reports),
             truncated=sum(report["training"]["truncated"] for report in reports),
             rates={side: Rates(**rates) for report in reports for side, rates in report["rates"].items()},

@@ -20,6 +20,8 @@ class Row:
     pair: str
     arm: str
     stage_updates: dict[str, int]
+    valid_nll: tuple[tuple[int, float], ...]
+    """(update, mean validation loss over seeds) of the last stage; updates are counted from the start of the first."""
     bleu: tuple[Score, ...]
     """One a seed."""
     chrf: tuple[Score, ...]
@@ -86,10 +88,7 @@ def comparison_markdown(summary: Summary) -> str:
     blocks = ["# Comparison"]
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        heads = header(summary.baseline)
-        lines = [f"## {pair}", "", " | ".join(heads), " | ".join("-" for _ in heads)]
-        lines += [" | ".join(cells(row)) for row in rows]
-        table = "\n".join(line if index < 2 else f"| {line} |" for index, line in enumerate(lines))
+        table = _markdown_table(header(summary.baseline), [cells(row) for row in rows])
         found = [f"- {verdict(row, summary.baseline)}" for row in rows if row.against_baseline]
         found += [f"- {row.arm}, {side}: {rates.describe()}." for row in rows for side, rates in row.rates.items()]
         found += [f"- {row.arm}: {row.truncated:,} training examples were cut." for row in rows if row.truncated]
@@ -103,8 +102,27 @@ def comparison_markdown(summary: Summary) -> str:
             + "p: paired bootstrap over test sentences, the seeds' scores averaged in each resample.\n\n"
             + f"BLEU `{first.bleu[0].signature}`  \nchrF++ `{first.chrf[0].signature}`"
         )
-        blocks += [block for block in (table, remarks, notes) if block]
+        blocks += [block for block in (f"## {pair}", table, remarks, notes, _curves(rows)) if block]
     return "\n\n".join(blocks) + "\n"
+
+
+def _curves(rows: Sequence[Row]) -> str:
+    """The validation losses of all arms side by side, so that a reader sees whether they have flattened."""
+    curves = [dict(row.valid_nll) for row in rows]
+    updates = sorted({update for curve in curves for update in curve})
+    heads = ("update", *(row.arm for row in rows))
+    lines = [
+        (f"{update:,}", *(f"{curve[update]:.3f}" if update in curve else "" for curve in curves)) for update in updates
+    ]
+    explanation = (
+        "Loss on the validation set in the last stage: nats per target token, mean over seeds, by updates from the "
+        "start of the first stage."
+    )
+    return f"{explanation}\n\n{_markdown_table(heads, lines)}"
+
+
+def _markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["-"] * len(heads), *lines))
 
 
 def score_record(score: Score) -> dict[str, Any]:
@@ -154,6 +172,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "pair": row.pair,
                 "recipe": row.arm,
                 "updates": row.stage_updates,
+                "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
                 "bleu": [score_record(value) for value in row.bleu],
                 "chrf": [score_record(value) for value in row.chrf],
                 "in_language": [score_record(value) for value in row.in_language],

@@ -1,0 +1,75 @@
+from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record, verdict
+from switchtune.scoring.metrics import bleu, chrf
+from switchtune.scoring.significance import compare_seeds
+from switchtune.switching import Rates
+
+REFERENCES = ["The cat sat on the mat today.", "A dog runs across the green field.", "Two men are eating bread."] * 10
+GOOD = REFERENCES
+POOR = [reference.replace("the", "a").replace("are", "were") for reference in REFERENCES]
+
+
+def row(arm: str, systems: list[list[str]], baseline: list[list[str]] | None, *, restore: int = 0) -> Row:
+    stages = {"restore": restore, "task": 300 - restore} if restore else {"task": 300}
+    return Row(
+        pair="de-en",
+        arm=arm,
+        stage_updates=stages,
+        valid_nll=tuple((update, 3.0 - update / 1000) for update in range(restore, 301, 100)),
+        bleu=tuple(bleu(system, REFERENCES, "en") for system in systems),
+        chrf=tuple(chrf(system, REFERENCES, "en") for system in systems),
+        in_language=(),
+        rates={"de": Rates(sentences=1, words=100, replaceable=20, replaced=10, requested_rate=0.35)}
+        if restore
+        else {},
+        truncated=7 if restore else 0,
+        minutes=1.25,
+        against_baseline=compare_seeds(baseline, systems, REFERENCES, "en") if baseline else None,
+    )
+
+
+def summary() -> Summary:
+    standard = row("standard", [POOR, POOR], None)
+    return Summary((standard, row("csr", [GOOD, GOOD], [POOR, POOR], restore=100)), "standard", (1, 2))
+
+
+def test_the_page_has_a_line_for_every_arm_and_says_which_is_better() -> None:
+    page = comparison_markdown(summary())
+    assert "| recipe | updates | BLEU | chrF++ | in language | Δ standard | p | minutes |" in page
+    assert "| csr | 100 + 200 | 100.0 ± 0.0 | 100.0 ± 0.0 | – | +" in page
+    assert "- csr is better than standard (" in page
+    assert summary().rows[0].bleu[0].signature in page
+
+
+def test_the_page_tells_what_fell_short() -> None:
+    page = comparison_markdown(summary())
+    assert "switched 10.0%" in page
+    assert "Too few: build the lexicon from more text" in page
+    assert "- csr: 7 training examples were cut." in page
+
+
+def test_curves_stand_side_by_side_by_total_updates() -> None:
+    lines = comparison_markdown(summary()).splitlines()
+    start = lines.index("| update | standard | csr |")
+    assert lines[start + 2 : start + 6] == [
+        "| 0 | 3.000 |  |",
+        "| 100 | 2.900 | 2.900 |",
+        "| 200 | 2.800 | 2.800 |",
+        "| 300 | 2.700 | 2.700 |",
+    ]
+
+
+def test_a_difference_that_is_not_significant_is_called_so() -> None:
+    same = row("csr", [POOR], [POOR], restore=100)
+    assert verdict(same, "standard") == "csr and standard: no significant difference (+0.0 BLEU, p = 1.000)."
+
+
+def test_a_worse_system_is_called_worse() -> None:
+    assert verdict(row("csr", [POOR], [GOOD], restore=100), "standard").startswith("csr is worse than standard (")
+
+
+def test_figures_for_machines_carry_signature_and_n() -> None:
+    standard, csr = metrics_record(summary())["rows"]
+    assert csr["bleu"][0].keys() == {"metric", "value", "signature", "n"}
+    assert csr["valid_nll"][0] == {"update": 100, "nll": 2.9}
+    assert standard["against_baseline"] is None
+    assert csr["against_baseline"]["p_value"] < 0.05
