@@ -105,6 +105,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--method", action="append", choices=["align", "vecmap"], default=[], help="build and judge")
     parser.add_argument("--lexicon", action="append", type=Path, default=[], help="judge this file")
     parser.add_argument("--preset", choices=["small", "paper"], default="small", help="embeddings of vecmap")
+    parser.add_argument("--floor", type=float, default=0.1, help="of align; 0 keeps all three translations")
     parser.add_argument(
         "--min-counts",
         type=int,
@@ -134,7 +135,13 @@ def measure(asked: argparse.Namespace, sides: Mapping[str, Sentences]) -> tuple[
     for method in asked.method or ([] if asked.lexicon else ["align", "vecmap"]):
         wall, cpu = time.perf_counter(), time.process_time()
         built = build_lexicons(
-            sides[source], sides[target], (source, target), method=method, seed=asked.seed, preset=asked.preset
+            sides[source],
+            sides[target],
+            (source, target),
+            method=method,
+            floor=asked.floor,
+            seed=asked.seed,
+            preset=asked.preset,
         )
         costs[method] = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
         lexicons += [(method, lexicon) for lexicon in built]
@@ -166,7 +173,7 @@ def main() -> None:
     rows, findings = measure(asked, sides)
     print_table(rows)
     print(json.dumps(findings, indent=2))
-    settings = {key: getattr(asked, key) for key in ("pair", "limit", "preset", "min_counts", "seed")}
+    settings = {key: getattr(asked, key) for key in ("pair", "limit", "preset", "floor", "min_counts", "seed")}
     write_json(
         asked.out or RESULTS / f"lexicon_precision.{asked.pair}.{asked.preset}.json",
         {

@@ -90,7 +90,10 @@ def lexicon(
         Literal["align", "vecmap"], typer.Option(help="align: from sentence pairs; vecmap: word2vec mapped together.")
     ] = "align",
     preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
-    k: Annotated[int, typer.Option(min=1, help="Translations per word.")] = 3,
+    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, help="align: leave out what is weaker than this share of the strongest.")
+    ] = 0.1,
     neighbours: Annotated[
         Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
     ] = "nearest",
@@ -113,7 +116,7 @@ def lexicon(
     typer.echo(describe(corpus), err=True)
     pieces = _piece_segmenter(pieces_of)
     segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
-    settings = LexiconSettings(method=method, preset=preset, k=k, seed=seed)
+    settings = LexiconSettings(method=method, preset=preset, k=k, floor=floor, seed=seed)
     unit: Literal["word", "piece"] = "piece" if pieces else "word"
     written = {}
     for built in lexicons_from_corpus(corpus, segmenters, settings, neighbours=neighbours, unit=unit):

@@ -45,6 +45,8 @@ class LexiconSettings(Settings):
     """`align`: IBM model 1 both ways on the parallel corpus; `vecmap`: word2vec mapped into one space (the paper's)."""
     k: int = Field(3, ge=1)
     """Translations kept per word."""
+    floor: float = Field(0.1, ge=0, le=1)
+    """`align` leaves out translations weaker than this share of the word's strongest; 0 keeps all k."""
     preset: Literal["small", "paper"] = "small"
     """word2vec settings of `vecmap`: `small` suits corpora under 100k pairs, `paper` is the paper's."""
     corpus: str | None = None

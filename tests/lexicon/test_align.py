@@ -113,7 +113,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_corpus_of_houses() -> None:
     sources = [["Das", "Haus"], ["Das", "kleine", "Haus"], ["Das", "Buch"], ["Ein", "Buch"], ["Ein", "Haus"]]
     targets = [["The", "house"], ["The", "small", "house"], ["The", "book"], ["A", "book"], ["A", "house"]]
-    forward, backward = align_lexicons(sources, targets, ("de", "en"))
+    forward, backward = align_lexicons(sources, targets, ("de", "en"), floor=0)
     best = {entry.word: entry.translations[0].word for entry in forward.entries.values()}
     assert best == {"Haus": "house", "Das": "The", "Buch": "book", "Ein": "A", "kleine": "small"}
     assert {translation: word for word, translation in best.items()} == {
@@ -125,6 +125,19 @@ def test_the_corpus_of_houses() -> None:
     assert (haus.count, haus.translations[0].count) == (3, 3)
     assert len(haus.translations) == 3
     assert [t.strength for t in haus.translations] == sorted((t.strength for t in haus.translations), reverse=True)
+
+
+def test_translations_under_the_floor_are_left_out() -> None:
+    rng = np.random.default_rng(3)
+    sides = [[[f"{side}{word}" for word in rng.zipf(1.5, size=6)] for _ in range(80)] for side in "st"]
+    everything, _ = align_lexicons(*sides, ("x", "y"), floor=0)
+    kept, _ = align_lexicons(*sides, ("x", "y"), floor=0.3)
+    assert kept.entries.keys() == everything.entries.keys()
+    for key, entry in everything.entries.items():
+        least = 0.3 * entry.translations[0].strength
+        expected = [translation for translation in entry.translations if translation.strength >= least]
+        assert list(kept.entries[key].translations) == expected
+    assert kept != everything
 
 
 def test_strength_is_the_product_of_both_directions() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from switchtune.config import LexiconSettings
 from switchtune.corpus.words import word_segmenter
-from switchtune.lexicon import Entry, Lexicon, LexiconError, Translation, randomised
+from switchtune.lexicon import Entry, Lexicon, LexiconError, Translation, build, randomised
 from switchtune.lexicon.build import (
     DegenerateLexiconError,
     build_lexicons,
@@ -89,7 +89,7 @@ def test_lexicon_of_another_language_is_named(text) -> None:
 @pytest.mark.parametrize("method", ["align", "vecmap"])
 def test_both_methods_both_neighbours(chain_text, method) -> None:
     sources, targets = chain_text
-    options = {"method": method, "k": 2, "seed": 3}
+    options = {"method": method, "k": 2, "floor": 0, "seed": 3}
     forward, backward = build_lexicons(sources, targets, ("x", "y"), **options)
     assert forward.method == backward.method == method
     assert max(len(entry.translations) for entry in forward.entries.values()) == 2
@@ -97,6 +97,24 @@ def test_both_methods_both_neighbours(chain_text, method) -> None:
     farthest, _ = build_lexicons(sources, targets, ("x", "y"), **options, neighbours="farthest")
     assert farthest.entries.keys() == forward.entries.keys()
     assert paired_shares(farthest, sources, targets).paired < paired_shares(forward, sources, targets).paired
+
+
+def test_every_setting_reaches_the_builder(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
+    monkeypatch.setattr(build, "build_lexicons", lambda *sides, **options: given.update(options))
+    corpus = SimpleNamespace(source_language="de", target_language="en", sources=list, targets=list)
+    settings = LexiconSettings(method="vecmap", k=5, floor=0.25, seed=7, preset="paper")
+    segmenters = word_segmenter("de"), word_segmenter("en")
+    lexicons_from_corpus(corpus, segmenters, settings, neighbours="farthest", unit="piece")
+    assert given == {"neighbours": "farthest", "unit": "piece", **settings.model_dump(exclude={"corpus"})}
+
+
+def test_each_direction_of_a_mapping_is_checked(chain_text, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked = []
+    monkeypatch.setattr(build, "check_not_degenerate", lambda lexicon, *sides: checked.append((lexicon, sides)))
+    sources, targets = chain_text
+    forward, backward = build_lexicons(sources, targets, ("x", "y"), method="vecmap")
+    assert checked == [(forward, (sources, targets)), (backward, (targets, sources))]
 
 
 def test_degenerate_mapping_stops_the_building() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from switchtune.lexicon import LexiconError
+from switchtune.lexicon import LexiconError, embed
 from switchtune.lexicon.embed import EmbeddingSettings, seed_dictionary, vecmap_lexicons, word_vectors
 from switchtune.lexicon.map import MapSettings, SelfLearning
 
@@ -18,6 +18,21 @@ def test_vectors_of_frequent_words_most_frequent_first() -> None:
     assert vocabulary.counts.tolist() == [3, 2]
     assert vectors.shape == (2, 16)
     assert vectors.dtype == np.float32
+
+
+def test_the_papers_settings_reach_word2vec(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip-gram, 512 dimensions, window 10, 10 negatives, 10 epochs, words that occur at least five times."""
+    given = {}
+
+    def refuse(**options: object) -> None:
+        given.update(options)
+        raise InterruptedError
+
+    monkeypatch.setattr(embed, "Word2Vec", refuse)
+    with pytest.raises(InterruptedError):
+        word_vectors([["a", "b"]] * 5, embed.PRESETS["paper"], seed=3)
+    expected = {"sg": 1, "vector_size": 512, "window": 10, "negative": 10, "epochs": 10, "min_count": 5, "seed": 3}
+    assert expected.items() <= given.items()
 
 
 def test_vectors_follow_from_the_seed(chain_text) -> None:

@@ -167,6 +167,7 @@ def align_lexicons(
     languages: tuple[str, str],
     *,
     k: int = 3,
+    floor: float = 0.1,
     iterations: int = 5,
     min_cooccurrence: int = 1,
     unit: Unit = "word",
@@ -176,7 +177,8 @@ def align_lexicons(
     A pair's strength is the product t(target | source) · t(source | target) of IBM model 1 in both directions: high
     only where each is the best explanation of the other, which rids it of the frequent words that explain everything
     a little. Each word keeps its `k` strongest partners among those that stand together with it at least
-    `min_cooccurrence` times (token pairs) and whose strength, to six decimals, is not zero. Deterministic.
+    `min_cooccurrence` times (token pairs), whose strength, to six decimals, is not zero, and at least `floor` times
+    that of the word's strongest: most words have one or two translations, and what follows is noise. Deterministic.
 
     Raises:
         LexiconError: the sides differ in length, or no pair has words on both sides.
@@ -193,8 +195,8 @@ def align_lexicons(
         )
     ends = (together.source_of_pair[kept], together.target_of_pair[kept])
     vocabularies = (together.source.vocabulary, together.target.vocabulary)
-    forward = _strongest(*ends, strength[kept], k)
-    backward = _strongest(*ends[::-1], strength[kept], k)
+    forward = _strongest(*ends, strength[kept], k, floor)
+    backward = _strongest(*ends[::-1], strength[kept], k, floor)
     return (
         make_lexicon(languages, vocabularies, forward, method="align", measure="probability", unit=unit),
         make_lexicon(languages[::-1], vocabularies[::-1], backward, method="align", measure="probability", unit=unit),
@@ -206,12 +208,14 @@ def _strongest(
     target: NDArray[np.int32],
     strength: NDArray[np.float64],
     k: int,
+    floor: float,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
-    """The k strongest pairs of each source word; ties go by the order of the target vocabulary."""
+    """The k strongest pairs of each source word, none under `floor` times the first; ties by the target vocabulary."""
     order = np.lexsort((-strength, source))  # stable, and the pairs come in the order of both vocabularies
     ranked = source[order]
     first = np.searchsorted(ranked, ranked)
-    order = order[np.arange(len(order)) - first < k]
+    ranks = np.arange(len(order)) - first
+    order = order[(ranks < k) & (strength[order] >= floor * strength[order[first]])]
     return source[order], target[order], strength[order]
 
 

@@ -30,6 +30,7 @@ def build_lexicons(
     *,
     method: LexiconMethod = "align",
     k: int = 3,
+    floor: float = 0.1,
     seed: int = 1,
     preset: Preset = "small",
     neighbours: Neighbours = "nearest",
@@ -40,14 +41,15 @@ def build_lexicons(
     `align` reads the pairs (IBM model 1 both ways); `vecmap`, the paper's, learns word embeddings on each side apart
     and maps them into one space, and the pairs only serve to check the outcome. With `neighbours="farthest"` the
     result is the `anti` control: the least similar words (`vecmap`), or words that never stand in a paired sentence
-    (`align`). `preset` holds the embedding settings of `vecmap`. Depends on the arguments alone.
+    (`align`). `floor` is that of `align_lexicons`, `preset` holds the embedding settings of `vecmap`. The result depends
+    on the arguments alone.
 
     Raises:
         LexiconError: the sides differ in length, or hold too little text.
         DegenerateLexiconError: the mapping of `vecmap` has degenerated.
     """
     if method == "align" and neighbours == "nearest":
-        return align_lexicons(sources, targets, languages, k=k, unit=unit)
+        return align_lexicons(sources, targets, languages, k=k, floor=floor, unit=unit)
     if method == "align":
         return apart_lexicons(sources, targets, languages, k=k, seed=seed, unit=unit)
     from switchtune.lexicon.embed import PRESETS, vecmap_lexicons  # loads gensim, which only this method needs
@@ -82,6 +84,7 @@ def lexicons_from_corpus(
         (corpus.source_language, corpus.target_language),
         method=settings.method,
         k=settings.k,
+        floor=settings.floor,
         seed=settings.seed,
         preset=settings.preset,
         neighbours=neighbours,
