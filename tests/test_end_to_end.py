@@ -127,9 +127,7 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_scores(workplace: Path, t
     subprocess.run(command(undisturbed), check=True, capture_output=True, env=environment)
     process = subprocess.Popen(command(killed), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
     # A later checkpoint is begun only when the one before it is whole.
-    while not any(
-        (killed / f"de-en/standard/seed1/task/checkpoints/checkpoint-{update}").exists() for update in (4, 6, 8)
-    ):
+    while not any((killed / f"de-en/standard/seed1/task/checkpoint-{update}").exists() for update in (4, 6, 8)):
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(random.Random(1).uniform(0, 0.3))

@@ -67,7 +67,7 @@ def test_equal_to_plain_generation_of_one_sentence(family: FamilyName) -> None:
     loaded = lively(family)
     expected = []
     for sentence in UNEVEN:
-        ids = loaded.layout.encode_source(sentence, "de", "en", max_tokens=loaded.positions)
+        ids = loaded.layout.encode_source(sentence, "de", "en", max_tokens=loaded.layout.positions)
         output = loaded.model.generate(
             input_ids=torch.tensor([ids]),
             generation_config=GenerationConfig(

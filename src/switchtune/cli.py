@@ -217,7 +217,9 @@ def pretrain(
         made = pretrain_model(
             settings,
             out,
-            on_progress=lambda step: display.show(Event("pretrain", "denoise", step.update, step.updates, step.loss)),
+            on_progress=lambda step: display.show(
+                Event("pretrain", "denoise", step.update, step.updates, step.loss, step.tokens_per_second)
+            ),
         )
     if made.set_aside is not None:
         typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
@@ -262,6 +264,7 @@ def show_batch(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
     rows: Annotated[int, typer.Option(min=1, help="Examples shown per stage.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.
@@ -273,7 +276,7 @@ def show_batch(
     settings = load_config(RunConfig, config, overrides)
     from switchtune.experiment import batch_preview
 
-    for block in batch_preview(settings, recipe=recipe, rows=rows):
+    for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
         typer.echo(block)
 
 

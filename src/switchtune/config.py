@@ -113,7 +113,7 @@ class TrainingSettings(Settings):
     @property
     def without_effect(self) -> set[str]:
         """Fields that change nothing about the weights after a given number of updates."""
-        return {"workers", "report_to"} | ({"checkpoint_every"} if self.keep == "last" else set())
+        return {"workers", "report_to", "evaluate_every"} | ({"checkpoint_every"} if self.keep == "last" else set())
 
 
 class GenerationSettings(Settings):
@@ -126,6 +126,11 @@ class GenerationSettings(Settings):
     """Longest output = ratio × source tokens + max_length_extra."""
     max_length_extra: int = Field(10, ge=1)
     length_penalty: float = 1.0
+
+    @property
+    def search(self) -> dict[str, float | None]:
+        """What transformers' `GenerationConfig` is to know of the search; it refuses a penalty without beams."""
+        return {"num_beams": self.beams, "length_penalty": self.length_penalty if self.beams > 1 else None}
 
 
 class EvaluationSettings(Settings):
@@ -201,7 +206,7 @@ class RunConfig(Settings):
     pairs: tuple[PairSettings, ...] = Field(min_length=1)
     recipes: tuple[ArmSettings, ...] = Field((ArmSettings(recipe="standard"), ArmSettings(recipe="csr")), min_length=1)
     """Recipes to run: a name, or a mapping with recipe, name, lexicon, switching, training."""
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((1,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((1,), min_length=1)
     baseline: str = "standard"
     """Name of the arm that the others are compared with."""
     jobs: int = Field(0, ge=0)
@@ -396,6 +401,8 @@ def _problem(kind: type[BaseModel], error: ErrorDetails) -> str:
     message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
     if not key:
         return message
+    if error["type"] == "tuple_type":
+        message = "expected a list"
     found = "" if error["type"] in {"missing", "value_error"} else f" (found {error['input']!r})"
     return f"{key}: {message}{found}"
 

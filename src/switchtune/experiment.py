@@ -32,6 +32,7 @@ from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write
 from switchtune.scoring.metrics import bleu, can_identify, chrf, in_language
 from switchtune.scoring.significance import compare_seeds
 from switchtune.training.recipes import RECIPES, stage_updates
+from switchtune.training.trainer import require_trackers
 from switchtune.trial import (
     Event,
     OnEvent,
@@ -88,16 +89,21 @@ def _check_arms(config: RunConfig, layout: Layout) -> None:
         layout.code(pair.source), layout.code(pair.target)
     for arm in config.recipes:
         training, recipe = config.training_of(arm), RECIPES[arm.recipe]
+        require_trackers(training.report_to)
         stage_updates(recipe, training.updates, training.restore_share)
         masks = {"iaft": True, "restore": config.switching_of(arm).source == "mask", "task": False}
         if any(masks[stage.examples] for stage in recipe.stages):
             layout.mask_token  # noqa: B018
 
 
-def batch_preview(config: RunConfig, *, recipe: str | None = None, rows: int = 2) -> list[str]:
+def batch_preview(
+    config: RunConfig, *, recipe: str | None = None, rows: int = 2, folder: Path | None = None
+) -> list[str]:
     """What the model is given in each stage of an arm, on its first pair: a block of text per stage.
 
     Args:
+        folder: of a run, whose lexicon is used, hand edits included, or made there; by default one is made for the
+            occasion.
         recipe: name of the arm; by default the first with a stage that restores.
         rows: examples per stage.
 
@@ -112,8 +118,8 @@ def batch_preview(config: RunConfig, *, recipe: str | None = None, rows: int = 2
     if name not in arms:
         raise UsageError(f"--recipe {name}: {nearest(name, arms)}")
     pair = config.pairs[0]
-    with tempfile.TemporaryDirectory() as folder:
-        run = RunDir(Path(folder))
+    with tempfile.TemporaryDirectory() as temporary:
+        run = RunDir(folder or Path(temporary))
         train, valid, _ = read_pair(pair, run.path / "corpus")
         layout = load_layout(config.model)
         lexicons = _prepare_lexicons(config, pair, arms[name], train, layout, run, lambda event: None)
@@ -158,7 +164,8 @@ def _prepare_lexicons(
     paths = (folder / f"lexicon.{source}-{target}.tsv", folder / f"lexicon.{target}-{source}.tsv")
     step = f"lexicon.{pair.name}.{name}"
     written = run.result(step, inputs)
-    if written is None or not all(path.exists() for path in paths):
+    missing = [path for path in paths if not path.exists()]
+    if written is None or missing:
         on_event(Event(pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
         segmenters = segmenters_for(corpus, switching.unit, layout.tokenizer.tokenize)
         for lexicon, path in zip(
@@ -166,8 +173,11 @@ def _prepare_lexicons(
             paths,
             strict=True,
         ):
-            write_lexicon(lexicon, path)
-        run.finish(step, inputs, [hash_file(path) for path in paths])
+            # Beside one that is missing, the other may have been edited.
+            if path in missing:
+                write_lexicon(lexicon, path)
+        if written is None:
+            run.finish(step, inputs, [hash_file(path) for path in paths])
     elif written != [hash_file(path) for path in paths]:
         on_event(Event(pair.name, f"{folder}: edited since it was built; used as it stands"))
     return paths
@@ -178,13 +188,17 @@ BYTES_PER_PARAMETER = 24
 
 
 def jobs_for(config: RunConfig, trials: int) -> int:
-    """Trainings that run at the same time: as configured, else one with a GPU, one per core where memory allows it."""
+    """Trainings that run at the same time: as configured, else one with a GPU, one per core where memory allows it.
+
+    All of the machine's memory counts, free or not: another number of jobs means another number of threads for each,
+    and a resumed training would end in other weights than one that was not interrupted.
+    """
     if config.jobs:
         wanted = config.jobs
     elif torch.cuda.is_available():
         wanted = 1
     else:
-        fitting = psutil.virtual_memory().available // (BYTES_PER_PARAMETER * parameter_count(config.model))
+        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * parameter_count(config.model))
         wanted = min(_cores(), fitting)
     return max(1, min(wanted, trials))
 
@@ -296,8 +310,13 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
 
 
 def _mean_curve(curves: Sequence[tuple[tuple[int, float], ...]]) -> tuple[tuple[int, float], ...]:
-    """The mean over seeds of curves that were measured at the same updates."""
-    return tuple((points[0][0], sum(nll for _, nll in points) / len(points)) for points in zip(*curves, strict=True))
+    """The mean over seeds, at the updates at which all of them were measured."""
+    measured = [dict(curve) for curve in curves]
+    return tuple(
+        (update, sum(curve[update] for curve in measured) / len(measured))
+        for update in measured[0]
+        if all(update in curve for curve in measured)
+    )
 
 
 def manifest(
@@ -310,7 +329,13 @@ def manifest(
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "machine": {"processor": platform.processor() or platform.machine(), "cores": _cores(), "gpu": _gpu()},
         "model": {"name": config.model, "fingerprint": model_fingerprint(config.model)},
-        "corpora": {corpus.origin: corpus.fingerprint() for parts in corpora.values() for corpus in parts},
+        "corpora": {
+            name: {
+                part: {"origin": corpus.origin, "pairs": len(corpus), "fingerprint": corpus.fingerprint()}
+                for part, corpus in zip(("train", "valid", "test"), parts, strict=True)
+            }
+            for name, parts in corpora.items()
+        },
         "lexicons": {str(path): hash_file(path) for path in lexicons},
         "seeds": list(config.seeds),
     }

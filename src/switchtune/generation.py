@@ -93,7 +93,7 @@ def _encode(
         return loaded.layout.batch_encode_source(texts, source_language, target_language, max_tokens=max_tokens)
 
     sources = encode(written, None)
-    positions = loaded.positions
+    positions = loaded.layout.positions
     too_long = [place for place, ids in enumerate(sources) if positions is not None and len(ids) > positions]
     if too_long:
         for place, ids in zip(too_long, encode([written[place] for place in too_long], positions), strict=True):
@@ -115,14 +115,13 @@ def _beam_search(
     model: Any = loaded.model
     layout = loaded.layout
     limits = [int(settings.max_length_ratio * len(ids)) + settings.max_length_extra for ids in sources]
-    if loaded.positions is not None:
-        limits = [min(limit, loaded.positions - 1) for limit in limits]
+    if loaded.layout.positions is not None:
+        limits = [min(limit, loaded.layout.positions - 1) for limit in limits]
     config = GenerationConfig(
         **start,
         pad_token_id=layout.pad_id,
         eos_token_id=layout.eos_id,
-        num_beams=settings.beams,
-        length_penalty=settings.length_penalty if settings.beams > 1 else None,
+        **settings.search,
         max_length=1 + max(limits),  # the decoder start counts
     )
     lengths = torch.tensor([len(ids) for ids in sources])

@@ -1,6 +1,5 @@
 """Denoising pretraining on monolingual text (paper eq. 2): small models for the quickstart and for experiments."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, denoise_examples
 from switchtune.models.load import Loaded, load_model, new_model, save_model
 from switchtune.run_dir import RunDir, fingerprint, write_text
+from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.trainer import Progress, StageResult, train_stage
 
 
@@ -76,14 +76,15 @@ def pretrain(
     folder = Path(folder)
     run = RunDir(folder)
     with run.lock():
-        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         texts = [read_passages(text, valid_lines=config.valid_lines) for text in config.texts]
         decisive = config.model_dump(mode="json", exclude={"texts": True, "training": config.training.without_effect})
         inputs = {"config": decisive, "text": fingerprint([asdict(text) for text in texts])}
-        result = run.result("pretrain", inputs)
+        made = (folder / "model",)
+        result = run.result("pretrain", inputs, made=made)
         set_aside = None
         if result is None:
-            set_aside = run.begin("pretrain", inputs, folder / "work")
+            set_aside = run.begin("pretrain", inputs, folder / "work", made=made)
+            write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
             initial = folder / "work" / "initial"
             languages = (texts[0].language, texts[-1].language)
             if not initial.exists():
@@ -108,13 +109,14 @@ def pretrain(
             save_model(loaded, folder / "model", *languages)
             result = asdict(stage)
             run.finish("pretrain", inputs, result)
-        shutil.rmtree(folder / "work" / "training" / "checkpoints", ignore_errors=True)
+        remove_checkpoints(folder / "work" / "training")
         return Pretrained(
             folder / "model",
             passages=sum(len(text.train) for text in texts),
             too_long=sum(text.too_long for text in texts),
             set_aside=set_aside,
-            training=StageResult(**result),
+            # JSON has no tuples.
+            training=StageResult(**{**result, "valid_nll": tuple(tuple(point) for point in result["valid_nll"])}),
         )
 
 

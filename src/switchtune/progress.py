@@ -34,7 +34,7 @@ class Display:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[loss]}"),
+            TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
@@ -61,16 +61,20 @@ class Display:
             return
         key = (event.subject, event.what)
         loss = "" if event.loss is None else f"loss {event.loss:.3f}"
+        speed = "" if event.tokens_per_second is None else f"{event.tokens_per_second:,.0f} tokens/s"
+        figures = ", ".join(filter(None, (loss, speed)))
         if self._console.is_terminal:
             if key not in self._bars:
-                self._bars[key] = self._progress.add_task(f"{event.subject} {event.what}", total=event.updates, loss="")
-            self._progress.update(self._bars[key], completed=event.update, loss=loss)
+                self._bars[key] = self._progress.add_task(
+                    f"{event.subject} {event.what}", total=event.updates, figures=""
+                )
+            self._progress.update(self._bars[key], completed=event.update, figures=figures)
             return
         step = event.update * LINES_PER_STAGE // event.updates
         if step > self._shown.get(key, 0):
             self._shown[key] = step
             self._console.print(
-                f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {loss}",
+                f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}",
                 highlight=False,
                 markup=False,
             )

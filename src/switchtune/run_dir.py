@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,10 +117,13 @@ class RunDir:
         """Where the marker of `step` stands."""
         return self.path / "steps" / f"{step}.json"
 
-    def result(self, step: str, inputs: Mapping[str, Any]) -> Any | None:
-        """What the finished step reported, or None where it is not done or was done with other inputs."""
+    def result(self, step: str, inputs: Mapping[str, Any], *, made: Sequence[Path] = ()) -> Any | None:
+        """What the finished step reported.
+
+        None where it is not done, was done with other inputs, or something of what it `made` is gone.
+        """
         marker = self.marker(step)
-        if not marker.exists():
+        if not marker.exists() or not all(path.exists() for path in made):
             return None
         content = read_json(marker)
         return content["result"] if content["inputs"] == fingerprint(inputs) else None
@@ -129,10 +132,10 @@ class RunDir:
         """Mark `step` as done with these inputs. `result` is any JSON value but null."""
         write_json(self.marker(step), {"inputs": fingerprint(inputs), "result": result})
 
-    def begin(self, step: str, inputs: Mapping[str, Any], folder: Path) -> Path | None:
+    def begin(self, step: str, inputs: Mapping[str, Any], folder: Path, *, made: Sequence[Path] = ()) -> Path | None:
         """Prepare `folder` for `step`: keep what an interrupted attempt with the same inputs left.
 
-        What was made with other inputs is not lost: it is moved aside.
+        What was made with other inputs is not lost: the folder is moved aside, with what the step `made` elsewhere.
 
         Returns:
             Where that was moved to, or None where there was nothing of the kind.
@@ -143,6 +146,10 @@ class RunDir:
         aside = None
         if former != mark:
             self.marker(step).unlink(missing_ok=True)
+            for path in made:
+                if path.exists():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    path.replace(folder / path.name)
             if folder.exists() and any(folder.iterdir()):
                 aside = folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}")
                 _remove(aside)

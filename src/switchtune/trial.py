@@ -1,7 +1,6 @@
 """One training of a comparison: the stages of a recipe on one pair with one seed, then the test set's translation."""
 
 import gc
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -15,9 +14,18 @@ from switchtune.examples import Examples, iaft_examples, restore_examples, task_
 from switchtune.generation import translate
 from switchtune.lexicon import Lexicon, randomised, read_lexicon
 from switchtune.models.families import Layout
-from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint, save_model, verify_saved
+from switchtune.models.load import (
+    Loaded,
+    load_layout,
+    load_model,
+    model_fingerprint,
+    save_generation,
+    save_model,
+    verify_saved,
+)
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, from_lexicon, from_mask, generator, measure
+from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.recipes import RECIPES, Stage, stage_updates
 from switchtune.training.trainer import Progress, train_stage
 
@@ -40,6 +48,8 @@ class Event:
     updates: int = 0
     """0 where the event is a message."""
     loss: float | None = None
+    tokens_per_second: float | None = None
+    """Target tokens trained on."""
 
 
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -167,7 +177,8 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
             if stage.examples == "restore":
                 inputs["switching"] = config.switching_of(trial.arm).model_dump(mode="json")
                 inputs["lexicons"] = [hash_file(path) for path in trial.lexicons or ()]
-            report = run.result(stage.name, inputs)
+            saved = folder / stage.name / "model"
+            report = run.result(stage.name, inputs, made=[saved])
             if report is None:
                 aside = run.begin(stage.name, inputs, folder / stage.name)
                 if aside is not None:
@@ -186,9 +197,9 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
                 del loaded
                 gc.collect()
             # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
-            shutil.rmtree(folder / stage.name / "checkpoints", ignore_errors=True)
+            remove_checkpoints(folder / stage.name)
             reports.append(report)
-            model, init, before = str(folder / stage.name / "model"), "pretrained", fingerprint(inputs)
+            model, init, before = str(saved), "pretrained", fingerprint(inputs)
         hypotheses = _translate_test(config, trial, test, model, before, run, on_event)
         return TrialResult(
             pair=trial.pair.name,
@@ -249,7 +260,7 @@ def _train(
         on_event(Event(trial.name, f"{side}: {rates.describe()}"))
 
     def progress(step: Progress) -> None:
-        on_event(Event(trial.name, stage.name, step.update, step.updates, step.loss))
+        on_event(Event(trial.name, stage.name, step.update, step.updates, step.loss, step.tokens_per_second))
 
     result = train_stage(
         loaded,
@@ -282,17 +293,20 @@ def _translate_test(
         "test": test.fingerprint(),
         "generation": config.generation.model_dump(mode="json"),
     }
-    hypotheses: list[str] | None = run.result("translate", inputs)
+    written = run.path / "hypotheses.txt"
+    hypotheses: list[str] | None = run.result("translate", inputs, made=[written])
     if hypotheses is None:
+        loaded = load_model(model)
+        save_generation(loaded, Path(model), trial.pair.target, config.generation)
         hypotheses = translate(
-            load_model(model),
+            loaded,
             test.sources(),
             trial.pair.source,
             trial.pair.target,
             config.generation,
             on_progress=lambda done, total: on_event(Event(trial.name, "translate", done, total)),
         )
-        write_text(run.path / "hypotheses.txt", "".join(f"{line}\n" for line in hypotheses))
+        write_text(written, "".join(f"{line}\n" for line in hypotheses))
         run.finish("translate", inputs, hypotheses)
     return hypotheses
 
@@ -300,7 +314,7 @@ def _translate_test(
 def stage_previews(config: RunConfig, trial: Trial, train: Corpus, valid: Corpus, *, rows: int) -> list[str]:
     """The first examples of each stage as the model is given them: tokens of encoder input, labels, decoder input."""
     layout = load_layout(config.model)
-    max_tokens = config.training_of(trial.arm).max_tokens
+    max_tokens = layout.fitting(config.training_of(trial.arm).max_tokens)
     blocks = []
     for number, stage in enumerate(RECIPES[trial.arm.recipe].stages, start=1):
         examples = _stage_examples(layout, stage, trial, train, valid, config).train

@@ -1,13 +1,16 @@
 """What each family does with tags: golden ids, and transformers' own tokenizers and models as the outside authority."""
 
+import io
 import pickle
+from pathlib import Path
 
 import pytest
+import sentencepiece
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentencepiece import sentencepiece_model_pb2
-from transformers import BartConfig, M2M100Config, MBartConfig, T5Config
+from transformers import BartConfig, M2M100Config, MBartConfig, T5Config, T5Tokenizer
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M100_CODES
 from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES as MBART_CODES
 from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES as MBART50_CODES
@@ -290,6 +293,29 @@ def test_a_mask_in_a_sentence_is_one_token(family: FamilyName) -> None:
     assert (
         layout.tokens(layout.encode_source(f"Ein {layout.mask_token} läuft.", "de", "de")).count(layout.mask_token) == 1
     )
+
+
+@pytest.mark.parametrize("text", ["Ein {} läuft.", "{} läuft.", "Ein „{}“ läuft.", "Ein Hund{}"])
+def test_a_mask_of_mt5_as_published_is_one_token_wherever_it_stands(text: str, tmp_path: Path) -> None:
+    """Its vocabulary knows the sentinels as pieces that begin a word; its tokenizer adds none of its own."""
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(GERMAN + ENGLISH),
+        model_writer=model,
+        vocab_size=200,
+        hard_vocab_limit=False,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        user_defined_symbols=["▁<extra_id_0>"],
+        minloglevel=2,
+        num_threads=1,
+    )
+    (tmp_path / "spiece.model").write_bytes(model.getvalue())
+    layout = Layout(FAMILIES["mt5"], T5Tokenizer.from_pretrained(tmp_path, extra_ids=0))
+    tokens = layout.tokens(layout.encode_source(text.format(layout.mask_token), "de", "de"))
+    assert tokens.count("▁<extra_id_0>") == 1
 
 
 def test_m2m100_as_published_has_no_mask() -> None:

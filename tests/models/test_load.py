@@ -102,6 +102,18 @@ def test_the_saved_configs_do_not_contradict_each_other(family: FamilyName, tmp_
     assert generation.forced_eos_token_id == config.get("forced_eos_token_id")
 
 
+def test_a_search_without_beams_is_saved_without_their_penalty(tmp_path: Path) -> None:
+    settings = GenerationSettings(beams=1, length_penalty=0.8)
+    save_model(miniature(), tmp_path / "model", "de", "en", generation=settings)
+    verify_saved(tmp_path / "model", GERMAN[:1], miniature(), "de", "en", generation=settings)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(family: FamilyName, tmp_path: Path) -> None:
+    miniature(family).model.save_pretrained(tmp_path)
+    with pytest.raises(SwitchtuneError, match=r"tokenizer|cannot be loaded"):
+        load_model(str(tmp_path))
+
+
 def test_saving_leaves_the_model_in_memory_as_it_was(family: FamilyName, tmp_path: Path) -> None:
     loaded = miniature(family)
     before = (loaded.model.config.to_dict(), loaded.model.generation_config.to_dict(), loaded.tokenizer("Ein Hund."))
@@ -130,7 +142,7 @@ def test_loading_gives_back_what_was_saved(family: FamilyName, tmp_path: Path) -
     loaded, again = miniature(family), load_model(str(saved(family, tmp_path)))
     assert same_weights(loaded, again)
     assert again.layout.family is loaded.layout.family
-    assert again.positions == loaded.positions == (64 if family.startswith("mbart") else None)
+    assert again.layout.positions == loaded.layout.positions == (64 if family.startswith("mbart") else None)
     example = Example(GERMAN[0], "de", ENGLISH[0], "en")
     assert again.layout.encode(example, max_tokens=64) == loaded.layout.encode(example, max_tokens=64)
     assert not again.model.training

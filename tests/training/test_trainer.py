@@ -205,7 +205,7 @@ def test_a_killed_training_ends_in_the_same_weights(
         # The curve's entries: 0 (validation), 1, 2, 3, 4, 4 (validation), 5, 6, 7.
         patch.setattr(Curve, "add", dying(Curve.add, call=9))
         killed(lambda: train(fresh(family, dropout=0.1), folder, **changes))
-    assert [checkpoint.update for checkpoint in complete_checkpoints(folder / "checkpoints")] == [4]
+    assert [checkpoint.update for checkpoint in complete_checkpoints(folder)] == [4]
     assert read_curve(folder / "curve.jsonl")[-1]["update"] == 6
     resumed = fresh(family, dropout=0.1)
     result = train(resumed, folder, **changes)
@@ -243,10 +243,10 @@ def test_a_kill_in_the_middle_of_a_write_costs_only_that_checkpoint(
         module, _, name = function.rpartition(".")
         patch.setattr(function, dying(getattr(importlib.import_module(module), name), call=call))
         killed(lambda: train(fresh(dropout=0.1), tmp_path / "killed"))
-    assert {path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()} == {"checkpoint-4", "checkpoint-8"}
+    assert {path.name for path in (tmp_path / "killed").glob("checkpoint-*")} == {"checkpoint-4", "checkpoint-8"}
     assert train(resumed, tmp_path / "killed").resumed_from == last_complete
     assert same_weights(resumed, undisturbed(0)[0])
-    assert [path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()] == ["checkpoint-12"]
+    assert [path.name for path in (tmp_path / "killed").glob("checkpoint-*")] == ["checkpoint-12"]
 
 
 def test_a_finished_stage_is_not_trained_again(undisturbed: Undisturbed) -> None:
@@ -309,8 +309,21 @@ def test_the_best_weights_are_handed_on(tmp_path: Path) -> None:
     assert result.chosen_update == min(saved, key=lambda update: saved[update])
     assert 3 < result.chosen_update < 39
     assert nll_of(loaded, translation(4)) == pytest.approx(saved[result.chosen_update], rel=1e-4)
-    kept = [checkpoint.update for checkpoint in complete_checkpoints(tmp_path / "checkpoints")]
+    kept = [checkpoint.update for checkpoint in complete_checkpoints(tmp_path)]
     assert kept == [result.chosen_update, 40]
+
+
+def test_a_validation_loss_that_is_not_finite_leaves_no_checkpoint(tmp_path: Path) -> None:
+    loaded = fresh()
+    evaluations = count(1)
+
+    def spoil(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
+        return output * torch.nan if not module.training and next(evaluations) > 1 else output
+
+    loaded.model.get_output_embeddings().register_forward_hook(spoil)
+    with pytest.raises(TrainingError, match=r"the validation loss after update \d+ was not finite\. Lower training.lr"):
+        train(loaded, tmp_path)
+    assert not list(tmp_path.glob("checkpoint-*"))
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_number_of_the_update(tmp_path: Path) -> None:
@@ -323,7 +336,7 @@ def test_a_loss_that_is_not_finite_stops_with_the_number_of_the_update(tmp_path:
     loaded.model.get_output_embeddings().register_forward_hook(spoil)
     with pytest.raises(TrainingError, match=r"loss of update 6 was not finite\. Lower training.lr"):
         train(loaded, tmp_path)
-    assert [checkpoint.update for checkpoint in complete_checkpoints(tmp_path / "checkpoints")] == [4]
+    assert [checkpoint.update for checkpoint in complete_checkpoints(tmp_path)] == [4]
 
 
 def test_sides_longer_than_the_model_takes_are_cut_and_counted(tmp_path: Path) -> None:

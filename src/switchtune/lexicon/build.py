@@ -41,8 +41,8 @@ def build_lexicons(
     `align` reads the pairs (IBM model 1 both ways); `vecmap`, the paper's, learns word embeddings on each side apart
     and maps them into one space, and the pairs only serve to check the outcome. With `neighbours="farthest"` the
     result is the `anti` control: the least similar words (`vecmap`), or words that never stand in a paired sentence
-    (`align`). `floor` is that of `align_lexicons`, `preset` holds the embedding settings of `vecmap`. The result depends
-    on the arguments alone.
+    (`align`). `floor` is that of `align_lexicons`, `preset` holds the embedding settings of `vecmap`. All depends on
+    the arguments alone.
 
     Raises:
         LexiconError: the sides differ in length, or hold too little text.

@@ -114,6 +114,12 @@ class Layout:
 
     family: Family
     tokenizer: PreTrainedTokenizerBase
+    positions: int | None = None
+    """Longest sequence that the model can take, in tokens; None where its positions have no end (all but mBART)."""
+
+    def fitting(self, max_tokens: int) -> int:
+        """`max_tokens`, or the model's positions where these are fewer."""
+        return min(max_tokens, self.positions or max_tokens)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -289,6 +295,14 @@ class Layout:
         return frozenset(self.tokenizer.all_special_ids) | frozenset(self._tags.values())
 
     @cached_property
+    def _joined_mask(self) -> "re.Pattern[str] | None":
+        """Finds masks that follow another character, where the vocabulary knows the mask only as a word's start."""
+        mask = self.family.mask
+        if mask is None or mask in self.tokenizer.get_vocab():
+            return None
+        return re.compile(rf"(?<=\S){re.escape(mask)}")
+
+    @cached_property
     def _frames(self) -> dict[tuple[str, str], _Frame]:
         return {}
 
@@ -322,6 +336,8 @@ class Layout:
     def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
         if not texts:
             return []
+        if self._joined_mask is not None:
+            texts = [self._joined_mask.sub(r" \g<0>", text) for text in texts]
         encoded = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
         return list(encoded["input_ids"])
 

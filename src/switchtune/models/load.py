@@ -41,7 +41,7 @@ from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
-from switchtune.run_dir import atomic_path, fingerprint, hash_file
+from switchtune.run_dir import atomic_path, fingerprint, hash_file, write_text
 
 LONGEST_GENERATION = 256
 """Longest output, in tokens, that a saved model generates when its user asks for no other length."""
@@ -62,11 +62,6 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     layout: Layout
 
-    @property
-    def positions(self) -> int | None:
-        """Longest sequence that the model can take, in tokens; None where its positions have no end (all but mBART)."""
-        return self.model.config.max_position_embeddings if self.layout.family.model_type == "mbart" else None
-
 
 def load_layout(path: str) -> Layout:
     """The layout of a model without its weights: quick, whatever the model's size.
@@ -80,7 +75,17 @@ def load_layout(path: str) -> Layout:
 def _layout(path: str, config: PretrainedConfig) -> Layout:
     require_supported(config)
     tokenizer = _from_pretrained(AutoTokenizer, path)
-    return Layout(family_of(config, tokenizer), tokenizer)
+    # Without its files transformers makes up a tokenizer that knows nothing but special tokens.
+    if 2 * len(tokenizer) < config.vocab_size:
+        raise SwitchtuneError(
+            f"{path}: its tokenizer knows {len(tokenizer):,} pieces and its model {config.vocab_size:,}. The files of "
+            "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
+        )
+    return Layout(family_of(config, tokenizer), tokenizer, _positions(config))
+
+
+def _positions(config: PretrainedConfig) -> int | None:
+    return int(config.max_position_embeddings) if config.model_type == "mbart" else None
 
 
 def model_fingerprint(path: str) -> str:
@@ -161,11 +166,11 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
             "generate with an mT5 whose decoder is the deeper one: give it as many encoder layers."
         )
     tokenizer = _new_tokenizer(family, size, texts, seed)
-    layout = Layout(FAMILIES[family], tokenizer)
+    config = _new_config(family, size, 1 + max(tokenizer.get_vocab().values()))
+    layout = Layout(FAMILIES[family], tokenizer, _positions(config))
     for language in texts:
         layout.code(language)
-    rows = 1 + max(tokenizer.get_vocab().values())
-    return _loaded(_random_model(_new_config(family, size, rows), seed), layout)
+    return _loaded(_random_model(config, seed), layout)
 
 
 def save_model(
@@ -191,7 +196,7 @@ def save_model(
     layout = loaded.layout
     source, target = layout.code(source_language), layout.code(target_language)
     generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
-    with atomic_path(folder) as temporary, _without_bars():
+    with atomic_path(folder) as temporary, quietly():
         loaded.model.save_pretrained(temporary)
         config = copy.deepcopy(loaded.model.config)
         config.decoder_start_token_id = generation_config.decoder_start_token_id
@@ -204,6 +209,12 @@ def save_model(
             modern = {"legacy_behaviour": False} if layout.family.name == "nllb" else {}
             tagged = AutoTokenizer.from_pretrained(temporary, src_lang=source, tgt_lang=target, **modern)
             tagged.save_pretrained(temporary)
+
+
+def save_generation(loaded: Loaded, folder: Path, target_language: str, generation: GenerationSettings) -> None:
+    """Have the saved model in `folder` search by other settings than those that it was saved with."""
+    config = _generation_config(loaded, target_language, generation)
+    write_text(folder / "generation_config.json", config.to_json_string())
 
 
 def verify_saved(
@@ -240,11 +251,11 @@ def verify_saved(
                 f"{folder}: its tokenizer reads {prompt!r} as {layout.tokens(found)}, where the trained model takes "
                 f"{layout.tokens(ids)}. {_DO_NOT_USE}"
             )
-    cut = layout.batch_encode_source(sentences, source_language, target_language, max_tokens=loaded.positions)
+    cut = layout.batch_encode_source(sentences, source_language, target_language, max_tokens=loaded.layout.positions)
     inputs = {name: ids.to(loaded.model.device) for name, ids in layout.collate_source(cut).items()}
     generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
     max_length = generation_config.max_length = min(max_length, generation_config.max_length)
-    with _without_bars():
+    with quietly():
         plain: Any = AutoModelForSeq2SeqLM.from_pretrained(folder)
     plain.to(loaded.model.device)
     model: Any = loaded.model
@@ -270,13 +281,15 @@ def verify_saved(
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    """Keep transformers from drawing a progress bar for every file of weights."""
-    shown = logging.is_progress_bar_enabled()
+def quietly() -> Iterator[None]:
+    """Keep transformers from drawing a bar for every file of weights, and from warnings about what is checked here."""
+    shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
+        logging.set_verbosity(verbosity)
         if shown:
             logging.enable_progress_bar()
 
@@ -318,9 +331,8 @@ def _generation_config(loaded: Loaded, target_language: str, settings: Generatio
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         forced_eos_token_id=getattr(config, "forced_eos_token_id", None),
-        num_beams=settings.beams,
-        length_penalty=settings.length_penalty,
-        max_length=min(LONGEST_GENERATION, loaded.positions or LONGEST_GENERATION),
+        **settings.search,
+        max_length=min(LONGEST_GENERATION, loaded.layout.positions or LONGEST_GENERATION),
     )
 
 
@@ -342,7 +354,7 @@ def _from_pretrained(auto: Any, path: str) -> Any:
         )
     try:
         return auto.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         advice = (
             "A file in the folder is missing or damaged; get the model again."
             if folder.is_dir()
@@ -359,7 +371,7 @@ def _first_line(error: Exception) -> str:
 def _pretrained_model(path: str, config: PretrainedConfig) -> PreTrainedModel:
     model: PreTrainedModel
     try:
-        with _without_bars():
+        with quietly():
             model, report = AutoModelForSeq2SeqLM.from_pretrained(
                 path, config=config, dtype=torch.float32, output_loading_info=True
             )

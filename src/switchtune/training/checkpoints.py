@@ -53,6 +53,12 @@ def remove_incomplete(folder: Path) -> None:
             shutil.rmtree(path)
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove all checkpoints, complete or not: the training is over, and its optimizer's state takes much room."""
+    for path in folder.glob("checkpoint-*"):
+        shutil.rmtree(path)
+
+
 def best(checkpoints: list[Checkpoint]) -> Checkpoint:
     """The one with the lowest validation loss, the earliest of equals."""
     return min(checkpoints, key=lambda found: float("inf") if found.valid_nll is None else found.valid_nll)

@@ -4,8 +4,8 @@ import hashlib
 import math
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,13 +13,13 @@ from typing import Any, Literal, cast
 import torch
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.utils import logging as transformers_logging
+from transformers.integrations.integration_utils import get_available_reporting_integrations
 
 from switchtune.config import TrainingSettings
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Examples
 from switchtune.models.families import Layout
-from switchtune.models.load import Loaded
+from switchtune.models.load import Loaded, quietly
 from switchtune.run_dir import fingerprint
 from switchtune.training.batches import BatchPlan, EncodedExamples, Lengths, epoch_batches, measure
 from switchtune.training.checkpoints import (
@@ -35,6 +35,22 @@ from switchtune.training.curve import Curve
 from switchtune.training.loss import label_smoothed_nll
 
 _SECONDS_BETWEEN_REPORTS = 0.5
+
+
+def require_trackers(names: Sequence[str]) -> None:
+    """Make sure that the trackers of `training.report_to` are known to transformers and installed.
+
+    Raises:
+        UsageError: one of them is not.
+    """
+    available = get_available_reporting_integrations()
+    for name in names:
+        if name not in available:
+            installed = ", ".join(available) or "none"
+            raise UsageError(
+                f"training.report_to: {name!r} is not a tracker that is installed here (installed: {installed}). "
+                f"Install it (pip install {name}), or leave it out."
+            )
 
 
 class TrainingError(SwitchtuneError):
@@ -93,7 +109,7 @@ def train_stage(
 ) -> StageResult:
     """Train `loaded.model` in place for `updates` updates, and leave it in evaluation mode.
 
-    Writes `folder`/checkpoints and `folder`/curve.jsonl. Called again with the same arguments after an interruption,
+    Writes checkpoints and curve.jsonl into `folder`. Called again with the same arguments after an interruption,
     however hard, it goes on from the last complete checkpoint; on the same device with the same number of threads it
     ends in the same weights, bit for bit, as a training that was not interrupted.
 
@@ -112,13 +128,15 @@ def train_stage(
     Raises:
         TrainingError: no examples; a loss that is not finite; checkpoints in `folder` of another training;
             `keep: best` without a validation set.
+        UsageError: a tracker of `report_to` is not installed.
     """
+    require_trackers(settings.report_to)
     if examples.count == 0 or (valid is not None and valid.count == 0):
         raise TrainingError(f"{folder}: the {'validation' if examples.count else 'training'} set has no examples.")
     if settings.keep == "best" and valid is None:
         raise TrainingError("training.keep: 'best' needs a validation set to tell which weights are best.")
-    arguments = _arguments(settings, updates=updates, seed=seed, folder=folder / "checkpoints")
-    max_tokens = min(settings.max_tokens, loaded.positions or settings.max_tokens)
+    arguments = _arguments(settings, updates=updates, seed=seed, folder=folder)
+    max_tokens = loaded.layout.fitting(settings.max_tokens)
     lengths = measure(examples, loaded.layout, max_tokens)
     plan = BatchPlan(
         lengths.longest,
@@ -130,8 +148,8 @@ def train_stage(
     )
     inputs = _inputs(settings, lengths, updates=updates, seed=seed)
     if arguments.should_save:
-        remove_incomplete(folder / "checkpoints")
-    checkpoint = _last_checkpoint(folder / "checkpoints", inputs)
+        remove_incomplete(folder)
+    checkpoint = _last_checkpoint(folder, inputs)
     curve = Curve(
         folder / "curve.jsonl", until=checkpoint.update if checkpoint else None, writes=arguments.process_index == 0
     )
@@ -150,7 +168,7 @@ def train_stage(
         on_progress=on_progress,
     )
     try:
-        with _without_progress_bars():
+        with quietly():
             trainer.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
             chosen = trainer.restore_best() if settings.keep == "best" else updates
     finally:
@@ -224,7 +242,7 @@ class _StageTrainer(Trainer):
         self._reported_at = time.perf_counter()
         self._reported_tokens = float(curve.tokens)
         self._model = loaded.model
-        self._checkpoints = Path(str(arguments.output_dir))
+        self._folder = Path(str(arguments.output_dir))
         super().__init__(
             model=loaded.model,
             args=arguments,
@@ -316,6 +334,8 @@ class _StageTrainer(Trainer):
                     _, nll, tokens = label_smoothed_nll(self._model(**inputs).logits, labels, 0.0)
                 sums += torch.stack((nll, tokens))
         nll, tokens = self.accelerator.reduce(sums, "sum").tolist()
+        if not math.isfinite(nll):
+            raise self._not_finite(f"the validation loss after update {self.state.global_step}")
         self._record({"valid_nll": nll / tokens})
         metrics = {f"{metric_key_prefix}_loss": nll / tokens}
         self.log(metrics)
@@ -324,7 +344,7 @@ class _StageTrainer(Trainer):
 
     def restore_best(self) -> int:
         """Load the weights of the checkpoint with the lowest validation loss; returns its update."""
-        chosen = best(complete_checkpoints(self._checkpoints))
+        chosen = best(complete_checkpoints(self._folder))
         self._load_from_checkpoint(str(chosen.path))
         return chosen.update
 
@@ -335,22 +355,25 @@ class _StageTrainer(Trainer):
     def _checked(self, sums: torch.Tensor) -> tuple[float, float, float]:
         first_bad = int(self._first_bad_update)
         if first_bad <= self.args.max_steps:
-            raise TrainingError(
-                f"{self._checkpoints.parent}: the loss of update {first_bad} was not finite. Lower training.lr (now "
-                f"{self._settings.lr:g}), lengthen training.warmup, or set training.precision to fp32."
-            )
+            raise self._not_finite(f"the loss of update {first_bad}")
         loss, nll, tokens = sums.tolist()
         return loss, nll, tokens
+
+    def _not_finite(self, what: str) -> TrainingError:
+        return TrainingError(
+            f"{self._folder}: {what} was not finite. Lower training.lr (now {self._settings.lr:g}), lengthen "
+            "training.warmup, or set training.precision to fp32."
+        )
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             update = self.state.global_step
-            path = checkpoint_folder(self._checkpoints, update)
+            path = checkpoint_folder(self._folder, update)
             valid_nll = dict(self._curve.valid_nll).get(update)
             mark_complete(Checkpoint(path, update, valid_nll, self._inputs))
-            prune(self._checkpoints, keep_best=self._settings.keep == "best")
+            prune(self._folder, keep_best=self._settings.keep == "best")
 
 
 class _Rhythm(TrainerCallback):
@@ -375,19 +398,6 @@ class _Rhythm(TrainerCallback):
 def _logging_interval(updates: int) -> int:
     """Updates between two training entries of the curve: some two hundred of them in a short stage."""
     return min(50, max(1, updates // 200))
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """No bars of transformers at every checkpoint that is written."""
-    bars: Any = transformers_logging
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            bars.enable_progress_bar()
 
 
 def uses_bf16(settings: TrainingSettings, device: torch.device) -> bool:
@@ -425,8 +435,8 @@ def _arguments(settings: TrainingSettings, *, updates: int, seed: int, folder: P
 
 
 def _inputs(settings: TrainingSettings, lengths: Lengths, *, updates: int, seed: int) -> str:
-    """Fingerprint of all that decides the course of the training."""
-    without_effect = {"updates", "restore_share", "workers", "report_to", "checkpoint_every", "evaluate_every", "keep"}
+    """Fingerprint of all that decides the course of the training; which of its weights are kept is another matter."""
+    without_effect = settings.without_effect | {"updates", "restore_share", "checkpoint_every", "keep"}
     decisive = settings.model_dump(mode="json", exclude=without_effect)
     return fingerprint([decisive, updates, seed, hashlib.sha256(lengths.longest.tobytes()).hexdigest()])
 

@@ -1,0 +1,164 @@
+"""The parts of a comparison, and what a second call of it keeps or makes again."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from switchtune import experiment, trial
+from switchtune.config import RunConfig, parse_config
+from switchtune.errors import UsageError
+from switchtune.experiment import jobs_for, run_experiment
+from switchtune.models.load import load_model, save_model
+from switchtune.trial import TrialResult
+from tests.miniature import ENGLISH, GERMAN, miniature
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(miniature(), folder, "de", "en")
+    return folder
+
+
+def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
+    for code, lines in {"de": GERMAN, "en": ENGLISH}.items():
+        (folder / f"text.{code}").write_text("".join(f"{line}\n" for line in lines[:6]), encoding="utf-8")
+    text = str(folder / "text.{de,en}")
+    values: dict[str, object] = {
+        "model": str(model),
+        "pairs": [{"source": "de", "target": "en", "train": text, "valid": text, "test": text}],
+        "jobs": 1,
+        "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200, "dropout": 0.25},
+        "generation": {"beams": 1, "length_penalty": 0.8},
+    }
+    return parse_config(RunConfig, {**values, **changes})
+
+
+def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def spy(path: str, **options: object) -> object:
+        if "dropout" in options:  # of a stage; others are loaded to translate
+            loads.append((path, options["init"], options["dropout"], options["seed"]))
+        return load_model(path, **options)
+
+    monkeypatch.setattr(trial, "load_model", spy)
+    config = config_of(model, tmp_path, recipes=["csr", "random"], baseline="csr", seeds=[5])
+    run_experiment(config, tmp_path / "run")
+    stage_1 = tmp_path / "run/de-en/csr/seed5/restore/model"
+    assert loads == [
+        (str(model), "pretrained", 0.25, 5),
+        (str(stage_1), "pretrained", 0.25, 5),
+        (str(model), "random", 0.25, 5),
+    ]
+
+
+def test_an_edited_lexicon_is_kept_and_trained_on(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["standard", "csr"])
+    run_experiment(config, tmp_path / "run")
+    forward, backward = sorted((tmp_path / "run/lexicon").rglob("*.tsv"))
+    stages = [
+        tmp_path / f"run/de-en/{stage}/model/model.safetensors" for stage in ("standard/seed1/task", "csr/seed1/task")
+    ]
+    before = [path.stat().st_mtime_ns for path in stages]
+    forward.write_text(forward.read_text(encoding="utf-8") + "Zebra\tzebra\n", encoding="utf-8")
+    backward.unlink()
+    said = []
+    run_experiment(config, tmp_path / "run", on_event=said.append)
+    assert "Zebra\tzebra" in forward.read_text(encoding="utf-8")
+    assert backward.exists()
+    assert any("restore: its inputs have changed" in event.what for event in said)
+    after = [path.stat().st_mtime_ns for path in stages]
+    assert after[0] == before[0]
+    assert after[1] > before[1]
+
+
+def test_what_is_gone_is_made_again(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["standard"])
+    first = run_experiment(config, tmp_path / "run")
+    trained = tmp_path / "run/de-en/standard/seed1/task/model/model.safetensors"
+    weights = trained.read_bytes()
+    trained.unlink()
+    trained.parent.rename(tmp_path / "elsewhere")
+    hypotheses = tmp_path / "run/de-en/standard/seed1/hypotheses.txt"
+    hypotheses.unlink()
+    again = run_experiment(config, tmp_path / "run")
+    assert trained.read_bytes() == weights
+    assert len(hypotheses.read_text(encoding="utf-8").splitlines()) == 6
+    assert again.rows[0].bleu[0].value == first.rows[0].bleu[0].value
+
+
+def test_settings_without_effect_on_the_weights_train_nothing_anew(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["standard"])
+    run_experiment(config, tmp_path / "run")
+    folder = tmp_path / "run/de-en/standard/seed1/task/model"
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    changed = config_of(
+        model,
+        tmp_path,
+        recipes=["standard"],
+        training={**config.training.model_dump(), "evaluate_every": 1},
+        generation={"beams": 3, "length_penalty": 0.7},
+    )
+    run_experiment(changed, tmp_path / "run")
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+    # The model that people take away searches as the scores were made.
+    generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+    assert (generation["num_beams"], generation["length_penalty"]) == (3, 0.7)
+
+
+def test_rows_compare_every_arm_with_the_baseline_over_seeds(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["csr", "standard", "random"], seeds=[1, 2])
+    wrong = [line.replace("a", "o") for line in ENGLISH[:6]]
+    outputs = {"standard": [wrong, wrong], "csr": [list(ENGLISH[:6])] * 2, "random": [wrong, list(ENGLISH[:6])]}
+    results = [
+        TrialResult(
+            "de-en", arm, seed, {"task": 4}, ((0, 2.0 + seed), (seed, 1.0), (4, 1.0 * seed)), 60.0 * seed, 0, {}, system
+        )
+        for arm, systems in outputs.items()
+        for seed, system in enumerate(systems, start=1)
+    ]
+    rows = {row.arm: row for row in experiment._rows(config, {"de-en": ENGLISH[:6]}, results)}
+    assert list(rows) == ["csr", "standard", "random"]
+    assert rows["standard"].against_baseline is None
+    assert [score.value for score in rows["csr"].bleu] == pytest.approx([100, 100])
+    assert rows["random"].bleu[0].value < rows["random"].bleu[1].value
+    for arm in ("csr", "random"):
+        comparison = rows[arm].against_baseline
+        assert comparison is not None
+        assert comparison.value_a == pytest.approx(rows["standard"].bleu[0].value)
+        assert comparison.value_b == pytest.approx(sum(score.value for score in rows[arm].bleu) / 2)
+    assert rows["csr"].minutes == 1.5
+    assert rows["csr"].valid_nll == ((0, 3.5), (4, 1.5))  # update 1 and 2 were measured for one seed each
+
+
+def test_each_corpus_stands_in_the_manifest(model: Path, tmp_path: Path) -> None:
+    run_experiment(config_of(model, tmp_path, recipes=["standard"]), tmp_path / "run")
+    corpora = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))["corpora"]
+    assert {part: found["pairs"] for part, found in corpora["de-en"].items()} == {"train": 6, "valid": 6, "test": 6}
+
+
+def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, training={"report_to": ["wandbb"]})
+    with pytest.raises(UsageError, match="'wandbb' is not a tracker that is installed"):
+        run_experiment(config, tmp_path / "run")
+    assert not (tmp_path / "run/corpus").exists()
+
+
+def test_jobs_are_as_configured_or_follow_from_the_machine_alone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiment.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(experiment, "_cores", lambda: 4)
+    monkeypatch.setattr(experiment, "parameter_count", lambda path: 10**9)
+    assert jobs_for(config_of(model, tmp_path, jobs=3), 8) == 3
+    for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
+        monkeypatch.setattr(experiment.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
+        assert jobs_for(config_of(model, tmp_path, jobs=0), 8) == jobs
+    assert jobs_for(config_of(model, tmp_path, jobs=0), 2) == 2
+
+
+class _Memory:
+    def __init__(self, total: int) -> None:
+        self.total = total
