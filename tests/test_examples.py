@@ -54,6 +54,13 @@ def test_restore_examples_restore_both_sides_with_both_tags_in_their_own_languag
     assert all(example.source.count("_") == pytest.approx(len(example.target.split()) / 2, abs=1) for example in made)
 
 
+def test_each_side_is_switched_by_its_own_switcher(corpus: Corpus) -> None:
+    german, english = (Switcher(word_segmenter(code), from_mask(code), rate=1.0) for code in ("de", "en"))
+    examples = restore_examples(corpus, (german, english), seed=1)
+    assert examples.make(0, 0).source == "De de de de."
+    assert examples.make(0, 1).source == "En en en en."
+
+
 def test_restore_examples_are_made_anew_each_epoch_and_reproducibly(corpus: Corpus) -> None:
     examples = restore_examples(corpus, (masker("de"), masker("en")), seed=1)
     same = restore_examples(corpus, (masker("de"), masker("en")), seed=1)
@@ -93,6 +100,29 @@ def test_masked_spans_hide_the_share_asked_for_in_one_mask_a_span(count: int, ra
     assert "__" not in "".join("_" if word == "_" else "w" for word in result.words)
 
 
+def test_perturbed_drops_and_moves_words() -> None:
+    words = tuple(f"w{number}" for number in range(10))
+    units = Words(("", *[" "] * 10), words)
+    made = [perturbed(units, mask="_", rng=np.random.default_rng(seed)).words for seed in range(1000)]
+    assert np.mean([10 - len(result) for result in made]) == pytest.approx(1.0, abs=0.1)
+    shown = [[word for word in result if word != "_"] for result in made]
+    moved = [kept != sorted(kept, key=words.index) for kept in shown]
+    assert 0.3 < np.mean(moved) < 0.8
+    assert all(
+        abs(place - sorted(kept, key=words.index).index(word)) <= 4 for kept in shown for place, word in enumerate(kept)
+    )
+
+
+def test_masked_spans_hide_several_words_under_one_mask() -> None:
+    units = Words(("", *[" "] * 40), tuple(f"w{number}" for number in range(40)))
+    hidden = [
+        masked_spans(units, mask="_", rate=0.35, mean_span=3.5, rng=np.random.default_rng(seed)).words
+        for seed in range(200)
+    ]
+    masks = np.mean([words.count("_") for words in hidden])
+    assert 2.5 < masks < 5.5  # 14 hidden words, in spans of 3.6 words of which some meet
+
+
 def test_perturbed_masks_a_tenth_of_the_words_even_in_sentences_of_one_word() -> None:
     made = [
         perturbed(Words(("", ""), ("wort",)), mask="_", rng=np.random.default_rng(seed)).words for seed in range(3000)
@@ -119,6 +149,19 @@ def test_denoise_examples_cover_all_languages_in_order() -> None:
         ("One two three four.", "en"),
     ]
     assert all("<mask>" in examples.make(epoch, 2).source for epoch in range(5))
+
+
+def test_denoising_puts_the_sentences_of_a_passage_in_another_order() -> None:
+    texts = [("en", ["One two. Three four."])]
+    examples = denoise_examples(texts, [word_segmenter("en")], mask="_", seed=1, rate=0.0)
+    made = Counter(examples.make(epoch, 0).source for epoch in range(200))
+    assert set(made) == {"One two. Three four.", "Three four. One two."}
+    assert made["Three four. One two."] == pytest.approx(100, abs=30)
+
+
+def test_sentences_written_without_spaces_are_joined_without() -> None:
+    seen = {permuted_sentences("我来了。他走了。", rng=np.random.default_rng(seed)) for seed in range(20)}
+    assert seen == {"我来了。他走了。", "他走了。我来了。"}
 
 
 def test_denoising_without_text_is_refused() -> None:

@@ -1,5 +1,7 @@
 """Switching: rates, spans, casing, reproducibility."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -100,6 +102,30 @@ def test_a_word_never_becomes_itself() -> None:
     assert replacements("HOTEL") == ("INN",)
 
 
+def test_the_capital_of_a_sentence_stays_and_makes_no_word_itself() -> None:
+    replacements = from_lexicon(lexicon(Hund=("dog", "hund"), läuft=("runs",)))
+    switched = [switch(["Hund", "läuft"], replacements, rate=1.0, rng=generator(1, 0, index)) for index in range(20)]
+    assert {result.words for result in switched} == {("Dog", "runs")}
+    only_itself = switch(["Hotel", "Hotel"], from_lexicon(lexicon(Hotel=("hotel",))), rate=1.0, rng=generator(1, 0, 0))
+    assert (only_itself.words, only_itself.replaceable) == (("Hotel", "hotel"), 1)
+
+
+def test_pieces_are_put_in_as_the_lexicon_has_them() -> None:
+    pieces = replace(lexicon(**{"▁haus": ("▁house",)}), unit="piece")
+    assert from_lexicon(pieces)("▁HAUS") == ("▁house",)
+
+
+def test_golden_draw() -> None:
+    """What (seed, epoch, index) stands for must not change from release to release: runs are resumed across them."""
+    words = "der hund läuft über die wiese und der hund schläft".split()
+    replacements = from_lexicon(
+        lexicon(hund=("dog", "hound"), läuft=("runs", "goes", "walks"), der=("the",), und=("and",))
+    )
+    assert switch(words, replacements, rng=generator(1, 2, 3)).words == tuple(
+        "the hound läuft über die wiese und the dog schläft".split()
+    )
+
+
 def test_golden_sentence() -> None:
     switcher = Switcher(
         word_segmenter("de"), from_lexicon(lexicon(hund=("dog",), der=("the",), schläft=("sleeps",))), 1.0
@@ -123,7 +149,7 @@ def test_casing_beyond_the_usual_form_survives(translation: str, word: str, usua
     assert recased(translation, word, usual) == expected
 
 
-@pytest.mark.parametrize(("rate", "mean_span"), [(-0.1, 3.5), (1.1, 3.5), (0.35, 0.0)])
+@pytest.mark.parametrize(("rate", "mean_span"), [(-0.1, 3.5), (1.1, 3.5), (0.35, 0.0), (0.35, 1e-9)])
 def test_impossible_settings_are_refused(rate: float, mean_span: float) -> None:
     with pytest.raises(SwitchtuneError, match=r"rate must lie in \[0, 1\]"):
         switch(["a"], upper_or_nothing, rate=rate, mean_span=mean_span, rng=generator(1, 0, 0))

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
         load_config,
         parse_config,
     )
-    from switchtune.corpus.read import Corpus, Pair, read_corpus, read_monolingual
+    from switchtune.corpus.formats import CorpusError
+    from switchtune.corpus.read import Corpus, Pair, describe, read_corpus, read_monolingual
     from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
     from switchtune.errors import SwitchtuneError, UsageError
     from switchtune.examples import (
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     )
     from switchtune.experiment import run_experiment
     from switchtune.generation import translate
-    from switchtune.lexicon import Lexicon, randomised, read_lexicon, write_lexicon
-    from switchtune.lexicon.build import build_lexicons, lexicons_from_corpus
+    from switchtune.lexicon import Lexicon, LexiconError, randomised, read_lexicon, write_lexicon
+    from switchtune.lexicon.build import DegenerateLexiconError, build_lexicons, lexicons_from_corpus
     from switchtune.models.load import Loaded, load_model, new_model, save_model
     from switchtune.pretraining import pretrain
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all
     from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
-    from switchtune.switching import Switched, Switcher, from_lexicon, from_mask, switch
+    from switchtune.switching import Switched, Switcher, from_lexicon, from_mask, generator, switch
     from switchtune.training.collator import RestoreCollator
     from switchtune.training.recipes import RECIPES, Recipe
     from switchtune.training.trainer import StageResult, train_stage
@@ -47,19 +48,20 @@ _HOMES = {
         "EvaluationSettings GenerationSettings LexiconSettings PretrainConfig RunConfig SwitchingSettings "
         "TrainingSettings load_config parse_config"
     ),
-    "switchtune.corpus.read": "Corpus Pair read_corpus read_monolingual",
+    "switchtune.corpus.formats": "CorpusError",
+    "switchtune.corpus.read": "Corpus Pair describe read_corpus read_monolingual",
     "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
     "switchtune.errors": "SwitchtuneError UsageError",
     "switchtune.examples": "Example Examples denoise_examples iaft_examples restore_examples task_examples",
     "switchtune.experiment": "run_experiment",
     "switchtune.generation": "translate",
-    "switchtune.lexicon": "Lexicon randomised read_lexicon write_lexicon",
-    "switchtune.lexicon.build": "build_lexicons lexicons_from_corpus",
+    "switchtune.lexicon": "Lexicon LexiconError randomised read_lexicon write_lexicon",
+    "switchtune.lexicon.build": "DegenerateLexiconError build_lexicons lexicons_from_corpus",
     "switchtune.models.load": "Loaded load_model new_model save_model",
     "switchtune.pretraining": "pretrain",
     "switchtune.scoring.metrics": "Score bleu chrf in_language score_all",
     "switchtune.scoring.significance": "Comparison compare_seeds paired_bootstrap",
-    "switchtune.switching": "Switched Switcher from_lexicon from_mask switch",
+    "switchtune.switching": "Switched Switcher from_lexicon from_mask generator switch",
     "switchtune.training.collator": "RestoreCollator",
     "switchtune.training.recipes": "RECIPES Recipe",
     "switchtune.training.trainer": "StageResult train_stage",

@@ -59,7 +59,7 @@ class SwitchingSettings(Settings):
 
     rate: float = Field(0.35, ge=0, le=1)
     """Share of a sentence's words to replace."""
-    mean_span: float = Field(3.5, gt=0)
+    mean_span: float = Field(3.5, ge=0.1)
     """Mean of the Poisson distribution of span lengths, in words."""
     unit: Literal["word", "piece"] = "word"
     """What is replaced: words, or the model's subword pieces."""

@@ -13,11 +13,11 @@ class UsageError(SwitchtuneError):
 
 
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
-    """A clause naming the known names closest to `name`, or, where none is close, some of those that exist."""
+    """A clause, ended, with the known names closest to `name`, or where none is close some of those that exist."""
     names = sorted(set(known))
     by_lower = {candidate.lower(): candidate for candidate in names}
     matches = [by_lower[match] for match in get_close_matches(name.lower(), by_lower, n=count, cutoff=0.6)]
     if matches:
         return "did you mean " + " or ".join(repr(match) for match in matches) + "?"
     shown = ", ".join(repr(candidate) for candidate in names[:12])
-    return f"known: {shown}{', …' if len(names) > 12 else ''}"
+    return f"known: {shown}{', …' if len(names) > 12 else '.'}"

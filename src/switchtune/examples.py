@@ -137,7 +137,8 @@ def permuted_sentences(passage: str, *, rng: np.random.Generator) -> str:
     sentences = [sentence for sentence in _SENTENCE_BREAK.split(passage) if sentence]
     if len(sentences) < 2:
         return passage
-    return " ".join(sentences[position] for position in rng.permutation(len(sentences)))
+    separator = " " if any(character.isspace() for character in passage) else ""
+    return separator.join(sentences[position] for position in rng.permutation(len(sentences)))
 
 
 def masked_spans(units: Words, *, mask: str, rate: float, mean_span: float, rng: np.random.Generator) -> Words:

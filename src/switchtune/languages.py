@@ -310,3 +310,11 @@ def find_language(name: str) -> Language:
     raise UnknownLanguageError(
         f"unknown language {name!r}: {nearest(name, known)} Expected a code such as de, deu_Latn or de_DE, or a name."
     )
+
+
+def language_named(name: str) -> Language | None:
+    """The language that a column or a part of a file's name says, if it says one."""
+    try:
+        return find_language(name)
+    except UnknownLanguageError:
+        return None

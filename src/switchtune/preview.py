@@ -27,6 +27,8 @@ class SwitchedLine:
     number: int
     """Line number, from 1."""
     original: Words
+    result: Words
+    """The words after switching, with the gaps of the switched sentence."""
     switched: Switched
     original_text: str
     switched_text: str
@@ -71,8 +73,8 @@ def switched_lines(lines: Iterable[str], switcher: Switcher, *, seed: int, epoch
     for index, line in enumerate(lines):
         original = switcher.segmenter.split(line)
         switched = switcher(original.words, rng=generator(seed, epoch, index))
-        text = switcher.segmenter.join(original.replace(switched.words))
-        yield SwitchedLine(index + 1, original, switched, line, text)
+        result = switcher.segmenter.spaced(original.replace(switched.words))
+        yield SwitchedLine(index + 1, original, result, switched, line, switcher.segmenter.join(result))
 
 
 def as_text(line: SwitchedLine) -> str:
@@ -110,15 +112,15 @@ def coloured(line: SwitchedLine) -> Text:
     """Original ↔ switched for a terminal: what is replaced in red, what replaces it in green."""
     places = set(line.switched.positions)
 
-    def side(words: tuple[str, ...], style: str) -> Text:
-        text = Text(line.original.gaps[0])
-        for position, (word, gap) in enumerate(zip(words, line.original.gaps[1:], strict=True)):
+    def side(words: Words, style: str) -> Text:
+        text = Text(words.gaps[0])
+        for position, (word, gap) in enumerate(zip(words.words, words.gaps[1:], strict=True)):
             text.append(word, style if position in places else "")
             text.append(gap)
         return text
 
-    first = Text.assemble((f"{line.number:>5} ", "dim"), side(line.original.words, "red"))
-    second = Text.assemble(("    ↔ ", "dim"), side(line.switched.words, "bold green"))
+    first = Text.assemble((f"{line.number:>5} ", "dim"), side(line.original, "red"))
+    second = Text.assemble(("    ↔ ", "dim"), side(line.result, "bold green"))
     return Text("\n").join([first, second])
 
 

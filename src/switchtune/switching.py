@@ -14,6 +14,10 @@ Replacements: TypeAlias = Callable[[str], Sequence[str]]
 """What a word may become; empty where it cannot be replaced."""
 
 
+LEAST_MEAN_SPAN = 0.1
+"""In words. Nearly all spans of a smaller mean are empty, and would be drawn again for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class Switched:
     """A sentence after switching."""
@@ -48,13 +52,17 @@ def switch(
     that short sentences reach the rate on average. A capital at the start of the sentence stays.
 
     Raises:
-        SwitchtuneError: `rate` is outside [0, 1] or `mean_span` is not positive.
+        SwitchtuneError: `rate` is outside [0, 1] or `mean_span` below `LEAST_MEAN_SPAN`.
     """
-    if not 0 <= rate <= 1 or mean_span <= 0:
+    if not 0 <= rate <= 1 or mean_span < LEAST_MEAN_SPAN:
         raise SwitchtuneError(
-            f"rate must lie in [0, 1] and mean_span above 0; found rate={rate}, mean_span={mean_span}."
+            f"rate must lie in [0, 1] and mean_span be at least {LEAST_MEAN_SPAN}; found rate={rate}, "
+            f"mean_span={mean_span}."
         )
     choices = [replacements(word) for word in words]
+    if words and words[0][:1].isupper():
+        capitalised = [choice[:1].upper() + choice[1:] for choice in choices[0]]
+        choices[0] = [choice for choice in capitalised if choice != words[0]]
     remaining = {position for position, candidates in enumerate(choices) if candidates}
     replaceable = len(remaining)
     goal = min(int(rate * len(words) + rng.random()), replaceable)
@@ -72,10 +80,7 @@ def switch(
     result = list(words)
     for position in sorted(chosen):
         candidates = choices[position]
-        replacement = candidates[int(rng.integers(len(candidates)))]
-        if position == 0 and words[0][:1].isupper():
-            replacement = replacement[:1].upper() + replacement[1:]
-        result[position] = replacement
+        result[position] = candidates[int(rng.integers(len(candidates)))]
     return Switched(tuple(result), tuple(sorted(chosen)), replaceable, rate)
 
 
@@ -94,13 +99,15 @@ def recased(translation: str, word: str, usual: str) -> str:
 
 
 def from_lexicon(lexicon: Lexicon) -> Replacements:
-    """A word's translations in the lexicon, in the word's casing; none for a word that would become itself."""
+    """A word's translations in the lexicon, in the word's casing (a piece's as they stand); never the word itself."""
 
     def replacements(word: str) -> tuple[str, ...]:
         entry = lexicon.find(word)
         if entry is None:
             return ()
-        choices = (recased(translation.word, word, entry.word) for translation in entry.translations)
+        choices = [translation.word for translation in entry.translations]
+        if lexicon.unit == "word":
+            choices = [recased(choice, word, entry.word) for choice in choices]
         return tuple(choice for choice in choices if choice != word)
 
     return replacements

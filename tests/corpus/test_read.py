@@ -264,11 +264,11 @@ def refused(location: Any, match: str, **options: Any) -> None:
 
 def test_missing_files(tmp_path: Path) -> None:
     write_text(tmp_path, PAIRS)
-    refused(str(tmp_path / "trian.{de,en}"), "trian.de: not found. Did you mean 'train.de'")
-    refused(str(tmp_path / "train.{de,fr}"), r"English \(en\) is asked for, but the name of the file says French")
+    refused(str(tmp_path / "trian.{de,en}"), r"trian.de: not found in .*\. Did you mean 'train.de'")
+    refused(str(tmp_path / "train.{de,fr}"), r"English \(en\) is asked for, but the ending .* of the file says French")
     refused([tmp_path / "train.de", tmp_path / "test.en"], "test.en: not found")
     refused(tmp_path / "nowhere" / "a.tsv", "there is no folder")
-    refused(tmp_path / "tra", "tra: not found. Known: 'train.de', 'train.en' .in ")
+    refused(tmp_path / "tra", r"tra: not found in .*\. Known: 'train.de', 'train.en'\.")
     refused(tmp_path, r"a folder; a file is expected. It holds train.de, train.en\.")
     (tmp_path / "nothing").mkdir()
     refused(tmp_path / "nothing" / "a.tsv", "The folder .* is empty")
@@ -398,3 +398,18 @@ def test_real_tsv_with_header_and_one_language(shared_data: Path) -> None:
     assert read_corpus(path, "en", "de").reading.rows == 2000
     lines = read_monolingual(shared_data / "mono" / "es.txt.xz", "es", limit=100)
     assert len(lines) == 100
+
+
+def test_endings_that_are_codes_of_languages_by_accident(tmp_path: Path) -> None:
+    write_text(tmp_path, PAIRS)
+    for ending in ("in", "min"):
+        (tmp_path / f"text.{ending}").write_bytes((tmp_path / "train.de").read_bytes())
+    (tmp_path / "text.out").write_bytes((tmp_path / "train.en").read_bytes())
+    assert len(read_corpus(str(tmp_path / "text.{in,out}"), "de", "en", cache_dir=tmp_path)) > 0
+    assert len(read_corpus(str(tmp_path / "text.{min,out}"), "de", "en", cache_dir=tmp_path)) > 0
+
+
+@pytest.mark.parametrize("limit", [0, -1])
+def test_a_limit_below_one_pair_is_refused(limit: int, tmp_path: Path) -> None:
+    write_text(tmp_path, PAIRS)
+    refused(str(tmp_path / "train.{de,en}"), "at least one pair is expected", limit=limit)

@@ -222,3 +222,22 @@ def test_randomised_depends_on_the_seed() -> None:
     names = [f"t{place}" for place in range(50)]
     lexicon = Lexicon("a", "b", "align", "none", "word", {n: Entry(n, 1, (Translation(n, 1.0, 1),)) for n in names})
     assert randomised(lexicon, seed=1) != randomised(lexicon, seed=2)
+
+
+@pytest.mark.parametrize(
+    ("name", "languages"),
+    [
+        ("lexicon.de-en.tsv", ("de", "en")),
+        ("my_de-en.txt", ("de", "en")),
+        ("lexicon.zh_Hant-en.tsv", ("zh_Hant", "en")),
+        ("deu-eng.tsv", ("de", "en")),
+        ("my-lex.tsv", ("und", "und")),
+        ("to-do.tsv", ("und", "und")),
+    ],
+)
+def test_only_languages_are_taken_from_the_name_of_a_file(
+    name: str, languages: tuple[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text("Hund\tdog\n", encoding="utf-8")
+    lexicon = read_lexicon(tmp_path / name)
+    assert (lexicon.source_language, lexicon.target_language) == languages

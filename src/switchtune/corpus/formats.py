@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
-from switchtune.languages import Language, UnknownLanguageError, find_language
+from switchtune.languages import Language, language_named
 
 
 class CorpusError(SwitchtuneError):
@@ -424,11 +424,3 @@ def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> 
 def _is_header(cells: Sequence[str]) -> bool:
     roles = set(chain.from_iterable(_ROLES))
     return all(cell.lower() in roles or language_named(cell) for cell in cells)
-
-
-def language_named(name: str) -> Language | None:
-    """The language that a column or the ending of a file names, if it names one."""
-    try:
-        return find_language(name)
-    except UnknownLanguageError:
-        return None

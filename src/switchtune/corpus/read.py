@@ -22,13 +22,12 @@ from switchtune.corpus.formats import (
     Request,
     Rows,
     arrow_rows,
-    language_named,
     open_rows,
     plain,
     text_lines,
 )
 from switchtune.errors import UsageError, nearest
-from switchtune.languages import find_language
+from switchtune.languages import find_language, language_named
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, read_json, write_json
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
@@ -170,6 +169,8 @@ def read_corpus(
         raise UsageError(
             f"source and target language are both {source.name} ({source.code}); two languages are expected."
         )
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit: {limit}; at least one pair is expected.")
     if columns is not None and len(columns) != 2:
         raise UsageError(f"columns: {list(columns)!r}; two names are expected, of the source and of the target.")
     request = Request(source, target, None if columns is None else (columns[0], columns[1]))
@@ -399,12 +400,16 @@ def _checked_order(paths: tuple[Path, ...], request: Request) -> tuple[Path, ...
 
 
 def _refuse_other_languages(endings: Sequence[str], request: Request) -> None:
-    """Refuse files whose names say another language than the one that is asked for."""
-    for ending, wanted in zip(endings, (request.source, request.target), strict=True):
-        named = language_named(ending)
-        if named is not None and named.iso3 != wanted.iso3:
+    """Refuse files whose names say other languages than those that are asked for.
+
+    One ending alone may be a language's code by accident (`text.in`, `text.min`), unless it is that of the other side.
+    """
+    wanted = (request.source, request.target)
+    named = [language_named(ending) for ending in endings]
+    for ending, found, asked, other in zip(endings, named, wanted, wanted[::-1], strict=True):
+        if found is not None and found.iso3 != asked.iso3 and (None not in named or found.iso3 == other.iso3):
             raise CorpusError(
-                f"{wanted.name} ({wanted.code}) is asked for, but the name of the file says {named.name} ({ending!r}). "
+                f"{asked.name} ({asked.code}) is asked for, but the ending {ending!r} of the file says {found.name}. "
                 "Name the files of the two languages, or other languages."
             )
 
@@ -417,15 +422,17 @@ def _existing(path: Path) -> Path:
     path = path.expanduser()
     if path.is_dir():
         raise CorpusError(f"{path}: a folder; a file is expected. It holds {_listing(path)}.")
-    if path.exists():
+    if path.is_file():
         return path
+    if path.exists():
+        raise CorpusError(f"{path}: not a plain file (a pipe?). It is read more than once: write it to a file first.")
     if not path.parent.is_dir():
         raise CorpusError(f"{path}: not found; there is no folder {path.parent} either.")
     known = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
     if not known:
         raise CorpusError(f"{path}: not found. The folder {path.parent} is empty.")
     hint = nearest(path.name, known)
-    raise CorpusError(f"{path}: not found. {hint[0].upper()}{hint[1:]} (in {path.parent})")
+    raise CorpusError(f"{path}: not found in {path.parent}. {hint[0].upper()}{hint[1:]}")
 
 
 def _listing(folder: Path) -> str:

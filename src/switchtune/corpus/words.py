@@ -45,6 +45,10 @@ class Segmenter(Protocol):
         """The words of `text` and the gaps around them."""
         ...
 
+    def spaced(self, words: Words) -> Words:
+        """`words` with the spaces that joining puts between words of two scripts."""
+        ...
+
     def join(self, words: Words) -> str:
         """The sentence that `words` make."""
         ...
@@ -112,12 +116,16 @@ class _WordSegmenter:
             gaps += rest[1::2]
         return Words(tuple(gaps), tuple(words))
 
-    def join(self, words: Words) -> str:
+    def spaced(self, words: Words) -> Words:
         gaps = words.gaps
-        if "" in gaps[1:-1]:
-            spaced = (gap or _space(*pair) for gap, pair in zip(gaps[1:-1], pairwise(words.words), strict=True))
-            gaps = (gaps[0], *spaced, gaps[-1])
-        return _interleave(gaps, words.words)
+        if "" not in gaps[1:-1]:
+            return words
+        spaced = (gap or _space(*pair) for gap, pair in zip(gaps[1:-1], pairwise(words.words), strict=True))
+        return Words((gaps[0], *spaced, gaps[-1]), words.words)
+
+    def join(self, words: Words) -> str:
+        spaced = self.spaced(words)
+        return _interleave(spaced.gaps, spaced.words)
 
 
 def _interleave(gaps: Sequence[str], words: Sequence[str]) -> str:
@@ -232,6 +240,9 @@ class _PieceSegmenter:
                 words.append(piece)
                 gaps.append([])
         return Words(tuple(map(_gap_text, gaps)), tuple(words))
+
+    def spaced(self, words: Words) -> Words:
+        return words
 
     def join(self, words: Words) -> str:
         text = _interleave(words.gaps, words.words).replace(_PIECE_SPACE, " ")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.errors import SwitchtuneError
+from switchtune.languages import language_named
 from switchtune.run_dir import write_text
 
 Measure: TypeAlias = Literal["probability", "similarity", "none"]
@@ -260,8 +261,10 @@ def _strongest_first(translations: Iterable[Translation]) -> tuple[Translation, 
 
 
 def _languages_from_name(path: Path) -> tuple[str, str]:
-    match = re.search(r"(?:^|[._])([a-z]{2,3})-([a-z]{2,3})(?=[._]|$)", path.name)
-    return (match[1], match[2]) if match else (UNDETERMINED, UNDETERMINED)
+    match = re.search(r"(?:^|[._])([a-z]{2,3}(?:_[A-Z][a-z]{3})?)-([a-z]{2,3}(?:_[A-Z][a-z]{3})?)(?=[._]|$)", path.name)
+    languages = [language_named(name) for name in match.groups()] if match else []
+    source, target = languages or (None, None)
+    return (source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)
 
 
 def _read_text(path: Path) -> str:

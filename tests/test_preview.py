@@ -1,0 +1,33 @@
+"""Switched sentences as people see them."""
+
+from switchtune.lexicon import Entry, Lexicon, Translation
+from switchtune.preview import as_text, as_tsv, coloured, switched_lines, text_switcher
+
+
+def lexicon(source: str, target: str, pairs: dict[str, str]) -> Lexicon:
+    entries = {word.lower(): Entry(word, 1, (Translation(other, 1.0, 1),)) for word, other in pairs.items()}
+    return Lexicon(source, target, "test", "none", "word", entries)
+
+
+def test_the_coloured_view_shows_what_is_written() -> None:
+    """Chinese has no spaces, the English words that come in need them."""
+    pairs = {"我": "I", "喜欢": "like", "猫": "cats"}
+    switcher = text_switcher(
+        lexicon("zh", "en", pairs), "zh", pieces=None, source="lexicon", rate=1.0, mean_span=3.5, seed=1
+    )
+    (line,) = switched_lines(["我喜欢猫。"], switcher, seed=1, epoch=0)
+    assert as_text(line) == "I like cats。"
+    original, switched = coloured(line).plain.splitlines()
+    assert original.strip() == "1 我喜欢猫。"
+    assert switched.strip() == "↔ I like cats。"
+
+
+def test_replaced_words_are_coloured_and_others_are_not() -> None:
+    switcher = text_switcher(
+        lexicon("de", "en", {"Hund": "dog"}), "de", pieces=None, source="lexicon", rate=1.0, mean_span=3.5, seed=1
+    )
+    (line,) = switched_lines(["Ein Hund bellt."], switcher, seed=1, epoch=0)
+    text = coloured(line)
+    spans = {text.plain[span.start : span.end]: span.style for span in text.spans if "dim" not in str(span.style)}
+    assert spans == {"Hund": "red", "dog": "bold green"}
+    assert as_tsv(line) == "Ein Hund bellt.\tEin dog bellt."
