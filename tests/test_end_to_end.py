@@ -115,7 +115,7 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
     assert (out / "de-en/csr/seed1/steps/translate.json").stat().st_mtime_ns > translated
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 def test_a_run_killed_in_the_middle_ends_with_the_same_scores(workplace: Path, tmp_path: Path) -> None:
     settings = ("--set", "recipes=[standard, csr]", "--set", "jobs=2")
 
