@@ -38,6 +38,8 @@ class Row:
     answered: float
     precision_at_1: float
     precision_at_3: float
+    right_draws: float
+    """Share of right translations among those that switching draws for the queries, each as often as it occurs."""
 
 
 def gold_dictionaries(folder: Path, source: str, target: str) -> Iterator[tuple[str, Mapping[str, set[str]]]]:
@@ -78,8 +80,14 @@ def judge(
         }
         first = sum(queries[word].intersection(answer[:1]) != set() for word, answer in answers.items())
         third = sum(queries[word].intersection(answer[:3]) != set() for word, answer in answers.items())
+        vocabulary = vocabularies[source]
+        occurrences = {word: int(vocabulary.counts[vocabulary.index[word]]) for word in answers}
+        right = sum(
+            occurrences[word] * sum(translation in queries[word] for translation in answer) / len(answer)
+            for word, answer in answers.items()
+        )
         count = max(1, len(queries))
-        shares = (len(answers) / count, first / count, third / count)
+        shares = (len(answers) / count, first / count, third / count, right / max(1, sum(occurrences.values())))
         yield Row(name, f"{source}-{target}", dictionary, min_count, len(queries), *shares)
 
 
@@ -159,11 +167,13 @@ def measure(asked: argparse.Namespace, sides: Mapping[str, Sentences]) -> tuple[
 def print_table(rows: Iterable[Row]) -> None:
     print(
         f"{'lexicon':<20}{'direction':<11}{'dictionary':<12}{'min count':>9}{'queries':>9}{'answered':>10}  P@1   P@3"
+        "  right draws"
     )
     for row in rows:
         print(
             f"{row.lexicon:<20}{row.direction:<11}{row.dictionary:<12}{row.min_count:>9}{row.queries:>9}"
             f"{row.answered:>10.1%}{100 * row.precision_at_1:>6.1f}{100 * row.precision_at_3:>6.1f}"
+            f"{row.right_draws:>13.1%}"
         )
 
 
