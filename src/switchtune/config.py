@@ -17,6 +17,9 @@ LexiconMethod: TypeAlias = Literal["align", "vecmap"]
 SwitchSource: TypeAlias = Literal["lexicon", "random", "anti", "mask"]
 RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 
+LEAST_MEAN_SPAN = 0.1
+"""In words. Nearly all spans of a smaller mean are empty, and would be drawn again for ever."""
+
 
 def _language_code(name: str) -> str:
     try:
@@ -59,7 +62,7 @@ class SwitchingSettings(Settings):
 
     rate: float = Field(0.35, ge=0, le=1)
     """Share of a sentence's words to replace."""
-    mean_span: float = Field(3.5, ge=0.1)
+    mean_span: float = Field(3.5, ge=LEAST_MEAN_SPAN)
     """Mean of the Poisson distribution of span lengths, in words."""
     unit: Literal["word", "piece"] = "word"
     """What is replaced: words, or the model's subword pieces."""
@@ -292,7 +295,7 @@ class PretrainConfig(Settings):
     texts: tuple[TextSettings, ...] = Field(min_length=1)
     mask_rate: float = Field(0.35, ge=0, le=1)
     """Share of the words that are masked; each span becomes one mask."""
-    mean_span: float = Field(3.5, gt=0)
+    mean_span: float = Field(3.5, ge=LEAST_MEAN_SPAN)
     """Mean of the Poisson distribution of span lengths, in words."""
     valid_lines: int = Field(500, ge=1)
     """Passages of each language kept out of the training, for the validation loss."""

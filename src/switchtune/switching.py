@@ -6,16 +6,13 @@ from typing import TypeAlias
 
 import numpy as np
 
+from switchtune.config import LEAST_MEAN_SPAN
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import Lexicon
 
 Replacements: TypeAlias = Callable[[str], Sequence[str]]
 """What a word may become; empty where it cannot be replaced."""
-
-
-LEAST_MEAN_SPAN = 0.1
-"""In words. Nearly all spans of a smaller mean are empty, and would be drawn again for ever."""
 
 
 @dataclass(frozen=True, slots=True)
