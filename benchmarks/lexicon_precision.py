@@ -153,7 +153,7 @@ def measure(asked: argparse.Namespace, sides: Mapping[str, Sentences]) -> tuple[
         )
         costs[method] = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
         lexicons += [(method, lexicon) for lexicon in built]
-    vocabularies = {code: count_words(side) for code, side in sides.items()}
+    vocabularies = {code: count_words(side, code) for code, side in sides.items()}
     rows, shares = [], {}
     for name, lexicon in lexicons:
         codes = (lexicon.source_language, lexicon.target_language)

@@ -20,7 +20,7 @@ corpora = st.lists(st.tuples(sentences, sentences), min_size=1, max_size=8).filt
 
 
 def probabilities(sources, targets, **options) -> dict[tuple[str, str], float]:
-    together = cooccurrence(sources, targets)
+    together = cooccurrence(sources, targets, ("de", "en"))
     source, target = together.source.vocabulary.words, together.target.vocabulary.words
     pairs = zip(together.source_of_pair, together.target_of_pair, strict=True)
     values = translation_probabilities(together, **options)

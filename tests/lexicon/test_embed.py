@@ -12,7 +12,7 @@ MAPPING = MapSettings(learning=SelfLearning(patience=2))
 
 
 def test_vectors_of_frequent_words_most_frequent_first() -> None:
-    vocabulary, vectors = word_vectors([["Ein", "Hund", "ein"], ["ein", "hund", "bellt"]], SETTINGS, seed=1)
+    vocabulary, vectors = word_vectors([["Ein", "Hund", "ein"], ["ein", "hund", "bellt"]], "de", SETTINGS, seed=1)
     assert vocabulary.words == ("ein", "hund")
     assert vocabulary.index == {"ein": 0, "hund": 1}
     assert vocabulary.counts.tolist() == [3, 2]
@@ -30,20 +30,20 @@ def test_the_papers_settings_reach_word2vec(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(embed, "Word2Vec", refuse)
     with pytest.raises(InterruptedError):
-        word_vectors([["a", "b"]] * 5, embed.PRESETS["paper"], seed=3)
+        word_vectors([["a", "b"]] * 5, "de", embed.PRESETS["paper"], seed=3)
     expected = {"sg": 1, "vector_size": 512, "window": 10, "negative": 10, "epochs": 10, "min_count": 5, "seed": 3}
     assert expected.items() <= given.items()
 
 
 def test_vectors_follow_from_the_seed(chain_text) -> None:
-    first, again, other = (word_vectors(chain_text[0][:50], SETTINGS, seed=seed)[1] for seed in (1, 1, 2))
+    first, again, other = (word_vectors(chain_text[0][:50], "de", SETTINGS, seed=seed)[1] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 def test_too_little_text_is_refused() -> None:
     with pytest.raises(LexiconError, match=r"2 sentences hold 1 words that occur at least 2 times.*method align"):
-        word_vectors([["a", "b"], ["a"]], SETTINGS, seed=1)
+        word_vectors([["a", "b"], ["a"]], "de", SETTINGS, seed=1)
 
 
 def test_lexicon_finds_the_words_written_in_another_way(chain_text) -> None:
@@ -62,10 +62,10 @@ def test_lexicon_finds_the_words_written_in_another_way(chain_text) -> None:
 
 
 def test_seed_dictionary_falls_back_on_profiles(chain_text) -> None:
-    source, target = (word_vectors(side, SETTINGS, seed=1) for side in chain_text)
+    source, target = (word_vectors(side, "de", SETTINGS, seed=1) for side in chain_text)
     steps = MAPPING.normalisation
     identical = seed_dictionary((source[0], target[0]), (source[1], target[1]), steps)
     assert len(identical) == 30
     other_names = [[word + "y" for word in sentence] for sentence in chain_text[1]]
-    other = word_vectors(other_names, SETTINGS, seed=1)
+    other = word_vectors(other_names, "de", SETTINGS, seed=1)
     assert len(seed_dictionary((source[0], other[0]), (source[1], other[1]), steps)) == 80

@@ -169,22 +169,22 @@ def test_empty_lexicon_is_not_written(path: Path) -> None:
 
 def test_usual_casing_looks_away_from_the_sentence_start() -> None:
     sentences = [["Rot", "ist", "der", "Hund"], ["Rot", "ist", "rot"], ["Rot"], ["Nur"], ["IST", "hund", "Hund"], []]
-    assert usual_casing(sentences) == {"rot": "rot", "ist": "ist", "der": "der", "hund": "Hund", "nur": "Nur"}
+    assert usual_casing(sentences, "de") == {"rot": "rot", "ist": "ist", "der": "der", "hund": "Hund", "nur": "Nur"}
 
 
 def test_usual_casing_prefers_lower_case_on_a_tie() -> None:
-    assert usual_casing([["x", "Sie", "sie"], ["x", "sie", "Sie"]])["sie"] == "sie"
+    assert usual_casing([["x", "Sie", "sie"], ["x", "sie", "Sie"]], "de")["sie"] == "sie"
 
 
 def test_vocabulary_is_ordered_by_count() -> None:
-    vocabulary = count_words([["Der", "Hund", "der"], ["der", "Ball"]])
+    vocabulary = count_words([["Der", "Hund", "der"], ["der", "Ball"]], "de")
     assert vocabulary.words == ("der", "Ball", "Hund")
     assert vocabulary.counts.tolist() == [3, 1, 1]
     assert vocabulary.index == {"der": 0, "ball": 1, "hund": 2}
 
 
 def test_make_lexicon_orders_by_strength_and_rounds() -> None:
-    vocabularies = count_words([["Hund", "Hund", "Katze"]]), count_words([["dog", "cat", "dog"]])
+    vocabularies = count_words([["Hund", "Hund", "Katze"]], "de"), count_words([["dog", "cat", "dog"]], "en")
     links = np.array([0, 1, 0]), np.array([1, 1, 0]), np.array([0.25, 0.1234567, 0.5])
     lexicon = make_lexicon(("de", "en"), vocabularies, links, method="align", measure="probability")
     assert lexicon.entries["hund"] == Entry("Hund", 2, (Translation("dog", 0.5, 2), Translation("cat", 0.25, 1)))

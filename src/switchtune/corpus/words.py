@@ -54,6 +54,21 @@ class Segmenter(Protocol):
         ...
 
 
+_DOTLESS_I = frozenset({"tr", "az", "crh", "tt", "kaa"})
+"""Languages in which I is the capital of ı, and İ that of i."""
+
+
+def lower_case(word: str, language: str) -> str:
+    """`word` in lower case and in Unicode's composed form (NFC): the form under which words are counted and found.
+
+    `language` is a code of `languages.py`; Turkish and its neighbours have an i with and one without a dot.
+    """
+    composed = unicodedata.normalize("NFC", word)
+    if language in _DOTLESS_I:
+        composed = composed.replace("İ", "i").replace("I", "ı")
+    return composed.lower()
+
+
 # Between two letters these belong to the word: apostrophes; hyphens, soft hyphen, the Catalan middle dot, Hebrew geresh
 # and gershayim, and the joiners of Persian and of the Indic scripts.
 _APOSTROPHES = "'’"

@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, cast, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from switchtune.corpus.words import lower_case
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import language_named
 from switchtune.run_dir import write_text
@@ -65,7 +66,7 @@ class Lexicon:
 
     def find(self, word: str) -> Entry | None:
         """The entry of `word` in any casing, or None."""
-        return self.entries.get(word.lower())
+        return self.entries.get(lower_case(word, self.source_language))
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -86,7 +87,7 @@ class Vocabulary:
         return len(self.words)
 
 
-def usual_casing(sentences: Sentences) -> dict[str, str]:
+def usual_casing(sentences: Sentences, language: str) -> dict[str, str]:
     """The usual casing of each word, by its lower-case form.
 
     It is the most frequent form away from the first position of the sentence, where casing tells about the word and
@@ -98,14 +99,16 @@ def usual_casing(sentences: Sentences) -> dict[str, str]:
     casing: dict[str, str] = {}
     for forms in (inside, first):
         ranked = sorted(forms, key=lambda form: (forms[form], form))
-        casing = {form.lower(): form for form in ranked} | casing
+        casing = {lower_case(form, language): form for form in ranked} | casing
     return casing
 
 
-def count_words(sentences: Sentences) -> Vocabulary:
-    """The vocabulary of segmented sentences."""
-    casing = usual_casing(sentences)
-    counts = Counter(word.lower() for sentence in sentences for word in sentence)
+def count_words(sentences: Sentences, language: str) -> Vocabulary:
+    """The vocabulary of segmented sentences in a language."""
+    casing = usual_casing(sentences, language)
+    counts: Counter[str] = Counter()
+    for form, count in Counter(word for sentence in sentences for word in sentence).items():
+        counts[lower_case(form, language)] += count
     keys = sorted(counts, key=lambda key: (-counts[key], key))
     return Vocabulary(
         words=tuple(casing[key] for key in keys),
@@ -135,7 +138,7 @@ def make_lexicon(
     entries = {}
     for source in sorted(found):
         word, count = source_vocabulary.words[source], int(source_vocabulary.counts[source])
-        entries[word.lower()] = Entry(word, count, _strongest_first(found[source]))
+        entries[lower_case(word, languages[0])] = Entry(word, count, _strongest_first(found[source]))
     return Lexicon(*languages, method, measure, unit, entries)
 
 
@@ -237,16 +240,21 @@ def read_lexicon(path: Path) -> Lexicon:
             " (strength and counts may follow)."
         )
     return Lexicon(
-        source_language, target_language, method, cast(Measure, measure), cast(Unit, unit), _entries_of(rows)
+        source_language,
+        target_language,
+        method,
+        cast(Measure, measure),
+        cast(Unit, unit),
+        _entries_of(rows, source_language),
     )
 
 
-def _entries_of(rows: Sequence[_Row]) -> dict[str, Entry]:
+def _entries_of(rows: Sequence[_Row], language: str) -> dict[str, Entry]:
     words: dict[str, str] = {}
     counts: Counter[str] = Counter()
     found: dict[str, dict[str, Translation]] = {}
     for row in rows:
-        key = row.source.lower()
+        key = lower_case(row.source, language)
         words.setdefault(key, row.source)
         counts[key] = max(counts[key], row.source_count)
         translations = found.setdefault(key, {})

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from switchtune.corpus.words import lower_case
 from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, make_lexicon
 
 _LINKS_PER_BLOCK = 1 << 21
@@ -52,7 +53,7 @@ class Cooccurrence:
         return np.bincount(self.pair_of_link, minlength=len(self.source_of_pair))
 
 
-def cooccurrence(sources: Sentences, targets: Sentences) -> Cooccurrence:
+def cooccurrence(sources: Sentences, targets: Sentences, languages: tuple[str, str]) -> Cooccurrence:
     """Index which words stand together in the sentence pairs (`sources[i]`, `targets[i]`), without regard to case.
 
     Raises:
@@ -63,7 +64,7 @@ def cooccurrence(sources: Sentences, targets: Sentences) -> Cooccurrence:
             f"{len(sources)} source sentences, but {len(targets)} target sentences: line i of one side must translate"
             " line i of the other."
         )
-    source, target = _side(sources), _side(targets)
+    source, target = _side(sources, languages[0]), _side(targets, languages[1])
     blocks = [_links(source, target, block) for block in _blocks(source.lengths * target.lengths)]
     if not blocks:
         raise LexiconError("No sentence pair has words on both sides: there is nothing to learn a lexicon from.")
@@ -80,9 +81,9 @@ def cooccurrence(sources: Sentences, targets: Sentences) -> Cooccurrence:
     )
 
 
-def _side(sentences: Sentences) -> Side:
-    vocabulary = count_words(sentences)
-    tokens = (vocabulary.index[word.lower()] for sentence in sentences for word in sentence)
+def _side(sentences: Sentences, language: str) -> Side:
+    vocabulary = count_words(sentences, language)
+    tokens = (vocabulary.index[lower_case(word, language)] for sentence in sentences for word in sentence)
     return Side(
         vocabulary,
         word_of_token=np.fromiter(tokens, dtype=np.int32),
@@ -183,7 +184,7 @@ def align_lexicons(
     Raises:
         LexiconError: the sides differ in length, or no pair has words on both sides.
     """
-    together = cooccurrence(sources, targets)
+    together = cooccurrence(sources, targets, languages)
     strength = translation_probabilities(together, given="source", iterations=iterations)
     strength *= translation_probabilities(together, given="target", iterations=iterations)
     strength = strength.round(6)  # what the file says decides, not the order in which sums were taken
@@ -236,7 +237,7 @@ def apart_lexicons(
     Raises:
         LexiconError: the sides differ in length, or no pair has words on both sides.
     """
-    together = cooccurrence(sources, targets)
+    together = cooccurrence(sources, targets, languages)
     ends = (together.source_of_pair, together.target_of_pair)
     vocabularies = (together.source.vocabulary, together.target.vocabulary)
     links = together.links_of_pair

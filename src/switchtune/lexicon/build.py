@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from switchtune.config import LexiconMethod, LexiconSettings
 from switchtune.corpus.read import Corpus
-from switchtune.corpus.words import Segmenter
+from switchtune.corpus.words import Segmenter, lower_case
 from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit
 from switchtune.lexicon.align import align_lexicons, apart_lexicons
 
@@ -114,10 +114,17 @@ def paired_shares(lexicon: Lexicon, sources: Sentences, targets: Sentences) -> P
     """
     if len(sources) != len(targets):
         raise LexiconError(f"{len(sources)} source sentences, but {len(targets)} target sentences: they must be pairs.")
-    links = [(key, link.word.lower()) for key, entry in lexicon.entries.items() for link in entry.translations]
+    links = [
+        (key, lower_case(link.word, lexicon.target_language))
+        for key, entry in lexicon.entries.items()
+        for link in entry.translations
+    ]
     source_rows = {word: row for row, word in enumerate(dict.fromkeys(word for word, _ in links))}
     target_rows = {word: row for row, word in enumerate(dict.fromkeys(word for _, word in links))}
-    source_sentences, target_sentences = _incidence(sources, source_rows), _incidence(targets, target_rows)
+    source_sentences, target_sentences = (
+        _incidence(sources, source_rows, lexicon.source_language),
+        _incidence(targets, target_rows, lexicon.target_language),
+    )
     source = np.array([source_rows[word] for word, _ in links], dtype=np.intp)
     target = np.array([target_rows[word] for _, word in links], dtype=np.intp)
     holding_source = np.diff(source_sentences.indptr)[source]
@@ -139,16 +146,21 @@ def paired_shares(lexicon: Lexicon, sources: Sentences, targets: Sentences) -> P
     return PairedShares(float(paired_share.mean()), float(target_share.mean()), deviations)
 
 
-def _incidence(sentences: Sentences, rows: Mapping[str, int]) -> csr_array:
+def _incidence(sentences: Sentences, rows: Mapping[str, int], language: str) -> csr_array:
     """Which sentences hold which words, as a matrix of zeros and ones. [words, sentences]"""
-    held = [(rows[word], place) for place, sentence in enumerate(sentences) for word in _keys(sentence) if word in rows]
+    held = [
+        (rows[word], place)
+        for place, sentence in enumerate(sentences)
+        for word in _keys(sentence, language)
+        if word in rows
+    ]
     places = np.array(held, dtype=np.int64).reshape(-1, 2).T
     ones = np.ones(places.shape[1], dtype=np.int32)
     return csr_array((ones, (places[0], places[1])), shape=(len(rows), len(sentences)))
 
 
-def _keys(sentence: Sequence[str]) -> set[str]:
-    return {word.lower() for word in sentence}
+def _keys(sentence: Sequence[str], language: str) -> set[str]:
+    return {lower_case(word, language) for word in sentence}
 
 
 def check_not_degenerate(

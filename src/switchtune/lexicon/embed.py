@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from gensim.models import Word2Vec
 
+from switchtune.corpus.words import lower_case
 from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, make_lexicon
 from switchtune.lexicon.map import (
     Dictionary,
@@ -47,7 +48,9 @@ PRESETS = {
 }
 
 
-def word_vectors(sentences: Sentences, settings: EmbeddingSettings, *, seed: int) -> tuple[Vocabulary, Vectors]:
+def word_vectors(
+    sentences: Sentences, language: str, settings: EmbeddingSettings, *, seed: int
+) -> tuple[Vocabulary, Vectors]:
     """Skip-gram embeddings of the words, in lower case, that occur at least `min_count` times. [words, dimensions]
 
     One thread and a hash that does not change from process to process: the same text, settings and seed give the same
@@ -56,7 +59,7 @@ def word_vectors(sentences: Sentences, settings: EmbeddingSettings, *, seed: int
     Raises:
         LexiconError: fewer than two words are frequent enough.
     """
-    vocabulary = count_words(sentences)
+    vocabulary = count_words(sentences, language)
     size = int(np.count_nonzero(vocabulary.counts >= settings.min_count))
     if size < 2:
         raise LexiconError(
@@ -64,7 +67,7 @@ def word_vectors(sentences: Sentences, settings: EmbeddingSettings, *, seed: int
             " text for word embeddings. Give more text, or use method align."
         )
     model = Word2Vec(
-        sentences=[[word.lower() for word in sentence] for sentence in sentences],
+        sentences=[[lower_case(word, language) for word in sentence] for sentence in sentences],
         vector_size=settings.dimensions,
         window=settings.window,
         negative=settings.negatives,
@@ -78,7 +81,7 @@ def word_vectors(sentences: Sentences, settings: EmbeddingSettings, *, seed: int
     frequent = Vocabulary(
         vocabulary.words[:size],
         vocabulary.counts[:size],
-        {word.lower(): place for place, word in enumerate(vocabulary.words[:size])},
+        {lower_case(word, language): place for place, word in enumerate(vocabulary.words[:size])},
     )
     return frequent, model.wv[list(frequent.index)].astype(np.float32)
 
@@ -108,8 +111,8 @@ def vecmap_lexicons(
     Raises:
         LexiconError: a side has fewer than two words that are frequent enough.
     """
-    source_vocabulary, source_vectors = word_vectors(sources, settings, seed=seed)
-    target_vocabulary, target_vectors = word_vectors(targets, settings, seed=seed)
+    source_vocabulary, source_vectors = word_vectors(sources, languages[0], settings, seed=seed)
+    target_vocabulary, target_vectors = word_vectors(targets, languages[1], settings, seed=seed)
     vocabularies = (source_vocabulary, target_vocabulary)
     source = normalise(source_vectors, mapping.normalisation)
     target = normalise(target_vectors, mapping.normalisation)
