@@ -1,7 +1,13 @@
 """Switched sentences as people see them."""
 
+import io
+from pathlib import Path
+
+import pytest
+
+from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import Entry, Lexicon, Translation
-from switchtune.preview import as_text, as_tsv, coloured, switched_lines, text_switcher
+from switchtune.preview import as_text, as_tsv, coloured, read_text, switched_lines, text_switcher
 
 
 def lexicon(source: str, target: str, pairs: dict[str, str]) -> Lexicon:
@@ -31,3 +37,24 @@ def test_replaced_words_are_coloured_and_others_are_not() -> None:
     spans = {text.plain[span.start : span.end]: span.style for span in text.spans if "dim" not in str(span.style)}
     assert spans == {"Hund": "red", "dog": "bold green"}
     assert as_tsv(line) == "Ein Hund bellt.\tEin dog bellt."
+
+
+def test_the_first_word_is_capitalised_as_the_lexicon_s_other_language_does() -> None:
+    switcher = text_switcher(
+        lexicon("en", "tr", {"work": "iş"}), "en", pieces=None, source="lexicon", rate=1.0, mean_span=3.5, seed=1
+    )
+    lines = switched_lines(["Work is work."], switcher, seed=1, epoch=0)
+    assert [as_text(line) for line in lines] == ["İş is iş."]
+
+
+def test_standard_input_and_files_are_read_alike(tmp_path: Path) -> None:
+    content = "\ufeffEin Hund\r\nund\u2028noch \ufeffeiner\n\nEnde".encode()
+    (tmp_path / "text.txt").write_bytes(content)
+    lines = ["Ein Hund", "und\u2028noch \ufeffeiner", "", "Ende"]
+    assert list(read_text(Path("-"), io.BytesIO(content))) == lines
+    assert list(read_text(tmp_path / "text.txt", io.BytesIO())) == lines
+
+
+def test_standard_input_that_is_not_utf8_is_refused_with_its_line() -> None:
+    with pytest.raises(SwitchtuneError, match="standard input, line 2: not UTF-8"):
+        list(read_text(Path("-"), io.BytesIO(b"gut\nGr\xf6\xdfe\n")))

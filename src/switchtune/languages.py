@@ -284,7 +284,9 @@ def find_language(name: str) -> Language:
     """The language that `name` means: a code of any supported model family, an ISO 639 code, or the English name.
 
     Letter case does not matter and "-" equals "_": de, deu, ger, de_DE, de-AT, deu_Latn, __de__ and German are one
-    language. A region is ignored (but zh_TW is zh_Hant); a script must be one that the language is known in.
+    language. A region is ignored (but zh_TW is zh_Hant); where its code is a language's too, it must be in capitals:
+    pt-BR is Portuguese, but pt-br and PT-BR may be Portuguese and Breton. A script must be one that the language is
+    known in.
 
     Raises:
         UnknownLanguageError: nothing bears this name; the message names the nearest codes.
@@ -294,7 +296,7 @@ def find_language(name: str) -> Language:
         return language
     stem, _, suffix = key.rpartition("_")
     if language := _INDEX.get(stem):
-        if suffix in _REGIONS or re.fullmatch(r"[0-9]{3}", suffix):
+        if re.fullmatch(r"[0-9]{3}", suffix) or _is_region(name, suffix, language):
             return language
         if re.fullmatch(r"[a-z]{4}", suffix):
             scripts = [other.script for other in LANGUAGES if other.iso3 == language.iso3]
@@ -305,11 +307,19 @@ def find_language(name: str) -> Language:
         if suffix in _INDEX:
             raise UnknownLanguageError(
                 f"language {name!r} names two languages ({language.code}, {_INDEX[suffix].code}); one is expected."
+                + (f" A region is written in capitals: {language.code}-{suffix.upper()}." * (suffix in _REGIONS))
             )
     known = [spelling for language in LANGUAGES for spelling in (language.code, language.iso3, language.name)]
     raise UnknownLanguageError(
         f"unknown language {name!r}: {nearest(name, known)} Expected a code such as de, deu_Latn or de_DE, or a name."
     )
+
+
+def _is_region(name: str, suffix: str, language: Language) -> bool:
+    """Whether the end of `name` is a region's code and can mean nothing else: fr-IT, fr-us and de-de, not fr-it."""
+    in_capitals = suffix.upper() in name and name != name.upper()
+    behind_script = _key(name).count("_") > 1
+    return suffix in _REGIONS and (in_capitals or behind_script or _INDEX.get(suffix, language) is language)
 
 
 def language_named(name: str) -> Language | None:

@@ -65,7 +65,9 @@ def text_switcher(
         "random": lambda: from_lexicon(randomised(lexicon, seed=seed)),
         "mask": lambda: from_mask(MASK),
     }
-    return Switcher(pieces or word_segmenter(code), sources[source](), rate, mean_span)
+    return Switcher(
+        pieces or word_segmenter(code), sources[source](), rate, mean_span, language=lexicon.target_language
+    )
 
 
 def switched_lines(lines: Iterable[str], switcher: Switcher, *, seed: int, epoch: int) -> Iterator[SwitchedLine]:
@@ -127,6 +129,8 @@ def coloured(line: SwitchedLine) -> Text:
 def read_text(path: Path, stream: BinaryIO) -> Iterator[str]:
     """The lines of a file of any compression, or of `stream` where the path is `-`; lines end at a line feed alone.
 
+    A byte order mark before the first line is dropped.
+
     Raises:
         SwitchtuneError: not UTF-8, with the line.
     """
@@ -137,6 +141,6 @@ def read_text(path: Path, stream: BinaryIO) -> Iterator[str]:
         return
     for number, raw in enumerate(stream, start=1):
         try:
-            yield raw.decode("utf-8").removesuffix("\n").removesuffix("\r")
+            yield raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
         except UnicodeDecodeError as error:
             raise SwitchtuneError(f"standard input, line {number}: not UTF-8 ({error}). Convert it first.") from error

@@ -7,9 +7,9 @@ from typing import TypeAlias
 import numpy as np
 
 from switchtune.config import LEAST_MEAN_SPAN
-from switchtune.corpus.words import Segmenter
+from switchtune.corpus.words import Segmenter, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import Lexicon
+from switchtune.lexicon import UNDETERMINED, Lexicon
 
 Replacements: TypeAlias = Callable[[str], Sequence[str]]
 """What a word may become; empty where it cannot be replaced."""
@@ -40,13 +40,15 @@ def switch(
     rate: float = 0.35,
     mean_span: float = 3.5,
     rng: np.random.Generator,
+    language: str = UNDETERMINED,
 ) -> Switched:
     """Replace `rate` of the words, span by span, each by one of its replacements drawn at random (paper 4.2).
 
     Span lengths are Poisson(`mean_span`) words, zero-length spans drawn again. A span starts at a replaceable word and
     passes over words that cannot be replaced, so `rate` is the share of *replaced* words, as in the paper's text, and
     falls short only where too few words have a replacement. The goal `rate` × words is rounded up or down at random so
-    that short sentences reach the rate on average. A capital at the start of the sentence stays.
+    that short sentences reach the rate on average. A capital at the start of the sentence stays, written as is done in
+    `language`, that of the replacements.
 
     Raises:
         SwitchtuneError: `rate` is outside [0, 1] or `mean_span` below `LEAST_MEAN_SPAN`.
@@ -57,9 +59,9 @@ def switch(
             f"mean_span={mean_span}."
         )
     choices = [replacements(word) for word in words]
-    if words and words[0][:1].isupper():
-        capitalised = [choice[:1].upper() + choice[1:] for choice in choices[0]]
-        choices[0] = [choice for choice in capitalised if choice != words[0]]
+    if words and words[0][:1].istitle():
+        initial = [capitalised(choice, language) for choice in choices[0]]
+        choices[0] = [choice for choice in initial if choice != words[0]]
     remaining = {position for position, candidates in enumerate(choices) if candidates}
     replaceable = len(remaining)
     goal = min(int(rate * len(words) + rng.random()), replaceable)
@@ -86,13 +88,21 @@ def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
     return np.random.default_rng((seed, epoch, index))
 
 
-def recased(translation: str, word: str, usual: str) -> str:
-    """`translation` with the casing that `word` has beyond its usual form: HUND → DOG, Der (usually der) → The."""
-    if len(word) > 1 and word.isupper() and not usual.isupper():
-        return translation.upper()
-    if word[:1].isupper() and usual[:1].islower():
-        return translation[:1].upper() + translation[1:]
+def recased(translation: str, word: str, usual: str, language: str) -> str:
+    """`translation` with the casing that `word` has beyond its usual form: HUND → DOG, Der (usually der) → The.
+
+    `language` is that of the translation and says how its capitals are written.
+    """
+    if _in_capitals(word) and not usual.isupper():
+        return upper_case(translation, language)
+    if word[:1].istitle() and usual[:1].islower():
+        return capitalised(translation, language)
     return translation
+
+
+def _in_capitals(word: str) -> bool:
+    """Whether all of at least two letters are capitals; one alone (A, L') may just begin a sentence."""
+    return word.isupper() and sum(map(str.isalpha, word)) > 1
 
 
 def from_lexicon(lexicon: Lexicon) -> Replacements:
@@ -104,7 +114,7 @@ def from_lexicon(lexicon: Lexicon) -> Replacements:
             return ()
         choices = [translation.word for translation in entry.translations]
         if lexicon.unit == "word":
-            choices = [recased(choice, word, entry.word) for choice in choices]
+            choices = [recased(choice, word, entry.word, lexicon.target_language) for choice in choices]
         return tuple(choice for choice in choices if choice != word)
 
     return replacements
@@ -124,10 +134,14 @@ class Switcher:
     replacements: Replacements
     rate: float = 0.35
     mean_span: float = 3.5
+    language: str = UNDETERMINED
+    """Of the replacements."""
 
     def __call__(self, words: Sequence[str], *, rng: np.random.Generator) -> Switched:
         """Switch a sentence that is already cut into words."""
-        return switch(words, self.replacements, rate=self.rate, mean_span=self.mean_span, rng=rng)
+        return switch(
+            words, self.replacements, rate=self.rate, mean_span=self.mean_span, rng=rng, language=self.language
+        )
 
     def sentence(self, text: str, *, rng: np.random.Generator) -> str:
         """Switch a sentence; spaces and punctuation between the words stay as they are."""

@@ -59,43 +59,155 @@ _DOTLESS_I = frozenset({"tr", "az", "crh", "tt", "kaa"})
 
 
 def lower_case(word: str, language: str) -> str:
-    """`word` in lower case and in Unicode's composed form (NFC): the form under which words are counted and found.
+    """`word` in lower case, in Unicode's composed form (NFC), without soft hyphens: as words are counted and found.
 
     `language` is a code of `languages.py`; Turkish and its neighbours have an i with and one without a dot.
     """
-    composed = unicodedata.normalize("NFC", word)
+    composed = unicodedata.normalize("NFC", word).replace(_SOFT_HYPHEN, "")
     if language in _DOTLESS_I:
         composed = composed.replace("İ", "i").replace("I", "ı")
     return composed.lower()
 
 
-# Between two letters these belong to the word: apostrophes; hyphens, soft hyphen, the Catalan middle dot, Hebrew geresh
-# and gershayim, and the joiners of Persian and of the Indic scripts.
-_APOSTROPHES = "'’"
-_CONNECTORS = r"\-‐‑\u00ad·׳״\u200c\u200d"
-_DIGIT_CONNECTORS = ".,:٫٬"
+def upper_case(word: str, language: str) -> str:
+    """`word` in capitals, in NFC; `language` as for `lower_case`.
+
+    Georgian stays as it is: nearly all text, fonts and vocabularies of models do without its capitals.
+    """
+    composed = unicodedata.normalize("NFC", word)
+    if language == "ka":
+        return composed
+    return (composed.replace("i", "İ") if language in _DOTLESS_I else composed).upper()
+
+
+def capitalised(word: str, language: str) -> str:
+    """`word` as it begins a sentence, in NFC; `language` as for `lower_case`.
+
+    The first letter gets its title case (ǆ: ǅ; Dutch ij: IJ; ß has none). A first letter before a capital stays, for
+    that casing is the word's own (iPhone, mRNA).
+    """
+    composed = unicodedata.normalize("NFC", word)
+    following = re.split(r"[\W_]", composed[1:], maxsplit=1)[0]
+    if following != following.lower() or composed.startswith("ß"):
+        return composed
+    if language == "nl" and composed.startswith("ij"):
+        return "IJ" + composed[2:]
+    if language in _DOTLESS_I and composed.startswith("i"):
+        return "İ" + composed[1:]
+    return composed[:1].title() + composed[1:]
+
+
+def is_number(word: str) -> bool:
+    """Whether `word` has digits, of any script, and no letters: 3.5, 2021-03-04, ½, Ⅳ, ٥٠٪, 1 000; not 1st, XIV, 三."""
+    return any(map(str.isnumeric, word)) and not any(map(str.isalpha, word))
+
+
+_SOFT_HYPHEN = "\u00ad"
+
+# Between two letters these belong to the word: apostrophes, and what is typed for them (Uzbek o‘zbek, geht´s); hyphens,
+# soft hyphen, the Catalan middle dot, Hebrew geresh and gershayim, the joiners of Persian and of the Indic scripts, and
+# the ampersand of names (AT&T).
+_APOSTROPHES = "'’‘´`＇"
+_CONNECTORS = r"\-‐‑֊־᐀᠆﹣－·׳״&\u00ad\u200c\u200d"
+_DIGIT_CONNECTORS = rf"./,:٫٬．：{_APOSTROPHES}"
 
 # Where an article or pronoun leans on the next word (l'unione, d'accord): two words, the apostrophe with the first.
 _ELIDING = frozenset({"fr", "it", "ca", "oc", "co", "fur", "lij", "lmo", "sc", "scn", "vec"})
 
 # Thai, Lao, Tibetan, Myanmar, Khmer, CJK radicals and marks, kana, bopomofo, Han, halfwidth katakana.
-_UNSPACED = re.compile(
-    r"[\u0e00-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u3007\u3021-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    r"\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
+_UNSPACED_RANGES = (
+    r"\u0e00-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u3007\u3021-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+)
+_UNSPACED = re.compile(f"[{_UNSPACED_RANGES}]")
+_HANGUL_RANGES = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7ff"
+
+
+@cache
+def _word_pattern(language: str) -> re.Pattern[str]:
+    """One word in the only group, so that `split` returns gap, word, gap, …, gap."""
+    # `\w` holds letters and digits but no combining marks, without which no Indic word is whole. The look-ahead for a
+    # space saves a third of the time: most words end there, and no loop over what may continue them need be begun. For
+    # speed too, each look-behind stands after the character that calls for it.
+    eliding = language in _ELIDING
+    connectors = (
+        f"[{_CONNECTORS}]" if eliding else f"[{_APOSTROPHES}{_CONNECTORS}]",
+        rf"[{_DIGIT_CONNECTORS}](?<=\d.)(?=\d)",
+        r"\.(?<=[^\W\d_].)(?<![^\W_]{2}.)(?=[^\W\d_](?![^\W_]))",  # e.g, z.B, U.S: between two single letters
+        *([rf"[{_APOSTROPHES}](?i:(?<=ujourd.)(?=hui))"] if eliding else []),
+    )
+    elision = rf"(?:[{_APOSTROPHES}](?=[^\W_]))?" if eliding else ""
+    # A joiner may also end a word: it gives the last letter its form (Malayalam, Arabic).
+    marks = rf"[{_mark_ranges()}\u200d][^\W_]*"
+    return re.compile(rf"([^\W_]+(?:(?= )|(?:{marks}|(?:{'|'.join(connectors)})[^\W_]+)*{elision}))")
+
+
+@cache
+def _protected_pattern() -> re.Pattern[str]:
+    """What is no word though it has letters or digits (see `word_segmenter`), in the only group."""
+    # An address ends where a script begins that puts words (or, in Korean, particles) right behind it.
+    glued = _UNSPACED_RANGES + _HANGUL_RANGES
+    w = rf"[^\W{glued}]"
+    spaced, any_script = (rf"(?:{letter}|[{_mark_ranges()}\u200c\u200d])+" for letter in (w, r"\w"))
+    accents = r"[\u0300-\u036f]"  # of decomposed text
+    name = rf"{w}+(?:{accents}+{w}*)*"
+    suffix = rf"(?:[{_APOSTROPHES}]{name})?"  # @anna's, example.com'da
+    url = rf"[^\s<>\"“”„«»…—–\u3000-\u303f\uff00-\uffef{glued}]"
+    segment = rf"(?:{w}|{accents}|[.+%~-])"
+    attribute = r"[\w:@.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*'|[^\s\"'<>=]+)"
+    starting = r"(?<![^\s(\[\"'`=:,].)"  # stands behind one character
+
+    # What may stand before the telling character is of limited length, or text of many dots would take quadratic time.
+    # For speed every alternative begins with the characters it can begin with, and what must not precede them follows.
+    led_by_symbol = (
+        rf"<[/|]?\w[\w:.-]*(?:\s+{attribute})*\s*[/|]?>|<!--.{{0,999}}?-->|<[!?]\w[^<>]*>",
+        r"&(?:[A-Za-z][A-Za-z0-9]+|#[0-9]+|#[xX][0-9A-Fa-f]+);",
+        r"[$#%@]?\{[^\s{}]{0,64}\}|\{\{[^{}]*\}\}|\{%[^{}]*%\}",
+        r"%\(\w+\)[-+#0]*\d*(?:\.\d+)?[a-zA-Z]|%\d+\$[-+#0]*\d*(?:\.\d+)?[@a-zA-Z]|%[A-Z][A-Z0-9_]*%",
+        rf"%(?<!\d.)[-+#0]*\d*(?:\*|\.\d+)?(?:hh|ll|[hlLqjzt])?[@diouxXeEfFgGcsrap](?!{w})",
+        rf"\$(?<!{w}.)[A-Za-z_][A-Za-z0-9_]*",
+        rf"__(?<!{w}..)(?=[A-Za-z0-9])[A-Za-z0-9_]+?__(?!{w})",
+        rf"@(?<!{w}.)(?:{spaced}(?:@{name}(?:[.-]{name})*)?|{any_script}){suffix}",
+        rf"#(?<![\w&].)(?=\d*[^\W\d_])(?:{spaced}|{any_script}){suffix}",
+        rf"[~.]{starting}\.?[\\/]{segment}*(?:[\\/]{segment}+)*",
+        rf"[\\/]{starting}[\\/]?{segment}+(?:(?:[\\/]{segment}+)+|(?<=\.{w}{{2}})|(?<=\.{w}{{3}})|(?<=\.{w}{{4}}))",
+        rf"\.(?<!{w}.)NET(?!{w})",
+        r"[0-9#*]\ufe0f?\u20e3|\u2139\ufe0f?",
+    )
+    extension = r"(?:(?<=\w\w)\.[chmrs]|\.(?:[a-z][a-z0-9]{1,4}|[A-Z][A-Z0-9]{1,4}))"
+    led_by_word = (
+        rf"(?:[.+-]{w}+){{0,9}}://{url}+|(?i:(?<=mailto)):{url}+|(?i:(?<=www))\.{url}+",
+        rf"(?:[.+-]{name}){{0,9}}@{name}(?:[.-]{name})*{suffix}",
+        rf"(?<!\w\w):[\\/]{segment}*(?:[\\/]{segment}+)*",
+        rf"{segment}{{0,99}}[\\/](?:{segment}{{1,99}}[\\/]){{0,29}}{segment}{{0,99}}?{extension}(?!{w})",
+        rf"(?:[.-]{name}){{0,9}}\.(?:{_DOMAINS}|{_EXTENSIONS}|NET)(?!{w})(?:[:/?#](?={w}){url}*)?{suffix}",
+        rf"\+\+\d*(?!{w})|(?<!\w\w)#(?!{w})",
+    )
+    word = rf"{w}(?<!{w}.)(?<!{accents}.){w}*(?:{accents}+{w}*)*(?=[-.:@/\\+#])"
+    return re.compile(f"({'|'.join(led_by_symbol)}|{word}(?:{'|'.join(led_by_word)}))")
+
+
+# Names without "www." or a folder are known by these endings only, so that "Mr.Smith" stays two words. Endings that are
+# common words (at, in, no, so) are left out.
+_DOMAINS = (
+    "com|org|net|edu|gov|mil|info|biz|io|dev|app|eu|uk|de|fr|it|ru|ua|jp|cn|kr|tw|hk|ch|nl|pl|cz|sk|hu|ro|bg|gr|tr|vn|br"
+    "|pt|dk|fi"
+)
+_EXTENSIONS = (
+    "pdf|docx?|xlsx?|pptx?|odt|rtf|txt|csv|tsv|jsonl?|ya?ml|toml|ini|cfg|conf|xml|html?|css|jsx?|tsx?|py|ipynb|java|cpp"
+    "|hpp|php|rb|sh|bat|exe|dll|jar|zip|tar|tgz|gz|bz2|xz|rar|7z|png|jpe?g|gif|svg|bmp|tiff?|webp|ico|mp3|mp4|avi|mkv"
+    "|wav|flac|ogg|mov|md|rst|log|lock|tex|bib|sql|db"
+)
+
+# Characters without which `_protected_pattern` finds nothing, each with what must stand beside it. Most sentences have
+# none; to look for these costs a tenth of dividing a sentence, that pattern more than twice as much as dividing it.
+_SUSPECT = re.compile(
+    r"[#-&+./<@\\_{\u20e3\u2139](?:(?=[^\W\d_])|(?<=[\\{\u20e3\u2139])|(?<=[#<@])(?=\S)|(?<=[a-zA-Z]#)"
+    r"|(?<=%)(?=[\d(#+-]|\.\d)|(?<=/)(?=[/.])|(?<=[$/_])(?=_)|(?<=\+)(?=\+)|(?<=&)(?=#))"
 )
 
 
 @cache
-def _word_pattern(*, eliding: bool) -> re.Pattern[str]:
-    """One word in the only group, so that `split` returns gap, word, gap, …, gap."""
-    # `\w` holds letters and digits but no combining marks, without which no Indic word is whole. The look-ahead for
-    # white space doubles the speed: most words end there, and the long class of marks need not be tried.
-    connectors = _CONNECTORS if eliding else _APOSTROPHES + _CONNECTORS
-    connected = rf"(?:[{connectors}]|(?<=\d)[{_DIGIT_CONNECTORS}](?=\d))[^\W_]+"
-    elision = rf"(?:[{_APOSTROPHES}](?=[^\W_]))?" if eliding else ""
-    return re.compile(rf"([^\W_]+(?:(?!\s)(?:[{_mark_ranges()}][^\W_]*|{connected}))*{elision})")
-
-
 def _mark_ranges() -> str:
     """Every combining mark of Unicode, as the inside of a character class."""
     ranges: list[list[int]] = []
@@ -119,17 +231,20 @@ class _WordSegmenter:
     language: str
 
     def split(self, text: str) -> Words:
-        pattern = _word_pattern(eliding=self.language in _ELIDING)
+        if _SUSPECT.search(text):
+            free_and_protected = enumerate(_protected_pattern().split(text))
+            parts = _chained([part] if place % 2 else self._parts(part) for place, part in free_and_protected)
+        else:
+            parts = self._parts(text)
+        return Words(tuple(parts[::2]), tuple(parts[1::2]))
+
+    def _parts(self, text: str) -> list[str]:
+        """Gap, word, gap, …, gap."""
+        pattern = _word_pattern(self.language)
         if self.language not in _CUTTERS:
-            parts = pattern.split(text)
-            return Words(tuple(parts[::2]), tuple(parts[1::2]))
-        gaps, words = [""], list[str]()
-        for start, end in pairwise((0, *_cuts(text, _CUTTERS[self.language]()), len(text))):
-            first, *rest = pattern.split(text[start:end])
-            gaps[-1] += first
-            words += rest[::2]
-            gaps += rest[1::2]
-        return Words(tuple(gaps), tuple(words))
+            return pattern.split(text)
+        cuts = _cuts(text, _CUTTERS[self.language]())
+        return _chained(pattern.split(text[start:end]) for start, end in pairwise((0, *cuts, len(text))))
 
     def spaced(self, words: Words) -> Words:
         gaps = words.gaps
@@ -141,6 +256,15 @@ class _WordSegmenter:
     def join(self, words: Words) -> str:
         spaced = self.spaced(words)
         return _interleave(spaced.gaps, spaced.words)
+
+
+def _chained(runs: Iterable[list[str]]) -> list[str]:
+    """Runs of gap, word, …, gap as one: where two meet, their gaps become one."""
+    parts = [""]
+    for first, *rest in runs:
+        parts[-1] += first
+        parts += rest
+    return parts
 
 
 def _interleave(gaps: Sequence[str], words: Sequence[str]) -> str:
@@ -202,7 +326,7 @@ def _fugashi() -> Callable[[str], Iterable[str]]:
 def _missing_extra(language: str, packages: str) -> SegmenterError:
     return SegmenterError(
         f"{language} words need {packages}, which cannot be imported. "
-        "Install the extra with: pip install 'switchtune[cjk]' (or switch subword pieces with unit: piece)."
+        "Install the extra with: pip install 'switchtune[cjk]'."
     )
 
 
@@ -217,10 +341,18 @@ _CUTTERS: dict[str, Callable[[], Callable[[str], Iterable[str]]]] = {
 def word_segmenter(language: str) -> Segmenter:
     """The segmenter of a language, named by any code that `find_language` knows.
 
-    A word is a run of letters, digits and combining marks, with apostrophes and hyphens inside it ("geht's",
-    "e-mail") and the separators of numbers ("3.5"); all else is gap. French, Italian and their neighbours end a word
-    at its apostrophe ("l'" + "unione"). Chinese is divided by jieba, Japanese by MeCab with UniDic (fugashi). `join`
-    puts a space between two words that touch after a replacement, unless one is of a script without spaces.
+    A word is a run of letters, digits and combining marks, with apostrophes, hyphens and soft hyphens inside it
+    ("geht's", "e-mail"), the separators of numbers ("3.5", "2021-03-04"), and the dots of abbreviated single letters
+    ("z.B"). All else is gap, and so is what only looks like words and no language translates: addresses of web and
+    mail, tags and entities of XML and HTML, placeholders ({name}, {0}, %s, %(name)s, %1$s, $VAR, ${VAR}, __PH1__),
+    @mentions, #hashtags, paths and names of files with an extension, emoji made of a digit, and C++, C# and .NET.
+
+    French, Italian and their neighbours end a word at its apostrophe ("l'" + "unione"). A Vietnamese word here is a
+    syllable ("Hà" + "Nội"): spaces divide syllables, and which of them make a compound is left open. Chinese is divided
+    by jieba, Japanese by MeCab with UniDic (fugashi).
+
+    `join(split(text)) == text` for any text, decomposed (NFD) or not. `join` puts a space between two words that touch
+    after a replacement, unless one is of a script without spaces.
 
     Raises:
         SegmenterError: the language is written without spaces and no segmenter is offered or installed for it.
@@ -232,7 +364,8 @@ def word_segmenter(language: str) -> Segmenter:
     elif not found.spaced:
         raise SegmenterError(
             f"{found.name} ({found.code}) is written without spaces, and no segmenter is offered for it. "
-            "Switch the model's subword pieces instead of words (unit: piece)."
+            "Switching can take the model's subword pieces instead of words (switching: unit: piece). Pretraining, and "
+            "the iaft recipe on its source side, need words: leave this language out there."
         )
     return _WordSegmenter(found.code)
 

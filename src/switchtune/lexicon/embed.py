@@ -1,32 +1,76 @@
-"""The paper's lexicon (4.1): word embeddings learned on each side of the corpus alone, then mapped into one space."""
+"""The paper's lexicon (4.1): word embeddings of each side alone, learned here or read, then mapped into one space."""
 
 import zlib
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Literal, ParamSpec, TypeAlias
 
 import numpy as np
+import torch
 from gensim.models import Word2Vec
+from numpy.typing import NDArray
 
+from switchtune.corpus.formats import CorpusError, text_lines
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, make_lexicon
 from switchtune.lexicon.map import (
+    FAST,
     Dictionary,
+    MapProgress,
     MapSettings,
+    Neighbours,
     Normalisation,
-    SelfLearning,
-    Vectors,
+    OrthogonalMapping,
+    dictionary_of,
+    identical_numerals,
     identical_words,
     map_embeddings,
     nearest_by_csls,
+    no_report,
     normalise,
     similar_profiles,
 )
 
-MAPPING = MapSettings(learning=SelfLearning(cutoff=2000, patience=10))
-"""VecMap's recommendation, but the dictionary learned from the 2,000 most frequent words, and with less patience: in a
-small corpus the vectors of rarer words are noise, which costs time and gains nothing."""
+Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
+SeedKind: TypeAlias = Literal["pairs", "identical", "numerals", "profiles"]
+MapMode: TypeAlias = Literal[
+    "auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"
+]
+Parameters = ParamSpec("Parameters")
 
-_MIN_IDENTICAL = 25
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """A way to map: what the dictionary begins with, and the recipe."""
+
+    seeds: tuple[SeedKind, ...]
+    """Tried in this order: the first that gives at least 25 pairs, or else the last if it gives any."""
+    mapping: MapSettings
+
+
+MODES: Mapping[MapMode, Mode] = {
+    "auto": Mode(("pairs", "identical", "profiles"), FAST),
+    "unsupervised": Mode(("profiles",), FAST),
+    "identical": Mode(("identical",), FAST),
+    "numerals": Mode(("numerals",), FAST),
+    "semi_supervised": Mode(("pairs",), FAST),
+    "supervised": Mode(("pairs",), replace(FAST, learning=None)),
+    "orthogonal": Mode(("pairs",), replace(FAST, learning=None, final=OrthogonalMapping())),
+}
+"""VecMap's own modes, and `auto`: the best seed that there is."""
+
+_ENOUGH_PAIRS = 25
+_NO_SEED: Mapping[SeedKind, str] = {
+    "pairs": "none of the seed pairs has both its words among them. Give pairs of frequent words, or take mode auto,"
+    " which needs none",
+    "identical": "they have no word in common. Take mode unsupervised, or semi_supervised with seed pairs, or method"
+    " align, which reads sentence pairs",
+    "numerals": "they have no number in digits 0-9 in common. Take mode identical or unsupervised, or semi_supervised"
+    " with seed pairs",
+    "profiles": "they are too few to compare. Give more text, or take method align, which reads sentence pairs",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +92,21 @@ PRESETS = {
 }
 
 
-def word_vectors(
-    sentences: Sentences, language: str, settings: EmbeddingSettings, *, seed: int
-) -> tuple[Vocabulary, Vectors]:
-    """Skip-gram embeddings of the words, in lower case, that occur at least `min_count` times. [words, dimensions]
+@dataclass(frozen=True, slots=True)
+class WordVectors:
+    """Words, most frequent first, and the vector of each."""
+
+    vocabulary: Vocabulary
+    vectors: Vectors  # [words, dimensions]
+    duplicates: int = 0
+    """Lines of the file that repeated a word, in any casing, and were left out."""
+
+
+def word_vectors(sentences: Sentences, language: str, settings: EmbeddingSettings, *, seed: int) -> WordVectors:
+    """Skip-gram embeddings of the words, in lower case, that occur at least `min_count` times.
 
     One thread and a hash that does not change from process to process: the same text, settings and seed give the same
-    vectors on the same machine.
+    vectors on the same machine, however many cores it has.
 
     Raises:
         LexiconError: fewer than two words are frequent enough.
@@ -66,8 +118,9 @@ def word_vectors(
             f"{len(sentences)} sentences hold {size} words that occur at least {settings.min_count} times: too little"
             " text for word embeddings. Give more text, or use method align."
         )
+    lower = {form: lower_case(form, language) for form in set(chain.from_iterable(sentences))}
     model = Word2Vec(
-        sentences=[[lower_case(word, language) for word in sentence] for sentence in sentences],
+        sentences=[[lower[word] for word in sentence] for sentence in sentences],
         vector_size=settings.dimensions,
         window=settings.window,
         negative=settings.negatives,
@@ -78,19 +131,100 @@ def word_vectors(
         workers=1,
         hashfxn=_stable_hash,
     )
-    frequent = Vocabulary(
-        vocabulary.words[:size],
-        vocabulary.counts[:size],
-        {lower_case(word, language): place for place, word in enumerate(vocabulary.words[:size])},
-    )
-    return frequent, model.wv[list(frequent.index)].astype(np.float32)
+    index = {word: place for word, place in vocabulary.index.items() if place < size}
+    frequent = Vocabulary(vocabulary.words[:size], vocabulary.counts[:size], index)
+    return WordVectors(frequent, model.wv[list(index)].astype(np.float32))
 
 
 def _stable_hash(text: str) -> int:
     return zlib.crc32(text.encode())
 
 
-def vecmap_lexicons(
+def read_embeddings(path: Path, language: str, *, limit: int | None = 200_000) -> WordVectors:
+    """The first `limit` words of a text file of word2vec or fastText (`.vec`; `.gz`, `.xz` and `.zst` are unpacked).
+
+    One word a line, most frequent first, then the numbers of its vector, split by spaces; a first line of two numbers
+    (words, dimensions) is passed over where there is one. Words are found without regard to case: of those that differ
+    only in casing the first is kept, the others are counted. How often a word occurs is not known (count 0).
+
+    Raises:
+        LexiconError: the file is missing, not UTF-8, damaged or empty, or a line has another number of dimensions than
+            is expected or a number that is not finite (file and line are named).
+    """
+    if not path.is_file():
+        raise LexiconError(f"{path}: no such file. Give a text file of word vectors (.vec), as fastText offers them.")
+    try:
+        return _parse_embeddings(path, text_lines(path), language, limit)
+    except CorpusError as error:
+        raise LexiconError(str(error)) from error
+
+
+def _parse_embeddings(path: Path, lines: Iterable[str], language: str, limit: int | None) -> WordVectors:
+    dimensions: int | None = None
+    words: dict[str, str] = {}
+    vectors: list[Vectors] = []
+    duplicates = 0
+    for number, line in enumerate(lines, 1):
+        fields = line.strip(" \t").split(" ")
+        if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
+            dimensions = int(fields[1])
+            continue
+        if len(vectors) == limit:
+            break
+        dimensions = dimensions or len(fields) - 1
+        word, vector = _parse_vector(fields, dimensions, f"{path}:{number}")
+        key = lower_case(word, language)
+        if key in words:
+            duplicates += 1
+        else:
+            words[key] = word
+            vectors.append(vector)
+    if len(vectors) < 2:
+        raise LexiconError(
+            f"{path}: {len(vectors)} word vectors found, at least 2 are expected: one word a line, then its numbers,"
+            " split by spaces. The file may be cut off; fetch it again."
+        )
+    index = {key: place for place, key in enumerate(words)}
+    vocabulary = Vocabulary(tuple(words.values()), np.zeros(len(words), dtype=np.int64), index)
+    return WordVectors(vocabulary, np.stack(vectors), duplicates)
+
+
+def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, Vectors]:
+    """The word of a line and its vector. A word may hold spaces, as phrases do in some files."""
+    word, numbers = " ".join(fields[:-dimensions]), fields[-dimensions:] if dimensions else []
+    if not word or not numbers:
+        raise LexiconError(
+            f"{where}: a word and {dimensions or 'some'} numbers are expected, found {len(fields)} fields in"
+            f" {' '.join(fields)[:80]!r}. Mend the line or take it out."
+        )
+    try:
+        with np.errstate(over="ignore"):
+            vector = np.array(list(map(float, numbers)), dtype=np.float32)
+    except ValueError as error:
+        raise LexiconError(
+            f"{where}: {dimensions} numbers are expected after the word {word!r} ({error}). Mend it or take it out."
+        ) from error
+    if not np.isfinite(vector).all():
+        place = int(np.argmin(np.isfinite(vector)))
+        raise LexiconError(
+            f"{where}: number {place + 1} of the word {word!r} is {numbers[place]}; finite numbers are expected. Mend"
+            " the line or take it out."
+        )
+    return word, vector
+
+
+@dataclass(frozen=True, slots=True)
+class VecmapResult:
+    """The lexicons of both directions, and how they came about."""
+
+    lexicons: tuple[Lexicon, Lexicon]
+    seed_kind: SeedKind
+    """What the dictionary began with: given pairs, words or numerals written alike, or similarity profiles."""
+    seed_pairs: int
+    iterations: int
+
+
+def vecmap(
     sources: Sentences,
     targets: Sentences,
     languages: tuple[str, str],
@@ -98,60 +232,112 @@ def vecmap_lexicons(
     k: int = 3,
     seed: int,
     settings: EmbeddingSettings = PRESETS["small"],
-    mapping: MapSettings = MAPPING,
+    mode: MapMode = "auto",
+    mapping: MapSettings | None = None,
+    seed_pairs: Sequence[tuple[str, str]] | None = None,
+    embeddings: tuple[WordVectors, WordVectors] | None = None,
     farthest: bool = False,
     unit: Unit = "word",
-) -> tuple[Lexicon, Lexicon]:
+    device: str | None = None,
+    on_progress: Callable[[MapProgress], None] = no_report,
+) -> VecmapResult:
     """Lexicons of both directions (source → target, target → source) from two segmented, cased texts (paper 4.1).
 
-    The texts need not be translations of each other. Each word that is frequent enough gets the `k` words of the
-    other side that are nearest in the common space by CSLS, which is the strength; with `farthest` (the `anti`
-    control) the `k` least near. Everything random follows from `seed`.
+    The texts need not be translations of each other; where `embeddings` are given they are not read. Each word that is
+    frequent enough gets the `k` words of the other side that are nearest in the common space by CSLS, which is the
+    strength; with `farthest` (the `anti` control) the `k` least near. `mode` says what the mapping begins with and how
+    it goes on, `mapping` replaces the recipe of the mode, `seed_pairs` are word pairs to begin with. Everything random
+    follows from `seed`. `device` is torch's name of one; without it CUDA's where there is one.
 
     Raises:
-        LexiconError: a side has fewer than two words that are frequent enough.
+        LexiconError: a side has fewer than two words that are frequent enough, or the mode finds nothing to begin with.
     """
-    source_vocabulary, source_vectors = word_vectors(sources, languages[0], settings, seed=seed)
-    target_vocabulary, target_vectors = word_vectors(targets, languages[1], settings, seed=seed)
-    vocabularies = (source_vocabulary, target_vocabulary)
-    source = normalise(source_vectors, mapping.normalisation)
-    target = normalise(target_vectors, mapping.normalisation)
-    start = seed_dictionary(vocabularies, (source, target), mapping.normalisation)
-    mapped = map_embeddings(source, target, start, mapping, rng=np.random.default_rng(seed))
-    neighbours = partial(_neighbours, k=k, farthest=farthest, unit=unit)
-    return (
-        neighbours(languages, vocabularies, mapped.source, mapped.target),
-        neighbours(languages[::-1], vocabularies[::-1], mapped.target, mapped.source),
+    source_side, target_side = embeddings or (
+        word_vectors(sources, languages[0], settings, seed=seed),
+        word_vectors(targets, languages[1], settings, seed=seed),
     )
+    if source_side.vectors.shape[1] != target_side.vectors.shape[1]:
+        raise LexiconError(
+            f"The embeddings of {languages[0]} have {source_side.vectors.shape[1]} dimensions, those of {languages[1]}"
+            f" {target_side.vectors.shape[1]}; the same number is expected. Take embeddings of one make for both."
+        )
+    mapping = mapping or MODES[mode].mapping
+    vocabularies = (source_side.vocabulary, target_side.vocabulary)
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    source, target = (
+        normalise(torch.from_numpy(side.vectors).to(place), mapping.normalisation)
+        for side in (source_side, target_side)
+    )
+    kind, start = choose_seed(mode, vocabularies, languages, (source, target), mapping.normalisation, seed_pairs)
+    mapped = map_embeddings(source, target, start, mapping, rng=np.random.default_rng(seed), on_progress=on_progress)
+    forward, backward = nearest_by_csls(mapped.source, mapped.target, k=k, farthest=farthest)
+    lexicons = (
+        _lexicon_of(forward, languages, vocabularies, farthest=farthest, unit=unit),
+        _lexicon_of(backward, languages[::-1], vocabularies[::-1], farthest=farthest, unit=unit),
+    )
+    return VecmapResult(lexicons, kind, len(start), mapped.iterations)
 
 
-def _neighbours(
+def _lexicons_alone(
+    make: Callable[Parameters, VecmapResult],
+) -> Callable[Parameters, tuple[Lexicon, Lexicon]]:
+    def lexicons(*args: Parameters.args, **kwargs: Parameters.kwargs) -> tuple[Lexicon, Lexicon]:
+        return make(*args, **kwargs).lexicons
+
+    return lexicons
+
+
+vecmap_lexicons = _lexicons_alone(vecmap)
+"""As `vecmap`, for who wants nothing but the two lexicons."""
+
+
+def _lexicon_of(
+    neighbours: Neighbours,
     languages: tuple[str, str],
     vocabularies: tuple[Vocabulary, Vocabulary],
-    source: Vectors,
-    target: Vectors,
     *,
-    k: int,
     farthest: bool,
     unit: Unit,
 ) -> Lexicon:
-    places, csls = nearest_by_csls(source, target, k=k, farthest=farthest)
-    rows = np.repeat(np.arange(len(source)), places.shape[1])
+    places, csls = neighbours.places.cpu().numpy(), neighbours.csls.cpu().numpy()
+    rows = np.repeat(np.arange(len(places)), places.shape[1])
     links = (rows, places.ravel(), np.ones_like(csls).ravel() if farthest else csls.ravel())
     if farthest:
         return make_lexicon(languages, vocabularies, links, method="anti(vecmap)", measure="none", unit=unit)
     return make_lexicon(languages, vocabularies, links, method="vecmap", measure="similarity", unit=unit)
 
 
-def seed_dictionary(
+def choose_seed(
+    mode: MapMode,
     vocabularies: tuple[Vocabulary, Vocabulary],
-    vectors: tuple[Vectors, Vectors],
+    languages: tuple[str, str],
+    vectors: tuple[torch.Tensor, torch.Tensor],
     normalisation: tuple[Normalisation, ...],
-) -> Dictionary:
-    """What the mapping begins with: the words that both sides write alike, numbers among them.
+    pairs: Sequence[tuple[str, str]] | None = None,
+) -> tuple[SeedKind, Dictionary]:
+    """What the mapping begins with in this mode, and its kind; from normalised vectors.
 
-    Where there are fewer than `_MIN_IDENTICAL` of them (other scripts, little text), VecMap's unsupervised
-    initialisation from the normalised vectors.
+    Raises:
+        LexiconError: none of the mode's seeds gives a pair, or pairs were given to a mode that takes none.
     """
-    identical = identical_words(*(vocabulary.index for vocabulary in vocabularies))
-    return identical if len(identical) >= _MIN_IDENTICAL else similar_profiles(*vectors, normalisation)
+    kinds = MODES[mode].seeds
+    if pairs is not None and "pairs" not in kinds:
+        takers = ", ".join(name for name, other in MODES.items() if "pairs" in other.seeds)
+        raise LexiconError(f"Mode {mode} takes no seed pairs, but {len(pairs)} were given. Modes that do: {takers}.")
+    source, target = (vocabulary.index for vocabulary in vocabularies)
+    lower = [(lower_case(one, languages[0]), lower_case(other, languages[1])) for one, other in pairs or ()]
+    makers: Mapping[SeedKind, Callable[[], Dictionary]] = {
+        "pairs": lambda: dictionary_of(lower, source, target),
+        "identical": lambda: identical_words(source, target),
+        "numerals": lambda: identical_numerals(source, target),
+        "profiles": lambda: similar_profiles(*vectors, normalisation),
+    }
+    for kind in kinds:
+        seed = makers[kind]()
+        if len(seed) >= (1 if kind == kinds[-1] else _ENOUGH_PAIRS):
+            device = vectors[0].device
+            return kind, Dictionary(seed.source.to(device), seed.target.to(device))
+    raise LexiconError(
+        f"Mode {mode} has nothing to begin with: {len(source)} words of {languages[0]} and {len(target)} of"
+        f" {languages[1]} have an embedding, and {_NO_SEED[kinds[-1]]}."
+    )
