@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
@@ -139,7 +139,7 @@ def compare(asked: argparse.Namespace) -> None:
     asked.limit = None
     words = {}
     for side, (code, sentences) in enumerate(read_sides(asked).items()):
-        vectors = train(sentences, code, SETTINGS, seed=1)
+        vectors = train(sentences, code, replace(SETTINGS, min_count=asked.min_count), seed=1)
         write_vectors(folder / f"{side}.vec", list(vectors.vocabulary.index), vectors.vectors)
         words[code] = len(vectors.vocabulary)
     rows: list[Row] = []
@@ -150,14 +150,19 @@ def compare(asked: argparse.Namespace) -> None:
                 turns.append(reference(asked.reference / "map_embeddings.py", mode, seed, folder))
             for row, outputs in turns:
                 found = tuple(precisions(asked.pair, asked.data / "dictionaries", outputs))
-                rows.append(Row(**{**row.__dict__, "precisions": found}))
+                rows.append(replace(row, precisions=found))
                 print_row(rows[-1])
                 save(asked, words, rows)
 
 
 def save(asked: argparse.Namespace, words: Mapping[str, int], rows: Sequence[Row]) -> None:
     """After every row: the reference takes its time."""
-    settings = {"pair": asked.pair, "embeddings": asdict(SETTINGS), "words": words, "load_average": os.getloadavg()}
+    settings = {
+        "pair": asked.pair,
+        "embeddings": {**asdict(SETTINGS), "min_count": asked.min_count},
+        "words": words,
+        "load_average": os.getloadavg(),
+    }
     details = {"machine": {**machine(), "torch": version("torch")}, "rows": [asdict(row) for row in rows]}
     ratios = {
         mode: ratio(rows, mode) for mode in asked.modes if {row.program for row in rows if row.mode == mode} > {"ours"}
@@ -205,6 +210,7 @@ def arguments() -> argparse.Namespace:
     comparing.add_argument("data", type=Path, help="folder with translation/ and dictionaries/")
     comparing.add_argument("--pair", default="de-en")
     comparing.add_argument("--reference", type=Path, required=True, help="a checkout of artetxem/vecmap")
+    comparing.add_argument("--min-count", type=int, default=SETTINGS.min_count, help="rarer words have no embedding")
     comparing.add_argument("--modes", nargs="+", default=["unsupervised"], choices=["unsupervised", "identical"])
     comparing.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     comparing.add_argument("--reference-seeds", type=int, default=3, help="only so many of the seeds for the reference")

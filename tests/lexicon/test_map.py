@@ -1,22 +1,30 @@
 """The mapping against VecMap's own output (oracles/vecmap.npz), and by what must hold of any embeddings."""
 
+import hashlib
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from torch import Tensor
 
 from switchtune.lexicon import map as mapping
 from switchtune.lexicon.map import (
+    FAST,
     PAPER,
     Dictionary,
+    MapProgress,
     MapSettings,
+    OrthogonalMapping,
     SelfLearning,
     WeightedMapping,
+    dictionary_of,
     hubness,
     identical_numerals,
     identical_words,
@@ -34,14 +42,18 @@ STILL = SelfLearning(keep_initial=1.0)
 UNUSED = np.random.default_rng(0)
 
 
+def vectors(rng: np.random.Generator, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+
+
 @pytest.fixture(scope="module")
-def oracle() -> Mapping[str, NDArray[np.float32]]:
+def oracle() -> Mapping[str, Tensor]:
     with np.load(Path(__file__).parents[1] / "oracles" / "vecmap.npz") as arrays:
-        return dict(arrays)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
-def same_rows(rows: range | NDArray[np.intp]) -> Dictionary:
-    return Dictionary(np.asarray(rows), np.asarray(rows))
+def same_rows(rows: range | Tensor) -> Dictionary:
+    return Dictionary(torch.as_tensor(rows), torch.as_tensor(rows))
 
 
 @pytest.mark.parametrize(
@@ -64,42 +76,42 @@ def test_equals_the_reference(oracle, variant: str, map_settings: MapSettings, s
     mapped = map_embeddings(source, target, seed, map_settings, rng=UNUSED)
     expected_source, expected_target = oracle[f"{variant}_source"], oracle[f"{variant}_target"]
     # A singular vector has no sign of its own; a dimension may be turned round on both sides at once.
-    sign = np.sign((mapped.source * expected_source).sum(axis=0))
-    np.testing.assert_allclose(mapped.source * sign, expected_source, atol=1e-4)
-    np.testing.assert_allclose(mapped.target * sign, expected_target, atol=1e-4)
-    np.testing.assert_allclose(mapped.source @ mapped.target.T, expected_source @ expected_target.T, atol=1e-5)
+    sign = (mapped.source * expected_source).sum(dim=0).sign()
+    torch.testing.assert_close(mapped.source * sign, expected_source, rtol=0, atol=1e-4)
+    torch.testing.assert_close(mapped.target * sign, expected_target, rtol=0, atol=1e-4)
+    torch.testing.assert_close(mapped.source @ mapped.target.T, expected_source @ expected_target.T, rtol=0, atol=1e-5)
 
 
 @pytest.fixture
-def spaces() -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+def spaces() -> tuple[Tensor, Tensor, Tensor]:
     """60 vectors, the same turned, and the turn."""
     rng = np.random.default_rng(3)
-    source = rng.standard_normal((60, 8)).astype(np.float32) * np.linspace(1, 0.3, 8, dtype=np.float32)
-    turn = np.linalg.qr(rng.standard_normal((8, 8)))[0]
-    return source, (source @ turn).astype(np.float32), turn
+    source = vectors(rng, 60, 8) * torch.linspace(1, 0.3, 8)
+    turn = torch.linalg.qr(vectors(rng, 8, 8))[0]
+    return source, source @ turn, turn
 
 
 @settings(deadline=None, max_examples=30)
 @given(steps=st.lists(st.sampled_from(["unit", "center"]), min_size=1, max_size=4), seed=st.integers(0, 99))
 def test_last_normalisation_holds(steps: list, seed: int) -> None:
-    vectors = np.random.default_rng(seed).normal(1, 2, (9, 4)).astype(np.float32)
-    result = normalise(vectors, steps)
+    given_vectors = 1 + 2 * vectors(np.random.default_rng(seed), 9, 4)
+    result = normalise(given_vectors, steps)
     if steps[-1] == "unit":
-        np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1, rtol=1e-5)
+        torch.testing.assert_close(result.norm(dim=1), torch.ones(9), rtol=1e-5, atol=0)
     else:
-        np.testing.assert_allclose(result.mean(axis=0), 0, atol=1e-6)
-    np.testing.assert_array_equal(vectors, np.random.default_rng(seed).normal(1, 2, (9, 4)).astype(np.float32))
+        torch.testing.assert_close(result.mean(dim=0), torch.zeros(4), rtol=0, atol=1e-6)
+    assert torch.equal(given_vectors, 1 + 2 * vectors(np.random.default_rng(seed), 9, 4))
 
 
 def test_a_vector_without_length_stays() -> None:
-    assert normalise(np.zeros((1, 3), np.float32), ("unit",)).tolist() == [[0, 0, 0]]
+    assert normalise(torch.zeros(1, 3), ("unit",)).tolist() == [[0, 0, 0]]
 
 
 def test_rotation_finds_the_turn(spaces) -> None:
     source, target, turn = spaces
     found = rotation(source, target, same_rows(range(20)))
-    np.testing.assert_allclose(found, turn, atol=1e-5)
-    np.testing.assert_allclose(found @ found.T, np.eye(8), atol=1e-5)
+    torch.testing.assert_close(found, turn, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found @ found.T, torch.eye(8), rtol=0, atol=1e-5)
 
 
 def test_weights_zero_and_no_turn_give_the_spaces_back(spaces) -> None:
@@ -108,77 +120,158 @@ def test_weights_zero_and_no_turn_give_the_spaces_back(spaces) -> None:
     mapped_source, mapped_target = weighted_map(
         source, target, same_rows(range(60)), WeightedMapping(source_weight=0, target_weight=0)
     )
-    np.testing.assert_allclose(mapped_source, mapped_target, atol=1e-4)
-    np.testing.assert_allclose(mapped_source @ mapped_source.T, source @ source.T, atol=1e-4)
+    torch.testing.assert_close(mapped_source, mapped_target, rtol=0, atol=1e-4)
+    torch.testing.assert_close(mapped_source @ mapped_source.T, source @ source.T, rtol=0, atol=1e-4)
 
 
 def test_fewer_pairs_than_dimensions_map_without_infinities(spaces) -> None:
     source, target, _ = spaces
     mapped_source, mapped_target = weighted_map(source, target, same_rows(range(5)), WeightedMapping())
-    assert np.isfinite(mapped_source).all() and np.isfinite(mapped_target).all()
-    assert np.linalg.matrix_rank(mapped_source, tol=1e-3) == 5
+    assert mapped_source.isfinite().all() and mapped_target.isfinite().all()
+    assert np.linalg.matrix_rank(mapped_source.numpy(), tol=1e-3) == 5
 
 
 def test_self_learning_recovers_what_a_small_seed_began(spaces) -> None:
     source, target, _ = spaces
-    noisy = target + np.random.default_rng(4).normal(0, 0.05, target.shape).astype(np.float32)
+    noisy = target + 0.05 * vectors(np.random.default_rng(4), *target.shape)
     learning = SelfLearning(patience=5, keep_initial=0.5)
     source, noisy = normalise(source, ("unit",)), normalise(noisy, ("unit",))
-    dictionary, iterations = self_learn(source, noisy, same_rows(range(10)), learning, rng=np.random.default_rng(1))
-    assert (dictionary.source == dictionary.target).mean() > 0.95
+    seen: list[MapProgress] = []
+    dictionary, iterations = self_learn(
+        source, noisy, same_rows(range(10)), learning, rng=np.random.default_rng(1), on_progress=seen.append
+    )
+    assert (dictionary.source == dictionary.target).float().mean() > 0.95
     assert iterations > 2 * learning.patience  # at least one rise of the share kept, and the end
+    assert [progress.iteration for progress in seen] == list(range(1, iterations + 1))
+    assert {progress.keep for progress in seen} == {0.5, 1.0}
+    assert seen[-1].similarity > 0.9
     again, _ = self_learn(source, noisy, same_rows(range(10)), learning, rng=np.random.default_rng(1))
-    np.testing.assert_array_equal(again.target, dictionary.target)
+    assert torch.equal(again.target, dictionary.target)
 
 
-def brute_csls(source, target, neighbourhood: int):
-    source, target = (side / np.linalg.norm(side, axis=1, keepdims=True) for side in (source, target))
+def test_the_last_dictionary_holds_more_words_than_the_early_ones(spaces) -> None:
+    source, target, _ = spaces
+    learning = SelfLearning(patience=2, keep_initial=0.5, early_cutoff=20, cutoff=40)
+    dictionary, _ = self_learn(source, target, same_rows(range(20)), learning, rng=np.random.default_rng(1))
+    assert len(dictionary) == 80
+    assert int(dictionary.source.max()) == 39
+
+
+@pytest.mark.parametrize("final", [WeightedMapping(), OrthogonalMapping()])
+def test_words_beyond_the_cutoff_are_mapped_as_well(spaces, final) -> None:
+    source, target, _ = spaces
+    mapped = map_embeddings(
+        source, target, same_rows(range(20)), MapSettings((), final, replace(STILL, cutoff=30)), rng=UNUSED
+    )
+    forward, backward = nearest_by_csls(mapped.source, mapped.target, k=1)
+    assert forward.places[:, 0].tolist() == backward.places[:, 0].tolist() == list(range(60))
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.8, 1.0])
+def test_only_a_share_of_the_words_are_candidates(keep: float) -> None:
+    words = vectors(np.random.default_rng(1), 300, 5)
+    kept = mapping._some(len(words), keep, np.random.default_rng(1))
+    assert len(kept) == round(300 * keep)
+    assert kept.unique().tolist() == kept.tolist()
+    with mapping._tile_workers() as workers:
+        dictionary, _ = mapping._induce_among_some(
+            workers, words, words.flip(1), SelfLearning(), keep=keep, rng=np.random.default_rng(1)
+        )
+    assert len(dictionary) == 600
+    assert set(dictionary.target[:300].tolist()) <= set(dictionary.target.tolist())
+    assert len(dictionary.target[:300].unique()) <= round(300 * keep)
+    assert len(dictionary.source[300:].unique()) <= round(300 * keep)
+
+
+def test_all_words_kept_induce_as_without_leaving_out(spaces) -> None:
+    source, target, _ = spaces
+    source, target = normalise(source, ("unit",)), normalise(target.flip(0), ("unit",))
+    plain, objective, _ = induce(source, target, direction="union", neighbourhood=3)
+    with mapping._tile_workers() as workers:
+        some, same_objective = mapping._induce_among_some(
+            workers, source, target, SelfLearning(neighbourhood=3), keep=1.0, rng=UNUSED
+        )
+    assert torch.equal(plain.source, some.source) and torch.equal(plain.target, some.target)
+    assert objective == pytest.approx(same_objective)
+
+
+def brute_csls(source: Tensor, target: Tensor, neighbourhood: int) -> Tensor:
+    source, target = (side / side.norm(dim=1, keepdim=True) for side in (source, target))
     similarity = source @ target.T
-    near_source = np.sort(similarity, axis=1)[:, -neighbourhood:].mean(axis=1)
-    near_target = np.sort(similarity, axis=0)[-neighbourhood:].mean(axis=0)
+    near_source = similarity.sort(dim=1).values[:, -neighbourhood:].mean(dim=1)
+    near_target = similarity.sort(dim=0).values[-neighbourhood:].mean(dim=0)
     return 2 * similarity - near_source[:, None] - near_target
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 99),
-    shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     k=st.integers(1, 14),
     neighbourhood=st.integers(1, 14),
-    block=st.sampled_from([1, 20, 1 << 20]),
+    tile=st.sampled_from([32, 64, 2048]),
 )
-def test_neighbours_equal_brute_force(seed: int, shape, k: int, neighbourhood: int, block: int) -> None:
+def test_neighbours_equal_brute_force(seed: int, shape, k: int, neighbourhood: int, tile: int) -> None:
     rng = np.random.default_rng(seed)
-    source, target = (rng.standard_normal((size, 5)).astype(np.float32) for size in shape)
+    source, target = (vectors(rng, size, 5) for size in shape)
     csls = brute_csls(source, target, neighbourhood)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapping, "_ELEMENTS_PER_BLOCK", block)
-        places, scores = nearest_by_csls(source, target, k=k, neighbourhood=neighbourhood)
-        far_places, far_scores = nearest_by_csls(source, target, k=k, neighbourhood=neighbourhood, farthest=True)
-    k = min(k, shape[1])
-    descending = -np.sort(-csls, axis=1)
-    np.testing.assert_allclose(scores, descending[:, :k], atol=1e-5)
-    np.testing.assert_allclose(far_scores, descending[:, -k:], atol=1e-5)
-    np.testing.assert_allclose(np.take_along_axis(csls, places, axis=1), scores, atol=1e-5)
-    np.testing.assert_allclose(np.take_along_axis(csls, far_places, axis=1), far_scores, atol=1e-5)
+        patch.setattr(mapping, "_TILE", tile)
+        near = nearest_by_csls(source, target, k=k, neighbourhood=neighbourhood)
+        far = nearest_by_csls(source, target, k=k, neighbourhood=neighbourhood, farthest=True)
+        found_hubness = hubness(*(normalise(side, ("unit",)) for side in (source, target)), neighbourhood)
+    for expected, found, descending in (
+        (csls, near[0], True),
+        (csls.T, near[1], True),
+        (csls, far[0], False),
+        (csls.T, far[1], False),
+    ):
+        wanted = expected.sort(dim=1, descending=descending).values[:, :k]
+        torch.testing.assert_close(found.csls, wanted, rtol=0, atol=1e-5)
+        torch.testing.assert_close(expected.gather(1, found.places), found.csls, rtol=0, atol=1e-5)
+    units = [side / side.norm(dim=1, keepdim=True) for side in (source, target)]
+    nearest = (units[0] @ units[1].T).sort(dim=1).values[:, -neighbourhood:]
+    torch.testing.assert_close(found_hubness, nearest.mean(dim=1), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("farthest", [False, True])
+def test_ties_go_to_the_more_frequent_word(farthest: bool) -> None:
+    source = torch.tensor([[1.0, 0.0]]).repeat(40, 1)
+    near, back = nearest_by_csls(source, source.repeat(2, 1), k=3, farthest=farthest)
+    assert near.places.tolist() == [[0, 1, 2]] * 40
+    assert back.places.tolist() == [[0, 1, 2]] * 80
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(width=32, allow_nan=False), st.integers(0, 2**32 - 1)), min_size=1, max_size=9))
+def test_keys_order_by_score_then_place(pairs: list[tuple[float, int]]) -> None:
+    pairs = [(score + 0.0, place) for score, place in pairs]  # minus zero is less than zero there, equal to it here
+    scores = torch.tensor([score for score, _ in pairs])
+    places = torch.tensor([place for _, place in pairs])
+    found = mapping._decode(mapping._keys(scores, places).sort(descending=True).values)
+    assert list(zip(*(part.tolist() for part in found), strict=True)) == sorted(
+        pairs, key=lambda pair: (-pair[0], pair[1])
+    )
 
 
 def test_hubs_are_passed_over() -> None:
     """A target near to everything is the nearest by similarity, but not by CSLS."""
-    source = normalise(np.array([[1, 0.2], [1, -0.2], [1, 0.1], [1, -0.1]], np.float32), ("unit",))
-    target = normalise(np.array([[1, 0], [1, 0.45], [1, -0.45]], np.float32), ("unit",))
-    plain, _ = induce(source, target, direction="forward", neighbourhood=0)
-    scaled, _ = induce(source, target, direction="forward", neighbourhood=4)
+    source = normalise(torch.tensor([[1, 0.2], [1, -0.2], [1, 0.1], [1, -0.1]]), ("unit",))
+    target = normalise(torch.tensor([[1, 0], [1, 0.45], [1, -0.45]]), ("unit",))
+    plain, _, _ = induce(source, target, direction="forward", neighbourhood=0)
+    scaled, _, own = induce(source, target, direction="forward", neighbourhood=4)
     assert plain.target.tolist() == [0, 0, 0, 0]
     assert scaled.target.tolist()[:2] == [1, 2]
-    np.testing.assert_array_equal(hubness(source, target, 0), 0)
+    assert hubness(source, target, 0).tolist() == [0, 0, 0, 0]
+    torch.testing.assert_close(own.source, hubness(source, target, 4))
+    torch.testing.assert_close(own.target, hubness(target, source, 4))
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward", "union"])
 def test_objective_is_the_mean_similarity_of_nearest_neighbours(direction) -> None:
-    source = np.array([[1, 0], [0.9, 0]], np.float32)
-    target = np.array([[1, 0], [0, 1], [0.8, 0.6]], np.float32)
-    dictionary, objective = induce(source, target, direction=direction, neighbourhood=0)
+    source = torch.tensor([[1, 0], [0.9, 0]])
+    target = torch.tensor([[1, 0], [0, 1], [0.8, 0.6]])
+    dictionary, objective, _ = induce(source, target, direction=direction, neighbourhood=0)
     backward_mean = (1 + 0 + 0.8) / 3
     assert objective == pytest.approx(
         {"forward": 0.95, "backward": backward_mean, "union": (0.95 + backward_mean) / 2}[direction]
@@ -186,11 +279,35 @@ def test_objective_is_the_mean_similarity_of_nearest_neighbours(direction) -> No
     assert len(dictionary) == {"forward": 2, "backward": 3, "union": 5}[direction]
 
 
-@pytest.mark.parametrize("keep", [0.1, 0.8])
-def test_share_of_scores_kept(keep: float) -> None:
-    scores = mapping._drop(np.ones((300, 300), np.float32), keep=keep, rng=np.random.default_rng(1))
-    assert set(np.unique(scores)) == {0, 1}
-    assert abs(scores.mean() - keep) < 5 * np.sqrt(keep * (1 - keep) / scores.size)
+PROGRAM = """
+import hashlib, sys
+import numpy as np, torch
+from switchtune.lexicon.map import FAST, map_embeddings, nearest_by_csls, normalise, orthogonal_map, similar_profiles
+torch.set_num_threads(int(sys.argv[1]))
+rng = np.random.default_rng(1)
+first = torch.from_numpy(rng.standard_normal((2500, 20)).astype(np.float32))
+second = first[:2300] + 0.3 * torch.from_numpy(rng.standard_normal((2300, 20)).astype(np.float32))
+first, second = (normalise(side, FAST.normalisation) for side in (first, second))
+seed = similar_profiles(first, second, FAST.normalisation, vocabulary=500)
+mapped = map_embeddings(first, second, seed, FAST, rng=np.random.default_rng(1))
+turned, _ = orthogonal_map(first, second, mapped.dictionary)
+neighbours = nearest_by_csls(mapped.source, mapped.target, k=3)
+assert torch.get_num_threads() == int(sys.argv[1])
+digest = hashlib.sha256()
+ranked = [part for side in neighbours for part in (side.places, side.csls)]
+for tensor in (turned, mapped.source, mapped.target, *ranked):
+    digest.update(tensor.contiguous().numpy().tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_bytes_do_not_depend_on_the_number_of_threads() -> None:
+    digests = {
+        subprocess.run([sys.executable, "-c", PROGRAM, threads], capture_output=True, text=True, check=True).stdout
+        for threads in ("1", "2")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop().strip()) == hashlib.sha256().digest_size * 2
 
 
 def test_seed_dictionaries_of_like_words() -> None:
@@ -199,10 +316,17 @@ def test_seed_dictionaries_of_like_words() -> None:
     assert (identical.source.tolist(), identical.target.tolist()) == ([0, 1, 3], [3, 2, 1])
     numerals = identical_numerals(source, target)
     assert (numerals.source.tolist(), numerals.target.tolist()) == ([1], [2])
+    pairs = dictionary_of([("hund", "dog"), ("hund", "cat"), ("cat", "dog")], source, target)
+    assert (pairs.source.tolist(), pairs.target.tolist()) == ([2], [0])
+    assert len(dictionary_of([], source, target)) == 0
 
 
 def test_profiles_match_words_of_spaces_that_differ_by_a_turn(spaces) -> None:
     source, target, _ = spaces
     steps = ("unit", "center", "unit")
     dictionary = similar_profiles(normalise(source, steps), normalise(target, steps), steps)
-    assert (dictionary.source == dictionary.target).all()
+    assert torch.equal(dictionary.source, dictionary.target)
+
+
+def test_the_fast_recipe_differs_in_the_learning_alone() -> None:
+    assert replace(FAST, learning=None) == MapSettings(learning=None)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -87,34 +88,73 @@ class Vocabulary:
         return len(self.words)
 
 
-def usual_casing(sentences: Sentences, language: str) -> dict[str, str]:
-    """The usual casing of each word, by its lower-case form.
+@dataclass(frozen=True)
+class Encoded:
+    """A text in numbers: its vocabulary, and its words as places in the vocabulary, one sentence after the other."""
+
+    vocabulary: Vocabulary
+    words: NDArray[np.int32]  # [tokens]
+    starts: NDArray[np.int64]  # [sentences + 1], where each sentence begins, and the end
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+
+class _Places(dict[str, int]):
+    """Gives each new key the next number."""
+
+    def __missing__(self, key: str) -> int:
+        self[key] = place = len(self)
+        return place
+
+
+def encode(sentences: Iterable[Sequence[str]], language: str) -> Encoded:
+    """Number the words of segmented sentences in one pass, holding no more than their numbers and distinct forms."""
+    places = _Places()
+    forms, lengths = array("i"), array("i")
+    for sentence in sentences:
+        forms.extend([places[word] for word in sentence])
+        lengths.append(len(sentence))
+    form_of_token = np.frombuffer(forms, dtype=np.int32) if forms else np.zeros(0, np.int32)
+    starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
+    count = np.bincount(form_of_token, minlength=len(places))
+    first = np.bincount(form_of_token[starts[:-1][np.diff(starts) > 0]], minlength=len(places))
+    keys = [lower_case(form, language) for form in places]
+    counts: Counter[str] = Counter()
+    for key, number in zip(keys, count.tolist(), strict=True):
+        counts[key] += number
+    casing = _usual_casing(list(places), keys, (count - first).tolist(), first.tolist())
+    ranked = sorted(counts, key=lambda key: (-counts[key], key))
+    index = {key: place for place, key in enumerate(ranked)}
+    word_of_form = np.array([index[key] for key in keys], dtype=np.int32)
+    vocabulary = Vocabulary(
+        words=tuple(casing[key] for key in ranked),
+        counts=np.array([counts[key] for key in ranked], dtype=np.int64),
+        index=index,
+    )
+    return Encoded(vocabulary, word_of_form[form_of_token], starts)
+
+
+def _usual_casing(
+    forms: Sequence[str], keys: Sequence[str], inside: Sequence[int], first: Sequence[int]
+) -> dict[str, str]:
+    """The usual casing of each word, by its lower-case form, from how often each form stands inside and at the start.
 
     It is the most frequent form away from the first position of the sentence, where casing tells about the word and
     not about the sentence; for words that stand only there, their most frequent form. Ties go to the form with more
     lower case.
     """
-    inside = Counter(word for sentence in sentences for word in sentence[1:])
-    first = Counter(sentence[0] for sentence in sentences if sentence)
-    casing: dict[str, str] = {}
-    for forms in (inside, first):
-        ranked = sorted(forms, key=lambda form: (forms[form], form))
-        casing = {lower_case(form, language): form for form in ranked} | casing
-    return casing
+    best: dict[str, tuple[bool, int, str]] = {}
+    for form, key, within, at_start in zip(forms, keys, inside, first, strict=True):
+        rank = (within > 0, within or at_start, form)
+        if key not in best or best[key] < rank:
+            best[key] = rank
+    return {key: form for key, (_, _, form) in best.items()}
 
 
-def count_words(sentences: Sentences, language: str) -> Vocabulary:
+def count_words(sentences: Iterable[Sequence[str]], language: str) -> Vocabulary:
     """The vocabulary of segmented sentences in a language."""
-    casing = usual_casing(sentences, language)
-    counts: Counter[str] = Counter()
-    for form, count in Counter(word for sentence in sentences for word in sentence).items():
-        counts[lower_case(form, language)] += count
-    keys = sorted(counts, key=lambda key: (-counts[key], key))
-    return Vocabulary(
-        words=tuple(casing[key] for key in keys),
-        counts=np.array([counts[key] for key in keys], dtype=np.int64),
-        index={key: place for place, key in enumerate(keys)},
-    )
+    return encode(sentences, language).vocabulary
 
 
 def make_lexicon(

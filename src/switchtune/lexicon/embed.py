@@ -190,9 +190,9 @@ def _parse_embeddings(path: Path, lines: Iterable[str], language: str, limit: in
 
 
 def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, Vectors]:
-    """The word of a line and its vector. A word may hold spaces, as phrases do in some files."""
+    """The word of a line and its vector. A word may hold spaces, as phrases do in some files, but no number last."""
     word, numbers = " ".join(fields[:-dimensions]), fields[-dimensions:] if dimensions else []
-    if not word or not numbers:
+    if not word or not numbers or (" " in word and _is_number(fields[-dimensions - 1])):
         raise LexiconError(
             f"{where}: a word and {dimensions or 'some'} numbers are expected, found {len(fields)} fields in"
             f" {' '.join(fields)[:80]!r}. Mend the line or take it out."
@@ -211,6 +211,14 @@ def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, 
             " the line or take it out."
         )
     return word, vector
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,9 @@ def _sweep(
                 room *= 2
                 kept_token = np.concatenate((kept_token, np.empty(room - kept_token.size, np.int32)))
                 kept_place = np.concatenate((kept_place, np.empty(room - kept_place.size, np.int16)))
-                kept_probability = np.concatenate((kept_probability, np.empty(room - kept_probability.size, np.float32)))
+                kept_probability = np.concatenate(
+                    (kept_probability, np.empty(room - kept_probability.size, np.float32))
+                )
             for row in range(height):
                 for other in range(width):
                     if mean[row, other] >= _LEAST_KEPT:
@@ -248,9 +250,7 @@ def _sweep(
     return counts, used, kept_token[:kept], kept_place[:kept], kept_probability[:kept]
 
 
-def refine(
-    given: Encoded, made: Encoded, links: NDArray[np.int32], *, sweeps: int, scans: int, seed: int
-) -> Links:
+def refine(given: Encoded, made: Encoded, links: NDArray[np.int32], *, sweeps: int, scans: int, seed: int) -> Links:
     """Sample `sweeps` times over the corpus, then `scans` times each sentence, from which the probabilities are taken.
 
     `links` is the place in the given sentence that each token of `made` comes from, -1 for none. [made tokens]

@@ -31,7 +31,8 @@ _FLOOR = 1e-7
 """Least translation probability."""
 _CELLS_PER_BLOCK = 1 << 22
 """Token pairs whose posteriors are held at once."""
-_MOST_BITS = 27
+_LEAST_BITS, _MOST_BITS = 22, 27
+"""Bounds of the logarithm of a table's slots."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def _model1_pass(given, given_starts, made, made_starts, table, null, inverse, e
 
 
 @njit(cache=True, nogil=True)
-def _hmm_pass(given, given_starts, made, made_starts, table, null, inverse, jumps, jumps_expected, begin, end, posterior):
+def _hmm_pass(
+    given, given_starts, made, made_starts, table, null, inverse, jumps, jumps_expected, begin, end, posterior
+):
     """Posteriors of pairs `begin` to `end`, by forward and backward recursion; returns the log likelihood.
 
     `posterior` takes one matrix [made, given] a pair, in a row. A null state remembers the place before it.
@@ -295,7 +298,7 @@ class Direction:
 
 def table_bits(cells: int) -> int:
     """Logarithm of the slots of the table for a corpus of so many token pairs; at most 512 MB a table."""
-    return min(_MOST_BITS, max(16, math.ceil(math.log2(max(1, cells)))))
+    return min(_MOST_BITS, max(_LEAST_BITS, 1 + math.ceil(math.log2(max(1, cells)))))
 
 
 def train(
@@ -316,9 +319,7 @@ def train(
         last = number + 1 == schedule.hmm
         likelihood = 0.0
         for begin, end, cells in blocks:
-            found = list(
-                pool.map(lambda side, block=(begin, end, cells): side.posteriors(*block), directions)
-            )
+            found = list(pool.map(lambda side, block=(begin, end, cells): side.posteriors(*block), directions))
             likelihood += sum(each for _, each in found)
             own = [posterior for posterior, _ in found]
             if last:

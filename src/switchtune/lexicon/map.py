@@ -30,8 +30,8 @@ _TILE = 2048
 """Rows and columns of a tile of similarities (16 MiB): large enough that ranking costs little beside the product."""
 _GROUP = 32
 """Scores that are looked at together: only groups with a high maximum are searched for the highest scores."""
-_AHEAD = 8
-"""Tiles that may be done or under way while the result of an earlier one is waited for."""
+_AHEAD = 64
+"""Tiles that may be under way, or done, while the result of an earlier one is waited for: work for so many cores."""
 _MAGNITUDE = 0x7FFF_FFFF
 _LARGEST_PLACE = 0xFFFF_FFFF
 _LOOKING: Mapping[Direction, tuple[int, ...]] = {"forward": (0,), "backward": (1,), "union": (0, 1)}
@@ -98,6 +98,9 @@ class SelfLearning:
     patience: int = 50
     last_patience: int | None = None
     """The patience at share 1; None: as `patience`."""
+    lag: bool = False
+    """Whether the hubness at share 1 is that of the iteration before, whose similarities also gave it: one product of
+    all words by all words an iteration instead of two, and the same once the mapping has come to rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ PAPER = MapSettings(("unit", "center"), OrthogonalMapping(), SelfLearning(neighb
 
 FAST = MapSettings(
     learning=SelfLearning(
-        cutoff=4000, early_cutoff=2000, threshold=1e-4, keep_multiplier=3.2, patience=15, last_patience=2
+        cutoff=4000, early_cutoff=2000, threshold=1e-4, keep_multiplier=3.2, patience=15, last_patience=2, lag=True
     )
 )
 """VecMap's recommendation with less patience and a dictionary of the most frequent words only: as precise, by
@@ -197,8 +200,14 @@ def map_embeddings(
     if settings.learning is not None:
         dictionary, iterations = self_learn(source, target, seed, settings.learning, rng=rng, on_progress=on_progress)
     if isinstance(settings.final, OrthogonalMapping):
-        return Mapped(source @ rotation(source, target, dictionary), target, dictionary, iterations)
+        return Mapped(*orthogonal_map(source, target, dictionary), dictionary, iterations)
     return Mapped(*weighted_map(source, target, dictionary, settings.final), dictionary, iterations)
+
+
+@_one_thread_each()
+def orthogonal_map(source: Tensor, target: Tensor, dictionary: Dictionary) -> tuple[Tensor, Tensor]:
+    """The source turned towards the target, and the target as it is."""
+    return source @ rotation(source, target, dictionary), target
 
 
 @_one_thread_each()
@@ -254,9 +263,7 @@ def self_learn(
     """Refine a dictionary by turns: the orthogonal mapping that it gives, then the nearest neighbours in that mapping.
 
     Ends when, with all words kept, `patience` iterations improved the mean similarity of nearest neighbours by less
-    than `threshold`. At share 1 the hubness that CSLS wants is that of the iteration before, whose product of
-    similarities also gave it; when the mapping has come to rest it is the same. Returns the last dictionary and the
-    number of iterations.
+    than `threshold`. Returns the last dictionary and the number of iterations.
     """
     dictionary, keep = seed, learning.keep_initial
     best, iteration, last_improvement = -np.inf, 0, 0
@@ -275,7 +282,12 @@ def self_learn(
                 dictionary, objective = _induce_among_some(workers, turned, frequent, learning, keep=keep, rng=rng)
             else:
                 dictionary, objective, hubness = _induce(
-                    workers, turned, frequent, learning.direction, learning.neighbourhood, hubness
+                    workers,
+                    turned,
+                    frequent,
+                    learning.direction,
+                    learning.neighbourhood,
+                    hubness if learning.lag else None,
                 )
             on_progress(MapProgress(iteration, objective, keep))
             if objective - best >= learning.threshold:

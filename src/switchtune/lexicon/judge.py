@@ -1,0 +1,313 @@
+"""Is a lexicon any good? A judgement by sentence pairs that it was not made from, without a dictionary to compare with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.corpus.words import lower_case
+from switchtune.lexicon import UNDETERMINED, Encoded, Entry, Lexicon, LexiconError
+from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
+
+Verdict: TypeAlias = Literal["green", "amber", "red"]
+Band: TypeAlias = Literal["frequent", "middling", "rare"]
+
+RED_LIFT, GREEN_LIFT = 0.05, 0.2
+"""On German and English captions, a word2vec mapping with a fifth of its first translations right has a lift of 0.18, one
+that learned from a random seed dictionary 0.01, an aligned lexicon 0.5 (docs/lexicons.md)."""
+LEAST_DEVIATIONS = 5.0
+RED_COVERAGE, GREEN_COVERAGE = 0.05, 0.5
+GREEN_STABILITY = 0.6
+LEAST_PAIRS = 100
+"""Held-out pairs below which a lexicon is not called good: luck decides."""
+
+_SAMPLES_PER_BAND = 10
+
+
+class RejectedLexiconError(LexiconError):
+    """A lexicon was judged red, and nothing said that it is to be used all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """An entry to look at."""
+
+    band: Band
+    word: str
+    count: int
+    """Of the word in the text that the lexicon was made from; 0: unknown."""
+    translations: tuple[tuple[str, float], ...]
+    """Each with its strength."""
+    paired: float | None
+    """Share of the held-out sentences with the word whose pair holds its first translation; None: no such sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectionJudgement:
+    """What held-out pairs say of a lexicon of one direction."""
+
+    source: str
+    target: str
+    entries: int
+    verdict: Verdict
+    lift: float | None
+    """`paired` less `shuffled`: how much oftener than by chance translations stand in the paired sentence, from -1 to 1.
+    None where there are no pairs."""
+    paired: float | None
+    """Of the held-out sentences with a word, the share whose pair holds its translation; mean over the lexicon's words,
+    and within a word over its translations, as switching draws them."""
+    shuffled: float | None
+    """The same as shuffled pairs would have it, exactly: the mean over all shufflings."""
+    deviations: float | None
+    """How many standard deviations of a shuffling lie between `paired` and `shuffled`."""
+    words: int
+    """Words of the lexicon that stand in the held-out pairs."""
+    coverage: float
+    """Share of the running words that have an entry."""
+    stability: float | None
+    """Share of the running words whose first translation is the same in a lexicon built with another seed; None where
+    nothing is random or nothing was built twice."""
+    reasons: tuple[str, ...]
+    """Why the verdict is no better."""
+    samples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is to be thought of a lexicon, of one direction or of both."""
+
+    directions: tuple[DirectionJudgement, ...]
+    held_out_pairs: int
+
+    @property
+    def verdict(self) -> Verdict:
+        """The worst of the directions'."""
+        verdicts = [direction.verdict for direction in self.directions]
+        return "red" if "red" in verdicts else "amber" if "amber" in verdicts else "green"
+
+    @property
+    def lift(self) -> float | None:
+        """The lowest of the directions'; None where there are no pairs."""
+        return _lowest(direction.lift for direction in self.directions)
+
+    @property
+    def coverage(self) -> float:
+        """The lowest of the directions'."""
+        return min(direction.coverage for direction in self.directions)
+
+    @property
+    def stability(self) -> float | None:
+        """The lowest of the directions'."""
+        return _lowest(direction.stability for direction in self.directions)
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the verdict is no better, by direction."""
+        return tuple(
+            f"{direction.source}-{direction.target}: {reason}"
+            for direction in self.directions
+            for reason in direction.reasons
+        )
+
+    def record(self) -> dict[str, Any]:
+        """All figures, for JSON."""
+        directions = []
+        for direction in self.directions:
+            samples = [
+                {**asdict(sample), "translations": [{"word": word, "strength": s} for word, s in sample.translations]}
+                for sample in direction.samples
+            ]
+            directions.append({**asdict(direction), "samples": samples})
+        return {
+            "verdict": self.verdict,
+            "lift": self.lift,
+            "coverage": self.coverage,
+            "stability": self.stability,
+            "reasons": list(self.reasons),
+            "held_out_pairs": self.held_out_pairs,
+            "directions": directions,
+        }
+
+
+def _lowest(figures: Iterable[float | None]) -> float | None:
+    known = [figure for figure in figures if figure is not None]
+    return min(known) if known else None
+
+
+def judge(
+    lexicons: Sequence[Lexicon],
+    source: Encoded,
+    target: Encoded,
+    languages: tuple[str, str],
+    *,
+    paired: bool = True,
+    stability: Mapping[tuple[str, str], float] | None = None,
+) -> Judgement:
+    """Judge lexicons of either direction by the sentences `source[i]` and `target[i]`, which they were not made from.
+
+    With `paired=False` the sentences are no translations of each other: then there is coverage alone, and no lexicon is
+    called better than amber. `stability` is what building twice found, by the languages of a direction.
+
+    Raises:
+        LexiconError: the sides differ in length, or a lexicon is of other languages.
+    """
+    if paired and len(source) != len(target):
+        raise LexiconError(f"{len(source)} source sentences, but {len(target)} target sentences: they must be pairs.")
+    sides = dict(zip(languages, (source, target), strict=True))
+    directions = []
+    for lexicon in lexicons:
+        ends = (lexicon.source_language, lexicon.target_language)
+        if UNDETERMINED in ends and len(lexicons) == 1:
+            ends = languages
+        if set(ends) != set(languages):
+            raise LexiconError(
+                f"The lexicon translates {'-'.join(ends)} and the text is {'-'.join(languages)}: judge it on text of its"
+                " own languages."
+            )
+        known = (stability or {}).get(ends)
+        directions.append(_judge_direction(lexicon, ends, sides[ends[0]], sides[ends[1]], paired, known))
+    return Judgement(tuple(directions), len(source) if paired else 0)
+
+
+@dataclass(frozen=True)
+class _Links:
+    """The translations of those words of a lexicon that stand in the held-out text."""
+
+    entry: NDArray[np.intp]  # [links], number of the entry among those
+    word: NDArray[np.intp]  # [links], place in the source vocabulary
+    target: NDArray[np.intp]  # [links], place in the target vocabulary; one past its end for words that it lacks
+    share: NDArray[np.float64]  # [links], 1 / number of the entry's translations
+
+
+def _links(entries: Sequence[tuple[int, Entry]], target: Encoded, language: str) -> _Links:
+    index, missing = target.vocabulary.index, len(target.vocabulary)
+    rows = [
+        (number, word, index.get(lower_case(translation.word, language), missing), 1 / len(entry.translations))
+        for number, (word, entry) in enumerate(entries)
+        for translation in entry.translations
+    ]
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
+    return _Links(
+        np.array(columns[0], dtype=np.intp),
+        np.array(columns[1], dtype=np.intp),
+        np.array(columns[2], dtype=np.intp),
+        np.array(columns[3], dtype=np.float64),
+    )
+
+
+def _judge_direction(
+    lexicon: Lexicon, ends: tuple[str, str], source: Encoded, target: Encoded, paired: bool, stability: float | None
+) -> DirectionJudgement:
+    vocabulary = source.vocabulary
+    known = [(place, lexicon.entries[key]) for key, place in vocabulary.index.items() if key in lexicon.entries]
+    covered = int(vocabulary.counts[[place for place, _ in known]].sum()) if known else 0
+    coverage = covered / max(1, int(vocabulary.counts.sum()))
+    shares = _paired_shares(known, source, target, ends[1]) if paired and known else None
+    lift = None if shares is None else shares.paired - shares.shuffled
+    pairs = len(source) if paired else 0
+    verdict, reasons = _verdict(lift, shares.deviations if shares else None, coverage, stability, pairs)
+    first = shares.first if shares else {}
+    return DirectionJudgement(
+        source=ends[0],
+        target=ends[1],
+        entries=len(lexicon),
+        verdict=verdict,
+        lift=lift,
+        paired=shares.paired if shares else None,
+        shuffled=shares.shuffled if shares else None,
+        deviations=shares.deviations if shares else None,
+        words=len(known),
+        coverage=coverage,
+        stability=stability,
+        reasons=reasons,
+        samples=_samples(lexicon, first),
+    )
+
+
+@dataclass(frozen=True)
+class _Shares:
+    paired: float
+    shuffled: float
+    deviations: float
+    first: Mapping[str, float]
+    """By an entry's word: the share of its sentences whose pair holds the first translation."""
+
+
+def _paired_shares(known: Sequence[tuple[int, Entry]], source: Encoded, target: Encoded, language: str) -> _Shares:
+    links = _links(known, target, language)
+    held_source, held_target = incidence(source), incidence(target)
+    present = links.target < len(target.vocabulary)
+    both = np.zeros(len(links.word), dtype=np.int64)
+    both[present] = sentences_with_both(held_source, held_target, links.word[present], links.target[present])
+    holding = np.diff(held_source.indptr)[links.word]
+    target_share = np.append(np.diff(held_target.indptr), 0)[links.target] / len(source)
+    paired_share = both / holding
+    # Shuffled, the number of sentences that hold both is hypergeometric.
+    variance = target_share * (1 - target_share) * (len(source) - holding) / max(1, len(source) - 1) / holding
+    words = len(known)
+    distance = float((links.share * (paired_share - target_share)).sum())
+    spread = float(np.sqrt((links.share**2 * variance).sum()))
+    begins = np.flatnonzero(np.diff(links.entry, prepend=-1))
+    first = {entry.word: float(paired_share[begin]) for begin, (_, entry) in zip(begins, known, strict=True)}
+    return _Shares(
+        paired=float((links.share * paired_share).sum()) / words,
+        shuffled=float((links.share * target_share).sum()) / words,
+        deviations=distance / spread if spread > 0 else 0.0,
+        first=first,
+    )
+
+
+def _verdict(
+    lift: float | None, deviations: float | None, coverage: float, stability: float | None, pairs: int
+) -> tuple[Verdict, tuple[str, ...]]:
+    red, amber = [], []
+    if coverage < RED_COVERAGE:
+        red.append(f"it covers {coverage:.1%} of the running words, and {RED_COVERAGE:.0%} is the least that is of use")
+    elif coverage < GREEN_COVERAGE:
+        amber.append(f"it covers {coverage:.1%} of the running words; {GREEN_COVERAGE:.0%} would be good")
+    if lift is None or deviations is None:
+        amber.append("there are no sentence pairs to judge it by")
+    else:
+        if lift < RED_LIFT:
+            red.append(
+                f"its translations stand in the paired sentence hardly oftener than by chance (lift {lift:.3f}, and"
+                f" {RED_LIFT} is the least)"
+            )
+        elif lift < GREEN_LIFT:
+            amber.append(
+                f"its translations stand in few paired sentences (lift {lift:.2f}; {GREEN_LIFT} would be good)"
+            )
+        if lift >= RED_LIFT and deviations < LEAST_DEVIATIONS:
+            red.append(
+                f"its lift of {lift:.2f} may be luck: {deviations:.1f} standard deviations of shuffled pairs, where"
+                f" {LEAST_DEVIATIONS:g} are asked for"
+            )
+        if pairs < LEAST_PAIRS:
+            amber.append(f"{pairs} held-out pairs are few to judge by; {LEAST_PAIRS} would do")
+    if stability is not None and stability < GREEN_STABILITY:
+        amber.append(
+            f"with another seed {1 - stability:.0%} of the running words get another first translation"
+            f" (up to {1 - GREEN_STABILITY:.0%} would be good)"
+        )
+    return ("red" if red else "amber" if amber else "green"), tuple(red + amber)
+
+
+def _samples(lexicon: Lexicon, first: Mapping[str, float]) -> tuple[Sample, ...]:
+    """Entries of the most frequent, the middling and the rarest third, evenly spread over each."""
+    ranked = sorted(lexicon.entries.values(), key=lambda entry: (-entry.count, entry.word))
+    thirds = np.array_split(np.arange(len(ranked)), 3)
+    bands: tuple[Band, ...] = ("frequent", "middling", "rare")
+    return tuple(
+        Sample(
+            band,
+            entry.word,
+            entry.count,
+            tuple((translation.word, translation.strength) for translation in entry.translations),
+            first.get(entry.word),
+        )
+        for band, third in zip(bands, thirds, strict=True)
+        for place in np.unique(np.linspace(0, len(third) - 1, _SAMPLES_PER_BAND, dtype=np.intp) if len(third) else [])
+        for entry in [ranked[int(third[int(place)])]]
+    )
