@@ -104,11 +104,12 @@ def ours(pair: str, mode: str, seed: int, folder: Path) -> tuple[Row, list[Path]
     return Row("ours", mode, seed, *cost[:2], seconds, iterations, cost[2], ()), outputs
 
 
-def reference(program: Path, mode: str, seed: int, folder: Path) -> tuple[Row, list[Path]]:
+def reference(program: Path, mode: str, seed: int, patience: int, folder: Path) -> tuple[Row, list[Path]]:
     inputs, outputs = ([folder / f"{name}{side}.vec" for side in (0, 1)] for name in ("", f"reference.{mode}.{seed}."))
     log = folder / f"reference.{mode}.{seed}.tsv"
     files = [str(path) for path in (*inputs, *outputs)]
-    cost = run([sys.executable, str(program), *files, f"--{mode}", "--seed", str(seed), "--log", str(log)])
+    options = [f"--{mode}", "--seed", str(seed), "--stochastic_interval", str(patience), "--log", str(log)]
+    cost = run([sys.executable, str(program), *files, *options])
     durations = [float(line.split("\t")[-1]) for line in log.read_text().splitlines()]
     return Row("reference", mode, seed, *cost[:2], sum(durations), len(durations), cost[2], ()), outputs
 
@@ -142,43 +143,50 @@ def compare(asked: argparse.Namespace) -> None:
         vectors = train(sentences, code, replace(SETTINGS, min_count=asked.min_count), seed=1)
         write_vectors(folder / f"{side}.vec", list(vectors.vocabulary.index), vectors.vectors)
         words[code] = len(vectors.vocabulary)
-    rows: list[Row] = []
     for mode in asked.modes:
+        rows: list[Row] = []
         for number, seed in enumerate(asked.seeds):
             turns = [ours(asked.pair, mode, seed, folder)]
             if number < asked.reference_seeds:
-                turns.append(reference(asked.reference / "map_embeddings.py", mode, seed, folder))
+                turns.append(
+                    reference(asked.reference / "map_embeddings.py", mode, seed, asked.reference_patience, folder)
+                )
             for row, outputs in turns:
                 found = tuple(precisions(asked.pair, asked.data / "dictionaries", outputs))
                 rows.append(replace(row, precisions=found))
                 print_row(rows[-1])
-                save(asked, words, rows)
+                save(asked, mode, words, rows)
+        print(json.dumps(ratios(rows)), flush=True)
 
 
-def save(asked: argparse.Namespace, words: Mapping[str, int], rows: Sequence[Row]) -> None:
+def save(asked: argparse.Namespace, mode: str, words: Mapping[str, int], rows: Sequence[Row]) -> None:
     """After every row: the reference takes its time."""
-    settings = {
-        "pair": asked.pair,
-        "embeddings": {**asdict(SETTINGS), "min_count": asked.min_count},
-        "words": words,
-        "load_average": os.getloadavg(),
-    }
-    details = {"machine": {**machine(), "torch": version("torch")}, "rows": [asdict(row) for row in rows]}
-    ratios = {
-        mode: ratio(rows, mode) for mode in asked.modes if {row.program for row in rows if row.mode == mode} > {"ours"}
-    }
-    write_json(RESULTS / f"lexicon.{asked.pair}.json", {"settings": settings, "ratios": ratios, **details})
-    print(json.dumps(ratios), flush=True)
+    embeddings = {**asdict(SETTINGS), "min_count": asked.min_count, "words": words}
+    load = {"load_average": os.getloadavg()}  # other work on the machine lengthens the wall seconds, less so the CPU's
+    write_json(
+        RESULTS / f"lexicon.{asked.pair}.{mode}.json",
+        {
+            "settings": {
+                "pair": asked.pair,
+                "mode": mode,
+                "embeddings": embeddings,
+                "reference_patience": asked.reference_patience,
+            },
+            "machine": {**machine(), "torch": version("torch"), **load},
+            "ratios": ratios(rows),
+            "rows": [asdict(row) for row in rows],
+        },
+    )
 
 
-def ratio(rows: Sequence[Row], mode: str) -> dict[str, float]:
-    """How many times as long the reference takes, by the means over seeds."""
-    sides = [[row for row in rows if (row.program, row.mode) == (program, mode)] for program in ("reference", "ours")]
+def ratios(rows: Sequence[Row]) -> dict[str, float]:
+    """How many times as long the reference takes, by the means over seeds; nothing where one of them is missing."""
+    sides = [[row for row in rows if row.program == program] for program in ("reference", "ours")]
+    if not all(sides):
+        return {}
     kinds = ("wall_seconds", "cpu_seconds", "mapping_seconds")
-    return {
-        kind: mean(getattr(row, kind) for row in sides[0]) / mean(getattr(row, kind) for row in sides[1])
-        for kind in kinds
-    }
+    means = [{kind: mean(getattr(row, kind) for row in side) for kind in kinds} for side in sides]
+    return {kind: means[0][kind] / means[1][kind] for kind in kinds}
 
 
 def print_row(row: Row) -> None:
@@ -214,6 +222,12 @@ def arguments() -> argparse.Namespace:
     comparing.add_argument("--modes", nargs="+", default=["unsupervised"], choices=["unsupervised", "identical"])
     comparing.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     comparing.add_argument("--reference-seeds", type=int, default=3, help="only so many of the seeds for the reference")
+    comparing.add_argument(
+        "--reference-patience",
+        type=int,
+        default=50,
+        help="iterations without gain that the reference waits for; with less than its own 50, seconds do not compare",
+    )
     comparing.add_argument("--work", type=Path, required=True, help="folder for the .vec files")
     mapping = verbs.add_parser("map", help="what one process of ours does")
     mapping.set_defaults(do=map_files)

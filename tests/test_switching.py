@@ -1,6 +1,7 @@
 """Switching: rates, spans, casing, reproducibility."""
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -12,7 +13,18 @@ from hypothesis import strategies as st
 from switchtune.corpus.words import capitalised, upper_case, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import Entry, Lexicon, Translation
-from switchtune.switching import Switcher, from_lexicon, from_mask, generator, measure, recased, switch
+from switchtune.switching import (
+    Replacements,
+    Switched,
+    Switcher,
+    candidates,
+    from_lexicon,
+    from_mask,
+    generator,
+    measure,
+    recased,
+    switch,
+)
 
 
 def lexicon(**translations: tuple[str, ...]) -> Lexicon:
@@ -41,6 +53,12 @@ FRAGMENTS = (
     "Der der HUND Hund läuft über schnell im REGEN 3.5 , „ “ — https://a.de/der <der> {hund} @Hund 🎉 猫".split()
 )
 SENTENCES = st.lists(st.sampled_from(FRAGMENTS), max_size=30).map(" ".join)
+
+
+def switch_by(
+    words: Sequence[str], replacements: Replacements, *, rng: np.random.Generator, **settings: float
+) -> Switched:
+    return switch(words, candidates(words, replacements), rng=rng, **settings)
 
 
 def upper_or_nothing(word: str) -> tuple[str, ...]:
@@ -108,7 +126,7 @@ words_strategy = st.lists(st.sampled_from(["kann", "nein", "kalt", "oben", "klei
 @settings(derandomize=True)
 @given(words_strategy, st.floats(0, 1), st.integers(0, 2**31))
 def test_only_replaceable_words_change_and_never_more_than_asked(words: list[str], rate: float, seed: int) -> None:
-    result = switch(words, upper_or_nothing, rate=rate, rng=np.random.default_rng(seed))
+    result = switch_by(words, upper_or_nothing, rate=rate, rng=np.random.default_rng(seed))
     assert len(result.words) == len(words)
     assert len(result.positions) <= np.ceil(rate * len(words))
     for position, (before, after) in enumerate(zip(words, result.words, strict=True)):
@@ -122,18 +140,20 @@ def test_only_replaceable_words_change_and_never_more_than_asked(words: list[str
 @settings(derandomize=True)
 @given(words_strategy.filter(bool), st.integers(0, 2**31))
 def test_full_rate_replaces_every_word_that_can_be(words: list[str], seed: int) -> None:
-    result = switch(words, upper_or_nothing, rate=1.0, rng=np.random.default_rng(seed))
+    result = switch_by(words, upper_or_nothing, rate=1.0, rng=np.random.default_rng(seed))
     assert [position for position, word in enumerate(words) if word.startswith("k")] == list(result.positions)
 
 
 def test_the_mean_rate_is_the_rate_asked_for_even_in_short_sentences() -> None:
-    switched = [switch(["k"] * (index % 7 + 1), upper_or_nothing, rng=generator(1, 0, index)) for index in range(4000)]
+    switched = [
+        switch_by(["k"] * (index % 7 + 1), upper_or_nothing, rng=generator(1, 0, index)) for index in range(4000)
+    ]
     assert measure(switched).realised_rate == pytest.approx(0.35, abs=0.01)
 
 
 def test_the_rate_counts_replaced_words_where_many_have_no_translation() -> None:
     words = ["k", "n"] * 10
-    switched = [switch(words, upper_or_nothing, rng=generator(1, 0, index)) for index in range(300)]
+    switched = [switch_by(words, upper_or_nothing, rng=generator(1, 0, index)) for index in range(300)]
     rates = measure(switched)
     assert rates.realised_rate == pytest.approx(0.35, abs=1e-9)
     assert rates.coverage == 0.5
@@ -141,7 +161,7 @@ def test_the_rate_counts_replaced_words_where_many_have_no_translation() -> None
 
 
 def test_a_lexicon_that_covers_too_little_is_called_out() -> None:
-    rates = measure([switch(["k", *["n"] * 9], upper_or_nothing, rng=generator(1, 0, index)) for index in range(10)])
+    rates = measure([switch_by(["k", *["n"] * 9], upper_or_nothing, rng=generator(1, 0, index)) for index in range(10)])
     assert rates.falls_short
     assert "10.0% of 100 running words" in rates.describe()
     assert "Too few" in rates.describe()
@@ -151,7 +171,7 @@ def test_spans_have_the_mean_length_of_a_poisson_without_its_zeros() -> None:
     rng = np.random.default_rng(0)
     first_spans = []
     for _ in range(3000):
-        positions = switch(["k"] * 400, upper_or_nothing, rate=0.02, mean_span=2.0, rng=rng).positions
+        positions = switch_by(["k"] * 400, upper_or_nothing, rate=0.02, mean_span=2.0, rng=rng).positions
         runs = np.split(np.array(positions), np.flatnonzero(np.diff(positions) > 1) + 1)
         first_spans += [len(run) for run in runs]
     # Spans that meet, and the last one cut to the goal, keep this from being exact.
@@ -160,7 +180,7 @@ def test_spans_have_the_mean_length_of_a_poisson_without_its_zeros() -> None:
 
 def test_every_translation_is_drawn_about_equally_often() -> None:
     replacements = from_lexicon(lexicon(hund=("dog", "hound", "canine")))
-    drawn = [switch(["ein", "hund"], replacements, rate=0.5, rng=generator(3, 0, i)).words[1] for i in range(3000)]
+    drawn = [switch_by(["ein", "hund"], replacements, rate=0.5, rng=generator(3, 0, i)).words[1] for i in range(3000)]
     counts = {word: drawn.count(word) for word in ("dog", "hound", "canine")}
     assert sum(counts.values()) == 3000
     assert all(count == pytest.approx(1000, rel=0.1) for count in counts.values())
@@ -183,9 +203,11 @@ def test_a_word_never_becomes_itself() -> None:
 
 def test_the_capital_of_a_sentence_stays_and_makes_no_word_itself() -> None:
     replacements = from_lexicon(lexicon(Hund=("dog", "hund"), läuft=("runs",)))
-    switched = [switch(["Hund", "läuft"], replacements, rate=1.0, rng=generator(1, 0, index)) for index in range(20)]
+    switched = [switch_by(["Hund", "läuft"], replacements, rate=1.0, rng=generator(1, 0, index)) for index in range(20)]
     assert {result.words for result in switched} == {("Dog", "runs")}
-    only_itself = switch(["Hotel", "Hotel"], from_lexicon(lexicon(Hotel=("hotel",))), rate=1.0, rng=generator(1, 0, 0))
+    only_itself = switch_by(
+        ["Hotel", "Hotel"], from_lexicon(lexicon(Hotel=("hotel",))), rate=1.0, rng=generator(1, 0, 0)
+    )
     assert (only_itself.words, only_itself.replaceable) == (("Hotel", "hotel"), 1)
 
 
@@ -200,7 +222,7 @@ def test_golden_draw() -> None:
     replacements = from_lexicon(
         lexicon(hund=("dog", "hound"), läuft=("runs", "goes", "walks"), der=("the",), und=("and",))
     )
-    assert switch(words, replacements, rng=generator(1, 2, 3)).words == tuple(
+    assert switch_by(words, replacements, rng=generator(1, 2, 3)).words == tuple(
         "the hound läuft über die wiese und the dog schläft".split()
     )
 
@@ -244,4 +266,4 @@ def test_casing_beyond_the_usual_form_survives(
 @pytest.mark.parametrize(("rate", "mean_span"), [(-0.1, 3.5), (1.1, 3.5), (0.35, 0.0), (0.35, 1e-9)])
 def test_impossible_settings_are_refused(rate: float, mean_span: float) -> None:
     with pytest.raises(SwitchtuneError, match=r"rate must lie in \[0, 1\]"):
-        switch(["a"], upper_or_nothing, rate=rate, mean_span=mean_span, rng=generator(1, 0, 0))
+        switch_by(["a"], upper_or_nothing, rate=rate, mean_span=mean_span, rng=generator(1, 0, 0))

@@ -32,13 +32,16 @@ if TYPE_CHECKING:
     )
     from switchtune.experiment import run_experiment
     from switchtune.generation import translate
+    from switchtune.in_context import AlignedSwitcher
     from switchtune.lexicon import Lexicon, LexiconError, randomised, read_lexicon, write_lexicon
-    from switchtune.lexicon.build import DegenerateLexiconError, build_lexicons, lexicons_from_corpus
+    from switchtune.lexicon.alignment import Alignment
+    from switchtune.lexicon.build import build_and_judge, corpus_material, lexicons_from_corpus
+    from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.models.load import Loaded, load_model, new_model, save_model
     from switchtune.pretraining import pretrain
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all
     from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
-    from switchtune.switching import Switched, Switcher, from_lexicon, from_mask, generator, switch
+    from switchtune.switching import Switched, Switcher, candidates, from_lexicon, from_mask, generator, switch
     from switchtune.training.collator import RestoreCollator
     from switchtune.training.recipes import RECIPES, Recipe
     from switchtune.training.trainer import StageResult, train_stage
@@ -55,13 +58,16 @@ _HOMES = {
     "switchtune.examples": "Example Examples denoise_examples iaft_examples restore_examples task_examples",
     "switchtune.experiment": "run_experiment",
     "switchtune.generation": "translate",
+    "switchtune.in_context": "AlignedSwitcher",
     "switchtune.lexicon": "Lexicon LexiconError randomised read_lexicon write_lexicon",
-    "switchtune.lexicon.build": "DegenerateLexiconError build_lexicons lexicons_from_corpus",
+    "switchtune.lexicon.alignment": "Alignment",
+    "switchtune.lexicon.build": "build_and_judge corpus_material lexicons_from_corpus",
+    "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
     "switchtune.models.load": "Loaded load_model new_model save_model",
     "switchtune.pretraining": "pretrain",
     "switchtune.scoring.metrics": "Score bleu chrf in_language score_all",
     "switchtune.scoring.significance": "Comparison compare_seeds paired_bootstrap",
-    "switchtune.switching": "Switched Switcher from_lexicon from_mask generator switch",
+    "switchtune.switching": "Switched Switcher candidates from_lexicon from_mask generator switch",
     "switchtune.training.collator": "RestoreCollator",
     "switchtune.training.recipes": "RECIPES Recipe",
     "switchtune.training.trainer": "StageResult train_stage",

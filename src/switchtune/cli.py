@@ -6,14 +6,15 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from switchtune.cli_lexicon import lexicon_app, lexicon_judge
+from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, piece_segmenter, print_json
 from switchtune.errors import SwitchtuneError, UsageError
 
 if TYPE_CHECKING:
-    from switchtune.corpus.words import Segmenter
     from switchtune.preview import SwitchedLine
 
 app = typer.Typer(
@@ -25,15 +26,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
-Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: --set training.lr=1e-4")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
-PiecesOf = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
-]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything drawn at random.")]
 
 
 def main() -> None:
@@ -48,26 +43,8 @@ def main() -> None:
         sys.exit(1)
 
 
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def _language_pair(text: str) -> tuple[str, str]:
-    from switchtune.languages import find_language
-
-    source, found, target = text.partition("-")
-    if not found:
-        raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
-    return find_language(source).code, find_language(target).code
-
-
-def _piece_segmenter(model: str | None) -> "Segmenter | None":
-    if model is None:
-        return None
-    from switchtune.corpus.words import piece_segmenter
-    from switchtune.models.load import load_layout
-
-    return piece_segmenter(load_layout(model).tokenizer.tokenize)
+app.add_typer(lexicon_app, name="lexicon")
+app.command("lexicon-judge")(lexicon_judge)
 
 
 @app.callback(invoke_without_command=True)
@@ -77,57 +54,6 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
         typer.echo(f"switchtune {installed_version('switchtune')}")
         raise typer.Exit
-
-
-@app.command()
-def lexicon(
-    source: Annotated[str, typer.Argument(help="Source side of a parallel corpus, or all of it (TSV, train.{de,en}).")],
-    target: Annotated[str | None, typer.Argument(help="Target side, where the source is a file of its own.")] = None,
-    *,
-    langs: Annotated[str, typer.Option(help="Languages of the two sides: de-en.")],
-    out: Out,
-    method: Annotated[
-        Literal["align", "vecmap"], typer.Option(help="align: from sentence pairs; vecmap: word2vec mapped together.")
-    ] = "align",
-    preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
-    floor: Annotated[
-        float, typer.Option(min=0, max=1, help="align: leave out what is weaker than this share of the strongest.")
-    ] = 0.1,
-    neighbours: Annotated[
-        Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
-    ] = "nearest",
-    pieces_of: PiecesOf = None,
-    seed: Seed = 1,
-    as_json: AsJson = False,
-) -> None:
-    """Build a bilingual lexicon, in both directions, from a parallel corpus.
-
-    Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
-    """
-    from switchtune.config import LexiconSettings
-    from switchtune.corpus.read import describe, read_corpus
-    from switchtune.corpus.words import word_segmenter
-    from switchtune.lexicon import write_lexicon
-    from switchtune.lexicon.build import lexicons_from_corpus
-
-    languages = _language_pair(langs)
-    corpus = read_corpus(source if target is None else (source, target), *languages)
-    typer.echo(describe(corpus), err=True)
-    pieces = _piece_segmenter(pieces_of)
-    segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
-    settings = LexiconSettings(method=method, preset=preset, k=k, floor=floor, seed=seed)
-    unit: Literal["word", "piece"] = "piece" if pieces else "word"
-    written = {}
-    for built in lexicons_from_corpus(corpus, segmenters, settings, neighbours=neighbours, unit=unit):
-        path = out / f"lexicon.{built.source_language}-{built.target_language}.tsv"
-        write_lexicon(built, path)
-        written[str(path)] = len(built.entries)
-    if as_json:
-        _print_json(written)
-    else:
-        for name, words in written.items():
-            typer.echo(f"{name}: {words:,} words")
 
 
 @app.command()
@@ -167,7 +93,7 @@ def switch(
     switcher = text_switcher(
         read_lexicon(lexicon_path),
         lang,
-        pieces=_piece_segmenter(pieces_of),
+        pieces=piece_segmenter(pieces_of),
         source=source,
         rate=rate,
         mean_span=mean_span,
@@ -224,7 +150,7 @@ def pretrain(
     if made.set_aside is not None:
         typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
     if as_json:
-        _print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
+        print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
     else:
         typer.echo(
             f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
@@ -253,7 +179,7 @@ def run(
     with Display() as display:
         summary = run_experiment(settings, out, on_event=display.show)
     if as_json:
-        _print_json(metrics_record(summary))
+        print_json(metrics_record(summary))
     else:
         print_summary(summary)
         typer.echo(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
@@ -328,7 +254,7 @@ def score(
 
     scores = score_all(read_lines(hypotheses), read_lines(references), lang)
     if as_json:
-        _print_json(scores_record(scores))
+        print_json(scores_record(scores))
     else:
         typer.echo(scores_text(scores))
 
@@ -362,6 +288,6 @@ def compare(
         seed=seed,
     )
     if as_json:
-        _print_json(asdict(found))
+        print_json(asdict(found))
     else:
         typer.echo(difference_text(found))

@@ -13,8 +13,11 @@ from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.languages import find_language
 
 FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
-LexiconMethod: TypeAlias = Literal["align", "vecmap"]
-SwitchSource: TypeAlias = Literal["lexicon", "random", "anti", "mask"]
+LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
+SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"]
+MapMode: TypeAlias = Literal[
+    "auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"
+]
 RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 
 LEAST_MEAN_SPAN = 0.1
@@ -41,20 +44,71 @@ class Settings(BaseModel):
 _Block = TypeVar("_Block", bound=Settings)
 
 
+class DictionarySettings(Settings):
+    """A bilingual dictionary of one's own."""
+
+    path: str
+    """MUSE format or TSV, of either direction; any compression."""
+    weight: float = Field(1.0, gt=0)
+    """Where several give translations of a word."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class BlockSettings(Settings):
+    """What a lexicon is not to hold."""
+
+    numbers: bool = True
+    """Words of digits: they are the same in all languages."""
+    identical: bool = False
+    """Translations that are the word itself, as most names are; switching never draws them in any case."""
+    words: str | None = None
+    """File of words, one a line, which no entry may have on either side."""
+
+
 class LexiconSettings(Settings):
     """How the bilingual lexicon is built (paper 4.1)."""
 
-    method: LexiconMethod = "align"
-    """`align`: IBM model 1 both ways on the parallel corpus; `vecmap`: word2vec mapped into one space (the paper's)."""
+    method: LexiconMethod = "auto"
+    """`align`: a word aligner on sentence pairs; `vecmap`: word embeddings of each side mapped into one space (the
+    paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto` chooses."""
     k: int = Field(3, ge=1)
     """Translations kept per word."""
     floor: float = Field(0.1, ge=0, le=1)
-    """`align` leaves out translations weaker than this share of the word's strongest; 0 keeps all k."""
+    """`align` and `mixed` leave out translations weaker than this share of the word's strongest; 0 keeps all k."""
     preset: Literal["small", "paper"] = "small"
     """word2vec settings of `vecmap`: `small` suits corpora under 100k pairs, `paper` is the paper's."""
+    mode: MapMode = "auto"
+    """What the mapping of `vecmap` begins with; `auto`: dictionaries, words written alike, or similarity profiles."""
+    embeddings: tuple[str, str] | None = None
+    """Word vectors of the two sides (word2vec or fastText text files) for `vecmap`, in place of word2vec."""
+    dictionaries: tuple[DictionarySettings, ...] = ()
+    """For `dictionary`, `mixed`, and as the seed of `vecmap`."""
+    parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict
+    )
+    """Methods of `mixed` with their weights; by default all that can be used here, with weight 1."""
+    block: BlockSettings = BlockSettings()
+    """What is left out."""
     corpus: str | None = None
     """Parallel corpus to build from, where it is not the pair's training corpus."""
     seed: int = Field(1, ge=0)
+    accept: bool = False
+    """Go on with a lexicon that was judged red."""
+
+    @property
+    def files(self) -> list[str]:
+        """Files that decide what the lexicon becomes."""
+        block = [self.block.words] if self.block.words is not None else []
+        return [*(dictionary.path for dictionary in self.dictionaries), *(self.embeddings or ()), *block]
+
+    @property
+    def built_from(self) -> dict[str, Any]:
+        """All that decides what the lexicon becomes."""
+        return self.model_dump(mode="json", exclude={"accept"})
 
 
 class SwitchingSettings(Settings):
@@ -67,7 +121,10 @@ class SwitchingSettings(Settings):
     unit: Literal["word", "piece"] = "word"
     """What is replaced: words, or the model's subword pieces."""
     source: SwitchSource = "lexicon"
-    """Where replacements come from; `random`, `anti` (least similar) and `mask` are controls."""
+    """Where replacements come from: the lexicon; `aligned`: the word it is aligned to in its own sentence pair;
+    `random`, `anti` (least similar) and `mask` are controls."""
+    phrases: bool = False
+    """With `aligned`: a span becomes its translation as a phrase, in the other language's order, where it has one."""
 
 
 class TrainingSettings(Settings):

@@ -9,7 +9,8 @@ import numpy as np
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
-from switchtune.switching import Switcher, generator
+from switchtune.in_context import SideSwitcher
+from switchtune.switching import generator
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ def task_examples(corpus: Corpus) -> Examples:
     return Examples(len(corpus), make)
 
 
-def restore_examples(corpus: Corpus, switchers: tuple[Switcher, Switcher], *, seed: int) -> Examples:
+def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
     """Stage 1: restore each side of each pair from its switched form (paper eq. 3).
 
     Even indices restore source sentences, odd ones target sentences, so an epoch sees both sides alike. Both language
@@ -53,9 +54,8 @@ def restore_examples(corpus: Corpus, switchers: tuple[Switcher, Switcher], *, se
 
     def make(epoch: int, index: int) -> Example:
         row, side = divmod(index, 2)
-        pair = corpus[row]
-        sentence = pair.target if side else pair.source
-        switched = switchers[side].sentence(sentence, rng=generator(seed, epoch, index))
+        sentence, other = corpus[row][:: -1 if side else 1]
+        switched = switchers[side].in_pair(sentence, other, row, rng=generator(seed, epoch, index))
         return Example(switched, languages[side], sentence, languages[side])
 
     return Examples(2 * len(corpus), make)

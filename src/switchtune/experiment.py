@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,11 @@ from switchtune.config import ArmSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.lexicon import write_lexicon
-from switchtune.lexicon.build import Neighbours, lexicons_from_corpus
+from switchtune.lexicon.alignment import align, parts, write_alignment
+from switchtune.lexicon.build import Neighbours, build, build_and_judge, corpus_material, side_of
 from switchtune.models.families import Layout
-from switchtune.models.load import load_layout, model_fingerprint, parameter_count
+from switchtune.models.load import load_layout, load_model, model_fingerprint, parameter_count
+from switchtune.models.states import model_word_encoder
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
 from switchtune.scoring.metrics import bleu, can_identify, chrf, in_language
@@ -69,11 +72,12 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         trials: list[Trial] = []
         for pair in config.pairs:
             corpora[pair.name] = read_pair(pair, folder / "corpus")
-            train, _, _ = corpora[pair.name]
+            train, valid, _ = corpora[pair.name]
             on_event(Event(pair.name, describe(train)))
             for arm in config.recipes:
-                lexicons = _prepare_lexicons(config, pair, arm, train, layout, run, on_event)
-                trials += [Trial(pair, arm, seed, lexicons, folder / "corpus") for seed in config.seeds]
+                lexicons = _prepare_lexicons(config, pair, arm, (train, valid), layout, run, on_event)
+                alignments = _prepare_alignments(config, pair, arm, (train, valid), layout, run, on_event)
+                trials += [Trial(pair, arm, seed, lexicons, alignments, folder / "corpus") for seed in config.seeds]
         write_json(folder / "manifest.json", manifest(config, corpora, trials))
         results = _run_trials(config, folder, trials, on_event)
         references = {name: test.targets() for name, (_, _, test) in corpora.items()}
@@ -122,8 +126,9 @@ def batch_preview(
         run = RunDir(folder or Path(temporary))
         train, valid, _ = read_pair(pair, run.path / "corpus")
         layout = load_layout(config.model)
-        lexicons = _prepare_lexicons(config, pair, arms[name], train, layout, run, lambda event: None)
-        trial = Trial(pair, arms[name], config.seeds[0], lexicons, run.path / "corpus")
+        prepare = (config, pair, arms[name], (train, valid), layout, run, lambda event: None)
+        lexicons, alignments = _prepare_lexicons(*prepare), _prepare_alignments(*prepare)
+        trial = Trial(pair, arms[name], config.seeds[0], lexicons, alignments, run.path / "corpus")
         return stage_previews(config, trial, train, valid, rows=rows)
 
 
@@ -137,25 +142,30 @@ def _prepare_lexicons(
     config: RunConfig,
     pair: PairSettings,
     arm: ArmSettings,
-    train: Corpus,
+    corpora: tuple[Corpus, Corpus],
     layout: Layout,
     run: RunDir,
     on_event: OnEvent,
 ) -> tuple[Path, Path] | None:
+    """Build an arm's lexicons from the training corpus (or another) and judge them by the validation corpus."""
     if not switches(config, arm):
         return None
     settings = config.lexicon_of(arm)
     switching = config.switching_of(arm)
     languages = (pair.source, pair.target)
+    train, valid = corpora
     corpus = train
     if settings.corpus is not None:
         corpus = read_corpus(settings.corpus, *languages, columns=pair.columns, cache_dir=run.path / "corpus")
     neighbours: Neighbours = "farthest" if switching.source == "anti" else "nearest"
+    needs_model = "plm" in {settings.method, *settings.parts}
     inputs = {
-        "settings": settings.model_dump(mode="json"),
+        "settings": settings.built_from,
+        "files": [hash_file(Path(path)) for path in settings.files],
         "corpus": corpus.fingerprint(),
+        "judged by": valid.fingerprint(),
         "unit": switching.unit,
-        "model": model_fingerprint(config.model) if switching.unit == "piece" else None,
+        "model": model_fingerprint(config.model) if switching.unit == "piece" or needs_model else None,
         "neighbours": neighbours,
     }
     name = f"{settings.method}-{fingerprint(inputs)[:8]}"
@@ -168,11 +178,18 @@ def _prepare_lexicons(
     if written is None or missing:
         on_event(Event(pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
         segmenters = segmenters_for(corpus, switching.unit, layout.tokenizer.tokenize)
-        for lexicon, path in zip(
-            lexicons_from_corpus(corpus, segmenters, settings, neighbours=neighbours, unit=switching.unit),
-            paths,
-            strict=True,
-        ):
+        material = corpus_material(corpus, segmenters, unit=switching.unit)
+        if needs_model:
+            material = replace(material, encoder=model_word_encoder(load_model(config.model)))
+        if neighbours == "farthest":
+            built = build(material, settings, neighbours=neighbours)
+        else:
+            judged = build_and_judge(material, settings, judged_by=corpus_material(valid, segmenters))
+            built = judged.built
+            write_json(folder / "judgement.json", judged.record())
+            on_event(Event(pair.name, judged.describe()))
+            judged.require_accepted(settings.accept)
+        for lexicon, path in zip(built.lexicons, paths, strict=True):
             # Beside one that is missing, the other may have been edited.
             if path in missing:
                 write_lexicon(lexicon, path)
@@ -180,6 +197,43 @@ def _prepare_lexicons(
             run.finish(step, inputs, [hash_file(path) for path in paths])
     elif written != [hash_file(path) for path in paths]:
         on_event(Event(pair.name, f"{folder}: edited since it was built; used as it stands"))
+    return paths
+
+
+def _prepare_alignments(
+    config: RunConfig,
+    pair: PairSettings,
+    arm: ArmSettings,
+    corpora: tuple[Corpus, Corpus],
+    layout: Layout,
+    run: RunDir,
+    on_event: OnEvent,
+) -> tuple[Path, Path] | None:
+    """Align the training and the validation pairs together, where an arm switches words by their alignment."""
+    if not switches(config, arm) or config.switching_of(arm).source != "aligned":
+        return None
+    unit = config.switching_of(arm).unit
+    inputs = {
+        "corpora": [corpus.fingerprint() for corpus in corpora],
+        "unit": unit,
+        "model": model_fingerprint(config.model) if unit == "piece" else None,
+        "seed": config.lexicon_of(arm).seed,
+    }
+    name = f"alignment-{fingerprint(inputs)[:8]}"
+    folder = run.path / "lexicon" / pair.name / name
+    paths = (folder / "train.npz", folder / "valid.npz")
+    if run.result(f"lexicon.{pair.name}.{name}", inputs, made=paths) is None:
+        on_event(Event(pair.name, f"aligning the words of {sum(map(len, corpora)):,} pairs"))
+        segmenters = segmenters_for(corpora[0], unit, layout.tokenizer.tokenize)
+        lines = ([line for each in corpora for line in side(each)] for side in (Corpus.sources, Corpus.targets))
+        source, target = (
+            side_of(side, language, segmenter).text
+            for side, language, segmenter in zip(lines, (pair.source, pair.target), segmenters, strict=True)
+        )
+        aligned = align(source, target, seed=config.lexicon_of(arm).seed)
+        for part, path in zip(parts(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
+            write_alignment(part, path)
+        run.finish(f"lexicon.{pair.name}.{name}", inputs, len(aligned.source))
     return paths
 
 

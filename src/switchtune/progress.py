@@ -15,6 +15,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from switchtune.lexicon import BuildStep
+from switchtune.lexicon.judge import DirectionJudgement
+from switchtune.lexicon_folder import Made
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.trial import Event
 
@@ -78,6 +81,104 @@ class Display:
                 highlight=False,
                 markup=False,
             )
+
+
+class BuildDisplay:
+    """Shows the steps of building a lexicon: bars on a terminal, nothing but what is told elsewhere."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[objective]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._bar: TaskID | None = None
+        self._shown: tuple[str, int] = ("", 0)
+
+    def __enter__(self) -> "BuildDisplay":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def tell(self, text: str) -> None:
+        """Show a message."""
+        self._console.print(text, highlight=False, markup=False)
+
+    def show(self, step: BuildStep) -> None:
+        """Show how far the building is; a step with a lower number begins something new."""
+        what, number = self._shown
+        if self._bar is None or step.number <= number or (step.what != what and not step.total):
+            self._bar = self._progress.add_task(step.what, total=step.total or None, objective="")
+        self._shown = (step.what, step.number)
+        self._progress.update(self._bar, description=step.what, completed=step.number, objective=step.objective)
+
+
+def print_judgement(made: Made) -> None:
+    """Print what was built and what is to be thought of it."""
+    for path, lexicon in zip(made.paths, made.lexicons, strict=True):
+        translations = sum(len(entry.translations) for entry in lexicon.entries.values())
+        print_line(f"{path}: {len(lexicon):,} words, {translations / max(1, len(lexicon)):.1f} translations each")
+    judged = made.judged
+    if judged is None:
+        return
+    print_line(f"method {judged.built.why}")
+    for direction in judged.judgement.directions:
+        print_direction(direction)
+    phrases = judged.built.compounds[0]
+    if phrases:
+        shown = ", ".join(f"{compound.word} = {compound.phrase} ({compound.count})" for compound in phrases[:3])
+        print_line(f"{len(phrases):,} words stand for phrases: {shown}")
+    for step in judged.next_steps:
+        print_line(f"next: {step}")
+
+
+def print_direction(direction: DirectionJudgement) -> None:
+    """Print the judgement of one direction: figures, reasons, thirty entries."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
+    colour = {"green": "green", "amber": "yellow", "red": "red"}[direction.verdict]
+    table = Table(
+        title=f"{direction.source}-{direction.target}: [bold {colour}]{direction.verdict}[/]", title_justify="left"
+    )
+    for name in ("entries", "lift", "paired", "shuffled", "deviations", "coverage", "stability"):
+        table.add_column(name, justify="right")
+    table.add_row(
+        f"{direction.entries:,}",
+        _figure(direction.lift, ".3f"),
+        _figure(direction.paired, ".1%"),
+        _figure(direction.shuffled, ".1%"),
+        _figure(direction.deviations, ".0f"),
+        f"{direction.coverage:.1%}",
+        _figure(direction.stability, ".1%"),
+    )
+    console.print(table)
+    for reason in direction.reasons:
+        console.print(f"because {reason}", highlight=False, markup=False)
+    for band in ("frequent", "middling", "rare"):
+        entries = [
+            f"{sample.word} → {', '.join(word for word, _ in sample.translations)}"
+            for sample in direction.samples
+            if sample.band == band
+        ]
+        console.print(f"{band}: {'; '.join(entries)}", highlight=False, markup=False)
+
+
+def _figure(value: float | None, form: str) -> str:
+    return "not known" if value is None else format(value, form)
+
+
+def print_line(text: str) -> None:
+    """Print a line as it is."""
+    Console(soft_wrap=True).print(text, highlight=False, markup=False)
 
 
 def print_summary(summary: Summary) -> None:

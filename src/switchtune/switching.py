@@ -35,20 +35,19 @@ class Switched:
 
 def switch(
     words: Sequence[str],
-    replacements: Replacements,
+    choices: Sequence[Sequence[str]],
     *,
     rate: float = 0.35,
     mean_span: float = 3.5,
     rng: np.random.Generator,
-    language: str = UNDETERMINED,
 ) -> Switched:
-    """Replace `rate` of the words, span by span, each by one of its replacements drawn at random (paper 4.2).
+    """Replace `rate` of the words, span by span, each by one of its choices drawn at random (paper 4.2).
 
+    `choices` is what each word may become, empty where it cannot be replaced (`candidates`).
     Span lengths are Poisson(`mean_span`) words, zero-length spans drawn again. A span starts at a replaceable word and
     passes over words that cannot be replaced, so `rate` is the share of *replaced* words, as in the paper's text, and
     falls short only where too few words have a replacement. The goal `rate` × words is rounded up or down at random so
-    that short sentences reach the rate on average. A capital at the start of the sentence stays, written as is done in
-    `language`, that of the replacements.
+    that short sentences reach the rate on average.
 
     Raises:
         SwitchtuneError: `rate` is outside [0, 1] or `mean_span` below `LEAST_MEAN_SPAN`.
@@ -58,11 +57,7 @@ def switch(
             f"rate must lie in [0, 1] and mean_span be at least {LEAST_MEAN_SPAN}; found rate={rate}, "
             f"mean_span={mean_span}."
         )
-    choices = [replacements(word) for word in words]
-    if words and words[0][:1].istitle():
-        initial = [capitalised(choice, language) for choice in choices[0]]
-        choices[0] = [choice for choice in initial if choice != words[0]]
-    remaining = {position for position, candidates in enumerate(choices) if candidates}
+    remaining = {position for position, possible in enumerate(choices) if possible}
     replaceable = len(remaining)
     goal = min(int(rate * len(words) + rng.random()), replaceable)
     chosen: set[int] = set()
@@ -78,9 +73,27 @@ def switch(
         remaining.difference_update(span)
     result = list(words)
     for position in sorted(chosen):
-        candidates = choices[position]
-        result[position] = candidates[int(rng.integers(len(candidates)))]
+        possible = choices[position]
+        result[position] = possible[int(rng.integers(len(possible)))]
     return Switched(tuple(result), tuple(sorted(chosen)), replaceable, rate)
+
+
+def candidates(
+    words: Sequence[str], replacements: Replacements, *, language: str = UNDETERMINED
+) -> list[Sequence[str]]:
+    """What each word of a sentence may become.
+
+    A capital at the start of the sentence stays, written as is done in `language`, that of the replacements.
+    """
+    choices = [replacements(word) for word in words]
+    return [initial(words[0], choices[0], language), *choices[1:]] if words else []
+
+
+def initial(word: str, choices: Sequence[str], language: str) -> Sequence[str]:
+    """What the first word of a sentence may become: with a capital, where it has one itself."""
+    if not word[:1].istitle():
+        return choices
+    return [choice for choice in (capitalised(choice, language) for choice in choices) if choice != word]
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -139,14 +152,21 @@ class Switcher:
 
     def __call__(self, words: Sequence[str], *, rng: np.random.Generator) -> Switched:
         """Switch a sentence that is already cut into words."""
-        return switch(
-            words, self.replacements, rate=self.rate, mean_span=self.mean_span, rng=rng, language=self.language
-        )
+        choices = candidates(words, self.replacements, language=self.language)
+        return switch(words, choices, rate=self.rate, mean_span=self.mean_span, rng=rng)
 
     def sentence(self, text: str, *, rng: np.random.Generator) -> str:
         """Switch a sentence; spaces and punctuation between the words stay as they are."""
         units = self.segmenter.split(text)
         return self.segmenter.join(units.replace(self(units.words, rng=rng).words))
+
+    def switched(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> Switched:
+        """The words of a sentence after switching, whatever its translation and its place in the corpus are."""
+        return self(self.segmenter.split(text).words, rng=rng)
+
+    def in_pair(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> str:
+        """Switch a sentence, whatever its translation and its place in the corpus are."""
+        return self.sentence(text, rng=rng)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One training of a comparison: the stages of a recipe on one pair with one seed, then the test set's translation."""
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,9 @@ from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.examples import Examples, iaft_examples, restore_examples, task_examples
 from switchtune.generation import translate
+from switchtune.in_context import AlignedSwitcher, SideSwitcher
 from switchtune.lexicon import Lexicon, randomised, read_lexicon
+from switchtune.lexicon.alignment import Alignment, read_alignment
 from switchtune.models.families import Layout
 from switchtune.models.load import (
     Loaded,
@@ -64,6 +66,8 @@ class Trial:
     seed: int
     lexicons: tuple[Path, Path] | None
     """Source → target and target → source; None where nothing is switched by a lexicon."""
+    alignments: tuple[Path, Path] | None
+    """Which words are linked in the training and in the validation pairs; None where words are not switched so."""
     corpora: Path
     """Where the corpora stand once they are read."""
 
@@ -113,38 +117,48 @@ def make_switchers(
     lexicons: tuple[Lexicon, Lexicon] | None,
     settings: SwitchingSettings,
     *,
+    alignment: Alignment | None,
     mask: str,
     seed: int,
-) -> tuple[Switcher, Switcher]:
+) -> tuple[SideSwitcher, SideSwitcher]:
     """The switchers of the source side and of the target side.
 
     Args:
         lexicons: source → target and target → source; None for the `mask` control.
+        alignment: of the pairs that are to be switched, where words become what they are aligned to.
         seed: draws the translations of the `random` control.
     """
 
-    def switcher(side: int) -> Switcher:
+    def switcher(side: int) -> SideSwitcher:
+        rates = (settings.rate, settings.mean_span)
         if lexicons is None:
-            replacements = from_mask(mask)
-        else:
-            lexicon = lexicons[side]
-            replacements = from_lexicon(randomised(lexicon, seed=seed) if settings.source == "random" else lexicon)
-        return Switcher(segmenters[side], replacements, settings.rate, settings.mean_span)
+            return Switcher(segmenters[side], from_mask(mask), *rates)
+        if alignment is not None:
+            own = alignment.reversed() if side else alignment
+            ends = (segmenters[side], segmenters[1 - side])
+            known = (lexicons[side], lexicons[1 - side])
+            return AlignedSwitcher(ends, own, known, *rates, phrases=settings.phrases)
+        replacements = from_lexicon(
+            randomised(lexicons[side], seed=seed) if settings.source == "random" else lexicons[side]
+        )
+        return Switcher(segmenters[side], replacements, *rates, language=lexicons[side].target_language)
 
     return switcher(0), switcher(1)
 
 
-def switching_rates(corpus: Corpus, switchers: tuple[Switcher, Switcher], *, seed: int) -> tuple[Rates, Rates]:
-    """Requested and realised rate of each side, on the first sentences of the corpus."""
+def switching_rates(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> tuple[Rates, Rates]:
+    """Requested and realised rate of each side, on the first pairs of the corpus."""
     sample = corpus.limited(RATE_SAMPLE)
+    sides = (sample.sources(), sample.targets())
 
-    def side(switcher: Switcher, sentences: Sequence[str]) -> Rates:
+    def rates(side: int) -> Rates:
+        pairs = zip(sides[side], sides[1 - side], strict=True)
         return measure(
-            switcher(switcher.segmenter.split(sentence).words, rng=generator(seed, 0, index))
-            for index, sentence in enumerate(sentences)
+            switchers[side].switched(text, other, row, rng=generator(seed, 0, row))
+            for row, (text, other) in enumerate(pairs)
         )
 
-    return side(switchers[0], sample.sources()), side(switchers[1], sample.targets())
+    return rates(0), rates(1)
 
 
 def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult:
@@ -176,7 +190,7 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
             }
             if stage.examples == "restore":
                 inputs["switching"] = config.switching_of(trial.arm).model_dump(mode="json")
-                inputs["lexicons"] = [hash_file(path) for path in trial.lexicons or ()]
+                inputs["lexicons"] = [hash_file(path) for path in (*(trial.lexicons or ()), *(trial.alignments or ()))]
             saved = folder / stage.name / "model"
             report = run.result(stage.name, inputs, made=[saved])
             if report is None:
@@ -237,11 +251,15 @@ def _stage_examples(
     if trial.lexicons is not None:
         lexicons = (read_lexicon(trial.lexicons[0]), read_lexicon(trial.lexicons[1]))
     mask = layout.mask_token if switching.source == "mask" else ""
-    switchers = make_switchers(segmenters, lexicons, switching, mask=mask, seed=trial.seed)
-    source, target = switching_rates(train, switchers, seed=trial.seed)
+    alignments = [read_alignment(path) for path in trial.alignments] if trial.alignments else [None, None]
+    train_switchers, valid_switchers = (
+        make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=trial.seed)
+        for alignment in alignments
+    )
+    source, target = switching_rates(train, train_switchers, seed=trial.seed)
     return _StageExamples(
-        restore_examples(train, switchers, seed=trial.seed),
-        restore_examples(valid, switchers, seed=trial.seed),
+        restore_examples(train, train_switchers, seed=trial.seed),
+        restore_examples(valid, valid_switchers, seed=trial.seed),
         {train.source_language: source, train.target_language: target},
     )
 

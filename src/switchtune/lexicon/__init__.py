@@ -4,22 +4,41 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias, cast, get_args
+from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from switchtune.corpus.formats import CorpusError, plain, text_lines
 from switchtune.corpus.words import lower_case
 from switchtune.errors import SwitchtuneError
-from switchtune.languages import language_named
+from switchtune.languages import UnknownLanguageError, find_language, language_named
 from switchtune.run_dir import write_text
 
 Measure: TypeAlias = Literal["probability", "similarity", "none"]
 Unit: TypeAlias = Literal["word", "piece"]
 Sentences: TypeAlias = Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStep:
+    """A step of the building of a lexicon is done: for progress bars."""
+
+    what: str
+    number: int
+    """Of steps done, from 1."""
+    total: int
+    """0: not known."""
+    objective: str = ""
+    """What is made larger, with its value."""
+
+
+OnStep: TypeAlias = Callable[[BuildStep], None]
+
 
 UNDETERMINED = "und"
 """ISO 639-2 code of a language that neither the file nor its name tells."""
@@ -152,6 +171,31 @@ def _usual_casing(
     return {key: form for key, (_, _, form) in best.items()}
 
 
+def decoded(text: Encoded) -> list[list[str]]:
+    """The sentences of a text, each word in its usual casing."""
+    words = text.vocabulary.words
+    bounds = text.starts.tolist()
+    return [[words[place] for place in text.words[begin:end].tolist()] for begin, end in pairwise(bounds)]
+
+
+def subset(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
+    """The sentences of a text for which `kept` is true, and the vocabulary that they have. kept: [sentences]"""
+    lengths = np.diff(text.starts)
+    words = text.words[np.repeat(kept, lengths)]
+    counts = np.bincount(words, minlength=len(text.vocabulary))
+    keys = list(text.vocabulary.index)
+    seen = np.flatnonzero(counts).tolist()
+    order = np.array(sorted(seen, key=lambda place: (-int(counts[place]), keys[place])), dtype=np.int64)
+    renumbered = np.full(len(text.vocabulary), -1, dtype=np.int32)
+    renumbered[order] = np.arange(len(order))
+    vocabulary = Vocabulary(
+        words=tuple(text.vocabulary.words[place] for place in order.tolist()),
+        counts=counts[order],
+        index={keys[place]: number for number, place in enumerate(order.tolist())},
+    )
+    return Encoded(vocabulary, renumbered[words], np.concatenate(([0], np.cumsum(lengths[kept]))))
+
+
 def count_words(sentences: Iterable[Sequence[str]], language: str) -> Vocabulary:
     """The vocabulary of segmented sentences in a language."""
     return encode(sentences, language).vocabulary
@@ -172,7 +216,7 @@ def make_lexicon(
     """
     source_vocabulary, target_vocabulary = vocabularies
     found: dict[int, list[Translation]] = {}
-    for source, target, strength in zip(*(array.tolist() for array in links), strict=True):
+    for source, target, strength in zip(*(column.tolist() for column in links), strict=True):
         word, count = target_vocabulary.words[target], int(target_vocabulary.counts[target])
         found.setdefault(source, []).append(Translation(word, round(strength, 6), count))
     entries = {}
@@ -213,9 +257,11 @@ def write_lexicon(lexicon: Lexicon, path: Path) -> None:
     Two comment lines, then the columns source, target, strength, source_count, target_count; frequent words first.
 
     Raises:
-        LexiconError: the lexicon is empty, or a word cannot stand in such a file (it is empty, holds a tab or a line
-            break, or begins or ends in white space).
+        LexiconError: the lexicon is empty, the path's ending is that of a compressed file, or a word cannot stand in
+            such a file (it is empty, holds a tab or a line break, or begins or ends in white space).
     """
+    if path != plain(path):
+        raise LexiconError(f"{path}: lexicons are written plain, to be edited. Give the path without {path.suffix!r}.")
     if not lexicon.entries:
         raise LexiconError(f"{path}: the lexicon has no entries, nothing was written.")
     lines = [
@@ -238,8 +284,7 @@ def _check_writable(word: str, path: Path) -> None:
         raise LexiconError(f"{path}: the word {word!r} cannot stand in a lexicon file, nothing was written.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(NamedTuple):
     source: str
     target: str
     strength: float
@@ -247,60 +292,83 @@ class _Row:
     target_count: int
 
 
+class _Header(NamedTuple):
+    source_language: str
+    target_language: str
+    method: str
+    measure: Measure
+    unit: Unit
+
+
 def read_lexicon(path: Path) -> Lexicon:
-    """Read a lexicon file: one that `write_lexicon` wrote, edited or not, or one's own.
+    """Read a lexicon file: one that `write_lexicon` wrote, edited or not, or one's own; plain or compressed.
 
     One's own file needs two columns, source and target, split by a tab (or, without tabs, by spaces: the form of
     MUSE's dictionaries); strength, and both counts, may follow. Lines may stand in any order; translations go by
     strength, then by their place in the file. A line that repeats a translation adds nothing. Empty lines are passed
     over, and so are comments: lines that begin with "# ", or with "#" and hold no tab. Without a header line the
-    languages are taken from the file's name (`lexicon.de-en.tsv`), else they are `UNDETERMINED`.
+    languages are taken from the file's name (`lexicon.de-en.tsv`), else they are `UNDETERMINED`. Languages may be named
+    as `find_language` knows them; the lexicon has their short codes.
 
     Raises:
-        LexiconError: the file is missing, not UTF-8 or has no entries, or a line is malformed (file and line are
-        named).
+        LexiconError: the file is missing, damaged, not UTF-8 or has no entries, or a line is malformed (file and line
+            are named).
     """
-    source_language, target_language = _languages_from_name(path)
-    method, measure, unit = "file", "none", "word"
+    header = _Header(*_languages_from_name(path), "file", "none", "word")
     rows: list[_Row] = []
-    for number, line in enumerate(_read_text(path).split("\n"), start=1):
-        where = f"{path}:{number}"
-        line = line.rstrip("\r")
+    lines = enumerate(read_lines(path), start=1)
+    for number, line in lines:
         if line.startswith(_HEADER):
             if rows:
                 raise LexiconError(
-                    f"{where}: a second lexicon begins here. One file holds one direction; split it before this line."
+                    f"{path}:{number}: a second lexicon begins here. One file holds one direction; split it before this"
+                    " line."
                 )
-            source_language, target_language, method, measure, unit = _parse_header(line, where)
-        elif line.strip() and not line.startswith("# ") and not (line.startswith("#") and "\t" not in line):
-            rows.append(_parse_row(line, measure, where))
+            header = _parse_header(line, f"{path}:{number}")
+        elif (line.startswith("#") and (line.startswith("# ") or "\t" not in line)) or not line.strip():
+            continue
+        else:
+            try:
+                rows.append(_parse_row(line, header.measure))
+            except _TextForStrengthError as error:
+                alike = sum(_has_text_for_strength(other) for _, other in lines)
+                advice = _about_third_column(line, alike, first=not rows)
+                raise LexiconError(f"{path}:{number}: {error} {advice} {_GOOD_LINE}") from error
+            except _MalformedError as error:
+                raise LexiconError(f"{path}:{number}: {error} {_GOOD_LINE}") from error
     if not rows:
-        raise LexiconError(
-            f"{path}: no entries found. Expected one translation a line: source, tab, target"
-            " (strength and counts may follow)."
-        )
-    return Lexicon(
-        source_language,
-        target_language,
-        method,
-        cast(Measure, measure),
-        cast(Unit, unit),
-        _entries_of(rows, source_language),
-    )
+        raise LexiconError(f"{path}: no entries found. Expected one translation a line. {_GOOD_LINE}")
+    return Lexicon(*header, _entries_of(rows, header.source_language))
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file that goes with lexicons, plain or compressed, without their ends.
+
+    Raises:
+        LexiconError: the file is missing, damaged or not UTF-8 (file and line are named).
+    """
+    if path.is_dir() or not path.exists():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise LexiconError(f"{path}: cannot be read: {found}. `switchtune lexicon` makes lexicons from two text files.")
+    try:
+        yield from text_lines(path)
+    except CorpusError as error:
+        raise LexiconError(str(error)) from error
 
 
 def _entries_of(rows: Sequence[_Row], language: str) -> dict[str, Entry]:
+    keys = {word: lower_case(word, language) for word in dict.fromkeys(row.source for row in rows)}
     words: dict[str, str] = {}
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     found: dict[str, dict[str, Translation]] = {}
-    for row in rows:
-        key = lower_case(row.source, language)
-        words.setdefault(key, row.source)
-        counts[key] = max(counts[key], row.source_count)
-        translations = found.setdefault(key, {})
-        known = translations.get(row.target)
-        if known is None or known.strength < row.strength:
-            translations[row.target] = Translation(row.target, row.strength, row.target_count)
+    for source, target, strength, source_count, target_count in rows:
+        key = keys[source]
+        if key not in words:
+            words[key], counts[key], found[key] = source, source_count, {}
+        counts[key] = max(counts[key], source_count)
+        known = found[key].get(target)
+        if known is None or known.strength < strength:
+            found[key][target] = Translation(target, strength, target_count)
     return {key: Entry(word, counts[key], _strongest_first(found[key].values())) for key, word in words.items()}
 
 
@@ -315,62 +383,90 @@ def _languages_from_name(path: Path) -> tuple[str, str]:
     return (source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)
 
 
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise LexiconError(
-            f"{path}: cannot be read ({error.strerror}). `switchtune lexicon` makes a lexicon from two text files."
-        ) from error
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = content.count(b"\n", 0, error.start) + 1
-        raise LexiconError(
-            f"{path}:{number}: not UTF-8 (byte 0x{content[error.start]:02x}). Save the file as UTF-8 text."
-        ) from error
-
-
-def _parse_header(line: str, where: str) -> tuple[str, str, str, str, str]:
+def _parse_header(line: str, where: str) -> _Header:
     languages, *assignments = line.removeprefix(_HEADER).split() or [""]
-    source_language, _, target_language = languages.partition("-")
+    source, _, target = languages.partition("-")
     values = dict(assignment.partition("=")[::2] for assignment in assignments)
     method, measure, unit = values.get("method", "file"), values.get("measure", "none"), values.get("unit", "word")
-    if not (source_language and target_language) or measure not in get_args(Measure) or unit not in get_args(Unit):
+    if not (source and target) or measure not in get_args(Measure) or unit not in get_args(Unit):
         raise LexiconError(
             f"{where}: not a header that can be read: {line!r}. Expected "
             f"'{_HEADER}de-en method=align measure=probability unit=word', where measure is one of "
             f"{', '.join(get_args(Measure))} and unit one of {', '.join(get_args(Unit))}."
         )
-    return source_language, target_language, method, measure, unit
+    try:
+        codes = [name if name == UNDETERMINED else find_language(name).code for name in (source, target)]
+    except UnknownLanguageError as error:
+        raise LexiconError(f"{where}: in the header, {error}") from error
+    return _Header(codes[0], codes[1], method, cast(Measure, measure), cast(Unit, unit))
 
 
-def _parse_row(line: str, measure: str, where: str) -> _Row:
+class _MalformedError(Exception):
+    """A line is no row of a lexicon; the message says what is wrong with it."""
+
+
+class _TextForStrengthError(_MalformedError):
+    """The third column holds text where a strength is expected."""
+
+
+_GOOD_LINE = "A good line: Hund<TAB>dog, or Hund<TAB>dog<TAB>0.75, or Hund<TAB>dog<TAB>0.75<TAB>12<TAB>15."
+
+
+def _parse_row(line: str, measure: Measure) -> _Row:
+    fields = _fields(line)
+    if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
+        raise _MalformedError(
+            "expected source and target, then nothing, a strength, or a strength and two counts, split by tabs; found"
+            f" {line!r}."
+        )
+    if len(fields) == 2:
+        return _Row(fields[0], fields[1], 1.0, 0, 0)
+    strength = _parse_strength(fields[2], measure)
+    if len(fields) == 3:
+        return _Row(fields[0], fields[1], strength, 0, 0)
+    return _Row(fields[0], fields[1], strength, _parse_count(fields[3]), _parse_count(fields[4]))
+
+
+def _fields(line: str) -> list[str]:
     fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
     while len(fields) > 2 and not fields[-1]:  # a spreadsheet pads short lines with empty cells
         fields.pop()
-    if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
-        raise LexiconError(
-            f"{where}: expected source and target, then nothing, a strength, or a strength and two counts, split by"
-            f" tabs; found {line!r}."
-        )
-    strength = _parse_strength(fields[2], measure, where) if len(fields) > 2 else 1.0
-    counts = [_parse_count(field, where) for field in fields[3:]] or [0, 0]
-    return _Row(fields[0], fields[1], strength, *counts)
+    return fields
 
 
-def _parse_strength(field: str, measure: str, where: str) -> float:
+def _parse_strength(field: str, measure: Measure) -> float:
+    expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
+    message = f"strength, the third column, is {field!r}; expected {expected}."
     try:
         strength = float(field)
-    except ValueError:
-        strength = math.nan
+    except ValueError as error:
+        raise _TextForStrengthError(message) from error
     if not math.isfinite(strength) or (measure == "probability" and not 0 <= strength <= 1):
-        expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
-        raise LexiconError(f"{where}: strength, the third column, is {field!r}; expected {expected}.")
+        raise _MalformedError(message)
     return strength
 
 
-def _parse_count(field: str, where: str) -> int:
+def _has_text_for_strength(line: str) -> bool:
+    try:
+        _parse_row(line, "none")
+    except _TextForStrengthError:
+        return not line.startswith("# ")
+    except _MalformedError:
+        pass
+    return False
+
+
+def _about_third_column(line: str, alike: int, *, first: bool) -> str:
+    """What to do about text in the place of strengths: in this line, perhaps the first, and in so many later ones."""
+    where = f"So it is in {alike:,} more lines. " if alike else ""
+    if "\t" not in line:
+        return where + "Columns are split at spaces where there are no tabs: words that hold spaces need tabs."
+    if alike:
+        return where + "If the third column holds something else, keep the other two: cut -f 1,2."
+    return "If these are the names of the columns, begin the line with '# '." if first else "Mend or remove the line."
+
+
+def _parse_count(field: str) -> int:
     if not (field.isascii() and field.isdigit()):
-        raise LexiconError(f"{where}: count {field!r} is not a whole number of at least 0.")
+        raise _MalformedError(f"count {field!r} is not a whole number of at least 0.")
     return int(field)

@@ -77,7 +77,7 @@ def _linked_words(
     source_word = source.words[source.starts[pair] + alignment.source].astype(np.int64)
     target_word = target.words[target.starts[pair] + alignment.target]
     keys, which = np.unique(source_word * len(target.vocabulary) + target_word, return_inverse=True)
-    weight = np.bincount(which, alignment.probability)
+    weight = np.bincount(which, alignment.probability.astype(np.float64)).astype(np.float64)
     return keys // len(target.vocabulary), keys % len(target.vocabulary), weight
 
 
@@ -155,7 +155,7 @@ def apart_lexicons(
     seed: int,
     unit: Unit = "word",
 ) -> tuple[Lexicon, Lexicon]:
-    """The `anti` control of `align_lexicons`: each word with `k` words that do not stand in sentences paired with its own.
+    """The `anti` control of `align_lexicons`: each word with `k` words that never stand in a paired sentence.
 
     They are drawn uniformly from the other side's vocabulary, by `seed`. A word that stands together with nearly all of
     that vocabulary gets those that it meets most rarely among the ones drawn.

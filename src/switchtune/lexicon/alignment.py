@@ -1,17 +1,21 @@
 """Which word of a sentence translates which word of its pair: both directions of a word aligner, made symmetric."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.lexicon import Encoded, LexiconError
+from switchtune.lexicon import BuildStep, Encoded, LexiconError, OnStep
 from switchtune.lexicon.fertility import Links, refine
-from switchtune.lexicon.hmm import MOST_WORDS, OnPass, Pass, Schedule, train
+from switchtune.lexicon.hmm import MOST_WORDS, Schedule, train
+from switchtune.run_dir import atomic_path
 
 LEAST_PROBABILITY = 0.4
 """Words are linked from this mean of both directions' probabilities on."""
@@ -66,7 +70,7 @@ class Alignment:
         return Alignment(self.starts, self.target[order], self.source[order], self.probability[order], self.left_out)
 
 
-def align(source: Encoded, target: Encoded, *, seed: int = 1, on_pass: OnPass = lambda done: None) -> Alignment:
+def align(source: Encoded, target: Encoded, *, seed: int = 1, on_step: OnStep = lambda step: None) -> Alignment:
     """Align each source sentence with the target sentence of the same number.
 
     A hidden Markov model on whose links both directions agree, refined by sampling with fertilities; a link is kept
@@ -91,23 +95,22 @@ def align(source: Encoded, target: Encoded, *, seed: int = 1, on_pass: OnPass = 
     sides = (selected(source, kept), selected(target, kept))
     effort = effort_for(int(lengths.prod(axis=0)[kept].sum()))
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        forward, backward = train(*sides, effort.schedule, least=_LEAST_START, pool=pool, on_pass=on_pass)
+        forward, backward = train(*sides, effort.schedule, least=_LEAST_START, pool=pool, on_step=on_step)
         jobs = []
         for chain in range(effort.chains):
-            settings = {"sweeps": effort.sweeps, "scans": effort.scans}
-            jobs.append(pool.submit(refine, *sides, forward, seed=2 * (seed * effort.chains + chain), **settings))
-            jobs.append(
-                pool.submit(refine, *sides[::-1], backward, seed=2 * (seed * effort.chains + chain) + 1, **settings)
-            )
+            for number, (given, made, links) in enumerate(((*sides, forward), (*sides[::-1], backward))):
+                own_seed = 2 * (seed * effort.chains + chain) + number
+                settings = partial(refine, sweeps=effort.sweeps, scans=effort.scans, seed=own_seed)
+                jobs.append(pool.submit(settings, given, made, links))
         results = []
         for number, job in enumerate(jobs, start=1):
             results.append(job.result())
-            on_pass(Pass("sampling", number, len(jobs)))
+            on_step(BuildStep("sampling", number, len(jobs)))
     links = _symmetric(sides[0].starts, sides[1].starts, _mean(results[::2], sides[1]), _mean(results[1::2], sides[0]))
     counts = np.zeros(len(source), dtype=np.int64)
     counts[kept] = links[0]
     starts = np.concatenate(([0], np.cumsum(counts)))
-    return Alignment(starts, *links[1:], left_out=int((~kept).sum()))
+    return Alignment(starts, links[1], links[2], links[3], left_out=int((~kept).sum()))
 
 
 def selected(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
@@ -192,3 +195,43 @@ def pharaoh(alignment: Alignment) -> Iterable[str]:
     """A line for each pair, `source-target` for each link, places from 0: the form that other tools read."""
     for pair in range(len(alignment)):
         yield " ".join(f"{source}-{target}" for source, target in alignment.links(pair))
+
+
+def parts(alignment: Alignment, sizes: Sequence[int]) -> list[Alignment]:
+    """Cut an alignment into those of consecutive pairs, so many each; how many were left out is known of the whole."""
+    found = []
+    for begin, end in pairwise(np.concatenate(([0], np.cumsum(sizes))).tolist()):
+        starts = alignment.starts[begin : end + 1]
+        links = slice(int(starts[0]), int(starts[-1]))
+        columns = (alignment.source[links], alignment.target[links], alignment.probability[links])
+        found.append(Alignment(starts - starts[0], *columns, alignment.left_out))
+    return found
+
+
+def write_alignment(alignment: Alignment, path: Path) -> None:
+    """Write an alignment as a file of NumPy arrays (.npz)."""
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(
+            stream,
+            starts=alignment.starts,
+            source=alignment.source,
+            target=alignment.target,
+            probability=alignment.probability,
+            left_out=np.int64(alignment.left_out),
+        )
+
+
+def read_alignment(path: Path) -> Alignment:
+    """Read what `write_alignment` wrote.
+
+    Raises:
+        LexiconError: the file is missing, or no alignment.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            columns = (arrays["starts"], arrays["source"], arrays["target"], arrays["probability"])
+            return Alignment(*columns, left_out=int(arrays["left_out"]))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise LexiconError(
+            f"{path}: no alignment that can be read ({error}). Remove the folder it stands in: it is made anew."
+        ) from error

@@ -1,67 +1,447 @@
-"""From sentence pairs to the lexicons of both directions, by either method, and a check that they are any good."""
+"""From text to the lexicons of both directions by any method, and the judgement that says whether to use them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
-from scipy.sparse import csr_array
+from numpy.typing import NDArray
 
-from switchtune.config import LexiconMethod, LexiconSettings
+from switchtune.config import LexiconSettings
 from switchtune.corpus.read import Corpus
-from switchtune.corpus.words import Segmenter, lower_case
-from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit
-from switchtune.lexicon.align import align_lexicons, apart_lexicons
+from switchtune.corpus.words import Segmenter
+from switchtune.lexicon import (
+    BuildStep,
+    Encoded,
+    Lexicon,
+    LexiconError,
+    OnStep,
+    Unit,
+    decoded,
+    encode,
+    read_lexicon,
+    subset,
+)
+from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, compounds
+from switchtune.lexicon.alignment import Alignment, align
+from switchtune.lexicon.combine import (
+    BlockList,
+    Weighted,
+    agreement,
+    combined,
+    inverted,
+    oriented,
+    read_block_list,
+    without_blocked,
+)
+from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
+
+if TYPE_CHECKING:
+    from switchtune.lexicon.plm import WordEncoder
 
 Neighbours: TypeAlias = Literal["nearest", "farthest"]
-Preset: TypeAlias = Literal["small", "paper"]
 
-_LINKS_PER_BLOCK = 4096
+MOST_HELD_OUT = 2000
+"""Pairs kept out of the building to judge by, at most; a twentieth of the pairs, and a fifth of few."""
+
+TWIN_SENTENCES = 50_000
+"""Sentences of a side that a lexicon is built from twice, to see whether another seed gives another."""
 
 
-class DegenerateLexiconError(LexiconError):
-    """A lexicon's translations stand in the paired sentences hardly oftener than chance has it."""
+@dataclass(frozen=True)
+class Side:
+    """One side of the text that a lexicon is made from."""
+
+    language: str
+    lines: Sequence[str]
+    segmenter: Segmenter
+    text: Encoded
+
+    def selected(self, kept: NDArray[np.bool_]) -> "Side":
+        """The sentences for which `kept` is true. kept: [sentences]"""
+        lines = [self.lines[place] for place in np.flatnonzero(kept).tolist()]
+        return replace(self, lines=lines, text=subset(self.text, kept))
 
 
-def build_lexicons(
-    sources: Sentences,
-    targets: Sentences,
-    languages: tuple[str, str],
+def side_of(lines: Sequence[str], language: str, segmenter: Segmenter) -> Side:
+    """A side of a text, segmented and counted."""
+    return Side(language, lines, segmenter, encode((segmenter.split(line).words for line in lines), language))
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that lexicons of two languages can be made from."""
+
+    source: Side
+    target: Side
+    paired: bool = True
+    """Whether line i of one side translates line i of the other."""
+    unit: Unit = "word"
+    encoder: "WordEncoder | None" = None
+    """The model's states, for `plm`."""
+
+    @property
+    def languages(self) -> tuple[str, str]:
+        """Of the source and of the target side."""
+        return self.source.language, self.target.language
+
+    @property
+    def texts(self) -> tuple[Encoded, Encoded]:
+        """Of the source and of the target side."""
+        return self.source.text, self.target.text
+
+    def selected(self, kept: NDArray[np.bool_]) -> "Material":
+        """The pairs for which `kept` is true. kept: [pairs]"""
+        return replace(self, source=self.source.selected(kept), target=self.target.selected(kept))
+
+    def first(self, sentences: int) -> "Material":
+        """The first sentences of each side."""
+        sides = (self.source, self.target)
+        source, target = (side.selected(np.arange(len(side.lines)) < sentences) for side in sides)
+        return replace(self, source=source, target=target)
+
+
+def corpus_material(corpus: Corpus, segmenters: tuple[Segmenter, Segmenter], *, unit: Unit = "word") -> Material:
+    """The material of a parallel corpus; `segmenters` split its source and its target side."""
+    return Material(
+        side_of(corpus.sources(), corpus.source_language, segmenters[0]),
+        side_of(corpus.targets(), corpus.target_language, segmenters[1]),
+        unit=unit,
+    )
+
+
+@dataclass(frozen=True)
+class Built:
+    """Lexicons of both directions (source → target, target → source), and how they came about."""
+
+    lexicons: tuple[Lexicon, Lexicon]
+    method: str
+    why: str
+    """Why this method, and what it found to begin with."""
+    random: bool = True
+    """Whether another seed could give others."""
+    alignment: Alignment | None = None
+    """Which words of the material's pairs are linked, where the method finds that out."""
+    compounds: tuple[tuple[Compound, ...], tuple[Compound, ...]] = ((), ())
+    """Words that stand for phrases, of either direction."""
+
+
+def build(
+    material: Material,
+    settings: LexiconSettings,
     *,
-    method: LexiconMethod = "align",
-    k: int = 3,
-    floor: float = 0.1,
-    seed: int = 1,
-    preset: Preset = "small",
     neighbours: Neighbours = "nearest",
-    unit: Unit = "word",
-) -> tuple[Lexicon, Lexicon]:
-    """The lexicons source → target and target → source of segmented sentence pairs (paper 4.1).
+    on_step: OnStep = lambda step: None,
+) -> Built:
+    """Build lexicons by the method of the settings.
 
-    `align` reads the pairs (IBM model 1 both ways); `vecmap`, the paper's, learns word embeddings on each side apart
-    and maps them into one space, and the pairs only serve to check the outcome. With `neighbours="farthest"` the
-    result is the `anti` control: the least similar words (`vecmap`), or words that never stand in a paired sentence
-    (`align`). `floor` is that of `align_lexicons`, `preset` holds the embedding settings of `vecmap`. All depends on
-    the arguments alone.
+    With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`), or words that do
+    not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
 
     Raises:
-        LexiconError: the sides differ in length, or hold too little text.
-        DegenerateLexiconError: the mapping of `vecmap` has degenerated.
+        LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
     """
-    if method == "align" and neighbours == "nearest":
-        return align_lexicons(sources, targets, languages, k=k, floor=floor, unit=unit)
-    if method == "align":
-        return apart_lexicons(sources, targets, languages, k=k, seed=seed, unit=unit)
-    from switchtune.lexicon.embed import PRESETS, vecmap_lexicons  # loads gensim, which only this method needs
+    method, why = chosen_method(material, settings)
+    if neighbours == "farthest" and method != "vecmap":
+        lexicons = apart_lexicons(
+            *material.texts, material.languages, k=settings.k, seed=settings.seed, unit=material.unit
+        )
+        return Built(lexicons, "anti(align)", "asked for: words that do not stand in paired sentences")
+    built = _METHODS[method](material, settings, neighbours, on_step)
+    block = block_list(settings)
+    forward, backward = (without_blocked(lexicon, block) for lexicon in built.lexicons)
+    return replace(built, lexicons=(forward, backward), why=f"{why}{built.why and '; '}{built.why}")
 
-    farthest = neighbours == "farthest"
-    lexicons = vecmap_lexicons(
-        sources, targets, languages, k=k, seed=seed, settings=PRESETS[preset], farthest=farthest, unit=unit
+
+def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, str]:
+    """The method that the settings name, or that `auto` takes for this material; and why."""
+    if settings.method != "auto":
+        return settings.method, f"{settings.method}: asked for"
+    if material.paired and settings.dictionaries:
+        return "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
+    if material.paired:
+        return "align", "auto: the text is parallel, so align"
+    return "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
+
+
+def block_list(settings: LexiconSettings) -> BlockList:
+    """What the settings leave out of a lexicon."""
+    block = settings.block
+    words = read_block_list(Path(block.words)) if block.words is not None else frozenset[str]()
+    return BlockList(numbers=block.numbers, identical=block.identical, words=words)
+
+
+def _align(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    if not material.paired:
+        raise LexiconError(
+            "Method align needs sentence pairs, and this text is not parallel. Take method vecmap, which needs none, or"
+            " auto."
+        )
+    source, target = material.texts
+    alignment = align(source, target, seed=settings.seed, on_step=on_step)
+    lexicons = align_lexicons(
+        alignment, source, target, material.languages, k=settings.k, floor=settings.floor, unit=material.unit
     )
-    if not farthest:
-        check_not_degenerate(lexicons[0], sources, targets)
-        check_not_degenerate(lexicons[1], targets, sources)
-    return lexicons
+    phrases = (compounds(alignment, source, target), compounds(alignment.reversed(), target, source))
+    left_out = f"{alignment.left_out:,} pairs too long or empty to align" if alignment.left_out else ""
+    return Built(lexicons, "align", left_out, alignment=alignment, compounds=phrases)
+
+
+def _vecmap(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    from switchtune.lexicon.embed import PRESETS, read_embeddings, vecmap  # loads gensim and torch
+
+    pairs = None
+    if settings.dictionaries:
+        (forward, _), _ = _dictionaries(material, settings)
+        pairs = [(word, entry.translations[0].word) for word, entry in forward.entries.items()]
+    embeddings = None
+    if settings.embeddings is not None:
+        source, target = (
+            read_embeddings(Path(path), language)
+            for path, language in zip(settings.embeddings, material.languages, strict=True)
+        )
+        embeddings = (source, target)
+    else:
+        on_step(BuildStep("word2vec", 0, 2))
+    result = vecmap(
+        decoded(material.source.text),
+        decoded(material.target.text),
+        material.languages,
+        k=settings.k,
+        seed=settings.seed,
+        settings=PRESETS[settings.preset],
+        mode=settings.mode,
+        seed_pairs=pairs,
+        embeddings=embeddings,
+        farthest=neighbours == "farthest",
+        unit=material.unit,
+        on_progress=lambda done: on_step(
+            BuildStep("mapping", done.iteration, 0, f"similarity {done.similarity:.4f}, {done.keep:.0%} of the words")
+        ),
+    )
+    seeds = {
+        "pairs": "pairs of the dictionary",
+        "identical": "words that both sides write alike",
+        "numerals": "numerals",
+        "profiles": "pairs of words with alike similarities (unsupervised)",
+    }
+    return Built(result.lexicons, "vecmap", f"the mapping began with {result.seed_pairs:,} {seeds[result.seed_kind]}")
+
+
+def _dictionaries(material: Material, settings: LexiconSettings) -> tuple[tuple[Lexicon, Lexicon], list[str]]:
+    if not settings.dictionaries:
+        raise LexiconError("Method dictionary needs a file: give --dictionary FILE (lexicon.dictionaries).")
+    vocabularies = tuple(text.vocabulary for text in material.texts)
+    parts, found = [], []
+    for dictionary in settings.dictionaries:
+        read = read_lexicon(Path(dictionary.path))
+        lexicon = oriented(read, vocabularies[0], vocabularies[1], material.languages, origin=dictionary.path)
+        parts.append(Weighted(lexicon, dictionary.weight))
+        found.append(f"{dictionary.path}: {len(lexicon):,} words")
+    backward = [Weighted(inverted(part.lexicon), part.weight) for part in parts]
+    lexicons = tuple(_merged(each, settings) for each in (parts, backward))
+    return (lexicons[0], lexicons[1]), found
+
+
+def _merged(parts: Sequence[Weighted], settings: LexiconSettings) -> Lexicon:
+    return combined(parts, k=settings.k, floor=settings.floor, block=block_list(settings))
+
+
+def _dictionary(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    lexicons, found = _dictionaries(material, settings)
+    return Built(lexicons, "dictionary", "; ".join(found), random=False)
+
+
+def _plm(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    if material.encoder is None:
+        raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
+    from switchtune.lexicon.plm import plm_lexicons  # loads torch
+
+    sides = ([side.segmenter.split(line) for line in side.lines] for side in (material.source, material.target))
+    lexicons = plm_lexicons(*sides, material.languages, material.encoder, k=settings.k, seed=settings.seed)
+    return Built(lexicons, "plm", "", random=False)
+
+
+def _mixed(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    usable = {
+        "align": material.paired,
+        "vecmap": not material.paired,
+        "dictionary": bool(settings.dictionaries),
+        "plm": material.encoder is not None,
+    }
+    weights = {name: weight for name, weight in settings.parts.items()} or {name: 1.0 for name, can in usable.items() if can}
+    built = {name: _METHODS[name](material, settings, neighbours, on_step) for name in weights}
+    lexicons = tuple(
+        _merged([Weighted(part.lexicons[side], weights[name]) for name, part in built.items()], settings)
+        for side in (0, 1)
+    )
+    aligned = built.get("align")
+    return Built(
+        (lexicons[0], lexicons[1]),
+        "mixed",
+        "; ".join(f"{name} (weight {weights[name]:g}{part.why and ', '}{part.why})" for name, part in built.items()),
+        random=any(part.random for part in built.values()),
+        alignment=aligned.alignment if aligned else None,
+        compounds=aligned.compounds if aligned else ((), ()),
+    )
+
+
+_METHODS: Mapping[str, Callable[[Material, LexiconSettings, Neighbours, OnStep], Built]] = {
+    "align": _align,
+    "vecmap": _vecmap,
+    "dictionary": _dictionary,
+    "plm": _plm,
+    "mixed": _mixed,
+}
+
+
+def held_out(pairs: int) -> NDArray[np.bool_]:
+    """Which pairs are kept out of the building to judge by: evenly spread, a twentieth, a fifth of few. [pairs]"""
+    wanted = min(MOST_HELD_OUT, max(pairs // 20, min(100, pairs // 5)))
+    kept = np.zeros(pairs, dtype=bool)
+    if wanted:
+        kept[np.linspace(0, pairs - 1, wanted, dtype=np.int64)] = True
+    return kept
+
+
+@dataclass(frozen=True)
+class JudgedLexicons:
+    """Lexicons of both directions with what is to be thought of them."""
+
+    built: Built
+    judgement: Judgement
+    tried: tuple[str, ...]
+    """Each method that was built, with its verdict, in order; the last is the one that `built` holds."""
+
+    @property
+    def next_steps(self) -> tuple[str, ...]:
+        """What to do where the verdict is not green."""
+        return _next_steps(self.built, self.judgement)
+
+    def record(self) -> dict[str, Any]:
+        """All figures, for `judgement.json`."""
+        return {
+            **self.judgement.record(),
+            "languages": [self.built.lexicons[0].source_language, self.built.lexicons[0].target_language],
+            "method": self.built.method,
+            "chosen": self.built.why,
+            "tried": list(self.tried),
+            "next_steps": list(self.next_steps),
+            "compounds": [
+                {"word": compound.word, "phrase": compound.phrase, "count": compound.count}
+                for compound in self.built.compounds[0]
+            ],
+        }
+
+    def describe(self) -> str:
+        """One line for people."""
+        judgement = self.judgement
+        lift = "not known" if judgement.lift is None else f"{judgement.lift:.2f}"
+        stable = "" if judgement.stability is None else f", stability {judgement.stability:.0%}"
+        why = "".join(f"; {reason}" for reason in judgement.reasons)
+        figures = f"lift {lift}, coverage {judgement.coverage:.0%}{stable}"
+        return f"lexicon by {self.built.why}: {judgement.verdict} ({figures}{why})"
+
+    def require_accepted(self, accept: bool) -> None:
+        """Refuse lexicons that were judged red, unless they are accepted all the same.
+
+        Raises:
+            RejectedLexiconError: with the reasons, what was tried, and what to do next.
+        """
+        if self.judgement.verdict == "red" and not accept:
+            raise RejectedLexiconError(
+                "The lexicon was judged red, so nothing is trained with it: "
+                + "; ".join(self.judgement.reasons)
+                + f". Tried: {', '.join(self.tried)}. Next: {'; or '.join(self.next_steps)}."
+            )
+
+
+def build_and_judge(
+    material: Material,
+    settings: LexiconSettings,
+    *,
+    judged_by: Material | None = None,
+    on_step: OnStep = lambda step: None,
+) -> JudgedLexicons:
+    """Build lexicons, and judge them by pairs that they were not made from.
+
+    Args:
+        judged_by: sentence pairs to judge by; by default some of the material's own (`held_out`), which then are not
+            built from.
+
+    `auto` does not trust that lines of equal number are pairs: where align is judged red, the sides are taken for text
+    that is not parallel.
+
+    Raises:
+        LexiconError: as `build`.
+    """
+    whole = material
+    if judged_by is None and material.paired:
+        aside = held_out(len(material.source.lines))
+        judged_by, material = material.selected(aside), material.selected(~aside)
+    result = _judged(material, judged_by, settings, on_step)
+    if (
+        settings.method == "auto"
+        and material.paired
+        and result.judgement.verdict == "red"
+        and not settings.dictionaries
+    ):
+        again = _judged(replace(whole, paired=False), None, settings, on_step)
+        why = f"auto: the lines are no translations of each other (align: red); {again.built.why}"
+        return replace(again, built=replace(again.built, why=why), tried=result.tried + again.tried)
+    return result
+
+
+def _judged(
+    material: Material, judged_by: Material | None, settings: LexiconSettings, on_step: OnStep
+) -> JudgedLexicons:
+    built = build(material, settings, on_step=on_step)
+    by = judged_by or material
+    judgement = judge(
+        built.lexicons,
+        *by.texts,
+        material.languages,
+        paired=judged_by is not None,
+        stability=_stability(built, material, settings, on_step),
+    )
+    return JudgedLexicons(built, judgement, (f"{built.method} ({judgement.verdict})",))
+
+
+def _stability(
+    built: Built, material: Material, settings: LexiconSettings, on_step: OnStep
+) -> Mapping[tuple[str, str], float]:
+    """By direction: the share of running words whose first translation is the same with another seed."""
+    if not built.random:
+        return {}
+    small = material.first(TWIN_SENTENCES)
+    whole = max(len(side.lines) for side in (material.source, material.target)) <= TWIN_SENTENCES
+    first = built if whole else build(small, settings, on_step=on_step)
+    second = build(small, settings.model_copy(update={"seed": settings.seed + 1}), on_step=on_step)
+    shares = {}
+    for one, other, text in zip(first.lexicons, second.lexicons, small.texts, strict=True):
+        counts = dict(zip(text.vocabulary.index, text.vocabulary.counts.tolist(), strict=True))
+        shares[one.source_language, one.target_language] = agreement(one, other, counts)
+    return shares
+
+
+def _next_steps(built: Built, judgement: Judgement) -> tuple[str, ...]:
+    if judgement.verdict == "green":
+        return ()
+    steps = []
+    if judgement.lift is None:
+        steps.append("give sentence pairs to judge by: --judge-by dev.de dev.en")
+    elif "align" not in built.method:
+        steps.append("build with method align or auto if line i of the source translates line i of the target")
+    if "dictionary" not in built.method:
+        steps.append("add a dictionary: --dictionary FILE --method mixed")
+    else:
+        steps.append("check that the dictionary is of these languages, and of this text's casing and script")
+    steps.append("give more text (lexicon.corpus may be another corpus than the one that is trained on)")
+    if judgement.verdict == "red":
+        steps.append("check with the samples that the sides are what --langs says and line up")
+        steps.append("go on all the same with --accept-lexicon (lexicon.accept: true)")
+    return tuple(steps)
 
 
 def lexicons_from_corpus(
@@ -72,117 +452,9 @@ def lexicons_from_corpus(
     neighbours: Neighbours = "nearest",
     unit: Unit = "word",
 ) -> tuple[Lexicon, Lexicon]:
-    """The lexicons of both directions of a parallel corpus; `segmenters` split its source and its target side.
+    """The lexicons of both directions of a parallel corpus, not judged; `segmenters` split its two sides.
 
     Raises:
-        LexiconError, DegenerateLexiconError: as `build_lexicons`.
+        LexiconError: as `build`.
     """
-    source_segmenter, target_segmenter = segmenters
-    return build_lexicons(
-        [source_segmenter.split(text).words for text in corpus.sources()],
-        [target_segmenter.split(text).words for text in corpus.targets()],
-        (corpus.source_language, corpus.target_language),
-        method=settings.method,
-        k=settings.k,
-        floor=settings.floor,
-        seed=settings.seed,
-        preset=settings.preset,
-        neighbours=neighbours,
-        unit=unit,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class PairedShares:
-    """How often the translations of a lexicon's words stand in the sentence that is paired with the word's.
-
-    Both figures are means over the lexicon's (word, translation) pairs: of the sentences that hold the word, the
-    share whose paired sentence holds the translation; and that share as shuffled pairs would have it, exactly, as the
-    mean over all shufflings. `deviations` is how many standard deviations of a shuffling lie between them.
-    """
-
-    paired: float
-    shuffled: float
-    deviations: float
-
-
-def paired_shares(lexicon: Lexicon, sources: Sentences, targets: Sentences) -> PairedShares:
-    """Judge a lexicon by sentence pairs (`sources[i]`, `targets[i]`).
-
-    Raises:
-        LexiconError: the sides differ in length, or no word of the lexicon occurs in `sources`.
-    """
-    if len(sources) != len(targets):
-        raise LexiconError(f"{len(sources)} source sentences, but {len(targets)} target sentences: they must be pairs.")
-    links = [
-        (key, lower_case(link.word, lexicon.target_language))
-        for key, entry in lexicon.entries.items()
-        for link in entry.translations
-    ]
-    source_rows = {word: row for row, word in enumerate(dict.fromkeys(word for word, _ in links))}
-    target_rows = {word: row for row, word in enumerate(dict.fromkeys(word for _, word in links))}
-    source_sentences, target_sentences = (
-        _incidence(sources, source_rows, lexicon.source_language),
-        _incidence(targets, target_rows, lexicon.target_language),
-    )
-    source = np.array([source_rows[word] for word, _ in links], dtype=np.intp)
-    target = np.array([target_rows[word] for _, word in links], dtype=np.intp)
-    holding_source = np.diff(source_sentences.indptr)[source]
-    source, target, holding_source = (array[holding_source > 0] for array in (source, target, holding_source))
-    if not len(source):
-        raise LexiconError("No word of the lexicon occurs in the text: is it a lexicon of another language?")
-    blocks = [slice(start, start + _LINKS_PER_BLOCK) for start in range(0, len(source), _LINKS_PER_BLOCK)]
-    holding_both = np.concatenate(
-        [source_sentences[source[block]].multiply(target_sentences[target[block]]).sum(axis=1) for block in blocks]
-    )
-    count = len(sources)
-    target_share = np.diff(target_sentences.indptr)[target] / count
-    paired_share = holding_both / holding_source
-    # Shuffled, the number of sentences that hold both is hypergeometric.
-    variance = target_share * (1 - target_share) * (count - holding_source) / max(1, count - 1) / holding_source
-    distance = (paired_share - target_share).sum()
-    spread = np.sqrt(variance.sum())
-    deviations = float(distance / spread) if spread > 0 else 0.0
-    return PairedShares(float(paired_share.mean()), float(target_share.mean()), deviations)
-
-
-def _incidence(sentences: Sentences, rows: Mapping[str, int], language: str) -> csr_array:
-    """Which sentences hold which words, as a matrix of zeros and ones. [words, sentences]"""
-    held = [
-        (rows[word], place)
-        for place, sentence in enumerate(sentences)
-        for word in _keys(sentence, language)
-        if word in rows
-    ]
-    places = np.array(held, dtype=np.int64).reshape(-1, 2).T
-    ones = np.ones(places.shape[1], dtype=np.int32)
-    return csr_array((ones, (places[0], places[1])), shape=(len(rows), len(sentences)))
-
-
-def _keys(sentence: Sequence[str], language: str) -> set[str]:
-    return {lower_case(word, language) for word in sentence}
-
-
-def check_not_degenerate(
-    lexicon: Lexicon, sources: Sentences, targets: Sentences, *, min_gain: float = 0.02, min_deviations: float = 5.0
-) -> PairedShares:
-    """Make sure that the lexicon's translations stand in paired sentences oftener than in shuffled ones; the figures.
-
-    Oftener means: the shares differ by at least `min_gain` and `min_deviations` standard deviations, so that neither
-    a hair's breadth on much text nor luck on little passes. On 29k captions German-English (128 dimensions) a sound
-    mapping gained 0.117, one that learned from a random seed dictionary 0.008, with 104 deviations.
-
-    Raises:
-        DegenerateLexiconError: they do not.
-        LexiconError: as `paired_shares`.
-    """
-    shares = paired_shares(lexicon, sources, targets)
-    if shares.paired - shares.shuffled < min_gain or shares.deviations < min_deviations:
-        raise DegenerateLexiconError(
-            f"The {lexicon.method} lexicon {lexicon.source_language}-{lexicon.target_language} has degenerated: its"
-            f" translations stand in {shares.paired:.2%} of the paired sentences, and would stand in"
-            f" {shares.shuffled:.2%} of shuffled ones ({shares.deviations:.1f} standard deviations apart). Expected at"
-            f" least {min_gain:.0%} more and {min_deviations:g} deviations. Use method align, which learns from the"
-            " pairs themselves, or give more text to learn the embeddings from."
-        )
-    return shares
+    return build(corpus_material(corpus, segmenters, unit=unit), settings, neighbours=neighbours).lexicons

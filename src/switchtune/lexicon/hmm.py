@@ -7,7 +7,6 @@ ever matters. Everything is computed in a fixed order by one thread a direction:
 """
 
 import math
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.lexicon import Encoded
+from switchtune.lexicon import BuildStep, Encoded, OnStep
 
 MOST_WORDS = 200
 """Sentence pairs with more words than this on a side are not aligned: the work grows with the cube of their length."""
@@ -43,29 +42,17 @@ class Schedule:
     hmm: int
 
 
-@dataclass(frozen=True, slots=True)
-class Pass:
-    """One pass over the corpus is done: for progress bars."""
-
-    what: str
-    number: int
-    total: int
-    log_likelihood: float | None = None
-    """Per token, of both directions together, before the pass's own update; None where it is not computed."""
-
-
-OnPass = Callable[[Pass], None]
-
-
 @njit(inline="always")
-def _slot(given: int, made: int, shift: np.uint64) -> int:
-    # Odd constants whose products spread over all bits (multiplicative hashing; Knuth, vol. 3, 6.4).
+def _slot(given, made, shift):
+    # Odd constants whose products spread over all bits (multiplicative hashing; Knuth, vol. 3, 6.4); without the shift
+    # between the products neighbouring words would share slots.
     mixed = np.uint64(given) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(made) * np.uint64(0xC2B2AE3D27D4EB4F)
-    return np.int64((mixed * np.uint64(0xD6E8FEB86659FD93)) >> shift)
+    mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
+    return np.int64(mixed >> shift)
 
 
 @njit(inline="always")
-def _clipped(jump: int) -> int:
+def _clipped(jump):
     return min(max(jump, -_FAR), _FAR) + _FAR
 
 
@@ -302,7 +289,7 @@ def table_bits(cells: int) -> int:
 
 
 def train(
-    source: Encoded, target: Encoded, schedule: Schedule, *, least: float, pool: ThreadPoolExecutor, on_pass: OnPass
+    source: Encoded, target: Encoded, schedule: Schedule, *, least: float, pool: ThreadPoolExecutor, on_step: OnStep
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Links of both directions by the best posterior: each target token's source place, each source token's target
     place, or -1 where none reaches `least`. No side may hold more than `MOST_WORDS` words in a sentence."""
@@ -313,7 +300,7 @@ def train(
     passes = schedule.model1 + schedule.hmm
     for number in range(schedule.model1):
         likelihoods = pool.map(lambda direction, first=number == 0: direction.model1(first=first), directions)
-        on_pass(Pass("model 1", number + 1, passes, sum(likelihoods) / tokens))
+        on_step(BuildStep("model 1", number + 1, passes, f"log likelihood {sum(likelihoods) / tokens:.3f}"))
     blocks = _blocks(sizes)
     for number in range(schedule.hmm):
         last = number + 1 == schedule.hmm
@@ -337,7 +324,7 @@ def train(
         if not last:
             for direction in directions:
                 direction.update()
-        on_pass(Pass("HMM", schedule.model1 + number + 1, passes, likelihood / tokens))
+        on_step(BuildStep("HMM", schedule.model1 + number + 1, passes, f"log likelihood {likelihood / tokens:.3f}"))
     return directions[0].links, directions[1].links
 
 

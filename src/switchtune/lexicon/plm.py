@@ -4,18 +4,16 @@ A word's vector is the mean of its vectors in the sentences that it stands in, w
 knows of the model only that it gives each word of a sentence a vector (`WordEncoder`).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, Vocabulary, encode, make_lexicon
-from switchtune.lexicon.map import Neighbours, nearest_by_csls, normalise
+from switchtune.lexicon import Encoded, Vocabulary, encode
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 

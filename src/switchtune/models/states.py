@@ -166,4 +166,6 @@ def _owners(words: int) -> NDArray[np.int64]:
 def _letters(text: str) -> str:
     """`text` decomposed (NFKD), without white space, its mark in pieces, and characters that cannot be seen."""
     decomposed = text if text.isascii() else unicodedata.normalize("NFKD", text)
-    return "".join(c for c in decomposed if c != "▁" and not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf"))
+    return "".join(
+        c for c in decomposed if c != "▁" and not c.isspace() and unicodedata.category(c) not in ("Cc", "Cf")
+    )

@@ -1,0 +1,225 @@
+"""The verbs of the lexicon: build (by default), report, diff, merge; and judge."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from switchtune.cli_options import AsJson, Languages, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.errors import SwitchtuneError
+
+
+class _BuildByDefault(TyperGroup):
+    """`switchtune lexicon SOURCE TARGET` means `switchtune lexicon build SOURCE TARGET`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, "--help"}:
+            args = ["build", *args]
+        return super().parse_args(ctx, args)
+
+
+lexicon_app = typer.Typer(
+    cls=_BuildByDefault,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="""Build a bilingual lexicon in both directions and judge it. `switchtune lexicon build --help` has
+    the options.
+
+    Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`""",
+)
+
+Source = Annotated[str, typer.Argument(help="Source side, or all of a parallel corpus (TSV, train.{de,en}, …).")]
+Target = Annotated[str | None, typer.Argument(help="Target side, where the source is a file of its own.")]
+
+
+@lexicon_app.command()
+def build(
+    source: Source,
+    target: Target = None,
+    *,
+    langs: Languages,
+    out: Out,
+    method: Annotated[
+        Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
+        typer.Option(
+            help="align: from sentence pairs; vecmap: word embeddings of each side mapped together; dictionary: files; "
+            "plm: the states of --model; mixed: several; auto: align for parallel text, else vecmap."
+        ),
+    ] = "auto",
+    dictionary: Annotated[
+        list[str], typer.Option(metavar="FILE[=WEIGHT]", help="MUSE format or TSV, of either direction.")
+    ] = [],  # noqa: B006
+    model: Annotated[str | None, typer.Option(help="Model of plm: a Hub id or a folder.")] = None,
+    part: Annotated[
+        list[str],
+        typer.Option("--part", metavar="METHOD=WEIGHT", help="Parts of mixed; by default all that can be used."),
+    ] = [],  # noqa: B006
+    embeddings: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="SOURCE.vec TARGET.vec", help="Word vectors for vecmap.")
+    ] = None,
+    mode: Annotated[
+        Literal["auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"],
+        typer.Option(help="What the mapping of vecmap begins with."),
+    ] = "auto",
+    preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
+    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    floor: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="align, mixed: leave out what is weaker than this share of the strongest."),
+    ] = 0.1,
+    block: Annotated[Path | None, typer.Option(help="File of words, one a line, that no entry may have.")] = None,
+    neighbours: Annotated[
+        Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
+    ] = "nearest",
+    judge_by: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="SOURCE TARGET", help="Sentence pairs to judge by; by default some of the text are kept out."
+        ),
+    ] = None,
+    accept: Annotated[bool, typer.Option("--accept-lexicon", help="Exit 0 even if the lexicon is judged red.")] = False,
+    pieces_of: PiecesOf = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
+
+    Files that were edited by hand since they were built keep their edits. Exits 1 where the verdict is red.
+
+    Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
+    """
+    from dataclasses import replace
+
+    from switchtune.config import BlockSettings, DictionarySettings, LexiconSettings
+    from switchtune.lexicon_folder import make_folder, read_material
+    from switchtune.progress import BuildDisplay, print_judgement
+
+    parts: dict[Any, float] = dict(map(_weighted, part))
+    settings = LexiconSettings(
+        method=method,
+        mode=mode,
+        preset=preset,
+        k=k,
+        floor=floor,
+        seed=seed,
+        embeddings=embeddings,
+        dictionaries=tuple(DictionarySettings(path=path, weight=weight) for path, weight in map(_weighted, dictionary)),
+        parts=parts,
+        block=BlockSettings(words=None if block is None else str(block)),
+    )
+    pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
+    with BuildDisplay() as display:
+        paired = True if method == "align" else None
+        material = read_material(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
+        judged_by = None
+        if judge_by is not None:
+            judged_by = read_material(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
+        if model is not None:
+            from switchtune.models.load import load_model
+            from switchtune.models.states import model_word_encoder
+
+            material = replace(material, encoder=model_word_encoder(load_model(model)))
+        made = make_folder(
+            material,
+            settings,
+            out,
+            judged_by=judged_by,
+            neighbours=neighbours,
+            on_step=display.show,
+            tell=display.tell,
+        )
+    if as_json:
+        print_json(made.judged.record() if made.judged else {})
+    else:
+        print_judgement(made)
+    if made.judged is not None:
+        made.judged.require_accepted(accept)
+
+
+def _weighted(text: str) -> tuple[str, float]:
+    name, found, weight = text.rpartition("=")
+    try:
+        return (name, float(weight)) if found else (text, 1.0)
+    except ValueError:
+        return text, 1.0
+
+
+@lexicon_app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.")]) -> None:
+    """Write the page of a folder of lexicons anew, hand edits included.
+
+    Example: `switchtune lexicon report lexicon`
+    """
+    from switchtune.lexicon_folder import write_page
+
+    typer.echo(write_page(folder))
+
+
+@lexicon_app.command()
+def diff(
+    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.")],
+    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.")],
+    as_json: AsJson = False,
+) -> None:
+    """What two lexicons have in common, and where their first translations differ.
+
+    Example: `switchtune lexicon diff first/lexicon.de-en.tsv second/lexicon.de-en.tsv`
+    """
+    from switchtune.lexicon import read_lexicon
+    from switchtune.lexicon.combine import difference
+
+    found = difference(read_lexicon(lexicon_a), read_lexicon(lexicon_b))
+    if as_json:
+        print_json(found.record())
+    else:
+        typer.echo(found.describe())
+
+
+@lexicon_app.command()
+def merge(
+    lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    floor: Annotated[float, typer.Option(min=0, max=1, help="Least share of a word's strongest.")] = 0.1,
+    numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
+) -> None:
+    """Merge lexicons of one direction, each with a weight.
+
+    Example: `switchtune lexicon merge mine.de-en.tsv=2 built/lexicon.de-en.tsv --out lexicon.de-en.tsv`
+    """
+    from switchtune.lexicon import read_lexicon, write_lexicon
+    from switchtune.lexicon.combine import BlockList, Weighted, combined
+
+    parts = [Weighted(read_lexicon(Path(path)), weight) for path, weight in map(_weighted, lexicons)]
+    merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
+    write_lexicon(merged, out)
+    typer.echo(f"{out}: {len(merged):,} words")
+
+
+def lexicon_judge(
+    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.")],
+    source: Source,
+    target: Target = None,
+    *,
+    langs: Languages,
+    pieces_of: PiecesOf = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge a lexicon file by sentence pairs that it was not made from. Exits 1 where the verdict is red.
+
+    Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
+    """
+    from switchtune.lexicon_folder import judge_file, read_material
+    from switchtune.progress import print_direction
+
+    pieces = piece_segmenter(pieces_of)
+    tell = lambda text: typer.echo(text, err=True)  # noqa: E731
+    material = read_material(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
+    judgement = judge_file(lexicon, material)
+    if as_json:
+        print_json(judgement.record())
+    else:
+        print_direction(judgement.directions[0])
+    if judgement.verdict == "red":
+        raise SwitchtuneError(f"{lexicon}: judged red. " + "; ".join(judgement.reasons))

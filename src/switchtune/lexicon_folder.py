@@ -1,0 +1,154 @@
+"""A folder of lexicons as the command line makes it: text read, lexicons built and judged, hand edits kept."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchtune.config import LexiconSettings
+from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
+from switchtune.corpus.words import Segmenter, word_segmenter
+from switchtune.errors import UsageError
+from switchtune.lexicon import Lexicon, OnStep, read_lexicon, write_lexicon
+from switchtune.lexicon.build import (
+    JudgedLexicons,
+    Material,
+    Neighbours,
+    build,
+    build_and_judge,
+    corpus_material,
+    side_of,
+)
+from switchtune.lexicon.combine import apply_edits, edits
+from switchtune.lexicon.judge import Judgement, judge
+from switchtune.report.lexicon_page import lexicon_page
+from switchtune.run_dir import read_json, write_json, write_text
+
+JUDGEMENT = "judgement.json"
+PAGE = "report.html"
+AS_BUILT = "built"
+"""Folder of the lexicons as they were built, from which later edits by hand are told."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a folder of lexicons now holds."""
+
+    paths: tuple[Path, Path]
+    lexicons: tuple[Lexicon, Lexicon]
+    judged: JudgedLexicons | None
+    """None for the `anti` control, which is wrong on purpose."""
+
+
+def read_material(
+    source: str,
+    target: str | None,
+    languages: tuple[str, str],
+    *,
+    pieces: Segmenter | None,
+    paired: bool | None,
+    tell: Tell,
+) -> Material:
+    """The text of two languages: a parallel corpus, or two files whose lines are no translations of each other.
+
+    Args:
+        source, target: the two files, or `source` alone for a corpus in one file or under one name.
+        pieces: cuts into a model's subword pieces; words by default.
+        paired: whether the lines are pairs; None finds out by their number.
+        tell: is told what was found.
+
+    Raises:
+        CorpusError: a file cannot be read, or lines should be pairs and differ in number.
+    """
+    segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
+    unit = "piece" if pieces else "word"
+    if paired is None:
+        paired = target is None or len(read_lines(Path(source))) == len(read_lines(Path(target)))
+    if paired:
+        corpus = read_corpus(source if target is None else (source, target), *languages)
+        tell(describe(corpus))
+        return corpus_material(corpus, segmenters, unit="piece" if pieces else "word")
+    if target is None:
+        raise UsageError("Two files are expected where the text is not parallel: one of each language.")
+    sides = []
+    for path, language, segmenter in zip((source, target), languages, segmenters, strict=True):
+        lines = read_monolingual(path, language)
+        tell(f"{path}: {len(lines):,} lines of {language}")
+        sides.append(side_of(lines, language, segmenter))
+    tell("The two files differ in their number of lines, so the text is not taken for parallel.")
+    return Material(sides[0], sides[1], paired=False, unit="piece" if unit == "piece" else "word")
+
+
+def make_folder(
+    material: Material,
+    settings: LexiconSettings,
+    out: Path,
+    *,
+    judged_by: Material | None = None,
+    neighbours: Neighbours = "nearest",
+    on_step: OnStep,
+    tell: Tell,
+) -> Made:
+    """Build lexicons, judge them and write them to `out` with `judgement.json` and `report.html`.
+
+    Where the files there were edited by hand since they were built, the edits are made again on the new lexicons.
+
+    Raises:
+        LexiconError: there is nothing to build from.
+        UsageError: `out` holds a lexicon that was not built there.
+    """
+    if neighbours == "farthest":
+        judged, built = None, build(material, settings, neighbours=neighbours, on_step=on_step)
+    else:
+        judged = build_and_judge(material, settings, judged_by=judged_by, on_step=on_step)
+        built = judged.built
+    paths = [out / f"lexicon.{each.source_language}-{each.target_language}.tsv" for each in built.lexicons]
+    for path in paths:
+        if path.exists() and not (out / AS_BUILT / path.name).exists():
+            raise UsageError(
+                f"{path} was not built here, and would be overwritten. Give another folder, or move the file away; to "
+                "build from it, give --dictionary."
+            )
+    lexicons = [_kept_edits(path, lexicon, tell) for path, lexicon in zip(paths, built.lexicons, strict=True)]
+    for path, as_built, lexicon in zip(paths, built.lexicons, lexicons, strict=True):
+        write_lexicon(as_built, out / AS_BUILT / path.name)
+        write_lexicon(lexicon, path)
+    if judged is not None:
+        write_json(out / JUDGEMENT, judged.record())
+        write_text(out / PAGE, lexicon_page(lexicons, judged.record()))
+    return Made((paths[0], paths[1]), (lexicons[0], lexicons[1]), judged)
+
+
+def _kept_edits(path: Path, built: Lexicon, tell: Tell) -> Lexicon:
+    if not path.exists():
+        return built
+    made = edits(read_lexicon(path.parent / AS_BUILT / path.name), read_lexicon(path))
+    if not made:
+        return built
+    tell(f"{path}: {made.describe()}, kept")
+    return apply_edits(made, built)
+
+
+def write_page(folder: Path) -> Path:
+    """The page of a folder of lexicons, hand edits included.
+
+    Raises:
+        UsageError: the folder holds no judgement.
+    """
+    if not (folder / JUDGEMENT).exists():
+        raise UsageError(f"{folder}: no {JUDGEMENT} here. `switchtune lexicon SOURCE TARGET --out {folder}` makes one.")
+    judgement = read_json(folder / JUDGEMENT)
+    source, target = judgement["languages"]
+    names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
+    write_text(folder / PAGE, lexicon_page([read_lexicon(folder / name) for name in names], judgement))
+    return folder / PAGE
+
+
+def judge_file(path: Path, material: Material) -> Judgement:
+    """Judge a lexicon file by sentence pairs.
+
+    Raises:
+        LexiconError: the file is malformed, or of other languages.
+    """
+    return judge([read_lexicon(path)], *material.texts, material.languages)
