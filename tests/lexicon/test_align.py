@@ -1,182 +1,107 @@
-"""IBM model 1 against numbers worked out by hand, against exact arithmetic, and by what must hold of any corpus."""
+"""Lexicons from alignments: their strengths by hand, their order, compounds, and the control of words apart."""
 
-from collections import defaultdict
-from fractions import Fraction
+import math
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.lexicon import LexiconError, align
-from switchtune.lexicon.align import align_lexicons, apart_lexicons, cooccurrence, translation_probabilities
-
-HAUS = [["das", "Haus"], ["das", "Buch"]], [["the", "house"], ["the", "book"]]
-
-sentences = st.lists(st.sampled_from("abcde"), max_size=4)
-corpora = st.lists(st.tuples(sentences, sentences), min_size=1, max_size=8).filter(
-    lambda pairs: any(source and target for source, target in pairs)
-)
+from switchtune.lexicon import LexiconError, encode
+from switchtune.lexicon.align import align_lexicons, apart_lexicons, compounds, lower_share
+from switchtune.lexicon.alignment import Alignment, align
 
 
-def probabilities(sources, targets, **options) -> dict[tuple[str, str], float]:
-    together = cooccurrence(sources, targets, ("de", "en"))
-    source, target = together.source.vocabulary.words, together.target.vocabulary.words
-    pairs = zip(together.source_of_pair, together.target_of_pair, strict=True)
-    values = translation_probabilities(together, **options)
-    return {(source[s], target[t]): value for (s, t), value in zip(pairs, values.tolist(), strict=True)}
+def aligned(*pairs: str) -> Alignment:
+    """An alignment as other tools write it: `0-0 1-2`; every link with probability 1."""
+    links = [[tuple(map(int, link.split("-"))) for link in pair.split()] for pair in pairs]
+    flat = [link for pair in links for link in pair]
+    source, target = np.array(flat, dtype=np.int16).reshape(-1, 2).T
+    starts = np.concatenate(([0], np.cumsum([len(pair) for pair in links])))
+    return Alignment(starts, source, target, np.ones(len(flat), dtype=np.float32), 0)
 
 
-def exact_probabilities(sources, targets, iterations):
-    """IBM model 1 as the textbook has it, word by word, in fractions."""
-    words = {word for sentence in targets for word in sentence}
-    probability = defaultdict(lambda: Fraction(1, len(words)))
-    for _ in range(iterations):
-        expected = defaultdict(Fraction)
-        for source, target in zip(sources, targets, strict=True):
-            for word in target:
-                total = sum(probability[origin, word] for origin in [None, *source])
-                for origin in [None, *source]:
-                    expected[origin, word] += probability[origin, word] / total
-        mass = defaultdict(Fraction)
-        for (origin, _), value in expected.items():
-            mass[origin] += value
-        probability = {pair: value / mass[pair[0]] for pair, value in expected.items()}
-    return {pair: float(value) for pair, value in probability.items() if pair[0] is not None}
-
-
-def test_two_iterations_by_hand() -> None:
-    """With NULL, das and Haus before each English word of the first pair, as uniform beginnings give them."""
-    first = probabilities(*HAUS, iterations=1)
-    assert first == pytest.approx(
-        {
-            ("das", "the"): 1 / 2,
-            ("das", "house"): 1 / 4,
-            ("das", "book"): 1 / 4,
-            ("Haus", "the"): 1 / 2,
-            ("Haus", "house"): 1 / 2,
-            ("Buch", "the"): 1 / 2,
-            ("Buch", "book"): 1 / 2,
-        }
+def test_strength_by_hand() -> None:
+    source = encode([["Der", "Hund"], ["Der", "Hund"], ["Ein", "Hund"]], "de")
+    target = encode([["The", "dog"], ["The", "dog"], ["A", "hound"]], "en")
+    forward, backward = align_lexicons(aligned("0-0 1-1", "0-0 1-1", "0-0 1-1"), source, target, ("de", "en"), floor=0)
+    hund = forward.entries["hund"]
+    # Wilson's lower bound at one standard deviation: 2 of 3, and 2 of 2.
+    two_of_three = (2 / 3 + 1 / 6 - math.sqrt(2 / 9 / 3 + 1 / 36)) / (1 + 1 / 3)
+    two_of_two = (1 + 1 / 4 - math.sqrt(1 / 16)) / (1 + 1 / 2)
+    assert hund.translations[0].word == "dog"
+    assert hund.translations[0].strength == pytest.approx(two_of_three * math.sqrt(two_of_two), abs=1e-6)
+    assert backward.entries["dog"].translations[0].strength == pytest.approx(
+        two_of_two * math.sqrt(two_of_three), abs=1e-6
     )
-    second = probabilities(*HAUS, iterations=2)
-    assert second == pytest.approx(
-        {
-            ("das", "the"): 4 / 7,
-            ("das", "house"): 3 / 14,
-            ("das", "book"): 3 / 14,
-            ("Haus", "the"): 2 / 5,
-            ("Haus", "house"): 3 / 5,
-            ("Buch", "the"): 2 / 5,
-            ("Buch", "book"): 3 / 5,
-        }
+    assert [translation.word for translation in hund.translations] == ["dog", "hound"]
+    assert (hund.count, hund.translations[0].count) == (3, 2)
+    assert (forward.source_language, forward.target_language, forward.measure) == ("de", "en", "probability")
+    assert (backward.source_language, backward.target_language, backward.method) == ("en", "de", "align")
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.integers(1, 10**6).flatmap(lambda whole: st.tuples(st.floats(0, whole), st.just(whole))))
+def test_the_lower_share_is_a_share_and_grows_with_certainty(counts: tuple[float, int]) -> None:
+    part, whole = counts
+    bound, surer = lower_share(np.array([part, 10 * part]), np.array([whole, 10 * whole]))
+    assert 0 <= bound <= part / whole + 1e-12
+    assert bound <= surer + 1e-12
+
+
+def test_k_floor_and_ties() -> None:
+    source = encode([["a"]] * 4, "x")
+    target = encode([["u"], ["v"], ["w"], ["w"]], "y")
+    alignment = aligned("0-0", "0-0", "0-0", "0-0")
+    everything, _ = align_lexicons(alignment, source, target, ("x", "y"), floor=0)
+    assert [translation.word for translation in everything.entries["a"].translations] == ["w", "u", "v"]
+    best, _ = align_lexicons(alignment, source, target, ("x", "y"), k=1)
+    assert [translation.word for translation in best.entries["a"].translations] == ["w"]
+    strong, _ = align_lexicons(alignment, source, target, ("x", "y"), floor=0.9)
+    assert [translation.word for translation in strong.entries["a"].translations] == ["w"]
+
+
+def test_nothing_aligned_is_an_error() -> None:
+    text = encode([["a"]], "x")
+    with pytest.raises(LexiconError, match="No word of any sentence pair could be aligned"):
+        align_lexicons(aligned(""), text, text, ("x", "y"))
+
+
+def test_compounds_are_words_that_stand_for_phrases() -> None:
+    german = [["das", "Antriebsradsystem"], ["ein", "Antriebsradsystem"], ["das", "Rad"]]
+    english = [["the", "drive", "wheel", "system"], ["a", "drive", "wheel", "system"], ["the", "wheel"]]
+    source, target = encode(german, "de"), encode(english, "en")
+    links = aligned("0-0 1-1 1-2 1-3", "0-0 1-1 1-2 1-3", "0-0 1-1")
+    (found,) = compounds(links, source, target)
+    assert (found.word, found.phrase, found.count, found.occurrences) == (
+        "Antriebsradsystem",
+        "drive wheel system",
+        2,
+        2,
     )
-
-
-@settings(deadline=None, max_examples=40)
-@given(corpus=corpora, iterations=st.integers(1, 2))
-def test_equals_exact_arithmetic(corpus, iterations: int) -> None:
-    sources, targets = zip(*corpus, strict=True)
-    expected = exact_probabilities(sources, targets, iterations)
-    assert probabilities(sources, targets, iterations=iterations) == pytest.approx(expected)
-    backward = {(s, t): value for (t, s), value in exact_probabilities(targets, sources, iterations).items()}
-    assert probabilities(sources, targets, iterations=iterations, given="target") == pytest.approx(backward)
-
-
-@settings(deadline=None, max_examples=30)
-@given(corpus=corpora)
-def test_probabilities_of_a_word_sum_to_one(corpus) -> None:
-    sources, targets = zip(*corpus, strict=True)
-    sums = defaultdict(float)
-    for (word, _), value in probabilities(sources, targets).items():
-        sums[word] += value
-    assert list(sums.values()) == pytest.approx([1.0] * len(sums))
-
-
-@settings(deadline=None, max_examples=30)
-@given(corpus=corpora)
-def test_sides_can_be_swapped(corpus) -> None:
-    sources, targets = zip(*corpus, strict=True)
-    forward, backward = align_lexicons(sources, targets, ("x", "y"))
-    other_forward, other_backward = align_lexicons(targets, sources, ("y", "x"))
-    assert (forward, backward) == (other_backward, other_forward)
-
-
-def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(1)
-    sides = [[[str(word) for word in rng.zipf(1.5, size=rng.integers(0, 9))] for _ in range(60)] for _ in range(2)]
-    whole = align_lexicons(*sides, ("x", "y"))
-    monkeypatch.setattr(align, "_LINKS_PER_BLOCK", 7)
-    assert align_lexicons(*sides, ("x", "y")) == whole
+    assert compounds(links.reversed(), target, source) == ()
+    # Not adjacent, or linked with another word as well: no phrase.
+    assert compounds(aligned("0-0 1-1 1-3", "0-0 1-1 1-3", "0-0"), source, target) == ()
+    assert compounds(aligned("0-1 1-1 1-2 1-3", "0-1 1-1 1-2 1-3", "0-0"), source, target) == ()
 
 
 def test_the_corpus_of_houses() -> None:
-    sources = [["Das", "Haus"], ["Das", "kleine", "Haus"], ["Das", "Buch"], ["Ein", "Buch"], ["Ein", "Haus"]]
-    targets = [["The", "house"], ["The", "small", "house"], ["The", "book"], ["A", "book"], ["A", "house"]]
-    forward, backward = align_lexicons(sources, targets, ("de", "en"), floor=0)
+    sources = [["Das", "Haus"], ["Das", "kleine", "Haus"], ["Das", "Buch"], ["Ein", "Buch"], ["Ein", "Haus"]] * 4
+    targets = [["The", "house"], ["The", "small", "house"], ["The", "book"], ["A", "book"], ["A", "house"]] * 4
+    source, target = encode(sources, "de"), encode(targets, "en")
+    forward, backward = align_lexicons(align(source, target), source, target, ("de", "en"))
     best = {entry.word: entry.translations[0].word for entry in forward.entries.values()}
     assert best == {"Haus": "house", "Das": "The", "Buch": "book", "Ein": "A", "kleine": "small"}
     assert {translation: word for word, translation in best.items()} == {
         entry.word: entry.translations[0].word for entry in backward.entries.values()
     }
-    assert (forward.source_language, forward.target_language, forward.measure) == ("de", "en", "probability")
-    assert (backward.source_language, backward.target_language) == ("en", "de")
-    haus = forward.entries["haus"]
-    assert (haus.count, haus.translations[0].count) == (3, 3)
-    assert len(haus.translations) == 3
-    assert [t.strength for t in haus.translations] == sorted((t.strength for t in haus.translations), reverse=True)
-
-
-def test_translations_under_the_floor_are_left_out() -> None:
-    rng = np.random.default_rng(3)
-    sides = [[[f"{side}{word}" for word in rng.zipf(1.5, size=6)] for _ in range(80)] for side in "st"]
-    everything, _ = align_lexicons(*sides, ("x", "y"), floor=0)
-    kept, _ = align_lexicons(*sides, ("x", "y"), floor=0.3)
-    assert kept.entries.keys() == everything.entries.keys()
-    for key, entry in everything.entries.items():
-        least = 0.3 * entry.translations[0].strength
-        expected = [translation for translation in entry.translations if translation.strength >= least]
-        assert list(kept.entries[key].translations) == expected
-    assert kept != everything
-
-
-def test_strength_is_the_product_of_both_directions() -> None:
-    forward, backward = align_lexicons(*HAUS, ("de", "en"), k=1, iterations=2)
-    assert forward.entries["haus"].translations[0].strength == pytest.approx((3 / 5) ** 2)
-    assert forward.entries["das"].translations[0].strength == pytest.approx((4 / 7) ** 2, abs=1e-6)
-    assert all(len(entry.translations) == 1 for entry in [*forward.entries.values(), *backward.entries.values()])
-
-
-def test_ties_do_not_hang_on_the_order_in_the_sentence() -> None:
-    for target in (["u", "v", "w"], ["w", "v", "u"]):
-        forward, _ = align_lexicons([["a"]], [target], ("x", "y"), k=2)
-        assert [translation.word for translation in forward.entries["a"].translations] == ["u", "v"]
-
-
-def test_rare_companions_can_be_left_out() -> None:
-    forward, _ = align_lexicons(*HAUS, ("de", "en"), min_cooccurrence=2)
-    assert set(forward.entries) == {"das"}
-    with pytest.raises(LexiconError, match="at least 3 times"):
-        align_lexicons(*HAUS, ("de", "en"), min_cooccurrence=3)
-
-
-@pytest.mark.parametrize(
-    ("sources", "targets", "message"),
-    [
-        ([["a"]], [["b"], ["c"]], "1 source sentences, but 2 target sentences"),
-        ([], [], "no sentence pair|No sentence pair"),
-        ([["a"], []], [[], ["b"]], "No sentence pair"),
-    ],
-)
-def test_nothing_to_learn_from(sources, targets, message: str) -> None:
-    with pytest.raises(LexiconError, match=message):
-        align_lexicons(sources, targets, ("x", "y"))
 
 
 def test_apart_words_never_meet() -> None:
     rng = np.random.default_rng(2)
     sides = [[[str(word) for word in rng.integers(0, 40, size=4)] for _ in range(30)] for _ in range(2)]
-    forward, backward = apart_lexicons(*sides, ("x", "y"), seed=5)
+    texts = (encode(sides[0], "x"), encode(sides[1], "y"))
+    forward, backward = apart_lexicons(*texts, ("x", "y"), seed=5)
     met = {(s, t) for source, target in zip(*sides, strict=True) for s in source for t in target}
     for key, entry in forward.entries.items():
         drawn = {translation.word for translation in entry.translations}
@@ -184,12 +109,20 @@ def test_apart_words_never_meet() -> None:
         assert not any((key, word) in met for word in drawn)
     assert not any((t.word, key) in met for key, entry in backward.entries.items() for t in entry.translations)
     assert forward.entries.keys() == {word for sentence in sides[0] for word in sentence}
-    assert (forward, backward) == apart_lexicons(*sides, ("x", "y"), seed=5)
-    assert (forward, backward) != apart_lexicons(*sides, ("x", "y"), seed=6)
+    assert (forward, backward) == apart_lexicons(*texts, ("x", "y"), seed=5)
+    assert (forward, backward) != apart_lexicons(*texts, ("x", "y"), seed=6)
 
 
 def test_apart_falls_back_on_the_rarest_companions() -> None:
-    sources = [["a"], ["a"], ["a"], ["b"]]
-    targets = [["u", "v"], ["u"], ["u", "w", "w"], ["z"]]
-    forward, _ = apart_lexicons(sources, targets, ("x", "y"), k=2, seed=1)
-    assert [translation.word for translation in forward.entries["a"].translations] == ["z", "v"]
+    source = encode([["a"], ["a"], ["a"], ["b"]], "x")
+    target = encode([["u", "v"], ["u"], ["u", "w"], ["z"]], "y")
+    forward, _ = apart_lexicons(source, target, ("x", "y"), k=2, seed=1)
+    assert "z" in {translation.word for translation in forward.entries["a"].translations}
+    assert "u" not in {translation.word for translation in forward.entries["a"].translations}
+
+
+def test_apart_needs_pairs_with_words() -> None:
+    with pytest.raises(LexiconError, match="1 source sentences, but 2"):
+        apart_lexicons(encode([["a"]], "x"), encode([["b"], ["c"]], "y"), ("x", "y"), seed=1)
+    with pytest.raises(LexiconError, match="has words on both sides"):
+        apart_lexicons(encode([[]], "x"), encode([["b"]], "y"), ("x", "y"), seed=1)

@@ -110,10 +110,7 @@ def test_forward_and_backward_recursion_equal_enumeration() -> None:
         others = target.words[target.starts[pair] : target.starts[pair + 1]]
         shift = np.uint64(64 - BITS)
         emission = np.array(
-            [
-                [direction.table[hmm._slot(int(e), int(f), shift)] * direction.inverse[e] for e in words]
-                for f in others
-            ]
+            [[direction.table[hmm._slot(int(e), int(f), shift)] * direction.inverse[e] for e in words] for f in others]
         )
         expected, each, jumps = enumerated(emission, direction.null[others], direction.jumps)
         size = emission.size

@@ -1,0 +1,415 @@
+"""Lexicons turned round, merged, cleaned and compared, and hand edits made again on a lexicon that was built anew."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from switchtune.corpus.words import is_number, lower_case
+from switchtune.lexicon import (
+    UNDETERMINED,
+    Entry,
+    Lexicon,
+    LexiconError,
+    Measure,
+    Translation,
+    Vocabulary,
+    read_lines,
+)
+
+LEAST_FIT = 0.01
+"""A dictionary is of other languages, or written otherwise, if less than this share of its pairs stand in the corpus and
+its words are less than this share of the corpus: a large dictionary may have few of its pairs there, a small one few of
+the words."""
+
+CLEARLY_BETTER = 2.0
+"""A dictionary stands the other way round if so many times as many of its pairs fit then."""
+
+_Link: TypeAlias = tuple[str, int, Translation]
+"""A word, its count, and one translation of it."""
+
+
+# Turned round
+
+
+def inverted(lexicon: Lexicon) -> Lexicon:
+    """The same pairs in the other direction, each with its strength, as the pair's."""
+    links = (
+        (translation.word, translation.count, Translation(entry.word, translation.strength, entry.count))
+        for entry in lexicon.entries.values()
+        for translation in entry.translations
+    )
+    return Lexicon(
+        lexicon.target_language,
+        lexicon.source_language,
+        lexicon.method,
+        lexicon.measure,
+        lexicon.unit,
+        _entries(links, lexicon.target_language),
+    )
+
+
+def _entries(links: Iterable[_Link], language: str) -> dict[str, Entry]:
+    """Entries of a language from their links: casing and count of the most frequent form, repeated pairs once."""
+    words: dict[str, tuple[str, int]] = {}
+    found: dict[str, dict[str, Translation]] = {}
+    for word, count, translation in links:
+        key = lower_case(word, language)
+        if key not in words or words[key][1] < count:
+            words[key] = word, count
+        translations = found.setdefault(key, {})
+        known = translations.get(translation.word)
+        if known is None or known.strength < translation.strength:
+            translations[translation.word] = translation
+    return {key: Entry(*words[key], _strongest_first(found[key].values())) for key in words}
+
+
+def _strongest_first(translations: Iterable[Translation]) -> tuple[Translation, ...]:
+    return tuple(sorted(translations, key=lambda translation: -translation.strength))
+
+
+def oriented(
+    dictionary: Lexicon, source: Vocabulary, target: Vocabulary, languages: tuple[str, str], *, origin: Path | str
+) -> Lexicon:
+    """A dictionary as it fits a corpus: in its direction, and with its casing and counts for the words that it has.
+
+    The languages that the dictionary declares decide: where they are the corpus's the other way round, it is inverted.
+    Where they are `UNDETERMINED`, its pairs tell whether it stands the right way round. `source` and `target` are the
+    corpus's vocabularies, `origin` names the dictionary in errors.
+
+    Raises:
+        LexiconError: the dictionary declares other languages, declares none and fits the corpus clearly better the
+            other way round, or has next to nothing in common with it.
+    """
+    declared = (dictionary.source_language, dictionary.target_language)
+    forward, backward = _agree(declared, languages), _agree(declared, languages[::-1])
+    if not (forward or backward):
+        raise LexiconError(
+            f"{origin}: a dictionary {'-'.join(declared)} by its header or its name, but the corpus is"
+            f" {'-'.join(languages)}. Give a dictionary of these languages, or correct the header or the name."
+        )
+    if not forward:
+        dictionary = inverted(dictionary)
+    _check_fit(dictionary, (source, target), languages, undetermined=forward and backward, origin=origin)
+    links = (
+        (*_as_in(source, entry.word, entry.count, languages[0]), _translation_as_in(target, translation, languages[1]))
+        for entry in dictionary.entries.values()
+        for translation in entry.translations
+    )
+    return Lexicon(*languages, dictionary.method, dictionary.measure, dictionary.unit, _entries(links, languages[0]))
+
+
+def _agree(declared: tuple[str, str], languages: tuple[str, str]) -> bool:
+    return all(one in (other, UNDETERMINED) for one, other in zip(declared, languages, strict=True))
+
+
+def _as_in(vocabulary: Vocabulary, word: str, count: int, language: str) -> tuple[str, int]:
+    """The usual casing and the count of a word in a vocabulary; as they stand if it is not there."""
+    place = vocabulary.index.get(lower_case(word, language))
+    return (word, count) if place is None else (vocabulary.words[place], int(vocabulary.counts[place]))
+
+
+def _translation_as_in(vocabulary: Vocabulary, translation: Translation, language: str) -> Translation:
+    word, count = _as_in(vocabulary, translation.word, translation.count, language)
+    return Translation(word, translation.strength, count)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    pairs: int
+    """Pairs whose words both stand in the corpus."""
+    share: float
+    """Of all pairs."""
+    coverage: float
+    """Share of the corpus's running words, on the pairs' source side, that such pairs have."""
+
+    @property
+    def enough(self) -> bool:
+        return self.share >= LEAST_FIT or self.coverage >= LEAST_FIT
+
+
+def _fit(
+    pairs: Sequence[tuple[str, str]], vocabularies: tuple[Vocabulary, Vocabulary], languages: tuple[str, str]
+) -> _Fit:
+    source, target = (
+        _places(side, vocabulary, language)
+        for side, vocabulary, language in zip(zip(*pairs, strict=True), vocabularies, languages, strict=True)
+    )
+    fitting = [words for words, translation in zip(source, target, strict=True) if words and translation]
+    covered = {place for words in fitting for place in words}
+    total = int(vocabularies[0].counts.sum())
+    running = int(vocabularies[0].counts[list(covered)].sum()) if covered else 0
+    return _Fit(len(fitting), len(fitting) / len(pairs), running / max(1, total))
+
+
+def _places(words: Iterable[str], vocabulary: Vocabulary, language: str) -> list[list[int]]:
+    """Where each word, or all words of a phrase, stand in a vocabulary; nothing where one of them does not."""
+    index = vocabulary.index
+    found = ([index.get(part) for part in lower_case(word, language).split()] for word in words)
+    return [[place for place in places if place is not None] if None not in places else [] for places in found]
+
+
+def _check_fit(
+    dictionary: Lexicon,
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    languages: tuple[str, str],
+    *,
+    undetermined: bool,
+    origin: Path | str,
+) -> None:
+    pairs = [(entry.word, link.word) for entry in dictionary.entries.values() for link in entry.translations]
+    # Names and loan words that both languages write alike fit in any direction.
+    telling = [pair for pair in pairs if pair[0].lower() != pair[1].lower()] or pairs
+    if not telling:
+        raise LexiconError(f"{origin}: the dictionary has no entries.")
+    here = _fit(telling, vocabularies, languages)
+    reversed_pairs = [(target, source) for source, target in telling]
+    there = _fit(reversed_pairs, vocabularies, languages)
+    this, other = "-".join(languages), "-".join(languages[::-1])
+    shares = f"{here.share:.1%} of its pairs have both words in the corpus as {this}, {there.share:.1%} as {other}"
+    turned = there.enough and there.pairs > CLEARLY_BETTER * here.pairs
+    if undetermined and turned:
+        raise LexiconError(
+            f"{origin}: the dictionary seems to be {other}, not {this}: {shares}. Say what it is, and it is turned"
+            f" round: name the file lexicon.{other}.tsv, begin it with the line '# switchtune lexicon {other}', or give"
+            f" --langs {other} if that is what the corpus is."
+        )
+    if not here.enough:
+        examples = ", ".join(f"{source} → {target}" for source, target in telling[:3])
+        advice = f"Is it {other}, in spite of its header or name? " if turned else ""
+        raise LexiconError(
+            f"{origin}: the dictionary has next to nothing in common with the corpus: {shares}. It begins: {examples}."
+            f" {advice}Check that its languages are those of the corpus, that it is written in the same script and"
+            " spelling (accents, vowel marks), and that its words are cut like the corpus's, one word a column, not"
+            " lemmas with articles, nor phrases; letter case does not matter."
+        )
+
+
+# Left out
+
+
+@dataclass(frozen=True)
+class BlockList:
+    """What is left out of a lexicon, on either side.
+
+    `numbers`: words with digits and no letters; `identical`: translations that equal the word, such as names and loan
+    words; `words`: in lower case as `read_block_list` has them, whatever the language.
+    """
+
+    numbers: bool = False
+    identical: bool = False
+    words: frozenset[str] = frozenset()
+
+    def blocked(self, word: str) -> bool:
+        """Whether `word`, in any casing, is left out for itself."""
+        return (self.numbers and is_number(word)) or lower_case(word, UNDETERMINED) in self.words
+
+
+def without_blocked(lexicon: Lexicon, block: BlockList) -> Lexicon:
+    """The lexicon without blocked words and translations, and without the words that no translation is left for."""
+    entries = {}
+    for key, entry in lexicon.entries.items():
+        if block.blocked(entry.word):
+            continue
+        kept = tuple(
+            translation
+            for translation in entry.translations
+            if not block.blocked(translation.word)
+            and not (block.identical and lower_case(translation.word, lexicon.target_language) == key)
+        )
+        if kept:
+            entries[key] = Entry(entry.word, entry.count, kept)
+    return _with_entries(lexicon, entries)
+
+
+def _with_entries(lexicon: Lexicon, entries: Mapping[str, Entry]) -> Lexicon:
+    return Lexicon(
+        lexicon.source_language, lexicon.target_language, lexicon.method, lexicon.measure, lexicon.unit, entries
+    )
+
+
+def read_block_list(path: Path) -> frozenset[str]:
+    """The words of a file, in lower case: one a line; what follows "#" at a line's begin or after a space is comment.
+
+    Raises:
+        LexiconError: the file is missing or not UTF-8, or a line holds more than one word (file and line are named).
+    """
+    words = set()
+    for number, line in enumerate(read_lines(path), start=1):
+        found = _before_comment(line).split()
+        if len(found) > 1:
+            raise LexiconError(
+                f"{path}:{number}: {len(found)} words in {line!r}; one word a line is expected. Put each on its own"
+                " line; a comment begins with '# '."
+            )
+        words.update(lower_case(word, UNDETERMINED) for word in found)
+    return frozenset(words)
+
+
+def _before_comment(line: str) -> str:
+    return "" if line.startswith("#") else line.replace("\t", " ").partition(" #")[0]
+
+
+# Merged
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A lexicon, and how much it counts beside others."""
+
+    lexicon: Lexicon
+    weight: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.weight < float("inf"):
+            raise ValueError(f"the weight of a lexicon is {self.weight!r}; a number above 0 is expected")
+
+
+def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockList) -> Lexicon:
+    """Lexicons of one direction as one.
+
+    In each part, a translation's strength becomes a share, of 1 for the word's strongest: its part of the strongest's
+    strength (probability), one over its rank (similarity, whose size says little from word to word), or 1 (none). The
+    strength of a pair is the mean of its shares, by weight, over all parts, with 0 for a part that lacks it: from 0 to
+    1, and the higher, the more parts are sure of it. Each word keeps its `k` strongest translations, ties in the order
+    of the parts, whose strength is at least `floor` times that of the strongest; what `block` blocks takes no place.
+    Casing and counts are those of the part that has seen the word most often.
+
+    Raises:
+        LexiconError: there are no parts, or they are of several directions or units.
+    """
+    _check_alike(parts)
+    first = parts[0].lexicon
+    language = first.target_language
+    total = sum(part.weight for part in parts)
+    words: dict[str, Entry] = {}
+    targets: dict[str, Translation] = {}
+    shares: dict[str, dict[str, float]] = {}
+    for part in parts:
+        for key, entry in part.lexicon.entries.items():
+            if key not in words or words[key].count < entry.count:
+                words[key] = entry
+            found = shares.setdefault(key, {})
+            for target, (translation, share) in _shares(entry, part.lexicon.measure, language).items():
+                if target not in targets or targets[target].count < translation.count:
+                    targets[target] = translation
+                found[target] = found.get(target, 0.0) + share * part.weight / total
+    entries = {
+        key: Entry(
+            entry.word,
+            entry.count,
+            _strongest_first(
+                Translation(targets[target].word, min(1.0, round(share, 6)), targets[target].count)
+                for target, share in shares[key].items()
+            ),
+        )
+        for key, entry in words.items()
+    }
+    methods = [part.lexicon.method for part in parts]
+    method = f"mixed({'+'.join(methods)})" if len(methods) > 1 else methods[0]
+    everything = Lexicon(first.source_language, language, method, "probability", first.unit, entries)
+    return _with_entries(first_translations := without_blocked(everything, block), _kept(first_translations, k, floor))
+
+
+def _check_alike(parts: Sequence[Weighted]) -> None:
+    if not parts:
+        raise LexiconError("There are no lexicons to merge: give one at least.")
+    kinds = {
+        (part.lexicon.source_language, part.lexicon.target_language, part.lexicon.unit): part.lexicon.method
+        for part in parts
+    }
+    if len(kinds) > 1:
+        found = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
+        raise LexiconError(
+            f"Lexicons of one direction and unit can be merged; found: {found}. Name each file for its direction"
+            " (lexicon.de-en.tsv), and merge the directions apart."
+        )
+
+
+def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Translation, float]]:
+    """By the lower-case form of each translation: the first with this form, and its share of the entry's strongest."""
+    shares: dict[str, tuple[Translation, float]] = {}
+    strengths = [translation.strength for translation in entry.translations]
+    strongest = max(strengths)
+    for translation in entry.translations:
+        if measure == "similarity":
+            share = 1 / (1 + sum(strength > translation.strength for strength in strengths))
+        elif measure == "probability" and strongest > 0:
+            share = translation.strength / strongest
+        else:
+            share = 1.0
+        shares.setdefault(lower_case(translation.word, language), (translation, share))
+    return shares
+
+
+def _kept(lexicon: Lexicon, k: int, floor: float) -> dict[str, Entry]:
+    entries = {}
+    for key, entry in lexicon.entries.items():
+        least = floor * entry.translations[0].strength
+        kept = tuple(each for each in entry.translations[:k] if each.strength > 0 and each.strength >= least)
+        if kept:
+            entries[key] = Entry(entry.word, entry.count, kept)
+    return entries
+
+
+# Edited by hand
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What was changed by hand in a lexicon after it had been built; all by the word in lower case."""
+
+    added_entries: Mapping[str, Entry]
+    """Words that the built lexicon lacks."""
+    removed_entries: frozenset[str]
+    added: Mapping[str, Entry]
+    """Words that the built lexicon has, each with the translations that were added to it."""
+    removed: Mapping[str, frozenset[str]]
+    """Translations that were removed from a word that stayed."""
+    changed: Mapping[str, Entry]
+    """Words with the translations whose strength was changed, and the new strengths."""
+    recased: Mapping[str, str]
+    """Words in their new casing."""
+    order: Mapping[str, tuple[str, ...]]
+    """The order of the translations of every word that was edited: it decides between equal strengths."""
+
+    def __bool__(self) -> bool:
+        return bool(self.order or self.removed_entries or self.recased)
+
+    def describe(self) -> str:
+        """What was edited, in a clause."""
+        figures = [
+            (len(self.added_entries), "words added"),
+            (len(self.removed_entries), "words removed"),
+            (sum(len(entry.translations) for entry in self.added.values()), "translations added"),
+            (sum(map(len, self.removed.values())), "translations removed"),
+            (sum(len(entry.translations) for entry in self.changed.values()), "strengths changed"),
+            (len(self.recased), "words in another casing"),
+        ]
+        named = ", ".join(f"{count:,} {what}" for count, what in figures if count)
+        return f"edited by hand ({named or 'order of translations'})" if self else "not edited"
+
+
+def edits(built: Lexicon, current: Lexicon) -> Edits:
+    """What turns `built` into `current`, a lexicon of the same direction; counts aside.
+
+    Raises:
+        LexiconError: they are of different directions.
+    """
+    _check_same_direction(built, current)
+    pairs = [(key, built.entries[key], entry) for key, entry in current.entries.items() if key in built.entries]
+    before = {key: {each.word: each.strength for each in entry.translations} for key, entry, _ in pairs}
+    after = {key: {each.word: each.strength for each in entry.translations} for key, _, entry in pairs}
+    new = {key: entry for key, entry in current.entries.items() if key not in built.entries}
+    touched = {key: entry for key, _, entry in pairs if list(before[key].items()) != list(after[key].items())}
+    return Edits(
+        added_entries=new,
+        removed_entries=frozenset(built.entries.keys() - current.entries.keys()),
+        added=_with_some(touched, lambda key, each: each.word not in before[key]),
+        removed={
+            key: gone for key in touched if (gone := frozenset(before[key].keys() - after[key].keys()))
+        },
+        changed=_with_some(touched, lambda key, each: before[key].get(each.word, each.strength) != each.strength),
+        recased={key: entry.word for key, old, entry in pairs if old.word != entry.word},
+        order={key: tuple(each.word for each in entry.translations) for key, entry in (touched | new).items()},
+    )

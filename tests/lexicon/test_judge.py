@@ -1,0 +1,152 @@
+"""The judge: its figures by hand, and that it must be able to fail."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from switchtune.lexicon import Encoded, Entry, Lexicon, LexiconError, Translation, encode, randomised
+from switchtune.lexicon.judge import Judgement, judge
+
+Sentences = list[list[str]]
+
+
+def lexicon_of(pairs: dict[str, str]) -> Lexicon:
+    entries = {
+        word: Entry(word, 1, tuple(Translation(each, 1.0, 1) for each in target.split()))
+        for word, target in pairs.items()
+    }
+    return Lexicon("x", "y", "vecmap", "similarity", "word", entries)
+
+
+def encoded(sides: tuple[Sentences, Sentences]) -> tuple[Encoded, Encoded]:
+    return encode(sides[0], "x"), encode(sides[1], "y")
+
+
+def judged(pairs: dict[str, str], sides: tuple[Sentences, Sentences]) -> Judgement:
+    return judge([lexicon_of(pairs)], *encoded(sides), ("x", "y"))
+
+
+@pytest.fixture
+def text() -> tuple[Sentences, Sentences]:
+    rng = np.random.default_rng(1)
+    sources = [[f"s{word}" for word in rng.integers(0, 30, size=5)] for _ in range(200)]
+    return sources, [[word.replace("s", "T") for word in sentence] for sentence in sources]
+
+
+def test_figures_by_hand() -> None:
+    sides = ([["a", "a"], ["A"], ["b"], ["c"]], [["u"], ["v"], ["U", "v"], []])
+    (direction,) = judged({"a": "u", "b": "v", "z": "u"}, sides).directions
+    assert direction.paired == pytest.approx((1 / 2 + 1) / 2)
+    assert direction.shuffled == pytest.approx((2 / 4 + 2 / 4) / 2)
+    assert direction.lift == pytest.approx(1 / 4)
+    # Hypergeometric: of 4 sentences 2 hold the word and 2 its translation; 1 and 2.
+    variance = (1 / 2 * 1 / 2 * 2 / 3 / 2) + (1 / 2 * 1 / 2 * 3 / 3 / 1)
+    assert direction.deviations == pytest.approx((1.5 - 1.0) / np.sqrt(variance))
+    assert (direction.entries, direction.words) == (3, 2)
+    assert direction.coverage == pytest.approx(4 / 5)
+
+
+def test_translations_share_a_word_s_weight() -> None:
+    sides = ([["a"], ["b"]], [["u"], ["v"]])
+    (direction,) = judged({"a": "u v nowhere", "b": "v"}, sides).directions
+    assert direction.paired == pytest.approx(((1 + 0 + 0) / 3 + 1) / 2)
+    assert direction.shuffled == pytest.approx(((1 / 2 + 1 / 2 + 0) / 3 + 1 / 2) / 2)
+
+
+def test_shuffled_share_is_what_shuffling_gives(text: tuple[Sentences, Sentences]) -> None:
+    sources, targets = text
+    pairs = {f"s{word}": f"T{word}" for word in range(30)}
+    rng = np.random.default_rng(2)
+    shuffled = []
+    for _ in range(30):
+        order = rng.permutation(len(targets))
+        shuffled.append(judged(pairs, (sources, [targets[place] for place in order])).directions[0].paired)
+    assert judged(pairs, text).directions[0].shuffled == pytest.approx(np.mean(shuffled), abs=0.01)
+
+
+def test_a_sound_lexicon_is_green_and_degenerate_ones_are_red(text: tuple[Sentences, Sentences]) -> None:
+    sound = lexicon_of({f"s{word}": f"t{word}" for word in range(30)})
+    verdict = judge([sound], *encoded(text), ("x", "y"))
+    assert (verdict.verdict, verdict.reasons) == ("green", ())
+    rotated = lexicon_of({f"s{word}": f"t{(word + 1) % 30}" for word in range(30)})
+    hub = lexicon_of({f"s{word}": "t0" for word in range(30)})
+    for lexicon in (randomised(sound, seed=1), rotated, hub):
+        bad = judge([lexicon], *encoded(text), ("x", "y"))
+        assert bad.verdict == "red"
+        assert "hardly oftener than by chance" in bad.reasons[0]
+
+
+def test_more_wrong_entries_mean_less_lift(text: tuple[Sentences, Sentences]) -> None:
+    lifts = []
+    for wrong in (0, 5, 10, 20, 30):
+        pairs = {f"s{word}": f"t{(word + 7) % 30 if word < wrong else word}" for word in range(30)}
+        lifts.append(judged(pairs, text).lift or 0.0)
+    assert lifts == sorted(lifts, reverse=True)
+
+
+def test_luck_on_little_text_does_not_pass() -> None:
+    lucky = judged({"a": "u", "b": "w"}, ([["a"], ["b"]], [["u"], ["v"]]))
+    assert lucky.verdict == "red"
+    assert "may be luck" in lucky.reasons[0]
+
+
+def test_few_pairs_little_coverage_and_another_seed_make_it_amber(text: tuple[Sentences, Sentences]) -> None:
+    sources, targets = text
+    pairs = {f"s{word}": f"t{word}" for word in range(30)}
+    few = judged(pairs, (sources[:60], targets[:60]))
+    assert (few.verdict, few.held_out_pairs) == ("amber", 60)
+    assert "60 held-out pairs are few" in few.reasons[0]
+    some = judged({f"s{word}": f"t{word}" for word in range(9)}, text)
+    assert some.verdict == "amber"
+    assert "covers" in some.reasons[0]
+    unstable = judge([lexicon_of(pairs)], *encoded(text), ("x", "y"), stability={("x", "y"): 0.3})
+    assert (unstable.verdict, unstable.stability) == ("amber", 0.3)
+    assert "70% of the running words get another first translation" in unstable.reasons[0]
+
+
+def test_a_lexicon_of_another_language_is_red_and_named(text: tuple[Sentences, Sentences]) -> None:
+    assert judged({"hund": "dog"}, text).verdict == "red"
+    with pytest.raises(LexiconError, match="200 source sentences, but 1"):
+        judged({"s1": "t1"}, (text[0], text[1][:1]))
+    with pytest.raises(LexiconError, match="The lexicon translates x-y and the text is de-en"):
+        judge([lexicon_of({"s1": "t1"})], *encoded(text), ("de", "en"))
+
+
+def test_text_without_pairs_gives_coverage_and_no_more(text: tuple[Sentences, Sentences]) -> None:
+    sound = lexicon_of({f"s{word}": f"t{word}" for word in range(30)})
+    source, target = encoded((text[0], text[1][:50]))
+    verdict = judge([sound], source, target, ("x", "y"), paired=False)
+    assert (verdict.verdict, verdict.lift, verdict.coverage, verdict.held_out_pairs) == ("amber", None, 1.0, 0)
+    assert verdict.reasons == ("x-y: there are no sentence pairs to judge it by",)
+
+
+def test_both_directions_and_thirty_samples(text: tuple[Sentences, Sentences]) -> None:
+    forward = {f"s{word}": Entry(f"s{word}", 100 - word, (Translation(f"t{word}", 1.0, 1),)) for word in range(60)}
+    backward = {f"t{word}": Entry(f"t{word}", 1, (Translation("s0", 1.0, 1),)) for word in range(3)}
+    lexicons = [
+        Lexicon("x", "y", "test", "none", "word", forward),
+        Lexicon("y", "x", "test", "none", "word", backward),
+    ]
+    verdict = judge(lexicons, *encoded(text), ("x", "y"))
+    first, second = verdict.directions
+    assert (first.verdict, verdict.verdict) == ("green", second.verdict)
+    assert verdict.lift == second.lift and verdict.coverage == second.coverage
+    assert [len(first.samples), len(second.samples)] == [30, 3]
+    assert [sample.band for sample in first.samples] == ["frequent"] * 10 + ["middling"] * 10 + ["rare"] * 10
+    counts = [sample.count for sample in first.samples]
+    assert counts == sorted(counts, reverse=True)
+    assert first.samples[0].paired == 1.0 and first.samples[-1].paired is None
+    record = verdict.record()
+    assert record["verdict"] == verdict.verdict
+    assert record["directions"][0]["samples"][0]["translations"] == [{"word": "t0", "strength": 1.0}]
+
+
+def undetermined(pairs: dict[str, str]) -> Sequence[Lexicon]:
+    lexicon = lexicon_of(pairs)
+    return [Lexicon("und", "und", "file", "none", "word", lexicon.entries)]
+
+
+def test_a_file_that_names_no_languages_is_taken_as_said(text: tuple[Sentences, Sentences]) -> None:
+    pairs = {f"s{word}": f"t{word}" for word in range(30)}
+    assert judge(undetermined(pairs), *encoded(text), ("x", "y")).verdict == "green"
