@@ -95,50 +95,51 @@ def machine() -> dict[str, str | int | None]:
     return {"processor": ", ".join(sorted(names)), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
+WIDTH, HEIGHT, MARGIN = 360, 240, 48
+COLOURS = {"align": "#0b6e99", "vecmap": "#b35900"}
+
+
 def plot(rows: dict[str, list[dict[str, float]]], path: Path) -> None:
     """Time and memory over the number of pairs, on logarithmic scales, as SVG."""
-    width, height, margin = 360, 240, 48
-    colours = {"align": "#0b6e99", "vecmap": "#b35900"}
+    size = f'width="{2 * WIDTH}" height="{HEIGHT + 24}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{2 * width}" height="{height + 24}" font-family="sans-serif"'
-        ' font-size="11">',
-        f'<rect width="{2 * width}" height="{height + 24}" fill="white"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="11">',
+        f'<rect {size} fill="white"/>',
+        *panel(rows, "seconds", "seconds", 0),
+        *panel(rows, "peak_gigabytes", "peak memory, GB", WIDTH),
+        "</svg>",
     ]
+    path.write_text("\n".join(parts) + "\n", encoding="utf-8")
+
+
+def panel(rows: dict[str, list[dict[str, float]]], key: str, title: str, offset: int) -> Iterator[str]:
     every = [row for each in rows.values() for row in each]
-    for panel, (key, title) in enumerate((("seconds", "seconds"), ("peak_gigabytes", "peak memory, GB"))):
-        xs = np.log10([row["pairs"] for row in every])
-        ys = np.log10([row[key] for row in every])
-        low, high = np.floor(ys.min()), max(np.ceil(ys.max()), np.floor(ys.min()) + 1)
-        left, right = xs.min(), max(xs.max(), xs.min() + 1)
+    pairs = sorted({row["pairs"] for row in every})
+    left, right = np.log10(pairs[0]), np.log10(max(pairs[-1], 10 * pairs[0]))
+    low = np.floor(np.log10(min(row[key] for row in every)))
+    high = max(low + 1, np.ceil(np.log10(max(row[key] for row in every))))
 
-        def place(
-            row: dict[str, float], key=key, low=low, high=high, left=left, right=right, panel=panel
-        ) -> tuple[float, float]:
-            x = panel * width + margin + (np.log10(row["pairs"]) - left) / (right - left) * (width - 1.5 * margin)
-            y = height - margin / 2 - (np.log10(row[key]) - low) / (high - low) * (height - 1.5 * margin)
-            return float(x), float(y)
+    def across(count: float) -> float:
+        return float(offset + MARGIN + (np.log10(count) - left) / (right - left) * (WIDTH - 1.5 * MARGIN))
 
-        parts.append(f'<text x="{panel * width + margin}" y="20" font-size="13">{title}, by sentence pairs</text>')
-        for power in np.arange(low, high + 1):
-            y = height - margin / 2 - (power - low) / (high - low) * (height - 1.5 * margin)
-            parts.append(
-                f'<line x1="{panel * width + margin}" x2="{(panel + 1) * width - margin / 2}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>'
-            )
-            parts.append(
-                f'<text x="{panel * width + margin - 6}" y="{y + 4:.0f}" text-anchor="end">{10**power:g}</text>'
-            )
-        for pairs in sorted({row["pairs"] for row in every}):
-            x = panel * width + margin + (np.log10(pairs) - left) / (right - left) * (width - 1.5 * margin)
-            parts.append(f'<text x="{x:.0f}" y="{height}" text-anchor="middle">{pairs:,.0f}</text>')
-        for method, each in rows.items():
-            points = [place(row) for row in each]
-            line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-            parts.append(f'<polyline points="{line}" fill="none" stroke="{colours[method]}" stroke-width="2"/>')
-            parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colours[method]}"/>' for x, y in points]
-            parts.append(
-                f'<text x="{points[-1][0] + 2:.0f}" y="{points[-1][1] - 8:.0f}" fill="{colours[method]}" text-anchor="end">{method}</text>'
-            )
-    path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
+    def up(value: float) -> float:
+        return float(HEIGHT - MARGIN / 2 - (np.log10(value) - low) / (high - low) * (HEIGHT - 1.5 * MARGIN))
+
+    yield f'<text x="{offset + MARGIN}" y="18" font-size="13">{title}, by sentence pairs</text>'
+    for value in 10 ** np.arange(low, high + 1):
+        ends = f'x1="{offset + MARGIN}" x2="{offset + WIDTH - MARGIN / 2}" y1="{up(value):.0f}" y2="{up(value):.0f}"'
+        yield f'<line {ends} stroke="#ddd"/>'
+        yield f'<text x="{offset + MARGIN - 6}" y="{up(value) + 4:.0f}" text-anchor="end">{value:g}</text>'
+    for count in pairs:
+        short = f"{count / 1e6:g}M" if count >= 1e6 else f"{count / 1e3:g}k"
+        yield f'<text x="{across(count):.0f}" y="{HEIGHT}" text-anchor="middle">{short}</text>'
+    for method, each in rows.items():
+        points = [(across(row["pairs"]), up(row[key])) for row in each]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        yield f'<polyline points="{line}" fill="none" stroke="{COLOURS[method]}" stroke-width="2"/>'
+        yield from (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{COLOURS[method]}"/>' for x, y in points)
+        end = f'x="{points[-1][0]:.0f}" y="{points[-1][1] - 8:.0f}" text-anchor="end"'
+        yield f'<text {end} fill="{COLOURS[method]}">{method}</text>'
 
 
 def arguments() -> argparse.Namespace:

@@ -1,31 +1,35 @@
-"""Precision@1 and @3 of lexicons against MUSE and XLing dictionaries, beside the random control.
+"""Every method of building a lexicon, measured: precision@1 and @3 against dictionaries, the judge's figures, seconds.
 
     python benchmarks/lexicon_precision.py ../shared/data --pair de-en --method align --method vecmap
-    python benchmarks/lexicon_precision.py ../shared/data --pair de-en --lexicon runs/lexicon.de-en.tsv
+    python benchmarks/lexicon_precision.py ../shared/data --method plm --model runs/pretrained/model
 
-DATA holds translation/PAIR/train.{de,en}.xz and dictionaries/{muse,xling}. A query is a dictionary's source word that
-occurs in the corpus together with, on the other side, at least one of its translations; a query that the lexicon has
-no entry for counts as wrong. Everything is compared in lower case.
+DATA holds translation/PAIR/{train,valid}.{de,en}.xz and dictionaries/{muse,xling}. A query is a dictionary's source
+word that occurs in the training text together with, on the other side, at least one of its translations; a query that
+the lexicon has no entry for counts as wrong. Everything is compared in lower case. The judge sees the validation pairs.
+Where a pair has no dictionary, the judge's figures stand alone. `dictionary` is XLing's training dictionary, `mixed` is
+align and that dictionary.
 """
 
 import argparse
-import json
 import os
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+from switchtune.config import LexiconSettings
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
-from switchtune.lexicon import Lexicon, Sentences, Vocabulary, count_words, randomised, read_lexicon
-from switchtune.lexicon.build import build_lexicons, paired_shares
-from switchtune.run_dir import write_json
+from switchtune.lexicon import Lexicon, Sentences, Vocabulary, randomised
+from switchtune.lexicon.build import Material, build, corpus_material
+from switchtune.lexicon.judge import judge
+from switchtune.run_dir import read_json, write_json
 
 RESULTS = Path(__file__).parent / "results"
+METHODS = ("align", "vecmap", "dictionary", "mixed", "plm", "anti", "random")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def frequent_words(vocabulary: Vocabulary, min_count: int) -> set[str]:
     return {word for word, place in vocabulary.index.items() if vocabulary.counts[place] >= min_count}
 
 
-def judge(
+def precision(
     name: str, lexicon: Lexicon, dictionaries: Path, vocabularies: Mapping[str, Vocabulary], min_count: int
 ) -> Iterator[Row]:
     """One row for each dictionary of the lexicon's direction; vocabularies of the corpus by language."""
@@ -105,95 +109,129 @@ def machine() -> dict[str, str | int | None]:
     }
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with translation/ and dictionaries/")
-    parser.add_argument("--pair", default="de-en")
-    parser.add_argument("--limit", type=int, help="only the first so many pairs")
-    parser.add_argument("--method", action="append", choices=["align", "vecmap"], default=[], help="build and judge")
-    parser.add_argument("--lexicon", action="append", type=Path, default=[], help="judge this file")
-    parser.add_argument("--preset", choices=["small", "paper"], default="small", help="embeddings of vecmap")
-    parser.add_argument("--floor", type=float, default=0.1, help="of align; 0 keeps all three translations")
-    parser.add_argument(
-        "--min-counts",
-        type=int,
-        nargs="+",
-        default=[1, 2, 5],
-        help="queries of words that occur so often, on both sides",
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, help=f"JSON file (default: one in {RESULTS.name}/, by pair and preset)")
-    return parser.parse_args()
+def read_material(data: Path, pair: str, part: str, limit: int | None = None) -> Material:
+    source, target = pair.split("-")
+    paths = [data / "translation" / pair / f"{part}.{code}.xz" for code in (source, target)]
+    corpus = read_corpus(paths, source, target, limit=limit)
+    return corpus_material(corpus, (word_segmenter(source), word_segmenter(target)))
 
 
 def read_sides(asked: argparse.Namespace) -> dict[str, Sentences]:
     """The segmented training text by language."""
-    source, target = asked.pair.split("-")
-    paths = [asked.data / "translation" / asked.pair / f"train.{code}.xz" for code in (source, target)]
-    corpus = read_corpus(paths, source, target, limit=asked.limit)
-    texts = {source: corpus.sources(), target: corpus.targets()}
-    return {code: [word_segmenter(code).split(line).words for line in lines] for code, lines in texts.items()}
+    material = read_material(asked.data, asked.pair, "train", asked.limit)
+    return {
+        side.language: [side.segmenter.split(line).words for line in side.lines]
+        for side in (material.source, material.target)
+    }
 
 
-def measure(asked: argparse.Namespace, sides: Mapping[str, Sentences]) -> tuple[list[Row], dict[str, object]]:
-    """All rows, and what the building cost and how the lexicons do on the pairs themselves."""
-    source, target = asked.pair.split("-")
-    lexicons = [(str(path), read_lexicon(path)) for path in asked.lexicon]
-    costs = {}
-    for method in asked.method or ([] if asked.lexicon else ["align", "vecmap"]):
-        wall, cpu = time.perf_counter(), time.process_time()
-        built = build_lexicons(
-            sides[source],
-            sides[target],
-            (source, target),
-            method=method,
-            floor=asked.floor,
-            seed=asked.seed,
-            preset=asked.preset,
-        )
-        costs[method] = {"wall_seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
-        lexicons += [(method, lexicon) for lexicon in built]
-    vocabularies = {code: count_words(side, code) for code, side in sides.items()}
-    rows, shares = [], {}
-    for name, lexicon in lexicons:
-        codes = (lexicon.source_language, lexicon.target_language)
-        shares[f"{name} {codes[0]}-{codes[1]}"] = asdict(paired_shares(lexicon, *(sides[code] for code in codes)))
-        for judged, title in ((lexicon, name), (randomised(lexicon, seed=asked.seed), f"random({name})")):
-            for min_count in asked.min_counts:
-                rows += judge(title, judged, asked.data / "dictionaries", vocabularies, min_count)
-    return rows, {"costs": costs, "paired_shares": shares}
-
-
-def print_table(rows: Iterable[Row]) -> None:
-    print(
-        f"{'lexicon':<20}{'direction':<11}{'dictionary':<12}{'min count':>9}{'queries':>9}{'answered':>10}  P@1   P@3"
-        "  right draws"
+def xling(data: Path, pair: str) -> tuple[str, ...]:
+    source, target = pair.split("-")
+    folder = data / "dictionaries/xling"
+    return tuple(
+        str(path) for name in (f"{source}-{target}", f"{target}-{source}") for path in folder.glob(f"{name}.train.tsv")
     )
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="folder with translation/ and dictionaries/")
+    parser.add_argument("--pair", action="append", default=[], help="by default all six")
+    parser.add_argument("--limit", type=int, help="only the first so many pairs")
+    parser.add_argument("--method", action="append", choices=METHODS, default=[], help="by default all but plm")
+    parser.add_argument("--model", help="of plm")
+    parser.add_argument("--preset", choices=["small", "paper"], default="small", help="embeddings of vecmap")
+    parser.add_argument("--floor", type=float, default=0.1, help="of align; 0 keeps all three translations")
+    parser.add_argument(
+        "--min-counts", type=int, nargs="+", default=[1, 2, 5], help="of queries and translations in the corpus"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS / "lexicon_precision.json", help="is added to")
+    return parser.parse_args()
+
+
+def built(asked: argparse.Namespace, pair: str, method: str, material: Material) -> tuple[Lexicon, Lexicon]:
+    dictionaries = xling(asked.data, pair) if method in {"dictionary", "mixed"} else ()
+    settings = LexiconSettings.model_validate(
+        {
+            "method": "align" if method in {"anti", "random"} else method,
+            "dictionaries": dictionaries,
+            "preset": asked.preset,
+            "floor": asked.floor,
+            "seed": asked.seed,
+        }
+    )
+    if method == "plm":
+        from switchtune.models.load import load_model
+        from switchtune.models.states import model_word_encoder
+
+        material = replace(material, encoder=model_word_encoder(load_model(asked.model)))
+    lexicons = build(material, settings, neighbours="farthest" if method == "anti" else "nearest").lexicons
+    if method == "random":
+        return randomised(lexicons[0], seed=asked.seed), randomised(lexicons[1], seed=asked.seed)
+    return lexicons
+
+
+def measure(
+    asked: argparse.Namespace, pair: str, method: str, material: Material, held_out: Material
+) -> dict[str, object]:
+    wall, processor = time.perf_counter(), time.process_time()
+    lexicons = built(asked, pair, method, material)
+    seconds = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
+    vocabularies = dict(zip(material.languages, (text.vocabulary for text in material.texts), strict=True))
+    rows = [
+        asdict(row)
+        for lexicon in lexicons
+        for min_count in asked.min_counts
+        for row in precision(method, lexicon, asked.data / "dictionaries", vocabularies, min_count)
+    ]
+    judged = {}
+    for direction in judge(lexicons, *held_out.texts, held_out.languages).directions:
+        judged[f"{direction.source}-{direction.target}"] = {
+            "verdict": direction.verdict,
+            "lift": direction.lift,
+            "coverage": direction.coverage,
+            "entries": direction.entries,
+        }
     for row in rows:
         print(
-            f"{row.lexicon:<20}{row.direction:<11}{row.dictionary:<12}{row.min_count:>9}{row.queries:>9}"
-            f"{row.answered:>10.1%}{100 * row.precision_at_1:>6.1f}{100 * row.precision_at_3:>6.1f}"
-            f"{row.right_draws:>13.1%}"
+            f"{pair:<7}{method:<12}{row['direction']:<7}{row['dictionary']:<6} count ≥ {row['min_count']}: "
+            f"{100 * row['precision_at_1']:5.1f} / {100 * row['precision_at_3']:5.1f} of {row['queries']:,},"
+            f" right draws {row['right_draws']:.1%}"
         )
+    for direction, figures in judged.items():
+        print(
+            f"{pair:<7}{method:<12}{direction:<7}{figures['verdict']}, lift {figures['lift']:.3f},"
+            f" coverage {figures['coverage']:.1%}"
+        )
+    print(f"{pair:<7}{method:<12}{seconds['seconds']:.1f} s", flush=True)
+    settings = {key: getattr(asked, key) for key in ("limit", "preset", "floor", "seed")}
+    pairs = len(material.source.lines)
+    return {
+        "pair": pair,
+        "method": method,
+        "pairs": pairs,
+        "settings": settings,
+        **seconds,
+        "judged": judged,
+        "rows": rows,
+    }
 
 
 def main() -> None:
     asked = arguments()
-    sides = read_sides(asked)
-    rows, findings = measure(asked, sides)
-    print_table(rows)
-    print(json.dumps(findings, indent=2))
-    settings = {key: getattr(asked, key) for key in ("pair", "limit", "preset", "floor", "min_counts", "seed")}
-    write_json(
-        asked.out or RESULTS / f"lexicon_precision.{asked.pair}.{asked.preset}.json",
-        {
-            "settings": settings,
-            "pairs": len(sides[asked.pair.split("-")[0]]),
-            "machine": machine(),
-            **findings,
-            "rows": [asdict(row) for row in rows],
-        },
-    )
+    results = read_json(asked.out)["results"] if asked.out.exists() else []
+    for pair in asked.pair or ["de-en", "tr-en", "it-en", "ja-en", "zh-en", "vi-en"]:
+        material = read_material(asked.data, pair, "train", asked.limit)
+        held_out = read_material(asked.data, pair, "valid")
+        for method in asked.method or [method for method in METHODS if method != "plm"]:
+            if method in {"dictionary", "mixed"} and not xling(asked.data, pair):
+                continue
+            result = measure(asked, pair, method, material, held_out)
+            key = (pair, method, result["settings"])
+            results = [each for each in results if (each["pair"], each["method"], each["settings"]) != key]
+            results.append(result)
+            write_json(asked.out, {"machine": machine(), "results": results})
 
 
 if __name__ == "__main__":

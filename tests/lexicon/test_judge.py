@@ -119,6 +119,9 @@ def test_text_without_pairs_gives_coverage_and_no_more(text: tuple[Sentences, Se
     verdict = judge([sound], source, target, ("x", "y"), paired=False)
     assert (verdict.verdict, verdict.lift, verdict.coverage, verdict.held_out_pairs) == ("amber", None, 1.0, 0)
     assert verdict.reasons == ("x-y: there are no sentence pairs to judge it by",)
+    unstable = judge([sound], source, target, ("x", "y"), paired=False, stability={("x", "y"): 0.1})
+    assert unstable.verdict == "red"
+    assert "stability is all there is to go by, and that is 10%" in unstable.reasons[0]
 
 
 def test_both_directions_and_thirty_samples(text: tuple[Sentences, Sentences]) -> None:

@@ -1,13 +1,21 @@
 """The lexicon record, its file, and the random control."""
 
+import bz2
+import gzip
+import lzma
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from switchtune.corpus.formats import COMPRESSIONS
+from switchtune.corpus.words import lower_case
 from switchtune.lexicon import (
     UNDETERMINED,
     Entry,
@@ -36,13 +44,14 @@ words = st.text(st.characters(codec="utf-8", exclude_characters="\t\n\r"), min_s
 def lexicons(draw: st.DrawFn) -> Lexicon:
     entries = {}
     target_count = {}
-    for key in draw(st.lists(words.map(str.lower), min_size=1, max_size=8, unique=True)):
+    keys = words.map(lambda word: lower_case(word, "de")).filter(lambda key: key and key == key.strip())
+    for key in draw(st.lists(keys.filter(lambda key: not key.startswith("# ")), min_size=1, max_size=8, unique=True)):
         translations = []
         for word in draw(st.lists(words, min_size=1, max_size=4, unique=True)):
             count = target_count.setdefault(word, draw(st.integers(0, 10**12)))
             translations.append(Translation(word, draw(st.floats(-1e6, 1e6)), count))
         translations.sort(key=lambda translation: -translation.strength)
-        entries[key.lower()] = Entry(key, draw(st.integers(0, 10**12)), tuple(translations))
+        entries[key] = Entry(key, draw(st.integers(0, 10**12)), tuple(translations))
     return Lexicon("de", "en", "vecmap", "similarity", draw(st.sampled_from(["word", "piece"])), entries)
 
 
@@ -125,11 +134,19 @@ HEADER = "# switchtune lexicon de-en method=align measure=probability unit=word\
         ("Hund\tdog\nKatze\n", r"tsv:2: expected source and target.*found 'Katze'"),
         ("New York New York\n", r"tsv:1: expected source and target"),
         ("\tdog\n", r"tsv:1: expected source and target"),
-        ("Hund\tdog\tclose\n", r"tsv:1: strength, the third column, is 'close'; expected a number"),
+        ("Hund\tdog\nKatze\n", r"A good line: Hund<TAB>dog, or"),
+        ("Hund\tdog\nKuh\tcow\tclose\n", r"tsv:2: strength, the third column, is 'close'; expected a number\. Mend"),
+        ("Hund\tdog\tclose\n", r"tsv:1: strength.*If these are the names of the columns, begin the line with '# '"),
+        (
+            "Hund\tdog\tnoun\nKuh\tcow\t\nja\tyes\tadv\n#\n# a\tb\tc\n",
+            r"tsv:1: .*Later lines with text there: 1\..*cut -f",
+        ),
+        ("New York City\n", r"tsv:1: .*is 'City'.*words that hold spaces need tabs"),
         ("Hund\tdog\tnan\n", r"tsv:1: strength"),
         (HEADER + "Hund\tdog\t1.5\n", r"tsv:2: strength.*'1\.5'; expected a probability"),
         ("Hund\tdog\t0.5\t-3\t4\n", r"tsv:1: count '-3'"),
         ("Hund\tdog\t0.5\t3\n", r"tsv:1: expected source and target"),
+        ("# switchtune lexicon de-xyz\nHund\tdog\n", r"tsv:1: in the header, unknown language 'xyz'"),
         ("# switchtune lexicon deutsch measure=none\nHund\tdog\n", r"tsv:1: not a header"),
         ("# switchtune lexicon de-en measure=distance\nHund\tdog\n", r"tsv:1: not a header.*probability, similarity"),
         ("Hund\tdog\n" + HEADER, r"tsv:2: a second lexicon begins"),
@@ -143,13 +160,68 @@ def test_malformed_line_is_named(path: Path, text: str, message: str) -> None:
 
 def test_not_utf8_is_named_with_its_line(path: Path) -> None:
     path.write_bytes(b"Hund\tdog\nM\xe4dchen\tgirl\n")
-    with pytest.raises(LexiconError, match=r"tsv:2: not UTF-8 \(byte 0xe4\)"):
+    with pytest.raises(LexiconError, match=r"tsv:2: not UTF-8: byte e4"):
         read_lexicon(path)
 
 
 def test_missing_file_is_named(path: Path) -> None:
-    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: cannot be read"):
+    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: cannot be read: no such file"):
         read_lexicon(path)
+    with pytest.raises(LexiconError, match=r"cannot be read: a folder"):
+        read_lexicon(path.parent)
+
+
+def zstd(content: bytes) -> bytes:
+    return pa.compress(content, codec="zstd", asbytes=True)  # type: ignore[no-any-return]
+
+
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".xz": lzma.compress,
+    ".bz2": bz2.compress,
+    ".zst": zstd,
+}
+
+
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+def test_compressed_file_is_read_and_not_written(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"muse.de-en.txt{ending}"
+    path.write_bytes(COMPRESS[ending](b"hund dog\nkatze cat\n" * 20))
+    lexicon = read_lexicon(path)
+    assert (lexicon.source_language, lexicon.target_language) == ("de", "en")
+    assert lexicon.entries.keys() == {"hund", "katze"}
+    path.write_bytes(path.read_bytes()[:-12])
+    with pytest.raises(LexiconError, match="cannot be read after line"):
+        read_lexicon(path)
+    with pytest.raises(LexiconError, match=f"written plain.*without '{ending}'"):
+        write_lexicon(lexicon, path)
+
+
+@pytest.mark.parametrize(
+    ("named", "languages"),
+    [
+        ("deu-eng", ("de", "en")),
+        ("de_DE-en_XX", ("de", "en")),
+        ("zho_Hant-eng_Latn", ("zh_Hant", "en")),
+        ("German-English", ("de", "en")),
+        ("und-en", (UNDETERMINED, "en")),
+    ],
+)
+def test_languages_of_a_header_become_short_codes(named: str, languages: tuple[str, str], path: Path) -> None:
+    lexicon = read(path, f"# switchtune lexicon {named}\nHund\tdog\n")
+    assert (lexicon.source_language, lexicon.target_language, lexicon.method) == (*languages, "file")
+
+
+def test_words_go_by_the_language_of_the_header(path: Path) -> None:
+    assert read(path, "# switchtune lexicon tur-eng\nISI\theat\n").entries.keys() == {"ısı"}
+
+
+def test_many_lines_are_read_in_a_moment(path: Path) -> None:
+    """A bound ten times what it takes, against what would take quadratic time."""
+    path.write_text("".join(f"w{number % 30_000}\tt{number}\t0.5\t3\t4\n" for number in range(60_000)))
+    begun = time.process_time()
+    assert len(read_lexicon(path)) == 30_000
+    assert time.process_time() - begun < 5
 
 
 @pytest.mark.parametrize("word", ["a\tb", "a\nb", " a", "", "# a", "a\r"])

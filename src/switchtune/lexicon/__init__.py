@@ -435,15 +435,18 @@ def _fields(line: str) -> list[str]:
 
 
 def _parse_strength(field: str, measure: Measure) -> float:
-    expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
-    message = f"strength, the third column, is {field!r}; expected {expected}."
     try:
         strength = float(field)
     except ValueError as error:
-        raise _TextForStrengthError(message) from error
+        raise _TextForStrengthError(_about_strength(field, measure)) from error
     if not math.isfinite(strength) or (measure == "probability" and not 0 <= strength <= 1):
-        raise _MalformedError(message)
+        raise _MalformedError(_about_strength(field, measure))
     return strength
+
+
+def _about_strength(field: str, measure: Measure) -> str:
+    expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
+    return f"strength, the third column, is {field!r}; expected {expected}."
 
 
 def _has_text_for_strength(line: str) -> bool:
@@ -458,7 +461,7 @@ def _has_text_for_strength(line: str) -> bool:
 
 def _about_third_column(line: str, alike: int, *, first: bool) -> str:
     """What to do about text in the place of strengths: in this line, perhaps the first, and in so many later ones."""
-    where = f"So it is in {alike:,} more lines. " if alike else ""
+    where = f"Later lines with text there: {alike:,}. " if alike else ""
     if "\t" not in line:
         return where + "Columns are split at spaces where there are no tabs: words that hold spaces need tabs."
     if alike:

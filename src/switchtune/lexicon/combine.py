@@ -1,6 +1,7 @@
 """Lexicons turned round, merged, cleaned and compared, and hand edits made again on a lexicon that was built anew."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,9 +19,8 @@ from switchtune.lexicon import (
 )
 
 LEAST_FIT = 0.01
-"""A dictionary is of other languages, or written otherwise, if less than this share of its pairs stand in the corpus and
-its words are less than this share of the corpus: a large dictionary may have few of its pairs there, a small one few of
-the words."""
+"""A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this
+share of the running words: a large dictionary may have few of its pairs there, a small one few of the words."""
 
 CLEARLY_BETTER = 2.0
 """A dictionary stands the other way round if so many times as many of its pairs fit then."""
@@ -234,7 +234,7 @@ def read_block_list(path: Path) -> frozenset[str]:
     Raises:
         LexiconError: the file is missing or not UTF-8, or a line holds more than one word (file and line are named).
     """
-    words = set()
+    words: set[str] = set()
     for number, line in enumerate(read_lines(path), start=1):
         found = _before_comment(line).split()
         if len(found) > 1:
@@ -299,7 +299,7 @@ def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockLis
             entry.word,
             entry.count,
             _strongest_first(
-                Translation(targets[target].word, min(1.0, round(share, 6)), targets[target].count)
+                Translation(targets[target].word, round(share, 6), targets[target].count)
                 for target, share in shares[key].items()
             ),
         )
@@ -307,8 +307,8 @@ def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockLis
     }
     methods = [part.lexicon.method for part in parts]
     method = f"mixed({'+'.join(methods)})" if len(methods) > 1 else methods[0]
-    everything = Lexicon(first.source_language, language, method, "probability", first.unit, entries)
-    return _with_entries(first_translations := without_blocked(everything, block), _kept(first_translations, k, floor))
+    merged = Lexicon(first.source_language, language, method, "probability", first.unit, entries)
+    return _strongest(without_blocked(merged, block), k, floor)
 
 
 def _check_alike(parts: Sequence[Weighted]) -> None:
@@ -342,14 +342,14 @@ def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Tr
     return shares
 
 
-def _kept(lexicon: Lexicon, k: int, floor: float) -> dict[str, Entry]:
+def _strongest(lexicon: Lexicon, k: int, floor: float) -> Lexicon:
     entries = {}
     for key, entry in lexicon.entries.items():
         least = floor * entry.translations[0].strength
         kept = tuple(each for each in entry.translations[:k] if each.strength > 0 and each.strength >= least)
         if kept:
             entries[key] = Entry(entry.word, entry.count, kept)
-    return entries
+    return _with_entries(lexicon, entries)
 
 
 # Edited by hand
@@ -386,7 +386,7 @@ class Edits:
             (sum(len(entry.translations) for entry in self.changed.values()), "strengths changed"),
             (len(self.recased), "words in another casing"),
         ]
-        named = ", ".join(f"{count:,} {what}" for count, what in figures if count)
+        named = ", ".join(f"{what}: {count:,}" for count, what in figures if count)
         return f"edited by hand ({named or 'order of translations'})" if self else "not edited"
 
 
@@ -396,7 +396,7 @@ def edits(built: Lexicon, current: Lexicon) -> Edits:
     Raises:
         LexiconError: they are of different directions.
     """
-    _check_same_direction(built, current)
+    _check_direction(built, current)
     pairs = [(key, built.entries[key], entry) for key, entry in current.entries.items() if key in built.entries]
     before = {key: {each.word: each.strength for each in entry.translations} for key, entry, _ in pairs}
     after = {key: {each.word: each.strength for each in entry.translations} for key, _, entry in pairs}
@@ -405,11 +405,171 @@ def edits(built: Lexicon, current: Lexicon) -> Edits:
     return Edits(
         added_entries=new,
         removed_entries=frozenset(built.entries.keys() - current.entries.keys()),
-        added=_with_some(touched, lambda key, each: each.word not in before[key]),
-        removed={
-            key: gone for key in touched if (gone := frozenset(before[key].keys() - after[key].keys()))
-        },
-        changed=_with_some(touched, lambda key, each: before[key].get(each.word, each.strength) != each.strength),
+        added=_with_those(touched, lambda key, each: each.word not in before[key]),
+        removed={key: gone for key in touched if (gone := frozenset(before[key].keys() - after[key].keys()))},
+        changed=_with_those(touched, lambda key, each: before[key].get(each.word, each.strength) != each.strength),
         recased={key: entry.word for key, old, entry in pairs if old.word != entry.word},
         order={key: tuple(each.word for each in entry.translations) for key, entry in (touched | new).items()},
     )
+
+
+def _check_direction(one: Lexicon, other: Lexicon) -> None:
+    directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (one, other)]
+    if directions[0] != directions[1]:
+        raise LexiconError(
+            f"The lexicons are of two directions, {directions[0]} and {directions[1]}; two of one direction are"
+            " expected. The direction stands in a file's first line, or in its name (lexicon.de-en.tsv)."
+        )
+
+
+def _with_those(entries: Mapping[str, Entry], chosen: Callable[[str, Translation], bool]) -> dict[str, Entry]:
+    """The entries with their chosen translations, where there are any."""
+    parts = {
+        key: Entry(entry.word, entry.count, tuple(each for each in entry.translations if chosen(key, each)))
+        for key, entry in entries.items()
+    }
+    return {key: entry for key, entry in parts.items() if entry.translations}
+
+
+def apply_edits(edits: Edits, lexicon: Lexicon) -> Lexicon:
+    """The lexicon, usually one that was built anew, with what was edited by hand in the one before.
+
+    What the hand added, or gave another strength, is there with the hand's strength, whether it was found again or not;
+    what the hand removed is not. All else is as it was found.
+    """
+    entries = {}
+    for key in dict.fromkeys((*lexicon.entries, *edits.added_entries, *edits.added, *edits.changed)):
+        entry = lexicon.entries.get(key)
+        if key in edits.order or key in edits.recased:
+            entry = _edited(edits, key, entry)
+        if entry is not None and key not in edits.removed_entries:
+            entries[key] = entry
+    return _with_entries(lexicon, entries)
+
+
+def _edited(edits: Edits, key: str, entry: Entry | None) -> Entry | None:
+    """An entry, or None where nothing was found, as edited; None where no translation is left."""
+    by_hand = [group[key] for group in (edits.added_entries, edits.added, edits.changed) if key in group]
+    found = entry or (by_hand[0] if by_hand else None)
+    if found is None:
+        return None
+    removed = edits.removed.get(key, frozenset())
+    translations = {each.word: each for each in (entry.translations if entry else ()) if each.word not in removed}
+    for each in (each for group in by_hand for each in group.translations):
+        count = translations[each.word].count if each.word in translations else each.count
+        translations[each.word] = Translation(each.word, each.strength, count)
+    place = {word: number for number, word in enumerate(edits.order.get(key, ()))}
+    in_order = sorted(translations.values(), key=lambda each: (-each.strength, place.get(each.word, len(place))))
+    return Entry(edits.recased.get(key, found.word), found.count, tuple(in_order)) if in_order else None
+
+
+# Compared
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A word of two lexicons and its first translation in each; None where the lexicon lacks the word."""
+
+    word: str
+    count: int
+    first_a: str | None
+    first_b: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two lexicons of one direction, A and B, agree and where not; examples: most frequent words first."""
+
+    both: int
+    """Words that both have."""
+    only_a: int
+    only_b: int
+    same_first: int
+    """Of the words that both have, those with the same first translation, letter case aside."""
+    other_first: int
+    examples: tuple[Example, ...]
+    """Words with another first translation."""
+    examples_only_a: tuple[Example, ...]
+    examples_only_b: tuple[Example, ...]
+
+    def describe(self) -> str:
+        """All of it, for a terminal."""
+        share = f" ({self.same_first / self.both:.1%})" if self.both else ""
+        lines = [
+            f"{self.both:,} words in both, {self.only_a:,} only in A, {self.only_b:,} only in B",
+            f"in both: {self.same_first:,}{share} with the same first translation, {self.other_first:,} with another",
+        ]
+        for title, examples in (
+            ("another first translation (A | B)", self.examples),
+            ("only in A", self.examples_only_a),
+            ("only in B", self.examples_only_b),
+        ):
+            if examples:
+                lines += ["", f"{title}, the most frequent:", *map(_example_line, examples)]
+        return "\n".join(lines)
+
+    def record(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self)
+
+
+def _example_line(example: Example) -> str:
+    count = f"{example.count:,}" if example.count else ""
+    firsts = " | ".join(first for first in (example.first_a, example.first_b) if first is not None)
+    return f"{count:>11}  {example.word} → {firsts}"
+
+
+def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
+    """Compare two lexicons of one direction; with so many examples of each kind.
+
+    Raises:
+        LexiconError: they are of different directions.
+    """
+    _check_direction(a, b)
+    both = a.entries.keys() & b.entries.keys()
+    other = {key for key in both if not _same_first(a, b, key)}
+    only_a, only_b = a.entries.keys() - both, b.entries.keys() - both
+    return Difference(
+        both=len(both),
+        only_a=len(only_a),
+        only_b=len(only_b),
+        same_first=len(both) - len(other),
+        other_first=len(other),
+        examples=_examples(a, b, other, examples),
+        examples_only_a=_examples(a, b, only_a, examples),
+        examples_only_b=_examples(a, b, only_b, examples),
+    )
+
+
+def _same_first(a: Lexicon, b: Lexicon, key: str) -> bool:
+    first_a, first_b = (
+        lower_case(lexicon.entries[key].translations[0].word, lexicon.target_language) for lexicon in (a, b)
+    )
+    return first_a == first_b
+
+
+def _examples(a: Lexicon, b: Lexicon, keys: Iterable[str], number: int) -> tuple[Example, ...]:
+    found = []
+    for key in keys:
+        entries = [lexicon.entries.get(key) for lexicon in (a, b)]
+        words = [entry.word for entry in entries if entry]
+        firsts = [entry.translations[0].word if entry else None for entry in entries]
+        found.append(Example(words[0], max(entry.count for entry in entries if entry), firsts[0], firsts[1]))
+    return tuple(heapq.nsmallest(number, found, key=lambda example: (-example.count, example.word)))
+
+
+def agreement(a: Lexicon, b: Lexicon, counts: Mapping[str, int]) -> float:
+    """Share of the running words with an entry in either lexicon that have the same first translation in both.
+
+    `counts` is how often each word, in lower case, occurs. Letter case of translations does not matter. 0 where no word
+    has an entry.
+
+    Raises:
+        LexiconError: the lexicons are of different directions.
+    """
+    _check_direction(a, b)
+    either = sum(count for key, count in counts.items() if key in a.entries or key in b.entries)
+    same = sum(
+        count for key, count in counts.items() if key in a.entries and key in b.entries and _same_first(a, b, key)
+    )
+    return same / either if either else 0.0

@@ -19,7 +19,7 @@ RED_LIFT, GREEN_LIFT = 0.05, 0.2
 that learned from a random seed dictionary 0.01, an aligned lexicon 0.5 (docs/lexicons.md)."""
 LEAST_DEVIATIONS = 5.0
 RED_COVERAGE, GREEN_COVERAGE = 0.05, 0.5
-GREEN_STABILITY = 0.6
+RED_STABILITY, GREEN_STABILITY = 0.2, 0.6
 LEAST_PAIRS = 100
 """Held-out pairs below which a lexicon is not called good: luck decides."""
 
@@ -269,6 +269,8 @@ def _verdict(
         amber.append(f"it covers {coverage:.1%} of the running words; {GREEN_COVERAGE:.0%} would be good")
     if lift is None or deviations is None:
         amber.append("there are no sentence pairs to judge it by")
+        if stability is not None and stability < RED_STABILITY:
+            red.append(f"without pairs, stability is all there is to go by, and that is {stability:.0%}")
     else:
         if lift < RED_LIFT:
             red.append(
