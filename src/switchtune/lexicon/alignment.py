@@ -106,11 +106,13 @@ def align(source: Encoded, target: Encoded, *, seed: int = 1, on_step: OnStep = 
         for number, job in enumerate(jobs, start=1):
             results.append(job.result())
             on_step(BuildStep("sampling", number, len(jobs)))
-    links = _symmetric(sides[0].starts, sides[1].starts, _mean(results[::2], sides[1]), _mean(results[1::2], sides[0]))
+    symmetric = _symmetric(
+        sides[0].starts, sides[1].starts, _mean(results[::2], sides[1]), _mean(results[1::2], sides[0])
+    )
     counts = np.zeros(len(source), dtype=np.int64)
-    counts[kept] = links[0]
+    counts[kept] = symmetric[0]
     starts = np.concatenate(([0], np.cumsum(counts)))
-    return Alignment(starts, links[1], links[2], links[3], left_out=int((~kept).sum()))
+    return Alignment(starts, symmetric[1], symmetric[2], symmetric[3], left_out=int((~kept).sum()))
 
 
 def selected(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:

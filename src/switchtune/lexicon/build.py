@@ -270,7 +270,7 @@ def _mixed(material: Material, settings: LexiconSettings, neighbours: Neighbours
         "dictionary": bool(settings.dictionaries),
         "plm": material.encoder is not None,
     }
-    weights = {name: weight for name, weight in settings.parts.items()} or {name: 1.0 for name, can in usable.items() if can}
+    weights = dict[str, float](settings.parts.items()) or {name: 1.0 for name, can in usable.items() if can}
     built = {name: _METHODS[name](material, settings, neighbours, on_step) for name in weights}
     lexicons = tuple(
         _merged([Weighted(part.lexicons[side], weights[name]) for name, part in built.items()], settings)

@@ -1,6 +1,6 @@
-"""Word alignment by Gibbs sampling: a hidden Markov model with fertilities under sparse priors (Östling & Tiedemann, 2016).
+"""Word alignment by Gibbs sampling: a hidden Markov model with fertilities (Östling & Tiedemann, 2016).
 
-It starts from links that are good already and mends what expectation maximisation gets wrong: rare words that would explain
+It starts from links that are good already and mends what expectation maximisation gets wrong: rare words that explain
 everything that is left. Counts are held for the links of the current sample alone, so memory follows the tokens.
 """
 

@@ -1,9 +1,9 @@
-"""Word alignment by expectation maximisation: IBM model 1 (Brown et al., 1993), then a hidden Markov model (Vogel et al.,
-1996) of which both directions must agree (Liang et al., 2006).
+"""Word alignment by expectation maximisation: IBM model 1 (Brown et al., 1993), then a hidden Markov model (Vogel et
+al., 1996) of which both directions must agree (Liang et al., 2006).
 
-The table of translation probabilities is hashed without keys, so that its memory has a bound that does not grow with the
-vocabularies: two word pairs that share a slot share its probability. Nearly all pairs have next to none, so that hardly
-ever matters. Everything is computed in a fixed order by one thread a direction: the result does not depend on the cores.
+The table of translation probabilities is hashed without keys, so that its memory has a bound whatever the vocabularies:
+two word pairs that share a slot share its probability. Nearly all pairs have next to none, so that it hardly matters.
+Everything is computed in a fixed order by one thread a direction: the result does not depend on the number of cores.
 """
 
 import math
@@ -25,7 +25,7 @@ NULL_SHARE = 0.2
 _FAR = 60
 """Jumps wider than this count as one."""
 _PRIOR_TOKENS = 1.0
-"""A word counts as if seen so often without a translation, so that rare words do not explain all that is unexplained."""
+"""A word counts as if seen so often without a translation, lest rare words explain all that is unexplained."""
 _FLOOR = 1e-7
 """Least translation probability."""
 _CELLS_PER_BLOCK = 1 << 22

@@ -14,7 +14,7 @@ from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_LIFT, GREEN_STABILITY
 MOST_ENTRIES = 2000
 """Entries of a lexicon that are listed, at most."""
 
-_MOST_BYTES = 360_000
+_MOST_BYTES = 400_000
 """Of all listed entries together, so that the page stays below 500 kB."""
 
 _MOST_COMPOUNDS = 100
@@ -76,9 +76,19 @@ def _direction(source: str, target: str) -> str:
     return f"{_language(source)} → {_language(target)}"
 
 
-def _word(text: str, language: str) -> str:
+def _word(text: str) -> str:
     """A word that keeps its own writing direction among others."""
-    return f'<bdi lang="{escape(language.replace("_", "-"))}">{escape(text)}</bdi>'
+    return f"<bdi>{escape(text)}</bdi>"
+
+
+def _word_head(word: str, language: str) -> str:
+    """The cell that a row is about."""
+    return f'<th scope="row"{_in(language)}>{_word(word)}</th>'
+
+
+def _in(language: str) -> str:
+    """The attribute for text in a language."""
+    return f' lang="{escape(language.replace("_", "-"))}"'
 
 
 def _section(title: str, content: str, *, name: str = "") -> str:
@@ -87,13 +97,11 @@ def _section(title: str, content: str, *, name: str = "") -> str:
     return f"<section{identity}><h2>{escape(title)}</h2>{content}</section>\n" if content else ""
 
 
-def _table(caption: str, heads: Sequence[tuple[str, bool]], rows: Iterable[str]) -> str:
-    """A table of finished rows; each head says whether its column holds numbers."""
+def _table(caption: str, heads: Sequence[tuple[str, bool]], *groups: Iterable[str]) -> str:
+    """A table of finished rows, in groups; each head says whether its column holds numbers."""
     cells = "".join(f'<th scope="col"{_NUMERIC * numeric}>{escape(head)}</th>' for head, numeric in heads)
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{cells}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>"
-    )
+    bodies = "".join(f"<tbody>{''.join(rows)}</tbody>" for rows in groups)
+    return f"<table><caption>{escape(caption)}</caption><thead><tr>{cells}</tr></thead>{bodies}</table>"
 
 
 _NUMERIC = ' class="n"'
@@ -111,8 +119,8 @@ def _percent(share: float | None) -> str:
     return "not measured" if share is None else f"{share:.1%}"
 
 
-def _figure(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.2f}"
+def _figure(value: float | None, *, digits: int = 2) -> str:
+    return "not measured" if value is None else f"{value:.{digits}f}"
 
 
 def _items(texts: Sequence[str]) -> str:
@@ -168,34 +176,35 @@ def _figures(judgement: Mapping[str, Any]) -> str:
         ("Lift", [_figure(each["lift"]) for each in directions]),
         ("Translation in the paired sentence", [_percent(each["paired"]) for each in directions]),
         ("Translation in a shuffled sentence", [_percent(each["shuffled"]) for each in directions]),
-        ("Standard deviations between the two", [_figure(each["deviations"]) for each in directions]),
+        ("Standard deviations between the two", [_figure(each["deviations"], digits=1) for each in directions]),
         ("Coverage", [_percent(each["coverage"]) for each in directions]),
         ("Stability", [_percent(each["stability"]) for each in directions]),
     )
     rows = (f'<tr><th scope="row">{name}</th>{"".join(map(_number_cell, values))}</tr>' for name, values in lines)
-    judged = f"By direction, from {judgement['held_out_pairs']:,} sentence pairs that the lexicons were not made from"
+    pairs = judgement["held_out_pairs"]
+    judged = "By direction, " + (
+        f"from {pairs:,} sentence pairs that the lexicons were not made from" if pairs else "without sentence pairs"
+    )
     return f'<div class="cards">{boxes}</div>{_table(judged, heads, rows)}'
 
 
 def _advice(judgement: Mapping[str, Any]) -> str:
     reasons, steps = judgement["reasons"], judgement.get("next_steps", ())
-    why = f"<h3>Why the verdict is no better</h3>{_items(reasons)}" if reasons else "<p>There is nothing to object.</p>"
+    why = f"<h3>Why the verdict is no better</h3>{_items(reasons)}" if reasons else "<p>There are no objections.</p>"
     return why + (f"<h3>What to do next</h3>{_items(steps)}" if steps else "")
 
 
 def _building(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> str:
     pairs = [("Method", judgement["method"]), ("Chosen", judgement["chosen"])]
-    if judgement.get("tried"):
-        pairs.append(("Tried", ", ".join(judgement["tried"])))
+    if len(judgement.get("tried", ())) > 1:
+        pairs.append(("Tried, in this order", ", ".join(judgement["tried"])))
     for lexicon in lexicons:
         links = sum(len(entry.translations) for entry in lexicon.entries.values())
-        pairs += [
-            (
-                _direction(lexicon.source_language, lexicon.target_language),
-                f"{len(lexicon):,} {lexicon.unit}s with {links:,} translations, by {lexicon.method}; "
-                f"strength: {_MEASURES[lexicon.measure]}",
-            )
-        ]
+        content = (
+            f"{len(lexicon):,} {lexicon.unit}s with {links:,} translations, by {lexicon.method}; "
+            f"strength: {_MEASURES[lexicon.measure]}"
+        )
+        pairs.append((_direction(lexicon.source_language, lexicon.target_language), content))
     return _described(pairs)
 
 
@@ -206,8 +215,8 @@ def _samples(judgement: Mapping[str, Any]) -> str:
     tables = (_sample_table(direction) for direction in judgement["directions"] if direction.get("samples"))
     found = "".join(tables)
     explanation = (
-        "<p>Frequent, middling and rare words, evenly spread, not picked. The last column says in how many of the word's "
-        "held-out sentences the paired one holds the first translation: look first at low ones.</p>"
+        "<p>Frequent, middling and rare words, evenly spread, not picked. The last column says in how many of the "
+        "word's held-out sentences the paired one holds the first translation: look first at low ones.</p>"
     )
     return found and explanation + found
 
@@ -215,22 +224,23 @@ def _samples(judgement: Mapping[str, Any]) -> str:
 def _sample_table(direction: Mapping[str, Any]) -> str:
     source, target = direction["source"], direction["target"]
     heads = (("Word", False), ("In the text", True), ("Translations, with strength", False), ("In the pair", True))
-    bands = dict.fromkeys(sample["band"] for sample in direction["samples"])
-    rows = []
-    for band in bands:
-        rows.append(f'<tr class="band"><th scope="rowgroup" colspan="4">{escape(band)}</th></tr>')
-        rows += [
-            f'<tr><th scope="row">{_word(sample["word"], source)}</th>{_number_cell(_count(sample["count"]))}'
-            f"<td>{_translations(((each['word'], each['strength']) for each in sample['translations']), target)}</td>"
+    by_band: dict[str, list[str]] = {}
+    for sample in direction["samples"]:
+        links = ((each["word"], each["strength"]) for each in sample["translations"])
+        by_band.setdefault(sample["band"], []).append(
+            f"<tr>{_word_head(sample['word'], source)}{_number_cell(_count(sample['count']))}"
+            f"<td{_in(target)}>{_translations(links)}</td>"
             f"{_number_cell('–' if sample['paired'] is None else format(sample['paired'], '.0%'))}</tr>"
-            for sample in direction["samples"]
-            if sample["band"] == band
-        ]
-    return _table(_direction(source, target), heads, rows)
+        )
+    groups = (
+        [f'<tr class="band"><th scope="rowgroup" colspan="4">{escape(band)}</th></tr>', *rows]
+        for band, rows in by_band.items()
+    )
+    return _table(_direction(source, target), heads, *groups)
 
 
-def _translations(translations: Iterable[tuple[str, float]], language: str) -> str:
-    return ", ".join(f"{_word(word, language)} <small>{strength:.2f}</small>" for word, strength in translations)
+def _translations(translations: Iterable[tuple[str, float]]) -> str:
+    return ", ".join(f"{_word(word)} <small>{strength:.2f}</small>" for word, strength in translations)
 
 
 def _compounds(compounds: Sequence[Mapping[str, Any]], source: str, target: str) -> str:
@@ -238,7 +248,7 @@ def _compounds(compounds: Sequence[Mapping[str, Any]], source: str, target: str)
         return ""
     shown = compounds[:_MOST_COMPOUNDS]
     rows = (
-        f'<tr><th scope="row">{_word(each["word"], source)}</th><td>{_word(each["phrase"], target)}</td>'
+        f"<tr>{_word_head(each['word'], source)}<td{_in(target)}>{_word(each['phrase'])}</td>"
         f"{_number_cell(_count(each['count']))}</tr>"
         for each in shown
     )
@@ -340,14 +350,14 @@ def _rows_within(rows: Sequence[str], most_bytes: int) -> Sequence[str]:
 def _entry_row(entry: Entry, lexicon: Lexicon) -> str:
     shown = entry.translations[:_MOST_TRANSLATIONS]
     if lexicon.measure == "none":
-        translations = ", ".join(_word(each.word, lexicon.target_language) for each in shown)
+        translations = ", ".join(_word(each.word) for each in shown)
     else:
-        translations = _translations(((each.word, each.strength) for each in shown), lexicon.target_language)
+        translations = _translations((each.word, each.strength) for each in shown)
     more = len(entry.translations) - len(shown)
     return (
-        f'<tr><th scope="row">{_word(entry.word, lexicon.source_language)}</th>'
+        f"<tr>{_word_head(entry.word, lexicon.source_language)}"
         f"{_number_cell(f'{entry.count:,}' if entry.count else '–')}"
-        f"<td>{translations}{f' and {more:,} more' if more else ''}</td></tr>\n"
+        f"<td{_in(lexicon.target_language)}>{translations}{f' (and {more:,} more)' if more else ''}</td></tr>\n"
     )
 
 
@@ -377,10 +387,10 @@ table { width: 100%; margin: 1rem 0; border-collapse: collapse; font-size: .9375
 caption { padding: .3rem 0; text-align: start; font-weight: 600; }
 th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top;
   overflow-wrap: anywhere; }
-tbody th { font-weight: 500; }
+tbody th { min-width: 8rem; font-weight: 500; }
 thead th { font-size: .8125rem; color: var(--soft); }
 th.n, td.n { text-align: end; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-.band th { padding-top: .8rem; font-size: .8125rem; color: var(--soft); }
+.band th { padding-top: .8rem; font-weight: 700; color: var(--soft); }
 small { color: var(--soft); font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .3rem 1rem; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
