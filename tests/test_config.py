@@ -45,7 +45,7 @@ def test_defaults_are_the_papers() -> None:
         ({"recipes": ["standard", {"recipe": "csr", "training": {"updates": 5}}]}, "the same total of updates"),
         (
             {"recipes": ["standard", {"recipe": "csr", "lexicon": {"metod": "align"}}]},
-            "recipes.csr.lexicon: unknown key 'metod'; did you mean 'method'?",
+            "recipes.csr.lexicon: unknown key 'metod'; did you mean 'method' or 'mode'?",
         ),
         ({"recipes": ["standard", {"recipe": "csr", "name": "a/b"}]}, "cannot name a folder"),
         ({"pairs": []}, "pairs: "),

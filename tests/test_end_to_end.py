@@ -43,6 +43,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "random",
         ],
         "jobs": 1,
+        "lexicon": {"accept": True},  # sixteen pairs are too few for any lexicon to be trusted
         "training": {
             "updates": 12,
             "restore_share": 0.34,
@@ -152,7 +153,16 @@ def test_lexicon_switch_and_show_batch(
 ) -> None:
     text = workplace / "train.de"
     code, printed, _ = switchtune(
-        capsys, monkeypatch, "lexicon", text, workplace / "train.en", "--langs", "de-en", "--out", tmp_path
+        capsys,
+        monkeypatch,
+        "lexicon",
+        text,
+        workplace / "train.en",
+        "--langs",
+        "de-en",
+        "--out",
+        tmp_path,
+        "--accept-lexicon",
     )
     assert code == 0
     assert "lexicon.de-en.tsv" in printed
@@ -176,7 +186,16 @@ def test_lexicon_switch_and_show_batch(
     assert all(record["original"].count(item["word"]) for record in records for item in record["replaced"])
     assert switchtune(capsys, monkeypatch, *command[:-1], "en")[0] == 2
 
-    build = ("lexicon", text, workplace / "train.en", "--langs", "de-en", "--out", tmp_path / "pieces")
+    build = (
+        "lexicon",
+        text,
+        workplace / "train.en",
+        "--langs",
+        "de-en",
+        "--accept-lexicon",
+        "--out",
+        tmp_path / "pieces",
+    )
     assert switchtune(capsys, monkeypatch, *build, "--pieces-of", workplace / "model")[0] == 0
     pieces = ("switch", text, "--lexicon", tmp_path / "pieces/lexicon.de-en.tsv", "--lang", "de")
     code, switched, _ = switchtune(capsys, monkeypatch, *pieces, "--pieces-of", workplace / "model")

@@ -138,7 +138,7 @@ HEADER = "# switchtune lexicon de-en method=align measure=probability unit=word\
         ("Hund\tdog\nKuh\tcow\tclose\n", r"tsv:2: strength, the third column, is 'close'; expected a number\. Mend"),
         ("Hund\tdog\tclose\n", r"tsv:1: strength.*If these are the names of the columns, begin the line with '# '"),
         (
-            "Hund\tdog\tnoun\nKuh\tcow\t\nja\tyes\tadv\n#\n# a\tb\tc\n",
+            "Hund\tdog\tnoun\nKuh\tcow\t\nja\tyes\tadv\n#a b c\n# a\tb\tc\n",
             r"tsv:1: .*Later lines with text there: 1\..*cut -f",
         ),
         ("New York City\n", r"tsv:1: .*is 'City'.*words that hold spaces need tabs"),

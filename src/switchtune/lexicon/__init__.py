@@ -316,7 +316,7 @@ def read_lexicon(path: Path) -> Lexicon:
     """
     header = _Header(*_languages_from_name(path), "file", "none", "word")
     rows: list[_Row] = []
-    lines = enumerate(read_lines(path), start=1)
+    lines = enumerate(lines_of(path), start=1)
     for number, line in lines:
         if line.startswith(_HEADER):
             if rows:
@@ -325,9 +325,7 @@ def read_lexicon(path: Path) -> Lexicon:
                     " line."
                 )
             header = _parse_header(line, f"{path}:{number}")
-        elif (line.startswith("#") and (line.startswith("# ") or "\t" not in line)) or not line.strip():
-            continue
-        else:
+        elif not _is_passed_over(line):
             try:
                 rows.append(_parse_row(line, header.measure))
             except _TextForStrengthError as error:
@@ -341,7 +339,7 @@ def read_lexicon(path: Path) -> Lexicon:
     return Lexicon(*header, _entries_of(rows, header.source_language))
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def lines_of(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file that goes with lexicons, plain or compressed, without their ends.
 
     Raises:
@@ -427,6 +425,10 @@ def _parse_row(line: str, measure: Measure) -> _Row:
     return _Row(fields[0], fields[1], strength, _parse_count(fields[3]), _parse_count(fields[4]))
 
 
+def _is_passed_over(line: str) -> bool:
+    return not line.strip() or (line.startswith("#") and (line.startswith("# ") or "\t" not in line))
+
+
 def _fields(line: str) -> list[str]:
     fields = [field.strip() for field in line.split("\t")] if "\t" in line else line.split()
     while len(fields) > 2 and not fields[-1]:  # a spreadsheet pads short lines with empty cells
@@ -453,7 +455,7 @@ def _has_text_for_strength(line: str) -> bool:
     try:
         _parse_row(line, "none")
     except _TextForStrengthError:
-        return not line.startswith("# ")
+        return not _is_passed_over(line)
     except _MalformedError:
         pass
     return False

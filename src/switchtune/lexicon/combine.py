@@ -15,7 +15,7 @@ from switchtune.lexicon import (
     Measure,
     Translation,
     Vocabulary,
-    read_lines,
+    lines_of,
 )
 
 LEAST_FIT = 0.01
@@ -235,7 +235,7 @@ def read_block_list(path: Path) -> frozenset[str]:
         LexiconError: the file is missing or not UTF-8, or a line holds more than one word (file and line are named).
     """
     words: set[str] = set()
-    for number, line in enumerate(read_lines(path), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         found = _before_comment(line).split()
         if len(found) > 1:
             raise LexiconError(
@@ -314,10 +314,8 @@ def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockLis
 def _check_alike(parts: Sequence[Weighted]) -> None:
     if not parts:
         raise LexiconError("There are no lexicons to merge: give one at least.")
-    kinds = {
-        (part.lexicon.source_language, part.lexicon.target_language, part.lexicon.unit): part.lexicon.method
-        for part in parts
-    }
+    lexicons = [part.lexicon for part in parts]
+    kinds = dict.fromkeys((each.source_language, each.target_language, each.unit) for each in lexicons)
     if len(kinds) > 1:
         found = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
         raise LexiconError(

@@ -4,18 +4,32 @@ A word's vector is the mean of its vectors in the sentences that it stands in, w
 knows of the model only that it gives each word of a sentence a vector (`WordEncoder`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from torch import Tensor
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import Encoded, Vocabulary, encode
+from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, Vocabulary, encode, make_lexicon
+from switchtune.lexicon.map import (
+    Dictionary,
+    MapSettings,
+    Neighbours,
+    SelfLearning,
+    map_embeddings,
+    nearest_by_csls,
+    normalise,
+)
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
+
+REFINED = MapSettings(learning=SelfLearning(cutoff=4000, keep_initial=1.0, threshold=1e-4, patience=2, lag=True))
+"""VecMap's recommendation, gently: the start is good already, so no word is left out at random to get away from it."""
 
 _SENTENCES_AT_ONCE = 1024
 
@@ -32,15 +46,21 @@ class WordEncoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """Which words get a vector, and how much of the text is read for it."""
+class PlmSettings:
+    """Which words get a vector, how much of the text is read for it, and what becomes of the vectors."""
 
-    min_count: int = 1
-    """Words that are rarer get none."""
+    min_count: int = 2
+    """Words that are rarer have no vector."""
     occurrences: int = 50
-    """Sentences are read until each word has been met so often, or as often as it occurs."""
+    """Sentences are read until each word was met so often, or as often as it occurs."""
     sentences: int = 20_000
-    """So many are read at most."""
+    """So many sentences of a side are read at most."""
+    dropped_directions: int = 5
+    """So many directions in which a side's vectors vary most are taken out, which tell little of meaning ("all-but-the-
+    top", Mu and Viswanath, 2018)."""
+
+
+DEFAULTS = PlmSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,81 +69,173 @@ class WordMeans:
 
     language: str
     vocabulary: Vocabulary
+    """The words that have a vector."""
     vectors: Vectors  # [words, dimensions]
     occurrences: NDArray[np.int64]  # [words]
-    """Vectors that each mean is of."""
-    sentences_read: int
+    """How many vectors each mean is of."""
+    sentences: int
+    """Sentences that were read."""
     uncovered: int
-    """Words that are frequent enough, but had no vector in any sentence that was read."""
+    """Words that are frequent enough but had no vector in any sentence that was read."""
+
+
+def no_report(_: WordMeans) -> None:
+    """For those who do not want to know."""
+
+
+def plm_lexicons(
+    sources: Sequence[Words],
+    targets: Sequence[Words],
+    languages: tuple[str, str],
+    encoder: WordEncoder,
+    *,
+    k: int = 3,
+    seed: int,
+    settings: PlmSettings = DEFAULTS,
+    farthest: bool = False,
+    unit: Unit = "word",
+    on_means: Callable[[WordMeans], None] = no_report,
+) -> tuple[Lexicon, Lexicon]:
+    """Lexicons of both directions (source → target, target → source) from two texts and a model's vectors.
+
+    The texts need not be translations of each other. Each word that has a vector gets the `k` words of the other side
+    that are nearest by CSLS, which is the strength; with `farthest` (the `anti` control) the `k` least near. What the
+    vectors say of the language rather than of the word is taken out before: each side's mean and main directions; then
+    the sides are mapped to each other, beginning with the words that are each other's nearest. Everything random (which
+    of a frequent word's sentences are read) follows from `seed`. `on_means` is told of each side once it is read.
+
+    Raises:
+        LexiconError: a side has fewer than two words that are frequent enough and have a vector.
+    """
+    sides = []
+    for sentences, language in zip((sources, targets), languages, strict=True):
+        sides.append(word_means(sentences, language, encoder, seed=seed, settings=settings))
+        on_means(sides[-1])
+    source, target = (
+        without_main_directions(torch.from_numpy(side.vectors), settings.dropped_directions) for side in sides
+    )
+    mapped = map_embeddings(source, target, mutually_nearest(source, target), REFINED, rng=np.random.default_rng(seed))
+    forward, backward = nearest_by_csls(mapped.source, mapped.target, k=k, farthest=farthest)
+    vocabularies = (sides[0].vocabulary, sides[1].vocabulary)
+    return (
+        _lexicon_of(forward, languages, vocabularies, farthest=farthest, unit=unit),
+        _lexicon_of(backward, languages[::-1], vocabularies[::-1], farthest=farthest, unit=unit),
+    )
+
+
+def _lexicon_of(
+    neighbours: Neighbours,
+    languages: tuple[str, str],
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    *,
+    farthest: bool,
+    unit: Unit,
+) -> Lexicon:
+    places, csls = neighbours.places.numpy(), neighbours.csls.numpy()
+    rows = np.repeat(np.arange(len(places)), places.shape[1])
+    links = (rows, places.ravel(), np.ones_like(csls).ravel() if farthest else csls.ravel())
+    if farthest:
+        return make_lexicon(languages, vocabularies, links, method="anti(plm)", measure="none", unit=unit)
+    return make_lexicon(languages, vocabularies, links, method="plm", measure="similarity", unit=unit)
+
+
+def without_main_directions(vectors: Tensor, dropped: int) -> Tensor:
+    """The vectors' directions less their mean and the `dropped` directions in which they vary most. [words, dims]
+
+    Fewer are taken out where there are not twice as many dimensions and words: a small matrix would be left empty.
+    """
+    directions = normalise(vectors, ("unit", "center")).double()
+    dropped = min(dropped, min(directions.shape) // 2)
+    _, basis = torch.linalg.eigh(directions.T @ directions)  # [dims, dims], the largest last
+    main = basis[:, directions.shape[1] - dropped :]
+    return normalise(directions - directions @ main @ main.T, ("unit",))
+
+
+def mutually_nearest(source: Tensor, target: Tensor) -> Dictionary:
+    """The pairs of words that are each other's nearest by CSLS: the seed dictionary that the model itself gives."""
+    forward, backward = (neighbours.places[:, 0] for neighbours in nearest_by_csls(source, target, k=1))
+    rows = torch.arange(len(source))
+    rows = rows[backward[forward] == rows]
+    return Dictionary(rows, forward[rows])
 
 
 def word_means(
-    sentences: Sequence[Words], language: str, encoder: WordEncoder, *, seed: int, sampling: Sampling = Sampling()
+    sentences: Sequence[Words], language: str, encoder: WordEncoder, *, seed: int, settings: PlmSettings = DEFAULTS
 ) -> WordMeans:
+    """The mean vector of each word, in lower case, over the sentences that `choose_sentences` chooses.
+
+    The chosen sentences' vectors are held a part at a time, and the sums of each word.
+
+    Raises:
+        LexiconError: fewer than two words are frequent enough and have a vector.
+    """
     text = encode((sentence.words for sentence in sentences), language)
-    size = int(np.count_nonzero(text.vocabulary.counts >= sampling.min_count))
-    chosen = choose_sentences(text, size, sampling, rng=np.random.default_rng(seed))
-    sums: Vectors = np.zeros((size, 1), dtype=np.float32)
+    size = int(np.count_nonzero(text.vocabulary.counts >= settings.min_count))
+    chosen = choose_sentences(text, size, settings, rng=np.random.default_rng(seed))
+    sums: Vectors = np.zeros((size, 1), dtype=np.float32)  # of one column until the vectors' dimensions are known
     occurrences = np.zeros(size, dtype=np.int64)
     for start in range(0, len(chosen), _SENTENCES_AT_ONCE):
         places = chosen[start : start + _SENTENCES_AT_ONCE]
         vectors = np.concatenate(encoder([sentences[place] for place in places], language))
         words = np.concatenate([text.words[text.starts[place] : text.starts[place + 1]] for place in places])
-        kept = np.flatnonzero((words < size) & vectors.any(axis=1))
-        words = words[kept]
-        adding = csr_array((np.ones(len(kept), dtype=np.float32), (words, kept)), shape=(size, len(vectors)))
-        sums = sums + adding @ vectors
-        occurrences += np.bincount(words, minlength=size)
+        rows = np.flatnonzero((words < size) & vectors.any(axis=1))
+        ones = np.ones(len(rows), dtype=np.float32)
+        of_words: Vectors = csr_array((ones, (words[rows], rows)), shape=(size, len(vectors))) @ vectors
+        sums = sums + of_words
+        occurrences += np.bincount(words[rows], minlength=size)
     covered = np.flatnonzero(occurrences)
-    return WordMeans(
-        language,
-        _part(text.vocabulary, covered),
-        sums[covered] / occurrences[covered, None].astype(np.float32),
-        occurrences[covered],
-        len(chosen),
-        size - len(covered),
-    )
+    if len(covered) < 2:
+        raise LexiconError(
+            f"{len(sentences)} sentences of {language} hold {size} words that occur at least {settings.min_count}"
+            f" times, and the model has vectors of {len(covered)} of them: too little for a lexicon. Give more text, a"
+            " lower min_count, or a model that knows the language."
+        )
+    means = (sums[covered] / occurrences[covered, None]).astype(np.float32)
+    vocabulary = _part(text.vocabulary, covered)
+    return WordMeans(language, vocabulary, means, occurrences[covered], len(chosen), size - len(covered))
 
 
 def _part(vocabulary: Vocabulary, places: NDArray[np.intp]) -> Vocabulary:
     keys = list(vocabulary.index)
     return Vocabulary(
-        tuple(vocabulary.words[place] for place in places),
-        vocabulary.counts[places],
-        {keys[place]: row for row, place in enumerate(places)},
+        words=tuple(vocabulary.words[place] for place in places),
+        counts=vocabulary.counts[places],
+        index={keys[place]: row for row, place in enumerate(places)},
     )
 
 
-def choose_sentences(text: Encoded, size: int, sampling: Sampling, *, rng: np.random.Generator) -> list[int]:
-    """The places of the sentences to read for the `size` most frequent words, the most needed first.
+def choose_sentences(text: Encoded, size: int, settings: PlmSettings, *, rng: np.random.Generator) -> list[int]:
+    """The places of the sentences to read for the vectors of the `size` most frequent words, the most needed first.
 
-    In rounds: every word is to be met once, then twice, four times and so on. In each round the rare words come first,
-    for their sentences hold the frequent ones too. A word's sentences come in random order.
+    In rounds: each word is to be met once, then twice, four times and so on up to `settings.occurrences`. In each round
+    the rarest words come first, for their sentences hold frequent words too. A word's sentences come in random order.
     """
-    order = rng.permutation(len(text))
-    lengths = np.diff(text.starts)
-    sentence_of_token = np.repeat(np.arange(len(text)), lengths)
-    by_word = np.lexsort((order[sentence_of_token], text.words))
-    sentences = sentence_of_token[by_word]
+    rank = rng.permutation(len(text))
+    sentence_of_token = np.repeat(np.arange(len(text)), np.diff(text.starts))
+    by_word = np.lexsort((rank[sentence_of_token], text.words))
+    holding = sentence_of_token[by_word]  # the sentences of word 0 in random order, those of word 1, …
     bounds = np.searchsorted(text.words[by_word], np.arange(size + 1))
     following, ends = bounds[:-1].tolist(), bounds[1:].tolist()
     met = [0] * len(text.vocabulary)
-    taken = [False] * len(text)
-    chosen: list[int] = []
-    wanted = 1
-    while True:
+    chosen: dict[int, None] = {}
+    for wanted in _doubled(settings.occurrences):
         for word in reversed(range(size)):
             while met[word] < wanted and following[word] < ends[word]:
-                sentence = int(sentences[following[word]])
+                if len(chosen) >= settings.sentences:
+                    return list(chosen)
+                sentence = int(holding[following[word]])
                 following[word] += 1
-                if taken[sentence]:
-                    continue
-                if len(chosen) == sampling.sentences:
-                    return chosen
-                taken[sentence] = True
-                chosen.append(sentence)
-                for other in text.words[text.starts[sentence] : text.starts[sentence + 1]].tolist():
-                    met[other] += 1
-        if wanted == sampling.occurrences:
-            return chosen
-        wanted = min(2 * wanted, sampling.occurrences)
+                if sentence not in chosen:
+                    chosen[sentence] = None
+                    for other in text.words[text.starts[sentence] : text.starts[sentence + 1]].tolist():
+                        met[other] += 1
+    return list(chosen)
+
+
+def _doubled(last: int) -> Iterator[int]:
+    """1, 2, 4, … and at the end `last`."""
+    number = 1
+    while number < last:
+        yield number
+        number *= 2
+    yield last

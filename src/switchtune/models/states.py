@@ -6,6 +6,7 @@ instruction to put it into its own language); tags and special tokens are left o
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain, zip_longest
@@ -67,7 +68,7 @@ class _ModelWordEncoder:
         after = len(layout.family.after_source)
         before = len(layout.encode_source("", language, language)) - after
         links = [
-            pieces_of_words(self._pieces(ids[before : len(ids) - after]), sentence) + [before, 0]
+            pieces_of_words(self._pieces(ids[before : len(ids) - after]), sentence)
             for ids, sentence in zip(inputs, sentences, strict=True)
         ]
         vectors = [np.zeros((len(sentence.words), self._dimensions), dtype=np.float32) for sentence in sentences]
@@ -75,7 +76,7 @@ class _ModelWordEncoder:
         for batch in _batches(read, [len(ids) for ids in inputs], self.tokens_per_batch):
             states = self._states([inputs[place] for place in batch])
             for place, of_sentence in zip(batch, states, strict=True):
-                _set_means(vectors[place], of_sentence, links[place])
+                _set_means(vectors[place], of_sentence[before:], links[place])
         return vectors
 
     @property
@@ -89,21 +90,31 @@ class _ModelWordEncoder:
         return self._embeddings.shape[1]
 
     def _pieces(self, ids: Sequence[int]) -> list[str]:
-        """What is written of each id, nothing for an unknown one."""
-        unknown = self.loaded.tokenizer.unk_token_id
-        return ["" if number == unknown else piece for number, piece in zip(ids, self.loaded.layout.tokens(ids))]
+        """What each id stands for in the text, nothing for an unknown one."""
+        unknown = self.loaded.tokenizer.unk_token
+        return ["" if piece == unknown else piece for piece in self.loaded.layout.tokens(ids)]
 
     def _states(self, inputs: Sequence[tuple[int, ...]]) -> Vectors:
         """The states of one batch. [sentences, longest, dimensions]"""
         model: Any = self.loaded.model
         batch = {name: ids.to(model.device) for name, ids in self.loaded.layout.collate_source(inputs).items()}
-        with torch.inference_mode():
+        with torch.inference_mode(), _without_dropout(model.get_encoder()) as encoder:
             if self.layer == 0:
                 states = self._embeddings[batch["input_ids"]]
             else:
-                states = model.get_encoder()(**batch, output_hidden_states=True).hidden_states[self.layer]
+                states = encoder(**batch, output_hidden_states=True).hidden_states[self.layer]
             found: Vectors = states.float().cpu().numpy()
         return found
+
+
+@contextmanager
+def _without_dropout(encoder: Any) -> Iterator[Any]:
+    training = encoder.training
+    encoder.eval()
+    try:
+        yield encoder
+    finally:
+        encoder.train(training)
 
 
 def _batches(places: Sequence[int], lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:

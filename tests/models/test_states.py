@@ -1,0 +1,212 @@
+"""Vectors of words by the encoders of all families, against transformers' models and tokenizers run by hand."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from switchtune.config import FamilyName
+from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
+from switchtune.errors import UsageError
+from switchtune.lexicon.plm import PlmSettings, plm_lexicons, word_means
+from switchtune.models.load import Loaded
+from switchtune.models.states import model_word_encoder, pieces_of_words
+from tests.miniature import ENGLISH, GERMAN, miniature
+
+ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
+GERMAN_WORDS = [word_segmenter("de").split(text) for text in GERMAN]
+ENGLISH_WORDS = [word_segmenter("en").split(text) for text in ENGLISH]
+
+
+def spans_of_words(sentence: Words) -> list[tuple[int, int]]:
+    """Where each word begins and ends in the sentence's text."""
+    spans, position = [], 0
+    for gap, word in zip(sentence.gaps, sentence.words, strict=False):
+        position += len(gap)
+        spans.append((position, position + len(word)))
+        position += len(word)
+    return spans
+
+
+def spans_of_pieces(loaded: Loaded, text: str) -> list[tuple[int, int]]:
+    """Where each piece begins and ends, as the tokenizer says; empty for lone marks of a space and unknown pieces.
+
+    M2M-100's tokenizer cannot tell; the miniature NLLB has the same pieces.
+    """
+    tokens = loaded.tokenizer.convert_ids_to_tokens(loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
+    telling: Any = loaded.tokenizer if loaded.tokenizer.is_fast else miniature("nllb").tokenizer
+    spans = telling(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+    return [(0, 0) if token in ("▁", "<unk>") else span for token, span in zip(tokens, spans, strict=True)]
+
+
+def by_hand(loaded: Loaded, text: str, sentence: Words, language: str, layer: int) -> NDArray[np.float32]:
+    """The vectors of one sentence's words, without the code under test."""
+    ids = torch.tensor([loaded.layout.encode_source(text, language, language)])
+    with torch.no_grad():
+        encoder: Any = loaded.model.get_encoder()
+        states = encoder(input_ids=ids, output_hidden_states=True).hidden_states[layer][0]
+        if layer == 0:
+            embeddings: Any = loaded.model.get_input_embeddings()
+            states = embeddings.weight[ids[0]]
+    first = {"mbart": 0, "mt5": len(loaded.layout.encode_source("", language, language)) - 1}
+    states = states[first.get(loaded.layout.family.name, 1) :]
+    vectors = []
+    for start, end in spans_of_words(sentence):
+        own = [
+            state
+            for state, (begin, stop) in zip(states, spans_of_pieces(loaded, text), strict=False)
+            if max(start, begin) < min(end, stop)
+        ]
+        vectors.append(torch.stack(own).mean(dim=0).numpy() if own else np.zeros(states.shape[1], np.float32))
+    return np.stack(vectors)
+
+
+@pytest.mark.parametrize("layer", [0, 1, None])
+@pytest.mark.parametrize("family", ALL)
+def test_a_words_vector_is_the_mean_of_its_pieces_states(family: FamilyName, layer: int | None) -> None:
+    loaded = miniature(family)
+    vectors = model_word_encoder(loaded, layer=layer)(GERMAN_WORDS, "de")
+    assert {array.dtype for array in vectors} == {np.dtype(np.float32)}
+    for text, sentence, found in zip(GERMAN, GERMAN_WORDS, vectors, strict=True):
+        expected = by_hand(loaded, text, sentence, "de", 2 if layer is None else layer)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("layer", [0, 2])
+@pytest.mark.parametrize("family", ALL)
+def test_the_batch_does_not_matter(family: FamilyName, layer: int) -> None:
+    loaded = miniature(family)
+    sentences = [*ENGLISH_WORDS, Words(("",), ())]
+    together = model_word_encoder(loaded, layer=layer)(sentences, "en")
+    apart = model_word_encoder(loaded, layer=layer, tokens_per_batch=1)(sentences, "en")
+    for one, other in zip(together, apart, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
+    again = model_word_encoder(loaded, layer=layer)(sentences, "en")
+    assert all(np.array_equal(one, other) for one, other in zip(together, again, strict=True))
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_sentences_without_words_and_no_sentences(family: FamilyName) -> None:
+    encoder = model_word_encoder(miniature(family))
+    assert encoder([], "de") == []
+    vectors = encoder([Words(("",), ()), Words((" … ",), ()), GERMAN_WORDS[0]], "de")
+    assert [array.shape for array in vectors] == [(0, 32), (0, 32), (6, 32)]
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_a_word_without_known_pieces_has_no_vector_and_disturbs_no_other(family: FamilyName) -> None:
+    text = "Ein Hund 猫犬 läuft Ωμέγα über 😀 Wiese."
+    sentence = Words(
+        ("", " ", " ", " ", " ", " ", " 😀 ", "."), ("Ein", "Hund", "猫犬", "läuft", "Ωμέγα", "über", "Wiese")
+    )
+    loaded = miniature(family)
+    (found,) = model_word_encoder(loaded)([sentence], "de")
+    assert found.any(axis=1).tolist() == [True, True, False, True, False, True, True]
+    np.testing.assert_allclose(found, by_hand(loaded, text, sentence, "de", 2), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_words_beyond_the_tokens_that_are_read_have_no_vector(family: FamilyName) -> None:
+    loaded = miniature(family)
+    sentence = word_segmenter("de").split(" ".join(GERMAN))
+    (found,) = model_word_encoder(loaded, max_tokens=40)([sentence], "de")
+    read = found.any(axis=1)
+    count = int(read.sum())
+    assert 3 < count < len(sentence.words)
+    assert read.tolist() == [True] * count + [False] * (len(sentence.words) - count)
+    assert np.isfinite(found).all()
+    means = word_means([sentence], "de", model_word_encoder(loaded, max_tokens=40), seed=1, settings=PlmSettings(1))
+    words = {word.lower() for word in sentence.words}
+    assert means.uncovered == len(words) - len(means.vocabulary) > 0
+
+
+def test_a_model_of_few_positions_reads_as_far_as_they_go() -> None:
+    loaded = miniature("mbart")
+    sentence = word_segmenter("de").split(" ".join(GERMAN))
+    (found,) = model_word_encoder(loaded)([sentence], "de")
+    (expected,) = model_word_encoder(loaded, max_tokens=loaded.layout.positions or 0)([sentence], "de")
+    assert np.array_equal(found, expected)
+
+
+def test_dropout_is_off_and_the_model_left_as_it_was() -> None:
+    loaded = miniature("mbart")
+    expected = model_word_encoder(loaded)(GERMAN_WORDS, "de")
+    loaded.model.train()
+    try:
+        found = model_word_encoder(loaded)(GERMAN_WORDS, "de")
+        assert all(module.training for module in loaded.model.modules())
+    finally:
+        loaded.model.eval()
+    assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("layer", [-1, 3])
+def test_a_layer_that_is_not_there(layer: int) -> None:
+    with pytest.raises(UsageError, match=rf"layer is {layer}; the encoder of this model has layers 1 to 2"):
+        model_word_encoder(miniature("mt5"), layer=layer)
+
+
+ODD = (
+    ("de", "Ein Hund", ["▁Ein", "▁", "H", "und"], [(0, 0), (2, 1), (3, 1)]),
+    ("de", "Hund, Katze!", ["▁Hund", ",", "▁Katze", "!"], [(0, 0), (2, 1)]),
+    ("fr", "l'homme", ["▁l'h", "omme"], [(0, 0), (0, 1), (1, 1)]),  # a piece of two words
+    ("de", "ﬁx über", ["▁f", "ix", "▁u", "̈ber"], [(0, 0), (1, 0), (2, 1), (3, 1)]),  # forms of a letter
+    ("de", "ü da", ["▁ü", "▁da"], [(0, 0), (1, 1)]),
+    ("de", "Haus\u00adtür", ["▁Haus", "tür"], [(0, 0), (1, 0)]),  # a soft hyphen that the normaliser drops
+    ("de", "ein Ωμέγα Hund", ["▁ein", "▁", "", "▁Hund"], [(0, 0), (3, 2)]),  # an unknown word
+    ("de", "ab Ωμa ab", ["▁ab", "▁", "", "a", "▁ab"], [(0, 0), (3, 1), (4, 2)]),  # partly unknown
+    ("de", "a " + 30 * "Ω" + " b c", ["▁a", "▁", "", "▁b", "▁c"], [(0, 0), (4, 3)]),  # found again a piece later
+    ("de", "ein Hund bellt", ["▁ein", "▁H"], [(0, 0), (1, 1)]),  # cut off
+    ("de", "", [], []),
+)
+
+
+@pytest.mark.parametrize(("language", "text", "pieces", "links"), ODD)
+def test_pieces_find_their_words(language: str, text: str, pieces: list[str], links: list[tuple[int, int]]) -> None:
+    found = pieces_of_words(pieces, word_segmenter(language).split(text))
+    assert [tuple(link) for link in found.tolist()] == links
+
+
+odd_words = st.text(alphabet="aäeühnrtdisﬁΩ猫u\u0308.,'-😀½", min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("family", ALL)
+@settings(max_examples=25, derandomize=True, deadline=None)
+@given(text=st.lists(st.one_of(odd_words, st.sampled_from(GERMAN)), max_size=8).map(" ".join))
+def test_pieces_find_the_words_that_the_tokenizers_own_offsets_say(family: FamilyName, text: str) -> None:
+    loaded = miniature(family)
+    sentence = word_segmenter("de").split(text)
+    tokens = loaded.tokenizer.convert_ids_to_tokens(loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
+    pieces = ["" if token == "<unk>" else token for token in tokens]
+    expected = [
+        (place, word)
+        for word, (start, end) in enumerate(spans_of_words(sentence))
+        for place, (begin, stop) in enumerate(spans_of_pieces(loaded, text))
+        if max(start, begin) < min(end, stop)
+    ]
+    assert [tuple(link) for link in pieces_of_words(pieces, sentence).tolist()] == expected
+
+
+def test_the_pieces_of_a_piece_segmenter_are_words_too() -> None:
+    loaded = miniature("mbart")
+    segmenter = piece_segmenter(loaded.tokenizer.tokenize)
+    sentence = segmenter.split(GERMAN[0])
+    (found,) = model_word_encoder(loaded, layer=0)([sentence], "de")
+    embeddings: Any = loaded.model.get_input_embeddings()
+    rows = embeddings.weight[loaded.tokenizer.convert_tokens_to_ids(list(sentence.words))]
+    np.testing.assert_allclose(found, rows.detach().numpy(), rtol=0, atol=1e-6)
+
+
+def test_a_models_lexicon_of_a_language_into_itself_is_the_identity() -> None:
+    encoder = model_word_encoder(miniature("mbart"), layer=0)
+    forward, backward = plm_lexicons(
+        GERMAN_WORDS, GERMAN_WORDS, ("de", "de"), encoder, k=1, seed=1, settings=PlmSettings(min_count=1)
+    )
+    assert forward.method == "plm"
+    for lexicon in (forward, backward):
+        own = [entry.translations[0].word == entry.word for entry in lexicon.entries.values()]
+        assert sum(own) == len(own) > 50
