@@ -72,6 +72,7 @@ def switchtune(
     return (code if isinstance(code, int) else 0), printed.out, printed.err
 
 
+@pytest.mark.timeout(300)  # nine trainings; a machine may be busy with other things
 def test_run_compares_the_recipes_and_is_skipped_when_done(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -117,6 +118,7 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
 
 
 @pytest.mark.timeout(480)
+@pytest.mark.timeout(300)
 def test_a_run_killed_in_the_middle_ends_with_the_same_scores(workplace: Path, tmp_path: Path) -> None:
     # Long enough that a worker, which lives on for half a second, is not done when the kill comes.
     settings = ("--set", "recipes=[standard, csr]", "--set", "jobs=2", "--set", "training.updates=120")

@@ -91,22 +91,25 @@ def build(
     """
     from dataclasses import replace
 
-    from switchtune.config import BlockSettings, DictionarySettings, LexiconSettings
+    from switchtune.config import LexiconSettings, parse_config
     from switchtune.lexicon_folder import make_folder, read_material
     from switchtune.progress import BuildDisplay, print_judgement
 
-    parts: dict[Any, float] = dict(map(_weighted, part))
-    settings = LexiconSettings(
-        method=method,
-        mode=mode,
-        preset=preset,
-        k=k,
-        floor=floor,
-        seed=seed,
-        embeddings=embeddings,
-        dictionaries=tuple(DictionarySettings(path=path, weight=weight) for path, weight in map(_weighted, dictionary)),
-        parts=parts,
-        block=BlockSettings(words=None if block is None else str(block)),
+    settings = parse_config(
+        LexiconSettings,
+        {
+            "method": method,
+            "mode": mode,
+            "preset": preset,
+            "k": k,
+            "floor": floor,
+            "seed": seed,
+            "embeddings": embeddings,
+            "dictionaries": [{"path": path, "weight": weight} for path, weight in map(_weighted, dictionary)],
+            "parts": dict(map(_weighted, part)),
+            "block": {"words": None if block is None else str(block)},
+        },
+        origin="switchtune lexicon",
     )
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:

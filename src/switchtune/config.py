@@ -360,7 +360,7 @@ class PretrainConfig(Settings):
     training: PretrainTrainingSettings = PretrainTrainingSettings()
 
 
-_Config = TypeVar("_Config", RunConfig, PretrainConfig)
+_Config = TypeVar("_Config", RunConfig, PretrainConfig, LexiconSettings)
 
 
 def load_config(kind: type[_Config], path: Path | str, overrides: Sequence[str] = ()) -> _Config:

@@ -38,8 +38,8 @@ def model_word_encoder(
     a vector are rows of zeros: those that the vocabulary has no piece of, and those beyond the tokens that are read.
 
     Args:
-        layer: 0 takes the input embeddings, for which nothing is computed; otherwise the states after so many layers
-            of the encoder. None: after the last.
+        layer: 0 takes the input embeddings, for which the encoder does not run; otherwise the states after so many of
+            its layers. None: after the last, which gave the best lexicons where a model gave good ones at all.
         max_tokens: longest encoder input; the model's positions where these are fewer.
         tokens_per_batch: sentences × longest sentence of a batch, at most.
 
