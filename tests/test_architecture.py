@@ -13,8 +13,8 @@ PACKAGE = Path(switchtune.__file__).parent
 
 ORDER = (
     "errors languages run_dir config corpus.words corpus.vocabulary corpus.syntax corpus.grammar corpus.formats "
-    "corpus.read lexicon lexicon.hmm lexicon.fertility lexicon.alignment lexicon.cooccurrence lexicon.align lexicon.map "
-    "lexicon.embed lexicon.plm lexicon.combine lexicon.judge lexicon.build switching in_context examples "
+    "corpus.read lexicon lexicon.hmm lexicon.fertility lexicon.alignment lexicon.cooccurrence lexicon.align "
+    "lexicon.map lexicon.embed lexicon.plm lexicon.combine lexicon.judge lexicon.build switching in_context examples "
     "models.families models.load models.states training.loss training.batches training.checkpoints training.curve "
     "training.recipes training.collator training.trainer generation scoring.metrics scoring.significance report.table "
     "report.lexicon_page lexicon_folder pretraining trial experiment preview progress cli_options cli_lexicon cli"

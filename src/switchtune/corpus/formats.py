@@ -1,5 +1,6 @@
 """Every file format as rows: the columns that hold the two sides, and the sides themselves, row after row."""
 
+import bz2
 import csv
 import gzip
 import io
@@ -304,7 +305,12 @@ def _open_zst(path: Path) -> io.BufferedReader:
     return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), 1 << 18)
 
 
-_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {".gz": gzip.open, ".xz": lzma.open, ".zst": _open_zst}
+_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+    ".gz": gzip.open,
+    ".xz": lzma.open,
+    ".bz2": bz2.open,
+    ".zst": _open_zst,
+}
 COMPRESSIONS = tuple(_OPENERS)
 """The endings of compressed files."""
 

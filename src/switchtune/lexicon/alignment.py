@@ -90,7 +90,8 @@ def align(source: Encoded, target: Encoded, *, seed: int = 1, on_step: OnStep = 
     if not kept.any():
         raise LexiconError(
             f"None of the {len(source):,} sentence pairs has from 1 to {MOST_WORDS} words on both sides: there is"
-            " nothing to learn a lexicon from."
+            f" nothing to learn a lexicon from. {int((lengths[0] == 0).sum()):,} source and"
+            f" {int((lengths[1] == 0).sum()):,} target sentences have no word at all; look at the files."
         )
     sides = (selected(source, kept), selected(target, kept))
     effort = effort_for(int(lengths.prod(axis=0)[kept].sum()))

@@ -258,8 +258,12 @@ def _plm(material: Material, settings: LexiconSettings, neighbours: Neighbours, 
         raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
     from switchtune.lexicon.plm import plm_lexicons  # loads torch
 
-    sides = ([side.segmenter.split(line) for line in side.lines] for side in (material.source, material.target))
-    lexicons = plm_lexicons(*sides, material.languages, material.encoder, k=settings.k, seed=settings.seed)
+    sources, targets = (
+        [side.segmenter.split(line) for line in side.lines] for side in (material.source, material.target)
+    )
+    lexicons = plm_lexicons(
+        sources, targets, material.languages, material.encoder, k=settings.k, seed=settings.seed, unit=material.unit
+    )
     return Built(lexicons, "plm", "", random=False)
 
 
