@@ -162,14 +162,14 @@ def print_direction(direction: DirectionJudgement) -> None:
     )
     console.print(table)
     for reason in direction.reasons:
-        console.print(f"because {reason}", highlight=False, markup=False)
+        console.print(f"because {reason}", highlight=False, markup=False, soft_wrap=True)
     for band in ("frequent", "middling", "rare"):
         entries = [
             f"{sample.word} → {', '.join(word for word, _ in sample.translations)}"
             for sample in direction.samples
             if sample.band == band
         ]
-        console.print(f"{band}: {'; '.join(entries)}", highlight=False, markup=False)
+        console.print(f"{band}: {'; '.join(entries)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _figure(value: float | None, form: str) -> str:

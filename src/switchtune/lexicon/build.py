@@ -45,6 +45,9 @@ Neighbours: TypeAlias = Literal["nearest", "farthest"]
 MOST_HELD_OUT = 2000
 """Pairs kept out of the building to judge by, at most; a twentieth of the pairs, and a fifth of few."""
 
+_IN_ONE_SPACE = {"vecmap", "plm"}
+"""Methods that put the words of both languages into one space, in which some are the farthest from each other."""
+
 TWIN_SENTENCES = 50_000
 """Sentences of a side that a lexicon is built from twice, to see whether another seed gives another."""
 
@@ -136,14 +139,14 @@ def build(
 ) -> Built:
     """Build lexicons by the method of the settings.
 
-    With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`), or words that do
-    not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
+    With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`, `plm`), or words
+    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
 
     Raises:
         LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
     """
     method, why = chosen_method(material, settings)
-    if neighbours == "farthest" and method != "vecmap":
+    if neighbours == "farthest" and method not in _IN_ONE_SPACE:
         lexicons = apart_lexicons(
             *material.texts, material.languages, k=settings.k, seed=settings.seed, unit=material.unit
         )
@@ -262,7 +265,14 @@ def _plm(material: Material, settings: LexiconSettings, neighbours: Neighbours, 
         [side.segmenter.split(line) for line in side.lines] for side in (material.source, material.target)
     )
     lexicons = plm_lexicons(
-        sources, targets, material.languages, material.encoder, k=settings.k, seed=settings.seed, unit=material.unit
+        sources,
+        targets,
+        material.languages,
+        material.encoder,
+        k=settings.k,
+        seed=settings.seed,
+        farthest=neighbours == "farthest",
+        unit=material.unit,
     )
     return Built(lexicons, "plm", "", random=False)
 
