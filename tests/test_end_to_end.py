@@ -87,7 +87,17 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     rows = {row["recipe"]: row for row in metrics["rows"]}
-    assert set(rows) == {"standard", "csr", "csr-piece", "csr-aligned", "csr-random", "csr-anti", "csr-mask", "iaft", "random"}
+    assert set(rows) == {
+        "standard",
+        "csr",
+        "csr-piece",
+        "csr-aligned",
+        "csr-random",
+        "csr-anti",
+        "csr-mask",
+        "iaft",
+        "random",
+    }
     assert rows["csr-mask"]["switching"]["de"]["coverage"] == 1.0
     assert rows["csr"]["switching"]["de"]["realised_rate"] == pytest.approx(0.35, abs=0.05)
     assert {sum(row["updates"].values()) for row in rows.values()} == {12}

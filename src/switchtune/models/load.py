@@ -197,8 +197,10 @@ def save_model(
     source, target = layout.code(source_language), layout.code(target_language)
     generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
     with atomic_path(folder) as temporary, quietly():
+        architectures = loaded.model.config.architectures
         loaded.model.save_pretrained(temporary)
         config = copy.deepcopy(loaded.model.config)
+        loaded.model.config.architectures = architectures  # which transformers sets when it saves
         config.decoder_start_token_id = generation_config.decoder_start_token_id
         config.save_pretrained(temporary)
         generation_config.save_pretrained(temporary)
