@@ -27,7 +27,8 @@ import numpy as np
 import torch
 from lexicon_precision import RESULTS, gold_dictionaries, machine, read_sides
 
-from switchtune.lexicon.embed import MODES, EmbeddingSettings, MapMode, WordVectors, choose_seed, read_embeddings
+from switchtune.config import MapMode
+from switchtune.lexicon.embed import MODES, EmbeddingSettings, WordVectors, choose_seed, read_embeddings
 from switchtune.lexicon.embed import word_vectors as train
 from switchtune.lexicon.map import Neighbours, map_embeddings, nearest_by_csls, normalise
 from switchtune.run_dir import write_json

@@ -23,7 +23,7 @@ import numpy as np
 
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
-from switchtune.lexicon import Encoded, encode
+from switchtune.lexicon import Encoded, decoded, encode
 from switchtune.lexicon.align import align_lexicons
 from switchtune.lexicon.alignment import align
 from switchtune.run_dir import write_json
@@ -66,16 +66,10 @@ def measure(folder: Path, pairs: int, method: str) -> dict[str, float]:
         found = align(source, target)
         entries = [len(lexicon) for lexicon in align_lexicons(found, source, target, languages)]
     else:
-        from switchtune.lexicon.embed import vecmap_lexicons
+        from switchtune.lexicon.embed import vecmap
 
-        texts = [
-            [
-                [side.vocabulary.words[w] for w in side.words[a:b]]
-                for a, b in zip(side.starts, side.starts[1:], strict=False)
-            ]
-            for side in (source, target)
-        ]
-        entries = [len(lexicon) for lexicon in vecmap_lexicons(*texts, languages, seed=1)]
+        result = vecmap(decoded(source), decoded(target), languages, seed=1)
+        entries = [len(lexicon) for lexicon in result.lexicons]
     return {
         "pairs": pairs,
         "tokens": len(source.words) + len(target.words),

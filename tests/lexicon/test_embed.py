@@ -15,7 +15,6 @@ from switchtune.lexicon.embed import (
     WordVectors,
     read_embeddings,
     vecmap,
-    vecmap_lexicons,
     word_vectors,
 )
 from switchtune.lexicon.map import MapProgress, MapSettings, SelfLearning
@@ -73,13 +72,13 @@ def test_too_little_text_is_refused() -> None:
 
 
 def test_lexicon_finds_the_words_written_in_another_way(chain_text) -> None:
-    forward, backward = vecmap_lexicons(*chain_text, ("x", "y"), seed=1, settings=SETTINGS, mapping=MAPPING)
+    forward, backward = vecmap(*chain_text, ("x", "y"), seed=1, settings=SETTINGS, mapping=MAPPING).lexicons
     found = [forward.entries[f"w{place}"].translations[0].word == f"W{place}x" for place in range(0, 40, 4)]
     assert np.mean(found) >= 0.9
     assert (forward.method, forward.measure, forward.source_language) == ("vecmap", "similarity", "x")
     assert (backward.source_language, backward.target_language) == ("y", "x")
     assert all(len(entry.translations) == 3 for entry in backward.entries.values())
-    farthest, _ = vecmap_lexicons(*chain_text, ("x", "y"), seed=1, settings=SETTINGS, mapping=MAPPING, farthest=True)
+    farthest, _ = vecmap(*chain_text, ("x", "y"), seed=1, settings=SETTINGS, mapping=MAPPING, farthest=True).lexicons
     assert farthest.entries.keys() == forward.entries.keys()
     assert farthest.measure == "none"
     for key, entry in farthest.entries.items():
@@ -156,7 +155,7 @@ def test_auto_without_common_words_compares_profiles(spaces) -> None:
 def test_a_mode_without_a_seed_says_what_to_take_instead(spaces, mode, pairs, message: str) -> None:
     others = vectors_of([f"z{place}" for place in range(80)], spaces[1].vectors)
     with pytest.raises(LexiconError, match=message):
-        vecmap_lexicons([], [], ("x", "y"), seed=1, mode=mode, seed_pairs=pairs, embeddings=(spaces[0], others))
+        vecmap([], [], ("x", "y"), seed=1, mode=mode, seed_pairs=pairs, embeddings=(spaces[0], others))
 
 
 def test_embeddings_of_different_make_are_refused(spaces) -> None:

@@ -192,10 +192,10 @@ def _align(material: Material, settings: LexiconSettings, neighbours: Neighbours
 
 
 def _vecmap(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    from switchtune.lexicon.embed import PRESETS, read_embeddings, vecmap  # loads gensim and torch
+    from switchtune.lexicon.embed import MODES, PRESETS, read_embeddings, vecmap  # loads gensim and torch
 
     pairs = None
-    if settings.dictionaries:
+    if settings.dictionaries and "pairs" in MODES[settings.mode].seeds:
         (forward, _), _ = _dictionaries(material, settings)
         pairs = [(word, entry.translations[0].word) for word, entry in forward.entries.items()]
     embeddings = None

@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Literal, ParamSpec, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
+from switchtune.config import MapMode
 from switchtune.corpus.formats import CorpusError, text_lines
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, make_lexicon
@@ -35,10 +36,6 @@ from switchtune.lexicon.map import (
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 SeedKind: TypeAlias = Literal["pairs", "identical", "numerals", "profiles"]
-MapMode: TypeAlias = Literal[
-    "auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"
-]
-Parameters = ParamSpec("Parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,19 +281,6 @@ def vecmap(
         _lexicon_of(backward, languages[::-1], vocabularies[::-1], farthest=farthest, unit=unit),
     )
     return VecmapResult(lexicons, kind, len(start), mapped.iterations)
-
-
-def _lexicons_alone(
-    make: Callable[Parameters, VecmapResult],
-) -> Callable[Parameters, tuple[Lexicon, Lexicon]]:
-    def lexicons(*args: Parameters.args, **kwargs: Parameters.kwargs) -> tuple[Lexicon, Lexicon]:
-        return make(*args, **kwargs).lexicons
-
-    return lexicons
-
-
-vecmap_lexicons = _lexicons_alone(vecmap)
-"""As `vecmap`, for who wants nothing but the two lexicons."""
 
 
 def _lexicon_of(
