@@ -122,8 +122,8 @@ FAST = MapSettings(
         cutoff=4000, early_cutoff=2000, threshold=1e-4, keep_multiplier=3.2, patience=15, last_patience=2, lag=True
     )
 )
-"""VecMap's recommendation with less patience and a dictionary of the most frequent words only: as precise within a point
-on 5,000 words a side, and many times as fast (docs/lexicons.md)."""
+"""VecMap's recommendation with less patience and a dictionary of the most frequent words only: within a point as
+precise on 5,000 words a side, and many times as fast (docs/lexicons.md)."""
 
 
 @dataclass(frozen=True, slots=True)
