@@ -163,6 +163,7 @@ def run(
     config: Annotated[Path, typer.Argument(help="YAML file with model, pairs, recipes, seeds and settings.")],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
+    accept: Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune with every recipe at the same total of updates, translate the test sets, compare.
@@ -172,7 +173,7 @@ def run(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_summary
 
-    settings = load_config(RunConfig, config, overrides)
+    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
     from switchtune.experiment import run_experiment
     from switchtune.report.table import metrics_record
 

@@ -445,15 +445,16 @@ def _next_steps(built: Built, judgement: Judgement) -> tuple[str, ...]:
     steps = []
     if judgement.lift is None:
         steps.append("give sentence pairs to judge by: --judge-by dev.de dev.en")
+    elif judgement.verdict == "red":
+        steps.append("look whether line i of one side translates line i of the other, in the languages that were named")
     elif "align" not in built.method:
-        steps.append("build with method align or auto if line i of the source translates line i of the target")
+        steps.append("build with method align or auto, if line i of the source translates line i of the target")
     if "dictionary" not in built.method:
         steps.append("add a dictionary: --dictionary FILE --method mixed")
     else:
-        steps.append("check that the dictionary is of these languages, and of this text's casing and script")
-    steps.append("give more text (lexicon.corpus may be another corpus than the one that is trained on)")
+        steps.append("check that the dictionary is of these languages, and of this text's script")
+    steps.append("give more text (in a run, lexicon.corpus may be another corpus than the one that is trained on)")
     if judgement.verdict == "red":
-        steps.append("check with the samples that the sides are what --langs says and line up")
         steps.append("go on all the same with --accept-lexicon (lexicon.accept: true)")
     return tuple(steps)
 
