@@ -265,6 +265,13 @@ def test_translate_score_and_compare(
         (["lexicon", "{folder}/train.de", "{folder}/test.en", "--langs", "de-en", "--out", "{folder}/out"], 1, "lines"),
         (["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "deen", "--out", "{folder}/out"], 2, "de-en"),
         (
+            ["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-deu", "--out", "{folder}/o"],
+            2,
+            "both are de",
+        ),
+        (["lexicon", "merge", "{folder}/a.tsv=0", "--out", "{folder}/b.tsv"], 2, "above 0"),
+        (["lexicon", "report", "{folder}"], 2, "judgement.json"),
+        (
             ["translate", "{folder}/model", "--from", "de", "--to", "sw", "{folder}/test.de"],
             2,
             "no tag for 'sw' (Swahili)",

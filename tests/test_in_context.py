@@ -76,6 +76,11 @@ def test_a_phrase_keeps_the_punctuation_inside_it_and_needs_links_of_its_own() -
     assert apart.in_pair("das Rad", "one two three", 0, rng=generator(1, 0, 0)) == "three one"
 
 
+def test_a_phrase_at_the_start_of_the_sentence_keeps_its_capital() -> None:
+    made = switcher("0-0 1-0", phrases=True)
+    assert made.in_pair("Zu Hause ist es.", "home it is.", 0, rng=generator(1, 0, 0)) == "Home ist es."
+
+
 def test_links_beyond_a_sentence_are_passed_over() -> None:
     """The text may have been cut into words in another way since."""
     made = switcher("0-0 5-1 1-9")

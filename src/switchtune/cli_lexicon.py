@@ -1,5 +1,6 @@
 """The verbs of the lexicon: build (by default), report, diff, merge; and judge."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -7,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from switchtune.cli_options import AsJson, Languages, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
 
 
 class _BuildByDefault(TyperGroup):
@@ -92,6 +93,7 @@ def build(
     from dataclasses import replace
 
     from switchtune.config import LexiconSettings, parse_config
+    from switchtune.lexicon.build import require_accepted
     from switchtune.lexicon_folder import make_folder, read_material
     from switchtune.progress import BuildDisplay, print_judgement
 
@@ -137,15 +139,18 @@ def build(
     else:
         print_judgement(made)
     if made.judged is not None:
-        made.judged.require_accepted(accept)
+        require_accepted(made.judged.refusal, accept)
 
 
 def _weighted(text: str) -> tuple[str, float]:
     name, found, weight = text.rpartition("=")
     try:
-        return (name, float(weight)) if found else (text, 1.0)
+        value = float(weight) if found else 1.0
     except ValueError:
-        return text, 1.0
+        return text, 1.0  # the name of a file may hold "="
+    if not 0 < value < math.inf:
+        raise UsageError(f"{text}: the weight is to be above 0 and finite; found {weight}.")
+    return (name, value) if found else (text, 1.0)
 
 
 @lexicon_app.command()

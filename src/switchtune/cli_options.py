@@ -16,7 +16,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 PiecesOf = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything drawn at random.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything drawn at random.")]
 Languages = Annotated[str, typer.Option("--langs", help="Languages of the two sides: de-en.")]
 
 
@@ -36,7 +36,10 @@ def language_pair(text: str) -> tuple[str, str]:
     source, found, target = text.partition("-")
     if not found:
         raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
-    return find_language(source).code, find_language(target).code
+    codes = find_language(source).code, find_language(target).code
+    if codes[0] == codes[1]:
+        raise UsageError(f"--langs {text}: both are {codes[0]}; two languages are expected, as in de-en")
+    return codes
 
 
 def piece_segmenter(model: str | None) -> "Segmenter | None":

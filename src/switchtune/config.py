@@ -44,12 +44,15 @@ class Settings(BaseModel):
 _Block = TypeVar("_Block", bound=Settings)
 
 
+Weight: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 class DictionarySettings(Settings):
     """A bilingual dictionary of one's own."""
 
     path: str
     """MUSE format or TSV, of either direction; any compression."""
-    weight: float = Field(1.0, gt=0)
+    weight: Weight = 1.0
     """Where several give translations of a word."""
 
     @model_validator(mode="before")
@@ -78,7 +81,7 @@ class LexiconSettings(Settings):
     k: int = Field(3, ge=1)
     """Translations kept per word."""
     floor: float = Field(0.1, ge=0, le=1)
-    """`align` and `mixed` leave out translations weaker than this share of the word's strongest; 0 keeps all k."""
+    """`align`, `mixed`, `dictionary` leave out translations weaker than this share of the word's strongest; 0: none."""
     preset: Literal["small", "paper"] = "small"
     """word2vec settings of `vecmap`: `small` suits corpora under 100k pairs, `paper` is the paper's."""
     mode: MapMode = "auto"
@@ -87,17 +90,25 @@ class LexiconSettings(Settings):
     """Word vectors of the two sides (word2vec or fastText text files) for `vecmap`, in place of word2vec."""
     dictionaries: tuple[DictionarySettings, ...] = ()
     """For `dictionary`, `mixed`, and as the seed of `vecmap`."""
-    parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Annotated[float, Field(gt=0)]] = Field(
-        default_factory=dict
-    )
+    parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Weight] = Field(default_factory=dict)
     """Methods of `mixed` with their weights; by default all that can be used here, with weight 1."""
     block: BlockSettings = BlockSettings()
     """What is left out."""
     corpus: str | None = None
     """Parallel corpus to build from, where it is not the pair's training corpus."""
-    seed: int = Field(1, ge=0)
+    seed: int = Field(1, ge=0, lt=2**31)
     accept: bool = False
     """Go on with a lexicon that was judged red."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "LexiconSettings":
+        if self.parts and self.method != "mixed":
+            raise ValueError(f"parts are for method mixed, and the method is {self.method}")
+        if self.embeddings and self.method not in {"vecmap", "mixed"}:
+            raise ValueError(f"embeddings are for method vecmap (or mixed), and the method is {self.method}")
+        if self.dictionaries and self.method in {"align", "plm"}:
+            raise ValueError(f"dictionaries are not for method {self.method}: take dictionary, mixed, vecmap or auto")
+        return self
 
     @property
     def files(self) -> list[str]:
@@ -125,6 +136,14 @@ class SwitchingSettings(Settings):
     `random`, `anti` (least similar) and `mask` are controls."""
     phrases: bool = False
     """With `aligned`: a span becomes its translation as a phrase, in the other language's order, where it has one."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "SwitchingSettings":
+        if self.source == "aligned" and self.unit == "piece":
+            raise ValueError("source: aligned switches words; unit: piece does not go with it")
+        if self.phrases and self.source != "aligned":
+            raise ValueError("phrases: true needs source: aligned, which knows what a phrase is translated by")
+        return self
 
 
 class TrainingSettings(Settings):

@@ -26,7 +26,7 @@ from switchtune.corpus.read import Corpus, describe, read_corpus
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.lexicon import write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
-from switchtune.lexicon.build import Neighbours, build, build_and_judge, corpus_material, side_of
+from switchtune.lexicon.build import Neighbours, build, build_and_judge, corpus_material, require_accepted, side_of
 from switchtune.models.families import Layout
 from switchtune.models.load import load_layout, load_model, model_fingerprint, parameter_count
 from switchtune.models.states import model_word_encoder
@@ -182,21 +182,23 @@ def _prepare_lexicons(
         if needs_model:
             material = replace(material, encoder=model_word_encoder(load_model(config.model)))
         if neighbours == "farthest":
-            built = build(material, settings, neighbours=neighbours)
+            built, refusal = build(material, settings, neighbours=neighbours), None
         else:
             judged = build_and_judge(material, settings, judged_by=corpus_material(valid, segmenters))
             built = judged.built
             write_json(folder / "judgement.json", judged.record())
             on_event(Event(pair.name, judged.describe()))
-            judged.require_accepted(settings.accept)
+            refusal = judged.refusal
         for lexicon, path in zip(built.lexicons, paths, strict=True):
             # Beside one that is missing, the other may have been edited.
             if path in missing:
                 write_lexicon(lexicon, path)
         if written is None:
-            run.finish(step, inputs, [hash_file(path) for path in paths])
-    elif written != [hash_file(path) for path in paths]:
+            written = {"files": [hash_file(path) for path in paths], "refusal": refusal}
+            run.finish(step, inputs, written)
+    elif written["files"] != [hash_file(path) for path in paths]:
         on_event(Event(pair.name, f"{folder}: edited since it was built; used as it stands"))
+    require_accepted(written["refusal"], settings.accept)
     return paths
 
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from switchtune.corpus.words import Segmenter, Words
+from switchtune.corpus.words import Segmenter, Words, capitalised
 from switchtune.lexicon import Lexicon
 from switchtune.lexicon.alignment import Alignment
 from switchtune.switching import Switched, initial, recased, switch
@@ -108,8 +108,9 @@ class AlignedSwitcher:
                 inner = tuple(self._usual(others.words, target) for target in targets)
                 phrase = Words(("", *others.gaps[targets[0] + 1 : targets[-1] + 1], ""), inner)
                 text = self.segmenters[1].join(phrase)
-                capital = initial(switched.words[place], [text], self.lexicons[0].target_language) if place == 0 else ()
-                words.append(capital[0] if capital else text)
+                if place == 0 and switched.words[0][:1].istitle():
+                    text = capitalised(text, self.lexicons[0].target_language)
+                words.append(text)
                 place = end
             else:
                 words.append(switched.words[place])

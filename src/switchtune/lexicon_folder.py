@@ -110,13 +110,18 @@ def make_folder(
                 f"{path} was not built here, and would be overwritten. Give another folder, or move the file away; to "
                 "build from it, give --dictionary."
             )
-    lexicons = [_kept_edits(path, lexicon, tell) for path, lexicon in zip(paths, built.lexicons, strict=True)]
+    lexicons = list(built.lexicons)
+    if judged is not None:
+        lexicons = [_kept_edits(path, lexicon, tell) for path, lexicon in zip(paths, built.lexicons, strict=True)]
     for path, as_built, lexicon in zip(paths, built.lexicons, lexicons, strict=True):
         write_lexicon(as_built, out / AS_BUILT / path.name)
         write_lexicon(lexicon, path)
     if judged is not None:
         write_json(out / JUDGEMENT, judged.record())
         write_text(out / PAGE, lexicon_page(lexicons, judged.record()))
+    else:
+        for name in (JUDGEMENT, PAGE):  # of another lexicon that stood here
+            (out / name).unlink(missing_ok=True)
     return Made((paths[0], paths[1]), (lexicons[0], lexicons[1]), judged)
 
 
@@ -139,6 +144,10 @@ def write_page(folder: Path) -> Path:
     if not (folder / JUDGEMENT).exists():
         raise UsageError(f"{folder}: no {JUDGEMENT} here. `switchtune lexicon SOURCE TARGET --out {folder}` makes one.")
     judgement = read_json(folder / JUDGEMENT)
+    if "languages" not in judgement:
+        raise UsageError(
+            f"{folder / JUDGEMENT}: not what `switchtune lexicon` writes (no languages); build the folder anew."
+        )
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
     write_text(folder / PAGE, lexicon_page([read_lexicon(folder / name) for name in names], judgement))

@@ -11,7 +11,7 @@ import pytest
 from switchtune.config import LexiconSettings
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.lexicon import BuildStep, LexiconError
-from switchtune.lexicon.build import Material, build, build_and_judge, held_out, side_of
+from switchtune.lexicon.build import Material, build, build_and_judge, held_out, require_accepted, side_of
 from switchtune.lexicon.judge import RejectedLexiconError
 
 WORDS = {f"wort{chr(97 + n // 26)}{chr(97 + n % 26)}": f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60)}
@@ -63,10 +63,9 @@ def test_auto_aligns_parallel_text_and_says_so() -> None:
 
 def test_auto_does_not_take_lines_of_equal_number_for_pairs() -> None:
     made = build_and_judge(material(shuffled=True), settings(seed=2))
-    assert made.tried[0] == "align (red)"
-    assert made.built.method == "vecmap"
-    assert "no translations of each other" in made.built.why
-    assert made.judgement.lift is None
+    # So little text does not map either; what was tried is told, and nothing is used.
+    assert made.tried == ("align (red)", "vecmap (red)")
+    assert made.refusal is not None and "Tried: align (red), vecmap (red)" in made.refusal
 
 
 def test_unpaired_text_is_mapped_and_cannot_be_judged_well() -> None:
@@ -88,8 +87,8 @@ def test_red_stops_unless_it_is_accepted() -> None:
     with pytest.raises(
         RejectedLexiconError, match=r"judged red.*hardly oftener.*Tried: align \(red\).*--accept-lexicon"
     ):
-        made.require_accepted(False)
-    made.require_accepted(True)
+        require_accepted(made.refusal, False)
+    require_accepted(made.refusal, True)
 
 
 def test_a_dictionary_of_either_direction(dictionary: str) -> None:
@@ -150,6 +149,34 @@ def test_the_same_seed_gives_the_same_and_farthest_the_control(method: str) -> N
     assert far.method == f"anti({method})" or far.lexicons[0].method == f"anti({method})"
     assert right(far.lexicons[0], WORDS) < 0.1
     assert far.lexicons != first
+
+
+def test_the_control_leaves_out_what_is_blocked(tmp_path: Path) -> None:
+    (tmp_path / "block.txt").write_text("wortaa\n", encoding="utf-8")
+    block = {"words": str(tmp_path / "block.txt")}
+    far = build(material(300), settings(method="align", block=block), neighbours="farthest").lexicons
+    assert "wortaa" not in far[0].entries
+    assert not any(each.word == "wortaa" for entry in far[1].entries.values() for each in entry.translations)
+
+
+def test_auto_keeps_what_align_found_where_there_is_too_little_to_map() -> None:
+    made = build_and_judge(material(6, shuffled=True), settings(), judged_by=material(3, shuffled=True, seed=4))
+    assert made.built.method == "align"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"parts": {"align": 1}}, "parts are for method mixed"),
+        ({"embeddings": ["a.vec", "b.vec"], "method": "align"}, "embeddings are for method vecmap"),
+        ({"dictionaries": ["a.tsv"], "method": "align"}, "dictionaries are not for method align"),
+        ({"dictionaries": [{"path": "a.tsv", "weight": float("inf")}]}, "finite"),
+        ({"seed": 2**31}, "less than 2147483648"),
+    ],
+)
+def test_settings_that_would_have_no_effect_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        settings(**values)
 
 
 def test_how_many_pairs_are_held_out() -> None:

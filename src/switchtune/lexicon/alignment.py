@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numba import njit
@@ -234,7 +235,7 @@ def read_alignment(path: Path) -> Alignment:
         with np.load(path, allow_pickle=False) as arrays:
             columns = (arrays["starts"], arrays["source"], arrays["target"], arrays["probability"])
             return Alignment(*columns, left_out=int(arrays["left_out"]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise LexiconError(
             f"{path}: no alignment that can be read ({error}). Remove the folder it stands in: it is made anew."
         ) from error

@@ -35,7 +35,7 @@ from switchtune.lexicon.combine import (
     read_block_list,
     without_blocked,
 )
-from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
+from switchtune.lexicon.judge import RED_LIFT, Judgement, RejectedLexiconError, judge
 
 if TYPE_CHECKING:
     from switchtune.lexicon.plm import WordEncoder
@@ -125,7 +125,8 @@ class Built:
     random: bool = True
     """Whether another seed could give others."""
     alignment: Alignment | None = None
-    """Which words of the material's pairs are linked, where the method finds that out."""
+    """Which words of the pairs that it was built from are linked, where the method finds that out; pairs that were held
+    out to judge by are not among them."""
     compounds: tuple[tuple[Compound, ...], tuple[Compound, ...]] = ((), ())
     """Words that stand for phrases, of either direction."""
 
@@ -140,7 +141,8 @@ def build(
     """Build lexicons by the method of the settings.
 
     With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`, `plm`), or words
-    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
+    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores (but the
+    states of a model, for `plm`, are sums that torch may take in another order).
 
     Raises:
         LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
@@ -150,8 +152,10 @@ def build(
         lexicons = apart_lexicons(
             *material.texts, material.languages, k=settings.k, seed=settings.seed, unit=material.unit
         )
-        return Built(lexicons, "anti(align)", "asked for: words that do not stand in paired sentences")
-    built = _METHODS[method](material, settings, neighbours, on_step)
+        built = Built(lexicons, "anti(align)", "")
+        why = "asked for: words that do not stand in paired sentences"
+    else:
+        built = _METHODS[method](material, settings, neighbours, on_step)
     block = block_list(settings)
     forward, backward = (without_blocked(lexicon, block) for lexicon in built.lexicons)
     return replace(built, lexicons=(forward, backward), why=f"{why}{built.why and '; '}{built.why}")
@@ -274,7 +278,7 @@ def _plm(material: Material, settings: LexiconSettings, neighbours: Neighbours, 
         farthest=neighbours == "farthest",
         unit=material.unit,
     )
-    return Built(lexicons, "plm", "", random=False)
+    return Built(lexicons, "plm", "")
 
 
 def _mixed(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
@@ -326,7 +330,7 @@ class JudgedLexicons:
     built: Built
     judgement: Judgement
     tried: tuple[str, ...]
-    """Each method that was built, with its verdict, in order; the last is the one that `built` holds."""
+    """Each method that was built, with its verdict, in order."""
 
     @property
     def next_steps(self) -> tuple[str, ...]:
@@ -357,18 +361,25 @@ class JudgedLexicons:
         figures = f"lift {lift}, coverage {judgement.coverage:.0%}{stable}"
         return f"lexicon by {self.built.why}: {judgement.verdict} ({figures}{why})"
 
-    def require_accepted(self, accept: bool) -> None:
-        """Refuse lexicons that were judged red, unless they are accepted all the same.
+    @property
+    def refusal(self) -> str | None:
+        """Where the verdict is red: why, what was tried, and what to do next."""
+        if self.judgement.verdict != "red":
+            return None
+        return (
+            f"The lexicon was judged red, and is not fit to train with: {'; '.join(self.judgement.reasons)}."
+            f" Tried: {', '.join(self.tried)}. Next: {'; or '.join(self.next_steps)}."
+        )
 
-        Raises:
-            RejectedLexiconError: with the reasons, what was tried, and what to do next.
-        """
-        if self.judgement.verdict == "red" and not accept:
-            raise RejectedLexiconError(
-                "The lexicon was judged red, so nothing is trained with it: "
-                + "; ".join(self.judgement.reasons)
-                + f". Tried: {', '.join(self.tried)}. Next: {'; or '.join(self.next_steps)}."
-            )
+
+def require_accepted(refusal: str | None, accept: bool) -> None:
+    """Stop at a lexicon that was refused, unless it is accepted all the same.
+
+    Raises:
+        RejectedLexiconError: with the refusal.
+    """
+    if refusal is not None and not accept:
+        raise RejectedLexiconError(refusal)
 
 
 def build_and_judge(
@@ -390,21 +401,22 @@ def build_and_judge(
     Raises:
         LexiconError: as `build`.
     """
-    whole = material
+    whole, given = material, judged_by
     if judged_by is None and material.paired:
         aside = held_out(len(material.source.lines))
         judged_by, material = material.selected(aside), material.selected(~aside)
     result = _judged(material, judged_by, settings, on_step)
-    if (
-        settings.method == "auto"
-        and material.paired
-        and result.judgement.verdict == "red"
-        and not settings.dictionaries
-    ):
-        again = _judged(replace(whole, paired=False), None, settings, on_step)
-        why = f"auto: the lines are no translations of each other (align: red); {again.built.why}"
-        return replace(again, built=replace(again.built, why=why), tried=result.tried + again.tried)
-    return result
+    lift = result.judgement.lift
+    if settings.method != "auto" or not material.paired or settings.dictionaries or lift is None or lift >= RED_LIFT:
+        return result
+    try:
+        again = _judged(replace(whole, paired=False), given, settings, on_step)
+    except LexiconError:
+        return result  # too little text to map; what was found of align says more
+    if again.judgement.verdict == "red":
+        return replace(result, tried=result.tried + again.tried)
+    why = f"auto: the lines are no translations of each other (align: red); {again.built.why}"
+    return replace(again, built=replace(again.built, why=why), tried=result.tried + again.tried)
 
 
 def _judged(

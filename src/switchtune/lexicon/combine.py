@@ -1,6 +1,7 @@
 """Lexicons turned round, merged, cleaned and compared, and hand edits made again on a lexicon that was built anew."""
 
 import heapq
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -435,17 +436,19 @@ def apply_edits(edits: Edits, lexicon: Lexicon) -> Lexicon:
     What the hand added, or gave another strength, is there with the hand's strength, whether it was found again or not;
     what the hand removed is not. All else is as it was found.
     """
+    # The hand may have edited a lexicon of another measure; a probability above 1 could not be read again.
+    most = 1.0 if lexicon.measure == "probability" else math.inf
     entries = {}
     for key in dict.fromkeys((*lexicon.entries, *edits.added_entries, *edits.added, *edits.changed)):
         entry = lexicon.entries.get(key)
         if key in edits.order or key in edits.recased:
-            entry = _edited(edits, key, entry)
+            entry = _edited(edits, key, entry, most)
         if entry is not None and key not in edits.removed_entries:
             entries[key] = entry
     return _with_entries(lexicon, entries)
 
 
-def _edited(edits: Edits, key: str, entry: Entry | None) -> Entry | None:
+def _edited(edits: Edits, key: str, entry: Entry | None, most: float) -> Entry | None:
     """An entry, or None where nothing was found, as edited; None where no translation is left."""
     by_hand = [group[key] for group in (edits.added_entries, edits.added, edits.changed) if key in group]
     found = entry or (by_hand[0] if by_hand else None)
@@ -455,7 +458,7 @@ def _edited(edits: Edits, key: str, entry: Entry | None) -> Entry | None:
     translations = {each.word: each for each in (entry.translations if entry else ()) if each.word not in removed}
     for each in (each for group in by_hand for each in group.translations):
         count = translations[each.word].count if each.word in translations else each.count
-        translations[each.word] = Translation(each.word, each.strength, count)
+        translations[each.word] = Translation(each.word, min(each.strength, most), count)
     place = {word: number for number, word in enumerate(edits.order.get(key, ()))}
     in_order = sorted(translations.values(), key=lambda each: (-each.strength, place.get(each.word, len(place))))
     return Entry(edits.recased.get(key, found.word), found.count, tuple(in_order)) if in_order else None

@@ -6,7 +6,8 @@ from scipy.sparse import csr_array
 
 from switchtune.lexicon import Encoded
 
-_PAIRS_PER_BLOCK = 4096
+_ENTRIES_PER_BLOCK = 1 << 22
+"""Sentences, summed over the words of a block of pairs, that are looked at together: they bound the memory."""
 
 
 def incidence(text: Encoded) -> csr_array:
@@ -27,7 +28,11 @@ def sentences_with_both(
     `source` and `target` are the `incidence` of the two sides.
     """
     counts = np.zeros(len(source_words), dtype=np.int64)
-    for start in range(0, len(source_words), _PAIRS_PER_BLOCK):
-        block = slice(start, start + _PAIRS_PER_BLOCK)
+    sizes = np.cumsum(np.diff(source.indptr)[source_words] + np.diff(target.indptr)[target_words], dtype=np.int64)
+    start = 0
+    while start < len(source_words):
+        done = int(sizes[start - 1]) if start else 0
+        end = max(start + 1, int(np.searchsorted(sizes, done + _ENTRIES_PER_BLOCK, side="right")))
+        block, start = slice(start, end), end
         counts[block] = source[source_words[block]].multiply(target[target_words[block]]).sum(axis=1)
     return counts

@@ -264,6 +264,11 @@ def refine(given: Encoded, made: Encoded, links: NDArray[np.int32], *, sweeps: i
             f"{null:,} and {words:,} different words are too many to align (their product may be 550,000,000,000 at"
             " most): align part of the corpus, or a text with fewer numbers, names and misspellings."
         )
+    if len(made.words) >= 1 << _COUNT_BITS and int(made.vocabulary.counts.max()) >= 1 << _COUNT_BITS:
+        raise LexiconError(
+            f"A word occurs {int(made.vocabulary.counts.max()):,} times; {1 << _COUNT_BITS:,} is the most that can be"
+            " counted. Align part of the corpus: some million pairs are enough for a lexicon."
+        )
     arrays = (given.words, given.starts, made.words, made.starts)
     links = links.copy()
     counts, used, total, jumps = _counted(*arrays, links, words, null)

@@ -268,7 +268,9 @@ def _verdict(
     elif coverage < GREEN_COVERAGE:
         amber.append(f"it covers {coverage:.1%} of the running words; {GREEN_COVERAGE:.0%} would be good")
     if lift is None or deviations is None:
-        amber.append("there are no sentence pairs to judge it by")
+        amber.append(
+            "none of its words stands in the held-out pairs" if pairs else "there are no sentence pairs to judge it by"
+        )
         if stability is not None and stability < RED_STABILITY:
             red.append(f"without pairs, stability is all there is to go by, and that is {stability:.0%}")
     else:
