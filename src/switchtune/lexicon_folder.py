@@ -18,7 +18,7 @@ from switchtune.lexicon.build import (
     corpus_material,
     side_of,
 )
-from switchtune.lexicon.combine import apply_edits, edits
+from switchtune.lexicon.combine import Edits, apply_edits, edits
 from switchtune.lexicon.judge import Judgement, judge
 from switchtune.report.lexicon_page import lexicon_page
 from switchtune.run_dir import read_json, write_json, write_text
@@ -98,21 +98,20 @@ def make_folder(
         LexiconError: there is nothing to build from.
         UsageError: `out` holds a lexicon that was not built there.
     """
+    source, target = material.languages
+    paths = (out / f"lexicon.{source}-{target}.tsv", out / f"lexicon.{target}-{source}.tsv")
+    # Whatever is wrong with the files there is said before the building, which may take long.
+    made_by_hand = [_hand_edits(path) for path in paths]
     if neighbours == "farthest":
         judged, built = None, build(material, settings, neighbours=neighbours, on_step=on_step)
     else:
         judged = build_and_judge(material, settings, judged_by=judged_by, on_step=on_step)
         built = judged.built
-    paths = [out / f"lexicon.{each.source_language}-{each.target_language}.tsv" for each in built.lexicons]
-    for path in paths:
-        if path.exists() and not (out / AS_BUILT / path.name).exists():
-            raise UsageError(
-                f"{path} was not built here, and would be overwritten. Give another folder, or move the file away; to "
-                "build from it, give --dictionary."
-            )
     lexicons = list(built.lexicons)
-    if judged is not None:
-        lexicons = [_kept_edits(path, lexicon, tell) for path, lexicon in zip(paths, built.lexicons, strict=True)]
+    for side, (path, changes) in enumerate(zip(paths, made_by_hand, strict=True)):
+        if judged is not None and changes:
+            tell(f"{path}: {changes.describe()}, kept")
+            lexicons[side] = apply_edits(changes, lexicons[side])
     for path, as_built, lexicon in zip(paths, built.lexicons, lexicons, strict=True):
         write_lexicon(as_built, out / AS_BUILT / path.name)
         write_lexicon(lexicon, path)
@@ -125,14 +124,22 @@ def make_folder(
     return Made((paths[0], paths[1]), (lexicons[0], lexicons[1]), judged)
 
 
-def _kept_edits(path: Path, built: Lexicon, tell: Tell) -> Lexicon:
+def _hand_edits(path: Path) -> Edits | None:
+    """What was edited in a lexicon since it was built; None where there is none.
+
+    Raises:
+        LexiconError: a line is malformed.
+        UsageError: it was not built there.
+    """
     if not path.exists():
-        return built
-    made = edits(read_lexicon(path.parent / AS_BUILT / path.name), read_lexicon(path))
-    if not made:
-        return built
-    tell(f"{path}: {made.describe()}, kept")
-    return apply_edits(made, built)
+        return None
+    as_built = path.parent / AS_BUILT / path.name
+    if not as_built.exists():
+        raise UsageError(
+            f"{path} was not built here, and would be overwritten. Give another folder, or move the file away; to "
+            "build from it, give --dictionary."
+        )
+    return edits(read_lexicon(as_built), read_lexicon(path))
 
 
 def write_page(folder: Path) -> Path:
