@@ -8,7 +8,7 @@ from switchtune.config import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
-from switchtune.lexicon import Lexicon, OnStep, read_lexicon, write_lexicon
+from switchtune.lexicon import Lexicon, OnStep, Unit, read_lexicon, write_lexicon
 from switchtune.lexicon.build import (
     JudgedLexicons,
     Material,
@@ -62,13 +62,13 @@ def read_material(
         CorpusError: a file cannot be read, or lines should be pairs and differ in number.
     """
     segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
-    unit = "piece" if pieces else "word"
+    unit: Unit = "piece" if pieces else "word"
     if paired is None:
         paired = target is None or len(read_lines(Path(source))) == len(read_lines(Path(target)))
     if paired:
         corpus = read_corpus(source if target is None else (source, target), *languages)
         tell(describe(corpus))
-        return corpus_material(corpus, segmenters, unit="piece" if pieces else "word")
+        return corpus_material(corpus, segmenters, unit=unit)
     if target is None:
         raise UsageError("Two files are expected where the text is not parallel: one of each language.")
     sides = []
@@ -77,7 +77,7 @@ def read_material(
         tell(f"{path}: {len(lines):,} lines of {language}")
         sides.append(side_of(lines, language, segmenter))
     tell("The two files differ in their number of lines, so the text is not taken for parallel.")
-    return Material(sides[0], sides[1], paired=False, unit="piece" if unit == "piece" else "word")
+    return Material(sides[0], sides[1], paired=False, unit=unit)
 
 
 def make_folder(

@@ -28,21 +28,25 @@ LINES_PER_STAGE = 10
 """How many progress lines a stage gives where there is no terminal."""
 
 
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[figures]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
 class Display:
     """Shows events as they come; use it in a `with` block."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[figures]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._progress = _bars(self._console)
         self._bars: dict[tuple[str, str], TaskID] = {}
         self._shown: dict[tuple[str, str], int] = {}
 
@@ -88,16 +92,7 @@ class BuildDisplay:
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, soft_wrap=True)
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[objective]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            disable=not self._console.is_terminal,
-        )
+        self._progress = _bars(self._console)
         self._bar: TaskID | None = None
         self._shown: tuple[str, int] = ("", 0)
 
@@ -118,9 +113,9 @@ class BuildDisplay:
         """Show how far the building is; a step with a lower number begins something new."""
         what, number = self._shown
         if self._bar is None or step.number <= number or (step.what != what and not step.total):
-            self._bar = self._progress.add_task(step.what, total=step.total or None, objective="")
+            self._bar = self._progress.add_task(step.what, total=step.total or None, figures="")
         self._shown = (step.what, step.number)
-        self._progress.update(self._bar, description=step.what, completed=step.number, objective=step.objective)
+        self._progress.update(self._bar, description=step.what, completed=step.number, figures=step.objective)
 
 
 def print_judgement(made: Made) -> None:

@@ -222,8 +222,29 @@ def make_lexicon(
     entries = {}
     for source in sorted(found):
         word, count = source_vocabulary.words[source], int(source_vocabulary.counts[source])
-        entries[lower_case(word, languages[0])] = Entry(word, count, _strongest_first(found[source]))
+        entries[lower_case(word, languages[0])] = Entry(word, count, strongest_first(found[source]))
     return Lexicon(*languages, method, measure, unit, entries)
+
+
+def neighbour_lexicon(
+    languages: tuple[str, str],
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    places: NDArray[np.int64],
+    csls: NDArray[np.floating],
+    *,
+    method: str,
+    farthest: bool,
+    unit: Unit,
+) -> Lexicon:
+    """A lexicon from the neighbours of each source word, of which CSLS is the strength; with `farthest` the control.
+
+    `places` of target words and their `csls`: [source words, k].
+    """
+    rows = np.repeat(np.arange(len(places)), places.shape[1])
+    links = (rows, places.ravel(), np.ones_like(csls).ravel() if farthest else csls.ravel())
+    if farthest:
+        return make_lexicon(languages, vocabularies, links, method=f"anti({method})", measure="none", unit=unit)
+    return make_lexicon(languages, vocabularies, links, method=method, measure="similarity", unit=unit)
 
 
 def randomised(lexicon: Lexicon, *, seed: int) -> Lexicon:
@@ -367,10 +388,11 @@ def _entries_of(rows: Sequence[_Row], language: str) -> dict[str, Entry]:
         known = found[key].get(target)
         if known is None or known.strength < strength:
             found[key][target] = Translation(target, strength, target_count)
-    return {key: Entry(word, counts[key], _strongest_first(found[key].values())) for key, word in words.items()}
+    return {key: Entry(word, counts[key], strongest_first(found[key].values())) for key, word in words.items()}
 
 
-def _strongest_first(translations: Iterable[Translation]) -> tuple[Translation, ...]:
+def strongest_first(translations: Iterable[Translation]) -> tuple[Translation, ...]:
+    """Translations by strength; where that is equal, in the order given."""
     return tuple(sorted(translations, key=lambda translation: -translation.strength))
 
 

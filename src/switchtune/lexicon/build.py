@@ -211,9 +211,10 @@ def _vecmap(material: Material, settings: LexiconSettings, neighbours: Neighbour
         embeddings = (source, target)
     else:
         on_step(BuildStep("word2vec", 0, 2))
+    sources, targets = (decoded(text) if embeddings is None else [] for text in material.texts)
     result = vecmap(
-        decoded(material.source.text),
-        decoded(material.target.text),
+        sources,
+        targets,
         material.languages,
         k=settings.k,
         seed=settings.seed,

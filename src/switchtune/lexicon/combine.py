@@ -17,6 +17,7 @@ from switchtune.lexicon import (
     Translation,
     Vocabulary,
     lines_of,
+    strongest_first,
 )
 
 LEAST_FIT = 0.01
@@ -62,11 +63,7 @@ def _entries(links: Iterable[_Link], language: str) -> dict[str, Entry]:
         known = translations.get(translation.word)
         if known is None or known.strength < translation.strength:
             translations[translation.word] = translation
-    return {key: Entry(*words[key], _strongest_first(found[key].values())) for key in words}
-
-
-def _strongest_first(translations: Iterable[Translation]) -> tuple[Translation, ...]:
-    return tuple(sorted(translations, key=lambda translation: -translation.strength))
+    return {key: Entry(*words[key], strongest_first(found[key].values())) for key in words}
 
 
 def oriented(
@@ -299,7 +296,7 @@ def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockLis
         key: Entry(
             entry.word,
             entry.count,
-            _strongest_first(
+            strongest_first(
                 Translation(targets[target].word, round(share, 6), targets[target].count)
                 for target, share in shares[key].items()
             ),

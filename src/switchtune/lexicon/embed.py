@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -15,13 +16,12 @@ from numpy.typing import NDArray
 from switchtune.config import MapMode
 from switchtune.corpus.formats import CorpusError, text_lines
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, make_lexicon
+from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, neighbour_lexicon
 from switchtune.lexicon.map import (
     FAST,
     Dictionary,
     MapProgress,
     MapSettings,
-    Neighbours,
     Normalisation,
     OrthogonalMapping,
     dictionary_of,
@@ -276,27 +276,12 @@ def vecmap(
     kind, start = choose_seed(mode, vocabularies, languages, (source, target), mapping.normalisation, seed_pairs)
     mapped = map_embeddings(source, target, start, mapping, rng=np.random.default_rng(seed), on_progress=on_progress)
     forward, backward = nearest_by_csls(mapped.source, mapped.target, k=k, farthest=farthest)
+    made = partial(neighbour_lexicon, method="vecmap", farthest=farthest, unit=unit)
     lexicons = (
-        _lexicon_of(forward, languages, vocabularies, farthest=farthest, unit=unit),
-        _lexicon_of(backward, languages[::-1], vocabularies[::-1], farthest=farthest, unit=unit),
+        made(languages, vocabularies, *forward.arrays),
+        made(languages[::-1], vocabularies[::-1], *backward.arrays),
     )
     return VecmapResult(lexicons, kind, len(start), mapped.iterations)
-
-
-def _lexicon_of(
-    neighbours: Neighbours,
-    languages: tuple[str, str],
-    vocabularies: tuple[Vocabulary, Vocabulary],
-    *,
-    farthest: bool,
-    unit: Unit,
-) -> Lexicon:
-    places, csls = neighbours.places.cpu().numpy(), neighbours.csls.cpu().numpy()
-    rows = np.repeat(np.arange(len(places)), places.shape[1])
-    links = (rows, places.ravel(), np.ones_like(csls).ravel() if farthest else csls.ravel())
-    if farthest:
-        return make_lexicon(languages, vocabularies, links, method="anti(vecmap)", measure="none", unit=unit)
-    return make_lexicon(languages, vocabularies, links, method="vecmap", measure="similarity", unit=unit)
 
 
 def choose_seed(

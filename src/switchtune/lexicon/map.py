@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -398,6 +399,11 @@ class Neighbours:
 
     places: Tensor  # [words, k], int64
     csls: Tensor  # [words, k]
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Places and CSLS outside torch."""
+        return self.places.cpu().numpy(), self.csls.cpu().numpy()
 
 
 def nearest_by_csls(

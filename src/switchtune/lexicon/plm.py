@@ -6,6 +6,7 @@ knows of the model only that it gives each word of a sentence a vector (`WordEnc
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -15,11 +16,10 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, Vocabulary, encode, make_lexicon
+from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, Vocabulary, encode, neighbour_lexicon
 from switchtune.lexicon.map import (
     Dictionary,
     MapSettings,
-    Neighbours,
     SelfLearning,
     map_embeddings,
     nearest_by_csls,
@@ -117,26 +117,11 @@ def plm_lexicons(
     mapped = map_embeddings(source, target, mutually_nearest(source, target), REFINED, rng=np.random.default_rng(seed))
     forward, backward = nearest_by_csls(mapped.source, mapped.target, k=k, farthest=farthest)
     vocabularies = (sides[0].vocabulary, sides[1].vocabulary)
+    made = partial(neighbour_lexicon, method="plm", farthest=farthest, unit=unit)
     return (
-        _lexicon_of(forward, languages, vocabularies, farthest=farthest, unit=unit),
-        _lexicon_of(backward, languages[::-1], vocabularies[::-1], farthest=farthest, unit=unit),
+        made(languages, vocabularies, *forward.arrays),
+        made(languages[::-1], vocabularies[::-1], *backward.arrays),
     )
-
-
-def _lexicon_of(
-    neighbours: Neighbours,
-    languages: tuple[str, str],
-    vocabularies: tuple[Vocabulary, Vocabulary],
-    *,
-    farthest: bool,
-    unit: Unit,
-) -> Lexicon:
-    places, csls = neighbours.places.numpy(), neighbours.csls.numpy()
-    rows = np.repeat(np.arange(len(places)), places.shape[1])
-    links = (rows, places.ravel(), np.ones_like(csls).ravel() if farthest else csls.ravel())
-    if farthest:
-        return make_lexicon(languages, vocabularies, links, method="anti(plm)", measure="none", unit=unit)
-    return make_lexicon(languages, vocabularies, links, method="plm", measure="similarity", unit=unit)
 
 
 def without_main_directions(vectors: Tensor, dropped: int) -> Tensor:
