@@ -2,13 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 from typer.core import TyperGroup
 
-from switchtune.cli_options import AsJson, Languages, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
-from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.cli_options import AsJson, Languages, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.errors import SwitchtuneError, UsageError, nearest
 
 
 class _BuildByDefault(TyperGroup):
@@ -40,12 +40,13 @@ def build(
     target: Target = None,
     *,
     langs: Languages,
-    out: Out,
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; hand edits of lexicons there are kept.")],
     method: Annotated[
         Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
         typer.Option(
             help="align: from sentence pairs; vecmap: word embeddings of each side mapped together; dictionary: files; "
-            "plm: the states of --model; mixed: several; auto: align for parallel text, else vecmap."
+            "plm: the states of --model; mixed: several; auto: align for parallel text, mixed if there is a dictionary "
+            "too, and vecmap for other text."
         ),
     ] = "auto",
     dictionary: Annotated[
@@ -67,9 +68,13 @@ def build(
     k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
     floor: Annotated[
         float,
-        typer.Option(min=0, max=1, help="align, mixed: leave out what is weaker than this share of the strongest."),
+        typer.Option(
+            min=0, max=1, help="align, dictionary, mixed: leave out what is weaker than this share of the strongest."
+        ),
     ] = 0.1,
-    block: Annotated[Path | None, typer.Option(help="File of words, one a line, that no entry may have.")] = None,
+    block: Annotated[
+        Path | None, typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.")
+    ] = None,
     neighbours: Annotated[
         Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
     ] = "nearest",
@@ -86,14 +91,15 @@ def build(
 ) -> None:
     """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
 
-    Files that were edited by hand since they were built keep their edits. Exits 1 where the verdict is red.
+    Run again with the same folder, it builds anew and makes the edits that were made by hand again, whatever is found;
+    to be rid of them, remove the folder. Exits 1 where the verdict is red; what was built is written all the same.
 
     Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
     """
     from dataclasses import replace
 
     from switchtune.config import LexiconSettings, parse_config
-    from switchtune.lexicon.build import require_accepted
+    from switchtune.lexicon.build import require_accepted, require_files
     from switchtune.lexicon_folder import make_folder, read_material
     from switchtune.progress import BuildDisplay, print_judgement
 
@@ -108,11 +114,14 @@ def build(
             "seed": seed,
             "embeddings": embeddings,
             "dictionaries": [{"path": path, "weight": weight} for path, weight in map(_weighted, dictionary)],
-            "parts": dict(map(_weighted, part)),
+            "parts": dict(map(_part, part)),
             "block": {"words": None if block is None else str(block)},
         },
         origin="switchtune lexicon",
     )
+    require_files(settings)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out}: a file; the name of a folder is expected, there or not.")
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
         paired = True if method == "align" else None
@@ -151,6 +160,19 @@ def _weighted(text: str) -> tuple[str, float]:
     if not 0 < value < math.inf:
         raise UsageError(f"{text}: the weight is to be above 0 and finite; found {weight}.")
     return (name, value) if found else (text, 1.0)
+
+
+def _part(text: str) -> tuple[str, float]:
+    from switchtune.config import LexiconMethod
+
+    method, _, weight = text.partition("=")
+    methods = set(get_args(LexiconMethod)) - {"auto", "mixed"}
+    if method not in methods:
+        raise UsageError(f"--part {text}: no part of that name; {nearest(method, methods)}")
+    name, value = _weighted(text)
+    if name != method:
+        raise UsageError(f"--part {text}: the weight is to be a number above 0, as in {method}=2; found {weight!r}.")
+    return name, value
 
 
 @lexicon_app.command()
@@ -197,8 +219,11 @@ def merge(
     Example: `switchtune lexicon merge mine.de-en.tsv=2 built/lexicon.de-en.tsv --out lexicon.de-en.tsv`
     """
     from switchtune.lexicon import read_lexicon, write_lexicon
-    from switchtune.lexicon.combine import BlockList, Weighted, combined
+    from switchtune.lexicon.block import BlockList
+    from switchtune.lexicon.combine import Weighted, combined
 
+    if out.is_dir():
+        raise UsageError(f"--out {out}: a folder; the name of a file is expected, as in {out / 'lexicon.de-en.tsv'}.")
     parts = [Weighted(read_lexicon(Path(path)), weight) for path, weight in map(_weighted, lexicons)]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
     write_lexicon(merged, out)

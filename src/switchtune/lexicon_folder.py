@@ -1,6 +1,6 @@
 """A folder of lexicons as the command line makes it: text read, lexicons built and judged, hand edits kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from switchtune.lexicon.build import (
     corpus_material,
     side_of,
 )
-from switchtune.lexicon.combine import Edits, apply_edits, edits
+from switchtune.lexicon.combine import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
 from switchtune.lexicon.judge import Judgement, judge
 from switchtune.report.lexicon_page import lexicon_page
 from switchtune.run_dir import read_json, write_json, write_text
@@ -26,7 +26,7 @@ from switchtune.run_dir import read_json, write_json, write_text
 JUDGEMENT = "judgement.json"
 PAGE = "report.html"
 AS_BUILT = "built"
-"""Folder of the lexicons as they were built, from which later edits by hand are told."""
+"""Folder of the lexicons as they were built, from which later edits by hand are told, and of all edits so far."""
 
 Tell = Callable[[str], None]
 
@@ -96,25 +96,24 @@ def make_folder(
 
     Raises:
         LexiconError: there is nothing to build from.
-        UsageError: `out` holds a lexicon that was not built there.
+        UsageError: `out` holds a lexicon that was not built there, or, for the control, one that was edited by hand.
     """
     source, target = material.languages
     paths = (out / f"lexicon.{source}-{target}.tsv", out / f"lexicon.{target}-{source}.tsv")
     # Whatever is wrong with the files there is said before the building, which may take long.
     made_by_hand = [_hand_edits(path) for path in paths]
     if neighbours == "farthest":
+        _refuse_edited(paths, made_by_hand)
         judged, built = None, build(material, settings, neighbours=neighbours, on_step=on_step)
     else:
         judged = build_and_judge(material, settings, judged_by=judged_by, on_step=on_step)
         built = judged.built
     lexicons = list(built.lexicons)
     for side, (path, changes) in enumerate(zip(paths, made_by_hand, strict=True)):
-        if judged is not None and changes:
+        if changes:
             tell(f"{path}: {changes.describe()}, kept")
             lexicons[side] = apply_edits(changes, lexicons[side])
-    for path, as_built, lexicon in zip(paths, built.lexicons, lexicons, strict=True):
-        write_lexicon(as_built, out / AS_BUILT / path.name)
-        write_lexicon(lexicon, path)
+        _write(path, built.lexicons[side], lexicons[side], changes)
     if judged is not None:
         write_json(out / JUDGEMENT, judged.record())
         write_text(out / PAGE, lexicon_page(lexicons, judged.record()))
@@ -124,22 +123,53 @@ def make_folder(
     return Made((paths[0], paths[1]), (lexicons[0], lexicons[1]), judged)
 
 
-def _hand_edits(path: Path) -> Edits | None:
-    """What was edited in a lexicon since it was built; None where there is none.
+def _record(path: Path) -> tuple[Path, Path]:
+    """Where it is kept how a lexicon was built, and all that was edited in it by hand."""
+    folder = path.parent / AS_BUILT
+    return folder / path.name, folder / f"{path.stem}.edits.json"
+
+
+def _hand_edits(path: Path) -> Edits:
+    """What was edited in a lexicon since it was built, however often it was built anew since.
 
     Raises:
         LexiconError: a line is malformed.
         UsageError: it was not built there.
     """
+    as_built, edited = _record(path)
+    earlier = read_edits(edited) if edited.exists() else NO_EDITS
     if not path.exists():
-        return None
-    as_built = path.parent / AS_BUILT / path.name
+        return earlier
     if not as_built.exists():
         raise UsageError(
             f"{path} was not built here, and would be overwritten. Give another folder, or move the file away; to "
             "build from it, give --dictionary."
         )
-    return edits(read_lexicon(as_built), read_lexicon(path))
+    return edits(read_lexicon(as_built), read_lexicon(path), earlier)
+
+
+def _refuse_edited(paths: Sequence[Path], made_by_hand: Sequence[Edits]) -> None:
+    for path, changes in zip(paths, made_by_hand, strict=True):
+        if changes:
+            raise UsageError(
+                f"{path}: {changes.describe()}; the control would overwrite it. Give another folder for the control."
+            )
+
+
+def _write(path: Path, as_built: Lexicon, lexicon: Lexicon, made_by_hand: Edits) -> None:
+    """Write a lexicon and its record, so that a process that is killed at any moment leaves no edits that no hand made.
+
+    The edits are safe first; the old lexicon goes before the record of how the new one was built comes, since compared
+    with that it would seem edited.
+    """
+    recorded, edited = _record(path)
+    steps = [(as_built, recorded, f"{path.stem}.next-built.tsv"), (lexicon, path, f"{path.stem}.next.tsv")]
+    write_edits(made_by_hand, edited)
+    for each, _, name in steps:
+        write_lexicon(each, recorded.with_name(name))
+    path.unlink(missing_ok=True)
+    for _, place, name in steps:
+        recorded.with_name(name).replace(place)
 
 
 def write_page(folder: Path) -> Path:
@@ -166,5 +196,17 @@ def judge_file(path: Path, material: Material) -> Judgement:
 
     Raises:
         LexiconError: the file is malformed, or of other languages.
+        UsageError: its words are of another unit than the text was cut into.
     """
-    return judge([read_lexicon(path)], *material.texts, material.languages)
+    lexicon = read_lexicon(path)
+    if lexicon.unit != material.unit:
+        advice = {
+            "piece": "Give --pieces-of MODEL, the model whose pieces these are",
+            "word": "Leave out --pieces-of; if the file does hold pieces, its first line is to say so: '# switchtune"
+            f" lexicon {'-'.join(material.languages)} unit=piece'",
+        }
+        raise UsageError(
+            f"{path}: a lexicon of {lexicon.unit}s, but the text was cut into {material.unit}s, in which they are not"
+            f" found. {advice[lexicon.unit]}."
+        )
+    return judge([lexicon], *material.texts, material.languages)

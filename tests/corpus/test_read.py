@@ -164,6 +164,8 @@ def test_access(tmp_path: Path) -> None:
     corpus = read_corpus(write_text(tmp_path, PAIRS), "de", "en")
     assert len(corpus) == 4
     assert corpus[1] == corpus[-3] == Pair(*PAIRS[1])
+    assert corpus.pairs([1, -3, 0]) == [corpus[1], corpus[1], corpus[0]]
+    assert corpus.pairs([]) == []
     assert corpus.sources() == [source for source, _ in PAIRS]
     assert corpus.targets() == [target for _, target in PAIRS]
     assert rows(corpus.limited(2)) == PAIRS[:2]

@@ -218,6 +218,22 @@ def test_casing_as_the_language_writes_it(language: str, word: str, lower: str, 
     assert capitalised(word, language) == initial
 
 
+@pytest.mark.parametrize(
+    ("language", "forms"),
+    [
+        ("en", "Don't don’t DON‘T don´t don`t don＇t"),
+        ("uk", "м'ята мʼята М’ята"),
+        ("uz", "o'zbek oʻzbek o‘zbek O’zbek"),
+    ],
+)
+def test_any_apostrophe_makes_the_same_key_and_stays_in_the_text(language: str, forms: str) -> None:
+    segmenter = word_segmenter(language)
+    words = segmenter.split(forms)
+    assert list(words.words) == forms.split()
+    assert segmenter.join(words) == forms
+    assert len({lower_case(word, language) for word in words.words}) == 1
+
+
 @settings(derandomize=True)
 @given(st.text(), st.sampled_from(["de", "tr", "nl", "ka", "el"]))
 def test_lower_case_is_a_key(word: str, language: str) -> None:

@@ -11,6 +11,8 @@ import pytest
 from switchtune.config import LexiconSettings
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.lexicon import BuildStep, LexiconError
+from switchtune.lexicon.align import Compound
+from switchtune.lexicon.block import BlockList, without_blocked
 from switchtune.lexicon.build import Material, build, build_and_judge, held_out, require_accepted, side_of
 from switchtune.lexicon.judge import RejectedLexiconError
 
@@ -39,6 +41,14 @@ def right(lexicon: Any, pairs: dict[str, str]) -> float:
     return sum(entry.translations[0].word == pairs[key] for key, entry in lexicon.entries.items()) / len(lexicon)
 
 
+VECTORS = {word: np.random.default_rng(place).normal(size=16) for place, word in enumerate(WORDS)}
+VECTORS |= {target: VECTORS[source] for source, target in WORDS.items()}
+
+
+def encoder(sentences: Sequence[Words], language: str) -> list[np.ndarray]:
+    return [np.array([VECTORS[word] for word in each.words], dtype=np.float32).reshape(-1, 16) for each in sentences]
+
+
 @pytest.fixture
 def dictionary(tmp_path: Path) -> str:
     path = tmp_path / "own.en-de.txt"  # in the other direction, as its name says
@@ -59,6 +69,16 @@ def test_auto_aligns_parallel_text_and_says_so() -> None:
     record = made.record()
     assert {"verdict", "lift", "coverage", "stability", "method", "chosen", "directions"} <= record.keys()
     assert record["languages"] == ["de", "en"]
+
+
+def test_words_that_stand_for_phrases_are_recorded_in_both_directions() -> None:
+    made = build_and_judge(material(100), settings(method="align"))
+    phrases = ((Compound("Warnweste", "safety vest", 3, 4),), (Compound("past", "an mir vorbei", 2, 2),))
+    record = replace(made, built=replace(made.built, compounds=phrases)).record()
+    assert [(direction["source"], direction["compounds"]) for direction in record["directions"]] == [
+        ("de", [{"word": "Warnweste", "phrase": "safety vest", "count": 3}]),
+        ("en", [{"word": "past", "phrase": "an mir vorbei", "count": 2}]),
+    ]
 
 
 def test_auto_does_not_take_lines_of_equal_number_for_pairs() -> None:
@@ -120,14 +140,6 @@ def test_a_dictionary_seeds_the_mapping(dictionary: str) -> None:
 def test_plm_needs_a_model_and_takes_its_states() -> None:
     with pytest.raises(LexiconError, match="--model"):
         build(material(), settings(method="plm"))
-    vectors = {word: np.random.default_rng(place).normal(size=16) for place, word in enumerate(WORDS)}
-    vectors |= {target: vectors[source] for source, target in WORDS.items()}
-
-    def encoder(sentences: Sequence[Words], language: str) -> list[np.ndarray]:
-        return [
-            np.array([vectors[word] for word in each.words], dtype=np.float32).reshape(-1, 16) for each in sentences
-        ]
-
     made = build(replace(material(), encoder=encoder), settings(method="plm", k=1))
     assert right(made.lexicons[0], WORDS) == 1.0
 
@@ -138,6 +150,24 @@ def test_what_is_blocked_is_left_out(tmp_path: Path) -> None:
     forward = blocked.lexicons[0]
     assert "wortaa" not in forward.entries
     assert not any(each.word == "wordab" for entry in forward.entries.values() for each in entry.translations)
+
+
+@pytest.mark.parametrize("method", ["align", "vecmap", "plm"])
+def test_what_is_blocked_takes_no_place_of_another(method: str, tmp_path: Path) -> None:
+    text = replace(material(300), encoder=encoder)
+    every = build(text, settings(method=method, k=len(WORDS), floor=0, block={"numbers": False}))
+    strongest = {entry.translations[0].word.lower() for entry in every.lexicons[0].entries.values()}
+    words = [*sorted(strongest)[::2], "wortab"]
+    (tmp_path / "block.txt").write_text("\n".join(words), encoding="utf-8")
+    block = {"words": str(tmp_path / "block.txt"), "identical": True}
+    blocked = build(text, settings(method=method, k=2, floor=0.3 if method == "align" else 0.1, block=block))
+    for whole, lexicon in zip(every.lexicons, blocked.lexicons, strict=True):
+        expected = without_blocked(whole, BlockList(words=frozenset(words), identical=True))
+        assert lexicon.entries.keys() == expected.entries.keys()
+        for key, entry in lexicon.entries.items():
+            standing = expected.entries[key].translations
+            least = 0.3 * standing[0].strength if method == "align" else -np.inf
+            assert entry.translations == tuple(each for each in standing[:2] if each.strength >= least)
 
 
 @pytest.mark.parametrize("method", ["align", "vecmap"])
@@ -171,6 +201,7 @@ def test_auto_keeps_what_align_found_where_there_is_too_little_to_map() -> None:
         ({"embeddings": ["a.vec", "b.vec"], "method": "align"}, "embeddings are for method vecmap"),
         ({"dictionaries": ["a.tsv"], "method": "align"}, "dictionaries are not for method align"),
         ({"dictionaries": [{"path": "a.tsv", "weight": float("inf")}]}, "finite"),
+        ({"columns": ["de", "en"]}, "lexicon.corpus, which is not given"),
         ({"seed": 2**31}, "less than 2147483648"),
     ],
 )

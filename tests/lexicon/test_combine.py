@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchtune.corpus.words import lower_case
+from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import (
     UNDETERMINED,
     Entry,
@@ -22,10 +23,10 @@ from switchtune.lexicon import (
     read_lexicon,
     write_lexicon,
 )
+from switchtune.lexicon.block import NOTHING, BlockList, read_block_list, without_blocked
 from switchtune.lexicon.combine import (
-    BlockList,
+    NO_EDITS,
     Difference,
-    Edits,
     Example,
     Weighted,
     agreement,
@@ -35,11 +36,10 @@ from switchtune.lexicon.combine import (
     edits,
     inverted,
     oriented,
-    read_block_list,
-    without_blocked,
+    read_edits,
+    write_edits,
 )
 
-NOTHING = BlockList()
 EVERYTHING = 10**6
 
 patient = settings(deadline=None, max_examples=60)
@@ -376,6 +376,51 @@ def test_edits_are_made_again_on_a_lexicon_that_was_built_anew(built: Lexicon, c
             assert now[pair] == strength
 
 
+@patient
+@given(built=lexicons(), current=lexicons(), second=lexicons(), third=lexicons())
+def test_edits_survive_any_number_of_new_lexicons(
+    built: Lexicon, current: Lexicon, second: Lexicon, third: Lexicon
+) -> None:
+    """Those too that make no difference to the lexicon in between."""
+    first = edits(built, current)
+    between = apply_edits(first, second)
+    again = edits(second, between, first)
+    for made in (again, edits(second, between, again)):
+        assert lowered(apply_edits(made, third)) == lowered(apply_edits(first, third))
+
+
+@patient
+@given(built=lexicons(), current=lexicons(), second=lexicons(), later=lexicons())
+def test_what_the_hand_did_last_holds(built: Lexicon, current: Lexicon, second: Lexicon, later: Lexicon) -> None:
+    made = edits(second, later, edits(built, current))
+    assert content(apply_edits(made, second)) == content(later)
+
+
+def test_an_edit_stays_one_while_nothing_shows_it() -> None:
+    whole = lexicon_of({"a": {"x": 0.9, "y": 0.5}, "b": {"z": 0.5}, "c": {"w": 0.5}})
+    mine = lexicon_of({"a": {"x": 0.9}, "c": {"w": 0.7}})  # without b, and without y of a
+    first = edits(whole, mine)
+    poor, equal = lexicon_of({"d": {"v": 0.5}}), lexicon_of({"a": {"y": 0.5}, "c": {"w": 0.7}})
+    for between in (poor, equal):
+        again = edits(between, apply_edits(first, between), first)
+        assert lowered(apply_edits(again, whole)) == lowered(mine)
+    taken_back = edits(poor, lexicon_of({"b": {"z": 0.5}, "d": {"v": 0.5}, "c": {"w": 0.7}}), first)
+    assert ("b", "z") in lowered(apply_edits(taken_back, whole))
+
+
+def test_edits_are_written_and_read(tmp_path: Path) -> None:
+    made = edits(
+        lexicon_of({"a": {"x": 0.9, "y": 0.5, "ü": 0.4}, "b": {"z": 0.5}}), lexicon_of({"A": {"x": 0.8}, "c": {"w": 1}})
+    )
+    write_edits(made, tmp_path / "edits.json")
+    assert read_edits(tmp_path / "edits.json") == made
+    assert json.loads((tmp_path / "edits.json").read_text(encoding="utf-8"))["removed"] == {"a": ["y", "ü"]}
+    for content in ("{}", "nothing"):
+        (tmp_path / "edits.json").write_text(content, encoding="utf-8")
+        with pytest.raises(SwitchtuneError, match=r"edits\.json: not .* Remove "):
+            read_edits(tmp_path / "edits.json")
+
+
 def test_edits_in_a_file_survive_a_new_lexicon(tmp_path: Path) -> None:
     path = tmp_path / "lexicon.de-en.tsv"
     built = lexicon_of({"Hund": {"dog": 0.8, "pup": 0.3}, "Katze": {"cat": 0.9}, "die": {"the": 0.5}}, count=9)
@@ -421,7 +466,7 @@ def test_edits_of_two_directions_are_refused() -> None:
 
 
 def test_no_edits() -> None:
-    assert edits(lexicon_of(DE_EN), lexicon_of(DE_EN)) == Edits({}, frozenset(), {}, {}, {}, {}, {})
+    assert edits(lexicon_of(DE_EN), lexicon_of(DE_EN)) == NO_EDITS
 
 
 # Compared

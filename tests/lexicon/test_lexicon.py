@@ -312,3 +312,17 @@ def test_only_languages_are_taken_from_the_name_of_a_file(
     (tmp_path / name).write_text("Hund\tdog\n", encoding="utf-8")
     lexicon = read_lexicon(tmp_path / name)
     assert (lexicon.source_language, lexicon.target_language) == languages
+
+
+def test_a_word_is_found_however_its_apostrophe_is_typed(tmp_path: Path) -> None:
+    curly, straight = "don\u2019t", "don't"
+    vocabulary = count_words([["I", curly], ["we", straight], ["you", curly]], "en")
+    assert vocabulary.words[vocabulary.index[straight]] == curly  # as most write it
+    assert vocabulary.counts[vocabulary.index[straight]] == 3
+    path = tmp_path / "lexicon.en-de.tsv"
+    path.write_text(f"{curly}\tnicht\n{straight}\tkein\n", encoding="utf-8")
+    lexicon = read_lexicon(path)
+    assert len(lexicon) == 1
+    for form in (curly, straight, "Don\u2019t", "DON'T"):
+        entry = lexicon.find(form)
+        assert entry is not None and (entry.word, len(entry.translations)) == (curly, 2)

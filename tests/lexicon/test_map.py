@@ -173,7 +173,7 @@ def test_only_a_share_of_the_words_are_candidates(keep: float) -> None:
     kept = mapping._some(len(words), keep, np.random.default_rng(1))
     assert len(kept) == round(300 * keep)
     assert kept.unique().tolist() == kept.tolist()
-    with mapping._tile_workers() as workers:
+    with mapping.single_threaded_workers() as workers:
         dictionary, _ = mapping._induce_among_some(
             workers, words, words.flip(1), SelfLearning(), keep=keep, rng=np.random.default_rng(1)
         )
@@ -187,7 +187,7 @@ def test_all_words_kept_induce_as_without_leaving_out(spaces) -> None:
     source, target, _ = spaces
     source, target = normalise(source, ("unit",)), normalise(target.flip(0), ("unit",))
     plain, objective, _ = induce(source, target, direction="union", neighbourhood=3)
-    with mapping._tile_workers() as workers:
+    with mapping.single_threaded_workers() as workers:
         some, same_objective = mapping._induce_among_some(
             workers, source, target, SelfLearning(neighbourhood=3), keep=1.0, rng=UNUSED
         )
@@ -232,6 +232,25 @@ def test_neighbours_equal_brute_force(seed: int, shape, k: int, neighbourhood: i
     units = [side / side.norm(dim=1, keepdim=True) for side in (source, target)]
     nearest = (units[0] @ units[1].T).sort(dim=1).values[:, -neighbourhood:]
     torch.testing.assert_close(found_hubness, nearest.mean(dim=1), rtol=0, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 99), st.integers(1, 50), st.integers(1, 9), st.sampled_from([32, 2048]), st.booleans())
+def test_words_that_are_left_out_take_no_place(seed: int, size: int, k: int, tile: int, farthest: bool) -> None:
+    rng = np.random.default_rng(seed)
+    sides = vectors(rng, size, 5), vectors(rng, 40, 5)
+    left_out = rng.random(size) < 0.7, rng.random(40) < 0.7
+    csls = brute_csls(*sides, 10)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mapping, "_TILE", tile)
+        found = nearest_by_csls(*sides, k=k, farthest=farthest, left_out=left_out)
+    for expected, neighbours, others in ((csls, found[0], left_out[1]), (csls.T, found[1], left_out[0])):
+        standing = expected[:, torch.from_numpy(~others)]
+        wanted = standing.sort(dim=1, descending=not farthest).values[:, :k]
+        torch.testing.assert_close(neighbours.csls[:, : wanted.shape[1]], wanted, rtol=0, atol=1e-5)
+        assert not neighbours.csls[:, wanted.shape[1] :].isfinite().any()
+        places = neighbours.places[:, : wanted.shape[1]]
+        torch.testing.assert_close(expected.gather(1, places), wanted, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("farthest", [False, True])

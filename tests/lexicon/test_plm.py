@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import LexiconError, encode
-from switchtune.lexicon.plm import PlmSettings, WordMeans, choose_sentences, plm_lexicons, word_means
+from switchtune.lexicon import LexiconError, Side, encode
+from switchtune.lexicon.plm import PlmSettings, choose_sentences, plm_lexicons, without_main_directions, word_means
 
 DIMENSIONS = 32
 MEANINGS = 60
@@ -21,6 +22,23 @@ EVERY = PlmSettings(min_count=1)
 
 def sentence(*words: str) -> Words:
     return Words(("", *[" "] * (len(words) - 1), ".") if words else ("",), words)
+
+
+@dataclass
+class ByHand:
+    """Divides line n into the words of the n-th sentence, and counts how often it was asked."""
+
+    sentences: Sequence[Words]
+    asked: int = 0
+
+    def split(self, text: str) -> Words:
+        self.asked += 1
+        return self.sentences[int(text)]
+
+
+def side(sentences: Sequence[Words], language: str) -> Side:
+    text = encode((one.words for one in sentences), language)
+    return Side(language, [str(place) for place in range(len(sentences))], ByHand(sentences), text)
 
 
 @dataclass
@@ -55,11 +73,11 @@ def text(initial: str, *, seed: int, size: int = 200) -> list[Words]:
     return [sentence(*(f"{initial}{number}" for number in five)) for five in drawn.reshape(-1, 5)]
 
 
-GERMAN, ENGLISH = text("d", seed=1), text("e", seed=2)
+GERMAN, ENGLISH = side(text("d", seed=1), "de"), side(text("e", seed=2), "en")
 
 
 def test_words_of_one_meaning_translate_each_other() -> None:
-    forward, backward = plm_lexicons(GERMAN, ENGLISH, ("de", "en"), ToyEncoder(), k=3, seed=1, settings=EVERY)
+    forward, backward = plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), k=3, seed=1, settings=EVERY)
     assert (forward.source_language, forward.target_language) == ("de", "en")
     assert (backward.source_language, backward.target_language) == ("en", "de")
     for lexicon in (forward, backward):
@@ -69,7 +87,7 @@ def test_words_of_one_meaning_translate_each_other() -> None:
             strengths = [translation.strength for translation in entry.translations]
             assert len(strengths) == 3
             assert strengths == sorted(strengths, reverse=True)
-    counts = Counter(word for one in GERMAN for word in one.words)
+    counts = Counter(word for place in range(200) for word in GERMAN.words(place).words)
     assert {entry.word: entry.count for entry in forward.entries.values()} == counts
 
 
@@ -78,14 +96,12 @@ def test_sides_that_are_turned_against_each_other_are_turned_back() -> None:
     drawn = 0.09 * np.random.default_rng(3).normal(size=(DIMENSIONS, DIMENSIONS))
     turn = np.linalg.solve(np.eye(DIMENSIONS) - drawn + drawn.T, np.eye(DIMENSIONS) + drawn - drawn.T)
     encoder = ToyEncoder(turned={"en": turn})
-    forward, _ = plm_lexicons(GERMAN, ENGLISH, ("de", "en"), encoder, k=1, seed=1, settings=EVERY)
+    forward, _ = plm_lexicons(GERMAN, ENGLISH, encoder, k=1, seed=1, settings=EVERY)
     assert all(entry.translations[0].word[1:] == entry.word[1:] for entry in forward.entries.values())
 
 
 def test_the_control_takes_the_least_near() -> None:
-    forward, backward = plm_lexicons(
-        GERMAN, ENGLISH, ("de", "en"), ToyEncoder(), k=2, seed=1, settings=EVERY, farthest=True
-    )
+    forward, backward = plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), k=2, seed=1, settings=EVERY, farthest=True)
     for lexicon in (forward, backward):
         assert (lexicon.method, lexicon.measure) == ("anti(plm)", "none")
         for entry in lexicon.entries.values():
@@ -96,18 +112,29 @@ def test_the_control_takes_the_least_near() -> None:
 def test_everything_random_follows_from_the_seed() -> None:
     few = PlmSettings(min_count=1, occurrences=2)
     one, again, other = (
-        plm_lexicons(GERMAN, ENGLISH, ("de", "en"), ToyEncoder(), k=3, seed=seed, settings=few) for seed in (1, 1, 2)
+        plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), k=3, seed=seed, settings=few) for seed in (1, 1, 2)
     )
     assert one == again != other
 
 
-def test_what_was_read_of_each_side_is_told() -> None:
-    told: list[WordMeans] = []
-    plm_lexicons(GERMAN, ENGLISH, ("de", "en"), ToyEncoder(), seed=1, settings=EVERY, on_means=told.append)
-    assert [(means.language, len(means.vocabulary), means.uncovered) for means in told] == [
-        ("de", MEANINGS, 0),
-        ("en", MEANINGS, 0),
-    ]
+def test_only_the_sentences_that_are_read_are_cut_again() -> None:
+    repeated = side([sentence("ein", "Hund"), sentence("eine", "Katze")] * 500, "de")
+    encoder = CountingEncoder()
+    word_means(repeated, encoder, seed=1, settings=PlmSettings(occurrences=3))
+    assert isinstance(repeated.segmenter, ByHand)
+    assert (repeated.segmenter.asked, encoder.met) == (6, 12)
+
+
+def test_main_directions_do_not_depend_on_the_number_of_threads() -> None:
+    vectors = torch.randn(20_000, 128, generator=torch.Generator().manual_seed(1))  # so many that the sums differ
+    before, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 2, 4):
+            torch.set_num_threads(number)
+            found.append(without_main_directions(vectors, 5))
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0], other) for other in found[1:])
 
 
 class CountingEncoder:
@@ -129,26 +156,24 @@ class CountingEncoder:
 
 def test_means_are_of_words_in_any_casing_that_have_a_vector() -> None:
     text = [sentence("Ein", "Hund", "(x)", "ein")]
-    means = word_means(text, "de", CountingEncoder(), seed=1, settings=EVERY)
+    means = word_means(side(text, "de"), CountingEncoder(), seed=1, settings=EVERY)
     assert dict(means.vocabulary.index) == {"ein": 0, "hund": 1}
     assert means.vocabulary.words == ("ein", "Hund")
     assert means.vectors.tolist() == [[2.5, 1], [2, 1]]
-    assert (means.occurrences.tolist(), means.sentences, means.uncovered) == ([2, 1], 1, 1)
     assert means.vectors.dtype == np.float32
 
 
 def test_rare_words_have_no_vector() -> None:
     text = [sentence("a", "b"), sentence("a", "b", "c"), sentence("a")]
-    means = word_means(text, "de", CountingEncoder(), seed=1, settings=PlmSettings(min_count=2))
+    means = word_means(side(text, "de"), CountingEncoder(), seed=1, settings=PlmSettings(min_count=2))
     assert means.vocabulary.words == ("a", "b")
     assert means.vocabulary.counts.tolist() == [3, 2]
-    assert (means.occurrences.tolist(), means.sentences, means.uncovered) == ([3, 2], 3, 0)
+    assert len(means.vectors) == 2
 
 
 def test_sums_do_not_depend_on_how_many_sentences_are_held_at_once() -> None:
     text = [sentence("ein", "Hund")] * 1500
-    means = word_means(text, "de", CountingEncoder(), seed=1, settings=PlmSettings(occurrences=1500))
-    assert means.occurrences.tolist() == [1500, 1500]
+    means = word_means(side(text, "de"), CountingEncoder(), seed=1, settings=PlmSettings(occurrences=1500))
     np.testing.assert_allclose(means.vectors, [[1500, 1], [1501, 1]], rtol=1e-4)
 
 
@@ -156,14 +181,14 @@ def test_sums_do_not_depend_on_how_many_sentences_are_held_at_once() -> None:
     ("sentences", "message"),
     [
         ([], r"0 sentences of de hold 0 words that occur at least 2 times, and the model has vectors of 0 of them"),
-        ([sentence("a", "b")], r"1 sentences of de hold 0 words .* Give more text, a lower min_count"),
+        ([sentence("a", "b")], r"1 sentences of de hold 0 words .* Give more text, or a model that knows"),
         ([sentence("a", "a", "(x)", "(x)", "(y)", "(y)")], r"hold 3 words .* vectors of 1 of them: too little"),
         ([sentence()], r"1 sentences of de hold 0 words"),
     ],
 )
 def test_too_little_text(sentences: list[Words], message: str) -> None:
     with pytest.raises(LexiconError, match=message):
-        plm_lexicons(sentences, ENGLISH, ("de", "en"), CountingEncoder(), seed=1)
+        plm_lexicons(side(sentences, "de"), ENGLISH, CountingEncoder(), seed=1)
 
 
 def chosen(sentences: Sequence[Sequence[str]], choice: PlmSettings, *, seed: int = 1) -> list[int]:

@@ -1,5 +1,6 @@
 """Vectors of words by the encoders of all families, against transformers' models and tokenizers run by hand."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from switchtune.config import FamilyName
 from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
 from switchtune.errors import UsageError
+from switchtune.lexicon.build import side_of
 from switchtune.lexicon.plm import PlmSettings, plm_lexicons, word_means
 from switchtune.models.load import Loaded
 from switchtune.models.states import model_word_encoder, pieces_of_words
-from tests.miniature import ENGLISH, GERMAN, miniature
+from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
 GERMAN_WORDS = [word_segmenter("de").split(text) for text in GERMAN]
@@ -89,6 +91,27 @@ def test_the_batch_does_not_matter(family: FamilyName, layer: int) -> None:
     assert all(np.array_equal(one, other) for one, other in zip(together, again, strict=True))
 
 
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of torch's threads, and sets it back in the end."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("family", ["mbart", "mt5"])
+def test_the_number_of_threads_does_not_matter(family: FamilyName, threads: Callable[[int], None]) -> None:
+    # So wide that torch divides a sum of the feed-forward layer among its threads.
+    size = TINY.model_copy(update={"width": 256, "feed_forward": 4096, "encoder_layers": 1})
+    encoder = model_word_encoder(miniature(family, size=size), tokens_per_batch=32)
+    found = []
+    for number in (1, 2, 3):
+        threads(number)
+        found.append(np.concatenate(encoder(GERMAN_WORDS, "de")))
+        assert torch.get_num_threads() == number
+    assert all(np.array_equal(found[0], other) for other in found[1:])
+
+
 @pytest.mark.parametrize("family", ALL)
 def test_sentences_without_words_and_no_sentences(family: FamilyName) -> None:
     encoder = model_word_encoder(miniature(family))
@@ -119,9 +142,9 @@ def test_words_beyond_the_tokens_that_are_read_have_no_vector(family: FamilyName
     assert 3 < count < len(sentence.words)
     assert read.tolist() == [True] * count + [False] * (len(sentence.words) - count)
     assert np.isfinite(found).all()
-    means = word_means([sentence], "de", model_word_encoder(loaded, max_tokens=40), seed=1, settings=PlmSettings(1))
-    words = {word.lower() for word in sentence.words}
-    assert means.uncovered == len(words) - len(means.vocabulary) > 0
+    text = side_of([" ".join(GERMAN)], "de", word_segmenter("de"))
+    means = word_means(text, model_word_encoder(loaded, max_tokens=40), seed=1, settings=PlmSettings(1))
+    assert set(means.vocabulary.index) == {word.lower() for word in sentence.words[:count]}
 
 
 def test_a_model_of_few_positions_reads_as_far_as_they_go() -> None:
@@ -203,9 +226,8 @@ def test_the_pieces_of_a_piece_segmenter_are_words_too() -> None:
 
 def test_a_models_lexicon_of_a_language_into_itself_is_the_identity() -> None:
     encoder = model_word_encoder(miniature("mbart"), layer=0)
-    forward, backward = plm_lexicons(
-        GERMAN_WORDS, GERMAN_WORDS, ("de", "de"), encoder, k=1, seed=1, settings=PlmSettings(min_count=1)
-    )
+    text = side_of(GERMAN, "de", word_segmenter("de"))
+    forward, backward = plm_lexicons(text, text, encoder, k=1, seed=1, settings=PlmSettings(min_count=1))
     assert forward.method == "plm"
     for lexicon in (forward, backward):
         own = [entry.translations[0].word == entry.word for entry in lexicon.entries.values()]

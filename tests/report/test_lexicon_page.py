@@ -92,7 +92,6 @@ def judgement(*lexicons: Lexicon, **changed: Any) -> dict[str, Any]:
         "languages": [lexicons[0].source_language, lexicons[0].target_language],
         "held_out_pairs": 2000,
         "directions": [direction(lexicon) for lexicon in lexicons],
-        "compounds": [],
         **changed,
     }
 
@@ -115,7 +114,10 @@ def test_figures_reasons_steps_and_samples_are_there() -> None:
         reasons=["de-en: few pairs"],
         next_steps=["give more text"],
         tried=["align (red)", "mixed (amber)"],
-        compounds=[{"word": "Bahnhof", "phrase": "train station", "count": 1234}],
+        directions=[
+            direction(FORWARD, compounds=[{"word": "Bahnhof", "phrase": "train station", "count": 1234}]),
+            direction(BACKWARD, compounds=[{"word": "overtake", "phrase": "an mir vorbei", "count": 2}]),
+        ],
     )
     page = Page(lexicon_page([FORWARD, BACKWARD], found))
     assert page.texts["li"] == ["de-en: few pairs", "give more text"]
@@ -123,13 +125,14 @@ def test_figures_reasons_steps_and_samples_are_there() -> None:
     assert {"12.5", "50.0%", "10.0%", "1,234"} <= set(page.texts["td"])
     assert {"align (red), mixed (amber)", "auto: the text is parallel, so align"} <= set(page.texts["dd"])
     assert page.texts["bdi"].count("Hund") == 4  # a sample and an entry, as word and as translation
-    assert {"Bahnhof", "train station", "hound"} <= set(page.texts["bdi"])
+    assert {"Bahnhof", "train station", "overtake", "an mir vorbei", "hound"} <= set(page.texts["bdi"])
+    assert {"German → English: all found", "English → German: all found"} <= set(page.texts["caption"])
     assert "German → English: all 2 words" in page.texts["caption"]
 
 
 def test_what_is_missing_leaves_no_empty_section() -> None:
     plain = judgement(FORWARD, lift=None, held_out_pairs=0, directions=[direction(FORWARD, samples=[], lift=None)])
-    del plain["compounds"], plain["next_steps"]
+    del plain["next_steps"]
     page = Page(lexicon_page([FORWARD], plain))
     assert page.texts["h2"] == ["Figures", "Why, and what next", "How it was built", "Distributions", "Entries"]
     assert "By direction, without sentence pairs" in page.texts["caption"]
@@ -181,7 +184,7 @@ def test_all_text_is_escaped(text: str) -> None:
         method=evil,
         chosen=evil,
         tried=[evil, evil],
-        compounds=[{"word": evil, "phrase": evil, "count": 1}],
+        directions=[direction(lexicon, compounds=[{"word": evil, "phrase": evil, "count": 1}])],
     )
     rendered = lexicon_page([lexicon], found)
     assert rendered.count("<script>") == 1

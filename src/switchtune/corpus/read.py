@@ -85,9 +85,14 @@ class Corpus:
         return cast(int, self.table.num_rows)
 
     def __getitem__(self, index: int) -> Pair:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"pair {index} of {len(self)}")
-        return Pair(*(column[index % len(self)].as_py() for column in self.table.columns))
+        return self.pairs([index])[0]
+
+    def pairs(self, rows: Sequence[int]) -> list[Pair]:
+        """The pairs at some places, in their order; `pairs([row])` is `[corpus[row]]`, many at once are faster."""
+        if rows and not -len(self) <= min(rows) <= max(rows) < len(self):
+            raise IndexError(f"pairs {min(rows)} to {max(rows)} of {len(self)}")
+        sides = ([column[row].as_py() for row in rows] for column in self.table.columns)
+        return list(map(Pair, *sides))
 
     def __iter__(self) -> Iterator[Pair]:
         for batch in self.table.to_batches():

@@ -61,9 +61,10 @@ _DOTLESS_I = frozenset({"tr", "az", "crh", "tt", "kaa"})
 def lower_case(word: str, language: str) -> str:
     """`word` in lower case, in Unicode's composed form (NFC), without soft hyphens: as words are counted and found.
 
-    `language` is a code of `languages.py`; Turkish and its neighbours have an i with and one without a dot.
+    All apostrophes become the ASCII one: don't and don’t are one word. `language` is a code of `languages.py`; Turkish
+    and its neighbours have an i with and one without a dot.
     """
-    composed = unicodedata.normalize("NFC", word).replace(_SOFT_HYPHEN, "")
+    composed = unicodedata.normalize("NFC", word).translate(_IN_KEYS)
     if language in _DOTLESS_I:
         composed = composed.replace("İ", "i").replace("I", "ı")
     return composed.lower()
@@ -102,12 +103,13 @@ def is_number(word: str) -> bool:
     return any(map(str.isnumeric, word)) and not any(map(str.isalpha, word))
 
 
-_SOFT_HYPHEN = "\u00ad"
-
 # Between two letters these belong to the word: apostrophes, and what is typed for them (Uzbek o‘zbek, geht´s); hyphens,
 # soft hyphen, the Catalan middle dot, Hebrew geresh and gershayim, the joiners of Persian and of the Indic scripts, and
 # the ampersand of names (AT&T).
 _APOSTROPHES = "'’‘´`＇"
+_LETTER_APOSTROPHES = "ʼʻ"
+"""Letters to Unicode (Ukrainian, Uzbek), for which people type any of `_APOSTROPHES`."""
+_IN_KEYS = str.maketrans(dict.fromkeys(_APOSTROPHES + _LETTER_APOSTROPHES, "'") | {"\u00ad": None})
 _CONNECTORS = r"\-‐‑֊־᐀᠆﹣－·׳״&\u00ad\u200c\u200d"
 _DIGIT_CONNECTORS = rf"./,:٫٬．：{_APOSTROPHES}"
 
@@ -292,6 +294,9 @@ def _cuts(text: str, tokenize: Callable[[str], Iterable[str]]) -> list[int]:
     return [cut for cut in dict.fromkeys(cuts) if 0 < cut < len(text) and _UNSPACED.search(text, cut - 1, cut + 1)]
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 @cache
 def _jieba() -> Callable[[str], Iterable[str]]:
     # jieba's sources hold invalid escapes and it asks for pkg_resources: warnings that its user can do nothing about.
@@ -320,7 +325,8 @@ def _fugashi() -> Callable[[str], Iterable[str]]:
         raise _missing_extra("Japanese", "fugashi and unidic-lite") from error
     # Named, because fugashi would prefer the larger UniDic where that is installed, and divide differently.
     tagger = fugashi.Tagger(f'-Owakati -r "{unidic_lite.DICDIR}/mecabrc" -d "{unidic_lite.DICDIR}"')
-    return lambda text: (node.surface for node in tagger(text))
+    # Half a surrogate pair, which JSON can hold, is no UTF-8: the tagger is given the replacement character.
+    return lambda text: (node.surface for node in tagger(_SURROGATE.sub("\ufffd", text)))
 
 
 def _missing_extra(language: str, packages: str) -> SegmenterError:

@@ -5,7 +5,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast, get_args
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.corpus.formats import CorpusError, plain, text_lines
-from switchtune.corpus.words import lower_case
+from switchtune.corpus.words import Segmenter, Words, lower_case
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import UnknownLanguageError, find_language, language_named
 from switchtune.run_dir import write_text
@@ -178,8 +178,10 @@ def decoded(text: Encoded) -> list[list[str]]:
     return [[words[place] for place in text.words[begin:end].tolist()] for begin, end in pairwise(bounds)]
 
 
-def subset(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
+def selected(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
     """The sentences of a text for which `kept` is true, and the vocabulary that they have. kept: [sentences]"""
+    if kept.all():
+        return text
     lengths = np.diff(text.starts)
     words = text.words[np.repeat(kept, lengths)]
     counts = np.bincount(words, minlength=len(text.vocabulary))
@@ -194,6 +196,26 @@ def subset(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
         index={keys[place]: number for number, place in enumerate(order.tolist())},
     )
     return Encoded(vocabulary, renumbered[words], np.concatenate(([0], np.cumsum(lengths[kept]))))
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of the text that a lexicon is made from."""
+
+    language: str
+    lines: Sequence[str]
+    segmenter: Segmenter
+    text: Encoded
+    """The words of the lines, as the segmenter divides them."""
+
+    def words(self, place: int) -> Words:
+        """The sentence of this place, cut anew: only its words' numbers are held."""
+        return self.segmenter.split(self.lines[place])
+
+    def selected(self, kept: NDArray[np.bool_]) -> "Side":
+        """The sentences for which `kept` is true. kept: [sentences]"""
+        lines = [self.lines[place] for place in np.flatnonzero(kept).tolist()]
+        return replace(self, lines=lines, text=selected(self.text, kept))
 
 
 def count_words(sentences: Iterable[Sequence[str]], language: str) -> Vocabulary:
@@ -224,27 +246,6 @@ def make_lexicon(
         word, count = source_vocabulary.words[source], int(source_vocabulary.counts[source])
         entries[lower_case(word, languages[0])] = Entry(word, count, strongest_first(found[source]))
     return Lexicon(*languages, method, measure, unit, entries)
-
-
-def neighbour_lexicon(
-    languages: tuple[str, str],
-    vocabularies: tuple[Vocabulary, Vocabulary],
-    places: NDArray[np.int64],
-    csls: NDArray[np.floating],
-    *,
-    method: str,
-    farthest: bool,
-    unit: Unit,
-) -> Lexicon:
-    """A lexicon from the neighbours of each source word, of which CSLS is the strength; with `farthest` the control.
-
-    `places` of target words and their `csls`: [source words, k].
-    """
-    rows = np.repeat(np.arange(len(places)), places.shape[1])
-    links = (rows, places.ravel(), np.ones_like(csls).ravel() if farthest else csls.ravel())
-    if farthest:
-        return make_lexicon(languages, vocabularies, links, method=f"anti({method})", measure="none", unit=unit)
-    return make_lexicon(languages, vocabularies, links, method=method, measure="similarity", unit=unit)
 
 
 def randomised(lexicon: Lexicon, *, seed: int) -> Lexicon:

@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 
 from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, make_lexicon
 from switchtune.lexicon.alignment import Alignment
+from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
 
 _DEVIATIONS = 1.0
@@ -43,6 +44,7 @@ def align_lexicons(
     k: int = 3,
     floor: float = 0.1,
     unit: Unit = "word",
+    block: BlockList = NOTHING,
 ) -> tuple[Lexicon, Lexicon]:
     """Lexicons of both directions (source → target, target → source) from an alignment, as words in their casing.
 
@@ -50,7 +52,8 @@ def align_lexicons(
     that are linked to the other (weighted by the links' probability), taken at the lower end of its confidence interval
     (Wilson, 1927): what is seen once counts less than the same share seen often. The second factor demotes function
     words, which stand beside everything. Each word keeps its `k` strongest translations whose strength, to six
-    decimals, is not zero, and is at least `floor` times that of the strongest: what follows is noise.
+    decimals, is not zero, and is at least `floor` times that of the strongest: what follows is noise. What is blocked
+    takes no place among them.
 
     Raises:
         LexiconError: nothing is aligned.
@@ -58,9 +61,11 @@ def align_lexicons(
     if not len(alignment.source):
         raise LexiconError("No word of any sentence pair could be aligned: are the sides translations of each other?")
     source_word, target_word, weight = _linked_words(alignment, source, target)
+    vocabularies = (source.vocabulary, target.vocabulary)
+    stand = ~block.links_of(vocabularies, source_word, target_word)
+    source_word, target_word, weight = source_word[stand], target_word[stand], weight[stand]
     of_source = lower_share(weight, source.vocabulary.counts[source_word])
     of_target = lower_share(weight, target.vocabulary.counts[target_word])
-    vocabularies = (source.vocabulary, target.vocabulary)
     forward = _strongest(source_word, target_word, (of_source * np.sqrt(of_target)).round(6), k, floor)
     backward = _strongest(target_word, source_word, (of_target * np.sqrt(of_source)).round(6), k, floor)
     return (

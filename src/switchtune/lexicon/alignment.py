@@ -1,7 +1,7 @@
 """Which word of a sentence translates which word of its pair: both directions of a word aligner, made symmetric."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.lexicon import BuildStep, Encoded, LexiconError, OnStep
+from switchtune.lexicon import BuildStep, Encoded, LexiconError, OnStep, selected
 from switchtune.lexicon.fertility import Links, refine
 from switchtune.lexicon.hmm import MOST_WORDS, Schedule, train
 from switchtune.run_dir import atomic_path
@@ -71,7 +71,7 @@ class Alignment:
         return Alignment(self.starts, self.target[order], self.source[order], self.probability[order], self.left_out)
 
 
-def align(source: Encoded, target: Encoded, *, seed: int = 1, on_step: OnStep = lambda step: None) -> Alignment:
+def align(source: Encoded, target: Encoded, *, seed: int, on_step: OnStep = lambda step: None) -> Alignment:
     """Align each source sentence with the target sentence of the same number.
 
     A hidden Markov model on whose links both directions agree, refined by sampling with fertilities; a link is kept
@@ -115,15 +115,6 @@ def align(source: Encoded, target: Encoded, *, seed: int = 1, on_step: OnStep = 
     counts[kept] = symmetric[0]
     starts = np.concatenate(([0], np.cumsum(counts)))
     return Alignment(starts, symmetric[1], symmetric[2], symmetric[3], left_out=int((~kept).sum()))
-
-
-def selected(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
-    """The sentences of a text for which `kept` is true, with the whole text's vocabulary. kept: [sentences]"""
-    if kept.all():
-        return text
-    lengths = np.diff(text.starts)
-    starts = np.concatenate(([0], np.cumsum(lengths[kept])))
-    return Encoded(text.vocabulary, text.words[np.repeat(kept, lengths)], starts)
 
 
 def _mean(chains: list[Links], made: Encoded) -> Links:
@@ -193,12 +184,6 @@ def _merge(
                     kept += 1
         counts[pair] = kept - before
     return counts, source[:kept].copy(), target[:kept].copy(), probability[:kept].copy()
-
-
-def pharaoh(alignment: Alignment) -> Iterable[str]:
-    """A line for each pair, `source-target` for each link, places from 0: the form that other tools read."""
-    for pair in range(len(alignment)):
-        yield " ".join(f"{source}-{target}" for source, target in alignment.links(pair))
 
 
 def parts(alignment: Alignment, sizes: Sequence[int]) -> list[Alignment]:

@@ -11,29 +11,28 @@ from numpy.typing import NDArray
 from switchtune.config import LexiconSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
+from switchtune.errors import UsageError
 from switchtune.lexicon import (
     BuildStep,
     Encoded,
     Lexicon,
     LexiconError,
     OnStep,
+    Side,
     Unit,
     decoded,
     encode,
     read_lexicon,
-    subset,
 )
 from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, compounds
 from switchtune.lexicon.alignment import Alignment, align
+from switchtune.lexicon.block import BlockList, read_block_list, without_blocked
 from switchtune.lexicon.combine import (
-    BlockList,
     Weighted,
     agreement,
     combined,
     inverted,
     oriented,
-    read_block_list,
-    without_blocked,
 )
 from switchtune.lexicon.judge import RED_LIFT, Judgement, RejectedLexiconError, judge
 
@@ -50,21 +49,6 @@ _IN_ONE_SPACE = {"vecmap", "plm"}
 
 TWIN_SENTENCES = 50_000
 """Sentences of a side that a lexicon is built from twice, to see whether another seed gives another."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of the text that a lexicon is made from."""
-
-    language: str
-    lines: Sequence[str]
-    segmenter: Segmenter
-    text: Encoded
-
-    def selected(self, kept: NDArray[np.bool_]) -> "Side":
-        """The sentences for which `kept` is true. kept: [sentences]"""
-        lines = [self.lines[place] for place in np.flatnonzero(kept).tolist()]
-        return replace(self, lines=lines, text=subset(self.text, kept))
 
 
 def side_of(lines: Sequence[str], language: str, segmenter: Segmenter) -> Side:
@@ -141,8 +125,7 @@ def build(
     """Build lexicons by the method of the settings.
 
     With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`, `plm`), or words
-    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores (but the
-    states of a model, for `plm`, are sums that torch may take in another order).
+    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
 
     Raises:
         LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
@@ -152,13 +135,13 @@ def build(
         lexicons = apart_lexicons(
             *material.texts, material.languages, k=settings.k, seed=settings.seed, unit=material.unit
         )
+        block = block_list(settings)
+        lexicons = (without_blocked(lexicons[0], block), without_blocked(lexicons[1], block))
         built = Built(lexicons, "anti(align)", "")
         why = "asked for: words that do not stand in paired sentences"
     else:
         built = _METHODS[method](material, settings, neighbours, on_step)
-    block = block_list(settings)
-    forward, backward = (without_blocked(lexicon, block) for lexicon in built.lexicons)
-    return replace(built, lexicons=(forward, backward), why=f"{why}{built.why and '; '}{built.why}")
+    return replace(built, why=f"{why}{built.why and '; '}{built.why}")
 
 
 def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, str]:
@@ -170,6 +153,20 @@ def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, s
     if material.paired:
         return "align", "auto: the text is parallel, so align"
     return "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
+
+
+def require_files(settings: LexiconSettings) -> None:
+    """Have files that the settings name, and that are missing, known before any work.
+
+    Raises:
+        UsageError: with all of them.
+    """
+    missing = [path for path in settings.files if not Path(path).is_file()]
+    if missing:
+        raise UsageError(
+            f"No such file: {', '.join(missing)}. The lexicon's settings name it (dictionaries, embeddings or the words"
+            " of its block list): mend the path, or leave it out."
+        )
 
 
 def block_list(settings: LexiconSettings) -> BlockList:
@@ -186,9 +183,17 @@ def _align(material: Material, settings: LexiconSettings, neighbours: Neighbours
             " auto."
         )
     source, target = material.texts
+    block = block_list(settings)
     alignment = align(source, target, seed=settings.seed, on_step=on_step)
     lexicons = align_lexicons(
-        alignment, source, target, material.languages, k=settings.k, floor=settings.floor, unit=material.unit
+        alignment,
+        source,
+        target,
+        material.languages,
+        k=settings.k,
+        floor=settings.floor,
+        unit=material.unit,
+        block=block,
     )
     phrases = (compounds(alignment, source, target), compounds(alignment.reversed(), target, source))
     left_out = f"{alignment.left_out:,} pairs too long or empty to align" if alignment.left_out else ""
@@ -224,6 +229,7 @@ def _vecmap(material: Material, settings: LexiconSettings, neighbours: Neighbour
         embeddings=embeddings,
         farthest=neighbours == "farthest",
         unit=material.unit,
+        block=block_list(settings),
         on_progress=lambda done: on_step(
             BuildStep("mapping", done.iteration, 0, f"similarity {done.similarity:.4f}, {done.keep:.0%} of the words")
         ),
@@ -266,18 +272,15 @@ def _plm(material: Material, settings: LexiconSettings, neighbours: Neighbours, 
         raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
     from switchtune.lexicon.plm import plm_lexicons  # loads torch
 
-    sources, targets = (
-        [side.segmenter.split(line) for line in side.lines] for side in (material.source, material.target)
-    )
     lexicons = plm_lexicons(
-        sources,
-        targets,
-        material.languages,
+        material.source,
+        material.target,
         material.encoder,
         k=settings.k,
         seed=settings.seed,
         farthest=neighbours == "farthest",
         unit=material.unit,
+        block=block_list(settings),
     )
     return Built(lexicons, "plm", "")
 
@@ -340,17 +343,18 @@ class JudgedLexicons:
 
     def record(self) -> dict[str, Any]:
         """All figures, for `judgement.json`."""
+        record = self.judgement.record()
+        for direction, phrases in zip(record["directions"], self.built.compounds, strict=True):
+            direction["compounds"] = [
+                {"word": compound.word, "phrase": compound.phrase, "count": compound.count} for compound in phrases
+            ]
         return {
-            **self.judgement.record(),
+            **record,
             "languages": [self.built.lexicons[0].source_language, self.built.lexicons[0].target_language],
             "method": self.built.method,
             "chosen": self.built.why,
             "tried": list(self.tried),
             "next_steps": list(self.next_steps),
-            "compounds": [
-                {"word": compound.word, "phrase": compound.phrase, "count": compound.count}
-                for compound in self.built.compounds[0]
-            ],
         }
 
     def describe(self) -> str:
@@ -468,7 +472,7 @@ def _next_steps(built: Built, judgement: Judgement) -> tuple[str, ...]:
         steps.append("check that the dictionary is of these languages, and of this text's script")
     steps.append("give more text (in a run, lexicon.corpus may be another corpus than the one that is trained on)")
     if judgement.verdict == "red":
-        steps.append("go on all the same with --accept-lexicon (lexicon.accept: true)")
+        steps.append("take it all the same, with --accept-lexicon (in a run, lexicon.accept: true)")
     return tuple(steps)
 
 

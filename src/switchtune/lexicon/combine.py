@@ -1,13 +1,15 @@
-"""Lexicons turned round, merged, cleaned and compared, and hand edits made again on a lexicon that was built anew."""
+"""Lexicons turned round, merged and compared, and hand edits made again on a lexicon that was built anew."""
 
 import heapq
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from switchtune.corpus.words import is_number, lower_case
+from pydantic import PlainSerializer, TypeAdapter, ValidationError
+
+from switchtune.corpus.words import lower_case
 from switchtune.lexicon import (
     UNDETERMINED,
     Entry,
@@ -16,9 +18,10 @@ from switchtune.lexicon import (
     Measure,
     Translation,
     Vocabulary,
-    lines_of,
     strongest_first,
 )
+from switchtune.lexicon.block import BlockList, without_blocked
+from switchtune.run_dir import read_json, write_json
 
 LEAST_FIT = 0.01
 """A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this
@@ -183,71 +186,6 @@ def _check_fit(
         )
 
 
-# Left out
-
-
-@dataclass(frozen=True)
-class BlockList:
-    """What is left out of a lexicon, on either side.
-
-    `numbers`: words with digits and no letters; `identical`: translations that equal the word, such as names and loan
-    words; `words`: in lower case as `read_block_list` has them, whatever the language.
-    """
-
-    numbers: bool = False
-    identical: bool = False
-    words: frozenset[str] = frozenset()
-
-    def blocked(self, word: str) -> bool:
-        """Whether `word`, in any casing, is left out for itself."""
-        return (self.numbers and is_number(word)) or lower_case(word, UNDETERMINED) in self.words
-
-
-def without_blocked(lexicon: Lexicon, block: BlockList) -> Lexicon:
-    """The lexicon without blocked words and translations, and without the words that no translation is left for."""
-    entries = {}
-    for key, entry in lexicon.entries.items():
-        if block.blocked(entry.word):
-            continue
-        kept = tuple(
-            translation
-            for translation in entry.translations
-            if not block.blocked(translation.word)
-            and not (block.identical and lower_case(translation.word, lexicon.target_language) == key)
-        )
-        if kept:
-            entries[key] = Entry(entry.word, entry.count, kept)
-    return _with_entries(lexicon, entries)
-
-
-def _with_entries(lexicon: Lexicon, entries: Mapping[str, Entry]) -> Lexicon:
-    return Lexicon(
-        lexicon.source_language, lexicon.target_language, lexicon.method, lexicon.measure, lexicon.unit, entries
-    )
-
-
-def read_block_list(path: Path) -> frozenset[str]:
-    """The words of a file, in lower case: one a line; what follows "#" at a line's begin or after a space is comment.
-
-    Raises:
-        LexiconError: the file is missing or not UTF-8, or a line holds more than one word (file and line are named).
-    """
-    words: set[str] = set()
-    for number, line in enumerate(lines_of(path), start=1):
-        found = _before_comment(line).split()
-        if len(found) > 1:
-            raise LexiconError(
-                f"{path}:{number}: {len(found)} words in {line!r}; one word a line is expected. Put each on its own"
-                " line; a comment begins with '# '."
-            )
-        words.update(lower_case(word, UNDETERMINED) for word in found)
-    return frozenset(words)
-
-
-def _before_comment(line: str) -> str:
-    return "" if line.startswith("#") else line.replace("\t", " ").partition(" #")[0]
-
-
 # Merged
 
 
@@ -345,10 +283,13 @@ def _strongest(lexicon: Lexicon, k: int, floor: float) -> Lexicon:
         kept = tuple(each for each in entry.translations[:k] if each.strength > 0 and each.strength >= least)
         if kept:
             entries[key] = Entry(entry.word, entry.count, kept)
-    return _with_entries(lexicon, entries)
+    return replace(lexicon, entries=entries)
 
 
 # Edited by hand
+
+
+WordSet: TypeAlias = Annotated[frozenset[str], PlainSerializer(sorted, return_type=list[str])]
 
 
 @dataclass(frozen=True)
@@ -357,10 +298,10 @@ class Edits:
 
     added_entries: Mapping[str, Entry]
     """Words that the built lexicon lacks."""
-    removed_entries: frozenset[str]
+    removed_entries: WordSet
     added: Mapping[str, Entry]
     """Words that the built lexicon has, each with the translations that were added to it."""
-    removed: Mapping[str, frozenset[str]]
+    removed: Mapping[str, WordSet]
     """Translations that were removed from a word that stayed."""
     changed: Mapping[str, Entry]
     """Words with the translations whose strength was changed, and the new strengths."""
@@ -386,8 +327,15 @@ class Edits:
         return f"edited by hand ({named or 'order of translations'})" if self else "not edited"
 
 
-def edits(built: Lexicon, current: Lexicon) -> Edits:
+NO_EDITS = Edits({}, frozenset(), {}, {}, {}, {}, {})
+_EDITS = TypeAdapter(Edits)
+
+
+def edits(built: Lexicon, current: Lexicon, earlier: Edits = NO_EDITS) -> Edits:
     """What turns `built` into `current`, a lexicon of the same direction; counts aside.
+
+    `earlier` is what had been edited before `built` was built: where `current` still is as it says, it stays an edit,
+    though it may make no difference to `built`, which may lack the word or have it as the hand would.
 
     Raises:
         LexiconError: they are of different directions.
@@ -398,15 +346,69 @@ def edits(built: Lexicon, current: Lexicon) -> Edits:
     after = {key: {each.word: each.strength for each in entry.translations} for key, _, entry in pairs}
     new = {key: entry for key, entry in current.entries.items() if key not in built.entries}
     touched = {key: entry for key, _, entry in pairs if list(before[key].items()) != list(after[key].items())}
+    removed = {key: before[key].keys() - after[key].keys() for key in touched}
+    still_cased = {
+        key: word
+        for key, word in earlier.recased.items()
+        if key not in current.entries or current.entries[key].word == word
+    }
+    ordered = touched | new | {key: entry for key, entry in current.entries.items() if key in earlier.order}
+    expected = apply_edits(earlier, built)
     return Edits(
-        added_entries=new,
-        removed_entries=frozenset(built.entries.keys() - current.entries.keys()),
-        added=_with_those(touched, lambda key, each: each.word not in before[key]),
-        removed={key: gone for key in touched if (gone := frozenset(before[key].keys() - after[key].keys()))},
-        changed=_with_those(touched, lambda key, each: before[key].get(each.word, each.strength) != each.strength),
-        recased={key: entry.word for key, old, entry in pairs if old.word != entry.word},
-        order={key: tuple(each.word for each in entry.translations) for key, entry in (touched | new).items()},
+        added_entries=_joined(_still(earlier.added_entries, current), new),
+        removed_entries=frozenset((earlier.removed_entries | expected.entries.keys()) - current.entries.keys()),
+        added=_joined(
+            _still(earlier.added, current), _with_those(touched, lambda key, each: each.word not in before[key])
+        ),
+        removed={
+            key: frozenset(gone)
+            for key in dict.fromkeys((*earlier.removed, *removed))
+            if (gone := (earlier.removed.get(key, frozenset()) | removed.get(key, set())) - after.get(key, {}).keys())
+        },
+        changed=_joined(
+            _still(earlier.changed, current),
+            _with_those(touched, lambda key, each: before[key].get(each.word, each.strength) != each.strength),
+        ),
+        recased=still_cased | {key: entry.word for key, old, entry in pairs if old.word != entry.word},
+        order={key: words for key, words in earlier.order.items() if key not in current.entries}
+        | {key: tuple(each.word for each in entry.translations) for key, entry in ordered.items()},
     )
+
+
+def _still(entries: Mapping[str, Entry], current: Lexicon) -> dict[str, Entry]:
+    """Those of the translations of `entries` that the current lexicon has, with its strengths."""
+    words = {key: {each.word for each in entry.translations} for key, entry in entries.items()}
+    present = {key: current.entries[key] for key in entries if key in current.entries}
+    return _with_those(present, lambda key, each: each.word in words[key])
+
+
+def _joined(earlier: Mapping[str, Entry], later: Mapping[str, Entry]) -> dict[str, Entry]:
+    """The entries of both, and of those that both have the translations of both."""
+    joined = dict(earlier)
+    for key, entry in later.items():
+        translations = {each.word: each for each in (*joined.get(key, entry).translations, *entry.translations)}
+        joined[key] = Entry(entry.word, entry.count, tuple(translations.values()))
+    return joined
+
+
+def write_edits(edits: Edits, path: Path) -> None:
+    """Write what was edited by hand, as JSON."""
+    write_json(path, _EDITS.dump_python(edits, mode="json"))
+
+
+def read_edits(path: Path) -> Edits:
+    """Read what `write_edits` wrote.
+
+    Raises:
+        SwitchtuneError: it is not what that writes.
+    """
+    try:
+        return _EDITS.validate_python(read_json(path))
+    except ValidationError as error:
+        raise LexiconError(
+            f"{path}: not a record of edits ({error.error_count()} problems). Remove it; then only the edits that the"
+            " lexicon's file shows are known."
+        ) from error
 
 
 def _check_direction(one: Lexicon, other: Lexicon) -> None:
@@ -442,7 +444,7 @@ def apply_edits(edits: Edits, lexicon: Lexicon) -> Lexicon:
             entry = _edited(edits, key, entry, most)
         if entry is not None and key not in edits.removed_entries:
             entries[key] = entry
-    return _with_entries(lexicon, entries)
+    return replace(lexicon, entries=entries)
 
 
 def _edited(edits: Edits, key: str, entry: Entry | None, most: float) -> Entry | None:

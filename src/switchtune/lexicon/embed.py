@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -16,7 +15,8 @@ from numpy.typing import NDArray
 from switchtune.config import MapMode
 from switchtune.corpus.formats import CorpusError, text_lines
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, neighbour_lexicon
+from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words
+from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.map import (
     FAST,
     Dictionary,
@@ -28,11 +28,11 @@ from switchtune.lexicon.map import (
     identical_numerals,
     identical_words,
     map_embeddings,
-    nearest_by_csls,
     no_report,
     normalise,
     similar_profiles,
 )
+from switchtune.lexicon.neighbours import neighbour_lexicons
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 SeedKind: TypeAlias = Literal["pairs", "identical", "numerals", "profiles"]
@@ -243,6 +243,7 @@ def vecmap(
     embeddings: tuple[WordVectors, WordVectors] | None = None,
     farthest: bool = False,
     unit: Unit = "word",
+    block: BlockList = NOTHING,
     device: str | None = None,
     on_progress: Callable[[MapProgress], None] = no_report,
 ) -> VecmapResult:
@@ -250,9 +251,10 @@ def vecmap(
 
     The texts need not be translations of each other; where `embeddings` are given they are not read. Each word that is
     frequent enough gets the `k` words of the other side that are nearest in the common space by CSLS, which is the
-    strength; with `farthest` (the `anti` control) the `k` least near. `mode` says what the mapping begins with and how
-    it goes on, `mapping` replaces the recipe of the mode, `seed_pairs` are word pairs to begin with. Everything random
-    follows from `seed`. `device` is torch's name of one; without it CUDA's where there is one.
+    strength; with `farthest` (the `anti` control) the `k` least near; what is blocked takes no place among them. `mode`
+    says what the mapping begins with and how it goes on, `mapping` replaces the recipe of the mode, `seed_pairs` are
+    word pairs to begin with. Everything random follows from `seed`. `device` is torch's name of one; without it CUDA's
+    where there is one.
 
     Raises:
         LexiconError: a side has fewer than two words that are frequent enough, or the mode finds nothing to begin with.
@@ -275,11 +277,16 @@ def vecmap(
     )
     kind, start = choose_seed(mode, vocabularies, languages, (source, target), mapping.normalisation, seed_pairs)
     mapped = map_embeddings(source, target, start, mapping, rng=np.random.default_rng(seed), on_progress=on_progress)
-    forward, backward = nearest_by_csls(mapped.source, mapped.target, k=k, farthest=farthest)
-    made = partial(neighbour_lexicon, method="vecmap", farthest=farthest, unit=unit)
-    lexicons = (
-        made(languages, vocabularies, *forward.arrays),
-        made(languages[::-1], vocabularies[::-1], *backward.arrays),
+    lexicons = neighbour_lexicons(
+        languages,
+        vocabularies,
+        mapped.source,
+        mapped.target,
+        k=k,
+        method="vecmap",
+        farthest=farthest,
+        unit=unit,
+        block=block,
     )
     return VecmapResult(lexicons, kind, len(start), mapped.iterations)
 

@@ -153,7 +153,7 @@ def no_report(_: MapProgress) -> None:
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[int]:
+def one_thread_each() -> Iterator[int]:
     """Within it every torch operation runs in one thread, so that sums have one order. Yields the threads before."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -164,13 +164,13 @@ def _one_thread_each() -> Iterator[int]:
 
 
 @contextmanager
-def _tile_workers() -> Iterator[ThreadPoolExecutor]:
-    """As many workers as torch may use threads, each of them computing in one thread."""
-    with _one_thread_each() as threads, ThreadPoolExecutor(threads) as workers:
+def single_threaded_workers() -> Iterator[ThreadPoolExecutor]:
+    """As many workers as torch may use threads, each of them computing in one thread: sums have one order."""
+    with one_thread_each() as threads, ThreadPoolExecutor(threads) as workers:
         yield workers
 
 
-@_one_thread_each()
+@one_thread_each()
 def normalise(vectors: Tensor, steps: Sequence[Normalisation]) -> Tensor:
     """A copy of `vectors` after the steps in order: `unit` gives rows length 1, `center` gives columns mean 0."""
     result = vectors.to(torch.float32, copy=True)
@@ -205,13 +205,13 @@ def map_embeddings(
     return Mapped(*weighted_map(source, target, dictionary, settings.final), dictionary, iterations)
 
 
-@_one_thread_each()
+@one_thread_each()
 def orthogonal_map(source: Tensor, target: Tensor, dictionary: Dictionary) -> tuple[Tensor, Tensor]:
     """The source turned towards the target, and the target as it is."""
     return source @ rotation(source, target, dictionary), target
 
 
-@_one_thread_each()
+@one_thread_each()
 def rotation(source: Tensor, target: Tensor, dictionary: Dictionary) -> Tensor:
     """The orthogonal R that brings `source @ R` closest to `target` on the dictionary (Procrustes). [dim, dim]"""
     left, _, right = torch.linalg.svd(source[dictionary.source].T @ target[dictionary.target])
@@ -219,7 +219,7 @@ def rotation(source: Tensor, target: Tensor, dictionary: Dictionary) -> Tensor:
     return turn
 
 
-@_one_thread_each()
+@one_thread_each()
 def weighted_map(
     source: Tensor, target: Tensor, dictionary: Dictionary, mapping: WeightedMapping
 ) -> tuple[Tensor, Tensor]:
@@ -269,7 +269,7 @@ def self_learn(
     dictionary, keep = seed, learning.keep_initial
     best, iteration, last_improvement = -np.inf, 0, 0
     hubness: Hubness | None = None
-    with _tile_workers() as workers:
+    with single_threaded_workers() as workers:
         while True:
             iteration += 1
             patience = learning.patience if keep < 1 or learning.last_patience is None else learning.last_patience
@@ -303,7 +303,7 @@ def induce(
     The objective is the mean plain similarity of each word's closest. A `hubness` that is given is used instead of
     these spaces' own, which spares a second product of all words by all words.
     """
-    with _tile_workers() as workers:
+    with single_threaded_workers() as workers:
         return _induce(workers, source, target, direction, neighbourhood, hubness)
 
 
@@ -383,7 +383,7 @@ def hubness(words: Tensor, others: Tensor, neighbourhood: int) -> Tensor:
     CSLS (Conneau et al., 2018) is twice the similarity less the hubness of both words: what is near to everything is
     near to nothing. With neighbourhood 0 the hubness is 0.
     """
-    with _tile_workers() as workers:
+    with single_threaded_workers() as workers:
         return _hubness(workers, words, others, neighbourhood)
 
 
@@ -407,23 +407,30 @@ class Neighbours:
 
 
 def nearest_by_csls(
-    source: Tensor, target: Tensor, *, k: int, neighbourhood: int = 10, farthest: bool = False
+    source: Tensor,
+    target: Tensor,
+    *,
+    k: int,
+    neighbourhood: int = 10,
+    farthest: bool = False,
+    left_out: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None,
 ) -> tuple[Neighbours, Neighbours]:
     """The `k` words nearest (with `farthest`: least near) to each source and to each target word by CSLS.
 
     Similarity is that of the vectors' directions (cosine). Ties go to the more frequent word. There are fewer than `k`
-    columns where the other side has fewer words. The similarities are gone through twice, for the hubness of both
-    sides and for the neighbours of both, in tiles.
+    columns where the other side has fewer words. Words that are `left_out` ([source words], [target words]) are no
+    word's neighbours; where too few others are left, the CSLS of the last neighbours is not finite. The similarities
+    are gone through twice, for the hubness of both sides and for the neighbours of both, in tiles.
     """
     sign = -1 if farthest else 1
     source, target = normalise(source, ("unit",)), normalise(target, ("unit",))
-    with _tile_workers() as workers:
+    with single_threaded_workers() as workers:
         closest = [_Ranking(side, max(1, neighbourhood), placed=False) for side in ("source", "target")]
         hubs = _hubness_of(_sweep(workers, source, target, closest), neighbourhood)
-        rankings = [
-            _Ranking("source", k, hubs.target / 2, farthest),
-            _Ranking("target", k, hubs.source / 2, farthest),
-        ]
+        penalties = [hubs.source / 2, hubs.target / 2]
+        for penalty, words in zip(penalties, left_out or (), strict=left_out is not None):
+            penalty[torch.from_numpy(words).to(penalty.device)] = torch.inf
+        rankings = [_Ranking("source", k, penalties[1], farthest), _Ranking("target", k, penalties[0], farthest)]
         keys = _sweep(workers, source, target, rankings)
         (source_scores, source_places), (target_scores, target_places) = map(_decode, keys)
         return (
@@ -594,7 +601,7 @@ def similar_profiles(
     return induce(*profiles, direction=direction, neighbourhood=neighbourhood)[0]
 
 
-@_one_thread_each()
+@one_thread_each()
 def _profile(vectors: Tensor) -> Tensor:
     left, scale, _ = torch.linalg.svd(vectors, full_matrices=False)
     profile: Tensor = ((left * scale) @ left.T).sort(dim=1).values

@@ -4,9 +4,8 @@ A word's vector is the mean of its vectors in the sentences that it stands in, w
 knows of the model only that it gives each word of a sentence a vector (`WordEncoder`).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -16,7 +15,8 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, Vocabulary, encode, neighbour_lexicon
+from switchtune.lexicon import Encoded, Lexicon, LexiconError, Side, Unit, Vocabulary
+from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.map import (
     Dictionary,
     MapSettings,
@@ -24,7 +24,9 @@ from switchtune.lexicon.map import (
     map_embeddings,
     nearest_by_csls,
     normalise,
+    one_thread_each,
 )
+from switchtune.lexicon.neighbours import neighbour_lexicons
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 
@@ -65,28 +67,16 @@ DEFAULTS = PlmSettings()
 
 @dataclass(frozen=True, slots=True)
 class WordMeans:
-    """The mean vectors of a text's words, and what they were made from."""
+    """The mean vectors of a text's words."""
 
-    language: str
     vocabulary: Vocabulary
     """The words that have a vector."""
     vectors: Vectors  # [words, dimensions]
-    occurrences: NDArray[np.int64]  # [words]
-    """How many vectors each mean is of."""
-    sentences: int
-    """Sentences that were read."""
-    uncovered: int
-    """Words that are frequent enough but had no vector in any sentence that was read."""
-
-
-def no_report(_: WordMeans) -> None:
-    """For those who do not want to know."""
 
 
 def plm_lexicons(
-    sources: Sequence[Words],
-    targets: Sequence[Words],
-    languages: tuple[str, str],
+    source: Side,
+    target: Side,
     encoder: WordEncoder,
     *,
     k: int = 3,
@@ -94,36 +84,38 @@ def plm_lexicons(
     settings: PlmSettings = DEFAULTS,
     farthest: bool = False,
     unit: Unit = "word",
-    on_means: Callable[[WordMeans], None] = no_report,
+    block: BlockList = NOTHING,
 ) -> tuple[Lexicon, Lexicon]:
     """Lexicons of both directions (source → target, target → source) from two texts and a model's vectors.
 
     The texts need not be translations of each other. Each word that has a vector gets the `k` words of the other side
-    that are nearest by CSLS, which is the strength; with `farthest` (the `anti` control) the `k` least near. What the
-    vectors say of the language rather than of the word is taken out before: each side's mean and main directions; then
-    the sides are mapped to each other, beginning with the words that are each other's nearest. Everything random (which
-    of a frequent word's sentences are read) follows from `seed`. `on_means` is told of each side once it is read.
+    that are nearest by CSLS, which is the strength; with `farthest` (the `anti` control) the `k` least near; what is
+    blocked takes no place among them. What the vectors say of the language rather than of the word is taken out before:
+    each side's mean and main directions; then the sides are mapped to each other, beginning with the words that are
+    each other's nearest. Everything random (which of a frequent word's sentences are read) follows from `seed`.
 
     Raises:
         LexiconError: a side has fewer than two words that are frequent enough and have a vector.
     """
-    sides = []
-    for sentences, language in zip((sources, targets), languages, strict=True):
-        sides.append(word_means(sentences, language, encoder, seed=seed, settings=settings))
-        on_means(sides[-1])
-    source, target = (
-        without_main_directions(torch.from_numpy(side.vectors), settings.dropped_directions) for side in sides
+    means = [word_means(side, encoder, seed=seed, settings=settings) for side in (source, target)]
+    one, other = (
+        without_main_directions(torch.from_numpy(each.vectors), settings.dropped_directions) for each in means
     )
-    mapped = map_embeddings(source, target, mutually_nearest(source, target), REFINED, rng=np.random.default_rng(seed))
-    forward, backward = nearest_by_csls(mapped.source, mapped.target, k=k, farthest=farthest)
-    vocabularies = (sides[0].vocabulary, sides[1].vocabulary)
-    made = partial(neighbour_lexicon, method="plm", farthest=farthest, unit=unit)
-    return (
-        made(languages, vocabularies, *forward.arrays),
-        made(languages[::-1], vocabularies[::-1], *backward.arrays),
+    mapped = map_embeddings(one, other, mutually_nearest(one, other), REFINED, rng=np.random.default_rng(seed))
+    return neighbour_lexicons(
+        (source.language, target.language),
+        (means[0].vocabulary, means[1].vocabulary),
+        mapped.source,
+        mapped.target,
+        k=k,
+        method="plm",
+        farthest=farthest,
+        unit=unit,
+        block=block,
     )
 
 
+@one_thread_each()
 def without_main_directions(vectors: Tensor, dropped: int) -> Tensor:
     """The vectors' directions less their mean and the `dropped` directions in which they vary most. [words, dims]
 
@@ -144,24 +136,22 @@ def mutually_nearest(source: Tensor, target: Tensor) -> Dictionary:
     return Dictionary(rows, forward[rows])
 
 
-def word_means(
-    sentences: Sequence[Words], language: str, encoder: WordEncoder, *, seed: int, settings: PlmSettings = DEFAULTS
-) -> WordMeans:
+def word_means(side: Side, encoder: WordEncoder, *, seed: int, settings: PlmSettings = DEFAULTS) -> WordMeans:
     """The mean vector of each word, in lower case, over the sentences that `choose_sentences` chooses.
 
-    The chosen sentences' vectors are held a part at a time, and the sums of each word.
+    Only these are cut into words and given to the encoder, a part at a time; of their vectors only sums are held.
 
     Raises:
         LexiconError: fewer than two words are frequent enough and have a vector.
     """
-    text = encode((sentence.words for sentence in sentences), language)
+    text, language = side.text, side.language
     size = int(np.count_nonzero(text.vocabulary.counts >= settings.min_count))
     chosen = choose_sentences(text, size, settings, rng=np.random.default_rng(seed))
     sums: Vectors = np.zeros((size, 1), dtype=np.float32)  # of one column until the vectors' dimensions are known
     occurrences = np.zeros(size, dtype=np.int64)
     for start in range(0, len(chosen), _SENTENCES_AT_ONCE):
         places = chosen[start : start + _SENTENCES_AT_ONCE]
-        vectors = np.concatenate(encoder([sentences[place] for place in places], language))
+        vectors = np.concatenate(encoder([side.words(place) for place in places], language))
         words = np.concatenate([text.words[text.starts[place] : text.starts[place + 1]] for place in places])
         rows = np.flatnonzero((words < size) & vectors.any(axis=1))
         ones = np.ones(len(rows), dtype=np.float32)
@@ -171,13 +161,12 @@ def word_means(
     covered = np.flatnonzero(occurrences)
     if len(covered) < 2:
         raise LexiconError(
-            f"{len(sentences)} sentences of {language} hold {size} words that occur at least {settings.min_count}"
-            f" times, and the model has vectors of {len(covered)} of them: too little for a lexicon. Give more text, a"
-            " lower min_count, or a model that knows the language."
+            f"{len(text)} sentences of {language} hold {size} words that occur at least {settings.min_count}"
+            f" times, and the model has vectors of {len(covered)} of them: too little for a lexicon. Give more text,"
+            " or a model that knows the language."
         )
     means = (sums[covered] / occurrences[covered, None]).astype(np.float32)
-    vocabulary = _part(text.vocabulary, covered)
-    return WordMeans(language, vocabulary, means, occurrences[covered], len(chosen), size - len(covered))
+    return WordMeans(_part(text.vocabulary, covered), means)
 
 
 def _part(vocabulary: Vocabulary, places: NDArray[np.intp]) -> Vocabulary:

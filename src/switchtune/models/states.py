@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
 from switchtune.errors import UsageError
+from switchtune.lexicon.map import single_threaded_workers
 from switchtune.lexicon.plm import Vectors, WordEncoder
 from switchtune.models.load import Loaded
 
@@ -34,8 +35,9 @@ def model_word_encoder(
 ) -> WordEncoder:
     """What gives the words of a sentence their vectors by the encoder of `loaded`, on the device that it is on.
 
-    A vector does not depend on the sentences beside its own (up to the rounding of floating-point sums). Words without
-    a vector are rows of zeros: those that the vocabulary has no piece of, and those beyond the tokens that are read.
+    A vector does not depend on the sentences beside its own (up to the rounding of floating-point sums), nor at all on
+    the number of cores: batches are computed side by side, each by one thread. Words without a vector are rows of
+    zeros: those that the vocabulary has no piece of, and those beyond the tokens that are read.
 
     Args:
         layer: 0 takes the input embeddings, for which the encoder does not run; otherwise the states after so many of
@@ -73,10 +75,14 @@ class _ModelWordEncoder:
         ]
         vectors = [np.zeros((len(sentence.words), self._dimensions), dtype=np.float32) for sentence in sentences]
         read = [place for place, found in enumerate(links) if len(found)]
-        for batch in _batches(read, [len(ids) for ids in inputs], self.tokens_per_batch):
-            states = self._states([inputs[place] for place in batch])
-            for place, of_sentence in zip(batch, states, strict=True):
-                _set_means(vectors[place], of_sentence[before:], links[place])
+        batches = list(_batches(read, [len(ids) for ids in inputs], self.tokens_per_batch))
+        model: Any = self.loaded.model
+        with _without_dropout(model.get_encoder()), single_threaded_workers() as workers:
+            compute = workers.map if model.device.type == "cpu" else map
+            found = compute(self._states, ([inputs[place] for place in batch] for batch in batches))
+            for batch, states in zip(batches, found, strict=True):
+                for place, of_sentence in zip(batch, states, strict=True):
+                    _set_means(vectors[place], of_sentence[before:], links[place])
         return vectors
 
     @property
@@ -98,21 +104,23 @@ class _ModelWordEncoder:
         """The states of one batch. [sentences, longest, dimensions]"""
         model: Any = self.loaded.model
         batch = {name: ids.to(model.device) for name, ids in self.loaded.layout.collate_source(inputs).items()}
-        with torch.inference_mode(), _without_dropout(model.get_encoder()) as encoder:
+        with torch.inference_mode():
             if self.layer == 0:
                 states = self._embeddings[batch["input_ids"]]
+            elif self.layer == model.config.num_hidden_layers:
+                states = model.get_encoder()(**batch).last_hidden_state  # without holding those of all layers
             else:
-                states = encoder(**batch, output_hidden_states=True).hidden_states[self.layer]
+                states = model.get_encoder()(**batch, output_hidden_states=True).hidden_states[self.layer]
             found: Vectors = states.float().cpu().numpy()
         return found
 
 
 @contextmanager
-def _without_dropout(encoder: Any) -> Iterator[Any]:
+def _without_dropout(encoder: Any) -> Iterator[None]:
     training = encoder.training
     encoder.eval()
     try:
-        yield encoder
+        yield
     finally:
         encoder.train(training)
 

@@ -49,7 +49,7 @@ def lexicon_page(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> s
         _section("Why, and what next", _advice(judgement)),
         _section("How it was built", _building(lexicons, judgement)),
         _section("Samples", _samples(judgement)),
-        _section("Words that stand for phrases", _compounds(judgement.get("compounds", ()), source, target)),
+        _section("Words that stand for phrases", _compounds(judgement)),
         _section("Distributions", "".join(map(_distributions, lexicons))),
         _section("Entries", _listing(lexicons), name="entries"),
     )
@@ -243,7 +243,13 @@ def _translations(translations: Iterable[tuple[str, float]]) -> str:
     return ", ".join(f"{_word(word)} <small>{strength:.2f}</small>" for word, strength in translations)
 
 
-def _compounds(compounds: Sequence[Mapping[str, Any]], source: str, target: str) -> str:
+def _compounds(judgement: Mapping[str, Any]) -> str:
+    found = "".join(map(_compound_table, judgement["directions"]))
+    return found and "<p>One word here, several adjacent words there.</p>" + found
+
+
+def _compound_table(direction: Mapping[str, Any]) -> str:
+    compounds, source, target = direction.get("compounds", ()), direction["source"], direction["target"]
     if not compounds:
         return ""
     shown = compounds[:_MOST_COMPOUNDS]
@@ -252,9 +258,9 @@ def _compounds(compounds: Sequence[Mapping[str, Any]], source: str, target: str)
         f"{_number_cell(_count(each['count']))}</tr>"
         for each in shown
     )
-    caption = f"The most frequent {len(shown):,} of {len(compounds):,}" if len(shown) < len(compounds) else "All found"
+    part = f"the most frequent {len(shown):,} of {len(compounds):,}" if len(shown) < len(compounds) else "all found"
     heads = (("Word", False), ("Phrase", False), ("Aligned so often", True))
-    return "<p>One word here, several adjacent words there.</p>" + _table(caption, heads, rows)
+    return _table(f"{_direction(source, target)}: {part}", heads, rows)
 
 
 # Distributions

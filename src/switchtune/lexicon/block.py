@@ -1,0 +1,86 @@
+"""What a lexicon is not to hold: numbers, translations that are the word itself, words of a list."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.corpus.words import is_number, lower_case
+from switchtune.lexicon import UNDETERMINED, Entry, Lexicon, LexiconError, Vocabulary, lines_of
+
+
+@dataclass(frozen=True)
+class BlockList:
+    """What is left out of a lexicon, on either side.
+
+    `numbers`: words with digits and no letters; `identical`: translations that equal the word, such as names and loan
+    words; `words`: in lower case as `read_block_list` has them, whatever the language.
+    """
+
+    numbers: bool = False
+    identical: bool = False
+    words: frozenset[str] = frozenset()
+
+    def blocked(self, word: str) -> bool:
+        """Whether `word`, in any casing, is left out for itself."""
+        return (self.numbers and is_number(word)) or lower_case(word, UNDETERMINED) in self.words
+
+    def words_of(self, vocabulary: Vocabulary) -> NDArray[np.bool_]:
+        """Which words of a vocabulary are left out for themselves. [words]"""
+        return np.array([self.blocked(word) for word in vocabulary.words], dtype=bool)
+
+    def links_of(
+        self,
+        vocabularies: tuple[Vocabulary, Vocabulary],
+        source: NDArray[np.integer],
+        target: NDArray[np.integer],
+    ) -> NDArray[np.bool_]:
+        """Which links between words of two vocabularies, given by their places, are left out. [links]"""
+        left_out: NDArray[np.bool_] = self.words_of(vocabularies[0])[source] | self.words_of(vocabularies[1])[target]
+        if self.identical:
+            twins = np.array([vocabularies[1].index.get(key, -1) for key in vocabularies[0].index], dtype=np.int64)
+            left_out |= twins[source] == target
+        return left_out
+
+
+NOTHING = BlockList()
+
+
+def without_blocked(lexicon: Lexicon, block: BlockList) -> Lexicon:
+    """The lexicon without blocked words and translations, and without the words that no translation is left for."""
+    entries = {}
+    for key, entry in lexicon.entries.items():
+        if block.blocked(entry.word):
+            continue
+        kept = tuple(
+            translation
+            for translation in entry.translations
+            if not block.blocked(translation.word)
+            and not (block.identical and lower_case(translation.word, lexicon.target_language) == key)
+        )
+        if kept:
+            entries[key] = Entry(entry.word, entry.count, kept)
+    return replace(lexicon, entries=entries)
+
+
+def read_block_list(path: Path) -> frozenset[str]:
+    """The words of a file, in lower case: one a line; what follows "#" at a line's begin or after a space is comment.
+
+    Raises:
+        LexiconError: the file is missing or not UTF-8, or a line holds more than one word (file and line are named).
+    """
+    words: set[str] = set()
+    for number, line in enumerate(lines_of(path), start=1):
+        found = _before_comment(line).split()
+        if len(found) > 1:
+            raise LexiconError(
+                f"{path}:{number}: {len(found)} words in {line!r}; one word a line is expected. Put each on its own"
+                " line; a comment begins with '# '."
+            )
+        words.update(lower_case(word, UNDETERMINED) for word in found)
+    return frozenset(words)
+
+
+def _before_comment(line: str) -> str:
+    return "" if line.startswith("#") else line.replace("\t", " ").partition(" #")[0]
