@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from switchtune.training.curve import read_metrics
+
 
 def scores(folder: Path) -> list[dict[str, Any]]:
     """What a run found, without the times that it took."""
@@ -27,11 +29,11 @@ def scores(folder: Path) -> list[dict[str, Any]]:
 
 
 def last_update(folder: Path) -> str:
-    """How far each stage is by its curve, for the record of a kill."""
+    """How far each training is, over all its stages, for the record of a kill."""
     reached = []
-    for curve in sorted(folder.rglob("curve.jsonl")):
-        updates = [json.loads(line)["update"] for line in curve.read_text(encoding="utf-8").splitlines() if line]
-        reached.append(f"{curve.parent.relative_to(folder)}:{max(updates, default=0)}")
+    for metrics in sorted(folder.rglob("metrics.jsonl")):
+        updates = [entry["update"] for entry in read_metrics(metrics)]
+        reached.append(f"{metrics.parent.relative_to(folder)}:{max(updates, default=0)}")
     return " ".join(reached) or "before the first stage"
 
 
