@@ -1,8 +1,13 @@
 """Miniature models of the real classes: tiny, made in a moment, the same everywhere."""
 
+import copy
+import dataclasses
 from functools import cache
 
+import torch
+
 from switchtune.config import FamilyName, SizeSettings
+from switchtune.examples import Example
 from switchtune.models.load import Loaded, new_model
 
 GERMAN = (
@@ -52,3 +57,36 @@ def _made(family: FamilyName, seed: int, size: SizeSettings) -> Loaded:
 
 def miniature(family: FamilyName = "mbart", *, seed: int = 1, size: SizeSettings = TINY) -> Loaded:
     return _made(family, seed, size)
+
+
+def taught() -> Loaded:
+    """A miniature that has learned to translate the sixteen German sentences."""
+    return _copied(_taught())
+
+
+@cache
+def _taught() -> Loaded:
+    loaded = _copied(miniature())
+    examples = [Example(source, "de", target, "en") for source, target in zip(GERMAN, ENGLISH, strict=True)]
+    batch = loaded.layout.collate(loaded.layout.batch_encode(examples, max_tokens=64))
+    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=0.01)
+    for _ in range(80):
+        optimizer.zero_grad()
+        loaded.model(**batch).loss.backward()
+        optimizer.step()
+    return loaded
+
+
+def lively(family: FamilyName) -> Loaded:
+    """A miniature whose random weights are large enough that different sentences get different outputs."""
+    loaded = _copied(miniature(family))
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for name, parameter in loaded.model.named_parameters():
+            if parameter.dim() == 2 and "embed" not in name and "shared" not in name:
+                parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator))
+    return loaded
+
+
+def _copied(loaded: Loaded) -> Loaded:
+    return dataclasses.replace(loaded, model=copy.deepcopy(loaded.model))

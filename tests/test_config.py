@@ -26,7 +26,7 @@ def test_defaults_are_the_papers() -> None:
     assert [arm.name for arm in made.recipes] == ["standard", "csr"]
     assert (made.switching.rate, made.switching.mean_span, made.lexicon.k) == (0.35, 3.5, 3)
     training = made.training
-    assert (training.lr, training.warmup, training.label_smoothing, training.dropout) == (3e-5, 2500, 0.2, 0.3)
+    assert (training.warmup, training.label_smoothing, training.dropout) == (2500, 0.2, 0.3)
     assert training.updates * training.restore_share == pytest.approx(5000)
     assert made.generation.beams == 5
 
@@ -48,11 +48,34 @@ def test_defaults_are_the_papers() -> None:
             "recipes.csr.lexicon: unknown key 'metod'; did you mean 'method' or 'mode'?",
         ),
         ({"recipes": ["standard", {"recipe": "csr", "name": "a/b"}]}, "cannot name a folder"),
+        ({"training": {"average": 3, "keep": "best"}}, "average: the last checkpoints are averaged, and keep is best"),
+        ({"training": {"best_by": "chrf"}}, "best_by: chrf decides nothing without keep: best or patience"),
+        ({"training": {"least_updates": 5}}, "least_updates decides nothing without patience"),
         ({"pairs": []}, "pairs: "),
+        ({"training": {"lora": {"rnk": 8}}}, "unknown key 'training.lora.rnk'; did you mean 'rank'?"),
+        ({"training": {"average": 2, "lora": {}}}, "the mean of adapters is not the mean of what they add"),
+        ({"training": {"optimizer": "sgd"}}, "training.optimizer: Input should be 'auto', 'adamw', 'adafactor'"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_key(values: dict[str, object], message: str) -> None:
     assert message in refused(**values)
+
+
+def test_a_model_is_a_name_or_a_block() -> None:
+    assert config(model="m").model == config(model={"name": "m"}).model
+    block = config(model={"name": "m", "trim": "on", "text": ["more.txt"]}).model
+    assert (block.name, block.trim, block.text) == ("m", "on", ("more.txt",))
+    assert "model: text is for trimming" in refused(model={"name": "m", "trim": "off", "text": ["more.txt"]})
+    assert "unknown key 'model.trm'; did you mean 'trim'?" in refused(model={"name": "m", "trm": "off"})
+
+
+@pytest.mark.parametrize("trim", ["off", "on", "auto"])
+def test_off_and_on_are_words_in_a_file(trim: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"model: {{name: m, trim: {trim}}}\npairs: [{{source: de, target: en, train: t, valid: v, test: x}}]\n"
+    )
+    assert load_config(RunConfig, path).model.trim == trim
 
 
 def test_an_unknown_language_names_the_nearest() -> None:
@@ -80,7 +103,16 @@ def test_overrides_reach_blocks_lists_and_new_keys(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n")
     made = load_config(RunConfig, path, ["training.lr=1e-4", "pairs.0.limit=10", "seeds=[3, 4]", "model=other"])
-    assert (made.training.lr, made.pairs[0].limit, made.seeds, made.model) == (1e-4, 10, (3, 4), "other")
+    assert (made.training.lr, made.pairs[0].limit, made.seeds, made.model.name) == (1e-4, 10, (3, 4), "other")
+
+
+def test_adapters_are_asked_for_by_one_setting_of_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text("model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n")
+    assert load_config(RunConfig, path).training.lora is None
+    lora = load_config(RunConfig, path, ["training.lora.rank=8", "training.lora.targets=[q_proj]"]).training.lora
+    assert lora is not None
+    assert (lora.rank, lora.alpha, lora.targets) == (8, 32, ("q_proj",))
 
 
 def test_yaml_as_people_write_it(tmp_path: Path) -> None:
@@ -94,6 +126,7 @@ def test_pretraining_keeps_its_own_defaults_beside_a_setting() -> None:
     values = {"texts": [{"language": "de", "path": "x"}], "training": {"updates": 7}}
     training = parse_config(PretrainConfig, values).training
     assert (training.updates, training.lr, training.dropout, training.label_smoothing) == (7, 5e-4, 0.1, 0.0)
+    assert training.optimizer == "adamw"
 
 
 @pytest.mark.parametrize(
@@ -135,3 +168,19 @@ def test_every_example_is_valid(path: Path) -> None:
 def test_every_training_field_is_documented() -> None:
     undocumented = {name for name, field in TrainingSettings.model_fields.items() if not field.description}
     assert undocumented <= {"weight_decay", "adam_betas", "adam_epsilon"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "matters"),
+    [
+        ({}, "evaluate_every", False),
+        ({"patience": 2}, "evaluate_every", True),
+        ({}, "checkpoint_every", False),
+        ({"keep": "best"}, "checkpoint_every", True),
+        ({"average": 2}, "checkpoint_every", True),
+        ({"keep": "best"}, "valid_sentences", False),
+        ({"keep": "best", "best_by": "chrf"}, "valid_sentences", True),
+    ],
+)
+def test_what_makes_no_difference_trains_nothing_anew(changes: dict[str, object], field: str, matters: bool) -> None:
+    assert (field not in config(training=changes).training.without_effect) == matters

@@ -269,6 +269,57 @@ def test_translate_score_and_compare(
             2,
             "both are de",
         ),
+        (
+            ["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-en", "--out", "{folder}/train.de"],
+            2,
+            "train.de: a file; the name of a folder",
+        ),
+        (
+            [
+                "lexicon",
+                "{folder}/train.de",
+                "{folder}/train.en",
+                "--langs",
+                "de-en",
+                "--out",
+                "{folder}/out",
+                "--part",
+                "align=abc",
+            ],
+            2,
+            "--part align=abc: the weight is to be a number above 0, as in align=2; found 'abc'",
+        ),
+        (
+            [
+                "lexicon",
+                "{folder}/train.de",
+                "{folder}/train.en",
+                "--langs",
+                "de-en",
+                "--out",
+                "{folder}/out",
+                "--part",
+                "aligned=1",
+            ],
+            2,
+            "--part aligned=1: no part of that name; did you mean 'align'?",
+        ),
+        (
+            [
+                "lexicon",
+                "{folder}/train.de",
+                "{folder}/train.en",
+                "--langs",
+                "de-en",
+                "--out",
+                "{folder}/out",
+                "--dictionary",
+                "none.txt",
+            ],
+            2,
+            "No such file: none.txt",
+        ),
+        (["lexicon", "merge", "{folder}/mine.de-en.tsv", "--out", "{folder}"], 2, "a folder; the name of a file"),
         (["lexicon", "merge", "{folder}/a.tsv=0", "--out", "{folder}/b.tsv"], 2, "above 0"),
         (["lexicon", "report", "{folder}"], 2, "judgement.json"),
         (
@@ -295,7 +346,7 @@ def test_wrong_use_is_explained_without_a_traceback(
 def test_every_verb_has_help_with_an_example(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for verb in "lexicon switch pretrain run show-batch translate score compare".split():
+    for verb in "lexicon switch pretrain run train show-batch translate score compare".split():
         code, printed, _ = switchtune(capsys, monkeypatch, verb, "--help")
         assert code == 0
         assert "Example" in printed, verb

@@ -68,6 +68,15 @@ def test_restore_examples_are_made_anew_each_epoch_and_reproducibly(corpus: Corp
     assert len({examples.make(epoch, 0).source for epoch in range(20)}) > 3
 
 
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=12))
+def test_many_examples_at_once_are_those_made_one_by_one(corpus: Corpus, keys: list[tuple[int, int]]) -> None:
+    restore = restore_examples(corpus, (masker("de"), masker("en")), seed=1)
+    assert restore.made(keys) == [restore.make(*key) for key in keys]
+    halved = [(epoch, index // 2) for epoch, index in keys]
+    for examples in (task_examples(corpus), iaft_examples(corpus, word_segmenter("de"), mask="_", seed=1, share=0.5)):
+        assert examples.made(halved) == [examples.make(*key) for key in halved]
+
+
 def test_iaft_noises_about_the_share_asked_for_and_never_the_target(corpus: Corpus) -> None:
     examples = iaft_examples(corpus, word_segmenter("de"), mask="_", seed=1, share=0.5)
     made = [examples.make(epoch, 0) for epoch in range(2000)]

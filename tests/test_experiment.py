@@ -9,7 +9,8 @@ from switchtune import experiment, trial
 from switchtune.config import RunConfig, parse_config
 from switchtune.errors import UsageError
 from switchtune.experiment import jobs_for, run_experiment
-from switchtune.models.load import load_model, save_model
+from switchtune.models.load import load_layout, load_model, save_model
+from switchtune.run_dir import RunDir
 from switchtune.trial import TrialResult
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -146,17 +147,58 @@ def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(model: P
     assert not (tmp_path / "run/corpus").exists()
 
 
+@pytest.mark.parametrize(
+    "lexicon",
+    [
+        {"method": "mixed", "dictionaries": ["{folder}/text.de", "none.de-en.txt"]},
+        {"method": "vecmap", "embeddings": ["{folder}/text.de", "none.vec"]},
+        {"block": {"words": "none.txt"}},
+    ],
+)
+def test_files_that_are_missing_are_named_before_anything_is_read(
+    model: Path, tmp_path: Path, lexicon: dict[str, object]
+) -> None:
+    settings = json.loads(json.dumps(lexicon).replace("{folder}", str(tmp_path)))
+    with pytest.raises(UsageError, match=r"No such file: none\.[a-z.-]+\. The lexicon's settings name it"):
+        run_experiment(config_of(model, tmp_path, lexicon=settings), tmp_path / "run")
+    assert not (tmp_path / "run/corpus").exists()
+    only = config_of(model, tmp_path, recipes=["standard"], lexicon=settings)
+    # Nothing is switched, so none of them is read.
+    experiment._check(only, only.pairs[0], only.recipes[0], load_layout(str(model)))
+
+
+def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path: Path) -> None:
+    rows = [f"{one}\t{other}\n" for one, other in zip(GERMAN, ENGLISH, strict=True)]
+    for name, head in (("pairs", "quelle\tziel\n"), ("more", "source_text\ttarget_text\n")):
+        (tmp_path / f"{name}.tsv").write_text("".join([head, *rows]), encoding="utf-8")
+    pair = {"source": "de", "target": "en", "columns": ["quelle", "ziel"]}
+    pair |= {part: str(tmp_path / "pairs.tsv") for part in ("train", "valid", "test")}
+    layout, run = load_layout(str(model)), RunDir(tmp_path / "run")
+    for lexicon in (
+        {"corpus": str(tmp_path / "more.tsv"), "columns": ["source_text", "target_text"]},
+        {"corpus": str(tmp_path / "text.{de,en}")},  # has no columns
+    ):
+        config = config_of(
+            model, tmp_path, pairs=[pair], recipes=["csr"], baseline="csr", lexicon={"accept": True, **lexicon}
+        )
+        train, valid, _ = trial.read_pair(config.pairs[0], tmp_path / "corpus")
+        made = experiment._prepare_lexicons(
+            config, config.pairs[0], config.recipes[0], (train, valid), layout, run, lambda event: None
+        )
+        assert made is not None and all(path.exists() for path in made)
+
+
 def test_jobs_are_as_configured_or_follow_from_the_machine_alone(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiment.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(experiment, "_cores", lambda: 4)
     monkeypatch.setattr(experiment, "parameter_count", lambda path: 10**9)
-    assert jobs_for(config_of(model, tmp_path, jobs=3), 8) == 3
+    assert jobs_for(config_of(model, tmp_path, jobs=3), 8, str(model)) == 3
     for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
         monkeypatch.setattr(experiment.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
-        assert jobs_for(config_of(model, tmp_path, jobs=0), 8) == jobs
-    assert jobs_for(config_of(model, tmp_path, jobs=0), 2) == 2
+        assert jobs_for(config_of(model, tmp_path, jobs=0), 8, str(model)) == jobs
+    assert jobs_for(config_of(model, tmp_path, jobs=0), 2, str(model)) == 2
 
 
 class _Memory:

@@ -1,9 +1,18 @@
-"""Beam search: a model that knows its sentences by heart, plain transformers, and what a batch must not change."""
+"""Beam search: a model that knows its sentences by heart, plain transformers, and what a batch must not change.
+
+CTranslate2 is held against our search by transformers, which is held against plain transformers.
+"""
 
 import copy
 import dataclasses
 import logging
+import os
+import socket
+import subprocess
+import sys
 import typing
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,12 +21,15 @@ from hypothesis import strategies as st
 from transformers import GenerationConfig
 
 from switchtune.config import FamilyName, GenerationSettings
-from switchtune.examples import Example
-from switchtune.generation import batches, translate
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.generation import by_ct2, translate, translate_over_ranks
+from switchtune.generation.batching import batches
+from switchtune.generation.by_ct2 import Converted, convert, converted, load_converted, open_converted
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.families import Layout
-from switchtune.models.load import Loaded
-from tests.miniature import ENGLISH, GERMAN, miniature
+from switchtune.models.load import Loaded, save_model
+from switchtune.parity import compare_engines
+from tests.miniature import ENGLISH, GERMAN, lively, taught
 
 SHORT = GenerationSettings(beams=3, max_length_ratio=0.4, max_length_extra=3, tokens_per_batch=64)
 UNEVEN = ["Ein Hund.", "", *GERMAN[:4], " \t", "Das Kind spielt mit dem Ball im Garten. " * 3, "Hund"]
@@ -26,26 +38,7 @@ UNEVEN = ["Ein Hund.", "", *GERMAN[:4], " \t", "Das Kind spielt mit dem Ball im 
 @pytest.fixture(scope="module")
 def learned() -> Loaded:
     """A miniature that has learned to translate the sixteen German sentences."""
-    loaded = dataclasses.replace(miniature(), model=copy.deepcopy(miniature().model))
-    examples = [Example(source, "de", target, "en") for source, target in zip(GERMAN, ENGLISH, strict=True)]
-    batch = loaded.layout.collate(loaded.layout.batch_encode(examples, max_tokens=64))
-    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=0.01)
-    for _ in range(80):
-        optimizer.zero_grad()
-        loaded.model(**batch).loss.backward()
-        optimizer.step()
-    return loaded
-
-
-def lively(family: FamilyName) -> Loaded:
-    """A miniature whose random weights are large enough that different sentences get different outputs."""
-    loaded = dataclasses.replace(miniature(family), model=copy.deepcopy(miniature(family).model))
-    generator = torch.Generator().manual_seed(3)
-    with torch.no_grad():
-        for name, parameter in loaded.model.named_parameters():
-            if parameter.dim() == 2 and "embed" not in name and "shared" not in name:
-                parameter.copy_(0.6 * torch.randn(parameter.shape, generator=generator))
-    return loaded
+    return taught()
 
 
 def test_a_learned_translation_comes_back(learned: Loaded) -> None:
@@ -171,3 +164,152 @@ def test_batches(lengths: list[int], budget: int) -> None:
     assert [lengths[index] for index in order] == sorted(lengths, reverse=True)
     assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget for batch in made)
     assert all((len(batch) + 1) * lengths[batch[0]] > budget for batch in made[:-1])
+
+
+@pytest.fixture(scope="module")
+def learned_ct2(learned: Loaded) -> Iterator[Converted]:
+    with converted(learned, "float32") as model:
+        yield model
+
+
+@pytest.mark.parametrize("family", typing.get_args(FamilyName))
+def test_ct2_does_what_transformers_does(family: FamilyName) -> None:
+    """Random weights: outputs go round in circles, most to their limit, and searches end at other times now and then.
+
+    The figures are of the tokens that are chosen, so that one different weight would show in them.
+    """
+    loaded = lively(family)
+    sentences = [*GERMAN, *filter(str.strip, UNEVEN)]
+    greedy = SHORT.model_copy(update={"beams": 1})
+    with converted(loaded, "float32") as model:
+        for settings, differing in ((SHORT, 1), (greedy, 0)):
+            parity = compare_engines(loaded, model, sentences, "de", "en", settings)
+            assert parity.largest_difference < 1e-3
+            assert parity.as_good >= len(sentences) - differing
+            assert parity.identical >= len(sentences) - 2 * differing
+            assert len({line.found for line in parity.lines}) > 10
+
+
+@pytest.mark.parametrize("family", ["mbart", "nllb", "mt5"])
+def test_a_search_by_ct2_does_not_depend_on_the_batch(family: FamilyName) -> None:
+    """Alone a sentence has its own limit; together the limit of a batch is that of its longest sentence."""
+    with converted(lively(family), "float32") as model:
+        together = translate(model, UNEVEN, "de", "en", SHORT)
+        assert together == [translate(model, [sentence], "de", "en", SHORT)[0] for sentence in UNEVEN]
+
+
+def test_ct2_as_the_engine_of_the_settings(learned: Loaded) -> None:
+    mixed = ["", GERMAN[3], "   ", GERMAN[11], GERMAN[0], "\t"]
+    expected = ["", ENGLISH[3], "", ENGLISH[11], ENGLISH[0], ""]
+    seen: list[tuple[int, int]] = []
+    settings = GenerationSettings(engine="ct2", tokens_per_batch=16)
+    found = translate(learned, mixed, "German", "en_XX", settings, lambda *progress: seen.append(progress))
+    assert found == expected
+    assert seen == [(4, 6), (5, 6), (6, 6)]
+
+
+@pytest.mark.parametrize("length_penalty", [0.0, -1.0])
+def test_the_length_penalty_means_the_same(length_penalty: float) -> None:
+    loaded = lively("mt5")
+    settings = GenerationSettings(beams=3, length_penalty=length_penalty)
+    with converted(loaded, "float32") as model:
+        found = translate(model, GERMAN, "de", "en", settings)
+        assert found != translate(model, GERMAN, "de", "en", GenerationSettings(beams=3))
+    assert found == translate(loaded, GERMAN, "de", "en", settings)
+
+
+def test_converting_leaves_the_model_as_it_was(learned: Loaded, tmp_path: Path) -> None:
+    """In 8 bits too, where CTranslate2 scales the weights that it is given in their place."""
+    before = copy.deepcopy(learned.model.state_dict())
+    config = learned.model.config.to_dict()
+    convert(learned, tmp_path / "int8", int8=True)
+    convert(learned, tmp_path / "float32")
+    assert all(torch.equal(weights, before[name]) for name, weights in learned.model.state_dict().items())
+    assert learned.model.config.to_dict() == config
+    size = {folder.name: (folder / "model.bin").stat().st_size for folder in tmp_path.iterdir()}
+    weights = 4 * sum(parameter.numel() for parameter in learned.model.parameters())
+    assert weights * 0.95 < size["float32"] < weights * 1.1  # tied embeddings are there once
+    assert size["int8"] < size["float32"] / 2
+    in_8_bits = translate(open_converted(tmp_path / "int8", learned.layout), GERMAN, "de", "en", GenerationSettings())
+    assert sum(map(str.__eq__, in_8_bits, ENGLISH)) >= 14
+
+
+def test_weights_of_other_precision_are_converted(learned: Loaded, tmp_path: Path) -> None:
+    halved = dataclasses.replace(learned, model=copy.deepcopy(learned.model).bfloat16())
+    convert(halved, tmp_path)
+    assert translate(open_converted(tmp_path, learned.layout), GERMAN[:4], "de", "en", SHORT) != ["", "", "", ""]
+
+
+def test_a_sentence_longer_than_the_converted_positions(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(by_ct2, "_SINUSOIDAL_POSITIONS", 32)
+    generous = GenerationSettings(beams=2, max_length_ratio=3)
+    with converted(lively("nllb"), "float32") as model, caplog.at_level(logging.WARNING, "switchtune"):
+        long, longer = translate(model, [GERMAN[2] * 9, GERMAN[2] * 20], "de", "en", generous)
+    assert long == longer != ""
+    assert "2 of 2 sentences are longer than the model's 32 positions" in caplog.text
+
+
+def test_a_source_without_pieces() -> None:
+    """CTranslate2 gives nothing, not even an end, for the special tokens that are left of it."""
+    with converted(lively("mbart"), "float32") as model:
+        outputs = list(
+            by_ct2.search_by_ct2(model, model.layout.batch_encode_source([""], "de", "en"), [5], "en", SHORT)
+        )
+    assert outputs == [[(0, [model.layout.eos_id])]]
+
+
+def test_without_ct2_the_message_says_what_to_install(learned: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctranslate2", None)
+    with pytest.raises(UsageError, match=r"pip install 'switchtune\[ct2\]'"):
+        translate(learned, GERMAN, "de", "en", GenerationSettings(engine="ct2"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has this type")
+def test_a_type_that_the_machine_does_not_have(learned: Loaded) -> None:
+    with pytest.raises(UsageError, match=r"compute_type float16: .* This machine's cpu has: .*float32.*int8"):
+        translate(learned, GERMAN, "de", "en", GenerationSettings(engine="ct2", compute_type="float16"))
+
+
+def test_heads_that_ct2_cannot_have(tmp_path: Path) -> None:
+    loaded = lively("mbart")
+    loaded.model.config.decoder_attention_heads = 4
+    with pytest.raises(SwitchtuneError, match="2 heads in its encoder and 4 in its decoder"):
+        convert(loaded, tmp_path)
+
+
+def test_a_converted_folder_is_kept_until_the_model_changes(learned: Loaded, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    save_model(learned, folder, "de", "en")
+    first = translate(load_converted(str(folder), "float32"), GERMAN, "de", "en", GenerationSettings())
+    kept = (tmp_path / "model.ct2" / "model.bin").stat()
+    assert translate(load_converted(str(folder), "int8"), GERMAN[:2], "de", "en", SHORT)
+    assert (tmp_path / "model.ct2" / "model.bin").stat() == kept
+    save_model(lively("mbart"), folder, "de", "en")
+    second = translate(load_converted(str(folder), "float32"), GERMAN, "de", "en", GenerationSettings())
+    assert first == list(ENGLISH)
+    assert second == translate(lively("mbart"), GERMAN, "de", "en", GenerationSettings()) != first
+
+
+def test_one_process_alone_translates_all(learned: Loaded) -> None:
+    settings = GenerationSettings()
+    assert translate_over_ranks(learned, ["", *GERMAN], "de", "en", settings) == ["", *ENGLISH]
+
+
+def test_two_processes_share_the_sentences(learned: Loaded, tmp_path: Path) -> None:
+    save_model(learned, tmp_path / "model", "de", "en")
+    (tmp_path / "text").write_text("".join(f"{line}\n" for line in ["", *GERMAN, "", GERMAN[2]]), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-m", "switchtune", "translate", str(tmp_path / "model"), str(tmp_path / "text")]
+    command += ["--from", "de", "--to", "en", "--out", str(tmp_path / "out")]
+    processes = [
+        subprocess.Popen(command, env={**common, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for rank in range(2)
+    ]
+    ends = [process.communicate() for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], ends
+    assert [out for out, _ in ends] == [b"", b""]
+    assert (tmp_path / "out").read_text(encoding="utf-8").splitlines() == ["", *ENGLISH, "", ENGLISH[2]]

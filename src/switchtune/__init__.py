@@ -26,12 +26,14 @@ if TYPE_CHECKING:
         Example,
         Examples,
         denoise_examples,
+        generator,
         iaft_examples,
         restore_examples,
         task_examples,
     )
     from switchtune.experiment import run_experiment
-    from switchtune.generation import translate
+    from switchtune.export import export_ct2
+    from switchtune.generation import translate, translate_over_ranks
     from switchtune.in_context import AlignedSwitcher
     from switchtune.lexicon import Lexicon, LexiconError, randomised, read_lexicon, write_lexicon
     from switchtune.lexicon.alignment import Alignment
@@ -41,7 +43,18 @@ if TYPE_CHECKING:
     from switchtune.pretraining import pretrain
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all
     from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
-    from switchtune.switching import Switched, Switcher, candidates, from_lexicon, from_mask, generator, switch
+    from switchtune.switching import (
+        Switched,
+        Switcher,
+        candidates,
+        example_key,
+        example_keys,
+        from_lexicon,
+        from_mask,
+        switch,
+        switch_all,
+    )
+    from switchtune.train import TrainedArm, train_arm
     from switchtune.training.collator import RestoreCollator
     from switchtune.training.recipes import RECIPES, Recipe
     from switchtune.training.trainer import StageResult, train_stage
@@ -55,9 +68,10 @@ _HOMES = {
     "switchtune.corpus.read": "Corpus Pair describe read_corpus read_monolingual",
     "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
     "switchtune.errors": "SwitchtuneError UsageError",
-    "switchtune.examples": "Example Examples denoise_examples iaft_examples restore_examples task_examples",
+    "switchtune.examples": "Example Examples denoise_examples generator iaft_examples restore_examples task_examples",
     "switchtune.experiment": "run_experiment",
-    "switchtune.generation": "translate",
+    "switchtune.export": "export_ct2",
+    "switchtune.generation": "translate translate_over_ranks",
     "switchtune.in_context": "AlignedSwitcher",
     "switchtune.lexicon": "Lexicon LexiconError randomised read_lexicon write_lexicon",
     "switchtune.lexicon.alignment": "Alignment",
@@ -67,7 +81,10 @@ _HOMES = {
     "switchtune.pretraining": "pretrain",
     "switchtune.scoring.metrics": "Score bleu chrf in_language score_all",
     "switchtune.scoring.significance": "Comparison compare_seeds paired_bootstrap",
-    "switchtune.switching": "Switched Switcher candidates from_lexicon from_mask generator switch",
+    "switchtune.switching": (
+        "Switched Switcher candidates example_key example_keys from_lexicon from_mask switch switch_all"
+    ),
+    "switchtune.train": "TrainedArm train_arm",
     "switchtune.training.collator": "RestoreCollator",
     "switchtune.training.recipes": "RECIPES Recipe",
     "switchtune.training.trainer": "StageResult train_stage",

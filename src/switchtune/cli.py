@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
-from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, piece_segmenter, print_json
-from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.cli_model import add_language, trim, untrim
+from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
 
 if TYPE_CHECKING:
     from switchtune.preview import SwitchedLine
@@ -30,11 +31,16 @@ Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: --set training.lr=1e-4")
 ]
 
+Beams = Annotated[int, typer.Option(min=1, help="Beam size.")]
+Accept = Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")]
+
 
 def main() -> None:
     """Entry point. Errors for people are printed without a traceback. Exit codes: 0 done, 1 failed, 2 wrong use."""
     try:
         app()
+    except SaidElsewhereError:
+        sys.exit(1)
     except SwitchtuneError as error:
         typer.echo(f"switchtune: {error}", err=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
@@ -45,6 +51,9 @@ def main() -> None:
 
 app.add_typer(lexicon_app, name="lexicon")
 app.command("lexicon-judge")(lexicon_judge)
+app.command("trim")(trim)
+app.command("untrim")(untrim)
+app.command("add-language")(add_language)
 
 
 @app.callback(invoke_without_command=True)
@@ -137,15 +146,14 @@ def pretrain(
 
     settings = load_config(PretrainConfig, config, overrides)
     from switchtune.pretraining import pretrain as pretrain_model
-    from switchtune.trial import Event
+    from switchtune.trial import Event, stage_event
 
     with Display() as display:
         made = pretrain_model(
             settings,
             out,
-            on_progress=lambda step: display.show(
-                Event("pretrain", "denoise", step.update, step.updates, step.loss, step.tokens_per_second)
-            ),
+            on_progress=lambda step: display.show(stage_event("pretrain", "denoise", step)),
+            on_message=lambda message: display.show(Event("pretrain", message)),
         )
     if made.set_aside is not None:
         typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
@@ -163,7 +171,7 @@ def run(
     config: Annotated[Path, typer.Argument(help="YAML file with model, pairs, recipes, seeds and settings.")],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
-    accept: Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")] = False,
+    accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune with every recipe at the same total of updates, translate the test sets, compare.
@@ -184,6 +192,78 @@ def run(
     else:
         print_summary(summary)
         typer.echo(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
+    out: Out,
+    recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
+    pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="By default the first of the file.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, help="Train with so many GPUs, a process each.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Train with so many processes on a machine without GPUs.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train one recipe on one pair, with one process or many, and print where the model is.
+
+    The folder is that of `switchtune run`, which finds finished what is trained here. An update's batch is the same
+    however many processes share it. Under torchrun, accelerate launch or srun leave out --gpus: each process joins.
+    Early stopping (`training.patience`) is for this verb: `run` compares recipes at equal updates.
+
+    Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --recipe csr --gpus 8`
+    """
+    from switchtune.config import RunConfig, load_config
+    from switchtune.progress import Display
+
+    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    from switchtune.train import train_arm
+
+    with Display() as display:
+        trained = train_arm(
+            settings,
+            out,
+            recipe=recipe,
+            pair=pair,
+            seed=seed,
+            gpus=gpus,
+            processes=processes,
+            on_event=display.show,
+        )
+    if trained is not None and as_json:
+        print_json(trained.record())
+    elif trained is not None:
+        typer.echo(trained.model)
+
+
+@app.command("plan")
+def plan_run(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
+    gpu: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Plan for this card (H200, L4, …), not for this machine.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Print what a run will take, before anything is loaded: memory in GB, tokens a second, hours.
+
+    Example: `switchtune plan examples/quickstart.yaml --gpu H200`
+    """
+    from switchtune.config import RunConfig, load_config
+    from switchtune.progress import print_plan
+
+    settings = load_config(RunConfig, config, overrides)
+    from switchtune.plan import plan, plan_record
+
+    planned = plan(settings, gpu=gpu)
+    if as_json:
+        print_json(plan_record(planned))
+    else:
+        print_plan(planned)
 
 
 @app.command("show-batch")
@@ -216,26 +296,68 @@ def translate(
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
-    beams: Annotated[int, typer.Option(min=1, help="Beam size.")] = 5,
+    beams: Beams = 5,
+    engine: Annotated[
+        Literal["transformers", "ct2"] | None,
+        typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs."),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
 ) -> None:
-    """Translate: one line out per line in, empty ones too.
+    """Translate: one line out per line in, empty ones too. Under torchrun every process does its share of a file.
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
     from switchtune.config import GenerationSettings
-    from switchtune.generation import translate as translate_sentences
-    from switchtune.models.load import load_model
+    from switchtune.export import open_model
+    from switchtune.generation import translate_over_ranks
+    from switchtune.generation.ranks import joined_ranks
     from switchtune.preview import read_text
     from switchtune.run_dir import write_text
 
-    lines = list(read_text(file, sys.stdin.buffer))
-    translations = translate_sentences(load_model(model), lines, source, target, GenerationSettings(beams=beams))
-    text = "".join(f"{line}\n" for line in translations)
+    with joined_ranks() as (rank, world):
+        if world > 1 and str(file) == "-":
+            raise UsageError("Several processes cannot share standard input: give the text as a file.")
+        lines = list(read_text(file, sys.stdin.buffer))
+        opened = open_model(model, engine, "int8" if int8 else None)
+        translations = translate_over_ranks(opened, lines, source, target, GenerationSettings(beams=beams))
+    text = "".join(f"{line}\n" for line in translations if rank == 0)
     if out is None:
         sys.stdout.write(text)
-    else:
+    elif rank == 0:
         write_text(out, text)
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; an older export there is replaced.")],
+    form: Annotated[Literal["ct2"], typer.Option("--to", help="What to export to: CTranslate2.")] = "ct2",
+    int8: Annotated[bool, typer.Option("--int8", help="Write the matrices in 8 bits: a quarter of the size.")] = False,
+    langs: Annotated[
+        str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.")
+    ] = None,
+    beams: Beams = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Write a folder that translates without switchtune, with a proof that it does the same and a script that uses it.
+
+    Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
+    """
+    from switchtune.config import GenerationSettings
+    from switchtune.export import export_ct2
+
+    languages = language_pair(langs) if langs else None
+    settings = GenerationSettings(beams=beams)
+    made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings)
+    if as_json:
+        figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
+        print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})
+    else:
+        typer.echo(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")
 
 
 @app.command()

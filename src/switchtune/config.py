@@ -18,7 +18,10 @@ SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"
 MapMode: TypeAlias = Literal[
     "auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"
 ]
+OptimizerName: TypeAlias = Literal["auto", "adamw", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
 RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
+Engine: TypeAlias = Literal["transformers", "ct2"]
+ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
 
 LEAST_MEAN_SPAN = 0.1
 """In words. Nearly all spans of a smaller mean are empty, and would be drawn again for ever."""
@@ -96,6 +99,8 @@ class LexiconSettings(Settings):
     """What is left out."""
     corpus: str | None = None
     """Parallel corpus to build from, where it is not the pair's training corpus."""
+    columns: tuple[str, str] | None = None
+    """Names of the source and target columns of `corpus`, where they are not the language codes."""
     seed: int = Field(1, ge=0, lt=2**31)
     accept: bool = False
     """Go on with a lexicon that was judged red."""
@@ -104,6 +109,8 @@ class LexiconSettings(Settings):
     def _fits_together(self) -> "LexiconSettings":
         if self.parts and self.method != "mixed":
             raise ValueError(f"parts are for method mixed, and the method is {self.method}")
+        if self.columns and self.corpus is None:
+            raise ValueError("columns are those of lexicon.corpus, which is not given; a pair has columns of its own")
         if self.embeddings and self.method not in {"vecmap", "mixed"}:
             raise ValueError(f"embeddings are for method vecmap (or mixed), and the method is {self.method}")
         if self.dictionaries and self.method in {"align", "plm"}:
@@ -119,7 +126,7 @@ class LexiconSettings(Settings):
     @property
     def built_from(self) -> dict[str, Any]:
         """All that decides what the lexicon becomes."""
-        return self.model_dump(mode="json", exclude={"accept"})
+        return self.model_dump(mode="json", exclude={"accept", "columns"})
 
 
 class SwitchingSettings(Settings):
@@ -146,6 +153,24 @@ class SwitchingSettings(Settings):
         return self
 
 
+class LoraSettings(Settings):
+    """Low-rank adapters (LoRA): all weights stay as they are but for small matrices beside the projections.
+
+    At the end of a stage the adapters are merged into the weights: what is saved is a plain model, and the next stage
+    begins with adapters of its own on top of it. Embeddings are not trained: the row of a language that was added stays
+    what its donor gave it, and rows that trimming kept stay what they were.
+    """
+
+    rank: int = Field(16, ge=1)
+    """Rank of the matrices."""
+    alpha: int = Field(32, ge=1)
+    """What an adapter adds is scaled by alpha / rank."""
+    dropout: float = Field(0.05, ge=0, lt=1)
+    """Dropout of what goes into an adapter."""
+    targets: Literal["auto"] | tuple[str, ...] = "auto"
+    """Names of the layers that get adapters; `auto`: all projections of attention and feed-forward."""
+
+
 class TrainingSettings(Settings):
     """One training; each stage of a recipe uses the same settings with its own share of the updates."""
 
@@ -156,11 +181,12 @@ class TrainingSettings(Settings):
     tokens_per_batch: int = Field(4096, ge=16)
     """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
     accumulation: int = Field(1, ge=1)
-    """Parts an update's batch is computed in; the budget of each part is tokens_per_batch / accumulation."""
+    """Parts of about equal cost in which a process computes its share of an update's batch, one after the other."""
     max_tokens: int = Field(256, ge=8)
     """Longest side of an example, in tokens, within the model's positions; longer sides are cut and counted."""
-    lr: float = Field(3e-5, gt=0)
-    """Peak learning rate (Adam)."""
+    lr: float | None = Field(None, gt=0)
+    """Peak learning rate; null: 3e-5 with Adam (mT5 3e-4), with LoRA ten times that (mT5 1e-3), 1e-3 with Adafactor,
+    whose steps are in proportion to the size of the weights."""
     warmup: float = Field(2500, ge=0)
     """Warm-up: a number of updates, or below 1 a share of a stage's updates; capped at a tenth of the stage."""
     schedule: Literal["polynomial", "inverse_sqrt", "constant"] = "polynomial"
@@ -181,18 +207,61 @@ class TrainingSettings(Settings):
     checkpoint_every: int = Field(500, ge=1)
     """Updates between two checkpoints."""
     keep: Literal["last", "best"] = "last"
-    """Which weights a stage hands on: the last, or those of the lowest validation loss (among checkpoints)."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """`auto`: bf16 on a GPU that has it, else fp32."""
+    """Which weights a stage hands on: the last, or those that validate best (among checkpoints)."""
+    best_by: Literal["loss", "chrf"] = "loss"
+    """What `keep: best` and `patience` go by: the validation loss, or chrF++ of greedy outputs, at evaluations."""
+    valid_sentences: int = Field(500, ge=1)
+    """Validation examples whose outputs are scored, where `best_by` is chrf."""
+    average: int = Field(1, ge=1)
+    """A stage hands on the mean of the weights of its last so many checkpoints."""
+    patience: int | None = Field(None, ge=1)
+    """End a stage after so many evaluations without a better one; `train` alone has it, as `run` compares arms at equal
+    updates."""
+    least_updates: int = Field(0, ge=0)
+    """Updates of a stage before which `patience` does not end it."""
+    sharding: Literal["auto", "ddp", "fsdp"] = "auto"
+    """With several processes: `ddp` has the whole model in each, `fsdp` a share; `auto`: fsdp where memory wants it."""
+    optimizer: OptimizerName = "auto"
+    """`auto`: Adafactor for mT5, as it was pretrained, AdamW for all others and for LoRA. The 8-bit ones keep their
+    state in a quarter of the memory, but for embeddings (paged: in main memory where the GPU has none left); NVIDIA."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """What is computed in; weights are fp32. `auto`: bf16 on a GPU that has it, else fp32. fp16: on a GPU, not mT5."""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    """Implementation of attention during the training; `auto`: PyTorch's own (sdpa)."""
+    gradient_checkpointing: bool = False
+    """Compute what is inside the layers twice instead of keeping it: less memory, more time, the same result."""
+    compile: bool = False
+    """Compile the layers with torch.compile: minutes at the start; measure whether updates are faster afterwards."""
+    lora: LoraSettings | None = None
+    """Train low-rank adapters in place of all weights; null trains all."""
     workers: int = Field(0, ge=0)
     """Processes that prepare batches (forked, so not on Windows); 0 prepares them in the training process."""
     report_to: tuple[str, ...] = ()
     """Trackers of transformers (tensorboard, wandb, mlflow, trackio)."""
 
+    @model_validator(mode="after")
+    def _decides_something(self) -> "TrainingSettings":
+        if self.average > 1 and self.keep == "best":
+            raise ValueError("average: the last checkpoints are averaged, and keep is best; choose one")
+        if self.average > 1 and self.lora is not None:
+            raise ValueError("average: the mean of adapters is not the mean of what they add; leave it out, or lora")
+        if self.best_by == "chrf" and self.keep == "last" and self.patience is None:
+            raise ValueError("best_by: chrf decides nothing without keep: best or patience")
+        if self.least_updates and self.patience is None:
+            raise ValueError("least_updates decides nothing without patience")
+        return self
+
     @property
     def without_effect(self) -> set[str]:
         """Fields that change nothing about the weights after a given number of updates."""
-        return {"workers", "report_to", "evaluate_every"} | ({"checkpoint_every"} if self.keep == "last" else set())
+        fields = {"workers", "report_to", "sharding", "gradient_checkpointing"}
+        if self.patience is None:
+            fields.add("evaluate_every")
+        if self.keep == "last" and self.average == 1:
+            fields.add("checkpoint_every")
+        if self.best_by == "loss":
+            fields.add("valid_sentences")
+        return fields
 
 
 class GenerationSettings(Settings):
@@ -205,6 +274,16 @@ class GenerationSettings(Settings):
     """Longest output = ratio × source tokens + max_length_extra."""
     max_length_extra: int = Field(10, ge=1)
     length_penalty: float = 1.0
+    engine: Engine = "transformers"
+    """What searches: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
+    compute_type: ComputeType = "float32"
+    """What `ct2` computes in."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "GenerationSettings":
+        if self.compute_type != "float32" and self.engine != "ct2":
+            raise ValueError(f"compute_type: {self.compute_type} is for engine ct2, and the engine is {self.engine}")
+        return self
 
     @property
     def search(self) -> dict[str, float | None]:
@@ -277,11 +356,35 @@ class ArmSettings(Settings):
         return training
 
 
+class ModelSettings(Settings):
+    """The model that every training starts from."""
+
+    name: str
+    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …"""
+    trim: Literal["auto", "off", "on"] = "auto"
+    """Train without the pieces that the corpora, the lexicons and `text` do not need; `switchtune untrim` puts them
+    back. `auto` does so where it saves 5 million weights and no more than half of the pieces remain."""
+    text: tuple[str, ...] = ()
+    """Text files, one sentence a line, whose pieces are kept too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ModelSettings":
+        if self.text and self.trim == "off":
+            raise ValueError("text is for trimming the vocabulary, and trim is off")
+        return self
+
+
 class RunConfig(Settings):
     """`switchtune run`: pairs × arms × seeds."""
 
-    model: str
-    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …"""
+    model: ModelSettings
+    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
+    its vocabulary is trimmed."""
     pairs: tuple[PairSettings, ...] = Field(min_length=1)
     recipes: tuple[ArmSettings, ...] = Field((ArmSettings(recipe="standard"), ArmSettings(recipe="csr")), min_length=1)
     """Recipes to run: a name, or a mapping with recipe, name, lexicon, switching, training."""
@@ -356,7 +459,9 @@ class PretrainTrainingSettings(TrainingSettings):
     """Training settings with the defaults of a pretraining from scratch."""
 
     lr: float = Field(5e-4, gt=0)
-    """Peak learning rate (Adam)."""
+    """Peak learning rate."""
+    optimizer: OptimizerName = "adamw"
+    """`auto`: Adafactor for mT5 (its own default of lr is 1e-3), AdamW for all others."""
     dropout: float | None = Field(0.1, ge=0, lt=1)
     """Dropout of the model; null keeps the model's own."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)

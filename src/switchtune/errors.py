@@ -12,6 +12,10 @@ class UsageError(SwitchtuneError):
     """The request itself is wrong (an option, a configuration key); the command line exits with 2."""
 
 
+class SaidElsewhereError(SwitchtuneError):
+    """Another process of the same training raises the error itself; this one ends without a word."""
+
+
 def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
     """A clause, ended, with the known names closest to `name`, or where none is close some of those that exist."""
     names = sorted(set(known))

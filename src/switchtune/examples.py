@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
 from switchtune.in_context import SideSwitcher
-from switchtune.switching import generator
+from switchtune.switching import example_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,25 +24,48 @@ class Example:
     target_language: str
 
 
+Key: TypeAlias = tuple[int, int]
+"""(epoch, index): which example, made how often before."""
+
+
 @dataclass(frozen=True)
 class Examples:
     """A stage's examples: `count` an epoch. `make(epoch, index)` depends on nothing else: any process may make any."""
 
     count: int
     make: Callable[[int, int], Example]
+    make_many: Callable[[Sequence[Key]], list[Example]] | None = None
+    """The same for many at once, where that is faster."""
 
     def __len__(self) -> int:
         return self.count
+
+    def made(self, keys: Sequence[Key]) -> list[Example]:
+        """Many examples, in the order of their keys."""
+        return [self.make(*key) for key in keys] if self.make_many is None else self.make_many(keys)
+
+
+def _made_together(count: int, make_many: Callable[[Sequence[Key]], list[Example]]) -> Examples:
+    return Examples(count, lambda epoch, index: make_many([(epoch, index)])[0], make_many)
+
+
+def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The source of randomness of one noised example: the same for the same three numbers, in any process."""
+    return np.random.default_rng((seed, epoch, index))
 
 
 def task_examples(corpus: Corpus) -> Examples:
     """Ordinary fine-tuning: the pairs as they stand (paper eq. 1)."""
 
-    def make(epoch: int, index: int) -> Example:
-        pair = corpus[index]
-        return Example(pair.source, corpus.source_language, pair.target, corpus.target_language)
+    languages = (corpus.source_language, corpus.target_language)
 
-    return Examples(len(corpus), make)
+    def make_many(keys: Sequence[Key]) -> list[Example]:
+        return [
+            Example(source, languages[0], target, languages[1])
+            for source, target in corpus.pairs([index for _, index in keys])
+        ]
+
+    return _made_together(len(corpus), make_many)
 
 
 def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
@@ -52,13 +76,19 @@ def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     """
     languages = (corpus.source_language, corpus.target_language)
 
-    def make(epoch: int, index: int) -> Example:
-        row, side = divmod(index, 2)
-        sentence, other = corpus[row][:: -1 if side else 1]
-        switched = switchers[side].in_pair(sentence, other, row, rng=generator(seed, epoch, index))
-        return Example(switched, languages[side], sentence, languages[side])
+    def make_many(keys: Sequence[Key]) -> list[Example]:
+        made: dict[Key, Example] = {}
+        for side, language in enumerate(languages):
+            own = [key for key in keys if key[1] % 2 == side]
+            rows = [index // 2 for _, index in own]
+            pairs = corpus.pairs(rows)
+            sentences, others = ([pair[place] for pair in pairs] for place in (side, 1 - side))
+            switched = switchers[side].in_pairs(sentences, others, rows, keys=example_keys(seed, own))
+            for key, new, sentence in zip(own, switched, sentences, strict=True):
+                made[key] = Example(new, language, sentence, language)
+        return [made[key] for key in keys]
 
-    return Examples(2 * len(corpus), make)
+    return _made_together(2 * len(corpus), make_many)
 
 
 def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int, share: float = 0.1) -> Examples:

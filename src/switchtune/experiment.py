@@ -6,8 +6,6 @@ import platform
 import queue
 import signal
 import tempfile
-import threading
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,21 +19,31 @@ import psutil
 import torch
 import yaml
 
-from switchtune.config import ArmSettings, PairSettings, RunConfig
-from switchtune.corpus.read import Corpus, describe, read_corpus
+from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
+from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import SwitchtuneError, UsageError, nearest
-from switchtune.lexicon import write_lexicon
+from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
-from switchtune.lexicon.build import Neighbours, build, build_and_judge, corpus_material, require_accepted, side_of
+from switchtune.lexicon.build import (
+    Neighbours,
+    build,
+    build_and_judge,
+    corpus_material,
+    require_accepted,
+    require_files,
+    side_of,
+)
 from switchtune.models.families import Layout
 from switchtune.models.load import load_layout, load_model, model_fingerprint, parameter_count
 from switchtune.models.states import model_word_encoder
+from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
 from switchtune.scoring.metrics import bleu, can_identify, chrf, in_language
 from switchtune.scoring.significance import compare_seeds
+from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates
-from switchtune.training.trainer import require_trackers
+from switchtune.training.trainer import require_runnable
 from switchtune.trial import (
     Event,
     OnEvent,
@@ -62,12 +70,22 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is working in `folder`.
     """
+    place = place_of(os.environ)
+    # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
+    if place is not None and (place.rank > 0 or "RANK" in os.environ):
+        raise UsageError(
+            "`switchtune run` was started as several processes, and would do everything as many times. It starts its "
+            "trainings itself (`jobs`); `switchtune train` trains one arm with many processes."
+        )
     folder = Path(folder)
     run = RunDir(folder)
     with run.lock():
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
-        layout = load_layout(config.model)
-        _check_arms(config, layout)
+        layout = load_layout(config.model.name)
+        _check_equal_updates(config)
+        for pair in config.pairs:
+            for arm in config.recipes:
+                _check(config, pair, arm, layout)
         corpora: dict[str, tuple[Corpus, Corpus, Corpus]] = {}
         trials: list[Trial] = []
         for pair in config.pairs:
@@ -77,7 +95,10 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
             for arm in config.recipes:
                 lexicons = _prepare_lexicons(config, pair, arm, (train, valid), layout, run, on_event)
                 alignments = _prepare_alignments(config, pair, arm, (train, valid), layout, run, on_event)
-                trials += [Trial(pair, arm, seed, lexicons, alignments, folder / "corpus") for seed in config.seeds]
+                prepared = (lexicons, alignments, folder / "corpus", config.model.name)
+                trials += [Trial(pair, arm, seed, *prepared) for seed in config.seeds]
+        start = _prepare_model(config, corpora, trials, run, on_event)
+        trials = [replace(trial, model=start) for trial in trials]
         write_json(folder / "manifest.json", manifest(config, corpora, trials))
         results = _run_trials(config, folder, trials, on_event)
         references = {name: test.targets() for name, (_, _, test) in corpora.items()}
@@ -87,17 +108,69 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         return summary
 
 
-def _check_arms(config: RunConfig, layout: Layout) -> None:
-    """Have what an arm would stumble over known before the hours of training of the arms before it."""
-    for pair in config.pairs:
-        layout.code(pair.source), layout.code(pair.target)
+def _check_equal_updates(config: RunConfig) -> None:
+    """Have arms compared at equal updates alone."""
     for arm in config.recipes:
-        training, recipe = config.training_of(arm), RECIPES[arm.recipe]
-        require_trackers(training.report_to)
-        stage_updates(recipe, training.updates, training.restore_share)
-        masks = {"iaft": True, "restore": config.switching_of(arm).source == "mask", "task": False}
-        if any(masks[stage.examples] for stage in recipe.stages):
-            layout.mask_token  # noqa: B018
+        if len(config.recipes) > 1 and config.training_of(arm).patience is not None:
+            raise UsageError(
+                f"recipes.{arm.name}: training.patience may end its stages before those of other arms, and arms are "
+                "compared at equal updates. Leave it out (keep: best takes the best weights all the same), or train "
+                "one arm alone with `switchtune train`."
+            )
+
+
+def _check(config: RunConfig, pair: PairSettings, arm: ArmSettings, layout: Layout) -> None:
+    """Have what an arm would stumble over known before the hours of training of the arms before it."""
+    layout.code(pair.source), layout.code(pair.target)
+    training, recipe = config.training_of(arm), RECIPES[arm.recipe]
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    require_runnable(training, layout.family.name, device)
+    if switches(config, arm):
+        require_files(config.lexicon_of(arm))
+    stage_updates(recipe, training.updates, training.restore_share)
+    masks = {"iaft": True, "restore": config.switching_of(arm).source == "mask", "task": False}
+    if any(masks[stage.examples] for stage in recipe.stages):
+        layout.mask_token  # noqa: B018
+
+
+def prepare_trial(
+    config: RunConfig, pair: PairSettings, arm: ArmSettings, seed: int, folder: Path, on_event: OnEvent
+) -> Trial:
+    """Read and build for one trial what `run_experiment` would, in the same places.
+
+    Writes `config.resolved.yaml` beside it, and `manifest.json` in the trial's own folder.
+
+    Raises:
+        SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
+        RunLockedError: another process is preparing in `folder`.
+    """
+    run = RunDir(folder)
+    with run.lock():
+        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        layout = load_layout(config.model.name)
+        _check(config, pair, arm, layout)
+        corpora = read_pair(pair, folder / "corpus")
+        on_event(Event(pair.name, describe(corpora[0])))
+        prepare = (config, pair, arm, corpora[:2], layout, run, on_event)
+        prepared = (_prepare_lexicons(*prepare), _prepare_alignments(*prepare), folder / "corpus", config.model.name)
+        trial = Trial(pair, arm, seed, *prepared)
+        trial = replace(trial, model=_prepare_model(config, {pair.name: corpora}, [trial], run, on_event))
+        write_json(folder / trial.name / "manifest.json", manifest(config, {pair.name: corpora}, [trial]))
+        return trial
+
+
+def chosen_arm(config: RunConfig, name: str | None) -> ArmSettings:
+    """The arm of a name, or by default the first with a stage that restores.
+
+    Raises:
+        UsageError: no arm of that name.
+    """
+    arms = {arm.name: arm for arm in config.recipes}
+    if name is None:
+        return next((arm for arm in config.recipes if len(RECIPES[arm.recipe].stages) > 1), config.recipes[0])
+    if name not in arms:
+        raise UsageError(f"--recipe {name}: {nearest(name, arms)}")
+    return arms[name]
 
 
 def batch_preview(
@@ -114,21 +187,14 @@ def batch_preview(
     Raises:
         UsageError: no arm of that name.
     """
-    arms = {arm.name: arm for arm in config.recipes}
-    by_default = next(
-        (arm.name for arm in config.recipes if len(RECIPES[arm.recipe].stages) > 1), config.recipes[0].name
-    )
-    name = recipe or by_default
-    if name not in arms:
-        raise UsageError(f"--recipe {name}: {nearest(name, arms)}")
-    pair = config.pairs[0]
+    pair, arm = config.pairs[0], chosen_arm(config, recipe)
     with tempfile.TemporaryDirectory() as temporary:
         run = RunDir(folder or Path(temporary))
         train, valid, _ = read_pair(pair, run.path / "corpus")
-        layout = load_layout(config.model)
-        prepare = (config, pair, arms[name], (train, valid), layout, run, lambda event: None)
+        layout = load_layout(config.model.name)
+        prepare = (config, pair, arm, (train, valid), layout, run, lambda event: None)
         lexicons, alignments = _prepare_lexicons(*prepare), _prepare_alignments(*prepare)
-        trial = Trial(pair, arms[name], config.seeds[0], lexicons, alignments, run.path / "corpus")
+        trial = Trial(pair, arm, config.seeds[0], lexicons, alignments, run.path / "corpus", config.model.name)
         return stage_previews(config, trial, train, valid, rows=rows)
 
 
@@ -156,7 +222,7 @@ def _prepare_lexicons(
     train, valid = corpora
     corpus = train
     if settings.corpus is not None:
-        corpus = read_corpus(settings.corpus, *languages, columns=pair.columns, cache_dir=run.path / "corpus")
+        corpus = read_corpus(settings.corpus, *languages, columns=settings.columns, cache_dir=run.path / "corpus")
     neighbours: Neighbours = "farthest" if switching.source == "anti" else "nearest"
     needs_model = "plm" in {settings.method, *settings.parts}
     inputs = {
@@ -165,7 +231,7 @@ def _prepare_lexicons(
         "corpus": corpus.fingerprint(),
         "judged by": valid.fingerprint(),
         "unit": switching.unit,
-        "model": model_fingerprint(config.model) if switching.unit == "piece" or needs_model else None,
+        "model": model_fingerprint(config.model.name) if switching.unit == "piece" or needs_model else None,
         "neighbours": neighbours,
     }
     name = f"{settings.method}-{fingerprint(inputs)[:8]}"
@@ -180,7 +246,7 @@ def _prepare_lexicons(
         segmenters = segmenters_for(corpus, switching.unit, layout.tokenizer.tokenize)
         material = corpus_material(corpus, segmenters, unit=switching.unit)
         if needs_model:
-            material = replace(material, encoder=model_word_encoder(load_model(config.model)))
+            material = replace(material, encoder=model_word_encoder(load_model(config.model.name)))
         if neighbours == "farthest":
             built, refusal = build(material, settings, neighbours=neighbours), None
         else:
@@ -218,7 +284,7 @@ def _prepare_alignments(
     inputs = {
         "corpora": [corpus.fingerprint() for corpus in corpora],
         "unit": unit,
-        "model": model_fingerprint(config.model) if unit == "piece" else None,
+        "model": model_fingerprint(config.model.name) if unit == "piece" else None,
         "seed": config.lexicon_of(arm).seed,
     }
     name = f"alignment-{fingerprint(inputs)[:8]}"
@@ -239,11 +305,76 @@ def _prepare_alignments(
     return paths
 
 
+TRIMMED = "model-trimmed"
+"""Folder of a run, and name of the step that makes it."""
+
+
+def _prepare_model(
+    config: RunConfig,
+    corpora: Mapping[str, tuple[Corpus, Corpus, Corpus]],
+    trials: Sequence[Trial],
+    run: RunDir,
+    on_event: OnEvent,
+) -> str:
+    """What all trainings start from: the model, or the model with the vocabulary that this run's text needs."""
+    model = config.model
+    if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
+        return model.name
+    lexicons = sorted({path for trial in trials for path in trial.lexicons or ()})
+    languages = sorted({language for pair in config.pairs for language in (pair.source, pair.target)})
+    folder = run.path / TRIMMED
+    inputs = {
+        "model": model_fingerprint(model.name),
+        "trim": model.trim,
+        "corpora": [corpus.fingerprint() for parts in corpora.values() for corpus in parts],
+        "lexicons": [hash_file(path) for path in lexicons],
+        "text": [hash_file(Path(path)) for path in model.text],
+        "languages": languages,
+    }
+    done = run.result(TRIMMED, inputs)
+    if done is None or (done["trimmed"] and not folder.exists()):
+        on_event(Event("model", f"looking for the pieces of {model.name} that the text needs"))
+        texts = {
+            f"{name}.{part}.{language}": side(corpus)
+            for name, parts in corpora.items()
+            for part, corpus in zip(("train", "valid", "test"), parts, strict=True)
+            for language, side in ((corpus.source_language, Corpus.sources), (corpus.target_language, Corpus.targets))
+        }
+        texts |= {str(path.relative_to(run.path)): lexicon_words(read_lexicon(path)) for path in lexicons}
+        texts |= {path: read_lines(Path(path)) for path in model.text}
+        done = _trimmed(model, survey(model.name, texts, languages), texts, folder)
+        run.finish(TRIMMED, inputs, done)
+    on_event(Event("model", done["because"]))
+    return str(folder) if done["trimmed"] else model.name
+
+
+def _trimmed(model: ModelSettings, need: Need, texts: Mapping[str, Sequence[str]], folder: Path) -> dict[str, Any]:
+    """Trim where it is wanted, and say what was done and why."""
+    if model.trim == "auto" and not pays(need):
+        return {
+            "trimmed": False,
+            "because": f"the vocabulary is left whole, too little would be saved: {need.describe()}",
+        }
+    try:
+        record = trim(model.name, need, texts, folder)
+    except TrimFailedError as error:
+        if model.trim == "on":
+            raise
+        return {"trimmed": False, "because": f"the vocabulary is left whole: {error}"}
+    return {"trimmed": True, "because": f"the vocabulary is trimmed: {need.describe()}. {record.saved()}"}
+
+
+def lexicon_words(lexicon: Lexicon) -> list[str]:
+    """The words of a lexicon and their translations, which switching may put into a sentence."""
+    entries = lexicon.entries.values()
+    return sorted({word for entry in entries for word in (entry.word, *(each.word for each in entry.translations))})
+
+
 BYTES_PER_PARAMETER = 24
 """Memory of a training without its activations, in float32: weights, gradients, two moments, and as much for copies."""
 
 
-def jobs_for(config: RunConfig, trials: int) -> int:
+def jobs_for(config: RunConfig, trials: int, model: str) -> int:
     """Trainings that run at the same time: as configured, else one with a GPU, one per core where memory allows it.
 
     All of the machine's memory counts, free or not: another number of jobs means another number of threads for each,
@@ -254,7 +385,7 @@ def jobs_for(config: RunConfig, trials: int) -> int:
     elif torch.cuda.is_available():
         wanted = 1
     else:
-        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * parameter_count(config.model))
+        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * parameter_count(model))
         wanted = min(_cores(), fitting)
     return max(1, min(wanted, trials))
 
@@ -264,7 +395,7 @@ def _cores() -> int:
 
 
 def _run_trials(config: RunConfig, folder: Path, trials: Sequence[Trial], on_event: OnEvent) -> list[TrialResult]:
-    jobs = jobs_for(config, len(trials))
+    jobs = jobs_for(config, len(trials), trials[0].model)
     if jobs == 1:
         return [run_trial(config, trial, folder / trial.name, on_event) for trial in trials]
     context = multiprocessing.get_context("spawn")
@@ -310,13 +441,8 @@ def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(max(1, threads))
 
-    def die_with_parent() -> None:
-        # A killed parent cannot stop its workers, and two runs must not write the same folder.
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=die_with_parent, daemon=True).start()
+    # A killed parent cannot stop its workers, and two runs must not write the same folder.
+    end_with(parent)
 
 
 def _work(config: RunConfig, trial: Trial, folder: Path) -> TrialResult:
@@ -384,7 +510,8 @@ def manifest(
     return {
         "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
         "machine": {"processor": platform.processor() or platform.machine(), "cores": _cores(), "gpu": _gpu()},
-        "model": {"name": config.model, "fingerprint": model_fingerprint(config.model)},
+        "model": {"name": config.model.name, "fingerprint": model_fingerprint(config.model.name)},
+        "start": {"name": trials[0].model, "fingerprint": model_fingerprint(trials[0].model)},
         "corpora": {
             name: {
                 part: {"origin": corpus.origin, "pairs": len(corpus), "fingerprint": corpus.fingerprint()}

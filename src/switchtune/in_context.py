@@ -1,27 +1,47 @@
 """Switching in context: a word becomes the word that it is aligned to in its own sentence pair, in the right sense."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from switchtune.corpus.words import Segmenter, Words, capitalised
 from switchtune.lexicon import Lexicon
 from switchtune.lexicon.alignment import Alignment
-from switchtune.switching import Switched, initial, recased, switch
+from switchtune.switching import WORDS_REMEMBERED, Switched, initial, recased, switch_all
 
 
 class SideSwitcher(Protocol):
-    """Switches one side of sentence pairs; `row` is the pair's place in the corpus, `other` its other side."""
+    """Switches one side of sentence pairs: their `texts`, beside the `others` of the same pairs.
 
-    def switched(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> Switched:
-        """The words of `text` after switching."""
+    `rows` are the pairs' places in the corpus, `keys` their sources of randomness (`example_keys`). What a sentence
+    becomes depends on its own arguments alone, not on the sentences beside it.
+    """
+
+    def switched(
+        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[Switched]:
+        """The words of each of `texts` after switching."""
         ...
 
-    def in_pair(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> str:
-        """`text` after switching."""
+    def in_pairs(
+        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[str]:
+        """Each of `texts` after switching."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    """The words of a sentence and of its translation, and what is linked with what."""
+
+    units: Words
+    others: Words
+    linked: Mapping[int, Sequence[int]]
+    """Places in the other sentence that each place is linked to, ascending."""
 
 
 @dataclass(frozen=True)
@@ -40,57 +60,68 @@ class AlignedSwitcher:
     """Let a span become its translation as a phrase, in the other language's order, where it has one: its words are
     linked to adjacent words that are linked with no other."""
 
-    def switched(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> Switched:
-        """The words of `text` after switching, each in its own place; words that are aligned to none stay."""
-        units, others = self.segmenters[0].split(text), self.segmenters[1].split(other)
-        return self._switched(units, others, self._linked(row, units, others), rng)
+    def switched(
+        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[Switched]:
+        """The words of `texts` after switching, each in its own place; words that are aligned to none stay."""
+        return self._switched(list(map(self._pair, texts, others, rows)), keys)
 
-    def in_pair(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> str:
-        """`text` after switching, phrases as phrases where `phrases` is set."""
-        units, others = self.segmenters[0].split(text), self.segmenters[1].split(other)
-        linked = self._linked(row, units, others)
-        result = self._switched(units, others, linked, rng)
-        switched = units.replace(result.words)
-        if self.phrases:
-            switched = self._with_phrases(switched, others, linked, result.positions)
-        return self.segmenters[0].join(switched)
+    def in_pairs(
+        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[str]:
+        """`texts` after switching, phrases as phrases where `phrases` is set."""
+        pairs = list(map(self._pair, texts, others, rows))
+        result = []
+        for pair, switched in zip(pairs, self._switched(pairs, keys), strict=True):
+            units = pair.units.replace(switched.words)
+            if self.phrases:
+                units = self._with_phrases(units, pair, switched.positions)
+            result.append(self.segmenters[0].join(units))
+        return result
 
-    def _linked(self, row: int, units: Words, others: Words) -> dict[int, list[int]]:
-        """Places in the other sentence that each place is linked to, ascending."""
+    def _pair(self, text: str, other: str, row: int) -> _Pair:
+        units, others = self.segmenters[0].split(text), self.segmenters[1].split(other)
         linked: dict[int, list[int]] = {}
         for place, target in self.alignment.links(row):
             if place < len(units.words) and target < len(others.words):
                 linked.setdefault(place, []).append(target)
-        return linked
+        return _Pair(units, others, linked)
 
-    def _switched(
-        self, units: Words, others: Words, linked: Mapping[int, Sequence[int]], rng: np.random.Generator
-    ) -> Switched:
-        choices = [
-            self._choices(word, [self._usual(others.words, target) for target in linked.get(place, ())])
-            for place, word in enumerate(units.words)
-        ]
+    def _switched(self, pairs: Sequence[_Pair], keys: NDArray[np.uint64]) -> list[Switched]:
+        sentences = [pair.units.words for pair in pairs]
+        choices = list(map(self._candidates, pairs))
+        return switch_all(sentences, choices, rate=self.rate, mean_span=self.mean_span, keys=keys)
+
+    def _candidates(self, pair: _Pair) -> list[tuple[str, ...]]:
+        words = pair.units.words
+        choices: list[tuple[str, ...]] = [()] * len(words)
+        for place, targets in pair.linked.items():
+            translation = tuple(self._usual(pair.others.words, target) for target in targets)
+            choices[place] = self._choices(words[place], translation)
         if choices:
-            choices[0] = initial(units.words[0], choices[0], self.lexicons[0].target_language)
-        return switch(units.words, choices, rate=self.rate, mean_span=self.mean_span, rng=rng)
+            choices[0] = initial(words[0], choices[0], self.lexicons[0].target_language)
+        return choices
 
-    def _choices(self, word: str, translation: Sequence[str]) -> Sequence[str]:
-        if not translation:
-            return ()
-        gaps = ("",) * (len(translation) + 1)
-        text = self.segmenters[1].join(Words(gaps, tuple(translation)))
-        entry = self.lexicons[0].find(word)
-        cased = recased(text, word, entry.word if entry else word, self.lexicons[0].target_language)
-        return () if cased == word else (cased,)
+    @cached_property
+    def _choices(self) -> Callable[[str, tuple[str, ...]], tuple[str, ...]]:
+        """What a word may become that is linked to these words."""
+
+        @lru_cache(maxsize=WORDS_REMEMBERED)
+        def choices(word: str, translation: tuple[str, ...]) -> tuple[str, ...]:
+            text = self.segmenters[1].join(Words(("",) * (len(translation) + 1), translation))
+            entry = self.lexicons[0].find(word)
+            cased = recased(text, word, entry.word if entry else word, self.lexicons[0].target_language)
+            return () if cased == word else (cased,)
+
+        return choices
 
     def _usual(self, words: Sequence[str], place: int) -> str:
         """A word of the other sentence without the capital that only the sentence's start gives it."""
         entry = self.lexicons[1].find(words[place]) if place == 0 else None
         return entry.word if entry else words[place]
 
-    def _with_phrases(
-        self, switched: Words, others: Words, linked: Mapping[int, Sequence[int]], positions: Sequence[int]
-    ) -> Words:
+    def _with_phrases(self, switched: Words, pair: _Pair, positions: Sequence[int]) -> Words:
+        others, linked = pair.others, pair.linked
         sources: dict[int, set[int]] = {}
         for place, targets in linked.items():
             for target in targets:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from switchtune.config import PretrainConfig, TextSettings
+from switchtune.config import GenerationSettings, PretrainConfig, TextSettings
 from switchtune.corpus.read import read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
@@ -14,7 +14,10 @@ from switchtune.examples import Examples, denoise_examples
 from switchtune.models.load import Loaded, load_model, new_model, save_model
 from switchtune.run_dir import RunDir, fingerprint, write_text
 from switchtune.training.checkpoints import remove_checkpoints
-from switchtune.training.trainer import Progress, StageResult, train_stage
+from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.loop import Progress
+from switchtune.training.trainer import StageResult, train_stage
+from switchtune.validation import chrf_validation
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ def read_passages(settings: TextSettings, *, valid_lines: int) -> Passages:
 
 
 def pretrain(
-    config: PretrainConfig, folder: Path | str, *, on_progress: Callable[[Progress], None] | None = None
+    config: PretrainConfig,
+    folder: Path | str,
+    *,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
 ) -> Pretrained:
     """Make a model of `config.family` with random weights and train it to restore noised text.
 
@@ -96,15 +103,20 @@ def pretrain(
             loaded = load_model(
                 str(initial), dropout=training.dropout, attention_dropout=training.attention_dropout, seed=config.seed
             )
+            valid = _examples(config, loaded, [(text.language, text.valid) for text in texts])
             stage = train_stage(
                 loaded,
                 _examples(config, loaded, [(text.language, text.train) for text in texts]),
-                valid=_examples(config, loaded, [(text.language, text.valid) for text in texts]),
+                valid=valid,
                 settings=training,
                 updates=training.updates,
                 seed=config.seed,
                 folder=folder / "work" / "training",
+                origin=fingerprint(inputs),
+                log=StageLog(folder / METRICS, "denoise"),
+                validate=chrf_validation(valid, training.valid_sentences, GenerationSettings()),
                 on_progress=on_progress,
+                on_message=on_message,
             )
             save_model(loaded, folder / "model", *languages)
             result = asdict(stage)
@@ -115,8 +127,7 @@ def pretrain(
             passages=sum(len(text.train) for text in texts),
             too_long=sum(text.too_long for text in texts),
             set_aside=set_aside,
-            # JSON has no tuples.
-            training=StageResult(**{**result, "valid_nll": tuple(tuple(point) for point in result["valid_nll"])}),
+            training=StageResult.from_record(result),
         )
 
 

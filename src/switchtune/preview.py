@@ -12,7 +12,7 @@ from switchtune.corpus.words import Segmenter, Words, word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
 from switchtune.lexicon import UNDETERMINED, Lexicon, randomised
-from switchtune.switching import Switched, Switcher, from_lexicon, from_mask, generator
+from switchtune.switching import Switched, Switcher, example_key, from_lexicon, from_mask
 
 MASK = "<mask>"
 """How a masked word is written where no model decides it."""
@@ -74,7 +74,7 @@ def switched_lines(lines: Iterable[str], switcher: Switcher, *, seed: int, epoch
     """Switch each line; the result of a line depends on the seed, the epoch and its position alone."""
     for index, line in enumerate(lines):
         original = switcher.segmenter.split(line)
-        switched = switcher(original.words, rng=generator(seed, epoch, index))
+        switched = switcher(original.words, key=example_key(seed, epoch, index))
         result = switcher.segmenter.spaced(original.replace(switched.words))
         yield SwitchedLine(index + 1, original, result, switched, line, switcher.segmenter.join(result))
 

@@ -18,6 +18,8 @@ from rich.table import Table
 from switchtune.lexicon import BuildStep
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
+from switchtune.plan import HEADER, Plan, assumptions, verdicts
+from switchtune.plan import cells as cells_of_plan
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.trial import Event
 
@@ -69,7 +71,9 @@ class Display:
         key = (event.subject, event.what)
         loss = "" if event.loss is None else f"loss {event.loss:.3f}"
         speed = "" if event.tokens_per_second is None else f"{event.tokens_per_second:,.0f} tokens/s"
-        figures = ", ".join(filter(None, (loss, speed)))
+        padding = "" if event.padding is None else f"{event.padding:.1%} padding"
+        memory = "" if event.memory_gb is None else f"{event.memory_gb:.1f} GB"
+        figures = ", ".join(filter(None, (loss, speed, padding, memory)))
         if self._console.is_terminal:
             if key not in self._bars:
                 self._bars[key] = self._progress.add_task(
@@ -127,12 +131,11 @@ def print_judgement(made: Made) -> None:
     if judged is None:
         return
     print_line(f"method {judged.built.why}")
-    for direction in judged.judgement.directions:
+    for direction, phrases in zip(judged.judgement.directions, judged.built.compounds, strict=True):
         print_direction(direction)
-    phrases = judged.built.compounds[0]
-    if phrases:
-        shown = ", ".join(f"{compound.word} = {compound.phrase} ({compound.count})" for compound in phrases[:3])
-        print_line(f"{len(phrases):,} words stand for phrases: {shown}")
+        if phrases:
+            shown = ", ".join(f"{compound.word} = {compound.phrase} ({compound.count})" for compound in phrases[:3])
+            print_line(f"{len(phrases):,} words stand for phrases: {shown}")
     for step in judged.next_steps:
         print_line(f"next: {step}")
 
@@ -174,6 +177,24 @@ def _figure(value: float | None, form: str) -> str:
 def print_line(text: str) -> None:
     """Print a line as it is."""
     Console(soft_wrap=True).print(text, highlight=False, markup=False)
+
+
+def print_plan(planned: Plan) -> None:
+    """Print what a run will take: a table, what does not fit, what the figures rest on."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
+    side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
+    title = (
+        f"{planned.parameters:,} weights on {planned.device.name}, {planned.device.memory / 1e9:.0f} GB{side_by_side}"
+    )
+    table = Table(title=title, title_justify="left")
+    for position, name in enumerate(HEADER):
+        table.add_column(name, justify="right" if position > 2 else "left")
+    for stage in planned.stages:
+        table.add_row(*cells_of_plan(stage))
+    console.print(table)
+    print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
+    for line in (*verdicts(planned), *assumptions(planned)):
+        print_line(line)
 
 
 def print_summary(summary: Summary) -> None:

@@ -1,18 +1,28 @@
-"""Code-switching: spans of words replaced by translations (paper 4.2), in one pure function."""
+"""Code-switching: spans of words replaced by translations (paper 4.2). The drawing, `draw`, is compiled."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
+from numba import njit
+from numpy.typing import NDArray
 
 from switchtune.config import LEAST_MEAN_SPAN
-from switchtune.corpus.words import Segmenter, capitalised, upper_case
+from switchtune.corpus.words import Segmenter, Words, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import UNDETERMINED, Lexicon
 
 Replacements: TypeAlias = Callable[[str], Sequence[str]]
 """What a word may become; empty where it cannot be replaced."""
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_LONGEST_MEAN_SPAN = 10_000.0
+"""In words. A larger mean is taken for this one: it exceeds any sentence."""
+WORDS_REMEMBERED = 1 << 16
+"""Words whose replacements are kept at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +43,180 @@ class Switched:
         return len(self.positions) / len(self.words) if self.words else 0.0
 
 
+@njit(inline="always")
+def _mixed(number: np.uint64) -> np.uint64:
+    # splitmix64 (Steele et al., 2014, fig. 17): each step of a stream is the mixture of the next multiple of _GOLDEN.
+    number = (number ^ (number >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    number = (number ^ (number >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return number ^ (number >> np.uint64(31))
+
+
+@njit(inline="always")
+def _unit(number: np.uint64) -> float:
+    return np.int64(number >> np.uint64(11)) * (1.0 / (1 << 53))
+
+
+@njit(inline="always")
+def _below(number: np.uint64, bound: int) -> np.int64:
+    return np.int64(((number >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
+def _keys(seed: np.uint64, examples: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    keys = np.empty(len(examples), np.uint64)
+    for place in range(len(examples)):
+        key = _mixed(seed + _GOLDEN)
+        for number in examples[place]:
+            key = _mixed(key + number + _GOLDEN)
+        keys[place] = key
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _draw(
+    counts: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    rate: float,
+    span_lengths: NDArray[np.float64],
+) -> NDArray[np.int32]:
+    drawn = np.full(len(counts), -1, np.int32)
+    for sentence in range(len(keys)):
+        begin, end = starts[sentence], starts[sentence + 1]
+        replaceable = 0
+        for place in range(begin, end):
+            replaceable += int(counts[place] > 0)
+        stream = keys[sentence] + _GOLDEN
+        wanted = min(int(rate * (end - begin) + _unit(_mixed(stream))), replaceable)
+        while wanted > 0:
+            stream += _GOLDEN
+            passed_over = _below(_mixed(stream), replaceable)
+            place = begin
+            while counts[place] == 0 or drawn[place] >= 0 or passed_over > 0:
+                passed_over -= int(counts[place] > 0 and drawn[place] < 0)
+                place += 1
+            stream += _GOLDEN
+            span_end = place + 1 + np.searchsorted(span_lengths, _unit(_mixed(stream)), side="right")
+            while place < min(span_end, end) and wanted > 0:
+                if counts[place] > 0 and drawn[place] < 0:
+                    stream += _GOLDEN
+                    drawn[place] = _below(_mixed(stream), counts[place])
+                    replaceable -= 1
+                    wanted -= 1
+                place += 1
+    return drawn
+
+
+@lru_cache(maxsize=16)
+def _span_lengths(mean_span: float) -> NDArray[np.float64]:
+    """Probabilities that a Poisson length, not zero, is at most 1, 2, … words; the last is 1."""
+    mean = min(mean_span, _LONGEST_MEAN_SPAN)
+    lengths = np.arange(1, int(mean + 12 * np.sqrt(mean)) + 30)
+    logarithms = lengths * np.log(mean) - np.cumsum(np.log(lengths))
+    cumulative = np.cumsum(np.exp(logarithms - logarithms.max()))
+    return np.asarray(cumulative / cumulative[-1])
+
+
+def draw(
+    counts: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    keys: NDArray[np.uint64],
+    *,
+    rate: float = 0.35,
+    mean_span: float = 3.5,
+) -> NDArray[np.int32]:
+    """Choose which words of sentences are replaced, span by span, and by which of its choices each (paper 4.2).
+
+    Span lengths are Poisson(`mean_span`) words, zero-length spans drawn again. A span starts at a replaceable word and
+    passes over words that cannot be replaced, so `rate` is the share of *replaced* words, as in the paper's text, and
+    falls short only where too few words have a replacement. The goal `rate` × words is rounded up or down at random so
+    that short sentences reach the rate on average.
+
+    What is drawn for a sentence depends on its key, its counts and the settings alone: not on the sentences beside it.
+
+    Args:
+        counts: (words,) how many choices each word has, 0 where it cannot be replaced; one sentence after the other.
+        starts: (sentences + 1,) where each sentence begins in `counts`, and the end.
+        keys: (sentences,) the source of randomness of each, by `example_keys`.
+        rate: share of a sentence's words to replace.
+        mean_span: mean of the Poisson distribution, in words.
+
+    Returns:
+        (words,) the number of the choice that was drawn for each word; -1 where it stays.
+
+    Raises:
+        SwitchtuneError: `rate` is outside [0, 1] or `mean_span` below `LEAST_MEAN_SPAN`.
+        ValueError: the arrays do not go together.
+    """
+    if len(starts) != len(keys) + 1 or starts[0] != 0 or starts[-1] != len(counts) or (np.diff(starts) < 0).any():
+        raise ValueError(f"{len(keys)} keys and {len(starts)} starts do not divide {len(counts)} words into sentences")
+    if not (0 <= rate <= 1 and mean_span >= LEAST_MEAN_SPAN):
+        raise SwitchtuneError(
+            f"rate must lie in [0, 1] and mean_span be at least {LEAST_MEAN_SPAN}; found rate={rate}, "
+            f"mean_span={mean_span}."
+        )
+    drawn: NDArray[np.int32] = _draw(
+        counts.astype(np.int32, copy=False),
+        starts.astype(np.int64, copy=False),
+        keys.astype(np.uint64, copy=False),
+        float(rate),
+        _span_lengths(float(mean_span)),
+    )
+    return drawn
+
+
 def switch(
     words: Sequence[str],
     choices: Sequence[Sequence[str]],
     *,
     rate: float = 0.35,
     mean_span: float = 3.5,
-    rng: np.random.Generator,
+    key: int,
 ) -> Switched:
-    """Replace `rate` of the words, span by span, each by one of its choices drawn at random (paper 4.2).
+    """Replace `rate` of the words of a sentence, each by one of its choices, as `draw` says.
 
-    `choices` is what each word may become, empty where it cannot be replaced (`candidates`).
-    Span lengths are Poisson(`mean_span`) words, zero-length spans drawn again. A span starts at a replaceable word and
-    passes over words that cannot be replaced, so `rate` is the share of *replaced* words, as in the paper's text, and
-    falls short only where too few words have a replacement. The goal `rate` × words is rounded up or down at random so
-    that short sentences reach the rate on average.
+    `choices` is what each word may become, empty where it cannot be replaced (`candidates`); `key` the source of
+    randomness (`example_key`).
 
     Raises:
-        SwitchtuneError: `rate` is outside [0, 1] or `mean_span` below `LEAST_MEAN_SPAN`.
+        SwitchtuneError: as `draw`.
     """
-    if not 0 <= rate <= 1 or mean_span < LEAST_MEAN_SPAN:
-        raise SwitchtuneError(
-            f"rate must lie in [0, 1] and mean_span be at least {LEAST_MEAN_SPAN}; found rate={rate}, "
-            f"mean_span={mean_span}."
-        )
-    remaining = {position for position, possible in enumerate(choices) if possible}
-    replaceable = len(remaining)
-    goal = min(int(rate * len(words) + rng.random()), replaceable)
-    chosen: set[int] = set()
-    while len(chosen) < goal:
-        starts = sorted(remaining)
-        start = starts[int(rng.integers(len(starts)))]
-        length = 0
-        while length == 0:
-            length = int(rng.poisson(mean_span))
-        span = [position for position in range(start, start + length) if position in remaining]
-        span = span[: goal - len(chosen)]
-        chosen.update(span)
-        remaining.difference_update(span)
-    result = list(words)
-    for position in sorted(chosen):
-        possible = choices[position]
-        result[position] = possible[int(rng.integers(len(possible)))]
-    return Switched(tuple(result), tuple(sorted(chosen)), replaceable, rate)
+    return switch_all([words], [choices], rate=rate, mean_span=mean_span, keys=np.array([key], np.uint64))[0]
+
+
+def switch_all(
+    sentences: Sequence[Sequence[str]],
+    choices: Sequence[Sequence[Sequence[str]]],
+    *,
+    rate: float = 0.35,
+    mean_span: float = 3.5,
+    keys: NDArray[np.uint64],
+) -> list[Switched]:
+    """`switch` for many sentences at once, each with its key: the same result, much faster.
+
+    Raises:
+        SwitchtuneError: as `draw`.
+        ValueError: a sentence has not as many choices as words.
+    """
+    lengths = list(map(len, sentences))
+    if lengths != list(map(len, choices)):
+        raise ValueError("each word of each sentence needs its choices, an empty sequence where it has none")
+    counts = np.fromiter(map(len, chain.from_iterable(choices)), np.int32)
+    starts = np.append(0, np.cumsum(lengths, dtype=np.int64))
+    drawn = draw(counts, starts, keys, rate=rate, mean_span=mean_span)
+    replaceable = np.diff(np.append(0, np.cumsum(counts > 0))[starts]).tolist()
+    replaced = np.flatnonzero(drawn >= 0)
+    ends = np.searchsorted(replaced, starts[1:])
+    positions = (replaced - np.repeat(starts[:-1], np.diff(np.append(0, ends)))).tolist()
+    picks = drawn[replaced].tolist()
+    result, begin = [], 0
+    for words, possible, end, count in zip(sentences, choices, ends.tolist(), replaceable, strict=True):
+        new = list(words)
+        for position, pick in zip(positions[begin:end], picks[begin:end], strict=True):
+            new[position] = possible[position][pick]
+        result.append(Switched(tuple(new), tuple(positions[begin:end]), count, rate))
+        begin = end
+    return result
 
 
 def candidates(
@@ -85,20 +226,29 @@ def candidates(
 
     A capital at the start of the sentence stays, written as is done in `language`, that of the replacements.
     """
-    choices = [replacements(word) for word in words]
-    return [initial(words[0], choices[0], language), *choices[1:]] if words else []
+    choices = list(map(replacements, words))
+    if choices:
+        choices[0] = initial(words[0], tuple(choices[0]), language)
+    return choices
 
 
-def initial(word: str, choices: Sequence[str], language: str) -> Sequence[str]:
+@lru_cache(maxsize=WORDS_REMEMBERED)
+def initial(word: str, choices: tuple[str, ...], language: str) -> tuple[str, ...]:
     """What the first word of a sentence may become: with a capital, where it has one itself."""
     if not word[:1].istitle():
         return choices
-    return [choice for choice in (capitalised(choice, language) for choice in choices) if choice != word]
+    return tuple(choice for choice in (capitalised(choice, language) for choice in choices) if choice != word)
 
 
-def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
-    """The source of randomness of one example: the same for the same three numbers, in any process."""
-    return np.random.default_rng((seed, epoch, index))
+def example_key(seed: int, epoch: int, index: int) -> int:
+    """The source of randomness of one example: 64 bits, the same for the same three numbers, in any process."""
+    return int(example_keys(seed, [(epoch, index)])[0])
+
+
+def example_keys(seed: int, examples: Sequence[tuple[int, int]]) -> NDArray[np.uint64]:
+    """`example_key` of many examples, each given by its epoch and its index."""
+    numbers = np.array(examples, dtype=np.uint64).reshape(-1, 2)
+    return np.asarray(_keys(np.uint64(seed % (1 << 64)), numbers))
 
 
 def recased(translation: str, word: str, usual: str, language: str) -> str:
@@ -130,7 +280,21 @@ def from_lexicon(lexicon: Lexicon) -> Replacements:
             choices = [recased(choice, word, entry.word, lexicon.target_language) for choice in choices]
         return tuple(choice for choice in choices if choice != word)
 
-    return replacements
+    return _Remembered(replacements).__getitem__
+
+
+class _Remembered(dict[str, tuple[str, ...]]):
+    """What a function says of words; when it is full, all is forgotten. Quicker than `lru_cache`, which keeps order."""
+
+    def __init__(self, function: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._function = function
+
+    def __missing__(self, word: str) -> tuple[str, ...]:
+        if len(self) >= WORDS_REMEMBERED:
+            self.clear()
+        found = self[word] = self._function(word)
+        return found
 
 
 def from_mask(mask: str) -> Replacements:
@@ -150,23 +314,34 @@ class Switcher:
     language: str = UNDETERMINED
     """Of the replacements."""
 
-    def __call__(self, words: Sequence[str], *, rng: np.random.Generator) -> Switched:
+    def __call__(self, words: Sequence[str], *, key: int) -> Switched:
         """Switch a sentence that is already cut into words."""
         choices = candidates(words, self.replacements, language=self.language)
-        return switch(words, choices, rate=self.rate, mean_span=self.mean_span, rng=rng)
+        return switch(words, choices, rate=self.rate, mean_span=self.mean_span, key=key)
 
-    def sentence(self, text: str, *, rng: np.random.Generator) -> str:
+    def sentence(self, text: str, *, key: int) -> str:
         """Switch a sentence; spaces and punctuation between the words stay as they are."""
-        units = self.segmenter.split(text)
-        return self.segmenter.join(units.replace(self(units.words, rng=rng).words))
+        return self.in_pairs([text], [""], [0], keys=np.array([key], np.uint64))[0]
 
-    def switched(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> Switched:
-        """The words of a sentence after switching, whatever its translation and its place in the corpus are."""
-        return self(self.segmenter.split(text).words, rng=rng)
+    def switched(
+        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[Switched]:
+        """The words of sentences after switching, whatever their translations and their places in the corpus are."""
+        return self._switched([self.segmenter.split(text) for text in texts], keys)
 
-    def in_pair(self, text: str, other: str, row: int, *, rng: np.random.Generator) -> str:
-        """Switch a sentence, whatever its translation and its place in the corpus are."""
-        return self.sentence(text, rng=rng)
+    def in_pairs(
+        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[str]:
+        """Switch sentences, whatever their translations and their places in the corpus are."""
+        units = [self.segmenter.split(text) for text in texts]
+        switched = self._switched(units, keys)
+        join = self.segmenter.join
+        return [join(each.replace(result.words)) for each, result in zip(units, switched, strict=True)]
+
+    def _switched(self, units: Sequence[Words], keys: NDArray[np.uint64]) -> list[Switched]:
+        sentences = [each.words for each in units]
+        choices = [candidates(words, self.replacements, language=self.language) for words in sentences]
+        return switch_all(sentences, choices, rate=self.rate, mean_span=self.mean_span, keys=keys)
 
 
 @dataclass(frozen=True, slots=True)

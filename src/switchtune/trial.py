@@ -1,7 +1,9 @@
 """One training of a comparison: the stages of a recipe on one pair with one seed, then the test set's translation."""
 
 import gc
+import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -26,10 +28,15 @@ from switchtune.models.load import (
     verify_saved,
 )
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
-from switchtune.switching import Rates, Switcher, from_lexicon, from_mask, generator, measure
+from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
 from switchtune.training.checkpoints import remove_checkpoints
+from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.distributed import first_before_others, on_first
+from switchtune.training.loop import Progress
 from switchtune.training.recipes import RECIPES, Stage, stage_updates
-from switchtune.training.trainer import Progress, train_stage
+from switchtune.training.trackers import Trackers
+from switchtune.training.trainer import train_stage
+from switchtune.validation import chrf_validation
 
 SHARED_OUT = {"updates", "restore_share"}
 """Training settings that reach a stage only as its own number of updates."""
@@ -52,6 +59,20 @@ class Event:
     loss: float | None = None
     tokens_per_second: float | None = None
     """Target tokens trained on."""
+    padding: float | None = None
+    """Share of the batches' positions that hold no token."""
+    memory_gb: float | None = None
+    """Peak so far."""
+
+
+def stage_event(subject: str, stage: str, step: Progress) -> Event:
+    """How far a stage is."""
+    return Event(
+        *(subject, stage, step.update, step.updates, step.loss),
+        tokens_per_second=step.tokens_per_second,
+        padding=step.padding,
+        memory_gb=step.memory_gb,
+    )
 
 
 OnEvent: TypeAlias = Callable[[Event], None]
@@ -70,6 +91,8 @@ class Trial:
     """Which words are linked in the training and in the validation pairs; None where words are not switched so."""
     corpora: Path
     """Where the corpora stand once they are read."""
+    model: str
+    """What the first stage starts from: a folder, or a name on the Hub."""
 
     @property
     def name(self) -> str:
@@ -152,13 +175,25 @@ def switching_rates(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher]
     sides = (sample.sources(), sample.targets())
 
     def rates(side: int) -> Rates:
-        pairs = zip(sides[side], sides[1 - side], strict=True)
-        return measure(
-            switchers[side].switched(text, other, row, rng=generator(seed, 0, row))
-            for row, (text, other) in enumerate(pairs)
-        )
+        rows = range(len(sample))
+        keys = example_keys(seed, [(0, row) for row in rows])
+        return measure(switchers[side].switched(sides[side], sides[1 - side], rows, keys=keys))
 
     return rates(0), rates(1)
+
+
+@dataclass(frozen=True)
+class TrainedStages:
+    """The stages of a trial, all of them finished."""
+
+    model: Path
+    """Of the last stage."""
+    before: str
+    """Fingerprint of all that the model came from."""
+    updates: tuple[int, ...]
+    """Done in each stage."""
+    reports: tuple[dict[str, Any], ...]
+    """Of each stage: its result, and the rates of switching."""
 
 
 def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult:
@@ -171,61 +206,110 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
     run = RunDir(folder)
     with run.lock():
         train, valid, test = read_pair(trial.pair, trial.corpora)
-        training = config.training_of(trial.arm)
-        recipe = RECIPES[trial.arm.recipe]
-        updates = stage_updates(recipe, training.updates, training.restore_share)
-        model, init = config.model, recipe.init
-        before = fingerprint([model_fingerprint(model), init])
-        reports: list[dict[str, Any]] = []
-        for stage, count in zip(recipe.stages, updates, strict=True):
-            inputs = {
-                "before": before,
-                "stage": stage.name,
-                "examples": stage.examples,
-                "updates": count,
-                "train": train.fingerprint(),
-                "valid": valid.fingerprint(),
-                "training": training.model_dump(mode="json", exclude=training.without_effect | SHARED_OUT),
-                "seed": trial.seed,
-            }
-            if stage.examples == "restore":
-                inputs["switching"] = config.switching_of(trial.arm).model_dump(mode="json")
-                inputs["lexicons"] = [hash_file(path) for path in (*(trial.lexicons or ()), *(trial.alignments or ()))]
-            saved = folder / stage.name / "model"
-            report = run.result(stage.name, inputs, made=[saved])
-            if report is None:
-                aside = run.begin(stage.name, inputs, folder / stage.name)
-                if aside is not None:
-                    on_event(Event(trial.name, f"{stage.name}: its inputs have changed; what was there is now {aside}"))
-                loaded = load_model(
-                    model,
-                    init=init,
-                    dropout=training.dropout,
-                    attention_dropout=training.attention_dropout,
-                    seed=trial.seed,
-                )
-                examples = _stage_examples(loaded.layout, stage, trial, train, valid, config)
-                report = _train(loaded, stage, count, trial, examples, config, folder / stage.name, on_event)
-                run.finish(stage.name, inputs, report)
-                # Gone before the next stage's model comes; the optimizer refers to it in circles.
-                del loaded
-                gc.collect()
-            # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
-            remove_checkpoints(folder / stage.name)
-            reports.append(report)
-            model, init, before = str(saved), "pretrained", fingerprint(inputs)
-        hypotheses = _translate_test(config, trial, test, model, before, run, on_event)
-        return TrialResult(
-            pair=trial.pair.name,
-            arm=trial.arm.name,
-            seed=trial.seed,
-            stage_updates={stage.name: count for stage, count in zip(recipe.stages, updates, strict=True)},
-            valid_nll=tuple((sum(updates[:-1]) + update, nll) for update, nll in reports[-1]["training"]["valid_nll"]),
-            seconds=sum(report["training"]["seconds"] for report in reports),
-            truncated=sum(report["training"]["truncated"] for report in reports),
-            rates={side: Rates(**rates) for report in reports for side, rates in report["rates"].items()},
-            hypotheses=hypotheses,
-        )
+        trained = _train_stages(config, trial, (train, valid), run, on_event)
+        hypotheses = _translate_test(config, trial, test, trained, run, on_event)
+    stages = [stage.name for stage in RECIPES[trial.arm.recipe].stages]
+    updates_before = sum(trained.updates[:-1])
+    return TrialResult(
+        pair=trial.pair.name,
+        arm=trial.arm.name,
+        seed=trial.seed,
+        stage_updates=dict(zip(stages, trained.updates, strict=True)),
+        valid_nll=tuple((updates_before + update, nll) for update, nll in trained.reports[-1]["training"]["valid_nll"]),
+        seconds=sum(report["training"]["seconds"] for report in trained.reports),
+        truncated=sum(report["training"]["truncated"] for report in trained.reports),
+        rates={side: Rates(**rates) for report in trained.reports for side, rates in report["rates"].items()},
+        hypotheses=hypotheses,
+    )
+
+
+def train_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> TrainedStages:
+    """The training of `run_trial` without the translation, which all processes of a group call alike.
+
+    Process 0 holds the folder, and does what is to be done once.
+    """
+    run = RunDir(folder)
+    with ExitStack() as stack:
+        on_first(lambda: stack.enter_context(run.lock()))
+        train, valid, _ = first_before_others(partial(read_pair, trial.pair, trial.corpora))
+        return _train_stages(config, trial, (train, valid), run, on_event)
+
+
+def _train_stages(
+    config: RunConfig, trial: Trial, corpora: tuple[Corpus, Corpus], run: RunDir, on_event: OnEvent
+) -> TrainedStages:
+    """Train the stages that are not finished. Process 0 alone looks at the folder's markers and writes them."""
+    training = config.training_of(trial.arm)
+    recipe = RECIPES[trial.arm.recipe]
+    updates = stage_updates(recipe, training.updates, training.restore_share)
+    trackers = Trackers(training.report_to, run_name=trial.name, folder=run.path, updates=sum(updates))
+    model, init = trial.model, recipe.init
+    before = on_first(lambda: fingerprint([model_fingerprint(trial.model), recipe.init]))
+    reports: list[dict[str, Any]] = []
+    done: list[int] = []
+    for stage, count in zip(recipe.stages, updates, strict=True):
+        inputs = on_first(partial(_stage_inputs, config, trial, stage, count, corpora, before))
+        folder = run.path / stage.name
+        saved = folder / "model"
+        report = on_first(partial(_finished_or_begun, run, trial, stage, inputs, on_event))
+        if report is None:
+            loaded = load_model(
+                model,
+                init=init,
+                dropout=training.dropout,
+                attention_dropout=training.attention_dropout,
+                seed=trial.seed,
+            )
+            examples = _stage_examples(loaded.layout, stage, trial, *corpora, config)
+            log = StageLog(run.path / METRICS, stage.name, sum(done))
+            report = _train(loaded, count, trial, examples, config, folder, before, log, trackers, on_event)
+            on_first(partial(run.finish, stage.name, inputs, report))
+            # Gone before the next stage's model comes; the optimizer refers to it in circles.
+            del loaded
+            gc.collect()
+        # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
+        on_first(partial(remove_checkpoints, folder))
+        reports.append(report)
+        done.append(report["training"]["updates"])
+        model, init, before = str(saved), "pretrained", fingerprint(inputs)
+    return TrainedStages(Path(model), before, tuple(done), tuple(reports))
+
+
+def _stage_inputs(
+    config: RunConfig, trial: Trial, stage: Stage, updates: int, corpora: tuple[Corpus, Corpus], before: str
+) -> dict[str, Any]:
+    """All that decides what a stage comes to."""
+    training = config.training_of(trial.arm)
+    train, valid = corpora
+    inputs = {
+        "before": before,
+        "stage": stage.name,
+        "examples": stage.examples,
+        "updates": updates,
+        "train": train.fingerprint(),
+        "valid": valid.fingerprint(),
+        "training": training.model_dump(mode="json", exclude=training.without_effect | SHARED_OUT),
+        "seed": trial.seed,
+    }
+    if stage.examples == "restore":
+        inputs["switching"] = config.switching_of(trial.arm).model_dump(mode="json")
+        inputs["lexicons"] = [hash_file(path) for path in (*(trial.lexicons or ()), *(trial.alignments or ()))]
+    return inputs
+
+
+def _finished_or_begun(
+    run: RunDir, trial: Trial, stage: Stage, inputs: dict[str, Any], on_event: OnEvent
+) -> dict[str, Any] | None:
+    """What a finished stage reported; where it is not finished, its folder is made ready."""
+    folder = run.path / stage.name
+    report: dict[str, Any] | None = run.result(stage.name, inputs, made=[folder / "model"])
+    if report is None:
+        aside = run.begin(stage.name, inputs, folder)
+        if aside is not None:
+            if (run.path / METRICS).exists():
+                shutil.copy(run.path / METRICS, aside)
+            on_event(Event(trial.name, f"{stage.name}: its inputs have changed; what was there is now {aside}"))
+    return report
 
 
 @dataclass(frozen=True)
@@ -266,56 +350,63 @@ def _stage_examples(
 
 def _train(
     loaded: Loaded,
-    stage: Stage,
     updates: int,
     trial: Trial,
     examples: _StageExamples,
     config: RunConfig,
     folder: Path,
+    before: str,
+    log: StageLog,
+    trackers: Trackers,
     on_event: OnEvent,
 ) -> dict[str, Any]:
+    training = config.training_of(trial.arm)
     for side, rates in examples.rates.items():
         on_event(Event(trial.name, f"{side}: {rates.describe()}"))
-
-    def progress(step: Progress) -> None:
-        on_event(Event(trial.name, stage.name, step.update, step.updates, step.loss, step.tokens_per_second))
-
     result = train_stage(
         loaded,
         examples.train,
         valid=examples.valid,
-        settings=config.training_of(trial.arm),
+        settings=training,
         updates=updates,
         seed=trial.seed,
         folder=folder,
-        on_progress=progress,
+        origin=before,
+        log=log,
+        trackers=trackers,
+        validate=chrf_validation(examples.valid, training.valid_sentences, config.generation),
+        on_progress=lambda step: on_event(stage_event(trial.name, log.stage, step)),
+        on_message=lambda message: on_event(Event(trial.name, f"{log.stage}: {message}")),
     )
-    languages = (trial.pair.source, trial.pair.target)
-    save_model(loaded, folder / "model", *languages, generation=config.generation)
-    sample = [example.source for example in map(partial(examples.valid.make, 0), range(min(4, examples.valid.count)))]
-    verify_saved(folder / "model", sample, loaded, *languages, generation=config.generation)
+    on_first(partial(_save, loaded, trial, examples.valid, config, folder / "model"))
     return {"training": asdict(result), "rates": {side: asdict(rates) for side, rates in examples.rates.items()}}
+
+
+def _save(loaded: Loaded, trial: Trial, valid: Examples, config: RunConfig, folder: Path) -> None:
+    languages = (trial.pair.source, trial.pair.target)
+    save_model(loaded, folder, *languages, generation=config.generation)
+    sample = [example.source for example in map(partial(valid.make, 0), range(min(4, valid.count)))]
+    verify_saved(folder, sample, loaded, *languages, generation=config.generation)
 
 
 def _translate_test(
     config: RunConfig,
     trial: Trial,
     test: Corpus,
-    model: str,
-    before: str,
+    trained: TrainedStages,
     run: RunDir,
     on_event: OnEvent,
 ) -> list[str]:
     inputs = {
-        "before": before,
+        "before": trained.before,
         "test": test.fingerprint(),
         "generation": config.generation.model_dump(mode="json"),
     }
     written = run.path / "hypotheses.txt"
     hypotheses: list[str] | None = run.result("translate", inputs, made=[written])
     if hypotheses is None:
-        loaded = load_model(model)
-        save_generation(loaded, Path(model), trial.pair.target, config.generation)
+        loaded = load_model(str(trained.model))
+        save_generation(loaded, trained.model, trial.pair.target, config.generation)
         hypotheses = translate(
             loaded,
             test.sources(),
@@ -331,7 +422,7 @@ def _translate_test(
 
 def stage_previews(config: RunConfig, trial: Trial, train: Corpus, valid: Corpus, *, rows: int) -> list[str]:
     """The first examples of each stage as the model is given them: tokens of encoder input, labels, decoder input."""
-    layout = load_layout(config.model)
+    layout = load_layout(trial.model)
     max_tokens = layout.fitting(config.training_of(trial.arm).max_tokens)
     blocks = []
     for number, stage in enumerate(RECIPES[trial.arm.recipe].stages, start=1):

@@ -112,7 +112,7 @@ def test_a_folder_without_a_tokenizer_is_refused(family: FamilyName, tmp_path: P
     model = new_model(family, TINY, {"de": GERMAN, "en": ENGLISH}, seed=1).model
     model.resize_token_embeddings(1000)  # what is made up in place of a tokenizer has up to a hundred tokens
     model.save_pretrained(tmp_path)
-    with pytest.raises(SwitchtuneError, match=r"tokenizer|cannot be loaded"):
+    with pytest.raises(SwitchtuneError, match="a model without its tokenizer"):
         load_model(str(tmp_path))
 
 

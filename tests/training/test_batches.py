@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune.examples import Example, Examples
-from switchtune.training.batches import BatchPlan, EncodedExamples, epoch_batches, measure
+from switchtune.training.batches import BatchPlan, EncodedExamples, epoch_batches, measure, shared_out
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=80).map(lambda values: np.array(values, dtype=np.int64))
@@ -24,7 +24,32 @@ def test_every_example_once_within_the_budget(longest: np.ndarray, budget: int, 
 
 @given(lengths, st.integers(1, 200))
 def test_an_epoch_depends_on_seed_and_epoch_alone(longest: np.ndarray, budget: int) -> None:
-    assert epoch_batches(longest, budget, seed=1, epoch=2) == epoch_batches(longest.copy(), budget, seed=1, epoch=2)
+    batches, again = (epoch_batches(lengths, budget, seed=1, epoch=2) for lengths in (longest, longest.copy()))
+    assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in again]
+
+
+@given(lengths, st.integers(1, 9))
+def test_a_batch_is_shared_out_as_evenly_as_its_order_allows(longest: np.ndarray, parts: int) -> None:
+    batch = np.random.default_rng(0).permutation(len(longest))
+    shares = shared_out(batch, longest, parts)
+    assert len(shares) == parts
+    assert np.concatenate(shares).tolist() == batch.tolist()
+    assert max(len(share) * longest[share].max() for share in shares if len(share)) == least_cost(longest[batch], parts)
+
+
+def least_cost(lengths: np.ndarray, parts: int) -> int:
+    """By dynamic programming over where the last run starts."""
+    ends = range(len(lengths) + 1)
+    costs = {0: 0} | {end: int(lengths[:end].max()) * end for end in ends if end}
+    for _ in range(parts - 1):
+        costs = {
+            end: min(
+                [max(costs[start], int(lengths[start:end].max()) * (end - start)) for start in range(end)],
+                default=0,
+            )
+            for end in ends
+        }
+    return costs[len(lengths)]
 
 
 def caption_lengths(count: int) -> np.ndarray:
@@ -49,6 +74,22 @@ def test_batches_are_of_similar_cost_with_little_padding() -> None:
     assert costs.sum() < 1.15 * longest.sum()
 
 
+def test_neither_side_needs_much_padding() -> None:
+    """Sides that hardly go together, as with two languages that differ in length."""
+    rng = np.random.default_rng(7)
+    sides = np.clip(rng.poisson([[14], [18]], (2, 20_000)), 4, 40)
+    surplus = sides[0] - sides[1]
+
+    def padding(batches: list[list[int]]) -> float:
+        return 1 - sides.sum() / sum(len(batch) * sides[:, batch].max(axis=1).sum() for batch in batches)
+
+    longest = sides.max(axis=0)
+    assert padding(epoch_batches(longest, 2000, seed=1, epoch=0, surplus=surplus)) < 0.05
+    assert padding(epoch_batches(longest, 2000, seed=1, epoch=0)) > 0.1
+    batches = list(BatchPlan(longest, 2000, 30, 1, surplus=surplus))
+    assert padding([[index for _, index in batch] for batch in batches]) < 0.05
+
+
 def test_batches_come_in_random_order_of_length() -> None:
     longest = caption_lengths(2000)
     means = [longest[batch].mean() for batch in epoch_batches(longest, 300, seed=1, epoch=0)]
@@ -57,7 +98,7 @@ def test_batches_come_in_random_order_of_length() -> None:
 
 
 def plan(**changes: int) -> BatchPlan:
-    arguments: dict[str, int] = {"tokens_per_batch": 60, "batches": 25, "seed": 3, **changes}
+    arguments: dict[str, int] = {"tokens_per_batch": 60, "updates": 25, "seed": 3, **changes}
     return BatchPlan(caption_lengths(30), **arguments)
 
 
@@ -72,13 +113,33 @@ def test_a_plan_spans_as_many_epochs_as_it_takes() -> None:
 
 
 def test_a_shorter_plan_is_the_beginning_of_a_longer_one() -> None:
-    assert list(plan(batches=7)) == list(islice(plan(), 7))
+    assert list(plan(updates=7)) == list(islice(plan(), 7))
 
 
-def test_processes_share_the_batches_in_turn() -> None:
-    alone = list(plan(batches=24))
-    shares = [list(plan(batches=8, process=process, processes=3)) for process in range(3)]
-    assert [batch for turn in zip(*shares, strict=True) for batch in turn] == alone
+@pytest.mark.parametrize(("processes", "accumulation"), [(1, 1), (1, 3), (2, 1), (3, 2), (8, 1)])
+def test_an_update_has_the_same_sentences_however_it_is_shared(processes: int, accumulation: int) -> None:
+    whole = list(plan(tokens_per_batch=100))
+    shares = [
+        list(plan(tokens_per_batch=100, accumulation=accumulation, process=process, processes=processes))
+        for process in range(processes)
+    ]
+    assert {len(share) for share in shares} == {25 * accumulation} == {len(plan(accumulation=accumulation))}
+    for update, batch in enumerate(whole):
+        # Parts in the order of the batch: those of all processes that are computed at the same time, then the next.
+        steps = range(update * accumulation, (update + 1) * accumulation)
+        assert [key for step in steps for share in shares for key in share[step]] == batch
+    if processes * accumulation == 8:
+        assert min(len(part) for share in shares for part in share) == 0
+
+
+def test_parts_that_are_computed_together_cost_about_the_same() -> None:
+    longest = caption_lengths(2000)
+    arguments: dict[str, int] = {"tokens_per_batch": 4000, "updates": 6, "seed": 1}
+    shares = [list(BatchPlan(longest, **arguments, process=process, processes=4)) for process in range(4)]
+    costs = [[len(part) * longest[[index for _, index in part]].max() for part in share] for share in shares]
+    for together in zip(*costs, strict=True):
+        assert max(together) < 1.1 * min(together)
+        assert sum(together) <= 4000
 
 
 def counted(epoch: int, index: int) -> Example:
@@ -90,6 +151,7 @@ def test_an_example_is_made_for_its_key_and_encoded_by_the_layout() -> None:
     data = EncodedExamples(Examples(16, counted), layout, 64)
     assert data[2, 5] == layout.encode(counted(2, 5), max_tokens=64)
     assert data.__getitems__([(0, 1), (3, 2)]) == [data[0, 1], data[3, 2]]
+    assert data.__getitems__([]) == []
     assert len(data) == 16
 
 
@@ -99,6 +161,7 @@ def test_lengths_are_those_of_the_longer_side_and_cut_examples_are_counted() -> 
     longest = [max(len(ids.input_ids), len(ids.labels)) for ids in encoded]
     measured = measure(Examples(16, counted), layout, 64)
     assert measured.longest.tolist() == longest
+    assert measured.surplus.tolist() == [len(ids.input_ids) - len(ids.labels) for ids in encoded]
     assert measured.truncated == 0
     limit = int(np.median(longest))
     cut = measure(Examples(16, counted), layout, limit)

@@ -17,8 +17,8 @@ from switchtune.training.collator import RestoreCollator
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 
-def shuffled(text: str, *, rng: np.random.Generator) -> str:
-    return " ".join(rng.permutation(text.split()))
+def shuffled(text: str, *, key: int) -> str:
+    return " ".join(np.random.default_rng(key).permutation(text.split()))
 
 
 def collator(**changes: Any) -> RestoreCollator:
@@ -35,7 +35,7 @@ def decoded(batch: dict[str, torch.Tensor], name: str) -> list[str]:
 
 def test_the_labels_are_the_sentence_and_the_input_its_switched_form() -> None:
     layout = miniature().layout
-    batch = collator(switchers={"de": lambda text, *, rng: text.replace("Hund", "dog")})(SENTENCES[:1])
+    batch = collator(switchers={"de": lambda text, *, key: text.replace("Hund", "dog")})(SENTENCES[:1])
     ids = layout.encode(Example(GERMAN[0].replace("Hund", "dog"), "de", GERMAN[0], "de"), max_tokens=256)
     expected = layout.collate([ids])
     assert batch.keys() == expected.keys()

@@ -13,24 +13,22 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import hypothesis
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from switchtune.config import FamilyName, TrainingSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
-from switchtune.training.checkpoints import complete_checkpoints
-from switchtune.training.curve import Curve, read_curve
-from switchtune.training.trainer import (
-    Progress,
-    StageResult,
-    TrainingError,
-    learning_rate_factor,
-    train_stage,
-    uses_bf16,
-    warmup_updates,
-)
+from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune
+from switchtune.training.curve import Curve, read_metrics
+from switchtune.training.loop import Progress, TrainingError
+from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.trainer import StageResult, train_stage
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 
@@ -81,6 +79,9 @@ def train(
     examples: Examples | None = None,
     valid: Examples | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_message: Callable[[str], None] = lambda message: None,
+    validate: Callable[[Loaded], float] | None = None,
+    origin: str = "",
     **changes: Any,
 ) -> StageResult:
     return train_stage(
@@ -92,6 +93,9 @@ def train(
         seed=seed,
         folder=folder,
         on_progress=on_progress,
+        on_message=on_message,
+        validate=validate,
+        origin=origin,
     )
 
 
@@ -136,7 +140,7 @@ def test_it_learns_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
     result = train(fresh(), tmp_path, updates=10, warmup=3)
-    entries = read_curve(tmp_path / "curve.jsonl")
+    entries = read_metrics(tmp_path / "metrics.jsonl")
     training = [entry for entry in entries if "loss" in entry]
     assert [entry["update"] for entry in training] == list(range(1, 11))
     assert [entry["update"] for entry in entries if "valid_nll" in entry] == [0, 4, 8, 10]
@@ -144,6 +148,10 @@ def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
         [3e-3 * learning_rate_factor(done, updates=10, warmup=1, schedule="polynomial") for done in range(10)]
     )
     assert training[-1]["tokens"] == result.tokens > 0
+    for entry in training:
+        assert entry["tokens_per_second"] > 0
+        assert 0 <= entry["padding"] < 0.5
+        assert entry["memory_gb"] > 0.05
     assert entries[-1]["seconds"] == result.seconds > 0
     assert result.train_loss == training[-1]["loss"]
 
@@ -206,19 +214,22 @@ def test_a_killed_training_ends_in_the_same_weights(
         patch.setattr(Curve, "add", dying(Curve.add, call=9))
         killed(lambda: train(fresh(family, dropout=0.1), folder, **changes))
     assert [checkpoint.update for checkpoint in complete_checkpoints(folder)] == [4]
-    assert read_curve(folder / "curve.jsonl")[-1]["update"] == 6
+    assert read_metrics(folder / "metrics.jsonl")[-1]["update"] == 6
     resumed = fresh(family, dropout=0.1)
     result = train(resumed, folder, **changes)
     assert result.resumed_from == 4
     assert same_weights(resumed, expected)
     assert not same_weights(resumed, fresh(family))
     assert untimed(asdict(result)) == untimed(asdict(expected_result))
-    curves = [read_curve(where / "curve.jsonl") for where in (folder, expected_folder)]
+    curves = [read_metrics(where / "metrics.jsonl") for where in (folder, expected_folder)]
     assert [untimed(entry) for entry in curves[0]] == [untimed(entry) for entry in curves[1]]
 
 
+TIMES = {"seconds", "resumed_from", "tokens_per_second", "memory_gb"}
+
+
 def untimed(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in record.items() if name not in {"seconds", "resumed_from"}}
+    return {name: value for name, value in record.items() if name not in TIMES}
 
 
 @pytest.mark.parametrize(
@@ -226,7 +237,7 @@ def untimed(record: Mapping[str, Any]) -> dict[str, Any]:
     [
         ("transformers.modeling_utils.safe_save_file", 2, 4),
         ("torch.save", 6, 4),
-        ("switchtune.training.trainer.mark_complete", 2, 4),
+        ("switchtune.training.loop.mark_complete", 2, 4),
         ("shutil.rmtree", 1, 8),
     ],
 )
@@ -259,9 +270,59 @@ def test_a_finished_stage_is_not_trained_again(undisturbed: Undisturbed) -> None
     assert result.seconds == expected_result.seconds
 
 
+@given(st.integers(1, 6), st.integers(1, 3))
+@hypothesis.settings(max_examples=4)
+def test_stopped_at_any_update_it_ends_in_the_same_weights(
+    undisturbed: Undisturbed, tmp_path_factory: pytest.TempPathFactory, stopped_at: int, checkpoint_every: int
+) -> None:
+    folder = tmp_path_factory.mktemp("stopped")
+    changes: dict[str, Any] = {"updates": 12, "checkpoint_every": checkpoint_every, "evaluate_every": 4}
+
+    def stop(self: Curve, entry: dict[str, Any]) -> None:
+        if entry["update"] == stopped_at and "loss" in entry:
+            raise InterruptedError
+        add(self, entry)
+
+    add = Curve.add
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(Curve, "add", stop)
+        train(fresh(dropout=0.1), folder, **changes)
+    resumed = fresh(dropout=0.1)
+    result = train(resumed, folder, **changes)
+    assert (result.resumed_from or 0) == (stopped_at - 1) // checkpoint_every * checkpoint_every
+    assert same_weights(resumed, undisturbed(0)[0])
+
+
+def test_from_a_damaged_checkpoint_it_goes_back_to_a_whole_one_and_says_so(
+    undisturbed: Undisturbed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "killed"
+    with monkeypatch.context() as patch:
+        patch.setattr("switchtune.training.loop.prune", dying(lambda *_, **__: None, call=2))
+        killed(lambda: train(fresh(dropout=0.1), folder))
+    weights = folder / "checkpoint-8" / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[len(content) // 2] ^= 1
+    weights.write_bytes(content)
+    resumed, told = fresh(dropout=0.1), list[str]()
+    assert train(resumed, folder, on_message=told.append).resumed_from == 4
+    assert told == [
+        f"{folder}/checkpoint-8: model.safetensors has other content than when it was written; removed",
+        "going on from the checkpoint of update 4, which is whole",
+    ]
+    assert same_weights(resumed, undisturbed(0)[0])
+
+
+def test_a_checkpoint_of_another_model_is_refused(undisturbed: Undisturbed) -> None:
+    with pytest.raises(CheckpointError, match="checkpoint of update 12 is of another model"):
+        train(fresh("mbart50"), undisturbed(0)[2])
+    with pytest.raises(CheckpointError, match="checkpoint of update 12 is of another model"):
+        train(fresh(dropout=0.1), undisturbed(0)[2], origin="other weights")
+
+
 @pytest.mark.parametrize("changes", [{"seed": 2}, {"updates": 13}, {"lr": 1e-3}, {"examples": translation(15)}])
 def test_checkpoints_of_another_training_are_refused(changes: dict[str, Any], undisturbed: Undisturbed) -> None:
-    with pytest.raises(TrainingError, match="checkpoint of update 12 is of a training with other data, settings"):
+    with pytest.raises(CheckpointError, match="checkpoint of update 12 is of a training with other data, settings"):
         train(fresh(dropout=0.1), undisturbed(0)[2], **changes)
 
 
@@ -289,7 +350,7 @@ def test_accumulated_parts_are_the_same_as_the_whole_batch(tmp_path: Path) -> No
             lr=1.0,
             clip_norm=0,
         )
-        losses.append([entry["loss"] for entry in read_curve(folder / "curve.jsonl") if "loss" in entry])
+        losses.append([entry["loss"] for entry in read_metrics(folder / "metrics.jsonl") if "loss" in entry])
         weights.append(torch.cat([weight.flatten() for weight in loaded.model.parameters()]))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert losses[0][2] < 0.99 * losses[0][0]
@@ -313,30 +374,91 @@ def test_the_best_weights_are_handed_on(tmp_path: Path) -> None:
     assert kept == [result.chosen_update, 40]
 
 
+def spoil_states(loaded: Loaded, when: Callable[[bool], bool]) -> None:
+    """Make the decoder's states NaN in those of its calls."""
+
+    def spoil(decoder: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if when(decoder.training):
+            output.last_hidden_state.detach().fill_(torch.nan)
+
+    loaded.model.get_decoder().register_forward_hook(spoil)
+
+
+def chrf_like(values: list[float]) -> Callable[[Loaded], float]:
+    return lambda loaded: values.pop(0)
+
+
+def test_the_best_by_another_measure_than_the_loss(tmp_path: Path) -> None:
+    loaded, kept = fresh(), fresh()
+    values = [1.0, 2.0, 5.0, 3.0]  # after 0, 4, 8, 12 updates
+    result = train(loaded, tmp_path, keep="best", best_by="chrf", validate=chrf_like(values))
+    assert result.valid_chrf == ((0, 1.0), (4, 2.0), (8, 5.0), (12, 3.0))
+    assert result.chosen_update == 8
+    at_8 = tmp_path / "checkpoint-8"
+    assert [path.name for path in sorted(at_8.iterdir())] == ["complete.json", "model.safetensors"]
+    assert (tmp_path / "checkpoint-12/optimizer.pt").exists()
+    kept.model.load_state_dict(load_file(at_8 / "model.safetensors"), strict=False)
+    assert same_weights(loaded, kept)
+    with pytest.raises(TrainingError, match="'chrf' needs the argument `validate`"):
+        train(fresh(), tmp_path, keep="best", best_by="chrf")
+
+
+def test_patience_ends_a_stage_and_a_second_call_finds_it_ended(tmp_path: Path) -> None:
+    values = [1.0, 3.0, 2.0, 2.0, 2.0, 9.0, 9.0]  # after 0, 2, 4, 6, 8, … updates
+    changes: dict[str, Any] = {"patience": 2, "least_updates": 7, "best_by": "chrf", "evaluate_every": 2}
+    loaded = fresh()
+    result = train(loaded, tmp_path, validate=chrf_like(values), **changes)
+    assert (result.updates, result.chosen_update) == (8, 8)
+    assert result.epochs < 12
+    assert [checkpoint.update for checkpoint in complete_checkpoints(tmp_path)] == [8]
+    again = fresh()
+    assert train(again, tmp_path, validate=chrf_like([]), **changes).updates == 8
+    assert same_weights(again, loaded)
+    with pytest.raises(TrainingError, match="patience needs a validation set"):
+        train_stage(
+            fresh(), translation(), valid=None, settings=settings(patience=1), updates=2, seed=1, folder=tmp_path
+        )
+
+
+def test_the_mean_of_the_last_checkpoints_is_handed_on_also_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes: dict[str, Any] = {"average": 3, "checkpoint_every": 3}
+    weights = {}
+
+    def keeping(path: Path, **options: Any) -> None:
+        newest = complete_checkpoints(path)[-1]
+        weights[newest.update] = load_file(newest.path / "model.safetensors")
+        prune(path, **options)
+
+    loaded = fresh(dropout=0.1)
+    with monkeypatch.context() as patch:
+        patch.setattr("switchtune.training.loop.prune", keeping)
+        train(loaded, tmp_path / "undisturbed", **changes)
+    assert sorted(weights) == [3, 6, 9, 12]
+    ours = loaded.model.state_dict()
+    for name in weights[12]:
+        mean = sum(weights[update][name].double() for update in (6, 9, 12)) / 3
+        torch.testing.assert_close(ours[name], mean.float(), rtol=0, atol=0)
+    kept = complete_checkpoints(tmp_path / "undisturbed")
+    assert [(each.update, each.resumable) for each in kept] == [(6, False), (9, False), (12, True)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Curve, "add", dying(Curve.add, call=11))
+        killed(lambda: train(fresh(dropout=0.1), tmp_path / "killed", **changes))
+    resumed = fresh(dropout=0.1)
+    assert train(resumed, tmp_path / "killed", **changes).resumed_from == 6
+    assert same_weights(resumed, loaded)
+
+
 def test_a_validation_loss_that_is_not_finite_leaves_no_checkpoint(tmp_path: Path) -> None:
     loaded = fresh()
     evaluations = count(1)
 
-    def spoil(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        return output * torch.nan if not module.training and next(evaluations) > 1 else output
-
-    loaded.model.get_output_embeddings().register_forward_hook(spoil)
+    spoil_states(loaded, lambda training: not training and next(evaluations) > 1)
     with pytest.raises(TrainingError, match=r"the validation loss after update \d+ was not finite\. Lower training.lr"):
         train(loaded, tmp_path)
     assert not list(tmp_path.glob("checkpoint-*"))
-
-
-def test_a_loss_that_is_not_finite_stops_with_the_number_of_the_update(tmp_path: Path) -> None:
-    loaded = fresh()
-    calls = count(1)
-
-    def spoil(module: torch.nn.Module, inputs: Any, output: torch.Tensor) -> torch.Tensor:
-        return output * torch.nan if module.training and next(calls) == 6 else output
-
-    loaded.model.get_output_embeddings().register_forward_hook(spoil)
-    with pytest.raises(TrainingError, match=r"loss of update 6 was not finite\. Lower training.lr"):
-        train(loaded, tmp_path)
-    assert [checkpoint.update for checkpoint in complete_checkpoints(tmp_path)] == [4]
 
 
 def test_sides_longer_than_the_model_takes_are_cut_and_counted(tmp_path: Path) -> None:
@@ -423,10 +545,3 @@ def test_schedules() -> None:
     assert inverse[:2] == pytest.approx([0.5, 1])
     assert inverse[7] == pytest.approx(0.5)
     assert factors("inverse_sqrt", 0, 4) == pytest.approx([1, 2**-0.5, 3**-0.5, 0.5])
-
-
-def test_bf16_by_default_only_on_a_gpu() -> None:
-    cpu = torch.device("cpu")
-    assert not uses_bf16(settings(), cpu)
-    assert uses_bf16(settings(precision="bf16"), cpu)
-    assert not uses_bf16(settings(precision="fp32"), torch.device("cuda"))

@@ -18,10 +18,12 @@ every sentence of a batch starts from its own language.
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Literal
 
+import numpy as np
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
@@ -29,6 +31,7 @@ from switchtune.config import FamilyName
 from switchtune.errors import SwitchtuneError, nearest
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
+from switchtune.models.chunks import PlainIds
 
 Slot = Literal["source", "target", "instruction", "eos", "pad"]
 """A place in a layout: the tag of the source or target language, mT5's instruction, or a special token."""
@@ -51,6 +54,9 @@ class Family:
         after_target: what stands after it.
         decoder_start: first token of the decoder input.
         mask: the token that stands for a masked span, where the tokenizer names none itself.
+        sheds_tags: whether transformers' tokenizer does without tags that it is not given; the others bring all of
+            those that were published.
+        fixed_sources: whether transformers' tokenizer can be set only to source languages that were published.
     """
 
     name: FamilyName
@@ -62,6 +68,8 @@ class Family:
     after_target: tuple[Slot, ...]
     decoder_start: Slot
     mask: str | None = None
+    sheds_tags: bool = False
+    fixed_sources: bool = False
 
 
 def _tag_first(name: FamilyName, model_type: str, tag: str) -> Family:
@@ -72,12 +80,15 @@ FAMILIES: Mapping[FamilyName, Family] = {
     family.name: family
     for family in (
         Family("mbart", "mbart", r"([a-z]{2}_[A-Z]{2})", (), ("eos", "source"), (), ("eos", "target"), "target"),
-        _tag_first("mbart50", "mbart", r"([a-z]{2}_[A-Z]{2})"),
-        _tag_first("nllb", "m2m_100", r"([a-z]{3}_[A-Z][a-z]{3})"),
-        _tag_first("m2m100", "m2m_100", r"__([a-z]{2,3})__"),
+        replace(_tag_first("mbart50", "mbart", r"([a-z]{2}_[A-Z]{2})"), fixed_sources=True),
+        replace(_tag_first("nllb", "m2m_100", r"([a-z]{3}_[A-Z][a-z]{3})"), sheds_tags=True),
+        replace(_tag_first("m2m100", "m2m_100", r"__([a-z]{2,3})__"), fixed_sources=True),
         Family("mt5", "mt5", None, ("instruction",), ("eos",), (), ("eos",), "pad", mask="<extra_id_0>"),
     )
 }
+
+
+_ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language that it lacks."
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,14 @@ class Layout:
         """Short codes of the languages that this model has, sorted."""
         return tuple(sorted(self._codes))
 
+    def plain_source(self, language: str) -> bool:
+        """Whether transformers' own tokenizer can be set to a source language, and so add its tag.
+
+        Not in mBART-50 and M2M-100 where the tag is none of those that they were published with: there the tag that the
+        tokenizer adds is to be replaced.
+        """
+        return not self.family.fixed_sources or self.code(language) in self.tokenizer.lang_code_to_id
+
     @property
     def pad_id(self) -> int:
         """Id of the padding token."""
@@ -161,16 +180,19 @@ class Layout:
         Raises:
             UnknownLanguageError: the model does not have that language.
         """
-        if language in self._tags:
+        if language in self.tags:
             return language
-        short = find_language(language).code
-        if short not in self._codes:
+        try:
+            found = find_language(language)
+        except UnknownLanguageError as error:
+            raise UnknownLanguageError(f"{error} {_ADD_LANGUAGE}" if self.family.tag else str(error)) from error
+        if found.code not in self._codes:
             known = [*self._codes, *self._codes.values()]
             raise UnknownLanguageError(
-                f"This {self.family.name} model has no tag for {language!r} ({find_language(short).name}). Choose one "
-                f"of its {len(self._codes)} languages ({nearest(language, known)}), or another model."
+                f"This {self.family.name} model has no tag for {language!r} ({found.name}). Choose one of its "
+                f"{len(self._codes)} languages ({nearest(language, known)}), or another model. {_ADD_LANGUAGE}"
             )
-        return self._codes[short]
+        return self._codes[found.code]
 
     def encode(self, example: Example, *, max_tokens: int) -> TokenIds:
         """One example as ids; see `batch_encode`, which is faster for many."""
@@ -269,13 +291,11 @@ class Layout:
         return {"input_ids": input_ids, "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()}
 
     @cached_property
-    def _tags(self) -> dict[str, int]:
+    def tags(self) -> dict[str, int]:
         """Family code → id of its tag, for every tag in the vocabulary."""
         if self.family.tag is None:
             return {}
-        # M2M100Tokenizer keeps its tags outside its vocabulary.
-        vocabulary = {**self.tokenizer.get_vocab(), **getattr(self.tokenizer, "lang_token_to_id", {})}
-        found = ((re.fullmatch(self.family.tag, token), number) for token, number in vocabulary.items())
+        found = ((re.fullmatch(self.family.tag, token), number) for token, number in token_ids(self.tokenizer).items())
         return {match.group(1): number for match, number in found if match}
 
     @cached_property
@@ -284,7 +304,7 @@ class Layout:
         if self.family.tag is None:
             return {language.code: language.name for language in LANGUAGES}
         codes = {}
-        for code in self._tags:
+        for code in self.tags:
             # A tag added for a language that has no short code is reached by the tag itself.
             with suppress(UnknownLanguageError):
                 codes[find_language(code).code] = code
@@ -292,7 +312,7 @@ class Layout:
 
     @cached_property
     def _special(self) -> frozenset[int]:
-        return frozenset(self.tokenizer.all_special_ids) | frozenset(self._tags.values())
+        return frozenset(self.tokenizer.all_special_ids) | frozenset(self.tags.values())
 
     @cached_property
     def _joined_mask(self) -> "re.Pattern[str] | None":
@@ -301,6 +321,10 @@ class Layout:
         if mask is None or mask in self.tokenizer.get_vocab():
             return None
         return re.compile(rf"(?<=\S){re.escape(mask)}")
+
+    @cached_property
+    def _encoder(self) -> PlainIds:
+        return PlainIds(self.tokenizer)
 
     @cached_property
     def _frames(self) -> dict[tuple[str, str], _Frame]:
@@ -326,20 +350,17 @@ class Layout:
     def _slot_ids(self, slot: Slot, source_language: str, target_language: str) -> Sequence[int]:
         source, target = self.code(source_language), self.code(target_language)
         if slot == "source":
-            return (self._tags[source],)
+            return (self.tags[source],)
         if slot == "target":
-            return (self._tags[target],)
+            return (self.tags[target],)
         if slot == "instruction":
             return self._plain_ids([instruction(source, target)])[0]
         return (self.eos_id if slot == "eos" else self.pad_id,)
 
     def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
         if self._joined_mask is not None:
             texts = [self._joined_mask.sub(r" \g<0>", text) for text in texts]
-        encoded = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
-        return list(encoded["input_ids"])
+        return self._encoder(texts)
 
     def _assemble(self, example: Example, source: list[int], target: list[int], max_tokens: int) -> TokenIds:
         frame = self._frame(example.source_language, example.target_language)
@@ -355,8 +376,15 @@ def instruction(source_name: str, target_name: str) -> str:
 
 def padded(sequences: Sequence[Sequence[int]], padding: int) -> torch.Tensor:
     """Sequences of ids, padded on the right; shape (sequences, longest), int64."""
-    longest = max(map(len, sequences), default=0)
-    return torch.tensor([[*ids, *[padding] * (longest - len(ids))] for ids in sequences], dtype=torch.int64)
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    ids = np.full((len(sequences), lengths.max(initial=0)), padding)
+    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.fromiter(chain.from_iterable(sequences), np.int64)
+    return torch.from_numpy(ids)
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """The id of every token, with the tags that M2M100Tokenizer keeps outside its vocabulary."""
+    return {**tokenizer.get_vocab(), **getattr(tokenizer, "lang_token_to_id", {})}
 
 
 def require_supported(config: PretrainedConfig) -> None:

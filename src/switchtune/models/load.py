@@ -8,7 +8,7 @@ import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -43,9 +43,15 @@ from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, write_text
 
+TRIM_RECORD = "trim.json"
+"""File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
+
 LONGEST_GENERATION = 256
 """Longest output, in tokens, that a saved model generates when its user asks for no other length."""
 
+
+_TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
+"""One of them is there where a tokenizer is."""
 
 _DO_NOT_USE = "Do not use the saved model; please report this together with the version of transformers."
 
@@ -61,6 +67,8 @@ class Loaded:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     layout: Layout
+    trim: str | None = None
+    """The record of a trimmed vocabulary, which `save_model` hands on; None where it is whole."""
 
 
 def load_layout(path: str) -> Layout:
@@ -69,12 +77,19 @@ def load_layout(path: str) -> Layout:
     Raises:
         SwitchtuneError: nothing there, or not one of the families.
     """
-    return _layout(path, _from_pretrained(AutoConfig, path))
+    return _layout(path, from_pretrained(AutoConfig, path))
 
 
 def _layout(path: str, config: PretrainedConfig) -> Layout:
     require_supported(config)
-    tokenizer = _from_pretrained(AutoTokenizer, path)
+    folder = Path(path)
+    if folder.is_dir() and not any((folder / name).exists() for name in _TOKENIZER_FILES):
+        found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8])
+        raise SwitchtuneError(
+            f"{path}: a model without its tokenizer: there is neither {' nor '.join(_TOKENIZER_FILES)} (found: "
+            f"{found}). `tokenizer.save_pretrained` writes it beside the model; or get the model again, with all files."
+        )
+    tokenizer = from_pretrained(AutoTokenizer, path)
     # Without its files transformers makes up a tokenizer that knows nothing but special tokens.
     if 2 * len(tokenizer) < config.vocab_size:
         raise SwitchtuneError(
@@ -92,9 +107,11 @@ def model_fingerprint(path: str) -> str:
     """What tells one state of a model from another: a hash of a folder's files; a Hub model's name and revision."""
     folder = Path(path)
     if folder.is_dir():
-        files = sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
+        suffixes = {".json", ".safetensors", ".model", ".bin"}
+        # How a vocabulary came about changes nothing about the model.
+        files = sorted(file for file in folder.iterdir() if file.suffix in suffixes and file.name != TRIM_RECORD)
         return fingerprint({file.name: hash_file(file) for file in files})
-    revision = getattr(_from_pretrained(AutoConfig, path), "_commit_hash", None)
+    revision = getattr(from_pretrained(AutoConfig, path), "_commit_hash", None)
     return f"{path}@{revision}" if revision else path
 
 
@@ -104,10 +121,25 @@ def parameter_count(path: str) -> int:
     Raises:
         SwitchtuneError: nothing there, or not one of the families.
     """
-    config = _from_pretrained(AutoConfig, path)
-    require_supported(config)
     with torch.device("meta"):
-        return sum(weights.numel() for weights in AutoModelForSeq2SeqLM.from_config(config).parameters())
+        return sum(weights.numel() for weights in random_model(model_config(path), seed=0).parameters())
+
+
+def model_config(
+    path: str, *, dropout: float | None = None, attention_dropout: float | None = None
+) -> PretrainedConfig:
+    """The configuration of a model; see `load_model` for the arguments.
+
+    Raises:
+        SwitchtuneError: nothing there, or not one of the families.
+    """
+    config: PretrainedConfig = from_pretrained(AutoConfig, path)
+    require_supported(config)
+    rates = {"dropout": dropout, "dropout_rate": dropout, "attention_dropout": attention_dropout}
+    for name, rate in rates.items():
+        if rate is not None and hasattr(config, name):
+            setattr(config, name, rate)
+    return config
 
 
 def load_model(
@@ -133,14 +165,11 @@ def load_model(
     """
     if init == "random" and seed is None:
         raise UsageError("Random weights need a seed.")
-    config = _from_pretrained(AutoConfig, path)
+    config = model_config(path, dropout=dropout, attention_dropout=attention_dropout)
     layout = _layout(path, config)
-    rates = {"dropout": dropout, "dropout_rate": dropout, "attention_dropout": attention_dropout}
-    for name, rate in rates.items():
-        if rate is not None and hasattr(config, name):
-            setattr(config, name, rate)
-    model = _pretrained_model(path, config) if seed is None or init == "pretrained" else _random_model(config, seed)
-    return _loaded(model, layout)
+    model = _pretrained_model(path, config) if seed is None or init == "pretrained" else random_model(config, seed)
+    record = Path(path) / TRIM_RECORD
+    return replace(_loaded(model, layout), trim=record.read_text(encoding="utf-8") if record.exists() else None)
 
 
 def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], *, seed: int) -> Loaded:
@@ -170,7 +199,7 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
     layout = Layout(FAMILIES[family], tokenizer, _positions(config))
     for language in texts:
         layout.code(language)
-    return _loaded(_random_model(config, seed), layout)
+    return _loaded(random_model(config, seed), layout)
 
 
 def save_model(
@@ -185,7 +214,8 @@ def save_model(
 
     The folder appears at once when all of it is written, and replaces what stood there. Its tokenizer adds the tags of
     `source_language`, its generation config starts in `target_language`. mT5 has an instruction in place of tags, which
-    no tokenizer adds: its users write `layout.prompt(sentence, ...)` ("translate German to English: …").
+    no tokenizer adds: its users write `layout.prompt(sentence, ...)` ("translate German to English: …"). A source
+    language that was added to mBART-50 or M2M-100 is beyond their tokenizers (see `Layout.plain_source`).
 
     Args:
         generation: beams and length penalty that the saved model uses by default.
@@ -194,7 +224,7 @@ def save_model(
         UnknownLanguageError: the model does not have a language.
     """
     layout = loaded.layout
-    source, target = layout.code(source_language), layout.code(target_language)
+    layout.code(source_language)
     generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
     with atomic_path(folder) as temporary, quietly():
         architectures = loaded.model.config.architectures
@@ -204,13 +234,35 @@ def save_model(
         config.decoder_start_token_id = generation_config.decoder_start_token_id
         config.save_pretrained(temporary)
         generation_config.save_pretrained(temporary)
-        loaded.tokenizer.save_pretrained(temporary)
-        if layout.family.tag is not None:
-            # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is. NLLB tokenizers of
-            # old put the tag last ("legacy"), other than our layout and than the model was trained.
-            modern = {"legacy_behaviour": False} if layout.family.name == "nllb" else {}
-            tagged = AutoTokenizer.from_pretrained(temporary, src_lang=source, tgt_lang=target, **modern)
-            tagged.save_pretrained(temporary)
+        save_tokenizer(layout, temporary, source_language, target_language)
+        if loaded.trim is not None:
+            write_text(temporary / TRIM_RECORD, loaded.trim)
+
+
+def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_language: str) -> None:
+    """Write a tokenizer that adds the tags of this direction, and tells it: `src_lang`, `tgt_lang` (see `direction`).
+
+    Raises:
+        UnknownLanguageError: the model does not have a language.
+    """
+    source, target = layout.code(source_language), layout.code(target_language)
+    with quietly():
+        layout.tokenizer.save_pretrained(folder)
+        # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is. NLLB tokenizers of
+        # old put the tag last ("legacy"), other than our layout and than the model was trained.
+        modern = {"legacy_behaviour": False} if layout.family.name == "nllb" else {}
+        languages = {"src_lang": source, "tgt_lang": target} if layout.plain_source(source) else {"tgt_lang": target}
+        tagged = AutoTokenizer.from_pretrained(folder, **languages, **modern)
+        tagged.save_pretrained(folder)
+
+
+def direction(layout: Layout) -> tuple[str, str] | None:
+    """The languages that a model was saved for, in the family's codes; None where its tokenizer does not tell both."""
+    told = [
+        getattr(layout.tokenizer, name, None) or layout.tokenizer.init_kwargs.get(name)
+        for name in ("src_lang", "tgt_lang")
+    ]
+    return None if None in told else (str(told[0]), str(told[1]))
 
 
 def save_generation(loaded: Loaded, folder: Path, target_language: str, generation: GenerationSettings) -> None:
@@ -246,9 +298,11 @@ def verify_saved(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     prompts = [layout.prompt(sentence, source_language, target_language) for sentence in sentences]
     expected = layout.batch_encode_source(sentences, source_language, target_language)
+    # Such a tag comes first.
+    compared = 0 if layout.plain_source(source_language) else 1
     for prompt, ids in zip(prompts, expected, strict=True):
         found = tuple(tokenizer(prompt)["input_ids"])
-        if found != ids:
+        if found[compared:] != ids[compared:]:
             raise SavedModelDiffersError(
                 f"{folder}: its tokenizer reads {prompt!r} as {layout.tokens(found)}, where the trained model takes "
                 f"{layout.tokens(ids)}. {_DO_NOT_USE}"
@@ -338,7 +392,7 @@ def _generation_config(loaded: Loaded, target_language: str, settings: Generatio
     )
 
 
-def _from_pretrained(auto: Any, path: str) -> Any:
+def from_pretrained(auto: Any, path: str) -> Any:
     """`auto.from_pretrained(path)` with an error that says what is wrong."""
     folder = Path(path)
     if folder.is_dir():
@@ -391,7 +445,8 @@ def _pretrained_model(path: str, config: PretrainedConfig) -> PreTrainedModel:
     return model
 
 
-def _random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
+    """A model with new weights in float32, on torch's default device; under fake tensors they take no memory."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)

@@ -2,18 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.examples import Examples
+from switchtune.examples import Examples, Key
 from switchtune.models.families import Layout, TokenIds
 
-Key = tuple[int, int]
-"""(epoch, index): which example, made how often before."""
-
-_JITTER = 0.1
-"""Lengths are stretched by up to a tenth before sorting: sentences of one length meet other sentences every epoch."""
 _MEASURED_AT_ONCE = 1024
 
 
@@ -21,8 +17,10 @@ _MEASURED_AT_ONCE = 1024
 class Lengths:
     """Tokens of the examples of epoch 0, special tokens included."""
 
-    longest: NDArray[np.int64]
+    longest: NDArray[np.int32]
     """(examples,) tokens of the longer side."""
+    surplus: NDArray[np.int32]
+    """(examples,) tokens that the source has more than the target; negative where it has fewer."""
     truncated: int
     """Examples with a side that was cut to `max_tokens`."""
 
@@ -33,19 +31,25 @@ def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
     Examples of later epochs may be a little longer or shorter where they are made anew (other words switched); the
     plan takes these counts as an estimate for all epochs.
     """
-    longest = np.zeros(examples.count, dtype=np.int64)
+    sides = np.zeros((2, examples.count), dtype=np.int32)
     truncated = 0
     data = EncodedExamples(examples, layout, max_tokens)
     for start in range(0, examples.count, _MEASURED_AT_ONCE):
-        chunk = data.__getitems__(
-            [(0, index) for index in range(start, min(start + _MEASURED_AT_ONCE, examples.count))]
-        )
-        longest[start : start + len(chunk)] = [max(len(ids.input_ids), len(ids.labels)) for ids in chunk]
+        end = min(start + _MEASURED_AT_ONCE, examples.count)
+        chunk = data.__getitems__([(0, index) for index in range(start, end)])
+        sides[:, start:end] = [len(ids.input_ids) for ids in chunk], [len(ids.labels) for ids in chunk]
         truncated += sum(ids.truncated for ids in chunk)
-    return Lengths(longest, truncated)
+    return Lengths(sides.max(axis=0), sides[0] - sides[1], truncated)
 
 
-def epoch_batches(longest: NDArray[np.int64], tokens_per_batch: int, *, seed: int, epoch: int) -> list[list[int]]:
+def epoch_batches(
+    longest: NDArray[np.integer],
+    tokens_per_batch: int,
+    *,
+    seed: int,
+    epoch: int,
+    surplus: NDArray[np.integer] | None = None,
+) -> list[NDArray[np.int64]]:
     """Every example of an epoch once, in batches of sentences of similar length, in random order.
 
     A batch costs its sentences × its longest sentence (padding counts) and stays within `tokens_per_batch`; a sentence
@@ -56,70 +60,121 @@ def epoch_batches(longest: NDArray[np.int64], tokens_per_batch: int, *, seed: in
         tokens_per_batch: the budget.
         seed: with `epoch`, decides the order; nothing else does.
         epoch: number of the pass over the data.
+        surplus: (examples,) tokens that the source has more than the target; by default both sides are as long.
+
+    Returns:
+        The indices of each batch's examples, about the shortest first.
     """
     rng = np.random.default_rng((seed, epoch))
-    order = np.argsort(longest * (1 + _JITTER * rng.random(len(longest))))
-    lengths = longest[order].tolist()
-    low, high = 1, tokens_per_batch
-    fewest = len(_cuts(lengths, tokens_per_batch))
-    while low < high:
-        middle = (low + high) // 2
-        if len(_cuts(lengths, middle)) > fewest:
-            low = middle + 1
-        else:
-            high = middle
-    starts = _cuts(lengths, high)
-    batches = [part.tolist() for part in np.split(order, starts[1:])]
+    order = _by_both_sides(longest, surplus, rng)
+    lengths = longest[order]
+    starts = _even_starts(lengths, len(_starts(lengths, tokens_per_batch)), tokens_per_batch)
+    batches = np.split(order, starts[1:])
     return [batches[position] for position in rng.permutation(len(batches))]
 
 
-def _cuts(lengths: Sequence[int], tokens_per_batch: int) -> list[int]:
-    """Where each batch starts when sentences are taken in this order until the budget is full."""
+def _by_both_sides(
+    longest: NDArray[np.integer], surplus: NDArray[np.integer] | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Examples in the order of the longer side, then of the surplus, so that neither side needs much padding.
+
+    From each length to the next the order of the surplus turns round: neighbours are alike there too. Examples alike in
+    both come in random order, and so stand with others in every epoch.
+    """
+    keys = [rng.random(len(longest), dtype=np.float32), longest]
+    if surplus is not None:
+        keys.insert(1, np.where(longest % 2, -surplus, surplus))
+    return np.lexsort(keys)
+
+
+def shared_out(batch: NDArray[np.int64], longest: NDArray[np.integer], parts: int) -> list[NDArray[np.int64]]:
+    """A batch in `parts` runs of its examples, of which the costliest costs as little as may be.
+
+    Where sentences are too few or too unequal, parts at the end are empty.
+
+    Args:
+        batch: (sentences,) indices of examples, at least one.
+        longest: (examples,) tokens of the longer side of each example.
+    """
+    lengths = longest[batch]
+    starts = _even_starts(lengths, parts, len(batch) * int(lengths.max()))
+    runs = np.split(batch, starts[1:])
+    return runs + [batch[:0]] * (parts - len(runs))
+
+
+def _even_starts(lengths: NDArray[np.integer], runs: int, enough: int) -> list[int]:
+    """Where runs start that are at most so many and of which the costliest costs as little as may be.
+
+    Args:
+        enough: a budget for which so many runs do.
+    """
+    low, high = 1, enough
+    while low < high:
+        middle = (low + high) // 2
+        if len(_starts(lengths, middle)) > runs:
+            low = middle + 1
+        else:
+            high = middle
+    return _starts(lengths, high)
+
+
+def _starts(lengths: NDArray[np.integer], tokens_per_run: int) -> list[int]:
+    """Where each run starts when sentences are taken in this order until the budget is full."""
     starts = [0]
-    longest = 0
-    for position, length in enumerate(lengths):
-        longest = max(longest, length)
-        if position > starts[-1] and longest * (position - starts[-1] + 1) > tokens_per_batch:
-            starts.append(position)
-            longest = length
-    return starts
+    while True:
+        first = starts[-1]
+        # No more can fit, as none of a run may make it cost less than its first alone.
+        window = lengths[first : first + max(1, tokens_per_run // int(lengths[first])) + 1]
+        costs = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+        fitting = max(1, int(np.searchsorted(costs, tokens_per_run, side="right")))
+        if first + fitting >= len(lengths):
+            return starts
+        starts.append(first + fitting)
 
 
 @dataclass(frozen=True)
 class BatchPlan:
     """The batches of a whole stage, over as many epochs as it takes; a batch sampler for torch's DataLoader.
 
-    Of every `processes` consecutive batches each process takes one, so all of them do the same number.
+    The batch of an update is the same whatever the number of processes and of accumulated parts: it is planned as a
+    whole, then shared out. Parts that are computed at the same time are of similar length. A part is empty where the
+    batch has too few sentences for all.
     """
 
-    longest: NDArray[np.int64]
+    longest: NDArray[np.integer]
     tokens_per_batch: int
-    batches: int
-    """Batches of one process."""
+    """Budget of an update, over all its parts."""
+    updates: int
     seed: int
+    accumulation: int = 1
+    """Parts of an update that one process computes one after the other."""
     process: int = 0
     processes: int = 1
+    surplus: NDArray[np.integer] | None = None
 
     def __len__(self) -> int:
-        return self.batches
+        return self.updates * self.accumulation
 
     @property
     def epochs(self) -> float:
         """Passes over the examples that the stage makes, all processes together."""
-        per_epoch = len(epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=0))
-        return self.batches * self.processes / per_epoch
+        per_epoch = len(self._epoch(0))
+        return self.updates / per_epoch
 
     def __iter__(self) -> Iterator[list[Key]]:
-        wanted = self.batches * self.processes
-        number = epoch = 0
-        while True:
-            for batch in epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch):
-                if number == wanted:
-                    return
-                if number % self.processes == self.process:
-                    yield [(epoch, index) for index in batch]
-                number += 1
-            epoch += 1
+        """The parts of this process, those of an update one after the other."""
+        parts = self.processes * self.accumulation
+        for epoch, batch in islice(self._batches(), self.updates):
+            for part in shared_out(batch, self.longest, parts)[self.process :: self.processes]:
+                yield [(epoch, index) for index in part.tolist()]
+
+    def _batches(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        for epoch in count():
+            for batch in self._epoch(epoch):
+                yield epoch, batch
+
+    def _epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+        return epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus)
 
 
 @dataclass(frozen=True)
@@ -137,6 +192,7 @@ class EncodedExamples:
         return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[TokenIds]:
-        """A whole batch at once, which tokenizers do faster."""
-        made = [self.examples.make(epoch, index) for epoch, index in keys]
-        return self.layout.batch_encode(made, max_tokens=self.max_tokens)
+        """A whole batch at once, which tokenizers do faster; nothing for none."""
+        if not keys:
+            return []
+        return self.layout.batch_encode(self.examples.made(keys), max_tokens=self.max_tokens)

@@ -1,25 +1,68 @@
-"""Checkpoints that survive a kill: one counts only once its marker is written, after everything else."""
+"""Checkpoints that survive a kill: one counts only once its marker is written, which knows every file's content."""
 
+import errno
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
+import xxhash
+from safetensors.torch import load_file
+
+from switchtune.errors import SwitchtuneError
 from switchtune.run_dir import read_json, write_json
 
 _MARKER = "complete.json"
+_BLOCK = 1 << 22
+
+
+class CheckpointError(SwitchtuneError):
+    """Checkpoints that a training cannot go on from."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileMark:
+    """What a file of a checkpoint held when it was written."""
+
+    size: int
+    """In bytes."""
+    hash: str
+    """XXH3 of 128 bits: it finds damage, and is no protection from forgery."""
+
+
+class NoSpaceError(SwitchtuneError):
+    """There is no room left on the disk for a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A complete checkpoint."""
+    """A checkpoint that has been declared whole."""
 
     path: Path
     update: int
-    valid_nll: float | None
-    """Validation loss of its weights, where it was measured."""
+    score: float | None
+    """How good its weights are, larger is better, where that was measured."""
     inputs: str
     """Fingerprint of what the training was given; resuming with anything else would not be the same training."""
+    model: str
+    """Fingerprint of the model that is trained."""
+    processes: int = 1
+    """That wrote it."""
+    resumable: bool = True
+    """Whether it has all that a training goes on from; otherwise only the weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """What a training goes on from."""
+
+    checkpoint: Checkpoint | None
+    """None where it begins anew."""
+    damaged: tuple[str, ...]
+    """What is wrong with newer checkpoints."""
 
 
 def checkpoint_folder(folder: Path, update: int) -> Path:
@@ -29,25 +72,106 @@ def checkpoint_folder(folder: Path, update: int) -> Path:
 
 def mark_complete(checkpoint: Checkpoint) -> None:
     """Declare the files of a checkpoint whole; they are on the disk before the marker is."""
-    for path in checkpoint.path.rglob("*"):
-        if path.is_file():
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-    content = {"update": checkpoint.update, "valid_nll": checkpoint.valid_nll, "inputs": checkpoint.inputs}
-    write_json(checkpoint.path / _MARKER, content)
+    _mark(checkpoint, {name: _sealed(checkpoint.path / name) for name in _file_names(checkpoint.path)})
+
+
+@contextmanager
+def sound_or_removed(path: Path) -> Iterator[None]:
+    """Write a checkpoint in the block; what is there of it when an error comes is removed, and gives its room back.
+
+    Raises:
+        NoSpaceError: the error was that the disk, or what its owner may have of it, is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        others = complete_checkpoints(path.parent)
+        size = max(_bytes_in(folder) for folder in (path, *(other.path for other in others)))
+        full = _is_no_space(error, wanted=size, folder=path.parent)
+        shutil.rmtree(path, ignore_errors=True)
+        if not full:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        left = f"The one of update {others[-1].update} is whole" if others else "There is none before it"
+        raise NoSpaceError(
+            f"{path}: no space left on the disk for this checkpoint, which takes {'' if others else 'more than '}"
+            f"{size / 1e9:.2g} GB beside the one before it; {free / 1e9:.2g} GB are free now. {left}. "
+            "Make room, and give the same command again: it goes on from there."
+        ) from error
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _is_no_space(error: Exception, *, wanted: int, folder: Path) -> bool:
+    """Whether a write of `wanted` bytes failed for want of room. Some libraries have words of their own for it."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    # safetensors passes the system's message on; torch.save only says that its writer got stuck.
+    told = any(f"(os error {number})" in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
+    stuck = any(word in str(error) for word in ("inline_container", "PytorchStreamWriter"))
+    return told or (stuck and shutil.disk_usage(folder).free < wanted)
 
 
 def complete_checkpoints(folder: Path) -> list[Checkpoint]:
-    """The complete checkpoints in `folder`, oldest first."""
-    markers = folder.glob(f"checkpoint-*/{_MARKER}")
-    return sorted(
-        (Checkpoint(marker.parent, **read_json(marker)) for marker in markers), key=lambda found: found.update
-    )
+    """The checkpoints in `folder` that were declared whole, oldest first."""
+    return sorted((_read(path)[0] for path in _marked(folder)), key=lambda found: found.update)
+
+
+def find_resumption(folder: Path, *, inputs: str, model: str) -> Resumption:
+    """The newest checkpoint that a training can go on from, every byte of it verified.
+
+    Raises:
+        CheckpointError: the newest whole one is of another training or another model, or all are damaged.
+    """
+    damaged: list[str] = []
+    for path in sorted(_marked(folder), key=lambda path: -int(path.name.rpartition("-")[2])):
+        fault = fault_of(path)
+        if fault is not None:
+            damaged.append(f"{path}: {fault}")
+            continue
+        found, _ = _read(path)
+        if not found.resumable:
+            continue
+        for known, expected, what in (
+            (found.model, model, "another model"),
+            (found.inputs, inputs, "a training with other data, settings, updates or seed"),
+        ):
+            if known != expected:
+                raise CheckpointError(
+                    f"{folder}: the checkpoint of update {found.update} is of {what}. "
+                    "Remove the folder to start anew, or give another."
+                )
+        return Resumption(found, tuple(damaged))
+    if damaged:
+        raise CheckpointError(
+            "\n".join(damaged) + f"\nNo whole checkpoint is left in {folder}. Remove the folder to start anew."
+        )
+    return Resumption(None, ())
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with the files of a checkpoint that was declared whole; None where nothing is."""
+    try:
+        _, files = _read(path)
+    except (SwitchtuneError, TypeError, KeyError, AttributeError):
+        return f"{_MARKER} is damaged"
+    for name, mark in files.items():
+        file = path / name
+        if not file.exists():
+            return f"{name} is gone"
+        size = file.stat().st_size
+        if size != mark.size:
+            return f"{name} has {size:,} bytes, and had {mark.size:,} when it was written"
+        if _hash(file) != mark.hash:
+            return f"{name} has other content than when it was written"
+    return None
 
 
 def remove_incomplete(folder: Path) -> None:
     """Remove what a killed process had begun to write or to remove."""
-    whole = {checkpoint.path for checkpoint in complete_checkpoints(folder)}
+    whole = set(_marked(folder))
     for path in folder.glob("checkpoint-*"):
         if path not in whole:
             shutil.rmtree(path)
@@ -59,17 +183,98 @@ def remove_checkpoints(folder: Path) -> None:
         shutil.rmtree(path)
 
 
-def best(checkpoints: list[Checkpoint]) -> Checkpoint:
-    """The one with the lowest validation loss, the earliest of equals."""
-    return min(checkpoints, key=lambda found: float("inf") if found.valid_nll is None else found.valid_nll)
+def remove_after(folder: Path, update: int) -> None:
+    """Remove the checkpoints of later updates than this."""
+    for path in _marked(folder):
+        if int(path.name.rpartition("-")[2]) > update:
+            _remove(path)
 
 
-def prune(folder: Path, *, keep_best: bool) -> None:
-    """Keep the newest complete checkpoint and, where asked, the best; remove the others."""
+def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
+    """The one with the highest score, the earliest of equals."""
+    return max(checkpoints, key=lambda found: float("-inf") if found.score is None else found.score)
+
+
+def prune(folder: Path, *, keep_best: bool, keep_newest: int = 1) -> None:
+    """Keep the newest whole checkpoint and, where asked, weights: those of the best and of the newest so many.
+
+    All else is removed, the optimizer's state of older ones first of all.
+    """
     checkpoints = complete_checkpoints(folder)
-    kept = {checkpoints[-1].path, best(checkpoints).path} if keep_best else {checkpoints[-1].path}
-    for checkpoint in checkpoints:
+    kept = {checkpoint.path for checkpoint in checkpoints[-keep_newest:]}
+    if keep_best:
+        kept.add(best(checkpoints).path)
+    for checkpoint in checkpoints[:-1]:
         if checkpoint.path not in kept:
-            # Its marker goes first: a kill in the middle leaves a folder that no longer claims to be whole.
-            (checkpoint.path / _MARKER).unlink()
-            shutil.rmtree(checkpoint.path)
+            _remove(checkpoint.path)
+        elif checkpoint.resumable:
+            _reduce_to_weights(checkpoint)
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    """The weights in a checkpoint, by name, on the CPU. Weights that the model shares stand there once."""
+    weights: dict[str, torch.Tensor] = {}
+    for file in sorted(path.glob("*.safetensors")):
+        weights.update(load_file(file))
+    return weights
+
+
+def mean_weights(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
+    """The mean of the weights of several checkpoints, summed in float64 and rounded once to the weights' own type."""
+    sums: dict[str, torch.Tensor] = {}
+    types: dict[str, torch.dtype] = {}
+    for path in paths:
+        for name, weights in weights_of(path).items():
+            types[name] = weights.dtype
+            sums[name] = sums[name].add_(weights) if name in sums else weights.double()
+    return {name: (total / len(paths)).to(types[name]) for name, total in sums.items()}
+
+
+def _marked(folder: Path) -> Iterator[Path]:
+    return (marker.parent for marker in folder.glob(f"checkpoint-*/{_MARKER}"))
+
+
+def _read(path: Path) -> tuple[Checkpoint, dict[str, FileMark]]:
+    content = read_json(path / _MARKER)
+    files = {name: FileMark(**mark) for name, mark in content.pop("files").items()}
+    return Checkpoint(path, **content), files
+
+
+def _mark(checkpoint: Checkpoint, files: dict[str, FileMark]) -> None:
+    content = {name: value for name, value in asdict(checkpoint).items() if name != "path"}
+    write_json(checkpoint.path / _MARKER, {**content, "files": {name: asdict(mark) for name, mark in files.items()}})
+
+
+def _file_names(path: Path) -> list[str]:
+    files = (file for file in path.rglob("*") if file.is_file() and file.name != _MARKER)
+    return sorted(str(file.relative_to(path)) for file in files)
+
+
+def _sealed(file: Path) -> FileMark:
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+    return FileMark(file.stat().st_size, _hash(file))
+
+
+def _hash(file: Path) -> str:
+    digest = xxhash.xxh3_128()
+    with file.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _remove(path: Path) -> None:
+    # Its marker goes first: a kill in the middle leaves a folder that no longer claims to be whole.
+    (path / _MARKER).unlink()
+    shutil.rmtree(path)
+
+
+def _reduce_to_weights(checkpoint: Checkpoint) -> None:
+    _, files = _read(checkpoint.path)
+    weights = {name: mark for name, mark in files.items() if Path(name).suffix == ".safetensors"}
+    # The marker goes first here too: what is still there after a kill is more than it promises.
+    content = asdict(checkpoint) | {"resumable": False}
+    _mark(Checkpoint(**content), weights)
+    for name in files.keys() - weights.keys():
+        (checkpoint.path / name).unlink()

@@ -4,19 +4,19 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from transformers import TrainerCallback
 
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.models.families import Layout
+from switchtune.switching import example_key
 
 
 class SentenceSwitcher(Protocol):
-    """Switches a sentence: `Switcher.sentence`, or any function like it."""
+    """Switches a sentence: `Switcher.sentence`, or any function like it; `key` is 64 bits to draw by."""
 
-    def __call__(self, text: str, *, rng: np.random.Generator) -> str: ...
+    def __call__(self, text: str, *, key: int) -> str: ...
 
 
 class RestoreCollator:
@@ -99,8 +99,8 @@ class RestoreCollator:
         if language not in self._switchers:
             raise SwitchtuneError(f"No switcher for {language!r}; there are some for {sorted(self._switchers)}.")
         content = int.from_bytes(hashlib.sha256(f"{language}\t{text}".encode()).digest()[:8], "big")
-        rng = np.random.default_rng((self._seed, self.epoch, content))
-        return Example(self._switchers[language](text, rng=rng), language, text, language)
+        key = example_key(self._seed, self.epoch, content)
+        return Example(self._switchers[language](text, key=key), language, text, language)
 
 
 class _EpochCallback(TrainerCallback):

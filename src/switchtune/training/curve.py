@@ -1,58 +1,102 @@
-"""The losses of a stage over its updates, in a file that people plot."""
+"""What a training measures over its updates, in a file that people plot and that a resumed training goes on from."""
 
 import json
+import math
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from switchtune.run_dir import write_text
 
+METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class StageLog:
+    """Where a stage writes what it measures: in one file with the other stages of its training."""
+
+    path: Path
+    stage: str
+    updates_before: int = 0
+    """Updates of the stages before this one."""
+
 
 class Curve:
-    """`curve.jsonl`: an entry a line, appended as they come.
+    """The part of one stage in `metrics.jsonl`: an entry a line, appended as they come.
 
-    Training entries have `update`, `loss`, `nll` (means per target token since the last such entry), `learning_rate`,
-    `tokens` and `seconds` (both since the start of the stage); validation entries `update`, `valid_nll` and `seconds`.
+    All entries have `stage`, `update` (over all stages), `seconds` (since the start of the stage) and `memory_gb` (the
+    peak of process 0: of its GPU's memory, or on a CPU of its own). Training entries have besides `loss` and `nll`
+    (means per target token since the last such entry), `learning_rate`, `tokens` (target tokens since the start of the
+    stage), `tokens_per_second` (of training alone) and `padding` (share of the batches' positions); validation entries
+    have `valid_nll` and where it is measured `valid_chrf`.
+
+    An update that was left out has an entry with `skipped`, the size of a part that did not fit into memory
+    (`too_large`, in padded tokens) one of its own: what a resumed training has to know of both stands there.
+
+    In memory updates are counted from the start of the stage.
     """
 
-    def __init__(self, path: Path, *, until: int | None, writes: bool = True) -> None:
-        """Go on after the entries up to the update `until`, or start anew where it is None."""
-        self._path = path
-        self._writes = writes
-        known = read_curve(path) if until is not None and path.exists() else []
-        self.entries = [entry for entry in known if until is not None and entry["update"] <= until]
-        if writes:
-            write_text(path, "".join(_line(entry) for entry in self.entries))
+    def __init__(self, log: StageLog, *, until: int | None, writes: bool = True) -> None:
+        """Go on after the stage's entries up to the update `until`, or start the stage anew where it is None.
 
-    def add(self, entry: dict[str, float]) -> None:
+        Entries of the stages before are kept, those of later stages are dropped.
+        """
+        self._log = log
+        self._writes = writes
+        known = read_metrics(log.path) if log.path.exists() else []
+        before = [entry for entry in known if entry["stage"] != log.stage and entry["update"] <= log.updates_before]
+        own = ({**entry, "update": entry["update"] - log.updates_before} for entry in known)
+        self.entries = [
+            entry for entry in own if until is not None and entry["stage"] == log.stage and entry["update"] <= until
+        ]
+        if writes:
+            write_text(log.path, "".join(map(_line, [*before, *map(self._over_all_stages, self.entries)])))
+
+    def add(self, entry: dict[str, Any]) -> None:
         """Append an entry."""
-        self.entries.append(entry)
+        self.entries.append({"stage": self._log.stage, **entry})
         if self._writes:
-            with self._path.open("a", encoding="utf-8") as stream:
-                stream.write(_line(entry))
+            with self._log.path.open("a", encoding="utf-8") as stream:
+                stream.write(_line(self._over_all_stages(self.entries[-1])))
+
+    def _over_all_stages(self, entry: dict[str, Any]) -> dict[str, Any]:
+        return {**entry, "update": entry["update"] + self._log.updates_before}
 
     @property
     def seconds(self) -> float:
         """Wall time up to the last entry."""
-        return self.entries[-1]["seconds"] if self.entries else 0.0
+        return float(self.entries[-1]["seconds"]) if self.entries else 0.0
 
     @property
     def tokens(self) -> int:
         """Target tokens trained on up to the last entry."""
         return int(max((entry["tokens"] for entry in self.entries if "tokens" in entry), default=0))
 
+    def measured(self, name: str) -> tuple[tuple[int, float], ...]:
+        """(update, value) of every entry that has a value of this name."""
+        return tuple((entry["update"], entry[name]) for entry in self.entries if name in entry)
+
     @property
-    def valid_nll(self) -> tuple[tuple[int, float], ...]:
-        """(update, validation loss) of every evaluation."""
-        return tuple((int(entry["update"]), entry["valid_nll"]) for entry in self.entries if "valid_nll" in entry)
+    def skipped(self) -> tuple[int, ...]:
+        """Updates that were left out because their gradients were not finite."""
+        return tuple(int(entry["update"]) for entry in self.entries if "skipped" in entry)
+
+    @property
+    def too_large(self) -> float:
+        """Padded tokens of the smallest part that did not fit into memory; infinite where all did."""
+        return min((entry["too_large"] for entry in self.entries if "too_large" in entry), default=math.inf)
 
     def recent_mean(self, name: str) -> float:
-        """Mean of a training loss over the entries of the last tenth of the updates."""
-        entries = [entry for entry in self.entries if name in entry]
-        recent = [entry[name] for entry in entries if entry["update"] > 0.9 * entries[-1]["update"]]
+        """Mean of a training loss over the entries of the last tenth of the updates; NaN where there is none."""
+        measured = self.measured(name)
+        if not measured:
+            return math.nan
+        recent = [value for update, value in measured if update > 0.9 * measured[-1][0]]
         return sum(recent) / len(recent)
 
 
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """The entries of a `curve.jsonl`, as far as they are whole: a kill may have cut the last line short."""
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The entries of a `metrics.jsonl`, as far as they are whole: a kill may have cut the last line short."""
     entries = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
@@ -62,5 +106,5 @@ def read_curve(path: Path) -> list[dict[str, float]]:
     return entries
 
 
-def _line(entry: dict[str, float]) -> str:
+def _line(entry: dict[str, Any]) -> str:
     return json.dumps(entry) + "\n"

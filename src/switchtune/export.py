@@ -1,0 +1,218 @@
+"""Folders that translate without switchtune: the model in CTranslate2's form, its tokenizer, a proof and a script."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from transformers import AutoTokenizer
+
+from switchtune.config import ComputeType, Engine, GenerationSettings
+from switchtune.corpus.grammar import LANGUAGES as EMBEDDED_LANGUAGES
+from switchtune.corpus.read import read_monolingual
+from switchtune.errors import UsageError
+from switchtune.generation.by_ct2 import (
+    Converted,
+    convert,
+    ct2,
+    load_converted,
+    open_converted,
+    search_options,
+)
+from switchtune.languages import find_language
+from switchtune.models.families import FAMILIES, Layout
+from switchtune.models.load import (
+    Loaded,
+    direction,
+    load_layout,
+    load_model,
+    model_fingerprint,
+    quietly,
+    save_tokenizer,
+)
+from switchtune.parity import Parity, compare_engines, require_parity
+from switchtune.run_dir import atomic_path, read_json, write_json, write_text
+
+PROOF_SENTENCES = 100
+_ABOUT = "switchtune.json"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A folder that was written."""
+
+    folder: Path
+    languages: tuple[str, str]
+    """Short codes of the source and the target language."""
+    int8: bool
+    parity: Parity
+
+
+def export_ct2(
+    path: str,
+    folder: Path,
+    *,
+    languages: tuple[str, str] | None = None,
+    text: Path | None = None,
+    int8: bool = False,
+    settings: GenerationSettings | None = None,
+) -> Exported:
+    """Write a model in CTranslate2's form, with its tokenizer, a proof that it does the same, and a script to use it.
+
+    The folder appears at once when all of it is written and, in float32, the proof holds (`require_parity`); in int8,
+    outputs do differ, and the proof says how much. It replaces what was exported there before.
+
+    Args:
+        path: a model's folder, or its name on the Hub.
+        languages: source and target; by default those that the model was saved for.
+        text: of the source language, a sentence a line, for the proof: the first hundred are taken. By default
+            sentences of the embedded corpus, which has English, German and Turkish.
+        int8: write the matrices in 8 bits.
+        settings: of the search, for the proof and for the script.
+
+    Raises:
+        UsageError: CTranslate2 is not installed; the languages or the text are not to be had; something else stands in
+            `folder`.
+        SwitchtuneError: the model cannot be loaded or converted.
+        ParityError: the converted model does not do what the model did.
+    """
+    ct2()
+    settings = settings or GenerationSettings()
+    if folder.exists() and not (folder / _ABOUT).exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: holds something else than an exported model. Give another --out.")
+    layout = load_layout(path)
+    source, target = languages = languages or _saved_languages(path, layout)
+    for language in languages:
+        layout.code(language)
+    sentences = _proof_sentences(source, text)
+    loaded = load_model(path)
+    with atomic_path(folder) as temporary:
+        convert(loaded, temporary, int8=int8)
+        save_tokenizer(layout, temporary, source, target)
+        converted = open_converted(temporary, layout)
+        about = {
+            "family": layout.family.name,
+            "positions": layout.positions,
+            "languages": languages,
+            "weights": "int8" if int8 else "float32",
+            "made_from": model_fingerprint(path),
+            "ctranslate2": ct2().__version__,
+        }
+        write_json(temporary / _ABOUT, about)
+        parity = compare_engines(loaded, converted, sentences, source, target, settings)
+        if not int8:
+            require_parity(parity)
+        origin = str(text) if text is not None else f"the embedded corpus ({source})"
+        write_json(temporary / "parity.json", {**about, "text": origin, **parity.record()})
+        write_text(temporary / "parity.md", _proof(parity, origin, int8=int8))
+        write_text(temporary / "translate.py", _script(converted, source, target, settings))
+    return Exported(folder, languages, int8, parity)
+
+
+def open_model(path: str, engine: Engine | None, compute_type: ComputeType | None = None) -> Loaded | Converted:
+    """Load a model for an engine: that of a model's folder or of the Hub, or one that `export_ct2` wrote.
+
+    Args:
+        engine: None: CTranslate2 for an exported folder, transformers for any other.
+        compute_type: of CTranslate2; None: what an exported folder was written in, float32 for any other.
+
+    Raises:
+        UsageError: transformers for an exported folder; a type to compute in for transformers.
+        SwitchtuneError: the model cannot be loaded.
+    """
+    if (Path(path) / _ABOUT).exists():
+        if engine == "transformers":
+            raise UsageError(f"{path}: exported for CTranslate2; transformers needs the model that it was made from.")
+        return _open_exported(Path(path), compute_type)
+    if engine == "ct2":
+        return load_converted(path, compute_type or "float32")
+    if compute_type is not None:
+        raise UsageError(f"{compute_type} is for the engine ct2 (--engine ct2); transformers computes in float32.")
+    return load_model(path)
+
+
+def _open_exported(folder: Path, compute_type: ComputeType | None) -> Converted:
+    about = read_json(folder / _ABOUT)
+    with quietly():
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    return open_converted(folder, Layout(FAMILIES[about["family"]], tokenizer, about["positions"]), compute_type)
+
+
+def _saved_languages(path: str, layout: Layout) -> tuple[str, str]:
+    told = direction(layout)
+    if told is None:
+        raise UsageError(f"{path}: its tokenizer does not tell the languages; say them, as in --langs de-en.")
+    return find_language(told[0]).code, find_language(told[1]).code
+
+
+def _proof_sentences(language: str, text: Path | None) -> list[str]:
+    code = find_language(language).code
+    if text is None and code not in EMBEDDED_LANGUAGES:
+        raise UsageError(
+            f"There is no embedded text in {find_language(language).name} to prove on that the exported model does the "
+            f"same. Give a file of {PROOF_SENTENCES} sentences in it, one a line: --text FILE."
+        )
+    return read_monolingual(text or "embedded:news:test", code, limit=PROOF_SENTENCES)
+
+
+def _proof(parity: Parity, origin: str, *, int8: bool) -> str:
+    rows = (
+        f"| {_cell(line.sentence)} | {_cell(line.expected)} | {'=' if line.identical else _cell(line.found)} "
+        f"| {line.expected_score:.3f} | {line.found_score:.3f} |"
+        for line in sorted(parity.lines, key=lambda line: line.identical)
+    )
+    return "\n".join(
+        (
+            f"# The exported model ({'int8' if int8 else 'float32'}) against the model in transformers",
+            "",
+            f"{parity.describe()}.",
+            "",
+            f"Text: {origin}. Differing outputs come first; `=` is the same output. Scores are log probabilities per "
+            "token by the model in transformers: where CTranslate2's is not lower, its output is as good.",
+            "",
+            "| sentence | transformers | CTranslate2 | score | score |",
+            "|-|-|-|-|-|",
+            *rows,
+            "",
+        )
+    )
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _script(model: Converted, source_language: str, target_language: str, settings: GenerationSettings) -> str:
+    """Ten lines that translate standard input as `translate` does, but a line at a time."""
+    layout, forced = model.layout, model.forced(target_language)
+    sentence = "line"
+    if instructed := layout.prompt("", source_language, target_language):
+        sentence = f"{instructed!r} + line"
+    longest = f"int({settings.max_length_ratio} * len(source)) + {settings.max_length_extra}"
+    if layout.positions is not None:
+        sentence += f", truncation=True, max_length={layout.positions}"
+        longest = f"min({layout.positions - 1}, {longest})"
+    options = {**search_options(settings), "num_hypotheses": 1}
+    search = ", ".join(f"{name}={value}" for name, value in options.items())
+    return _SCRIPT.format(
+        source_name=find_language(source_language).name,
+        target_name=find_language(target_language).name,
+        sentence=sentence,
+        search=search,
+        longest=longest,
+        prefix=[*model.start(target_language), *forced],
+        forced=len(forced),
+    )
+
+
+_SCRIPT = """\
+# {source_name} to {target_name}, a sentence a line: python translate.py < text > translation
+import pathlib, sys, ctranslate2, transformers
+folder = str(pathlib.Path(__file__).parent)
+tokenizer, translator = transformers.AutoTokenizer.from_pretrained(folder), ctranslate2.Translator(folder)
+for line in map(str.strip, sys.stdin):
+    source = tokenizer.convert_ids_to_tokens(tokenizer({sentence})["input_ids"])
+    longest = {longest}
+    found = translator.translate_batch([source], [{prefix}], max_decoding_length=longest, {search})
+    best = found[0].hypotheses[0][{forced}:]
+    ids = tokenizer.convert_tokens_to_ids(best) if line else []
+    print(tokenizer.decode(ids, skip_special_tokens=True))
+"""

@@ -1,0 +1,157 @@
+"""Translation by beam search, in batches of sentences of similar length, by transformers or by CTranslate2."""
+
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import torch.distributed
+
+from switchtune.config import GenerationSettings
+from switchtune.generation.batching import Outputs
+from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
+from switchtune.generation.by_transformers import search_by_transformers
+from switchtune.models.families import Layout
+from switchtune.models.load import Loaded
+
+_LOGGER = logging.getLogger(__name__)
+_LINES_NAMED = 10
+
+
+def translate(
+    model: Loaded | Converted,
+    sentences: Sequence[str],
+    source_language: str,
+    target_language: str,
+    settings: GenerationSettings,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """Translate sentences by beam search.
+
+    A sentence's translation does not depend on the sentences beside it (up to the rounding of floating-point sums,
+    which can only tip hypotheses of equal score), nor on what the model's own generation config says. Sentences longer
+    than the model's positions are cut, and the log names them.
+
+    Args:
+        model: a converted one is searched by CTranslate2, any other by the engine of `settings`.
+        sentences: a blank one gives an empty translation, without asking the model.
+        source_language: by any of its codes or names.
+        target_language: likewise.
+        settings: engine, beam size, longest outputs, and the budget of a batch.
+        on_progress: called after every batch with the sentences done and their total.
+
+    Returns:
+        The translations, in the order of the sentences, each without line breaks.
+
+    Raises:
+        UnknownLanguageError: the model does not have a language.
+        UsageError: CTranslate2 is asked for and is not installed, or cannot compute in the type asked for.
+    """
+    written = [index for index, sentence in enumerate(sentences) if sentence.strip()]
+    found = _translate_some(model, sentences, written, source_language, target_language, settings, on_progress)
+    return [found.get(index, "") for index in range(len(sentences))]
+
+
+def translate_over_ranks(
+    model: Loaded | Converted,
+    sentences: Sequence[str],
+    source_language: str,
+    target_language: str,
+    settings: GenerationSettings,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[str]:
+    """As `translate`, each process of torch.distributed's default group doing its share: all of them must call it.
+
+    Without such a group this is `translate`. The shares are alike in lengths. Sentences that are cut are named by the
+    process that cuts them.
+
+    Args:
+        on_progress: is told of this process's share.
+
+    Returns:
+        The translations of all sentences, in their order, in every process.
+    """
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return translate(model, sentences, source_language, target_language, settings, on_progress)
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    written = [index for index, sentence in enumerate(sentences) if sentence.strip()]
+    share = sorted(written, key=lambda index: -len(sentences[index]))[rank::world]
+    own = _translate_some(model, sentences, share, source_language, target_language, settings, on_progress)
+    shares: list[dict[int, str]] = [{}] * world
+    torch.distributed.all_gather_object(shares, own)
+    found = {index: text for share in shares for index, text in share.items()}
+    return [found.get(index, "") for index in range(len(sentences))]
+
+
+def best_outputs(
+    model: Loaded | Converted, sources: Sequence[Sequence[int]], target_language: str, settings: GenerationSettings
+) -> Generator[Outputs, None, None]:
+    """The best output of each source in ids, batch by batch: by CTranslate2 for a converted model, else transformers.
+
+    Args:
+        sources: encoder inputs, within the model's positions.
+    """
+    limits = [int(settings.max_length_ratio * len(ids)) + settings.max_length_extra for ids in sources]
+    if model.layout.positions is not None:
+        limits = [min(limit, model.layout.positions - 1) for limit in limits]
+    if isinstance(model, Converted):
+        yield from search_by_ct2(model, sources, limits, target_language, settings)
+    else:
+        yield from search_by_transformers(model, sources, limits, target_language, settings)
+
+
+def _translate_some(
+    model: Loaded | Converted,
+    sentences: Sequence[str],
+    places: Sequence[int],
+    source_language: str,
+    target_language: str,
+    settings: GenerationSettings,
+    on_progress: Callable[[int, int], None] | None,
+) -> dict[int, str]:
+    """The translations of the sentences at `places`; the others count as done."""
+    translations: dict[int, str] = {}
+    with _ready(model, settings) as ready:
+        sources = _encode(ready.layout, sentences, places, source_language, target_language)
+        with closing(best_outputs(ready, sources, target_language, settings)) as found:
+            for batch in found:
+                texts = ready.layout.batch_decode([ids for _, ids in batch])
+                for (number, _), text in zip(batch, texts, strict=True):
+                    translations[places[number]] = " ".join(text.splitlines())
+                if on_progress is not None:
+                    on_progress(len(sentences) - len(places) + len(translations), len(sentences))
+    return translations
+
+
+@contextmanager
+def _ready(model: Loaded | Converted, settings: GenerationSettings) -> Iterator[Loaded | Converted]:
+    """The model as the engine of `settings` takes it."""
+    if isinstance(model, Loaded) and settings.engine == "ct2":
+        with converted(model, settings.compute_type) as made:
+            yield made
+    else:
+        yield model
+
+
+def _encode(
+    layout: Layout, sentences: Sequence[str], places: Sequence[int], source_language: str, target_language: str
+) -> list[tuple[int, ...]]:
+    """Encoder inputs of the sentences at `places`, cut to the model's positions."""
+
+    def encode(indices: Sequence[int], max_tokens: int | None) -> list[tuple[int, ...]]:
+        texts = [sentences[index] for index in indices]
+        return layout.batch_encode_source(texts, source_language, target_language, max_tokens=max_tokens)
+
+    sources = encode(places, None)
+    positions = layout.positions
+    too_long = [number for number, ids in enumerate(sources) if positions is not None and len(ids) > positions]
+    if too_long:
+        for number, ids in zip(too_long, encode([places[number] for number in too_long], positions), strict=True):
+            sources[number] = ids
+        lines = ", ".join(str(places[number] + 1) for number in too_long[:_LINES_NAMED])
+        _LOGGER.warning(
+            "%d of %d sentences are longer than the model's %d positions; what is beyond them was not translated. "
+            "Split these lines: %s%s",
+            *(len(too_long), len(sentences), positions),
+            *(lines, ", …" if len(too_long) > _LINES_NAMED else ""),
+        )
+    return sources

@@ -1,0 +1,89 @@
+"""Low-rank adapters (Hu et al. 2022), by peft: put into a model, trained, merged into its weights."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import torch
+from transformers import PreTrainedModel
+
+from switchtune.config import LoraSettings
+from switchtune.errors import UsageError, nearest
+
+_PROJECTIONS: Mapping[str, tuple[str, ...]] = {
+    "mbart": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+    "m2m_100": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
+    "mt5": ("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"),
+}
+"""Projections of attention and feed-forward layers, by transformers' name of the architecture."""
+
+
+def require_peft() -> None:
+    """Make sure that peft is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if find_spec("peft") is None:
+        raise UsageError(
+            "training.lora needs peft, which is not installed. Install it (pip install 'switchtune[lora]'), "
+            "or remove training.lora to train all weights."
+        )
+
+
+@contextmanager
+def adapted(model: PreTrainedModel, lora: LoraSettings | None, *, seed: int) -> Iterator[None]:
+    """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
+
+    Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
+    nothing is done.
+
+    Args:
+        model: changed in place.
+        lora: rank and places of the adapters.
+        seed: of the adapters' random half; the other is zero, so that at first they add nothing.
+
+    Raises:
+        UsageError: peft is not installed; the model has no layer of a name among `lora.targets`.
+    """
+    if lora is None:
+        yield
+        return
+    require_peft()
+    from peft import LoraConfig, LoraModel
+
+    config = LoraConfig(
+        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=_target_names(model, lora)
+    )
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    tied = model.config.tie_word_embeddings
+    with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        adapters = LoraModel(model, config, "default")
+    # New layers begin in training mode, whatever the mode of their model.
+    model.train(model.training)
+    try:
+        yield
+    except BaseException:
+        adapters.unload()
+        raise
+    else:
+        with warnings.catch_warnings():
+            # mT5 has an output matrix of its own whatever its configuration says, which peft takes for a mishap.
+            warnings.filterwarnings("ignore", "Input and output embeddings are no longer tied", UserWarning)
+            adapters.merge_and_unload()
+    finally:
+        model.config.tie_word_embeddings = tied
+        for name, weight in model.named_parameters():
+            weight.requires_grad_(name in trained)
+
+
+def _target_names(model: PreTrainedModel, lora: LoraSettings) -> list[str]:
+    linear = {name.rpartition(".")[2] for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
+    if lora.targets == "auto":
+        return sorted(linear.intersection(_PROJECTIONS[model.config.model_type]))
+    for name in lora.targets:
+        if name not in linear:
+            raise UsageError(f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, linear)}")
+    return sorted(lora.targets)

@@ -1,0 +1,148 @@
+"""Token ids of text without special tokens: the tokenizer's own, put together from those of parts between spaces."""
+
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+from sentencepiece import sentencepiece_model_pb2
+from transformers import M2M100Tokenizer, PreTrainedTokenizerBase, TokenizersBackend
+
+_CHUNKS_REMEMBERED = 1 << 17
+_LONGEST_CHUNK = 24
+"""In characters. Longer ones hardly come again: sentences of scripts without spaces, addresses."""
+_SPACE = "▁"
+"""How vocabularies of the sentencepiece kind write a space."""
+
+
+class PlainIds:
+    """Encodes texts as a tokenizer does, special tokens not added, and remembers the ids of chunks: what stands between
+    two spaces.
+
+    Tokenizers of the sentencepiece kind cut text at its spaces before they look up pieces, so that a text's ids are its
+    chunks' ids one after the other. `cuts_at_spaces` says whether that holds of a tokenizer. Where it does not, and
+    where a chunk may depend on what stands beside it (an added token is in it, it begins with a combining mark, it is
+    empty), the tokenizer gets the whole text. The ids are the tokenizer's in any case; no token must be added later.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer = tokenizer
+        self._by_chunks = cuts_at_spaces(tokenizer)
+        self._added = re.compile("|".join(map(re.escape, sorted(_added_tokens(tokenizer)))) or r"(?!)")
+        self._ids: dict[str, tuple[int, ...]] = {}
+        self._dependent: set[str] = set()
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        if not self._by_chunks:
+            return self._encoded(texts)
+        if len(self._ids) + len(self._dependent) > _CHUNKS_REMEMBERED:
+            self._ids.clear()
+            self._dependent.clear()
+        known = self._ids.get
+        ids = [list(map(known, text.split(" "))) for text in texts]
+        missing = [place for place, each in enumerate(ids) if None in each]
+        if missing:
+            chunks = [texts[place].split(" ") for place in missing]
+            self._learn(set(chain.from_iterable(chunks)).difference(self._ids, self._dependent))
+            whole = [place for place, each in zip(missing, chunks, strict=True) if not self._dependent.isdisjoint(each)]
+            ids_of_whole = dict(zip(whole, self._encoded([texts[place] for place in whole]), strict=True))
+            for place, each in zip(missing, chunks, strict=True):
+                ids[place] = [tuple(ids_of_whole[place])] if place in ids_of_whole else list(map(known, each))
+        return [list(chain.from_iterable(filter(None, each))) for each in ids]
+
+    def _learn(self, chunks: set[str]) -> None:
+        independent = list(filter(self._is_independent, chunks))
+        self._ids.update(zip(independent, map(tuple, self._encoded(independent)), strict=True))
+        self._dependent.update(chunks.difference(independent))
+
+    def _is_independent(self, chunk: str) -> bool:
+        if not 0 < len(chunk) <= _LONGEST_CHUNK:
+            return False
+        # Between dots, or white space at its ends might be dropped.
+        normalised = _normalised(self._tokenizer, f".{chunk}.")[1:-1]
+        # White space at an end may become one with the space beside it, a mark at the start too.
+        alone = normalised == normalised.strip() and not unicodedata.category(chunk[0]).startswith("M")
+        return alone and _SPACE not in normalised and not self._added.search(f"{chunk} {normalised}")
+
+    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        if not texts:
+            return []
+        encoded = self._tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
+        return list(encoded["input_ids"])
+
+
+def cuts_at_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a text's ids are those of the parts between its single spaces, none of them beside an added token.
+
+    Decided by what the tokenizer is made of; what is not known here is taken not to.
+    """
+    if isinstance(tokenizer, M2M100Tokenizer):
+        cuts = _sentencepiece_cuts(tokenizer)
+    else:
+        cuts = isinstance(tokenizer, TokenizersBackend) and _pipeline_cuts(tokenizer.backend_tokenizer)
+    # A token with white space in it would be found across chunks.
+    return cuts and not any(
+        character.isspace() for token in _added_tokens(tokenizer) for character in token + _normalised(tokenizer, token)
+    )
+
+
+def _pipeline_cuts(backend: Any) -> bool:
+    """Of a tokenizer of the library tokenizers."""
+    normalizers = _parts(backend.normalizer, "normalizers")
+    pre_tokenizers = _parts(backend.pre_tokenizer, "pretokenizers")
+    metaspace = {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": "always", "split": True}
+    return (
+        type(backend.model).__name__ in ("Unigram", "BPE")
+        and not getattr(backend.model, "dropout", None)
+        and all(map(_is_local, normalizers))
+        and pre_tokenizers in ([metaspace], [{"type": "WhitespaceSplit"}, metaspace])
+    )
+
+
+def _parts(component: Any, name: str) -> list[dict[str, Any]]:
+    """A component of a pipeline as data, or those that it is a sequence of."""
+    if component is None:
+        return []
+    data = json.loads(component.__getstate__())
+    parts: list[dict[str, Any]] = data[name] if data["type"] == "Sequence" else [data]
+    return parts
+
+
+def _is_local(normalizer: dict[str, Any]) -> bool:
+    """Whether a normalizer makes of text between single spaces the same whatever stands beyond them."""
+    if normalizer["type"] == "Replace":
+        return normalizer["pattern"] == {"Regex": " {2,}"} and normalizer["content"] in (" ", _SPACE)
+    return normalizer["type"] in ("Precompiled", "Strip")
+
+
+def _sentencepiece_cuts(tokenizer: M2M100Tokenizer) -> bool:
+    """Of a tokenizer that calls sentencepiece: pairs merge within a chunk alone where no piece spans two."""
+    if tokenizer.sp_model_kwargs.get("enable_sampling"):
+        return False
+    model = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.sp_model.serialized_model_proto())
+    rules = model.normalizer_spec
+    pieces = {piece.piece for piece in model.pieces}
+    return (
+        model.trainer_spec.model_type == model.trainer_spec.BPE
+        and not model.trainer_spec.treat_whitespace_as_suffix
+        and rules.add_dummy_prefix
+        and rules.remove_extra_whitespaces
+        and rules.escape_whitespaces
+        # Without it a run of unknown characters would become one piece across spaces.
+        and _SPACE in pieces
+        and not any(_SPACE in piece[1:] for piece in pieces)
+    )
+
+
+def _normalised(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    if isinstance(tokenizer, M2M100Tokenizer):
+        return str(tokenizer.sp_model.normalize(text)).replace(_SPACE, " ").removeprefix(" ")
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    return text if normalizer is None else str(normalizer.normalize_str(text))
+
+
+def _added_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    return {token.content for token in tokenizer.added_tokens_decoder.values()}

@@ -1,0 +1,197 @@
+"""The vocabulary of a tokenizer: its pieces, what each is merged from, and a smaller one in its place.
+
+The tokenizers of four families are kept in a `tokenizer.json` (Unigram or BPE); that of M2M-100 in a sentencepiece
+model beside a table of ids, with the tags numbered behind the table.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import regex
+from sentencepiece import sentencepiece_model_pb2
+from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
+
+from switchtune.languages import UnknownLanguageError, find_language
+from switchtune.models.families import token_ids
+from switchtune.run_dir import read_json, write_json
+
+SPACE = "▁"
+"""How a piece writes the space before it."""
+
+Rank = Callable[[str, str], float | None]
+"""Which of the pairs of neighbours is merged first (the lowest); None where two are never merged."""
+
+_SENTINEL_OR_BYTE = regex.compile(rf"{SPACE}?<extra_id_\d+>|<0x[0-9A-F]{{2}}>")
+_SCRIPTS_OF = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")}
+_EVERYWHERE = ("Latn", "Zyyy", "Zinh")
+"""Latin letters (names and addresses are written in them), and what belongs to no script or to all: digits,
+punctuation, symbols, emoji, combining marks."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What a tokenizer knows.
+
+    Attributes:
+        ids: the id of every token; tags included.
+        special: tokens that are no pieces of text.
+        anchor: the piece of the lowest score, from which Unigram takes the score of what it does not know.
+        rank: of merges in BPE; None in Unigram.
+    """
+
+    ids: Mapping[str, int]
+    special: frozenset[str]
+    anchor: str | None
+    rank: Rank | None
+
+    def merged_from(self, piece: str) -> set[str]:
+        """The pieces that merging passes through on its way to `piece`: its characters and all between."""
+        symbols = list(piece)
+        passed = {*symbols, piece}
+        if self.rank is None:
+            return passed
+        while True:
+            ranked = [(self.rank(*pair), place) for place, pair in enumerate(pairwise(symbols))]
+            possible = [(rank, place) for rank, place in ranked if rank is not None]
+            if not possible:
+                return passed
+            _, place = min(possible)
+            symbols[place : place + 2] = [symbols[place] + symbols[place + 1]]
+            passed.add(symbols[place])
+
+    def characters(self, languages: Iterable[str]) -> set[str]:
+        """Every piece of one character of the languages' scripts, or of those that are met in any language."""
+        scripts = {*_EVERYWHERE, *(script for language in languages for script in _scripts(language))}
+        letters = "".join(rf"\p{{Script={script}}}" for script in sorted(scripts))
+        wanted = regex.compile(f"{SPACE}?[{letters}]")
+        return {token for token in self.ids if wanted.fullmatch(token)}
+
+    def machinery(self) -> set[str]:
+        """Tokens that stay whatever the text: special ones, sentinels, pieces that stand for bytes, the anchor."""
+        fixed = {token for token in self.ids if _SENTINEL_OR_BYTE.fullmatch(token)}
+        return fixed | self.special | ({self.anchor} if self.anchor is not None else set())
+
+
+def _scripts(language: str) -> tuple[str, ...]:
+    try:
+        script = find_language(language).script
+    except UnknownLanguageError:
+        # A tag that someone added may say its script itself: xyz_Latn.
+        named = regex.search(r"_([A-Z][a-z]{3})$", language)
+        if named is None:
+            return ()
+        script = named[1]
+    return _SCRIPTS_OF.get(script, (script,))
+
+
+def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+    """The vocabulary of a tokenizer of one of the families."""
+    ids = token_ids(tokenizer)
+    special = frozenset(map(str, tokenizer.all_special_tokens)) | frozenset(tokenizer.get_added_vocab())
+    if isinstance(tokenizer, M2M100Tokenizer):
+        return _from_sentencepiece(tokenizer.sp_model.serialized_model_proto(), ids, special)
+    model = json.loads(_backend(tokenizer).to_str())["model"]
+    if model["type"] == "Unigram":
+        lowest, _ = min(model["vocab"], key=lambda entry: entry[1])
+        return Vocabulary(ids, special, lowest, None)
+    ranks = {tuple(pair): place for place, pair in enumerate(model["merges"])}
+    return Vocabulary(ids, special, None, lambda left, right: ranks.get((left, right)))
+
+
+def _from_sentencepiece(model: bytes, ids: Mapping[str, int], special: frozenset[str]) -> Vocabulary:
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
+    scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == piece.NORMAL}
+    if proto.trainer_spec.model_type == proto.trainer_spec.UNIGRAM:
+        return Vocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
+
+    def rank(left: str, right: str) -> float | None:
+        score = scores.get(left + right)
+        return None if score is None else -score
+
+    return Vocabulary(ids, special, None, rank)
+
+
+def segmented(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[str]]:
+    """The tokens of each line, without the tags and special tokens that a tokenizer adds."""
+    if isinstance(tokenizer, M2M100Tokenizer):
+        return [tokenizer.tokenize(line) for line in lines]
+    return [encoded.tokens for encoded in _backend(tokenizer).encode_batch(list(lines), add_special_tokens=False)]
+
+
+def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
+    return tokenizer.backend_tokenizer
+
+
+def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int, int]) -> None:
+    """Have a saved tokenizer know only the tokens that are kept, under their new ids.
+
+    Args:
+        folder: where `save_pretrained` wrote the tokenizer.
+        kept: the tokens.
+        numbers: old id → new id, in the same order, of those of them that have ids. (M2M-100's sentencepiece may know
+            pieces that have none.)
+    """
+    if (folder / "tokenizer.json").exists():
+        write_json(folder / "tokenizer.json", _smaller_backend(read_json(folder / "tokenizer.json"), numbers))
+    else:
+        _rewrite_sentencepiece(folder / "sentencepiece.bpe.model", frozenset(kept))
+        for name in ("vocab.json", "added_tokens.json"):
+            if (folder / name).exists():
+                ids = {token: numbers[old] for token, old in read_json(folder / name).items() if old in numbers}
+                write_json(folder / name, ids)
+    settings = read_json(folder / "tokenizer_config.json")
+    if "extra_special_tokens" in settings:
+        settings["extra_special_tokens"] = [token for token in settings["extra_special_tokens"] if token in kept]
+    if "added_tokens_decoder" in settings:
+        added = settings["added_tokens_decoder"]
+        settings["added_tokens_decoder"] = {
+            str(numbers[int(old)]): token for old, token in added.items() if int(old) in numbers
+        }
+    write_json(folder / "tokenizer_config.json", settings)
+
+
+def _smaller_backend(content: dict[str, Any], numbers: Mapping[int, int]) -> dict[str, Any]:
+    """A `tokenizer.json` with fewer pieces."""
+    model = dict(content["model"])
+    if model["type"] == "Unigram":
+        model["vocab"] = [entry for old, entry in enumerate(model["vocab"]) if old in numbers]
+        model["unk_id"] = numbers[model["unk_id"]]
+    else:
+        model["vocab"] = {piece: numbers[old] for piece, old in model["vocab"].items() if old in numbers}
+        known = model["vocab"].keys()
+        model["merges"] = [
+            (left, right)
+            for left, right in model["merges"]
+            if left in known and right in known and left + right in known
+        ]
+    template = content["post_processor"]
+    framing = {
+        name: {**token, "ids": [numbers[old] for old in token["ids"]]}
+        for name, token in template["special_tokens"].items()
+    }
+    return {
+        **content,
+        "model": model,
+        "added_tokens": [
+            {**token, "id": numbers[token["id"]]} for token in content["added_tokens"] if token["id"] in numbers
+        ],
+        "post_processor": {**template, "special_tokens": framing},
+    }
+
+
+def _rewrite_sentencepiece(path: Path, kept: frozenset[str]) -> None:
+    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    pieces = [piece for piece in proto.pieces if piece.type != piece.NORMAL or piece.piece in kept]
+    # Made anew, not copied: samples that sentencepiece tests itself by would be segmented otherwise.
+    smaller = sentencepiece_model_pb2.ModelProto(
+        pieces=pieces,
+        trainer_spec=proto.trainer_spec,
+        normalizer_spec=proto.normalizer_spec,
+        denormalizer_spec=proto.denormalizer_spec,
+    )
+    smaller.trainer_spec.vocab_size = len(pieces)
+    path.write_bytes(smaller.SerializeToString())

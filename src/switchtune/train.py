@@ -1,0 +1,143 @@
+"""One arm of a configuration trained alone, by one process or by many, in the folders of a whole run."""
+
+import os
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from switchtune.config import ArmSettings, PairSettings, RunConfig
+from switchtune.errors import UsageError, nearest
+from switchtune.experiment import chosen_arm, prepare_trial
+from switchtune.training.distributed import Device, Tell, default_device, joined, launch, on_first, place_of
+from switchtune.trial import Event, OnEvent, TrainedStages, TrialResult, run_trial, train_trial
+
+
+@dataclass(frozen=True)
+class TrainedArm:
+    """A trained arm, and how its test set was translated."""
+
+    model: Path
+    """Loads with `load_model`, or plainly with transformers."""
+    result: TrialResult
+
+    def record(self) -> dict[str, Any]:
+        """As JSON holds it; the translations stand in a file of their own."""
+        result = {name: value for name, value in asdict(self.result).items() if name != "hypotheses"}
+        return {"model": str(self.model), **result}
+
+
+def train_arm(
+    config: RunConfig,
+    folder: Path | str,
+    *,
+    recipe: str | None = None,
+    pair: str | None = None,
+    seed: int | None = None,
+    gpus: int | None = None,
+    processes: int | None = None,
+    on_event: OnEvent = lambda event: None,
+) -> TrainedArm | None:
+    """Train one arm on one pair with one seed, and translate its test set.
+
+    What it needs is read and built as `run_experiment` would, in the same places, so that one finds what the other has
+    finished. Where a launcher (torchrun, `accelerate launch`, srun) started this process as one of many, it joins them;
+    all of them must see the same `folder`.
+
+    With `gpus` or `processes` a script that calls this needs the usual `if __name__ == "__main__":`.
+
+    Args:
+        recipe: name of the arm; by default the first with a stage that restores.
+        pair: as in `de-en`; by default the first.
+        seed: by default the first of the configuration.
+        gpus: start so many processes, each with a GPU of this machine.
+        processes: start so many processes on this machine, which has no GPU.
+
+    Returns:
+        None in the processes other than 0 that a launcher started.
+
+    Raises:
+        UsageError: no such arm or pair, or processes that cannot be started.
+        SwitchtuneError: data, model or lexicon cannot be used, the training failed, or a process of it died.
+    """
+    folder = Path(folder)
+    job = _Job(
+        config, folder, _pair(config, pair), chosen_arm(config, recipe), config.seeds[0] if seed is None else seed
+    )
+    place = place_of(os.environ)
+    device = default_device()
+    wanted = _processes(gpus, processes, device, launched=place is not None)
+    first = place is None or place.rank == 0
+    with ExitStack() as stack:
+        if place is not None:
+            if first:
+                gathering = f"process 0 of {place.size} waits for the others at {place.address}:{place.port}"
+                on_event(Event("train", gathering))
+            stack.enter_context(joined(place, device))
+        if wanted > 1:
+            for event in launch(_train_in_group, (job,), processes=wanted, device=device):
+                on_event(event)
+        else:
+            _train(job, on_event if first else lambda event: None)
+    # The group is gone: others need not wait while one process translates.
+    return _finished(job, on_event) if first else None
+
+
+@dataclass(frozen=True)
+class _Job:
+    config: RunConfig
+    folder: Path
+    pair: PairSettings
+    arm: ArmSettings
+    seed: int
+
+
+def _train_in_group(tell: Tell, job: _Job) -> None:
+    _train(job, tell)
+
+
+def _train(job: _Job, on_event: OnEvent) -> TrainedStages:
+    trial = on_first(lambda: prepare_trial(job.config, job.pair, job.arm, job.seed, job.folder, on_event))
+    return train_trial(job.config, trial, job.folder / trial.name, on_event)
+
+
+def _finished(job: _Job, on_event: OnEvent) -> TrainedArm:
+    trial = prepare_trial(job.config, job.pair, job.arm, job.seed, job.folder, lambda event: None)
+    result = run_trial(job.config, trial, job.folder / trial.name, on_event)
+    last = list(result.stage_updates)[-1]
+    return TrainedArm(job.folder / trial.name / last / "model", result)
+
+
+def _pair(config: RunConfig, name: str | None) -> PairSettings:
+    pairs = {pair.name: pair for pair in config.pairs}
+    if name is None:
+        return config.pairs[0]
+    if name not in pairs:
+        raise UsageError(f"--pair {name}: {nearest(name, pairs)}")
+    return pairs[name]
+
+
+def _processes(gpus: int | None, processes: int | None, device: Device, *, launched: bool) -> int:
+    """How many processes to start; 1 where none is to be started."""
+    if gpus is None and processes is None:
+        return 1
+    if launched:
+        raise UsageError("A launcher has started this process as one of many: leave out --gpus and --processes.")
+    if gpus is not None and processes is not None:
+        raise UsageError("--gpus and --processes: choose one; there is one process a GPU.")
+    if processes is not None:
+        if device == "cuda":
+            raise UsageError(
+                "--processes is for machines without a GPU, and this one has some: give --gpus, or hide them with "
+                "CUDA_VISIBLE_DEVICES=''."
+            )
+        return processes
+    there = torch.cuda.device_count() if device == "cuda" else 0
+    if gpus is not None and gpus > there:
+        raise UsageError(
+            f"--gpus {gpus}: this machine has {there or 'no'} GPU{'s' if there > 1 else ''} that torch can use. "
+            f"{'Give fewer.' if there else 'To train with several processes on its CPU, give --processes.'}"
+        )
+    return gpus or 1

@@ -1,0 +1,326 @@
+"""Many processes as one training: a group is started or joined, and process 0 does what is to be done once.
+
+Without a group every function here acts as in a group of one.
+"""
+
+import multiprocessing
+import os
+import re
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Literal, TypeAlias, TypeVar
+
+import torch
+from torch import distributed
+from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
+from torch.multiprocessing.spawn import ProcessException, start_processes
+
+from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+
+Device: TypeAlias = Literal["cuda", "cpu"]
+
+_T = TypeVar("_T")
+
+_START_METHOD = "spawn"
+_SECONDS_BETWEEN_LOOKS = 0.2
+_PATIENCE = timedelta(days=7)
+"""How long the others wait for what process 0 does alone; a lexicon may take hours."""
+_GRACE_SECONDS = 3.0
+"""How long processes may take to say what befell them, once one of them has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A process's place in a group that a launcher has started."""
+
+    rank: int
+    size: int
+    local_rank: int
+    """Among the processes of its machine."""
+    address: str
+    """Machine of process 0."""
+    port: int
+
+
+def place_of(environment: Mapping[str, str]) -> Place | None:
+    """The place that torchrun, `accelerate launch` or SLURM's srun gave this process; None where it is alone.
+
+    Raises:
+        UsageError: variables of a launcher are there in part.
+    """
+    if int(environment.get("WORLD_SIZE", 1)) > 1:
+        names = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"]
+        launcher = "WORLD_SIZE is set, as torchrun does"
+    elif int(environment.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in environment:
+        names = ["SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"]
+        launcher = "SLURM_NTASKS is set, as srun does"
+    else:
+        return None
+    missing = [name for name in names if name not in environment]
+    if missing:
+        raise UsageError(f"{launcher}, but {', '.join(missing)} is missing. Start with torchrun, srun or --gpus.")
+    rank, size, local_rank = (int(environment[name]) for name in names[:3])
+    if names[0] == "RANK":
+        return Place(rank, size, local_rank, environment["MASTER_ADDR"], int(environment["MASTER_PORT"]))
+    hosts = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_NODELIST", "localhost")
+    # Jobs on the same machine are not to meet.
+    port = 20_000 + int(environment.get("SLURM_JOB_ID", 0)) % 20_000
+    return Place(
+        *(rank, size, local_rank),
+        environment.get("MASTER_ADDR") or first_host(hosts),
+        int(environment.get("MASTER_PORT") or port),
+    )
+
+
+def first_host(hosts: str) -> str:
+    """The first machine of a list as SLURM writes it: `gpu[003-007,12],login` begins with `gpu003`."""
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])+", hosts)
+    return re.sub(r"\[(\w+)[^\]]*\]", r"\1", first[0] if first else "localhost")
+
+
+def rank() -> int:
+    """Number of this process in its group."""
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def size() -> int:
+    """Processes in the group."""
+    return distributed.get_world_size() if distributed.is_initialized() else 1
+
+
+_patient: distributed.ProcessGroup | None = None
+
+
+def wait() -> None:
+    """Go on when all processes are here, however long one of them works before."""
+    if size() > 1:
+        distributed.barrier(_patient)
+
+
+def on_first(work: Callable[[], _T]) -> _T:
+    """Have process 0 do the work while the others wait, and give its result to all.
+
+    The result is pickled. An error for people is raised in process 0, and in the others one that says nothing.
+    """
+    if size() == 1:
+        return work()
+    outcome: list[Any] = [None, None]
+    if rank() == 0:
+        try:
+            outcome[0] = work()
+        except (SwitchtuneError, OSError) as error:
+            outcome[1] = error
+    distributed.broadcast_object_list(outcome, src=0, group=_patient)
+    if outcome[1] is not None:
+        raise outcome[1] if rank() == 0 else SaidElsewhereError(str(outcome[1]))
+    result: _T = outcome[0]
+    return result
+
+
+def first_before_others(work: Callable[[], _T]) -> _T:
+    """Do the work in every process, in process 0 before the others, who find what it has written."""
+    if size() == 1:
+        return work()
+    made: list[_T] = []
+    on_first(lambda: made.append(work()))
+    return made[0] if made else work()
+
+
+def default_device() -> Device:
+    """GPUs where there are any."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def joined(place: Place, device: Device, *, store: Store | None = None) -> Iterator[None]:
+    """Be a member of a group within the block.
+
+    Collectives go by NCCL between GPUs and by gloo between CPUs. What transformers and accelerate look up about the
+    group in the environment is set within the block.
+
+    Args:
+        store: where the processes find each other; by default at the place's address.
+
+    Raises:
+        SwitchtuneError: the others did not come.
+        UsageError: fewer GPUs than processes on this machine.
+    """
+    global _patient
+    variables = {
+        "RANK": str(place.rank),
+        "WORLD_SIZE": str(place.size),
+        "LOCAL_RANK": str(place.local_rank),
+        "MASTER_ADDR": place.address,
+        "MASTER_PORT": str(place.port),
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads())),
+    }
+    if device == "cpu":
+        variables["ACCELERATE_USE_CPU"] = "true"
+    elif place.local_rank >= torch.cuda.device_count():
+        raise UsageError(
+            f"Process {place.rank} is number {place.local_rank} on its machine, which has {torch.cuda.device_count()} "
+            "GPUs; start at most one process a GPU."
+        )
+    else:
+        torch.cuda.set_device(place.local_rank)
+    former = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        _gather(place, device, store)
+        _patient = distributed.new_group(backend="gloo", timeout=_PATIENCE)
+        yield
+    finally:
+        _patient = None
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+        for name, value in former.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _gather(place: Place, device: Device, store: Store | None) -> None:
+    backend = "nccl" if device == "cuda" else "gloo"
+    try:
+        if store is None:
+            distributed.init_process_group(backend, init_method="env://")
+        else:
+            distributed.init_process_group(backend, store=store, rank=place.rank, world_size=place.size)
+    except distributed.DistError as error:
+        raise SwitchtuneError(
+            f"Process {place.rank} of {place.size} did not find the others at {place.address}:{place.port}: {error}. "
+            "All of them must be started at the same time, by torchrun or srun, and reach that address."
+        ) from error
+
+
+Tell: TypeAlias = Callable[[Any], None]
+"""Sends something to whoever started the processes."""
+
+_Reports: TypeAlias = "multiprocessing.SimpleQueue[tuple[Literal['sent', 'failed'], int, Any]]"
+
+
+def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: int, device: Device) -> Iterator[Any]:
+    """Run `work(tell, *arguments)` in so many new processes of this machine, which make a group.
+
+    When one of them fails the others are ended, within seconds; likewise when the iteration is given up.
+
+    Args:
+        work: a function of a module, so that a new process can import it; arguments are pickled. Its `tell` does
+            nothing but in process 0.
+
+    Yields:
+        What process 0 tells.
+
+    Raises:
+        SwitchtuneError: that of the process that failed first, or which process died, and how.
+    """
+    context = multiprocessing.get_context(_START_METHOD)
+    reports: _Reports = context.SimpleQueue()
+    threads = max(1, torch.get_num_threads() // processes)
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    started = start_processes(
+        _process,
+        (work, arguments, processes, device, store.port, threads, reports, os.getpid()),
+        nprocs=processes,
+        join=False,
+        start_method=_START_METHOD,
+    )
+    failures: list[tuple[int, Any]] = []
+    try:
+        while True:
+            done = started.join(timeout=_SECONDS_BETWEEN_LOOKS, grace_period=_GRACE_SECONDS)
+            yield from _sent(reports, failures)
+            if done:
+                return
+    except ProcessException as ended:
+        yield from _sent(reports, failures)
+        raise _cause(ended, [process.exitcode for process in started.processes], failures) from None
+    finally:
+        for process in started.processes:
+            if process.is_alive():
+                process.terminate()
+        # Its thread ends here, and not whenever the frames of an error are collected.
+        del store
+
+
+def _sent(reports: _Reports, failures: list[tuple[int, Any]]) -> Iterator[Any]:
+    """What has been sent; failures go to the list."""
+    while not reports.empty():
+        kind, number, value = reports.get()
+        if kind == "sent":
+            yield value
+        else:
+            failures.append((number, value))
+
+
+def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list[tuple[int, Any]]) -> SwitchtuneError:
+    """What to tell. Where one was killed, others may have failed because they lost it."""
+    signals = {number: -code for number, code in enumerate(exit_codes) if code is not None and code < 0}
+    # Those that did not end by themselves were ended by SIGTERM.
+    killed = [number for number, name in signals.items() if name != signal.SIGTERM]
+    if signals.get(ended.error_index) == signal.SIGTERM:
+        killed.append(ended.error_index)
+    if killed:
+        return SwitchtuneError(
+            f"Process {killed[0]} of {len(exit_codes)} was killed ({signal.Signals(signals[killed[0]]).name}), perhaps "
+            "for want of memory, and the others were ended. The same command goes on from the last checkpoint."
+        )
+    for number, failure in failures:
+        if isinstance(failure, SwitchtuneError):
+            return failure
+        return SwitchtuneError(f"Process {number} of {len(exit_codes)} failed, and the others were ended.\n{failure}")
+    return SwitchtuneError(
+        f"Process {ended.error_index} of {len(exit_codes)} ended with exit code {exit_codes[ended.error_index]}, and "
+        "the others were ended."
+    )
+
+
+def _process(
+    number: int,
+    work: Callable[..., None],
+    arguments: tuple[Any, ...],
+    processes: int,
+    device: Device,
+    port: int,
+    threads: int,
+    reports: _Reports,
+    parent: int,
+) -> None:
+    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+    torch.set_num_threads(threads)
+    address = "127.0.0.1"
+
+    def tell(value: Any) -> None:
+        if number == 0:
+            reports.put(("sent", number, value))
+
+    store = TCPStore(address, port, is_master=False)
+    with joined(Place(number, processes, number, address, port), device, store=store):
+        try:
+            work(tell, *arguments)
+        except Exception as error:
+            # Before the group is left: the others fail for that, and are not to be heard first.
+            if not isinstance(error, SaidElsewhereError):
+                failure = error if isinstance(error, SwitchtuneError) else traceback.format_exc()
+                reports.put(("failed", number, failure))
+            raise
+
+
+def end_with(parent: int) -> None:
+    """End this process within a second of its parent, which a kill keeps from ending it."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

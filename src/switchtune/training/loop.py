@@ -1,0 +1,522 @@
+"""The updates of a stage: transformers' trainer with our batches, our loss, and an answer where something fails."""
+
+import math
+import multiprocessing
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from accelerate.utils.memory import clear_device_cache
+from torch.distributed.tensor import DTensor
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from switchtune.config import TrainingSettings
+from switchtune.errors import SwitchtuneError
+from switchtune.models.families import IGNORED_LABEL, TokenIds
+from switchtune.models.load import Loaded
+from switchtune.run_dir import write_json
+from switchtune.training.batches import BatchPlan, EncodedExamples
+from switchtune.training.checkpoints import (
+    Checkpoint,
+    best,
+    checkpoint_folder,
+    complete_checkpoints,
+    mark_complete,
+    mean_weights,
+    prune,
+    sound_or_removed,
+    weights_of,
+)
+from switchtune.training.curve import Curve
+from switchtune.training.distributed import on_first, rank, size, wait
+from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
+from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
+from switchtune.training.optimizers import (
+    OptimizerChoice,
+    class_and_arguments,
+    skips_by_itself,
+)
+from switchtune.training.precision import compute_dtype
+from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.watch import exhausted, peak_memory_gb
+
+_SECONDS_BETWEEN_REPORTS = 0.5
+
+LESS_MEMORY = (
+    "Set training.gradient_checkpointing to true, lower training.max_tokens, take a smaller optimizer "
+    "(training.optimizer: adafactor) or train adapters (training.lora)."
+)
+
+
+class TrainingError(SwitchtuneError):
+    """The training cannot start, or cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a stage stands."""
+
+    update: int
+    """Updates done, those before an interruption included."""
+    updates: int
+    loss: float
+    """Mean smoothed loss per target token since the last entry of the curve, in nats."""
+    tokens_per_second: float
+    """Target tokens trained on since the last report, per second."""
+    padding: float
+    """Share of the positions of this process's batches that hold no token, since the last entry of the curve."""
+    memory_gb: float
+    """Peak of this process so far: of its GPU's memory, or on a CPU of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a checkpoint must agree with."""
+
+    inputs: str
+    model: str
+
+
+@dataclass
+class _Update:
+    """What an update needs to be begun again."""
+
+    number: int
+    random: RandomState
+    sums: torch.Tensor
+    batches: list[Batch]
+    """Those computed so far, as they came."""
+
+
+class StageTrainer(Trainer):
+    """transformers' trainer with the batches, the loss, the schedule and the checkpoints of this package."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        arguments: TrainingArguments,
+        *,
+        data: EncodedExamples,
+        plan: BatchPlan,
+        valid_batches: Sequence[Mapping[str, torch.Tensor]],
+        settings: TrainingSettings,
+        choice: OptimizerChoice,
+        curve: Curve,
+        identity: Identity,
+        tracking: TrainerCallback,
+        validate: Callable[[], float] | None,
+        on_progress: Callable[[Progress], None] | None,
+        on_message: Callable[[str], None],
+    ) -> None:
+        self._layout = loaded.layout
+        self._plan = plan
+        self._valid_batches = valid_batches
+        self._settings = settings
+        self._curve = curve
+        self._identity = identity
+        self._validate = validate
+        self._on_progress = on_progress
+        self._on_message = on_message
+        self._choice = choice
+        self._dtype = compute_dtype(settings, loaded.layout.family.name, arguments.device)
+        self._room = Room(curve.too_large)
+        self._watch = FiniteWatch(self._left_out)
+        self._update: _Update | None = None
+        self._nothing = _without_labels(loaded.layout.collate(data.__getitems__([(0, int(plan.longest.argmin()))])))
+        # Since the last entry of the curve: smoothed loss, nll, tokens. On the device, and read for reports only.
+        self._sums = torch.zeros(3, device=arguments.device)
+        # Likewise: positions of this process's batches, and those that hold a token.
+        self._positions = torch.zeros(2, dtype=torch.int64)
+        self._trained_seconds = 0.0
+        self._went_on_at = time.perf_counter()
+        self._began_at = time.perf_counter() - curve.seconds
+        self._reported_at = time.perf_counter()
+        self._reported_tokens = float(curve.tokens)
+        self._model = loaded.model
+        self._folder = Path(str(arguments.output_dir))
+        super().__init__(
+            model=loaded.model,
+            args=arguments,
+            train_dataset=cast("Any", data),
+            callbacks=[
+                _Rhythm(settings, evaluates=bool(valid_batches), report=self.report, exhausted=self.exhausted),
+                tracking,
+            ],
+            optimizer_cls_and_kwargs=class_and_arguments(choice, settings),
+        )
+        if self._dtype == torch.float16:
+            # In place of the arguments' fp16, which like their bf16 patches the model's forward method.
+            self.accelerator.scaler = torch.amp.GradScaler(arguments.device.type)
+        self.remove_callback(PrinterCallback)
+        # Has the trainer count the target tokens of an update, and not divide by its parts a second time.
+        self.model_accepts_loss_kwargs = True
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        # The plan knows which batches are this process's: accelerate must not share them out again.
+        return DataLoader(
+            cast("Any", self.train_dataset),
+            batch_sampler=self._plan,
+            collate_fn=self._collate,
+            num_workers=self._settings.workers,
+            # Examples are closures over memory-mapped tables: only forked workers can have them.
+            multiprocessing_context=multiprocessing.get_context("fork") if self._settings.workers else None,
+            pin_memory=self.args.device.type == "cuda",
+            # Its own, so that starting it takes nothing from the random state that dropout draws from.
+            generator=torch.Generator(),
+        )
+
+    def _collate(self, part: list[TokenIds]) -> Mapping[str, torch.Tensor]:
+        # A process without sentences takes part in the collectives all the same.
+        return self._layout.collate(part) if part else self._nothing
+
+    def get_batch_samples(
+        self, epoch_iterator: Any, num_batches: int, device: torch.device
+    ) -> tuple[list[Any], torch.Tensor | int | None]:
+        samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        for batch in samples:
+            self._positions += _positions(batch)
+        return samples, items
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        if self.lr_scheduler is None:
+            schedule = self._settings.schedule
+            warmup = warmup_updates(self._settings.warmup, num_training_steps)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                cast("torch.optim.Optimizer", optimizer or self.optimizer),
+                lambda done: learning_rate_factor(done, updates=num_training_steps, warmup=warmup, schedule=schedule),
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def compute_loss_context_manager(self) -> ExitStack:
+        # In place of the arguments' bf16, which patches the model's forward method and copies all its outputs.
+        stack = super().compute_loss_context_manager()
+        if self._dtype != torch.float32:
+            stack.enter_context(torch.autocast(self.args.device.type, self._dtype))
+        return stack
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The part's share of the mean per target token of the whole update: all its parts, all processes."""
+        loss, nll, tokens = model(**inputs, label_smoothing=self._settings.label_smoothing)
+        self._sums += torch.stack((loss.detach(), nll, tokens))
+        # Gradients are averaged over the processes, where the mean over all of their tokens needs the sum.
+        return loss * self.accelerator.num_processes / num_items_in_batch
+
+    def training_step(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor | Any],
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """Add a batch's gradients to its update's; where memory runs out, compute the update anew in smaller parts."""
+        number = self.state.global_step + 1
+        if self._update is None or self._update.number != number:
+            self._update = _Update(number, RandomState.of(self.args.device), self._sums.clone(), [])
+        self._update.batches.append(inputs)
+        too_large = self._add_gradients(model, [inputs], num_items_in_batch)
+        while too_large is not None:
+            self._refuse(too_large)
+            # What the part left behind cannot be told from what the parts before it gave: all of them once more.
+            model.zero_grad(set_to_none=True)
+            clear_device_cache(garbage_collection=True)
+            self._update.random.restore(self.args.device)
+            self._sums.copy_(self._update.sums)
+            too_large = self._add_gradients(model, self._update.batches, num_items_in_batch)
+        return self._step_loss
+
+    def _add_gradients(
+        self, model: torch.nn.Module, batches: Sequence[Batch], num_items: torch.Tensor | int | None
+    ) -> Batch | None:
+        """Compute batches in the largest parts that may fit; returns the part that did not."""
+        for batch in batches:
+            self._step_loss = torch.zeros((), device=self.args.device)
+            for part in self._room.parts(batch):
+                try:
+                    loss = super().training_step(model, dict(part), num_items)
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    self._require_divisible(part, error)
+                    # The error holds what the failed part had computed, until this block is left.
+                    return part
+                self._step_loss += loss.nan_to_num(0.0, 0.0, 0.0)
+        return None
+
+    def _require_divisible(self, part: Batch, error: RuntimeError) -> None:
+        update = self.state.global_step + 1
+        if self.args.world_size > 1:
+            raise TrainingError(
+                f"{self._folder}: memory ran out in update {update}, in a part of {padded_tokens(part):,} padded "
+                f"tokens. With several processes a part cannot be halved on the way: raise training.accumulation (now "
+                f"{self._settings.accumulation}), with which the batch stays the same, and start again."
+            ) from error
+        if examples_of(part) == 1:
+            raise TrainingError(
+                f"{self._folder}: memory ran out in update {update}, with a single example of "
+                f"{part['input_ids'].shape[1]} + {part['labels'].shape[1]} tokens. {LESS_MEMORY}"
+            ) from error
+
+    def _refuse(self, part: Batch) -> None:
+        self._room.refuse(part)
+        update, tokens = self.state.global_step + 1, padded_tokens(part)
+        self._record({"too_large": tokens}, update=update)
+        self._tell(
+            f"update {update}: {examples_of(part)} sentences at once ({tokens:,} padded tokens) do not fit into "
+            "memory. They and what is as large are computed in halves from now on; an update's batch stays the same."
+        )
+
+    def _clip_grad_norm(self, model: torch.nn.Module) -> torch.Tensor:
+        """Clip the gradients of an update, and have it left out where they are not finite."""
+        optimizer: torch.optim.Optimizer = cast("Any", self.optimizer).optimizer
+        scaler = self.accelerator.scaler
+        if scaler is not None:
+            scaler.unscale_(optimizer)
+        norm: torch.Tensor = cast("Any", super())._clip_grad_norm(model)
+        if isinstance(norm, DTensor):
+            norm = norm.full_tensor()
+        bad = ~norm.isfinite()
+        update = cast("_Update", self._update)
+        finite_loss = self._sums.isfinite().all()
+        self._sums = torch.where(bad, update.sums, self._sums)
+        if scaler is not None:
+            # It leaves the update out, and tries a smaller scale: no fault while there is one, and a loss.
+            bad = bad & (~finite_loss | (scaler.get_scale() <= 1))
+        elif skips_by_itself(optimizer):
+            setattr(optimizer, "found_inf", bad.float())  # noqa: B010 - known to the fused kernels, not to the types
+        elif bad:
+            # Without a gradient a weight is passed over.
+            model.zero_grad(set_to_none=True)
+        self._watch.add(update.number, bad, update.batches)
+        return norm
+
+    def _left_out(self, update: int, batches: Sequence[Batch]) -> None:
+        """Write down the batches of an update that was not finite, and give up where it is not the first."""
+        several = f"-{self.args.process_index}" if self.args.world_size > 1 else ""
+        path = self._folder / f"skipped-{update}{several}.json"
+        write_json(path, {"update": update, "parts": [readable(batch, self._layout) for batch in batches]})
+        self._record({"skipped": 1}, update=update)
+        if too_many(self._curve.skipped):
+            raise TrainingError(
+                f"{self._folder}: the gradients of update {update} are not finite, as were those of {PATIENCE - 1} "
+                f"others within {WINDOW} updates, all of them left out. The batch is in {path}, as text and as ids. "
+                f"If nothing is wrong with it: {self._more_stable}"
+            )
+        self._tell(f"update {update} is left out: its gradients are not finite. Its batch is in {path}.")
+
+    def _tell(self, message: str) -> None:
+        if self.is_world_process_zero():
+            self._on_message(message)
+
+    @property
+    def _more_stable(self) -> str:
+        return (
+            f"Lower training.lr (now {self._choice.lr:g}), lengthen training.warmup, or set training.precision to fp32."
+        )
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: that walks through all modules at every update, and nothing reads it."""
+        return 0
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:
+            self._watch.settle()
+            loss, nll, tokens = self.accelerator.reduce(self._sums, "sum").tolist()
+            if not tokens:
+                return
+            positions, filled = self.accelerator.reduce(self._positions.to(self.args.device), "sum").tolist()
+            self._pause()
+            entry = {
+                "loss": loss / tokens,
+                "nll": nll / tokens,
+                "learning_rate": logs["learning_rate"],
+                "tokens": self._curve.tokens + int(tokens),
+                "tokens_per_second": round(tokens / self._trained_seconds, 1),
+                "padding": round(1 - filled / positions, 4),
+            }
+            self._sums.zero_()
+            self._positions.zero_()
+            self._trained_seconds = 0.0
+            self._record(entry)
+            logs = {**logs, **entry}
+        super().log(logs, start_time)
+
+    def _pause(self) -> None:
+        """Count the time since the last pause as time of training."""
+        now = time.perf_counter()
+        self._trained_seconds += now - self._went_on_at
+        self._went_on_at = now
+
+    def report(self, *, now: bool) -> None:
+        """Tell where the training stands, at once or where the last report is a while ago."""
+        seconds = time.perf_counter() - self._reported_at
+        if not now and seconds < _SECONDS_BETWEEN_REPORTS:
+            return
+        loss, _, tokens = self._sums.tolist()
+        total = self._curve.tokens + tokens * self.args.world_size
+        if self._on_progress is not None and self.is_world_process_zero():
+            positions, filled = self._positions.tolist()
+            self._on_progress(
+                Progress(
+                    update=self.state.global_step,
+                    updates=self.args.max_steps,
+                    loss=loss / tokens if tokens else math.nan,
+                    tokens_per_second=(total - self._reported_tokens) / seconds,
+                    padding=1 - filled / positions,
+                    memory_gb=peak_memory_gb(self.args.device),
+                )
+            )
+        self._reported_at += seconds
+        self._reported_tokens = total
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Mean negative log likelihood per target token of the validation set, and chrF++ where it is wanted."""
+        self._pause()
+        self._model.train(False)
+        sums = torch.zeros(2, device=self.args.device)
+        with torch.no_grad():
+            for batch in self._own_valid_batches():
+                inputs = self._prepare_inputs(dict(batch))
+                with self.compute_loss_context_manager():
+                    _, nll, tokens = self._model(**inputs, label_smoothing=0.0)
+                sums += torch.stack((nll, tokens))
+        nll, tokens = self.accelerator.reduce(sums, "sum").tolist()
+        if not math.isfinite(nll):
+            raise TrainingError(
+                f"{self._folder}: the validation loss after update {self.state.global_step} was not finite. "
+                f"{self._more_stable}"
+            )
+        entry, metrics = {"valid_nll": nll / tokens}, {f"{metric_key_prefix}_loss": nll / tokens}
+        if self._validate is not None:
+            entry["valid_chrf"] = metrics[f"{metric_key_prefix}_chrf"] = on_first(self._validate)
+        self._record(entry)
+        self.log(metrics)
+        self._went_on_at = time.perf_counter()
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _own_valid_batches(self) -> list[Mapping[str, torch.Tensor]]:
+        """This process's share: as many batches in every process, as some computations are common to all."""
+        rounds = math.ceil(len(self._valid_batches) / self.args.world_size)
+        own = list(self._valid_batches[self.args.process_index :: self.args.world_size])
+        return own + [self._nothing] * (rounds - len(own))
+
+    def train_or_resume(self, checkpoint: Checkpoint | None) -> int:
+        """Train to the end, from a checkpoint where there is one; returns the updates done."""
+        if checkpoint is not None and self.exhausted():
+            return checkpoint.update
+        self.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+        return self.state.global_step
+
+    def hand_on(self, done: int, model: torch.nn.Module) -> int:
+        """Give the model the weights that the stage hands on; returns their update."""
+        checkpoints = complete_checkpoints(self._folder)
+        if self._settings.keep == "best":
+            chosen = best(checkpoints)
+            _set_weights(model, weights_of(chosen.path))
+            return chosen.update
+        if self._settings.average > 1:
+            _set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
+        elif model is not self._model or self.state.global_step < done:
+            _set_weights(model, weights_of(checkpoints[-1].path))
+        return done
+
+    def exhausted(self) -> bool:
+        """Whether the patience has come to its end."""
+        return exhausted(self._scores(), patience=self._settings.patience, least_updates=self._settings.least_updates)
+
+    def _scores(self) -> list[tuple[int, float]]:
+        """(update, score) of every evaluation, larger is better."""
+        if self._settings.best_by == "chrf":
+            return list(self._curve.measured("valid_chrf"))
+        return [(update, -nll) for update, nll in self._curve.measured("valid_nll")]
+
+    def _record(self, entry: dict[str, float], *, update: int | None = None) -> None:
+        seconds = time.perf_counter() - self._began_at
+        number = self.state.global_step if update is None else update
+        memory_gb = round(peak_memory_gb(self.args.device), 3)
+        self._curve.add({"update": number, **entry, "memory_gb": memory_gb, "seconds": round(seconds, 3)})
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._pause()
+        update = self.state.global_step
+        path = checkpoint_folder(self._folder, update)
+        with sound_or_removed(path):
+            super()._save_checkpoint(model, trial)
+        wait()
+        if rank() == 0:
+            score = dict(self._scores()).get(update)
+            mark_complete(
+                Checkpoint(path, update, score, self._identity.inputs, self._identity.model, processes=size())
+            )
+            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=self._settings.average)
+        wait()
+        self._went_on_at = time.perf_counter()
+
+
+class _Rhythm(TrainerCallback):
+    """When to log, evaluate and save: a checkpoint comes after an entry of the curve, so that resuming loses none."""
+
+    def __init__(
+        self,
+        settings: TrainingSettings,
+        *,
+        evaluates: bool,
+        report: Callable[..., None],
+        exhausted: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._exhausted = exhausted
+        self._evaluates = evaluates
+        self._report = report
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        update = state.global_step
+        last = update == args.max_steps
+        self._report(now=last)
+        save = last or update % self._settings.checkpoint_every == 0
+        evaluate = last or update % self._settings.evaluate_every == 0 or (save and self._settings.keep == "best")
+        control.should_save = save
+        control.should_evaluate = evaluate and self._evaluates
+        control.should_log = save or evaluate or update % _logging_interval(args.max_steps) == 0
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self._exhausted():
+            control.should_training_stop = control.should_save = True
+
+
+def _logging_interval(updates: int) -> int:
+    """Updates between two training entries of the curve: some two hundred of them in a short stage."""
+    return min(50, max(1, updates // 200))
+
+
+def _set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    # Weights that are shared stand in a checkpoint under one of their names.
+    unknown = model.load_state_dict(weights, strict=False).unexpected_keys
+    if unknown:
+        raise TrainingError(f"The checkpoint has weights that the model lacks: {', '.join(unknown[:3])}.")
+
+
+def _without_labels(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}
+
+
+def _positions(batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """(2,) positions of a batch, both sides; those of them that hold a token that counts."""
+    labels, mask = batch["labels"], batch["attention_mask"]
+    filled = (labels != IGNORED_LABEL).sum()
+    return torch.stack([torch.tensor(labels.numel() + mask.numel()), filled + (mask.sum() if filled else 0)])

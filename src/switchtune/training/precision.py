@@ -1,0 +1,138 @@
+"""How a model computes during a training: in which numbers, by which attention, compiled, keeping what."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel
+from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.utils.import_utils import is_flash_attn_2_available
+
+from switchtune.config import FamilyName, TrainingSettings
+from switchtune.errors import UsageError
+
+
+def compute_dtype(settings: TrainingSettings, family: FamilyName, device: torch.device) -> torch.dtype:
+    """The type of number that layers compute in; weights, their gradients and the loss stay in float32.
+
+    Raises:
+        UsageError: fp16 on a CPU, or for mT5.
+    """
+    if settings.precision == "fp16":
+        if family == "mt5":
+            raise UsageError(
+                "training.precision: fp16 does not go with mT5: it was trained in bf16, and in its feed-forward layers "
+                "numbers grow beyond the 65,504 that fp16 ends at, so that the loss becomes NaN "
+                "(huggingface/transformers#9295, #10956). Set bf16, or fp32 on a GPU without it."
+            )
+        if device.type != "cuda":
+            raise UsageError(
+                f"training.precision: fp16 is for GPUs, and the training is on {device.type}. Set auto, fp32 or bf16."
+            )
+        return torch.float16
+    if settings.precision == "auto":
+        # A GPU without it can emulate it, slower than fp32.
+        has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if has else torch.float32
+    return torch.bfloat16 if settings.precision == "bf16" else torch.float32
+
+
+def require_attention(attention: str, family: FamilyName, dtype: torch.dtype, device: torch.device) -> None:
+    """Make sure that the implementation of attention can work here.
+
+    Raises:
+        UsageError: flash attention with mT5, in fp32, without a GPU, or not installed.
+    """
+    if attention != "flash_attention_2":
+        return
+    if family == "mt5":
+        reason = "cannot take mT5's position bias"
+    elif device.type != "cuda":
+        reason = f"needs a GPU, and the training is on {device.type}"
+    elif dtype == torch.float32:
+        reason = "computes in bf16 or fp16 only, and training.precision is fp32 here"
+    elif not is_flash_attn_2_available():
+        reason = "needs the package flash-attn, which is not installed (pip install flash-attn)"
+    else:
+        return
+    raise UsageError(f"training.attention: flash_attention_2 {reason}. Set auto or sdpa.")
+
+
+def require_compiler(device: torch.device) -> None:
+    """Make sure that torch.compile has what it makes its code with.
+
+    Raises:
+        UsageError: a CPU without a C++ compiler.
+    """
+    names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
+    if device.type == "cpu" and not any(shutil.which(name) for name in names):
+        raise UsageError(
+            "training.compile: torch.compile needs a C++ compiler on a CPU, and there is neither g++ nor clang++. "
+            "Install one, or set compile to false."
+        )
+
+
+_COMPILED_FORMS = 32
+"""In how many forms the same code may be compiled before it is left as it is."""
+
+
+@contextmanager
+def computing(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[None]:
+    """Have the model compute as the settings ask, until the block ends; then it is as its owner gave it.
+
+    By itself transformers takes sdpa for all five families. Flash attention is only taken when asked for: it waits for
+    the GPU in every layer to learn where sentences end, and gains on sequences longer than sentences.
+    """
+    with ExitStack() as stack:
+        if settings.attention != "auto":
+            stack.enter_context(_attention(model, settings.attention))
+        if settings.gradient_checkpointing:
+            stack.enter_context(_checkpointing(model))
+        if settings.compile:
+            stack.enter_context(_compiled(model))
+        yield
+
+
+@contextmanager
+def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    # Encoder and decoder of mT5 have configurations of their own, which older transformers do not set with the model's.
+    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+    before = [part.config._attn_implementation for part in parts]
+    for part in parts:
+        part.set_attn_implementation(name)
+    try:
+        yield
+    finally:
+        for part, former in zip(parts, before, strict=True):
+            part.set_attn_implementation(former)
+
+
+@contextmanager
+def _checkpointing(model: Any) -> Iterator[None]:
+    # transformers 5 renamed it on the way, and warns of the older name.
+    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
+    try:
+        yield
+    finally:
+        getattr(model, f"{kind}_checkpointing_disable")()
+        model.disable_input_require_grads()
+
+
+@contextmanager
+def _compiled(model: PreTrainedModel) -> Iterator[None]:
+    """Each layer by itself: they are alike, so that what is compiled for one serves them all."""
+    layers: list[Any] = [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
+    for layer in layers:
+        layer.forward = torch.compile(layer.forward, dynamic=True)
+    dynamo: Any = torch._dynamo
+    try:
+        # mT5's layers are all of one class: first and others, encoder's and decoder's, with gradients and without.
+        with dynamo.config.patch(recompile_limit=_COMPILED_FORMS):
+            yield
+    finally:
+        for layer in layers:
+            del layer.forward

@@ -1,0 +1,26 @@
+"""The learning rate over the updates of a stage."""
+
+import math
+from typing import Literal
+
+
+def learning_rate_factor(
+    done: int, *, updates: int, warmup: int, schedule: Literal["polynomial", "inverse_sqrt", "constant"]
+) -> float:
+    """Share of the peak learning rate for the update that follows `done` updates.
+
+    The first update has 1/`warmup` of the peak and the one numbered `warmup` all of it. `polynomial` falls linearly
+    and would be zero one update after the last.
+    """
+    if done < warmup:
+        return (done + 1) / warmup
+    if schedule == "polynomial":
+        return max(0.0, (updates - done) / (updates - warmup))
+    if schedule == "inverse_sqrt":
+        return math.sqrt(max(warmup, 1) / (done + 1))
+    return 1.0
+
+
+def warmup_updates(warmup: float, updates: int) -> int:
+    """Updates of warm-up in a stage, of a number or (below 1) a share: never more than a tenth of the stage."""
+    return int(min(warmup * updates if warmup < 1 else warmup, updates // 10))

@@ -1,0 +1,42 @@
+"""metrics.jsonl: one file for all stages, of which each goes on where it was."""
+
+from pathlib import Path
+
+from switchtune.training.curve import Curve, StageLog, read_metrics
+
+
+def entry(update: int, **values: float) -> dict[str, float]:
+    return {"update": update, "seconds": float(update), **values}
+
+
+def test_stages_write_one_file_and_count_updates_on(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    first, second = StageLog(path, "restore"), StageLog(path, "task", 3)
+    curve = Curve(first, until=None)
+    for update in range(4):
+        curve.add(entry(update, valid_nll=9.0 - update))
+    curve = Curve(second, until=None)
+    curve.add(entry(0, valid_nll=5.0))
+    curve.add(entry(1, loss=2.0, tokens=10))
+    curve.add(entry(2, loss=1.0, tokens=20))
+    assert [(each["stage"], each["update"]) for each in read_metrics(path)] == [
+        *(("restore", update) for update in range(4)),
+        *(("task", update) for update in (3, 4, 5)),
+    ]
+    assert curve.measured("valid_nll") == ((0, 5.0),)
+    assert (curve.tokens, curve.seconds, curve.recent_mean("loss")) == (20, 2.0, 1.0)
+
+    # A kill cut the last line short, and what came after the checkpoint is done again.
+    path.write_text(path.read_text(encoding="utf-8")[:-9], encoding="utf-8")
+    curve = Curve(second, until=1)
+    assert [each["update"] for each in curve.entries] == [0, 1]
+    assert [each["update"] for each in read_metrics(path)] == [0, 1, 2, 3, 3, 4]
+
+    # A stage that is trained anew takes those after it along.
+    reader = Curve(first, until=None, writes=False)
+    assert reader.entries == []
+    assert len(read_metrics(path)) == 6
+    Curve(first, until=2)
+    assert [(each["stage"], each["update"]) for each in read_metrics(path)] == [
+        ("restore", update) for update in range(3)
+    ]
