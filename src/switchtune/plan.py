@@ -561,7 +561,7 @@ HEADER = (
     "loss",
     "allocator",
     "base",
-    "peak GB",
+    "peak",
     "tokens/s",
     "sentences/s",
     "hours",

@@ -184,7 +184,8 @@ def print_plan(planned: Plan) -> None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
     title = (
-        f"{planned.parameters:,} weights on {planned.device.name}, {planned.device.memory / 1e9:.0f} GB{side_by_side}"
+        f"{planned.parameters:,} weights on {planned.device.name}, {planned.device.memory / 1e9:.0f} GB{side_by_side}; "
+        "memory of each in GB"
     )
     table = Table(title=title, title_justify="left")
     for position, name in enumerate(HEADER):

@@ -479,7 +479,9 @@ def test_languages_that_cannot_be_added(family: FamilyName, whole: Path, tmp_pat
         with pytest.raises(SwitchtuneError, match="mt5 has no language tags; the language is named in the instruction"):
             attempt("xyz_Latn")
         return
-    with pytest.raises(UsageError, match=f"--code Klingon: {family} writes languages as "):
+    with pytest.raises(
+        UsageError, match=f"--code Klingon: a tag of {family} is expected, written as those that it has: "
+    ):
         attempt("Klingon")
     with pytest.raises(SwitchtuneError, match=r"has a tag for .* already"):
         attempt(load_layout(str(whole)).code("de"))

@@ -619,7 +619,9 @@ def _new_tag(layout: Layout, path: str, code: str) -> str:
     tag = f"{before}{code}{after}"
     if not re.fullmatch(pattern, tag):
         examples = ", ".join(sorted(layout.tags)[:3])
-        raise UsageError(f"--code {code}: {layout.family.name} writes languages as {examples}.")
+        raise UsageError(
+            f"--code {code}: a tag of {layout.family.name} is expected, written as those that it has: {examples}."
+        )
     if code in layout.tags or _short(code) in layout.languages:
         raise SwitchtuneError(f"{path}: it has a tag for {code!r} already ({layout.code(code)}).")
     return tag
