@@ -36,8 +36,8 @@ def _gpu(name: str, memory_gb: float, gb_per_second: float, half: float, fp32: f
 
 
 GPUS: tuple[Gpu, ...] = (
-    # NVIDIA's data sheets of each card; where they give the rate with sparsity, half of it. For the GeForce cards the
-    # white papers of the architectures (Ampere GA102, Ada), for the A10G that of Amazon's G5.
+    # As commonly published: memory, bandwidth, rates without sparsity. Not checked one by one against the data sheets,
+    # and none of the cards has been measured.
     _gpu("H200", 141, 4800, 989, 67),
     _gpu("H100", 80, 3350, 989, 67),
     _gpu("H100-PCIe", 80, 2000, 756, 51),
