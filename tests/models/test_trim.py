@@ -4,12 +4,13 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
@@ -81,24 +82,46 @@ def as_published(family: FamilyName, folder: Path) -> None:
         (folder / "tokenizer.json").write_text(json.dumps(content))
 
 
-@pytest.fixture(scope="module", params=ALL)
+@pytest.fixture(params=ALL)
 def family(request: pytest.FixtureRequest) -> FamilyName:
     name: FamilyName = request.param
     return name
 
 
-@pytest.fixture(scope="module")
-def whole(family: FamilyName, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole") / family
-    as_published(family, folder)
-    return folder
+Maker: TypeAlias = Callable[[FamilyName], Path]
+"""Makes the folder of a family, once: fixtures of a module lose track of the family where tests are shared out."""
 
 
-@pytest.fixture(scope="module")
-def trimmed(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trimmed") / whole.name
-    trim(str(whole), survey(str(whole), TEXTS, ["de", "en"]), TEXTS, folder)
-    return folder
+@pytest.fixture(scope="session")
+def make_whole(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    @cache
+    def make(family: FamilyName) -> Path:
+        folder = tmp_path_factory.mktemp("whole") / family
+        as_published(family, folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_trimmed(make_whole: Maker, tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    @cache
+    def make(family: FamilyName) -> Path:
+        whole, folder = str(make_whole(family)), tmp_path_factory.mktemp("trimmed") / family
+        trim(whole, survey(whole, TEXTS, ["de", "en"]), TEXTS, folder)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def whole(family: FamilyName, make_whole: Maker) -> Path:
+    return make_whole(family)
+
+
+@pytest.fixture
+def trimmed(family: FamilyName, make_trimmed: Maker) -> Path:
+    return make_trimmed(family)
 
 
 def tied(model: Any) -> bool:
@@ -257,7 +280,7 @@ TOKENIZERS: dict[FamilyName, tuple[Any, Any]] = {}
 words = st.sampled_from(sorted({word for lines in TEXTS.values() for line in lines for word in line.split()}))
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sentence=st.lists(words, max_size=10).map(" ".join))
 def test_words_of_the_text_are_segmented_alike_in_any_order(trimmed: Path, whole: Path, sentence: str) -> None:
     name: Any = whole.name
