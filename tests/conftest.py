@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,12 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _what_is_imported_is_no_garbage() -> None:
+    """Every training collects garbage several times, which takes longer than a miniature one where much is imported."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A stage of training: that it learns, that a kill changes nothing, and that every setting does what it says."""
 
 import copy
-import gc
 import importlib
 import multiprocessing
 import os
@@ -37,10 +36,7 @@ def _one_thread() -> Iterator[None]:
     """A forked process cannot use the threads of its parent."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    # transformers collects garbage at every start, which takes longer than the training where much is imported.
-    gc.freeze()
     yield
-    gc.unfreeze()
     torch.set_num_threads(threads)
 
 
