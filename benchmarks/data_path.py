@@ -33,9 +33,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from lexicon_precision import RESULTS, machine
 from numpy.typing import NDArray
 from pyarrow import ipc
+from record import RESULTS, machine
 from transformers import DataCollatorForSeq2Seq
 
 from switchtune.config import LexiconSettings, SizeSettings
@@ -358,7 +358,10 @@ def main() -> None:
     if asked.remember:
         remember(*asked.remember)
         return
-    results: dict[str, Any] = {"machine": machine(), "settings": {"size": SIZE.model_dump(), "repeats": asked.repeats}}
+    results: dict[str, Any] = {
+        "machine": machine("numpy", "numba", "transformers"),
+        "settings": {"size": SIZE.model_dump(), "repeats": asked.repeats},
+    }
     for pair in PAIRS:
         corpus = read(asked.data, pair)
         layout = new_layout(corpus)

@@ -18,14 +18,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean
 from typing import get_args
 
 import numpy as np
 import torch
-from lexicon_precision import RESULTS, gold_dictionaries, machine, read_sides
+from lexicon_precision import gold_dictionaries, read_sides
+from record import RESULTS, machine
 
 from switchtune.config import MapMode
 from switchtune.lexicon.embed import MODES, EmbeddingSettings, WordVectors, choose_seed, read_embeddings
@@ -173,7 +173,7 @@ def save(asked: argparse.Namespace, mode: str, words: Mapping[str, int], rows: S
                 "embeddings": embeddings,
                 "reference_patience": asked.reference_patience,
             },
-            "machine": {**machine(), "torch": version("torch"), **load},
+            "machine": {**machine("numpy", "gensim", "torch"), **load},
             "ratios": ratios(rows),
             "rows": [asdict(row) for row in rows],
         },
@@ -208,7 +208,7 @@ def memory(asked: argparse.Namespace) -> None:
     seconds, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     figures = {"words": asked.words, "seconds": seconds, "mib_before": before, "mib_beyond": after - before}
     print(json.dumps(figures))
-    write_json(RESULTS / "lexicon.memory.json", {**figures, "machine": {**machine(), "torch": version("torch")}})
+    write_json(RESULTS / "lexicon.memory.json", {**figures, "machine": machine("numpy", "gensim", "torch")})
 
 
 def arguments() -> argparse.Namespace:

@@ -10,8 +10,6 @@ Segmentation is not part of the time, for it is the same for every method; it is
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from record import RESULTS, machine
 
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
@@ -27,8 +26,6 @@ from switchtune.lexicon import Encoded, decoded, encode
 from switchtune.lexicon.align import align_lexicons
 from switchtune.lexicon.alignment import align
 from switchtune.run_dir import write_json
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def noised(sentences: Sequence[Sequence[str]], pairs: int, seed: int) -> Iterator[list[str]]:
@@ -80,13 +77,6 @@ def measure(folder: Path, pairs: int, method: str) -> dict[str, float]:
         "processor_seconds": time.process_time() - processor,
         "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
-
-
-def machine() -> dict[str, str | int | None]:
-    names = {
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    }
-    return {"processor": ", ".join(sorted(names)), "cores": os.cpu_count(), "python": platform.python_version()}
 
 
 WIDTH, HEIGHT, MARGIN = 360, 240, 48

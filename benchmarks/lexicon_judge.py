@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from lexicon_precision import RESULTS, gold_dictionaries, machine, read_material
+from lexicon_precision import gold_dictionaries, read_material
+from record import RESULTS, machine
 from scipy.stats import spearmanr
 
 from switchtune.config import LexiconSettings
@@ -146,7 +147,9 @@ def main() -> None:
     }
     print(confusion)
     out = asked.out or RESULTS / f"lexicon_judge.{asked.pair}.json"
-    write_json(out, {"machine": machine(), "rows": rows, "correlations": correlations, "confusion": confusion})
+    write_json(
+        out, {"machine": machine("numpy", "gensim"), "rows": rows, "correlations": correlations, "confusion": confusion}
+    )
 
 
 if __name__ == "__main__":

@@ -11,14 +11,13 @@ align and that dictionary.
 """
 
 import argparse
-import os
-import platform
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
+
+from record import RESULTS, machine
 
 from switchtune.config import LexiconSettings
 from switchtune.corpus.read import read_corpus
@@ -28,7 +27,6 @@ from switchtune.lexicon.build import Material, build, corpus_material
 from switchtune.lexicon.judge import judge
 from switchtune.run_dir import read_json, write_json
 
-RESULTS = Path(__file__).parent / "results"
 METHODS = ("align", "vecmap", "dictionary", "mixed", "plm", "anti", "random")
 
 
@@ -93,20 +91,6 @@ def precision(
         count = max(1, len(queries))
         shares = (len(answers) / count, first / count, third / count, right / max(1, sum(occurrences.values())))
         yield Row(name, f"{source}-{target}", dictionary, min_count, len(queries), *shares)
-
-
-def machine() -> dict[str, str | int | None]:
-    cpus = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return {
-        "processor": cpus[0] if cpus else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": os.environ.get("OMP_NUM_THREADS"),
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "gensim": version("gensim"),
-    }
 
 
 def read_material(data: Path, pair: str, part: str, limit: int | None = None) -> Material:
@@ -231,7 +215,7 @@ def main() -> None:
             key = (pair, method, result["settings"])
             results = [each for each in results if (each["pair"], each["method"], each["settings"]) != key]
             results.append(result)
-            write_json(asked.out, {"machine": machine(), "results": results})
+            write_json(asked.out, {"machine": machine("numpy", "gensim"), "results": results})
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ measured / planned. Speed is only worth comparing on a machine that does nothing
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
@@ -23,9 +22,8 @@ from statistics import median
 from typing import Any
 
 import psutil
-import torch
-import transformers
 import yaml
+from record import RESULTS, machine
 from transformers import AutoTokenizer
 
 from switchtune.config import FamilyName, RunConfig, SizeSettings, load_config
@@ -36,7 +34,6 @@ from switchtune.run_dir import read_json, write_json
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.trainer import train_stage
 
-RESULTS = Path(__file__).parent / "results"
 GB = 10**9
 
 
@@ -121,7 +118,14 @@ def write_config(row: Row, corpus: Path, model: Path, path: Path) -> None:
     }
     updates = -(-BATCHES // parts) + 2
     training = {"updates": updates, "tokens_per_batch": row.tokens_per_batch, "evaluate_every": 1000, **row.training}
-    values = {"model": str(model), "pairs": [pair], "recipes": ["standard"], "jobs": 1, "training": training}
+    # What is trained here is the whole vocabulary.
+    values = {
+        "model": {"name": str(model), "trim": "off"},
+        "pairs": [pair],
+        "recipes": ["standard"],
+        "jobs": 1,
+        "training": training,
+    }
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
 
 
@@ -130,11 +134,11 @@ def train(config: RunConfig, folder: Path) -> dict[str, float]:
     (pair,) = config.pairs
     read = {"columns": pair.columns, "limit": pair.limit}
     examples = task_examples(read_corpus(pair.train, pair.source, pair.target, **read))  # type: ignore[arg-type]
-    AutoTokenizer.from_pretrained(config.model)
+    AutoTokenizer.from_pretrained(config.model.name)
     base = psutil.Process().memory_info().rss
     settings = config.training
     rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
-    loaded = load_model(config.model, init="random", seed=1, **rates)
+    loaded = load_model(config.model.name, init="random", seed=1, **rates)
     train_stage(loaded, examples, valid=None, settings=settings, updates=settings.updates, seed=1, folder=folder)
     entries = [entry for entry in read_metrics(folder / METRICS) if "tokens" in entry]
     # The first update makes the optimizer's state and whatever else is made once.
@@ -171,21 +175,6 @@ def output(arguments: Sequence[str]) -> str:
     return done.stdout
 
 
-def machine() -> dict[str, Any]:
-    names = {
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    }
-    return {
-        "processor": ", ".join(sorted(names)),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "memory_gb": psutil.virtual_memory().total / GB,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-    }
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
@@ -219,7 +208,7 @@ def main() -> None:
             summary = {
                 name: {"least": min(each), "median": median(each), "most": max(each)} for name, each in ratios.items()
             }
-            write_json(asked.out, {"machine": machine(), "summary": summary, "rows": kept})
+            write_json(asked.out, {"machine": machine("torch", "transformers"), "summary": summary, "rows": kept})
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ GPU that of its tensors).
 
 import argparse
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -30,14 +29,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass, field, replace
-from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import torch
 from datasets import Dataset
-from lexicon_precision import RESULTS, machine
+from record import RESULTS, machine
 from torch.nn.functional import cross_entropy
 from transformers import (
     AutoTokenizer,
@@ -559,13 +557,7 @@ def save(
         asked.out / f"training.{name}.json",
         {
             "settings": {**shown, "limit": task.limit, "trimmed": asked.trimmed, "repeats": asked.repeats},
-            "machine": {
-                **machine(),
-                "torch": version("torch"),
-                "transformers": version("transformers"),
-                "gpu": gpu,
-                "load_average": os.getloadavg(),
-            },
+            "machine": {**machine("torch", "transformers"), "gpu": gpu},
             "lexicon_seconds": lexicon_seconds,
             "ratios": ratios(row, runs),
             "runs": [asdict(run) for run in runs],

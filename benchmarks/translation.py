@@ -13,18 +13,17 @@ another spin. Results of other numbers of threads in the same file stay.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from record import RESULTS, machine
 
 from switchtune.config import GenerationSettings
 from switchtune.corpus.read import read_lines
@@ -35,7 +34,6 @@ from switchtune.models.load import Loaded, load_model
 from switchtune.run_dir import write_json
 from switchtune.scoring.metrics import bleu
 
-RESULTS = Path(__file__).parent / "results"
 SIDES = ("generate", "transformers", "ct2 float32", "ct2 int8")
 SETTINGS = GenerationSettings()
 
@@ -113,19 +111,6 @@ def summary(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def machine() -> dict[str, Any]:
-    names = {
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    }
-    return {
-        "processor": ", ".join(sorted(names)),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        **{package: version(package) for package in ("torch", "transformers", "ctranslate2")},
-        "load_average": os.getloadavg()[0],
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="folder of a fine-tuned model")
@@ -169,7 +154,7 @@ def main() -> None:
     }
     by_threads = json.loads(options.out.read_text(encoding="utf-8"))["by_threads"] if options.out.exists() else {}
     by_threads[str(options.threads)] = {
-        "machine": machine(),
+        "machine": machine("torch", "transformers", "ctranslate2"),
         "corpus": options.folder.name,
         "sentences": len(plain),
         "settings": SETTINGS.model_dump(),

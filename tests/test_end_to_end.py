@@ -248,6 +248,9 @@ def test_translate_score_and_compare(
     assert json.loads(found)["difference"] > 5
 
 
+LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-en", "--out", "{folder}/out")
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected_code", "message"),
     [
@@ -275,47 +278,17 @@ def test_translate_score_and_compare(
             "train.de: a file; the name of a folder",
         ),
         (
-            [
-                "lexicon",
-                "{folder}/train.de",
-                "{folder}/train.en",
-                "--langs",
-                "de-en",
-                "--out",
-                "{folder}/out",
-                "--part",
-                "align=abc",
-            ],
+            [*LEXICON, "--part", "align=abc"],
             2,
             "--part align=abc: the weight is to be a number above 0, as in align=2; found 'abc'",
         ),
         (
-            [
-                "lexicon",
-                "{folder}/train.de",
-                "{folder}/train.en",
-                "--langs",
-                "de-en",
-                "--out",
-                "{folder}/out",
-                "--part",
-                "aligned=1",
-            ],
+            [*LEXICON, "--part", "aligned=1"],
             2,
             "--part aligned=1: no part of that name; did you mean 'align'?",
         ),
         (
-            [
-                "lexicon",
-                "{folder}/train.de",
-                "{folder}/train.en",
-                "--langs",
-                "de-en",
-                "--out",
-                "{folder}/out",
-                "--dictionary",
-                "none.txt",
-            ],
+            [*LEXICON, "--dictionary", "none.txt"],
             2,
             "No such file: none.txt",
         ),

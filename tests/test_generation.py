@@ -306,7 +306,12 @@ def test_two_processes_share_the_sentences(learned: Loaded, tmp_path: Path) -> N
     command = [sys.executable, "-m", "switchtune", "translate", str(tmp_path / "model"), str(tmp_path / "text")]
     command += ["--from", "de", "--to", "en", "--out", str(tmp_path / "out")]
     processes = [
-        subprocess.Popen(command, env={**common, "RANK": str(rank)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        subprocess.Popen(
+            command,
+            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         for rank in range(2)
     ]
     ends = [process.communicate() for process in processes]

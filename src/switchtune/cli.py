@@ -304,27 +304,28 @@ def translate(
     int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
 ) -> None:
-    """Translate: one line out per line in, empty ones too. Under torchrun every process does its share of a file.
+    """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
     from switchtune.config import GenerationSettings
     from switchtune.export import open_model
     from switchtune.generation import translate_over_ranks
-    from switchtune.generation.ranks import joined_ranks
     from switchtune.preview import read_text
     from switchtune.run_dir import write_text
+    from switchtune.training.distributed import launched, rank, size
 
-    with joined_ranks() as (rank, world):
-        if world > 1 and str(file) == "-":
+    with launched():
+        if size() > 1 and str(file) == "-":
             raise UsageError("Several processes cannot share standard input: give the text as a file.")
         lines = list(read_text(file, sys.stdin.buffer))
         opened = open_model(model, engine, "int8" if int8 else None)
         translations = translate_over_ranks(opened, lines, source, target, GenerationSettings(beams=beams))
-    text = "".join(f"{line}\n" for line in translations if rank == 0)
+        first = rank() == 0
+    text = "".join(f"{line}\n" for line in translations if first)
     if out is None:
         sys.stdout.write(text)
-    elif rank == 0:
+    elif first:
         write_text(out, text)
 
 

@@ -9,14 +9,7 @@ from switchtune.config import ComputeType, Engine, GenerationSettings
 from switchtune.corpus.grammar import LANGUAGES as EMBEDDED_LANGUAGES
 from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError
-from switchtune.generation.by_ct2 import (
-    Converted,
-    convert,
-    ct2,
-    load_converted,
-    open_converted,
-    search_options,
-)
+from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted, search_options
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Layout
 from switchtune.models.load import (

@@ -374,7 +374,10 @@ def _train(
         origin=before,
         log=log,
         trackers=trackers,
-        validate=chrf_validation(examples.valid, training.valid_sentences, config.generation),
+        # It makes its examples at once, which takes time where nothing asks for them.
+        validate=chrf_validation(examples.valid, training.valid_sentences, config.generation)
+        if training.best_by == "chrf"
+        else None,
         on_progress=lambda step: on_event(stage_event(trial.name, log.stage, step)),
         on_message=lambda message: on_event(Event(trial.name, f"{log.stage}: {message}")),
     )

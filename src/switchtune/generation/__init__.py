@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 
-import torch.distributed
+from torch import distributed
 
 from switchtune.config import GenerationSettings
 from switchtune.generation.batching import Outputs
@@ -12,6 +12,7 @@ from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
 from switchtune.models.families import Layout
 from switchtune.models.load import Loaded
+from switchtune.training.distributed import rank, size
 
 _LOGGER = logging.getLogger(__name__)
 _LINES_NAMED = 10
@@ -70,14 +71,13 @@ def translate_over_ranks(
     Returns:
         The translations of all sentences, in their order, in every process.
     """
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if size() == 1:
         return translate(model, sentences, source_language, target_language, settings, on_progress)
-    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     written = [index for index, sentence in enumerate(sentences) if sentence.strip()]
-    share = sorted(written, key=lambda index: -len(sentences[index]))[rank::world]
+    share = sorted(written, key=lambda index: -len(sentences[index]))[rank() :: size()]
     own = _translate_some(model, sentences, share, source_language, target_language, settings, on_progress)
-    shares: list[dict[int, str]] = [{}] * world
-    torch.distributed.all_gather_object(shares, own)
+    shares: list[dict[int, str]] = [{}] * size()
+    distributed.all_gather_object(shares, own)
     found = {index: text for share in shares for index, text in share.items()}
     return [found.get(index, "") for index in range(len(sentences))]
 

@@ -11,7 +11,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -184,6 +184,16 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def launched() -> AbstractContextManager[None]:
+    """Within, this process is a member of the group that a launcher has started, where one has.
+
+    Raises:
+        SwitchtuneError: as `joined`.
+    """
+    place = place_of(os.environ)
+    return nullcontext() if place is None else joined(place, default_device())
 
 
 def _gather(place: Place, device: Device, store: Store | None) -> None:

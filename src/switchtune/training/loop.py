@@ -36,11 +36,7 @@ from switchtune.training.curve import Curve
 from switchtune.training.distributed import on_first, rank, size, wait
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
 from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
-from switchtune.training.optimizers import (
-    OptimizerChoice,
-    class_and_arguments,
-    skips_by_itself,
-)
+from switchtune.training.optimizers import OptimizerChoice, class_and_arguments, skips_by_itself
 from switchtune.training.precision import compute_dtype
 from switchtune.training.schedule import learning_rate_factor, warmup_updates
 from switchtune.training.watch import exhausted, peak_memory_gb
@@ -317,7 +313,7 @@ class StageTrainer(Trainer):
         self._tell(f"update {update} is left out: its gradients are not finite. Its batch is in {path}.")
 
     def _tell(self, message: str) -> None:
-        if self.is_world_process_zero():
+        if rank() == 0:
             self._on_message(message)
 
     @property
@@ -366,7 +362,7 @@ class StageTrainer(Trainer):
             return
         loss, _, tokens = self._sums.tolist()
         total = self._curve.tokens + tokens * self.args.world_size
-        if self._on_progress is not None and self.is_world_process_zero():
+        if self._on_progress is not None and rank() == 0:
             positions, filled = self._positions.tolist()
             self._on_progress(
                 Progress(

@@ -18,22 +18,13 @@ from switchtune.models.families import Layout
 from switchtune.models.load import Loaded, quietly
 from switchtune.run_dir import fingerprint
 from switchtune.training.batches import BatchPlan, EncodedExamples, Lengths, epoch_batches, measure
-from switchtune.training.checkpoints import (
-    Resumption,
-    find_resumption,
-    remove_after,
-    remove_incomplete,
-)
+from switchtune.training.checkpoints import Resumption, find_resumption, remove_after, remove_incomplete
 from switchtune.training.curve import METRICS, Curve, StageLog
 from switchtune.training.distributed import on_first, rank, size
 from switchtune.training.loop import LESS_MEMORY, Identity, Progress, StageTrainer, TrainingError
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.memory import is_out_of_memory
-from switchtune.training.optimizers import (
-    OptimizerChoice,
-    choose_optimizer,
-    require_optimizer,
-)
+from switchtune.training.optimizers import OptimizerChoice, choose_optimizer, require_optimizer
 from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
 from switchtune.training.sharding import fsdp_arguments, memory_bytes, sharded_copy, sharding_of
 from switchtune.training.trackers import Trackers, require_trackers
@@ -213,7 +204,7 @@ def train_stage(
         curve=curve,
         identity=identity,
         tracking=trackers.of_stage(log.updates_before),
-        validate=None if validate is None or settings.best_by == "loss" else partial(validate, loaded),
+        validate=partial(validate, loaded) if validate is not None and settings.best_by == "chrf" else None,
         on_progress=on_progress,
         on_message=on_message,
     )
