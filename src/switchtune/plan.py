@@ -444,8 +444,8 @@ def batches_of(lengths: SideLengths, tokens_per_batch: int, *, examples: int) ->
     """
     wanted = max(len(lengths.source), min(examples, MOST_EXAMPLES))
     source, target = np.resize(lengths.source, wanted), np.resize(lengths.target, wanted)
-    parts = epoch_batches(np.maximum(source, target), tokens_per_batch, seed=0, epoch=0, surplus=source - target)
-    shapes = [BatchShape(len(part), int(source[part].max()), int(target[part].max())) for part in parts]
+    batches = epoch_batches(np.maximum(source, target), tokens_per_batch, seed=0, epoch=0, surplus=source - target)
+    shapes = [BatchShape(len(batch), int(source[batch].max()), int(target[batch].max())) for batch in batches]
     padded_source = sum(shape.sentences * shape.source_tokens for shape in shapes)
     padded_target = sum(shape.sentences * shape.target_tokens for shape in shapes)
     typical = BatchShape(

@@ -356,7 +356,7 @@ def test_family_codes_and_unknown_languages() -> None:
 
 @pytest.mark.parametrize(
     ("language", "package", "maker"),
-    [("zh", "jieba", "_jieba"), ("ja", "fugashi", "_fugashi"), ("ja", "unidic_lite", "_fugashi")],
+    [("zh", "rjieba", "_jieba"), ("ja", "fugashi", "_fugashi"), ("ja", "unidic_lite", "_fugashi")],
 )
 def test_missing_extra(monkeypatch: pytest.MonkeyPatch, language: str, package: str, maker: str) -> None:
     real_import = builtins.__import__
@@ -375,7 +375,7 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch, language: str, package: 
 
 def test_chinese_is_quiet(tmp_path: Path) -> None:
     script = "from switchtune.corpus.words import word_segmenter; word_segmenter('zh').split('我喜欢猫')"
-    # With an empty cache of compiled modules jieba is compiled anew, and that is when Python complains of its sources.
+    # With an empty cache of compiled modules sources are compiled anew, and that is when Python complains of them.
     environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=False, env=environment

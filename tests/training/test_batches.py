@@ -1,5 +1,6 @@
 """The plan of batches: every example once an epoch, within the budget, the same for the same numbers."""
 
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune.examples import Example, Examples
+from switchtune.training import batches as batches_module
 from switchtune.training.batches import BatchPlan, EncodedExamples, epoch_batches, measure, shared_out
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -24,7 +26,7 @@ def test_every_example_once_within_the_budget(longest: np.ndarray, budget: int, 
 
 @given(lengths, st.integers(1, 200))
 def test_an_epoch_depends_on_seed_and_epoch_alone(longest: np.ndarray, budget: int) -> None:
-    batches, again = (epoch_batches(lengths, budget, seed=1, epoch=2) for lengths in (longest, longest.copy()))
+    batches, again = (list(epoch_batches(lengths, budget, seed=1, epoch=2)) for lengths in (longest, longest.copy()))
     assert [batch.tolist() for batch in batches] == [batch.tolist() for batch in again]
 
 
@@ -68,7 +70,7 @@ def test_epochs_and_seeds_differ_in_what_stands_together() -> None:
 
 def test_batches_are_of_similar_cost_with_little_padding() -> None:
     longest = caption_lengths(2000)
-    batches = epoch_batches(longest, 600, seed=1, epoch=0)
+    batches = list(epoch_batches(longest, 600, seed=1, epoch=0))
     costs = np.array([len(batch) * longest[batch].max() for batch in batches])
     assert costs.min() > 0.8 * costs.max()
     assert costs.sum() < 1.15 * longest.sum()
@@ -80,7 +82,7 @@ def test_neither_side_needs_much_padding() -> None:
     sides = np.clip(rng.poisson([[14], [18]], (2, 20_000)), 4, 40)
     surplus = sides[0] - sides[1]
 
-    def padding(batches: list[list[int]]) -> float:
+    def padding(batches: Iterable[Sequence[int]]) -> float:
         return 1 - sides.sum() / sum(len(batch) * sides[:, batch].max(axis=1).sum() for batch in batches)
 
     longest = sides.max(axis=0)
@@ -88,6 +90,17 @@ def test_neither_side_needs_much_padding() -> None:
     assert padding(epoch_batches(longest, 2000, seed=1, epoch=0)) > 0.1
     batches = list(BatchPlan(longest, 2000, 30, 1, surplus=surplus))
     assert padding([[index for _, index in batch] for batch in batches]) < 0.05
+
+
+def test_a_large_epoch_is_divided_at_random_and_padded_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    longest = caption_lengths(20_000)
+    cost = {}
+    for at_once in (4000, 20_000):
+        monkeypatch.setattr(batches_module, "SORTED_AT_ONCE", at_once)
+        batches = list(epoch_batches(longest, 600, seed=1, epoch=0))
+        assert sorted(np.concatenate(batches).tolist()) == list(range(len(longest)))
+        cost[at_once] = sum(len(batch) * longest[batch].max() for batch in batches)
+    assert cost[4000] < 1.03 * cost[20_000]
 
 
 def test_batches_come_in_random_order_of_length() -> None:

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -246,7 +245,9 @@ class _WordSegmenter:
         if self.language not in _CUTTERS:
             return pattern.split(text)
         cuts = _cuts(text, _CUTTERS[self.language]())
-        return _chained(pattern.split(text[start:end]) for start, end in pairwise((0, *cuts, len(text))))
+        tokens = (text[start:end] for start, end in pairwise((0, *cuts, len(text))))
+        # Letters alone are one word: the pattern would say the same in twice the time.
+        return _chained(["", token, ""] if token.isalpha() else pattern.split(token) for token in tokens)
 
     def spaced(self, words: Words) -> Words:
         gaps = words.gaps
@@ -295,25 +296,18 @@ def _cuts(text: str, tokenize: Callable[[str], Iterable[str]]) -> list[int]:
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half a surrogate pair, which JSON can hold, is no UTF-8: segmenters are given the replacement character."""
 
 
 @cache
 def _jieba() -> Callable[[str], Iterable[str]]:
-    # jieba's sources hold invalid escapes and it asks for pkg_resources: warnings that its user can do nothing about.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
-        warnings.filterwarnings("ignore", message="pkg_resources", category=UserWarning)
-        try:
-            import jieba
-        except ImportError as error:
-            raise _missing_extra("Chinese", "jieba") from error
-    jieba.setLogLevel("WARNING")
-    # A tokenizer of our own: words that another part of the program adds to jieba's shared one must not change ours.
-    tokenizer = jieba.Tokenizer()
-    tokenizer.initialize()
-    cut: Callable[[str], Iterable[str]] = tokenizer.cut
-    return cut
+    try:
+        import rjieba
+    except ImportError as error:
+        raise _missing_extra("Chinese", "rjieba") from error
+    # A tokenizer of our own: words that another part of the program adds to the shared one must not change ours.
+    tokenizer = rjieba.Jieba()
+    return lambda text: tokenizer.cut(_SURROGATE.sub("\ufffd", text))
 
 
 @cache
@@ -325,8 +319,7 @@ def _fugashi() -> Callable[[str], Iterable[str]]:
         raise _missing_extra("Japanese", "fugashi and unidic-lite") from error
     # Named, because fugashi would prefer the larger UniDic where that is installed, and divide differently.
     tagger = fugashi.Tagger(f'-Owakati -r "{unidic_lite.DICDIR}/mecabrc" -d "{unidic_lite.DICDIR}"')
-    # Half a surrogate pair, which JSON can hold, is no UTF-8: the tagger is given the replacement character.
-    return lambda text: (node.surface for node in tagger(_SURROGATE.sub("\ufffd", text)))
+    return lambda text: tagger.parse(_SURROGATE.sub("\ufffd", text)).split(" ")
 
 
 def _missing_extra(language: str, packages: str) -> SegmenterError:
@@ -355,7 +348,7 @@ def word_segmenter(language: str) -> Segmenter:
 
     French, Italian and their neighbours end a word at its apostrophe ("l'" + "unione"). A Vietnamese word here is a
     syllable ("Hà" + "Nội"): spaces divide syllables, and which of them make a compound is left open. Chinese is divided
-    by jieba, Japanese by MeCab with UniDic (fugashi).
+    by jieba (rjieba), Japanese by MeCab with UniDic (fugashi).
 
     `join(split(text)) == text` for any text, decomposed (NFD) or not. `join` puts a space between two words that touch
     after a replacement, unless one is of a script without spaces.

@@ -11,15 +11,17 @@ from switchtune.examples import Examples, Key
 from switchtune.models.families import Layout, TokenIds
 
 _MEASURED_AT_ONCE = 1024
+SORTED_AT_ONCE = 1 << 17
+"""Examples of an epoch that are sorted by length together: more save hardly any padding, and take memory."""
 
 
 @dataclass(frozen=True)
 class Lengths:
     """Tokens of the examples of epoch 0, special tokens included."""
 
-    longest: NDArray[np.int32]
+    longest: NDArray[np.integer]
     """(examples,) tokens of the longer side."""
-    surplus: NDArray[np.int32]
+    surplus: NDArray[np.integer]
     """(examples,) tokens that the source has more than the target; negative where it has fewer."""
     truncated: int
     """Examples with a side that was cut to `max_tokens`."""
@@ -31,15 +33,18 @@ def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
     Examples of later epochs may be a little longer or shorter where they are made anew (other words switched); the
     plan takes these counts as an estimate for all epochs.
     """
-    sides = np.zeros((2, examples.count), dtype=np.int32)
+    # What is kept for every example of a corpus is kept small.
+    kind: type[np.integer] = np.int16 if max_tokens <= np.iinfo(np.int16).max else np.int32
+    longest, surplus = np.zeros(examples.count, kind), np.zeros(examples.count, kind)
     truncated = 0
     data = EncodedExamples(examples, layout, max_tokens)
     for start in range(0, examples.count, _MEASURED_AT_ONCE):
         end = min(start + _MEASURED_AT_ONCE, examples.count)
         chunk = data.__getitems__([(0, index) for index in range(start, end)])
-        sides[:, start:end] = [len(ids.input_ids) for ids in chunk], [len(ids.labels) for ids in chunk]
+        source, target = np.array([[len(ids.input_ids), len(ids.labels)] for ids in chunk]).T
+        longest[start:end], surplus[start:end] = np.maximum(source, target), source - target
         truncated += sum(ids.truncated for ids in chunk)
-    return Lengths(sides.max(axis=0), sides[0] - sides[1], truncated)
+    return Lengths(longest, surplus, truncated)
 
 
 def epoch_batches(
@@ -49,11 +54,14 @@ def epoch_batches(
     seed: int,
     epoch: int,
     surplus: NDArray[np.integer] | None = None,
-) -> list[NDArray[np.int64]]:
+) -> Iterator[NDArray[np.int64]]:
     """Every example of an epoch once, in batches of sentences of similar length, in random order.
 
+    More than `SORTED_AT_ONCE` examples are first divided at random into parts of about so many, of which one after the
+    other is put into batches.
+
     A batch costs its sentences × its longest sentence (padding counts) and stays within `tokens_per_batch`; a sentence
-    longer than that makes a batch of its own. The batches of an epoch cost about the same: the remainder is spread.
+    longer than that makes a batch of its own. The batches of a part cost about the same: the remainder is spread.
 
     Args:
         longest: (examples,) tokens of the longer side of each example.
@@ -62,15 +70,26 @@ def epoch_batches(
         epoch: number of the pass over the data.
         surplus: (examples,) tokens that the source has more than the target; by default both sides are as long.
 
-    Returns:
+    Yields:
         The indices of each batch's examples, about the shortest first.
     """
     rng = np.random.default_rng((seed, epoch))
-    order = _by_both_sides(longest, surplus, rng)
-    lengths = longest[order]
-    starts = _even_starts(lengths, len(_starts(lengths, tokens_per_batch)), tokens_per_batch)
-    batches = np.split(order, starts[1:])
-    return [batches[position] for position in rng.permutation(len(batches))]
+    for part in _at_random(len(longest), rng):
+        order = part[_by_both_sides(longest[part], None if surplus is None else surplus[part], rng)]
+        lengths = longest[order]
+        starts = _even_starts(lengths, len(_starts(lengths, tokens_per_batch)), tokens_per_batch)
+        batches = np.split(order, starts[1:])
+        yield from (batches[position] for position in rng.permutation(len(batches)))
+
+
+def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """The numbers below `count` divided at random into parts of about `SORTED_AT_ONCE`; all of them if no more."""
+    parts = -(-count // SORTED_AT_ONCE)
+    if parts == 1:
+        yield np.arange(count)
+        return
+    part_of = rng.integers(parts, size=count, dtype=np.uint16)
+    yield from (np.flatnonzero(part_of == part) for part in range(parts))
 
 
 def _by_both_sides(
@@ -158,8 +177,7 @@ class BatchPlan:
     @property
     def epochs(self) -> float:
         """Passes over the examples that the stage makes, all processes together."""
-        per_epoch = len(self._epoch(0))
-        return self.updates / per_epoch
+        return self.updates / sum(1 for _ in self._epoch(0))
 
     def __iter__(self) -> Iterator[list[Key]]:
         """The parts of this process, those of an update one after the other."""
@@ -173,7 +191,7 @@ class BatchPlan:
             for batch in self._epoch(epoch):
                 yield epoch, batch
 
-    def _epoch(self, epoch: int) -> list[NDArray[np.int64]]:
+    def _epoch(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         return epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus)
 
 
