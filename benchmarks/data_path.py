@@ -366,15 +366,15 @@ def main() -> None:
         corpus = read(asked.data, pair)
         layout = new_layout(corpus)
         row: dict[str, Any] = {"ids": ids(corpus, layout), "padding": padding(corpus, layout)}
-        switchers = in_a_word(corpus)
+        source, target = pair.split("-")
+        segmenters = (word_segmenter(source), word_segmenter(target))
+        lexicons = lexicons_from_corpus(corpus, segmenters, LexiconSettings(method="align"))
+        switchers = (
+            Switcher(segmenters[0], from_lexicon(lexicons[0]), RATE, MEAN_SPAN, language=target),
+            Switcher(segmenters[1], from_lexicon(lexicons[1]), RATE, MEAN_SPAN, language=source),
+        )
         if pair == "de-en":
-            segmenters = (switchers[0].segmenter, switchers[1].segmenter)
-            lexicons = lexicons_from_corpus(corpus, segmenters, LexiconSettings(method="align"))
             row["switching"] = switching(corpus, lexicons[0], asked.repeats)
-            switchers = (
-                Switcher(segmenters[0], from_lexicon(lexicons[0]), RATE, MEAN_SPAN, language="en"),
-                Switcher(segmenters[1], from_lexicon(lexicons[1]), RATE, MEAN_SPAN, language="de"),
-            )
             row["memory"] = memory(asked.data, corpus)
         row["examples"] = examples(corpus, layout, switchers, asked.repeats, asked.examples)
         print(pair, json.dumps(row, indent=1), flush=True)

@@ -129,6 +129,20 @@ def test_pretraining_keeps_its_own_defaults_beside_a_setting() -> None:
     assert training.optimizer == "adamw"
 
 
+def test_an_override_reaches_into_a_block_that_is_written_in_short(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\nrecipes: [standard, csr]\n"
+        "lexicon: {method: dictionary, dictionaries: [a.tsv]}\n"
+    )
+    overrides = ["model.trim=off", "recipes.1.name=mine", "lexicon.dictionaries.0.weight=2", "training.updates=7"]
+    made = load_config(RunConfig, path, overrides)
+    assert (made.model.name, made.model.trim) == ("m", "off")
+    assert [(arm.recipe, arm.name) for arm in made.recipes] == [("standard", "standard"), ("csr", "mine")]
+    assert [(each.path, each.weight) for each in made.lexicon.dictionaries] == [("a.tsv", 2.0)]
+    assert made.training.updates == 7
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

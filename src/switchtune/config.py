@@ -546,35 +546,37 @@ def _yaml(text: str, origin: str) -> Any:
         raise UsageError(f"{origin}: not valid YAML: {error}") from error
 
 
+_SHORT_FORMS = {"model": "name", "recipes": "recipe", "dictionaries": "path"}
+"""The key that a plain value stands for, in place of such a block or of an item of such a list."""
+
+
 def _override(values: dict[str, Any], override: str) -> None:
     key, found, text = override.partition("=")
     if not found or not key:
         raise UsageError(f"--set {override}: expected key=value, as in training.lr=1e-4")
     *parents, last = key.split(".")
     block: Any = values
+    list_name = ""
     for parent in parents:
-        if isinstance(block, list):
-            block = _item(block, parent, override)
-        elif isinstance(block, dict):
-            if block.get(parent) is None:
-                block[parent] = {}
-            block = block[parent]
-        else:
-            raise UsageError(f"--set {override}: {parent!r} is inside a plain value, which has no keys")
-    value = _yaml(text, f"--set {override}")
-    if isinstance(block, list):
-        _item(block, last, override)
-        block[int(last)] = value
-    elif isinstance(block, dict):
-        block[last] = value
-    else:
-        raise UsageError(f"--set {override}: {last!r} is inside a plain value, which has no keys")
+        place = _place(block, parent, override)
+        if isinstance(block, dict) and block.get(place) is None:
+            block[place] = {}
+        name = _SHORT_FORMS.get(list_name if isinstance(block, list) else parent)
+        if name is not None and isinstance(block[place], str):
+            block[place] = {name: block[place]}
+        list_name, block = parent, block[place]
+    block[_place(block, last, override)] = _yaml(text, f"--set {override}")
 
 
-def _item(block: list[Any], position: str, override: str) -> Any:
-    if not position.isdigit() or int(position) >= len(block):
-        raise UsageError(f"--set {override}: expected a position from 0 to {len(block) - 1}, found {position!r}")
-    return block[int(position)]
+def _place(block: Any, key: str, override: str) -> Any:
+    """`key` as a key of a mapping or a position in a list."""
+    if isinstance(block, dict):
+        return key
+    if not isinstance(block, list):
+        raise UsageError(f"--set {override}: {key!r} is inside a plain value, which has no keys")
+    if not key.isdigit() or int(key) >= len(block):
+        raise UsageError(f"--set {override}: expected a position from 0 to {len(block) - 1}, found {key!r}")
+    return int(key)
 
 
 def _problem(kind: type[BaseModel], error: ErrorDetails) -> str:

@@ -1,4 +1,4 @@
-from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record, verdict
+from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record, signed, verdict
 from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import compare_seeds
 from switchtune.switching import Rates
@@ -61,6 +61,10 @@ def test_curves_stand_side_by_side_by_total_updates() -> None:
 def test_a_difference_that_is_not_significant_is_called_so() -> None:
     same = row("csr", [POOR], [POOR], restore=100)
     assert verdict(same, "standard") == "csr and standard: no significant difference (+0.0 BLEU, p = 1.000)."
+
+
+def test_a_difference_that_rounds_to_nothing_is_no_loss() -> None:
+    assert [signed(difference) for difference in (-0.04, 0.04, -0.06, 1.25)] == ["+0.0", "+0.0", "-0.1", "+1.2"]
 
 
 def test_a_worse_system_is_called_worse() -> None:

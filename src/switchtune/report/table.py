@@ -51,6 +51,11 @@ def spread(values: Sequence[float]) -> str:
     return f"{mean(values):.1f}" + (f" ± {stdev(values):.1f}" if len(values) > 1 else "")
 
 
+def signed(difference: float, digits: int = 1) -> str:
+    """A difference with its sign; +0.0 for one that rounds to nothing, whichever way it goes."""
+    return f"{round(difference, digits) + 0.0:+.{digits}f}"
+
+
 def cells(row: Row) -> tuple[str, ...]:
     """A row of the table, for people: recipe, updates, BLEU, chrF++, in language, Δ BLEU, p, minutes."""
     comparison = row.against_baseline
@@ -60,7 +65,7 @@ def cells(row: Row) -> tuple[str, ...]:
         spread([score.value for score in row.bleu]),
         spread([score.value for score in row.chrf]),
         f"{mean(score.value for score in row.in_language):.1%}" if row.in_language else "–",
-        "" if comparison is None else f"{comparison.difference:+.1f}",
+        "" if comparison is None else signed(comparison.difference),
         "" if comparison is None else f"{comparison.p_value:.3f}",
         f"{row.minutes:.1f}",
     )
@@ -78,8 +83,8 @@ def verdict(row: Row, baseline: str) -> str:
         return ""
     size = f"{abs(comparison.difference):.1f} BLEU, p = {comparison.p_value:.3f}"
     if comparison.p_value >= SIGNIFICANT:
-        signed = f"{comparison.difference:+.1f} BLEU, p = {comparison.p_value:.3f}"
-        return f"{row.arm} and {baseline}: no significant difference ({signed})."
+        size = f"{signed(comparison.difference)} BLEU, p = {comparison.p_value:.3f}"
+        return f"{row.arm} and {baseline}: no significant difference ({size})."
     return f"{row.arm} is {'better' if comparison.difference > 0 else 'worse'} than {baseline} ({size})."
 
 
@@ -155,8 +160,8 @@ def difference_text(found: Comparison) -> str:
     else:
         answer = "B is better" if found.difference > 0 else "B is worse"
     return (
-        f"{found.metric}: A {found.value_a:.2f}, B {found.value_b:.2f}, difference {found.difference:+.2f} "
-        f"(95 % interval {low:+.2f} to {high:+.2f}), p = {found.p_value:.4f}: {answer}\n"
+        f"{found.metric}: A {found.value_a:.2f}, B {found.value_b:.2f}, difference {signed(found.difference, 2)} "
+        f"(95 % interval {signed(low, 2)} to {signed(high, 2)}), p = {found.p_value:.4f}: {answer}\n"
         f"{found.n:,} sentences   {found.signature}"
     )
 
