@@ -240,6 +240,35 @@ def train(
         typer.echo(trained.model)
 
 
+@app.command()
+def zeroshot(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`: pairs of one target language.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Test the models of each pair on the source languages of all pairs: a matrix of tested against trained.
+
+    Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
+
+    Example: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
+    """
+    from switchtune.config import RunConfig, load_config
+    from switchtune.progress import Display, print_matrices
+
+    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    from switchtune.zeroshot import run_zeroshot
+
+    with Display() as display:
+        matrices = run_zeroshot(settings, out, on_event=display.show)
+    if as_json:
+        print_json({"matrices": [matrix.record() for matrix in matrices]})
+    else:
+        print_matrices(matrices)
+        typer.echo(f"{out / 'zeroshot.md'}, {out / 'zeroshot.json'}")
+
+
 @app.command("plan")
 def plan_run(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],

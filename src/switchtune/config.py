@@ -23,6 +23,8 @@ RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 Engine: TypeAlias = Literal["transformers", "ct2"]
 ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
 
+_FOLDER_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"
+
 LEAST_MEAN_SPAN = 0.1
 """In words. Nearly all spans of a smaller mean are empty, and would be drawn again for ever."""
 
@@ -344,7 +346,7 @@ class ArmSettings(Settings):
     @field_validator("name")
     @classmethod
     def _folder_name(cls, name: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        if not re.fullmatch(_FOLDER_NAME, name):
             raise ValueError(f"{name!r} cannot name a folder: letters, digits, '.', '_' and '-' only")
         return name
 
@@ -379,6 +381,26 @@ class ModelSettings(Settings):
         return self
 
 
+class ZeroshotSettings(Settings):
+    """What `switchtune zeroshot` tests, beyond the test sets of the pairs."""
+
+    multiway: dict[str, str] = Field(default_factory=dict)
+    """Further test sets: a name, and files of the same sentences in every language, one a line, with an asterisk where
+    they have the language's code: {ntrex: "ntrex/test.*.xz"}."""
+    limit: int | None = Field(None, ge=1)
+    """Use only the first so many sentences of each test set."""
+
+    @field_validator("multiway")
+    @classmethod
+    def _named_files(cls, multiway: dict[str, str]) -> dict[str, str]:
+        for name, pattern in multiway.items():
+            if not re.fullmatch(_FOLDER_NAME, name):
+                raise ValueError(f"{name!r} cannot name a folder: letters, digits, '.', '_' and '-' only")
+            if pattern.count("*") != 1:
+                raise ValueError(f"{name}: one asterisk is expected in place of the language's code, found {pattern!r}")
+        return multiway
+
+
 class RunConfig(Settings):
     """`switchtune run`: pairs × arms × seeds."""
 
@@ -398,6 +420,7 @@ class RunConfig(Settings):
     training: TrainingSettings = TrainingSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    zeroshot: ZeroshotSettings = ZeroshotSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":

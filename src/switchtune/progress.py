@@ -1,6 +1,7 @@
 """A run as people watch it: progress bars on a terminal, a line now and then elsewhere; tables at the end."""
 
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
 from switchtune.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.plan import cells as cells_of_plan
+from switchtune.report.matrix import LEGEND, Matrix, matrix_table
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.trial import Event
 
@@ -213,3 +215,18 @@ def print_summary(summary: Summary) -> None:
         for row in rows:
             if row.against_baseline is not None:
                 console.print(verdict(row, summary.baseline), highlight=False)
+
+
+def print_matrices(matrices: Sequence[Matrix]) -> None:
+    """Print zero-shot results: a table of tested against trained and a verdict for each."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
+    for matrix in matrices:
+        heads, rows = matrix_table(matrix)
+        table = Table(title=f"{matrix.tests}: {matrix.arm} against {matrix.baseline}", title_justify="left")
+        for position, name in enumerate(heads):
+            table.add_column(name, justify="right" if position else "left")
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        console.print(matrix.verdict(), highlight=False)
+    console.print(LEGEND, highlight=False, markup=False)

@@ -96,7 +96,12 @@ class Trial:
 
     @property
     def name(self) -> str:
-        return f"{self.pair.name}/{self.arm.name}/seed{self.seed}"
+        return trial_name(self.pair, self.arm, self.seed)
+
+
+def trial_name(pair: PairSettings, arm: ArmSettings, seed: int) -> str:
+    """Name of a trial, and its folder within the run's."""
+    return f"{pair.name}/{arm.name}/seed{seed}"
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def comparison_markdown(summary: Summary) -> str:
     blocks = ["# Comparison"]
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        table = _markdown_table(header(summary.baseline), [cells(row) for row in rows])
+        table = markdown_table(header(summary.baseline), [cells(row) for row in rows])
         found = [f"- {verdict(row, summary.baseline)}" for row in rows if row.against_baseline]
         found += [f"- {row.arm}, {side}: {rates.describe()}." for row in rows for side, rates in row.rates.items()]
         found += [f"- {row.arm}: {row.truncated:,} training examples were cut." for row in rows if row.truncated]
@@ -123,10 +123,10 @@ def _curves(rows: Sequence[Row]) -> str:
         "Loss on the validation set in the last stage: nats per target token, mean over seeds, by updates from the "
         "start of the first stage."
     )
-    return f"{explanation}\n\n{_markdown_table(heads, lines)}"
+    return f"{explanation}\n\n{markdown_table(heads, lines)}"
 
 
-def _markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["-"] * len(heads), *lines))
 
 

@@ -1,0 +1,197 @@
+"""Zero-shot translation: models trained on each pair of a run, tested on the source languages of all (paper 5.3)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+from switchtune.config import ArmSettings, PairSettings, RunConfig
+from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.errors import UsageError
+from switchtune.experiment import run_experiment
+from switchtune.generation import translate
+from switchtune.models.load import load_model, model_fingerprint
+from switchtune.report.matrix import Cell, Matrix, matrices_markdown
+from switchtune.run_dir import RunDir, write_json, write_text
+from switchtune.scoring.metrics import can_identify, in_language
+from switchtune.scoring.significance import compare_seeds
+from switchtune.training.recipes import RECIPES
+from switchtune.trial import Event, OnEvent, trial_name
+
+OWN_TESTS = "own-tests"
+"""The collection of the pairs' own test sets."""
+
+
+@dataclass(frozen=True)
+class _System:
+    """A trained model."""
+
+    trained: str
+    """Source language of its pair."""
+    arm: str
+    seed: int
+    model: Path
+
+
+def run_zeroshot(
+    config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None
+) -> tuple[Matrix, ...]:
+    """Train as `run_experiment`, then translate every pair's test set with the models of all pairs.
+
+    Resumes as `run_experiment` does; translations stand in `zeroshot/`. Writes `zeroshot.json` and `zeroshot.md`.
+
+    Returns:
+        A matrix per arm beside the baseline and collection of test sets: the pairs' own, then `zeroshot.multiway`.
+
+    Raises:
+        UsageError: fewer than two pairs, pairs of different target languages, no arm beside the baseline.
+        SwitchtuneError: as `run_experiment`.
+    """
+    target = _target(config)
+    folder = Path(folder)
+    tests = _read_tests(config, folder / "corpus")
+    run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
+    run = RunDir(folder / "zeroshot")
+    with run.lock():
+        outputs = {system: _translations(config, system, tests, run, on_event) for system in _systems(config, folder)}
+    matrices = tuple(
+        _matrix(config, name, corpora, target, arm.name, outputs)
+        for name, corpora in tests.items()
+        for arm in config.recipes
+        if arm.name != config.baseline
+    )
+    write_json(folder / "zeroshot.json", {"matrices": [matrix.record() for matrix in matrices]})
+    write_text(folder / "zeroshot.md", matrices_markdown(matrices))
+    return matrices
+
+
+def _target(config: RunConfig) -> str:
+    targets = list(dict.fromkeys(pair.target for pair in config.pairs))
+    if len(targets) > 1:
+        raise UsageError(
+            f"pairs: zero-shot tests need one target language for all pairs, found {', '.join(targets)}. Give each "
+            "target language a file of its own."
+        )
+    if len(config.pairs) < 2:
+        raise UsageError("pairs: zero-shot tests need at least two pairs: each pair's models are tested on the others.")
+    if len(config.recipes) < 2:
+        raise UsageError(f"recipes: nothing is compared with {config.baseline}; add csr.")
+    return targets[0]
+
+
+def _read_tests(config: RunConfig, cache_dir: Path) -> dict[str, dict[str, Corpus]]:
+    """By collection and source language."""
+
+    def read(location: str, pair: PairSettings, columns: Sequence[str] | None = None) -> Corpus:
+        languages = (pair.source, pair.target)
+        limit = config.zeroshot.limit
+        return read_corpus(location, *languages, columns=columns, limit=limit, deduplicate=False, cache_dir=cache_dir)
+
+    tests = {OWN_TESTS: {pair.source: read(pair.test, pair, pair.columns) for pair in config.pairs}}
+    for name, pattern in config.zeroshot.multiway.items():
+        tests[name] = {
+            pair.source: read(pattern.replace("*", f"{{{pair.source},{pair.target}}}"), pair) for pair in config.pairs
+        }
+    return tests
+
+
+def _with_text_of_tests(config: RunConfig) -> RunConfig:
+    """Have a trimmed vocabulary keep the pieces of all test sets."""
+    if config.model.trim == "off":
+        return config
+    languages = dict.fromkeys(language for pair in config.pairs for language in (pair.source, pair.target))
+    files = [pattern.replace("*", code) for pattern in config.zeroshot.multiway.values() for code in languages]
+    return config.model_copy(update={"model": config.model.model_copy(update={"text": (*config.model.text, *files)})})
+
+
+def _last_stage(arm: ArmSettings) -> str:
+    return RECIPES[arm.recipe].stages[-1].name
+
+
+def _systems(config: RunConfig, folder: Path) -> list[_System]:
+    return [
+        _System(pair.source, arm.name, seed, folder / trial_name(pair, arm, seed) / _last_stage(arm) / "model")
+        for pair in config.pairs
+        for arm in config.recipes
+        for seed in config.seeds
+    ]
+
+
+def _translations(
+    config: RunConfig,
+    system: _System,
+    tests: Mapping[str, Mapping[str, Corpus]],
+    run: RunDir,
+    on_event: OnEvent,
+) -> dict[tuple[str, str], list[str]]:
+    """A model's translations of all test sets, by collection and source language; those that are done are read."""
+    loaded = None
+    subject = f"zero-shot {system.trained} {system.arm} seed{system.seed}"
+    model = model_fingerprint(str(system.model))
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, corpora in tests.items():
+        for language, corpus in corpora.items():
+            step = f"{name}/{system.trained}.{system.arm}.seed{system.seed}.{language}"
+            inputs = {
+                "model": model,
+                "test": corpus.fingerprint(),
+                "generation": config.generation.model_dump(mode="json"),
+            }
+            written = run.path / f"{step}.txt"
+            hypotheses: list[str] | None = run.result(step, inputs, made=[written])
+            if hypotheses is None:
+                loaded = loaded or load_model(str(system.model))
+                hypotheses = translate(
+                    loaded,
+                    corpus.sources(),
+                    language,
+                    corpus.target_language,
+                    config.generation,
+                    on_progress=lambda done, total: on_event(Event(subject, f"{name} {language}", done, total)),  # noqa: B023
+                )
+                write_text(written, "".join(f"{line}\n" for line in hypotheses))
+                run.finish(step, inputs, hypotheses)
+            found[name, language] = hypotheses
+    return found
+
+
+def _matrix(
+    config: RunConfig,
+    name: str,
+    corpora: Mapping[str, Corpus],
+    target: str,
+    arm: str,
+    outputs: Mapping[_System, Mapping[tuple[str, str], list[str]]],
+) -> Matrix:
+    def cell(trained: str, tested: str) -> Cell:
+        baseline, systems = (
+            [
+                translations[name, tested]
+                for system, translations in outputs.items()
+                if (system.trained, system.arm) == (trained, each)
+            ]
+            for each in (config.baseline, arm)
+        )
+        comparison = compare_seeds(
+            baseline,
+            systems,
+            corpora[tested].targets(),
+            target,
+            resamples=config.evaluation.resamples,
+            seed=config.evaluation.seed,
+        )
+        shares = None
+        if can_identify(target):
+            shares = (
+                mean(in_language(each, target).value for each in baseline),
+                mean(in_language(each, target).value for each in systems),
+            )
+        return Cell(trained, tested, comparison, shares)
+
+    return Matrix(
+        name,
+        target,
+        config.baseline,
+        arm,
+        tuple(cell(trained, tested) for tested in corpora for trained in corpora),
+    )

@@ -1,0 +1,149 @@
+"""Models of each pair on the test sets of all: what is translated by what, compared, counted, and not done twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from switchtune import zeroshot
+from switchtune.config import RunConfig, parse_config
+from switchtune.errors import UsageError
+from switchtune.models.load import Loaded, load_model, save_model
+from switchtune.report.matrix import Cell, Matrix, matrices_markdown, matrix_table
+from switchtune.scoring.metrics import bleu
+from switchtune.scoring.significance import Comparison
+from switchtune.zeroshot import run_zeroshot
+from tests.miniature import ENGLISH, GERMAN, miniature
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(miniature(), folder, "de", "en")
+    return folder
+
+
+def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
+    for code, lines in {"de": GERMAN[:6], "en": ENGLISH[:6], "it": GERMAN[1:7]}.items():
+        (folder / f"text.{code}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        (folder / f"news.{code}").write_text("".join(f"{line}\n" for line in lines[:4]), encoding="utf-8")
+    text = str(folder / "text")
+    pairs = [{"source": code, "target": "en", "train": text, "valid": text, "test": text} for code in ("de", "it")]
+    values: dict[str, object] = {
+        "model": str(model),
+        "pairs": pairs,
+        "jobs": 1,
+        "training": {"updates": 2, "restore_share": 0.5, "tokens_per_batch": 200},
+        "generation": {"beams": 1},
+        "evaluation": {"resamples": 100},
+        "lexicon": {"accept": True},
+    }
+    return parse_config(RunConfig, {**values, **changes})
+
+
+def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def translate(
+        loaded: Loaded, sentences: list[str], source: str, target: str, *rest: object, **more: object
+    ) -> list[str]:
+        asked.append((source, target, len(sentences)))
+        return [f"{sentence} {source}" for sentence in sentences]
+
+    monkeypatch.setattr(zeroshot, "translate", translate)
+    settings = {"multiway": {"news": str(tmp_path / "news.*")}, "limit": 5}
+    config = config_of(model, tmp_path, zeroshot=settings)
+    own, news = run_zeroshot(config, tmp_path / "run")
+    # Two pairs, two arms.
+    assert asked == [("de", "en", 5), ("it", "en", 5), ("de", "en", 4), ("it", "en", 4)] * 4
+    assert (own.tests, own.trained, own.tested) == ("own-tests", ("de", "it"), ("de", "it"))
+    assert [(cell.tested, cell.trained, cell.comparison.n) for cell in news.cells] == [
+        ("de", "de", 4),
+        ("de", "it", 4),
+        ("it", "de", 4),
+        ("it", "it", 4),
+    ]
+    expected = bleu([f"{line} it" for line in GERMAN[1:5]], list(ENGLISH[:4]), "en").value
+    assert news.cells[2].comparison.value_a == pytest.approx(expected)
+    assert news.count(better=True, significant=False) == news.count(better=False, significant=False) == 0
+    written = json.loads((tmp_path / "run/zeroshot.json").read_text(encoding="utf-8"))["matrices"]
+    assert [(matrix["tests"], matrix["of"], matrix["wins"]) for matrix in written] == [
+        ("own-tests", 2, 0),
+        ("news", 2, 0),
+    ]
+    assert "## news: csr against standard" in (tmp_path / "run/zeroshot.md").read_text(encoding="utf-8")
+    assert run_zeroshot(config, tmp_path / "run") == (own, news)
+    assert len(asked) == 16
+    (tmp_path / "run/zeroshot/news/de.csr.seed1.it.txt").unlink()
+    run_zeroshot(config, tmp_path / "run")
+    assert asked[16:] == [("it", "en", 4)]
+
+
+def test_real_models_translate(model: Path, tmp_path: Path) -> None:
+    config = config_of(
+        model, tmp_path, zeroshot={"limit": 2}, recipes=["standard", {"name": "again", "recipe": "standard"}]
+    )
+    (matrix,) = run_zeroshot(config, tmp_path / "run")
+    # The same training twice: the same outputs, and none better.
+    assert {cell.comparison.difference for cell in matrix.cells} == {0.0}
+    trained = load_model(str(tmp_path / "run/it-en/standard/seed1/task/model"))
+    lines = (tmp_path / "run/zeroshot/own-tests/it.standard.seed1.de.txt").read_text(encoding="utf-8").splitlines()
+    assert lines == zeroshot.translate(trained, list(GERMAN[:2]), "de", "en", config.generation)
+
+
+def made(trained: str, tested: str, difference: float, p: float) -> Cell:
+    found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, (0.0, 0.0), 100, 1, 1, 1000, 1, "signature")
+    return Cell(trained, tested, found, (0.5, 0.75))
+
+
+def test_wins_are_counted_off_the_diagonal_alone() -> None:
+    cells = (
+        made("de", "de", 5, 0.001),
+        made("it", "de", 1.25, 0.01),
+        made("de", "it", -0.02, 0.9),
+        made("it", "it", 3, 0.2),
+    )
+    matrix = Matrix("own-tests", "en", "standard", "csr", cells)
+    heads, rows = matrix_table(matrix)
+    assert heads == ["tested \\ trained", "de→en", "it→en"]
+    assert rows == [["de→en", "(20.0 +5.0*)", "20.0 +1.2*"], ["it→en", "20.0 +0.0", "(20.0 +3.0)"]]
+    assert matrix.verdict() == (
+        "csr against standard, zero-shot: better in 1 of 2 directions (1 significantly), worse in 1 (0 significantly); "
+        "mean difference +0.6 BLEU."
+    )
+    record = matrix.record()
+    assert (record["wins"], record["significant_wins"], record["losses"], record["of"]) == (1, 1, 1, 2)
+    assert record["cells"][1]["in_language"] == {"standard": 0.5, "csr": 0.75}
+    assert "100 sentences. BLEU `signature`" in matrices_markdown([matrix])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pairs": [0]}, "at least two pairs"),
+        ({"pairs": [0, 2]}, "one target language for all pairs, found en, de"),
+        ({"recipes": ["standard"]}, "nothing is compared with standard"),
+    ],
+)
+def test_what_makes_no_matrix_is_refused(
+    model: Path, tmp_path: Path, changes: dict[str, list[int]], message: str
+) -> None:
+    values = config_of(model, tmp_path).model_dump()
+    pairs = [*values["pairs"], {**values["pairs"][1], "target": "de"}]
+    chosen = changes.get("pairs", [0, 1])
+    changed = {**changes, "pairs": [pairs[number] for number in chosen]}
+    with pytest.raises(UsageError, match=message):
+        run_zeroshot(parse_config(RunConfig, {**values, **changed}), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("multiway", "message"),
+    [({"a/b": "x.*"}, "cannot name a folder"), ({"news": "x.de"}, "one asterisk is expected")],
+)
+def test_collections_need_a_name_and_a_pattern(
+    model: Path, tmp_path: Path, multiway: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        config_of(model, tmp_path, zeroshot={"multiway": multiway})
