@@ -68,7 +68,8 @@ class Matrix:
         mean = sum(cell.comparison.difference for cell in self.zero_shot) / of
         return (
             f"{self.arm} against {self.baseline}, zero-shot: better in {wins} of {of} directions "
-            f"({sure} significantly), worse in {losses} ({surely_not} significantly); mean difference {signed(mean)} BLEU."
+            f"({sure} significantly), worse in {losses} ({surely_not} significantly); "
+            f"mean difference {signed(mean)} BLEU."
         )
 
     def record(self) -> dict[str, Any]:
