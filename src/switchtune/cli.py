@@ -269,6 +269,36 @@ def zeroshot(
         typer.echo(f"{out / 'zeroshot.md'}, {out / 'zeroshot.json'}")
 
 
+@app.command()
+def search(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run` with a `search` block.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try learning rates, batches and numbers of updates on the validation set, the same for every recipe.
+
+    On the first pair, with the first seed. Ends in `best.yaml`, a configuration for `switchtune run`.
+
+    Example: `switchtune search mine.yaml --out runs/search --set 'search.lr=[1.0e-5, 3.0e-5, 1.0e-4]'`
+    """
+    from switchtune.config import RunConfig, load_config
+    from switchtune.progress import Display, print_table
+
+    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    from switchtune.search import search as search_grid
+    from switchtune.search import search_table
+
+    with Display() as display:
+        found = search_grid(settings, out, on_event=display.show)
+    if as_json:
+        print_json(found.record())
+    else:
+        print_table(*search_table(found), title=found.pair)
+        typer.echo(f"{out / 'best.yaml'}, {out / 'search.md'}, {out / 'search.json'}")
+
+
 @app.command("plan")
 def plan_run(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],

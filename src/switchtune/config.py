@@ -401,6 +401,14 @@ class ZeroshotSettings(Settings):
         return multiway
 
 
+class SearchSettings(Settings):
+    """The grid of `switchtune search`; what is empty stays as `training` has it."""
+
+    lr: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    tokens_per_batch: tuple[Annotated[int, Field(ge=16)], ...] = ()
+    updates: tuple[Annotated[int, Field(ge=1)], ...] = ()
+
+
 class RunConfig(Settings):
     """`switchtune run`: pairs × arms × seeds."""
 
@@ -421,6 +429,7 @@ class RunConfig(Settings):
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     zeroshot: ZeroshotSettings = ZeroshotSettings()
+    search: SearchSettings = SearchSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":

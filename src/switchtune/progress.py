@@ -202,31 +202,29 @@ def print_plan(planned: Plan) -> None:
 
 def print_summary(summary: Summary) -> None:
     """Print the comparison: a table and a verdict per pair."""
-    # Off a terminal nothing says how wide the reader is; a table that is cut helps nobody.
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        table = Table(title=pair, title_justify="left")
-        for position, name in enumerate(header(summary.baseline)):
-            table.add_column(name, justify="right" if position else "left")
-        for row in rows:
-            table.add_row(*cells(row))
-        console.print(table)
+        print_table(header(summary.baseline), [cells(row) for row in rows], title=pair)
         for row in rows:
             if row.against_baseline is not None:
-                console.print(verdict(row, summary.baseline), highlight=False)
+                print_line(verdict(row, summary.baseline))
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:
     """Print zero-shot results: a table of tested against trained and a verdict for each."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
     for matrix in matrices:
-        heads, rows = matrix_table(matrix)
-        table = Table(title=f"{matrix.tests}: {matrix.arm} against {matrix.baseline}", title_justify="left")
-        for position, name in enumerate(heads):
-            table.add_column(name, justify="right" if position else "left")
-        for row in rows:
-            table.add_row(*row)
-        console.print(table)
-        console.print(matrix.verdict(), highlight=False)
-    console.print(LEGEND, highlight=False, markup=False)
+        print_table(*matrix_table(matrix), title=f"{matrix.tests}: {matrix.arm} against {matrix.baseline}")
+        print_line(matrix.verdict())
+    print_line(LEGEND)
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:
+    """Print a table, the first column to the left and the others to the right."""
+    # Off a terminal nothing says how wide the reader is; a table that is cut helps nobody.
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
+    table = Table(title=title, title_justify="left")
+    for position, name in enumerate(heads):
+        table.add_column(name, justify="right" if position else "left")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)

@@ -75,6 +75,11 @@ class StageResult:
     resumed_from: int | None
     """Update of the checkpoint that the last call went on from."""
 
+    @property
+    def chosen_nll(self) -> float:
+        """Loss on the validation set at the update whose weights are handed on."""
+        return dict(self.valid_nll)[self.chosen_update]
+
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "StageResult":
         """The result that was written as JSON, which has no tuples."""
