@@ -1,13 +1,22 @@
 """The comparison as records, JSON and a Markdown table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from switchtune.scoring.metrics import Score, Scores
+from switchtune.scoring.metrics import MetricName, Score, Scores
 from switchtune.scoring.significance import Comparison
 from switchtune.switching import Rates
+
+METRIC_KEYS: Mapping[MetricName, str] = {
+    "BLEU": "bleu",
+    "chrF++": "chrf",
+    "ROUGE-1": "rouge1",
+    "ROUGE-2": "rouge2",
+    "ROUGE-L": "rougeL",
+}
+"""Keys of the scores in `metrics.json`."""
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called significant."""
@@ -22,9 +31,8 @@ class Row:
     stage_updates: dict[str, int]
     valid_nll: tuple[tuple[int, float], ...]
     """(update, mean validation loss over seeds) of the last stage; updates are counted from the start of the first."""
-    bleu: tuple[Score, ...]
-    """One a seed."""
-    chrf: tuple[Score, ...]
+    scores: Mapping[MetricName, tuple[Score, ...]]
+    """By metric, one a seed; arms are compared by the first metric."""
     in_language: tuple[Score, ...]
     """Empty where the target language cannot be identified."""
     rates: dict[str, Rates]
@@ -57,13 +65,12 @@ def signed(difference: float, digits: int = 1) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """A row of the table, for people: recipe, updates, BLEU, chrF++, in language, Δ BLEU, p, minutes."""
+    """A row of the table, for people: recipe, updates, scores, in language, difference, p, minutes."""
     comparison = row.against_baseline
     return (
         row.arm,
         " + ".join(f"{updates:,}" for updates in row.stage_updates.values()),
-        spread([score.value for score in row.bleu]),
-        spread([score.value for score in row.chrf]),
+        *(spread([score.value for score in scores]) for scores in row.scores.values()),
         f"{mean(score.value for score in row.in_language):.1%}" if row.in_language else "–",
         "" if comparison is None else signed(comparison.difference),
         "" if comparison is None else f"{comparison.p_value:.3f}",
@@ -71,9 +78,9 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def header(baseline: str) -> tuple[str, ...]:
+def header(row: Row, baseline: str) -> tuple[str, ...]:
     """The heads of the columns that `cells` fills."""
-    return ("recipe", "updates", "BLEU", "chrF++", "in language", f"Δ {baseline}", "p", "minutes")
+    return ("recipe", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
 
 
 def verdict(row: Row, baseline: str) -> str:
@@ -81,9 +88,9 @@ def verdict(row: Row, baseline: str) -> str:
     comparison = row.against_baseline
     if comparison is None:
         return ""
-    size = f"{abs(comparison.difference):.1f} BLEU, p = {comparison.p_value:.3f}"
+    size = f"{abs(comparison.difference):.1f} {comparison.metric}, p = {comparison.p_value:.3f}"
     if comparison.p_value >= SIGNIFICANT:
-        size = f"{signed(comparison.difference)} BLEU, p = {comparison.p_value:.3f}"
+        size = f"{signed(comparison.difference)} {comparison.metric}, p = {comparison.p_value:.3f}"
         return f"{row.arm} and {baseline}: no significant difference ({size})."
     return f"{row.arm} is {'better' if comparison.difference > 0 else 'worse'} than {baseline} ({size})."
 
@@ -93,19 +100,20 @@ def comparison_markdown(summary: Summary) -> str:
     blocks = ["# Comparison"]
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        table = markdown_table(header(summary.baseline), [cells(row) for row in rows])
+        table = markdown_table(header(rows[0], summary.baseline), [cells(row) for row in rows])
         found = [f"- {verdict(row, summary.baseline)}" for row in rows if row.against_baseline]
         found += [f"- {row.arm}, {side}: {rates.describe()}." for row in rows for side, rates in row.rates.items()]
         found += [f"- {row.arm}: {row.truncated:,} training examples were cut." for row in rows if row.truncated]
         remarks = "\n".join(found)
-        first = rows[0]
+        first = next(iter(rows[0].scores.values()))[0]
+        signatures = "  \n".join(f"{name} `{scores[0].signature}`" for name, scores in rows[0].scores.items())
         seeds = ", ".join(str(seed) for seed in summary.seeds)
         notes = (
-            f"Test set of {first.bleu[0].n:,} sentences; seeds {seeds}"
+            f"Test set of {first.n:,} {'documents' if first.metric.startswith('ROUGE') else 'sentences'}; seeds {seeds}"
             + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
             + ". Updates are per stage, the totals equal. Minutes are the training time of one seed. "
-            + "p: paired bootstrap over test sentences, the seeds' scores averaged in each resample.\n\n"
-            + f"BLEU `{first.bleu[0].signature}`  \nchrF++ `{first.chrf[0].signature}`"
+            + f"Δ and p: {first.metric}, paired bootstrap over the test set, the seeds' scores averaged in each "
+            + f"resample.\n\n{signatures}"
         )
         blocks += [block for block in (f"## {pair}", table, remarks, notes, _curves(rows)) if block]
     return "\n\n".join(blocks) + "\n"
@@ -178,8 +186,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "recipe": row.arm,
                 "updates": row.stage_updates,
                 "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
-                "bleu": [score_record(value) for value in row.bleu],
-                "chrf": [score_record(value) for value in row.chrf],
+                **{METRIC_KEYS[name]: [score_record(score) for score in scores] for name, scores in row.scores.items()},
                 "in_language": [score_record(value) for value in row.in_language],
                 "switching": {side: rates.record() for side, rates in row.rates.items()},
                 "truncated": row.truncated,

@@ -14,7 +14,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import UnknownLanguageError, find_language
 
-MetricName: TypeAlias = Literal["BLEU", "chrF++"]
+MetricName: TypeAlias = Literal["BLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
 # What an off-target model may have written instead of the language asked for: the languages of mBART-50. Without such a
 # list, varieties of the target itself (Wu for Chinese, Nigerian Pidgin for English) take sentences that are correct.
