@@ -187,7 +187,7 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
         load_config(RunConfig, tmp_path / "quickstrat.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
     load_config(PretrainConfig if path.stem.endswith("pretrain") else RunConfig, path)
 

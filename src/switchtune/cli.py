@@ -365,6 +365,8 @@ def translate(
 ) -> None:
     """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
 
+    A model that was trained to summarise takes a document a line.
+
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
     from switchtune.config import GenerationSettings
@@ -372,6 +374,7 @@ def translate(
     from switchtune.generation import translate_over_ranks
     from switchtune.preview import read_text
     from switchtune.run_dir import write_text
+    from switchtune.tasks import ready_to_translate
     from switchtune.training.distributed import launched, rank, size
 
     with launched():
@@ -379,7 +382,8 @@ def translate(
             raise UsageError("Several processes cannot share standard input: give the text as a file.")
         lines = list(read_text(file, sys.stdin.buffer))
         opened = open_model(model, engine, "int8" if int8 else None)
-        translations = translate_over_ranks(opened, lines, source, target, GenerationSettings(beams=beams))
+        texts, search = ready_to_translate(model, lines, source, GenerationSettings(beams=beams))
+        translations = translate_over_ranks(opened, texts, source, target, search)
         first = rank() == 0
     text = "".join(f"{line}\n" for line in translations if first)
     if out is None:

@@ -1,15 +1,17 @@
 """What a run trains for: how its data is read, what stage 1 restores, what the outputs are scored by."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-from switchtune.config import PairSettings, RunConfig, TaskName
-from switchtune.corpus.documents import read_documents
+from switchtune.config import GenerationSettings, PairSettings, RunConfig, TaskName
+from switchtune.corpus.documents import marked, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.in_context import SideSwitcher
+from switchtune.run_dir import read_json, write_json
 from switchtune.scoring.metrics import MetricName
 
 
@@ -96,3 +98,32 @@ def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[C
         read(config, pair.valid, pair, cache_dir=cache_dir),
         read(config, pair.test, pair, deduplicate=False, cache_dir=cache_dir),
     )
+
+
+_SUMMARIZES = "summarization.json"
+"""In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
+
+
+def note_task(config: RunConfig, model: Path) -> None:
+    """Have a model's folder say what `ready_to_translate` is to know of its task."""
+    if config.task == "summarization":
+        generation = config.generation.model_dump(mode="json")
+        write_json(model / _SUMMARIZES, {**config.summarization.model_dump(), "generation": generation})
+
+
+def ready_to_translate(
+    model: str, lines: Sequence[str], language: str, settings: GenerationSettings
+) -> tuple[list[str], GenerationSettings]:
+    """Texts as a model takes them, and how its outputs are searched: as they stand, but for one that summarises.
+
+    Args:
+        lines: sentences; for a model that summarises a document each.
+        settings: their beams hold in either case.
+    """
+    note = Path(model) / _SUMMARIZES
+    if not note.exists():
+        return list(lines), settings
+    noted: dict[str, Any] = read_json(note)
+    segmenter = word_segmenter(language)
+    searched = GenerationSettings.model_validate({**noted["generation"], "beams": settings.beams})
+    return [marked(line, segmenter, noted["document_words"])[0] for line in lines], searched

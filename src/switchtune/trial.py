@@ -29,7 +29,7 @@ from switchtune.models.load import (
 )
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
-from switchtune.tasks import TASKS, read_pair
+from switchtune.tasks import TASKS, note_task, read_pair
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import first_before_others, on_first
@@ -386,6 +386,7 @@ def _train(
 def _save(loaded: Loaded, trial: Trial, valid: Examples, config: RunConfig, folder: Path) -> None:
     languages = (trial.pair.source, trial.pair.target)
     save_model(loaded, folder, *languages, generation=config.generation)
+    note_task(config, folder)
     sample = [example.source for example in map(partial(valid.make, 0), range(min(4, valid.count)))]
     verify_saved(folder, sample, loaded, *languages, generation=config.generation)
 
