@@ -1,6 +1,7 @@
 """The paired bootstrap: sacrebleu's figures, live and fixed, and what must hold of any comparison."""
 
 import random
+from math import comb, sqrt
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
 from switchtune.scoring.metrics import METRICS, MetricName, ScoringError
-from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
+from switchtune.scoring.significance import Comparison, compare_seeds, mcnemar, paired_bootstrap, share_interval
 
 SALAD = "a man in red shirt is sitting on the bench with two small dogs near water while people walk past him"
 WORDS = SALAD.split()
@@ -147,3 +148,35 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_seeds([], [WORSE], REFERENCES, "en")
     with pytest.raises(ScoringError, match="no hypotheses"):
         paired_bootstrap([], [], [], "en")
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 5), (5, 0), (3, 9), (9, 3), (6, 6), (1, 0)])
+def test_mcnemar_by_hand(only_a: int, only_b: int) -> None:
+    """Tosses of a coin at least as uneven as those seen; what both have right or wrong makes no difference."""
+    correct_a = [True] * only_a + [False] * only_b + [True] * 40 + [False] * 7
+    correct_b = [False] * only_a + [True] * only_b + [True] * 40 + [False] * 7
+    tosses, fewer = only_a + only_b, min(only_a, only_b)
+    tail = sum(comb(tosses, heads) for heads in range(fewer + 1)) / 2**tosses
+    assert mcnemar(correct_a, correct_b) == pytest.approx(min(1, 2 * tail))
+
+
+def test_mcnemar_of_a_classifier_with_itself_and_of_what_cannot_be_compared() -> None:
+    assert mcnemar([True, False], [True, False]) == 1
+    with pytest.raises(ScoringError, match="2 answers of one classifier and 1 of the other"):
+        mcnemar([True, False], [True])
+    with pytest.raises(ScoringError, match="no answers"):
+        mcnemar([], [])
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 10), (761, 5010), (1, 1)])
+def test_interval_of_a_share_by_its_formula(successes: int, n: int) -> None:
+    z, share = 1.959963984540054, successes / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    assert share_interval(successes, n) == pytest.approx((middle - half, middle + half), abs=1e-12)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_of_nothing_or_of_more_than_all_is_refused(successes: int, n: int) -> None:
+    with pytest.raises(ScoringError, match="a share needs examples"):
+        share_interval(successes, n)

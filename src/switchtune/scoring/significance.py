@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from switchtune.scoring.metrics import METRICS, MetricName, ScoringError, corpus_values
 
@@ -151,3 +152,52 @@ def _p_value(sampled_differences: NDArray[np.floating], difference: float) -> fl
 def _signature(metric_signature: str, resamples: int, seed: int) -> str:
     references, rest = metric_signature.split("|", 1)
     return f"{references}|bs:{resamples}|seed:{seed}|{rest}"
+
+
+def mcnemar(correct_a: Sequence[bool], correct_b: Sequence[bool]) -> float:
+    """Do two classifiers differ in accuracy on the same examples? McNemar's test (1947), exact and two-sided.
+
+    Only the examples count that one has right and the other wrong: were the two equally good, each would fall to
+    either side by the toss of a coin.
+
+    Args:
+        correct_a: whether a's answer to each example is right.
+        correct_b: the same of b, for the same examples in the same order.
+
+    Returns:
+        The p-value; 1 where no example tells the two apart.
+
+    Raises:
+        ScoringError: unequal counts, or no examples.
+    """
+    if len(correct_a) != len(correct_b):
+        raise ScoringError(
+            f"{len(correct_a):,} answers of one classifier and {len(correct_b):,} of the other: McNemar's test needs "
+            "both on the same examples, in the same order."
+        )
+    if not len(correct_a):
+        raise ScoringError("no answers to compare: the input is empty.")
+    right_a, right_b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    if only_a + only_b == 0:
+        return 1.0
+    return float(binomtest(only_b, only_a + only_b).pvalue)
+
+
+def share_interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share such as an accuracy (Wilson, 1927).
+
+    Args:
+        successes: how many of the n counted.
+        n: how many there were.
+
+    Returns:
+        The lowest and the highest share, from 0 to 1.
+
+    Raises:
+        ScoringError: n is not positive, or successes is not from 0 to n.
+    """
+    if not 0 <= successes <= n or n == 0:
+        raise ScoringError(f"{successes:,} of {n:,}: a share needs examples, and from none to all of them can count.")
+    found = binomtest(successes, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
