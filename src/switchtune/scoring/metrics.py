@@ -37,8 +37,8 @@ class Score:
     """One figure about a set of outputs, with what it takes to compare it and to test it.
 
     Attributes:
-        metric: "BLEU", "chrF++" or "in-language".
-        value: 0 to 100 for BLEU and chrF++; a share from 0 to 1 for "in-language".
+        metric: a `MetricName`, or "in-language".
+        value: 0 to 100 for a `MetricName`; a share from 0 to 1 for "in-language".
         signature: the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's).
         segments: sufficient statistics of each output, (n, k); a set's score follows from their sum over the set.
         n: number of outputs.
@@ -47,7 +47,7 @@ class Score:
     metric: str
     value: float
     signature: str
-    segments: NDArray[np.int64] = field(repr=False, compare=False)
+    segments: NDArray[Any] = field(repr=False, compare=False)
     n: int
 
 
@@ -109,7 +109,12 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
     return _score("chrF++", CHRF(word_order=2), hypotheses, references)
 
 
-def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse what cannot be scored line by line.
+
+    Raises:
+        ScoringError: unequal counts, or nothing to score.
+    """
     if len(hypotheses) != len(references):
         raise ScoringError(
             f"{len(hypotheses):,} hypotheses but {len(references):,} references: each hypothesis needs one reference, "
@@ -117,6 +122,10 @@ def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], ref
         )
     if not hypotheses:
         raise ScoringError("no hypotheses to score: the input is empty.")
+
+
+def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    check_counts(hypotheses, references)
     # sacrebleu gives its statistics of single segments only here; its own significance tests rest on the same call.
     statistics = metric._extract_corpus_statistics(hypotheses, [references])
     value = metric._aggregate_and_compute(statistics).score
@@ -133,7 +142,7 @@ def _bleu_metric(language: str) -> BLEU:
         return BLEU(tokenize="char", force=True)
 
 
-def corpus_values(metric: MetricName, sums: NDArray[Any]) -> NDArray[Any]:
+def corpus_values(metric: str, sums: NDArray[Any]) -> NDArray[Any]:
     """The corpus scores that follow from summed statistics.
 
     Args:
@@ -177,9 +186,18 @@ def _chrf_values(sums: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(100 * np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0))
 
 
-_VALUES: Mapping[MetricName, Callable[[NDArray[Any]], NDArray[Any]]] = {"BLEU": _bleu_values, "chrF++": _chrf_values}
-METRICS: Mapping[MetricName, Callable[[Sequence[str], Sequence[str], str], Score]] = {"BLEU": bleu, "chrF++": chrf}
-"""The metrics that can be tested for significance."""
+def _mean_values(sums: NDArray[Any]) -> NDArray[Any]:
+    """Means in hundredths, from statistics of shape (..., 2): the sum of the outputs' values, and how many they are."""
+    return np.asarray(100 * sums[..., 0] / sums[..., 1])
+
+
+_VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "BLEU": _bleu_values,
+    "chrF++": _chrf_values,
+    "ROUGE-1": _mean_values,
+    "ROUGE-2": _mean_values,
+    "ROUGE-L": _mean_values,
+}
 
 
 def can_identify(language: str) -> bool:
