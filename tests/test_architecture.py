@@ -23,7 +23,8 @@ ORDER = (
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
     "generation scoring.metrics scoring.rouge scoring.significance "
     "report.table report.matrix report.lexicon_page lexicon_folder "
-    "validation pretraining tasks trial experiment zeroshot search train plan parity export preview progress "
+    "validation pretraining tasks trial experiment zeroshot search nli.data nli.switching nli.classifier nli.training "
+    "report.accuracy nli.experiment train plan parity export preview progress "
     "cli_options cli_lexicon cli_model cli"
 ).split()
 

@@ -37,11 +37,11 @@ from switchtune.training.distributed import on_first, rank, size, wait
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
 from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
 from switchtune.training.optimizers import OptimizerChoice, class_and_arguments, skips_by_itself
-from switchtune.training.precision import compute_dtype
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.precision import compute_dtype, computing_in
+from switchtune.training.schedule import scheduler
 from switchtune.training.watch import exhausted, peak_memory_gb
 
-_SECONDS_BETWEEN_REPORTS = 0.5
+SECONDS_BETWEEN_REPORTS = 0.5
 
 LESS_MEMORY = (
     "Set training.gradient_checkpointing to true, lower training.max_tokens, take a smaller optimizer "
@@ -140,7 +140,7 @@ class StageTrainer(Trainer):
             args=arguments,
             train_dataset=cast("Any", data),
             callbacks=[
-                _Rhythm(settings, evaluates=bool(valid_batches), report=self.report, exhausted=self.exhausted),
+                Rhythm(settings, evaluates=bool(valid_batches), report=self.report, exhausted=self.exhausted),
                 tracking,
             ],
             optimizer_cls_and_kwargs=class_and_arguments(choice, settings),
@@ -182,20 +182,15 @@ class StageTrainer(Trainer):
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LRScheduler:
         if self.lr_scheduler is None:
-            schedule = self._settings.schedule
-            warmup = warmup_updates(self._settings.warmup, num_training_steps)
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                cast("torch.optim.Optimizer", optimizer or self.optimizer),
-                lambda done: learning_rate_factor(done, updates=num_training_steps, warmup=warmup, schedule=schedule),
+            self.lr_scheduler = scheduler(
+                cast("torch.optim.Optimizer", optimizer or self.optimizer), self._settings, num_training_steps
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def compute_loss_context_manager(self) -> ExitStack:
-        # In place of the arguments' bf16, which patches the model's forward method and copies all its outputs.
         stack = super().compute_loss_context_manager()
-        if self._dtype != torch.float32:
-            stack.enter_context(torch.autocast(self.args.device.type, self._dtype))
+        stack.enter_context(computing_in(self._dtype, self.args.device))
         return stack
 
     def compute_loss(
@@ -358,7 +353,7 @@ class StageTrainer(Trainer):
     def report(self, *, now: bool) -> None:
         """Tell where the training stands, at once or where the last report is a while ago."""
         seconds = time.perf_counter() - self._reported_at
-        if not now and seconds < _SECONDS_BETWEEN_REPORTS:
+        if not now and seconds < SECONDS_BETWEEN_REPORTS:
             return
         loss, _, tokens = self._sums.tolist()
         total = self._curve.tokens + tokens * self.args.world_size
@@ -423,12 +418,12 @@ class StageTrainer(Trainer):
         checkpoints = complete_checkpoints(self._folder)
         if self._settings.keep == "best":
             chosen = best(checkpoints)
-            _set_weights(model, weights_of(chosen.path))
+            set_weights(model, weights_of(chosen.path))
             return chosen.update
         if self._settings.average > 1:
-            _set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
+            set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
         elif model is not self._model or self.state.global_step < done:
-            _set_weights(model, weights_of(checkpoints[-1].path))
+            set_weights(model, weights_of(checkpoints[-1].path))
         return done
 
     def exhausted(self) -> bool:
@@ -464,7 +459,7 @@ class StageTrainer(Trainer):
         self._went_on_at = time.perf_counter()
 
 
-class _Rhythm(TrainerCallback):
+class Rhythm(TrainerCallback):
     """When to log, evaluate and save: a checkpoint comes after an entry of the curve, so that resuming loses none."""
 
     def __init__(
@@ -500,7 +495,12 @@ def _logging_interval(updates: int) -> int:
     return min(50, max(1, updates // 200))
 
 
-def _set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+def set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Raises:
+        TrainingError: the model lacks some of them.
+    """
     # Weights that are shared stand in a checkpoint under one of their names.
     unknown = model.load_state_dict(weights, strict=False).unexpected_keys
     if unknown:
