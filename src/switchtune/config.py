@@ -595,9 +595,7 @@ class NliLexiconSettings(Settings):
     def _from_one(cls, value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        return {
-            language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()
-        }
+        return {language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()}
 
     def of(self, language: str) -> LexiconSettings:
         """How the lexicon into a language is made."""

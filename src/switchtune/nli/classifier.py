@@ -28,7 +28,7 @@ from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.models.families import FAMILIES, TokenIds, padded
-from switchtune.models.load import Loaded, from_pretrained, load_model, quietly, save_model
+from switchtune.models.load import Loaded, from_pretrained, load_model, parameter_count, quietly, save_model
 from switchtune.nli.data import LABELS
 from switchtune.run_dir import atomic_path
 
@@ -181,6 +181,19 @@ def _is_encoder(path: str, config: PretrainedConfig) -> bool:
     return True
 
 
+def weight_count(path: str) -> int:
+    """Number of a model's weights, found without loading them.
+
+    Raises:
+        SwitchtuneError: as `is_encoder`.
+    """
+    config = from_pretrained(AutoConfig, path)
+    if not _is_encoder(path, config):
+        return parameter_count(path)
+    with torch.device("meta"):
+        return sum(weights.numel() for weights in AutoModelForSequenceClassification.from_config(config).parameters())
+
+
 def open_classifier(
     path: str,
     language: str,
@@ -253,7 +266,9 @@ def _open_encoder(
             try:
                 model = AutoModelForSequenceClassification.from_pretrained(path, config=config, dtype=torch.float32)
             except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-                raise SwitchtuneError(f"{path}: its weights cannot be loaded ({error}). Get the model again.") from error
+                raise SwitchtuneError(
+                    f"{path}: its weights cannot be loaded ({error}). Get the model again."
+                ) from error
     model.eval()
     if torch.cuda.is_available():
         model.to("cuda")

@@ -66,9 +66,7 @@ class NliSet:
         return Corpus(self.language, self.language, self.origin, table, reading)
 
 
-def read_nli(
-    location: str, language: str, *, columns: Sequence[str] | None = None, limit: int | None = None
-) -> NliSet:
+def read_nli(location: str, language: str, *, columns: Sequence[str] | None = None, limit: int | None = None) -> NliSet:
     """Read examples of a language.
 
     Rows without a label, or with an empty side, are left out and counted.

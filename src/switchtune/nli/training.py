@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -68,6 +68,11 @@ class ClassifierResult:
     """Training pairs that were cut to `max_tokens`."""
     resumed_from: int | None
     """Update of the checkpoint that the last call went on from."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "ClassifierResult":
+        """The result that was written as JSON, which has no tuples."""
+        return cls(**{**record, "valid_accuracy": tuple(map(tuple, record["valid_accuracy"]))})
 
 
 def predict(classifier: Classifier, data: NliSet) -> list[int]:
@@ -164,7 +169,9 @@ def train_classifier(
 
 def _truncated(classifier: Classifier, data: NliSet) -> int:
     """How many pairs are cut to fit."""
-    parts = (range(start, min(start + _MEASURED_AT_ONCE, len(data))) for start in range(0, len(data), _MEASURED_AT_ONCE))
+    parts = (
+        range(start, min(start + _MEASURED_AT_ONCE, len(data))) for start in range(0, len(data), _MEASURED_AT_ONCE)
+    )
     return sum(_batch(classifier, data, part)[1] for part in parts)
 
 
@@ -265,7 +272,7 @@ class _ClassifierTrainer(Trainer):
         logits = self._classifier.logits(inputs)
         loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=IGNORED_LABEL)
         self._sums += torch.stack((loss.detach(), (labels != IGNORED_LABEL).sum()))
-        return loss / num_items_in_batch
+        return loss / cast("torch.Tensor | int", num_items_in_batch)
 
     def compute_loss_context_manager(self) -> Any:
         return computing_in(self._dtype, self.args.device)

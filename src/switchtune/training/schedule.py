@@ -32,7 +32,7 @@ def warmup_updates(warmup: float, updates: int) -> int:
 
 def scheduler(
     optimizer: torch.optim.Optimizer, settings: TrainingSettings, updates: int
-) -> torch.optim.lr_scheduler.LRScheduler:
+) -> torch.optim.lr_scheduler.LambdaLR:
     """The schedule of a stage of so many updates, for its optimizer."""
     schedule, warmup = settings.schedule, warmup_updates(settings.warmup, updates)
     return torch.optim.lr_scheduler.LambdaLR(
