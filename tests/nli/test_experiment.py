@@ -47,7 +47,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "bert").mkdir()
     vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *words]
     (folder / "bert/vocab.txt").write_text("".join(f"{word}\n" for word in vocabulary), encoding="utf-8")
-    BertTokenizer(vocab=str(folder / "bert/vocab.txt")).save_pretrained(folder / "bert")
+    BertTokenizer.from_pretrained(folder / "bert").save_pretrained(folder / "bert")
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     BertForMaskedLM(BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **size)).save_pretrained(
         folder / "bert"
@@ -91,7 +91,7 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     command = ("run", tmp_path / "nli.yaml", "--out", out)
     code, printed, progress = switchtune(capsys, monkeypatch, *command)
     assert code == 0, progress
-    assert "csr against standard, in 1 languages without training data" in printed
+    assert "csr against standard, in 1 language without training data" in printed
     assert "48 examples (entailment 16, neutral 16, contradiction 16)" in progress
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))

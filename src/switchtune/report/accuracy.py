@@ -136,7 +136,7 @@ def accuracy_verdict(row: AccuracyRow, baseline: str) -> str:
     better = [test for test, difference in tests if difference > 0]
     worse = [test for test, difference in tests if difference < 0]
     return (
-        f"{row.arm} against {baseline}, in {len(tests)} languages without training data: better in {len(better)} "
+        f"{row.arm} against {baseline}, in {len(tests)} language{'s' * (len(tests) != 1)} without training data: better in {len(better)} "
         f"({sum(test.significant for test in better)} significantly), worse in {len(worse)} "
         f"({sum(test.significant for test in worse)} significantly); mean difference "
         f"{signed(100 * mean(difference for _, difference in tests))} points."
