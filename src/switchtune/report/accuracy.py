@@ -135,8 +135,9 @@ def accuracy_verdict(row: AccuracyRow, baseline: str) -> str:
     tests = [(test, test.difference) for test in row.tests[1:] if test.difference is not None]
     better = [test for test, difference in tests if difference > 0]
     worse = [test for test, difference in tests if difference < 0]
+    languages = f"{len(tests)} language{'s' * (len(tests) != 1)} without training data"
     return (
-        f"{row.arm} against {baseline}, in {len(tests)} language{'s' * (len(tests) != 1)} without training data: better in {len(better)} "
+        f"{row.arm} against {baseline}, in {languages}: better in {len(better)} "
         f"({sum(test.significant for test in better)} significantly), worse in {len(worse)} "
         f"({sum(test.significant for test in worse)} significantly); mean difference "
         f"{signed(100 * mean(difference for _, difference in tests))} points."
@@ -161,8 +162,8 @@ def accuracy_markdown(summary: AccuracySummary) -> str:
         for row in summary.rows
     ]
     notes = (
-        f"Accuracy in percent; mean: the languages without training data, all but {first.tests[0].language}. "
-        f"Test sets of {', '.join(f'{test.n:,} ({test.language})' for test in first.tests)} examples; seeds {seeds}"
+        "Accuracy in percent; the mean is over the languages without training data. "
+        f"Test sets of {_sizes(first)} examples; seeds {seeds}"
         + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
         + ". Updates are per stage; all arms may do the same total, and end sooner where the validation accuracy no "
         "longer rises. Minutes are the training time of one seed. Intervals: Wilson, by the choice of test examples. "
@@ -171,6 +172,11 @@ def accuracy_markdown(summary: AccuracySummary) -> str:
     heads, rows = accuracy_table(summary)
     blocks = ("# Comparison", markdown_table(heads, rows), "\n".join(remarks), notes, _differences(summary))
     return "\n\n".join(blocks) + "\n"
+
+
+def _sizes(row: AccuracyRow) -> str:
+    sizes = list(dict.fromkeys(test.n for test in row.tests))
+    return f"{sizes[0]:,}" if len(sizes) == 1 else ", ".join(f"{test.n:,} ({test.language})" for test in row.tests)
 
 
 def accuracy_record(summary: AccuracySummary) -> dict[str, Any]:
