@@ -3,6 +3,7 @@
 import json
 import lzma
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -71,6 +72,24 @@ def test_a_limit_takes_examples_from_the_whole_file(tmp_path: Path) -> None:
     assert [read.labels.count(label) for label in range(3)] == [2, 2, 2]
     assert (read.premises[0], read.premises[-1]) == ("p0", "p29")
     assert read.fingerprint() != read_nli(str(tmp_path / "sorted.tsv"), "en").fingerprint()
+
+
+def test_a_data_set_of_the_hub_may_number_its_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+    features = datasets.Features(
+        premise=datasets.Value("string"), hypothesis=datasets.Value("string"), label=datasets.ClassLabel(names=LABELS)
+    )
+    made = datasets.Dataset.from_list([dict(zip(NAMES, row, strict=True)) for row in ROWS], features=features)
+    asked = []
+
+    def load_dataset(*arguments: Any, **options: Any) -> Any:
+        asked.append((*arguments, options["split"]))
+        return made
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    read = read_nli("hf:facebook/xnli:*:test", "de")
+    assert list(zip(read.premises, read.hypotheses, read.labels, strict=True)) == list(ROWS)
+    assert set(asked) == {("facebook/xnli", "de", "test")}
 
 
 @pytest.mark.parametrize(

@@ -209,3 +209,13 @@ def test_the_task_of_a_file_decides_its_settings(workplace: Path, tmp_path: Path
     assert isinstance(load_run_config(tmp_path / "a.yaml"), NliConfig)
     with pytest.raises(UsageError, match="task"):
         load_run_config(tmp_path / "a.yaml", ["task=translation"])
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("name", ["nli.yaml", "paper/xnli.yaml"])
+def test_examples_have_a_dictionary_for_every_language(name: str) -> None:
+    config = load_run_config(EXAMPLES / name)
+    assert isinstance(config, NliConfig)
+    assert set(config.lexicon.dictionaries) == set(config.languages)
