@@ -121,12 +121,13 @@ class _ModelWordEncoder:
 def sentence_states(
     loaded: Loaded, sentences: Sequence[str], language: str, *, max_tokens: int = 512, tokens_per_batch: int = 4096
 ) -> Vectors:
-    """What each layer of the decoder puts out at the last token of each sentence (the paper's e, section 6.1).
+    """What each layer of the decoder puts out at the last token of each sentence (the paper's eᵢ, section 6.1).
 
     The model is given the sentence as in the restoring of an unswitched one: it stands in the encoder input and in the
-    decoder input, with the tags of its own language. The last token is the last of the decoder input: `</s>` in mBART,
-    whose tag comes first, the sentence's last piece in the others. As for words, neither the sentences beside one nor
-    the number of cores change what comes out beyond rounding.
+    decoder input, with the tags of its own language. The last token is the sentence's own, the last piece of its text,
+    where `</s>` is to come next; it is not the `</s>` of mBART's decoder input, whose state has nothing to say but the
+    language's tag. As for words, neither the sentences beside one nor the number of cores change what comes out beyond
+    rounding.
 
     Args:
         max_tokens: sentences are cut at the end to so many tokens, special ones included; the model's positions where
@@ -163,7 +164,8 @@ def _last_states(loaded: Loaded, encoded: Sequence[TokenIds]) -> Vectors:
     """The decoder's states of one batch at each sentence's last token. [layers, sentences, dimensions]"""
     model: Any = loaded.model
     batch = {name: ids.to(model.device) for name, ids in loaded.layout.collate(encoded).items()}
-    last = torch.tensor([len(ids.decoder_input_ids) - 1 for ids in encoded], device=model.device)
+    after = len(loaded.layout.family.after_target)
+    last = torch.tensor([len(ids.labels) - after for ids in encoded], device=model.device)
     with torch.inference_mode():
         # Not the whole model, whose logits take tokens × vocabulary.
         read = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
