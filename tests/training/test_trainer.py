@@ -221,7 +221,7 @@ def test_a_killed_training_ends_in_the_same_weights(
     assert [untimed(entry) for entry in curves[0]] == [untimed(entry) for entry in curves[1]]
 
 
-TIMES = {"seconds", "resumed_from", "tokens_per_second", "memory_gb"}
+TIMES = {"seconds", "resumed_from", "tokens_per_second", "memory_gb", "kilowatt_hours"}
 
 
 def untimed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from switchtune.config import ArmSettings, PairSettings, RunConfig, load_config
 from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED
+from switchtune.run_dir import RunDir, read_json
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES
 from switchtune.trial import read_pair, trial_name
@@ -55,6 +56,13 @@ class Training:
     def model(self, stage: str) -> Path:
         """Where the model of a finished stage stands."""
         return self.folder / stage / "model"
+
+    def kept_update(self, stage: str) -> int | None:
+        """The update of the stage, counted from its start, that its model is of; None where there is no model."""
+        marker = RunDir(self.folder).marker(stage)
+        if not marker.exists() or not self.model(stage).exists():
+            return None
+        return int(read_json(marker)["result"]["training"]["chosen_update"])
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
