@@ -20,7 +20,7 @@ def analyse(
     ] = [],  # noqa: B006
     method: Annotated[Literal["pca", "tsne"], typer.Option(help="How the projection finds its plane.")] = "pca",
     sentences: Annotated[int, typer.Option(min=2, help="Pairs whose distance is measured, at most.")] = 2000,
-    points: Annotated[int, typer.Option(min=3, help="Sentences of each text and side projected, at most.")] = 500,
+    points: Annotated[int, typer.Option(min=3, help="Sentences of each text and side projected, at most.")] = 300,
     buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first a word is rare.")] = (
         "100,1000"
     ),

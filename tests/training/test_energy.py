@@ -56,15 +56,15 @@ class FakeNvml(ModuleType):
         super().__init__("pynvml")
         self.cards, self.millijoules = cards, 0
 
-    def nvmlInit(self) -> None:
+    def nvmlInit(self) -> None:  # noqa: N802
         pass
 
-    def nvmlDeviceGetHandleByUUID(self, name: str) -> str:
+    def nvmlDeviceGetHandleByUUID(self, name: str) -> str:  # noqa: N802
         if name not in self.cards:
             raise self.NVMLError(name)
         return name
 
-    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: str) -> int:  # noqa: N802
         self.millijoules += 1_800_000
         return self.millijoules
 

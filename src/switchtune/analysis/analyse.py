@@ -23,6 +23,7 @@ from switchtune.analysis.projection import EXTRA, Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.run_dir import read_json, write_json
+from switchtune.scoring.word_accuracy import FREQUENCIES
 from switchtune.trial import Event, OnEvent
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ class AnalysisSettings:
     """Of t-SNE."""
     distance_sentences: int = 2000
     """Pairs whose distance is measured, at most."""
-    projection_sentences: int = 500
+    projection_sentences: int = 300
     """Sentences of each text and each side that are projected, at most."""
-    buckets: tuple[int, ...] = (100, 1000)
+    buckets: tuple[int, ...] = FREQUENCIES
     """Where a bucket of word frequencies ends and the next begins; below the first a word is rare."""
     cases: int = 20
     """Sentences shown for two systems, at most."""
@@ -111,8 +112,8 @@ def analyse(
         figures.append((out / _ZEROSHOT, draw_matrix, read_json(matrices)))
     hint = None
     try:
-        for path, draw, record in figures:
-            files += write_figure(path, draw, record)
+        for path, draw, content in figures:
+            files += write_figure(path, draw, content)
     except ImportError:
         hint = f"No figures: matplotlib is not installed. {EXTRA}, then analyse again."
     return Analysed(tuple(files), tuple(missing), hint)

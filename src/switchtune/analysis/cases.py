@@ -7,9 +7,9 @@ from typing import Any
 from sacrebleu.metrics import CHRF
 
 from switchtune.analysis.run import Run, Training
-from switchtune.analysis.frequency import training_counts, words_of
 from switchtune.config import PairSettings
 from switchtune.corpus.read import Corpus
+from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Case:
     """Words of the reference that the training texts seldom hold, in its order, each once."""
 
 
-def rare_words(sentence: str, language: str, counts: Mapping[str, int], *, below: int) -> tuple[str, ...]:
+def rare_words(sentence: str, words: ToWords, counts: Mapping[str, int], *, below: int) -> tuple[str, ...]:
     """Words of a sentence that occur fewer than `below` times, in its order, each once."""
-    return tuple(dict.fromkeys(word for word in words_of(sentence, language) if counts.get(word, 0) < below))
+    return tuple(dict.fromkeys(word for word in words(sentence) if counts.get(word, 0) < below))
 
 
 def most_different(
@@ -55,6 +55,7 @@ def most_different(
     """
     metric = CHRF(word_order=2)
     references = corpus.targets()
+    words = words_of(corpus.target_language)
     scores = [
         [metric.sentence_score(output, [reference]).score for output, reference in zip(system, references, strict=True)]
         for system in outputs
@@ -66,15 +67,17 @@ def most_different(
             row,
             corpus[row].source,
             references[row],
-            *(system[row] for system in outputs),
-            *(system[row] for system in scores),
-            rare_words(references[row], corpus.target_language, counts, below=rare_below),
+            outputs[0][row],
+            outputs[1][row],
+            scores[0][row],
+            scores[1][row],
+            rare_words(references[row], words, counts, below=rare_below),
         )
         for row in rows[:limit]
     ]
 
 
-def cases_record(run: Run, *, rare_below: int = 100, limit: int = 20) -> dict[str, Any]:
+def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20) -> dict[str, Any]:
     """The cases of every arm against the baseline, by the first seed that both have: the content of `cases.json`."""
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
@@ -83,7 +86,7 @@ def cases_record(run: Run, *, rare_below: int = 100, limit: int = 20) -> dict[st
             if training.hypotheses is not None:
                 finished[training.arm.name][training.seed] = training
         train, _, test = run.corpora(pair)
-        counts = training_counts(train)
+        counts = count_words(train.targets(), words_of(pair.target))
         compared, missing = [], []
         baseline = finished[run.config.baseline]
         for arm, trainings in finished.items():

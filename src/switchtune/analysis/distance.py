@@ -75,8 +75,7 @@ def _found(queries: Vectors, candidates: Vectors) -> float:
 
 def _of_length_one(vectors: Vectors) -> Vectors:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: Vectors = vectors / np.where(lengths > 0, lengths, 1)
-    return unit
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
 
 
 def distinct_pairs(pairs: Sequence[Pair]) -> list[Pair]:

@@ -1,7 +1,7 @@
 """What the trainings of a run went through: losses over updates, and how soon the baseline's last loss is reached."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from switchtune.analysis.distance import TEST
 from switchtune.analysis.run import PRETRAINED, Run, Training
@@ -9,8 +9,8 @@ from switchtune.config import PairSettings
 from switchtune.scoring.metrics import bleu
 from switchtune.training.recipes import RECIPES
 
-Places = Mapping[tuple[str | None, int | None, str], float]
-"""Distance after the last layer by arm, seed and stage."""
+_Place: TypeAlias = tuple[str | None, int | None, str]
+"""Arm, seed and stage that a model is of."""
 
 
 def first_update_at(curve: Sequence[tuple[int, float]], loss: float) -> int | None:
@@ -47,9 +47,7 @@ def dynamics_record(run: Run, distances: Mapping[str, Any] | None) -> dict[str, 
             if each.arm.name == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
         }
         return {
-            "arms": [
-                _arm(each, places, references, final.get(each.seed)) for each in trainings if each.metrics
-            ]
+            "arms": [_arm(each, places, references, final.get(each.seed)) for each in trainings if each.metrics]
         }, missing
 
     record = run.over_pairs(of_pair)
@@ -58,7 +56,7 @@ def dynamics_record(run: Run, distances: Mapping[str, Any] | None) -> dict[str, 
     return record
 
 
-def _places(pair: PairSettings, distances: Mapping[str, Any] | None) -> Places:
+def _places(pair: PairSettings, distances: Mapping[str, Any] | None) -> dict[_Place, float]:
     pairs = distances["pairs"] if distances is not None else []
     return {
         (system["arm"], system["seed"], system["stage"]): system["layers"][-1]["distance"]
@@ -83,16 +81,18 @@ def _updates_before(training: Training, stage: str) -> int:
     return max((entry["update"] for entry in training.metrics if entry["stage"] in earlier), default=0)
 
 
-def _arm(training: Training, distances: Places, references: Sequence[str], final: float | None) -> dict[str, Any]:
+def _arm(
+    training: Training, distances: Mapping[_Place, float], references: Sequence[str], final: float | None
+) -> dict[str, Any]:
     arm, seed, last_stage = training.arm.name, training.seed, training.stages[-1]
     kept = {stage: training.kept_update(stage) for stage in training.stages}
-    before = {training.stages[0]: (None, None, PRETRAINED)}
+    before: dict[str, _Place] = {training.stages[0]: (None, None, PRETRAINED)}
     before |= {stage: (arm, seed, former) for former, stage in zip(training.stages, training.stages[1:], strict=False)}
 
     def measured(entry: Mapping[str, Any]) -> dict[str, Any]:
         stage, update = entry["stage"], entry["update"]
         own_update = update - _updates_before(training, stage)
-        place = None
+        place: _Place | None = None
         if own_update == kept[stage]:
             place = (arm, seed, stage)
         elif own_update == 0 and RECIPES[training.arm.recipe].init == "pretrained":

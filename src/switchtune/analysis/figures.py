@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 
 _DASHES = ("-", "--", "-.", ":")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 11,
     "axes.spines.top": False,
@@ -83,7 +83,7 @@ def _models(systems: Sequence[Record]) -> dict[tuple[str | None, str], list[Reco
 
 
 def _labels(systems: Sequence[Record]) -> dict[tuple[str | None, str], str]:
-    last = {arm: stage for arm, stage in _models(systems)}
+    last = dict(_models(systems).keys())
     return {(arm, stage): _label(arm, stage, last=stage == last[arm]) for arm, stage in _models(systems)}
 
 
@@ -107,7 +107,7 @@ def draw_distance(record: Record) -> "Figure | None":
                 axes.plot(layers, values, label=labels[model], **_style(number))
             axes.set_xlabel("layer of the decoder")
             axes.set_ylabel(label)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.set_xticks(layers)
             if measure != "cosine":
                 axes.set_ylim(bottom=0)
         where = "test set" if pair["tests"] == TEST else Path(pair["tests"]).name
@@ -157,7 +157,8 @@ def draw_projection(record: Record) -> "Figure | None":
                 ]
                 if task:
                     marker = _MARKERS[number % len(_MARKERS)]
-                    axes.scatter(*zip(*task, strict=True), s=7, alpha=0.5, color=colour, marker=marker, linewidths=0)
+                    across, up = zip(*task, strict=True)
+                    axes.scatter(across, up, s=7, alpha=0.5, color=colour, marker=marker, linewidths=0)
                 for found in system["ellipses"]:
                     if found["language"] == language:
                         size = (2 * found["semi_major"], 2 * found["semi_minor"])
@@ -192,7 +193,7 @@ def _of_first_seed(systems: Sequence[Record]) -> list[Record]:
 
 
 def draw_dynamics(record: Record) -> "Figure | None":
-    """For each pair: loss on the validation set, loss in training, and BLEU and distance of the models that are kept."""
+    """For each pair: loss on the validation set, loss in training; BLEU and distance of the models that are kept."""
     pairs = [pair for pair in record["pairs"] if pair["arms"]]
     if not pairs:
         return None
@@ -208,8 +209,8 @@ def draw_dynamics(record: Record) -> "Figure | None":
                 stages = list(dict.fromkeys(entry["stage"] for entry in [*found["train"], *found["valid"]]))
                 for stage in stages:
                     last = stage == stages[-1]
-                    style = {"color": colour, "linestyle": "-" if last else ":"}
-                    label = {"label": name if last else f"{name}, stage {stage}"} if seed == 0 else {}
+                    style: dict[str, Any] = {"color": colour, "linestyle": "-" if last else ":"}
+                    label: dict[str, Any] = {"label": name if last else f"{name}, stage {stage}"} if seed == 0 else {}
                     for axes, key, marker in ((valid, "valid", "o"), (train, "train", "")):
                         entries = [entry for entry in found[key] if entry["stage"] == stage]
                         updates, losses = ([entry[name] for entry in entries] for name in ("update", "nll"))
@@ -217,8 +218,8 @@ def draw_dynamics(record: Record) -> "Figure | None":
                 for axes, measure, marker in ((kept, "bleu", "s"), (distance, "distance", "o")):
                     points = [(each["update"], each[measure]) for each in found["valid"] if each[measure] is not None]
                     if points:
-                        fill = {"markerfacecolor": colour if measure == "bleu" else "white"}
-                        line = {"linestyle": "--" if measure == "distance" else "-", "color": colour}
+                        fill: dict[str, Any] = {"markerfacecolor": colour if measure == "bleu" else "white"}
+                        line: dict[str, Any] = {"linestyle": "--" if measure == "distance" else "-", "color": colour}
                         axes.plot(*zip(*points, strict=True), marker=marker, **line, **fill)
             reached = [arm["updates_to_baseline"] for arm in seeds]
             if all(update is not None for update in reached):
@@ -246,7 +247,7 @@ def draw_dynamics(record: Record) -> "Figure | None":
     return figure
 
 
-def _plain(value: float, _: int) -> str:
+def _plain(value: float, _: float) -> str:
     return f"{value:g}"
 
 
@@ -271,7 +272,9 @@ def draw_cost(record: Record) -> "Figure | None":
                     time.barh(place, minutes, left=begin, color=colour, height=0.6, edgecolor="white")
                     begin += minutes
             time.annotate(f" {begin:.3g}", (begin, place), va="center")
-            peaks = [row["peak_gigabytes"] for row in of_pair if row["arm"] == arm and row["peak_gigabytes"] is not None]
+            peaks = [
+                row["peak_gigabytes"] for row in of_pair if row["arm"] == arm and row["peak_gigabytes"] is not None
+            ]
             if peaks:
                 memory.barh(place, max(peaks), color="#777777", height=0.6)
                 memory.annotate(f" {max(peaks):.3g}", (max(peaks), place), va="center")
@@ -296,7 +299,7 @@ def _name_stages(figure: "Figure", stages: Sequence[str]) -> None:
 
 
 def draw_frequency(record: Record) -> "Figure | None":
-    """A panel for each pair: the F-measure of words by how often the training texts hold them, the arms side by side."""
+    """A panel for each pair: the F-measure of words by how often the training texts hold them."""
     pairs = [pair for pair in record["pairs"] if pair["systems"]]
     if not pairs:
         return None
@@ -308,21 +311,19 @@ def draw_frequency(record: Record) -> "Figure | None":
         width = 0.8 / len(arms)
         for number, (arm, systems) in enumerate(arms.items()):
             for place in range(len(pair["buckets"])):
-                values = [100 * system["f_measure"][place] for system in systems]
+                values = [system["f_measure"][place] for system in systems]
                 middle = place + (number - (len(arms) - 1) / 2) * width
-                label = {"label": arm} if place == 0 else {}
+                label: dict[str, Any] = {"label": arm} if place == 0 else {}
                 axes.bar(middle, mean(values), 0.92 * width, color=COLOURS[number % len(COLOURS)], **label)
                 if len(values) > 1:
                     axes.vlines(middle, min(values), max(values), color="black", linewidth=1.2)
                 axes.annotate(f"{mean(values):.1f}", (middle, max(values)), ha="center", va="bottom", fontsize=8)
         words = pair["systems"][0]["reference_words"]
-        names = [
-            f"{_range(bucket)}\n({count:,} words)" for bucket, count in zip(pair["buckets"], words, strict=True)
-        ]
+        names = [f"{_range(bucket)}\n({count:,} words)" for bucket, count in zip(pair["buckets"], words, strict=True)]
         axes.set_xticks(range(len(names)), names)
         axes.grid(visible=False, axis="x")
         axes.set_xlabel("occurrences in the training texts (words of the references)")
-        axes.set_ylabel("F-measure of words (%)")
+        axes.set_ylabel("F-measure of words (0 to 100)")
         axes.set_title(f"{_arrow(pair['pair'])}: words by their frequency in training", loc="left")
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
@@ -365,4 +366,3 @@ def draw_matrix(record: Record) -> "Figure | None":
         axes.set_title(f"{matrix['tests']}: {matrix['arm']} against {matrix['baseline']}", loc="left")
         figure.colorbar(image, ax=axes, label=f"difference in BLEU (below it: BLEU of {matrix['baseline']})")
     return figure
-

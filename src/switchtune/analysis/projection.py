@@ -95,7 +95,7 @@ def projection_record(
     texts: Mapping[str, Sequence[str]],
     *,
     method: Method = "pca",
-    limit: int = 500,
+    limit: int = 300,
     seed: int = 1,
     on_event: OnEvent = lambda event: None,
 ) -> dict[str, Any]:

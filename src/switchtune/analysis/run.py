@@ -1,4 +1,4 @@
-"""What a run's folder holds for the analyses: its trainings, their models and outputs, and what of them is not there."""
+"""What a run's folder holds for the analyses: its trainings, their models and outputs, and what is not there."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
