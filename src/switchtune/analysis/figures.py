@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from switchtune.analysis.distance import TEST
 from switchtune.report.table import SIGNIFICANT, signed
@@ -24,16 +24,21 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
+    "axes.axisbelow": True,
     "grid.color": "#dddddd",
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.12,
     # Files of the same content are the same.
     "svg.hashsalt": "switchtune",
     # Letters of scripts that no font here has are left to the reader's browser.
     "svg.fonttype": "none",
 }
 
-Record = Mapping[str, Any]
+_MOST_COLUMNS = 4
+
+Record: TypeAlias = Mapping[str, Any]
 
 
 def write_figure(path: Path, draw: "Callable[[Record], Figure | None]", record: Record) -> list[Path]:
@@ -110,7 +115,7 @@ def draw_distance(record: Record) -> "Figure | None":
             axes.set_xticks(layers)
             if measure != "cosine":
                 axes.set_ylim(bottom=0)
-        where = "test set" if pair["tests"] == TEST else Path(pair["tests"]).name
+        where = "the test set" if pair["tests"] == TEST else Path(pair["tests"]).name
         row[0].set_title(f"{_arrow(pair['pair'])}: {pair['sentences']:,} sentences of {where}", loc="left")
         row[-1].legend(loc="center left", bbox_to_anchor=(1.02, 0.5))
     return figure
@@ -127,54 +132,60 @@ def _style(number: int) -> dict[str, Any]:
 
 def draw_projection(record: Record) -> "Figure | None":
     """A panel for each model of the first seed: dots for the task's sentences, ellipses for pretraining text."""
-    from matplotlib.patches import Ellipse
-
-    pairs = [(pair["pair"], pair["method"], _of_first_seed(pair["systems"])) for pair in record["pairs"]]
-    pairs = [pair for pair in pairs if pair[2]]
-    if not pairs:
+    shown = [
+        (pair, system, label)
+        for pair in record["pairs"]
+        for system, label in zip(
+            [found[0] for found in _models(pair["systems"]).values()], _labels(pair["systems"]).values(), strict=True
+        )
+    ]
+    if not shown:
         return None
-    columns = max(len(systems) for _, _, systems in pairs)
-    figure, panels = _panels(len(pairs), columns, width=3.8)
+    columns = min(len(shown), _MOST_COLUMNS)
+    figure, rows = _panels(-(-len(shown) // columns), columns, width=3.8)
+    panels = [axes for row in rows for axes in row]
+    # The languages of the task come first, so that they have the same colours with and without other text.
     languages = list(
         dict.fromkeys(
             point["language"]
-            for _, _, systems in pairs
             for kind in ("task", "pretraining")
-            for point in systems[0]["points"]
+            for _, system, _ in shown
+            for point in system["points"]
             if point["kind"] == kind
         )
     )
-    for (pair, method, systems), row in zip(pairs, panels, strict=True):
-        labels = _labels(systems)
-        axis = {"pca": "principal component", "tsne": "t-SNE dimension"}[method]
-        for axes, system in zip(row, systems, strict=False):
-            for number, language in enumerate(languages):
-                colour = COLOURS[number % len(COLOURS)]
-                task = [
-                    (point["x"], point["y"])
-                    for point in system["points"]
-                    if (point["kind"], point["language"]) == ("task", language)
-                ]
-                if task:
-                    marker = _MARKERS[number % len(_MARKERS)]
-                    across, up = zip(*task, strict=True)
-                    axes.scatter(across, up, s=7, alpha=0.5, color=colour, marker=marker, linewidths=0)
-                for found in system["ellipses"]:
-                    if found["language"] == language:
-                        size = (2 * found["semi_major"], 2 * found["semi_minor"])
-                        middle = (found["x"], found["y"])
-                        shape = {"xy": middle, "width": size[0], "height": size[1], "angle": found["angle_degrees"]}
-                        axes.add_patch(Ellipse(**shape, facecolor=colour, alpha=0.12))
-                        axes.add_patch(Ellipse(**shape, fill=False, edgecolor=colour, linewidth=1.3))
-                        axes.annotate(language, middle, color=colour, weight="bold", ha="center", va="center")
-            axes.autoscale_view()
-            axes.set_title(f"{_arrow(pair)}: {labels[system['arm'], system['stage']]}", loc="left")
-            axes.set_xlabel(f"{axis} 1")
-            axes.set_ylabel(f"{axis} 2")
-        for axes in row[len(systems) :]:
-            axes.set_visible(False)
-    _name_languages(figure, languages, ellipses=any(system["ellipses"] for _, _, found in pairs for system in found))
+    for axes, (pair, system, label) in zip(panels, shown, strict=False):
+        axis = {"pca": "principal component", "tsne": "t-SNE dimension"}[pair["method"]]
+        for number, language in enumerate(languages):
+            _draw_language(axes, system, language, number)
+        axes.autoscale_view()
+        axes.set_title(f"{_arrow(pair['pair'])}: {label}", loc="left")
+        axes.set_xlabel(f"{axis} 1")
+        axes.set_ylabel(f"{axis} 2")
+    for axes in panels[len(shown) :]:
+        axes.set_visible(False)
+    _name_languages(figure, languages, ellipses=any(system["ellipses"] for _, system, _ in shown))
     return figure
+
+
+def _draw_language(axes: "Axes", system: Record, language: str, number: int) -> None:
+    from matplotlib.patches import Ellipse
+
+    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
+    task = [point for point in system["points"] if (point["kind"], point["language"]) == ("task", language)]
+    across, up = ([point[name] for point in task] for name in ("x", "y"))
+    axes.scatter(across, up, s=7, alpha=0.5, color=colour, marker=marker, linewidths=0)
+    for found in system["ellipses"]:
+        if found["language"] == language:
+            shape: dict[str, Any] = {
+                "xy": (found["x"], found["y"]),
+                "width": 2 * found["semi_major"],
+                "height": 2 * found["semi_minor"],
+                "angle": found["angle_degrees"],
+            }
+            axes.add_patch(Ellipse(**shape, facecolor=colour, alpha=0.12))
+            axes.add_patch(Ellipse(**shape, fill=False, edgecolor=colour, linewidth=1.3))
+            axes.annotate(language, shape["xy"], color=colour, weight="bold", ha="center", va="center")
 
 
 def _name_languages(figure: "Figure", languages: Sequence[str], *, ellipses: bool) -> None:
@@ -188,67 +199,75 @@ def _name_languages(figure: "Figure", languages: Sequence[str], *, ellipses: boo
     figure.legend(handles, languages, loc="outside right center", title=title)
 
 
-def _of_first_seed(systems: Sequence[Record]) -> list[Record]:
-    return [found[0] for found in _models(systems).values()]
-
-
 def draw_dynamics(record: Record) -> "Figure | None":
     """For each pair: loss on the validation set, loss in training; BLEU and distance of the models that are kept."""
     pairs = [pair for pair in record["pairs"] if pair["arms"]]
     if not pairs:
         return None
-    figure, panels = _panels(len(pairs), 3)
-    for pair, (valid, train, kept) in zip(pairs, panels, strict=True):
-        arms: dict[str, list[Record]] = {}
-        for arm in pair["arms"]:
-            arms.setdefault(arm["arm"], []).append(arm)
-        distance = kept.twinx()
-        for number, (name, seeds) in enumerate(arms.items()):
-            colour = COLOURS[number % len(COLOURS)]
-            for seed, found in enumerate(seeds):
-                stages = list(dict.fromkeys(entry["stage"] for entry in [*found["train"], *found["valid"]]))
-                for stage in stages:
-                    last = stage == stages[-1]
-                    style: dict[str, Any] = {"color": colour, "linestyle": "-" if last else ":"}
-                    label: dict[str, Any] = {"label": name if last else f"{name}, stage {stage}"} if seed == 0 else {}
-                    for axes, key, marker in ((valid, "valid", "o"), (train, "train", "")):
-                        entries = [entry for entry in found[key] if entry["stage"] == stage]
-                        updates, losses = ([entry[name] for entry in entries] for name in ("update", "nll"))
-                        axes.plot(updates, losses, marker=marker, markersize=4, **style, **label)
-                for axes, measure, marker in ((kept, "bleu", "s"), (distance, "distance", "o")):
-                    points = [(each["update"], each[measure]) for each in found["valid"] if each[measure] is not None]
-                    if points:
-                        fill: dict[str, Any] = {"markerfacecolor": colour if measure == "bleu" else "white"}
-                        line: dict[str, Any] = {"linestyle": "--" if measure == "distance" else "-", "color": colour}
-                        axes.plot(*zip(*points, strict=True), marker=marker, **line, **fill)
-            reached = [arm["updates_to_baseline"] for arm in seeds]
-            if all(update is not None for update in reached):
-                valid.axvline(mean(reached), color=colour, linewidth=0.8, alpha=0.7)
-        for axes in (valid, train, kept):
+    figure, panels = _panels(len(pairs), 4, width=4.2)
+    for pair, (valid, train, *kept) in zip(pairs, panels, strict=True):
+        for number, found in enumerate(_arms(pair["arms"]).values()):
+            _draw_losses(valid, train, found, COLOURS[number % len(COLOURS)])
+            for axes, measure in zip(kept, ("bleu", "distance"), strict=True):
+                _draw_kept(axes, found, measure, number)
+        for axes in (valid, train, *kept):
             axes.set_xlabel("updates over all stages")
             axes.set_xlim(left=0)
-        valid.set_title(f"{_arrow(pair['pair'])}: validation set", loc="left")
-        valid.set_ylabel("loss (nats per token)")
-        train.set_title("training, with dropout", loc="left")
-        train.set_ylabel("loss (nats per token)")
-        for axes in (valid, train):
-            # The first updates would press all the rest together.
-            axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(_plain)
-            axes.yaxis.set_minor_formatter(_plain)
-        kept.set_title("test set: models that are kept", loc="left")
-        kept.set_ylabel("BLEU (filled squares)")
-        kept.set_ylim(bottom=0)
-        distance.set_ylabel("distance, eq. 5 (hollow circles)")
-        distance.set_ylim(bottom=0)
-        distance.spines["right"].set_visible(True)
-        distance.grid(visible=False)
+        for axes, title in ((valid, f"{_arrow(pair['pair'])}: validation set"), (train, "training, with dropout")):
+            axes.set_title(title, loc="left")
+            axes.set_ylabel("loss (nats per token)")
+            _logarithmic(axes)
+        for axes, label in zip(kept, ("BLEU", "distance (eq. 5)"), strict=True):
+            axes.set_title("test set: models that are kept", loc="left")
+            axes.set_ylabel(label)
+            axes.margins(y=0.1)
+            axes.set_ylim(bottom=0)
         valid.legend(loc="upper right", fontsize=8)
     return figure
 
 
-def _plain(value: float, _: float) -> str:
-    return f"{value:g}"
+def _arms(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The records of all seeds by arm."""
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(record["arm"], []).append(record)
+    return found
+
+
+def _draw_losses(valid: "Axes", train: "Axes", seeds: Sequence[Record], colour: str) -> None:
+    """A line for each seed and stage, dotted for stages before the last; where the baseline's last loss is reached."""
+    for place, seed in enumerate(seeds):
+        stages = list(dict.fromkeys(entry["stage"] for entry in [*seed["train"], *seed["valid"]]))
+        for stage in stages:
+            last = stage == stages[-1]
+            style: dict[str, Any] = {"color": colour, "linestyle": "-" if last else ":"}
+            label = (seed["arm"] if last else f"{seed['arm']}, stage {stage}") if place == 0 else None
+            for axes, key, marker in ((valid, "valid", "o"), (train, "train", "")):
+                entries = [entry for entry in seed[key] if entry["stage"] == stage]
+                updates, losses = ([entry[name] for entry in entries] for name in ("update", "nll"))
+                axes.plot(updates, losses, marker=marker, markersize=4, linewidth=1.2, label=label, **style)
+    reached = [seed["updates_to_baseline"] for seed in seeds]
+    if all(update is not None for update in reached):
+        label = f"{seeds[0]['arm']}: the baseline's last loss\nafter {mean(reached):,.0f} updates"
+        valid.axvline(mean(reached), color=colour, linewidth=0.8, linestyle="--", label=label)
+
+
+def _draw_kept(axes: "Axes", seeds: Sequence[Record], measure: str, number: int) -> None:
+    for seed in seeds:
+        points = [(entry["update"], entry[measure]) for entry in seed["valid"] if entry[measure] is not None]
+        if points:
+            updates, values = zip(*points, strict=True)
+            axes.plot(updates, values, clip_on=False, **_style(number))
+
+
+def _logarithmic(axes: "Axes") -> None:
+    """The first updates would press all the rest together."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def draw_cost(record: Record) -> "Figure | None":
@@ -258,7 +277,8 @@ def draw_cost(record: Record) -> "Figure | None":
         return None
     pairs = list(dict.fromkeys(row["pair"] for row in rows))
     figure, panels = _panels(len(pairs), 2, height=0.9 + 0.55 * len({row["arm"] for row in rows}), width=5.2)
-    stages = list(dict.fromkeys(row["stage"] for row in rows))
+    # An arm with more stages than another tells where they belong.
+    stages = list(dict.fromkeys(stage for found in _by_length(rows) for stage in found))
     for pair, (time, memory) in zip(pairs, panels, strict=True):
         of_pair = [row for row in rows if row["pair"] == pair]
         arms = list(dict.fromkeys(row["arm"] for row in of_pair))
@@ -291,6 +311,14 @@ def draw_cost(record: Record) -> "Figure | None":
     return figure
 
 
+def _by_length(rows: Sequence[Record]) -> list[list[str]]:
+    """The stages of each training in their order, the most stages first."""
+    found: dict[tuple[str, str, int], list[str]] = {}
+    for row in rows:
+        found.setdefault((row["pair"], row["arm"], row["seed"]), []).append(row["stage"])
+    return sorted(found.values(), key=len, reverse=True)
+
+
 def _name_stages(figure: "Figure", stages: Sequence[str]) -> None:
     from matplotlib.patches import Patch
 
@@ -305,9 +333,7 @@ def draw_frequency(record: Record) -> "Figure | None":
         return None
     figure, panels = _panels(len(pairs), 1, width=7)
     for pair, (axes,) in zip(pairs, panels, strict=True):
-        arms: dict[str, list[Record]] = {}
-        for system in pair["systems"]:
-            arms.setdefault(system["arm"], []).append(system)
+        arms = _arms(pair["systems"])
         width = 0.8 / len(arms)
         for number, (arm, systems) in enumerate(arms.items()):
             for place in range(len(pair["buckets"])):
