@@ -47,7 +47,8 @@ def dynamics_record(run: Run, distances: Mapping[str, Any] | None) -> dict[str, 
             if each.arm.name == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
         }
         return {
-            "arms": [_arm(each, places, references, final.get(each.seed)) for each in trainings if each.metrics]
+            "baseline": run.config.baseline,
+            "arms": [_arm(each, places, references, final.get(each.seed)) for each in trainings if each.metrics],
         }, missing
 
     record = run.over_pairs(of_pair)

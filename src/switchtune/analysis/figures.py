@@ -206,8 +206,11 @@ def draw_dynamics(record: Record) -> "Figure | None":
         return None
     figure, panels = _panels(len(pairs), 4, width=4.2)
     for pair, (valid, train, *kept) in zip(pairs, panels, strict=True):
-        for number, found in enumerate(_arms(pair["arms"]).values()):
-            _draw_losses(valid, train, found, COLOURS[number % len(COLOURS)])
+        for number, (arm, found) in enumerate(_arms(pair["arms"]).items()):
+            colour = COLOURS[number % len(COLOURS)]
+            _draw_losses(valid, train, found, colour)
+            if arm != pair["baseline"]:
+                _draw_reached(valid, found, pair["baseline"], colour)
             for axes, measure in zip(kept, ("bleu", "distance"), strict=True):
                 _draw_kept(axes, found, measure, number)
         for axes in (valid, train, *kept):
@@ -220,8 +223,7 @@ def draw_dynamics(record: Record) -> "Figure | None":
         for axes, label in zip(kept, ("BLEU", "distance (eq. 5)"), strict=True):
             axes.set_title("test set: models that are kept", loc="left")
             axes.set_ylabel(label)
-            axes.margins(y=0.1)
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.1 * axes.dataLim.y1 if axes.has_data() else 1)
         valid.legend(loc="upper right", fontsize=8)
     return figure
 
@@ -235,7 +237,7 @@ def _arms(records: Sequence[Record]) -> dict[str, list[Record]]:
 
 
 def _draw_losses(valid: "Axes", train: "Axes", seeds: Sequence[Record], colour: str) -> None:
-    """A line for each seed and stage, dotted for stages before the last; where the baseline's last loss is reached."""
+    """A line for each seed and stage, dotted for stages before the last."""
     for place, seed in enumerate(seeds):
         stages = list(dict.fromkeys(entry["stage"] for entry in [*seed["train"], *seed["valid"]]))
         for stage in stages:
@@ -246,9 +248,13 @@ def _draw_losses(valid: "Axes", train: "Axes", seeds: Sequence[Record], colour: 
                 entries = [entry for entry in seed[key] if entry["stage"] == stage]
                 updates, losses = ([entry[name] for entry in entries] for name in ("update", "nll"))
                 axes.plot(updates, losses, marker=marker, markersize=4, linewidth=1.2, label=label, **style)
+
+
+def _draw_reached(valid: "Axes", seeds: Sequence[Record], baseline: str, colour: str) -> None:
+    """Where an arm reaches the baseline's last loss, the mean of the seeds if all of them do."""
     reached = [seed["updates_to_baseline"] for seed in seeds]
     if all(update is not None for update in reached):
-        label = f"{seeds[0]['arm']}: the baseline's last loss\nafter {mean(reached):,.0f} updates"
+        label = f"{seeds[0]['arm']} has {baseline}'s last loss\nby update {mean(reached):,.0f}"
         valid.axvline(mean(reached), color=colour, linewidth=0.8, linestyle="--", label=label)
 
 
@@ -257,7 +263,9 @@ def _draw_kept(axes: "Axes", seeds: Sequence[Record], measure: str, number: int)
         points = [(entry["update"], entry[measure]) for entry in seed["valid"] if entry[measure] is not None]
         if points:
             updates, values = zip(*points, strict=True)
-            axes.plot(updates, values, clip_on=False, **_style(number))
+            # Hollow, as the ends of two arms may be one place.
+            style = {**_style(number), "markerfacecolor": "none", "markersize": 7}
+            axes.plot(updates, values, clip_on=False, **style)
 
 
 def _logarithmic(axes: "Axes") -> None:
@@ -380,7 +388,8 @@ def draw_matrix(record: Record) -> "Figure | None":
                 cell = cells[row, trained]
                 sure = "*" if cell["p_value"] < SIGNIFICANT else ""
                 weight = "bold" if cell["supervised"] else "normal"
-                colour = "white" if abs(cell["difference"]) > 0.6 * largest else "black"
+                red, green, blue, _ = image.cmap(image.norm(cell["difference"]))
+                colour = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
                 text = f"{signed(cell['difference'])}{sure}\n{cell['value_a']:.1f}"
                 axes.annotate(text, (column, place), ha="center", va="center", fontsize=8, weight=weight, color=colour)
         target = matrix["target"]
@@ -390,5 +399,10 @@ def draw_matrix(record: Record) -> "Figure | None":
         axes.set_ylabel("tested on")
         axes.grid(visible=False)
         axes.set_title(f"{matrix['tests']}: {matrix['arm']} against {matrix['baseline']}", loc="left")
-        figure.colorbar(image, ax=axes, label=f"difference in BLEU (below it: BLEU of {matrix['baseline']})")
+        figure.colorbar(image, ax=axes, label="difference in BLEU")
+    figure.supxlabel(
+        f"Each cell: difference in BLEU (* p < {SIGNIFICANT}), and BLEU of {matrices[0]['baseline']}; "
+        "bold where that language was trained on.",
+        fontsize=8,
+    )
     return figure
