@@ -37,8 +37,8 @@ class Score:
     """One figure about a set of outputs, with what it takes to compare it and to test it.
 
     Attributes:
-        metric: a `MetricName`, or "in-language".
-        value: 0 to 100 for a `MetricName`; a share from 0 to 1 for "in-language".
+        metric: a `MetricName`, "word F" or "in-language".
+        value: 0 to 100, but for "in-language" a share from 0 to 1.
         signature: the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's).
         segments: sufficient statistics of each output, (n, k); a set's score follows from their sum over the set.
         n: number of outputs.
@@ -191,12 +191,19 @@ def _mean_values(sums: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(100 * sums[..., 0] / sums[..., 1])
 
 
+def _f_values(sums: NDArray[Any]) -> NDArray[Any]:
+    """F-measures in hundredths, from statistics of shape (..., 3): matching, output's and reference's units."""
+    units = sums[..., 1] + sums[..., 2]
+    return np.asarray(100 * np.divide(2 * sums[..., 0], units, out=np.zeros_like(units), where=units > 0))
+
+
 _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "BLEU": _bleu_values,
     "chrF++": _chrf_values,
     "ROUGE-1": _mean_values,
     "ROUGE-2": _mean_values,
     "ROUGE-L": _mean_values,
+    "word F": _f_values,
 }
 
 
