@@ -105,8 +105,10 @@ def word_accuracy(
         for column, counted in enumerate((output & reference, output, reference)):
             for word, times in counted.items():
                 row[bisect_right(buckets, training_counts.get(word, 0)), column] += times
-    edges = (0, *buckets, None)
-    return tuple(_bucket(low or 0, high, statistics[:, place]) for place, (low, high) in enumerate(pairwise(edges)))
+    lows, highs = (0, *buckets), (*buckets, None)
+    return tuple(
+        _bucket(low, high, statistics[:, place]) for place, (low, high) in enumerate(zip(lows, highs, strict=True))
+    )
 
 
 def _bucket(low: int, high: int | None, segments: NDArray[np.int64]) -> Bucket:
