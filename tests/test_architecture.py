@@ -22,7 +22,7 @@ ORDER = (
     "training.schedule training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
     "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
-    "scoring.outputs "
+    "scoring.outputs scoring.comet "
     "report.table report.matrix report.lexicon_page lexicon_folder "
     "validation pretraining trial experiment zeroshot search train plan parity export preview progress "
     "cli_options cli_lexicon cli_model cli"

@@ -25,6 +25,7 @@ from switchtune.scoring.metrics import (
 )
 from switchtune.scoring.significance import METRICS
 
+OFFLINE = [name for name in METRICS if name != "spBLEU"]
 SENTENCES = {
     "de": "Ein kleiner Junge spielt mit seinem Hund im Garten hinter dem Haus.",
     "en": "A small boy is playing with his dog in the garden behind the house.",
@@ -89,13 +90,13 @@ def test_scores_are_those_of_sacrebleu(corpus: list[tuple[str, str]]) -> None:
 @settings(deadline=None)
 def test_a_score_follows_from_its_segments(corpus: list[tuple[str, str]]) -> None:
     hypotheses, references = [pair[0] for pair in corpus], [pair[1] for pair in corpus]
-    for name, metric in METRICS.items():
-        score = metric(hypotheses, references, "en")
+    for name in OFFLINE:
+        score = METRICS[name](hypotheses, references, "en")
         assert score.segments.shape == (len(corpus), {"BLEU": 10, "chrF++": 24}.get(name, 2))
         assert corpus_values(name, score.segments.sum(axis=0).astype(float)) == pytest.approx(score.value)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", OFFLINE)
 def test_values_of_many_sets_at_once(metric: MetricName) -> None:
     hypotheses = ["a b c d e", "a b c d x", "a x", "", "q r s t"]
     segments = METRICS[metric](hypotheses, ["a b c d e"] * 5, "en").segments

@@ -28,7 +28,7 @@ def test_figures_of_compare_mt(number: int, oracle: dict[str, Any]) -> None:
         assert (bucket.output_words, bucket.reference_words) == (figures["output_words"], figures["reference_words"])
         assert bucket.score.segments[:, 0].sum() == figures["matches"]
         sums = bucket.score.segments.sum(axis=0).astype(float)
-        assert corpus_values("word F", sums) == pytest.approx(bucket.score.value)
+        assert corpus_values("word-F", sums) == pytest.approx(bucket.score.value)
 
 
 def test_edges_belong_to_the_higher_bucket() -> None:
@@ -58,7 +58,7 @@ def test_a_bucket_is_compared_like_any_score() -> None:
     poor = word_accuracy(["x b c d e f"] * 30, references, counts, buckets=[2])
     good = word_accuracy(references, references, counts, buckets=[2])
     found = compare_scores([poor[1].score], [good[1].score], resamples=200)
-    assert (found.metric, found.value_a, found.value_b, found.difference) == ("word F", 0, 100, 100)
+    assert (found.metric, found.value_a, found.value_b, found.difference) == ("word-F", 0, 100, 100)
     assert found.p_value < 0.05
     with pytest.raises(ScoringError, match="does not compare"):
         compare_scores([poor[0].score], [good[1].score])
@@ -78,4 +78,4 @@ def test_unequal_counts_are_refused() -> None:
 def test_no_words_at_all() -> None:
     (bucket, _) = word_accuracy([""], ["b"], {}, buckets=[3])
     assert (bucket.score.value, bucket.precision, bucket.recall, bucket.reference_words) == (0, 0, 0, 1)
-    assert np.array_equal(corpus_values("word F", np.zeros((2, 3))), [0, 0])
+    assert np.array_equal(corpus_values("word-F", np.zeros((2, 3))), [0, 0])

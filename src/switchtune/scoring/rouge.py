@@ -51,7 +51,7 @@ def rouge(
         names: which of the three.
 
     Returns:
-        Scores from 0 to 100; their `segments` hold 2 columns: a summary's F1, from 0 to 1, and 1. An empty summary,
+        Scores from 0 to 100; their `segments` hold 2 columns: a summary's F1 and 1. An empty summary,
         like one of punctuation alone, has F1 0.
 
     Raises:
@@ -78,6 +78,6 @@ def rouge(
     signature = f"nrefs:1|f1|tok:{tokeniser}|stem:no|eos:{end_of_sentence}|rouge-score:{version('rouge-score')}"
     scores: dict[RougeName, Score] = {}
     for name in names:
-        f1 = np.array([segment[_VARIANTS[name]].fmeasure for segment in found])
-        scores[name] = Score(name, 100 * float(f1.mean()), signature, np.stack([f1, np.ones_like(f1)], axis=1), len(f1))
+        f1 = 100 * np.array([segment[_VARIANTS[name]].fmeasure for segment in found])
+        scores[name] = Score(name, float(f1.mean()), signature, np.stack([f1, np.ones_like(f1)], axis=1), len(f1))
     return scores

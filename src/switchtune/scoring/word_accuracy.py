@@ -118,7 +118,7 @@ def _bucket(low: int, high: int | None, segments: NDArray[np.int64]) -> Bucket:
         low,
         high,
         Score(
-            "word F", 100 * f_measure, f"nrefs:1|freq:{low}-{'' if high is None else high - 1}", segments, len(segments)
+            "word-F", 100 * f_measure, f"nrefs:1|freq:{low}-{'' if high is None else high - 1}", segments, len(segments)
         ),
         precision=matching / output if matching else 0.0,
         recall=matching / reference if matching else 0.0,
