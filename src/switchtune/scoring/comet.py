@@ -67,7 +67,11 @@ def comet(
         ScoringError: unequal counts, or nothing to score.
     """
     program = comet_program(environment)
-    check_counts(sources, references)
+    if len(sources) != len(references):
+        raise ScoringError(
+            f"{len(sources):,} source sentences but {len(references):,} references: COMET compares each translation "
+            "with its source, in the same order."
+        )
     for system in systems:
         check_counts(system, references)
     with tempfile.TemporaryDirectory(prefix="comet-") as name:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.tokenizers.tokenizer_spm import SACREBLEU_DIR, SPM_MODELS
+from sacrebleu.tokenizers import tokenizer_spm
 
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import UnknownLanguageError, find_language
@@ -119,8 +119,8 @@ def spbleu(hypotheses: Sequence[str], references: Sequence[str], language: str) 
     try:
         metric = BLEU(tokenize="flores200", force=True)
     except (OSError, RuntimeError) as error:  # of urllib; of sentencepiece
-        model = SPM_MODELS["flores200"]["url"]
-        place = Path(SACREBLEU_DIR) / "models" / model.rsplit("/", 1)[-1]
+        model = tokenizer_spm.SPM_MODELS["flores200"]["url"]
+        place = Path(tokenizer_spm.SACREBLEU_DIR) / "models" / model.rsplit("/", 1)[-1]
         raise UnavailableMetricError(
             f"spBLEU needs the tokeniser model flores200, which sacrebleu could not load ({error}). Download {model} "
             f"where there is a network, and put it here as {place}"
