@@ -125,11 +125,16 @@ class Run:
         """What an analysis finds for each pair, and all that is missing: the content of its file.
 
         A pair whose data cannot be read is missing as a whole.
+
+        Raises:
+            UsageError: of the analysis.
         """
         pairs, missing = [], []
         for pair in self.config.pairs:
             try:
                 found, lacking = analysis(pair)
+            except UsageError:
+                raise
             except SwitchtuneError as error:
                 missing.append(str(error))
                 continue
