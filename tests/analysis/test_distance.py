@@ -55,7 +55,9 @@ def test_retrieval_finds_what_is_strictly_nearest_in_both_directions(monkeypatch
         monkeypatch.setattr("switchtune.analysis.distance._ROWS_AT_ONCE", rows)
         assert retrieval_accuracy(source, near) == 1
         assert retrieval_accuracy(source, near[::-1]) == 0
-        assert retrieval_accuracy(source, np.concatenate([near[:25], near[:24:-1]])) == 26 / 50  # one stays in the middle
+        assert (
+            retrieval_accuracy(source, np.concatenate([near[:25], near[:24:-1]])) == 26 / 50
+        )  # one stays in the middle
     assert retrieval_accuracy(np.ones((5, 3), np.float32), np.ones((5, 3), np.float32)) == 0
     # The first source's translation is nearest to it; the second target is nearest to the first source as well.
     one, other = np.array([[1, 0], [0, 1]], np.float32), np.array([[1, 0], [0.9, 0.1]], np.float32)

@@ -144,7 +144,7 @@ def _measured(
         try:
             layers = _layers(system, pair, pairs)
         except SwitchtuneError as error:
-            missing.append(f"{pair.name}, {system.stage}: {error}")
+            missing.append(f"{pair.name}, {system.name}: {error}")
             continue
         records.append({**system.record(), "layers": [asdict(layer) for layer in layers]})
     return {"sentences": len(pairs), "systems": records}, missing

@@ -367,7 +367,9 @@ def _range(bucket: Record) -> str:
     low, end = bucket["from"], bucket["to"]
     if end is None:
         return f"{low:,} and more"
-    return f"fewer than {end:,}" if low == 0 else f"{low:,} to {end - 1:,}"
+    if low == 0:
+        return f"fewer than {end:,}"
+    return f"{low:,} to {end - 1:,}" if low < end - 1 else f"{low:,}"
 
 
 def draw_matrix(record: Record) -> "Figure | None":

@@ -132,7 +132,7 @@ def projection_record(
             except UsageError:
                 raise
             except SwitchtuneError as error:
-                missing.append(f"{pair.name}, {system.stage}: {error}")
+                missing.append(f"{pair.name}, {system.name}: {error}")
         return {"method": method, "systems": records}, missing
 
     return run.over_pairs(of_pair)

@@ -29,6 +29,11 @@ class System:
     stage: str
     model: str
 
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.stage if self.arm is None else f"{self.arm}, seed {self.seed}, {self.stage}"
+
     def record(self) -> dict[str, Any]:
         """What it came from, for JSON."""
         return {"arm": self.arm, "seed": self.seed, "stage": self.stage}
