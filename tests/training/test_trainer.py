@@ -25,6 +25,7 @@ from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune
 from switchtune.training.curve import Curve, read_metrics
+from switchtune.training.energy import Counter, EnergyMeter
 from switchtune.training.loop import Progress, TrainingError
 from switchtune.training.schedule import learning_rate_factor, warmup_updates
 from switchtune.training.trainer import StageResult, train_stage
@@ -150,6 +151,37 @@ def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
         assert entry["memory_gb"] > 0.05
     assert entries[-1]["seconds"] == result.seconds > 0
     assert result.train_loss == training[-1]["loss"]
+
+
+def test_energy_is_counted_over_interruptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A counter of kilowatt-hours, one for each look at it.
+    looks = count(0)
+    meter = lambda device: EnergyMeter((Counter(lambda: next(looks), joules=3.6e6),))  # noqa: E731
+    monkeypatch.setattr("switchtune.training.loop.energy_meter", meter)
+    with monkeypatch.context() as patch:
+        patch.setattr(Curve, "add", failing(Curve.add, call=9))
+        with pytest.raises(OSError, match="as it was told"):
+            train(fresh(), tmp_path, updates=8)
+    train(fresh(), tmp_path, updates=8)
+    entries = read_metrics(tmp_path / "metrics.jsonl")
+    # One a look, and so one an entry; what was done twice counts once.
+    assert [entry["kilowatt_hours"] for entry in entries] == list(range(1, len(entries) + 1))
+    # Where nothing can be counted, nothing is said.
+    monkeypatch.setattr("switchtune.training.loop.energy_meter", lambda device: EnergyMeter(()))
+    train(fresh(), tmp_path / "other", updates=4)
+    assert all("kilowatt_hours" not in entry for entry in read_metrics(tmp_path / "other/metrics.jsonl"))
+
+
+def failing(function: Callable[..., Any], *, call: int) -> Callable[..., Any]:
+    """`function`, but its `call`-th call raises."""
+    calls = count(1)
+
+    def instead(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            raise OSError("as it was told")
+        return function(*args, **kwargs)
+
+    return instead
 
 
 # --- interruptions ---------------------------------------------------------------------------------------------------
