@@ -123,6 +123,14 @@ def test_a_run_whose_data_and_models_are_gone_still_has_its_curves(run: Path) ->
     assert json.loads((run / "analysis/cost.json").read_text(encoding="utf-8"))["rows"]
 
 
+def test_translations_of_another_test_set_are_told_from_those_of_this(run: Path) -> None:
+    with (run / "de-en/csr/seed1/hypotheses.txt").open("a", encoding="utf-8") as stream:
+        stream.write("One too many.\n")
+    found = analyse(run, ["frequency", "dynamics", "cases"])
+    told = [line.partition(": ")[0] for line in found.missing if "9 hypotheses but 8 references" in line]
+    assert told == ["frequency", "dynamics", "cases"]
+
+
 def test_a_model_that_cannot_be_loaded_is_missing_alone(run: Path) -> None:
     (run / "de-en/csr/seed1/restore/model/config.json").unlink()
     found = analyse(run, ["distance", "projection"])

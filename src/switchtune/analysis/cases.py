@@ -9,6 +9,7 @@ from sacrebleu.metrics import CHRF
 from switchtune.analysis.run import Run, Training
 from switchtune.config import PairSettings
 from switchtune.corpus.read import Corpus
+from switchtune.scoring.metrics import check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
 
@@ -52,9 +53,14 @@ def most_different(
         outputs: of the two systems, row by row.
         counts: how often a word of the target language occurs in the training texts.
         limit: so many sentences at most.
+
+    Raises:
+        ScoringError: a system's outputs are not as many as the test set's sentences.
     """
     metric = CHRF(word_order=2)
     references = corpus.targets()
+    for system in outputs:
+        check_counts(system, references)
     words = words_of(corpus.target_language)
     scores = [
         [metric.sentence_score(output, [reference]).score for output, reference in zip(system, references, strict=True)]
