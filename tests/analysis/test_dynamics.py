@@ -1,16 +1,23 @@
 """What trainings went through, read from files made for it and from a run's."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.torch import load_file
 
 from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record, first_update_at
 from switchtune.analysis.run import open_run
+from switchtune.experiment import run_experiment
+from switchtune.generation import translate
+from switchtune.models.load import load_model
+from switchtune.models.states import sentence_states
 from switchtune.scoring.metrics import bleu
-from tests.miniature import ENGLISH
+from tests.miniature import ENGLISH, GERMAN
 
 
 def test_a_loss_is_reached_at_the_first_evaluation_no_larger() -> None:
@@ -73,6 +80,42 @@ def test_bleu_and_distance_stand_where_models_were_kept(finished: Path) -> None:
     assert standard["updates_to_baseline"] == min(
         entry["update"] for entry in standard["valid"] if entry["nll"] <= standard["valid"][-1]["nll"]
     )
+
+
+def test_snapshots_are_translated_and_measured(finished: Path, tmp_path: Path) -> None:
+    config = open_run(finished).config
+    training = config.training.model_copy(update={"snapshots": True, "checkpoint_every": 2})
+    # Beside the run that kept none: the same weights, and the same fingerprints.
+    shutil.copytree(finished, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run/de-en/standard")
+    config = config.model_copy(update={"training": training})
+    run_experiment(config, tmp_path / "run")
+    assert not list((tmp_path / "run/de-en/csr/seed1/task").glob("checkpoint-*"))
+    stage = tmp_path / "run/de-en/standard/seed1/task"
+    assert sorted(path.name for path in stage.glob("checkpoint-*")) == ["checkpoint-2", "checkpoint-4", "checkpoint-6"]
+    assert not list(stage.rglob("optimizer*"))
+    run = open_run(tmp_path / "run")
+    distances = distance_record(run)
+    record = dynamics_record(run, distances)
+    plain = dynamics_record(open_run(finished), distance_record(open_run(finished)))
+    standard, expected = (each["pairs"][0]["arms"][0]["valid"] for each in (record, plain))
+    assert [entry["update"] for entry in standard if entry["bleu"] is not None] == [2, 4, 6]
+    assert [entry["update"] for entry in standard if entry["distance"] is not None] == [0, 2, 4, 6]
+    assert [entry["nll"] for entry in standard] == [entry["nll"] for entry in expected]
+    assert (standard[-1], standard[0]) == (expected[-1], expected[0])
+    loaded = load_model(str(stage / "model"))
+    weights = load_file(stage / "checkpoint-4/model.safetensors")
+    loaded.model.load_state_dict({**loaded.model.state_dict(), **weights})
+    loaded.model.tie_weights()
+    sides = [sentence_states(loaded, side[8:16], code)[-1] for side, code in ((GERMAN, "de"), (ENGLISH, "en"))]
+    assert standard[4]["distance"] == pytest.approx(float(np.linalg.norm(sides[0] - sides[1])), rel=1e-5)
+    outputs = translate(loaded, GERMAN[8:16], "de", "en", config.generation)
+    assert standard[4]["bleu"] == bleu(outputs, ENGLISH[8:16], "en").value
+    # Without distances of the other models, those of the checkpoints would stand alone.
+    assert {each["distance"] for each in dynamics_record(run, None)["pairs"][0]["arms"][0]["valid"]} == {None}
+    # What is no longer asked for is no longer kept.
+    run_experiment(config.model_copy(update={"training": training.model_copy(update={"snapshots": False})}), run.folder)
+    assert not list(stage.glob("checkpoint-*"))
 
 
 def test_models_that_were_chosen_by_validation_stand_at_their_own_update(run: Path) -> None:

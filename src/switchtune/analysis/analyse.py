@@ -143,7 +143,9 @@ def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_
             seed=settings.seed,
             on_event=on_event,
         ),
-        "dynamics": lambda: dynamics_record(run, read_json(distances) if distances.exists() else None),
+        "dynamics": lambda: dynamics_record(
+            run, read_json(distances) if distances.exists() else None, on_event=on_event
+        ),
         "cost": lambda: cost_record(run),
         "cases": lambda: cases_record(run, rare_below=settings.buckets[0], limit=settings.cases),
     }

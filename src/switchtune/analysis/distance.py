@@ -11,7 +11,7 @@ from switchtune.config import PairSettings
 from switchtune.corpus.read import Corpus, Pair, read_corpus
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.plm import Vectors
-from switchtune.models.load import load_model
+from switchtune.models.load import Loaded, load_model
 from switchtune.models.states import sentence_states
 from switchtune.trial import Event, OnEvent
 
@@ -148,6 +148,13 @@ def _measured(
             continue
         records.append({**system.record(), "layers": [asdict(layer) for layer in layers]})
     return {"sentences": len(pairs), "systems": records}, missing
+
+
+def last_distance(loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str) -> float:
+    """The distance of equation 5 after the last layer."""
+    sides = zip(zip(*pairs, strict=True), (source_language, target_language), strict=True)
+    source, target = (sentence_states(loaded, sentences, language)[-1] for sentences, language in sides)
+    return language_distance(source, target)
 
 
 def _layers(system: System, pair: PairSettings, pairs: Sequence[Pair]) -> list[LayerDistance]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from switchtune.analysis.run import Run
 from switchtune.config import PairSettings
+from switchtune.scoring.metrics import ScoringError
 from switchtune.scoring.word_accuracy import FREQUENCIES, count_words, word_accuracy, words_of
 
 
@@ -27,7 +28,11 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
             if training.hypotheses is None:
                 missing.append(f"{training.name}: not finished, no translations")
                 continue
-            found = word_accuracy(training.hypotheses, references, counts, buckets=buckets, words=words)
+            try:
+                found = word_accuracy(training.hypotheses, references, counts, buckets=buckets, words=words)
+            except ScoringError as error:
+                missing.append(f"{training.name}: {error}")
+                continue
             systems.append(
                 {
                     "arm": training.arm.name,

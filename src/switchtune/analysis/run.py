@@ -89,6 +89,13 @@ class Run:
     folder: Path
     config: RunConfig
 
+    @property
+    def start(self) -> str:
+        """The model that all trainings start from: with the run's own vocabulary, where that was trimmed, so that all
+        models read the same pieces."""
+        trimmed = self.folder / TRIMMED
+        return str(trimmed) if trimmed.exists() else self.config.model.name
+
     def trainings(self, pair: PairSettings) -> Iterator[Training]:
         """Of all arms and seeds, whether they have begun or not."""
         for arm in self.config.recipes:
@@ -98,12 +105,9 @@ class Run:
     def systems(self, pair: PairSettings) -> tuple[list[System], list[str]]:
         """The models of a pair that are there, in the order of training, and what is missing, a line each.
 
-        The first is the one that all trainings start from: with the run's own vocabulary, where that was trimmed, so
-        that all of them read the same pieces.
+        The first is `start`.
         """
-        trimmed = self.folder / TRIMMED
-        start = str(trimmed) if trimmed.exists() else self.config.model.name
-        systems, missing = [System(None, None, PRETRAINED, start)], []
+        systems, missing = [System(None, None, PRETRAINED, self.start)], []
         for training in self.trainings(pair):
             for stage in training.stages:
                 folder = training.model(stage)

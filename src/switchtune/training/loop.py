@@ -426,12 +426,12 @@ class StageTrainer(Trainer):
         checkpoints = complete_checkpoints(self._folder)
         if self._settings.keep == "best":
             chosen = best(checkpoints)
-            _set_weights(model, weights_of(chosen.path))
+            set_weights(model, weights_of(chosen.path))
             return chosen.update
         if self._settings.average > 1:
-            _set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
+            set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
         elif model is not self._model or self.state.global_step < done:
-            _set_weights(model, weights_of(checkpoints[-1].path))
+            set_weights(model, weights_of(checkpoints[-1].path))
         return done
 
     def exhausted(self) -> bool:
@@ -464,7 +464,8 @@ class StageTrainer(Trainer):
             mark_complete(
                 Checkpoint(path, update, score, self._identity.inputs, self._identity.model, processes=size())
             )
-            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=self._settings.average)
+            newest = None if self._settings.snapshots else self._settings.average
+            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=newest)
         wait()
         self._went_on_at = time.perf_counter()
 
@@ -505,7 +506,12 @@ def _logging_interval(updates: int) -> int:
     return min(50, max(1, updates // 200))
 
 
-def _set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+def set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Raises:
+        TrainingError: the model lacks some of them.
+    """
     # Weights that are shared stand in a checkpoint under one of their names.
     unknown = model.load_state_dict(weights, strict=False).unexpected_keys
     if unknown:
