@@ -23,7 +23,7 @@ from torch.nn.functional import cross_entropy
 from switchtune.config import FamilyName, TrainingSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
-from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune
+from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune, remove_but_weights
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.energy import Counter, EnergyMeter
 from switchtune.training.loop import Progress, TrainingError
@@ -151,6 +151,27 @@ def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
         assert entry["memory_gb"] > 0.05
     assert entries[-1]["seconds"] == result.seconds > 0
     assert result.train_loss == training[-1]["loss"]
+
+
+def test_snapshots_are_weights_and_nothing_that_a_training_goes_on_from(tmp_path: Path) -> None:
+    first, again = fresh(), fresh()
+    settings = {"updates": 8, "checkpoint_every": 2, "snapshots": True}
+    train(first, tmp_path, **settings)
+    assert [(each.update, each.resumable) for each in complete_checkpoints(tmp_path)] == [
+        (2, False),
+        (4, False),
+        (6, False),
+        (8, True),
+    ]
+    remove_but_weights(tmp_path)
+    assert [(each.update, each.resumable) for each in complete_checkpoints(tmp_path)] == [
+        (update, False) for update in (2, 4, 6, 8)
+    ]
+    assert {file.suffix for file in tmp_path.glob("checkpoint-*/*")} == {".safetensors", ".json"}
+    result = train(again, tmp_path, **settings)
+    assert result.resumed_from is None
+    assert same_weights(first, again)
+    assert [each.resumable for each in complete_checkpoints(tmp_path)] == [False, False, False, True]
 
 
 def test_energy_is_counted_over_interruptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
