@@ -22,6 +22,7 @@ from switchtune.scoring.significance import (
 )
 
 OF_SACREBLEU = ("BLEU", "chrF++")
+OFFLINE = [name for name in METRICS if name != "spBLEU"]
 COMPARE = {"bs": paired_bootstrap, "ar": approximate_randomisation}
 
 
@@ -147,7 +148,7 @@ def test_a_clear_difference_and_none() -> None:
     assert chance.interval[0] < 0 < chance.interval[1]
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", OFFLINE)
 @pytest.mark.parametrize("test", COMPARE)
 def test_a_system_does_not_differ_from_itself(metric: MetricName, test: str) -> None:
     comparison = COMPARE[test](BASELINE, BASELINE, REFERENCES, "en", metric=metric)
@@ -189,7 +190,7 @@ def test_means_are_shuffled_as_by_a_plain_loop(metric: MetricName) -> None:
     exceeding = sum(distance > abs((a - b).mean()) for distance in distances)
     found = approximate_randomisation(BASELINE, WORSE, REFERENCES, "en", metric=metric, resamples=700, seed=5)
     assert found.p_value == (exceeding + 1) / 701
-    assert found.difference == pytest.approx(100 * (b - a).mean())
+    assert found.difference == pytest.approx((b - a).mean())
     assert found.signature.startswith("nrefs:1|ar:700|seed:5|f1|")
 
 

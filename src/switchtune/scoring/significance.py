@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values
+from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values, spbleu
 from switchtune.scoring.rouge import ROUGE_NAMES, RougeName, rouge
 
 CONFIDENCE = 0.95
@@ -26,6 +26,7 @@ def _one_rouge(name: RougeName) -> Callable[[Sequence[str], Sequence[str], str],
 
 METRICS: Mapping[MetricName, Callable[[Sequence[str], Sequence[str], str], Score]] = {
     "BLEU": bleu,
+    "spBLEU": spbleu,
     "chrF++": chrf,
     **{name: _one_rouge(name) for name in ROUGE_NAMES},
 }
