@@ -196,12 +196,14 @@ def difference_text(found: Comparison) -> str:
     """A comparison of two systems, for people."""
     low, high = found.interval
     digits = _digits(found.metric)
+    _, of_words, frequency = found.signature.rpartition("|freq:")
+    name = f"{found.metric} (training frequency {frequency})" if of_words else found.metric
     if found.p_value >= SIGNIFICANT:
         answer = "no significant difference"
     else:
         answer = "B is better" if found.difference > 0 else "B is worse"
     return (
-        f"{found.metric}: A {found.value_a:.{digits}f}, B {found.value_b:.{digits}f}, difference "
+        f"{name}: A {found.value_a:.{digits}f}, B {found.value_b:.{digits}f}, difference "
         f"{signed(found.difference, digits)} (95 % interval {signed(low, digits)} to {signed(high, digits)}), "
         f"p = {found.p_value:.4f}: {answer}\n"
         f"{found.n:,} sentences   {found.signature}"
