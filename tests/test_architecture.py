@@ -22,10 +22,10 @@ ORDER = (
     "training.schedule training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
     "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
-    "scoring.outputs scoring.comet "
+    "scoring.outputs scoring.comet scoring.assess "
     "report.table report.matrix report.lexicon_page lexicon_folder "
     "validation pretraining tasks trial experiment zeroshot search train plan parity export preview progress "
-    "cli_options cli_lexicon cli_model cli"
+    "cli_options cli_lexicon cli_model cli_scores cli"
 ).split()
 
 
