@@ -11,15 +11,6 @@ from switchtune.scoring.significance import Comparison
 from switchtune.scoring.word_accuracy import Bucket
 from switchtune.switching import Rates
 
-METRIC_KEYS: Mapping[MetricName, str] = {
-    "BLEU": "bleu",
-    "chrF++": "chrf",
-    "ROUGE-1": "rouge1",
-    "ROUGE-2": "rouge2",
-    "ROUGE-L": "rougeL",
-}
-"""Keys of the scores in `metrics.json`."""
-
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called significant."""
 
@@ -148,14 +139,15 @@ def score_record(score: Score) -> dict[str, Any]:
 def assessment_record(found: Assessment) -> dict[str, Any]:
     """All that was found about one set of outputs, for JSON: a key a metric (`bleu`, `chrf`, `in_language`, …)."""
     return {
-        **{_key(score.metric): score_record(score) for score in found.scores},
+        **{metric_key(score.metric): score_record(score) for score in found.scores},
         **({"words": [_bucket_record(bucket) for bucket in found.words]} if found.words else {}),
         "outputs": found.outputs.record(),
         "left_out": dict(found.left_out),
     }
 
 
-def _key(metric: str) -> str:
+def metric_key(metric: str) -> str:
+    """The key of a metric's scores in JSON: bleu, chrf, rouge_1, …"""
     return metric.lower().replace("-", "_").rstrip("+")
 
 
@@ -230,7 +222,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "recipe": row.arm,
                 "updates": row.stage_updates,
                 "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
-                **{METRIC_KEYS[name]: [score_record(score) for score in scores] for name, scores in row.scores.items()},
+                **{metric_key(name): [score_record(score) for score in scores] for name, scores in row.scores.items()},
                 "in_language": [score_record(value) for value in row.in_language],
                 "switching": {side: rates.record() for side, rates in row.rates.items()},
                 "truncated": row.truncated,
