@@ -159,8 +159,7 @@ def assess(
         metrics: of `NAMES`; by default `USUAL`. Material for word-F or COMET asks for these besides.
 
     Returns:
-        What could be computed. A metric that this machine lacks something for is in `left_out`, unless it is the only
-        one that was asked for.
+        What could be computed. A metric that this machine lacks something for is in `left_out`.
 
     Raises:
         UsageError: an unknown metric, or one without the material that it needs.
@@ -180,12 +179,12 @@ def assess(
         try:
             (found,) = _SCORERS[name]([hypotheses], references, language, given)
         except UnavailableMetricError as error:
-            if len(names) == 1:
-                raise
             left_out[name] = str(error)
         else:
             scores |= {score.metric: score for score in found}
     words = _words([hypotheses], references, language, given)[0] if "word-F" in names else ()
+    if not scores and not words:
+        raise UnavailableMetricError("\n".join(left_out.values()))
     return Assessment(tuple(scores.values()), words, examine(hypotheses, references, language), left_out)
 
 
