@@ -13,21 +13,21 @@ PACKAGE = Path(switchtune.__file__).parent
 
 ORDER = (
     "errors languages run_dir config corpus.words corpus.vocabulary corpus.syntax corpus.grammar corpus.formats "
-    "corpus.read lexicon lexicon.block lexicon.hmm lexicon.fertility lexicon.alignment lexicon.cooccurrence "
-    "lexicon.align lexicon.map lexicon.neighbours lexicon.embed lexicon.plm lexicon.combine lexicon.judge "
-    "lexicon.build switching in_context examples models.chunks models.families models.load models.states "
+    "corpus.read corpus.documents lexicon lexicon.block lexicon.hmm lexicon.fertility lexicon.alignment "
+    "lexicon.cooccurrence lexicon.align lexicon.map lexicon.neighbours lexicon.embed lexicon.plm lexicon.combine "
+    "lexicon.judge lexicon.build switching in_context examples models.chunks models.families models.load models.states "
     "models.adapters models.vocabulary models.trim training.loss training.batches training.distributed "
     "training.checkpoints training.curve training.watch training.sharding training.trackers training.recipes "
     "training.collator training.memory training.energy training.finite training.precision training.optimizers "
     "training.schedule training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
     "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
-    "scoring.outputs scoring.comet "
+    "scoring.outputs scoring.comet scoring.assess "
     "report.table report.matrix report.lexicon_page lexicon_folder "
-    "validation pretraining trial experiment zeroshot search train "
+    "validation pretraining tasks trial experiment zeroshot search train "
     "analysis.run analysis.distance analysis.projection analysis.frequency analysis.dynamics analysis.cost "
     "analysis.cases analysis.figures analysis.analyse plan parity export preview progress "
-    "cli_options cli_lexicon cli_model cli_analysis cli"
+    "cli_options cli_lexicon cli_model cli_scores cli_analysis cli"
 ).split()
 
 

@@ -144,6 +144,19 @@ def test_an_override_reaches_into_a_block_that_is_written_in_short(tmp_path: Pat
     assert made.training.updates == 7
 
 
+def test_summaries_are_searched_as_the_paper_does_unless_told_otherwise() -> None:
+    pair = {"source": "en", "target": "zh", "train": "t", "valid": "v", "test": "x"}
+    values = {"model": "m", "pairs": [pair], "task": "summarization", "generation": {"beams": 2}}
+    generation = parse_config(RunConfig, values).generation
+    assert (generation.beams, generation.longest_output(7, "zh"), generation.longest_output(7, "en")) == (2, 160, 130)
+    translation = parse_config(RunConfig, {**values, "task": "translation"}).generation
+    assert translation.longest_output(100, "zh") == 160
+    assert translation.longest_output(10, "en") == 25
+    aligned = {**values, "recipes": ["standard", {"recipe": "csr", "switching": {"source": "aligned"}}]}
+    with pytest.raises(UsageError, match="a summary is no translation"):
+        parse_config(RunConfig, aligned)
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -175,7 +188,7 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
         load_config(RunConfig, tmp_path / "quickstrat.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
     load_config(PretrainConfig if path.stem.endswith("pretrain") else RunConfig, path)
 

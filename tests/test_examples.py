@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchtune.corpus.documents import read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.errors import SwitchtuneError
@@ -17,6 +18,7 @@ from switchtune.examples import (
     permuted_sentences,
     perturbed,
     restore_examples,
+    restore_passages,
     task_examples,
 )
 from switchtune.switching import Switcher, from_mask
@@ -75,6 +77,30 @@ def test_many_examples_at_once_are_those_made_one_by_one(corpus: Corpus, keys: l
     halved = [(epoch, index // 2) for epoch, index in keys]
     for examples in (task_examples(corpus), iaft_examples(corpus, word_segmenter("de"), mask="_", seed=1, share=0.5)):
         assert examples.made(halved) == [examples.make(*key) for key in halved]
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    path = tmp_path_factory.mktemp("documents") / "train.tsv"
+    rows = [("Ein Hund schläft. Er träumt.", "A dog dreams."), ("Zwei Katzen.", "Cats. They are two. All is well.")]
+    path.write_text("".join(f"{document}\t{summary}\n" for document, summary in rows), encoding="utf-8")
+    return read_documents(path, "de", "en", words=9, cache_dir=path.parent)
+
+
+def test_every_sentence_of_documents_and_summaries_is_restored(documents: Corpus) -> None:
+    examples = restore_passages(documents, (masker("de"), masker("en")), seed=1)
+    made = examples.made([(0, index) for index in range(examples.count)])
+    assert [example.target for example in made] == [
+        *("Ein Hund schläft.", "Er träumt.", "Zwei Katzen."),
+        *("A dog dreams.", "Cats.", "They are two.", "All is well."),
+    ]
+    assert [example.source_language for example in made] == [example.target_language for example in made]
+    assert [example.target_language for example in made] == ["de"] * 3 + ["en"] * 4
+    assert sum("_" in example.source for example in made) >= 5
+    keys = [(2, 6), (0, 1), (1, 3), (0, 1)]
+    assert examples.made(keys) == [examples.make(*key) for key in keys]
+    again = [examples.make(1, index).source for index in range(examples.count)]
+    assert again != [example.source for example in made]
 
 
 def test_iaft_noises_about_the_share_asked_for_and_never_the_target(corpus: Corpus) -> None:

@@ -11,6 +11,7 @@ from switchtune.errors import UsageError
 from switchtune.experiment import jobs_for, run_experiment
 from switchtune.models.load import load_layout, load_model, save_model
 from switchtune.run_dir import RunDir
+from switchtune.tasks import read_pair
 from switchtune.trial import TrialResult
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -87,7 +88,7 @@ def test_what_is_gone_is_made_again(model: Path, tmp_path: Path) -> None:
     again = run_experiment(config, tmp_path / "run")
     assert trained.read_bytes() == weights
     assert len(hypotheses.read_text(encoding="utf-8").splitlines()) == 6
-    assert again.rows[0].bleu[0].value == first.rows[0].bleu[0].value
+    assert again.rows[0].scores["BLEU"][0].value == first.rows[0].scores["BLEU"][0].value
 
 
 def test_settings_without_effect_on_the_weights_train_nothing_anew(model: Path, tmp_path: Path) -> None:
@@ -123,13 +124,13 @@ def test_rows_compare_every_arm_with_the_baseline_over_seeds(model: Path, tmp_pa
     rows = {row.arm: row for row in experiment._rows(config, {"de-en": ENGLISH[:6]}, results)}
     assert list(rows) == ["csr", "standard", "random"]
     assert rows["standard"].against_baseline is None
-    assert [score.value for score in rows["csr"].bleu] == pytest.approx([100, 100])
-    assert rows["random"].bleu[0].value < rows["random"].bleu[1].value
+    assert [score.value for score in rows["csr"].scores["BLEU"]] == pytest.approx([100, 100])
+    assert rows["random"].scores["BLEU"][0].value < rows["random"].scores["BLEU"][1].value
     for arm in ("csr", "random"):
         comparison = rows[arm].against_baseline
         assert comparison is not None
-        assert comparison.value_a == pytest.approx(rows["standard"].bleu[0].value)
-        assert comparison.value_b == pytest.approx(sum(score.value for score in rows[arm].bleu) / 2)
+        assert comparison.value_a == pytest.approx(rows["standard"].scores["BLEU"][0].value)
+        assert comparison.value_b == pytest.approx(sum(score.value for score in rows[arm].scores["BLEU"]) / 2)
     assert rows["csr"].minutes == 1.5
     assert rows["csr"].valid_nll == ((0, 3.5), (4, 1.5))  # update 1 and 2 were measured for one seed each
 
@@ -181,7 +182,7 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
         config = config_of(
             model, tmp_path, pairs=[pair], recipes=["csr"], baseline="csr", lexicon={"accept": True, **lexicon}
         )
-        train, valid, _ = trial.read_pair(config.pairs[0], tmp_path / "corpus")
+        train, valid, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
         made = experiment._prepare_lexicons(
             config, config.pairs[0], config.recipes[0], (train, valid), layout, run, lambda event: None
         )

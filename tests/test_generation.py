@@ -22,7 +22,7 @@ from transformers import GenerationConfig
 
 from switchtune.config import FamilyName, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.generation import by_ct2, translate, translate_over_ranks
+from switchtune.generation import best_outputs, by_ct2, translate, translate_over_ranks
 from switchtune.generation.batching import batches
 from switchtune.generation.by_ct2 import Converted, convert, converted, load_converted, open_converted
 from switchtune.languages import UnknownLanguageError
@@ -206,6 +206,33 @@ def test_ct2_as_the_engine_of_the_settings(learned: Loaded) -> None:
     found = translate(learned, mixed, "German", "en_XX", settings, lambda *progress: seen.append(progress))
     assert found == expected
     assert seen == [(4, 6), (5, 6), (6, 6)]
+
+
+def repeats(ids: tuple[int, ...], length: int) -> bool:
+    runs = [ids[start : start + length] for start in range(len(ids) - length + 1)]
+    return len(set(runs)) < len(runs)
+
+
+def ids_of(model: Loaded | Converted, target: str, settings: GenerationSettings) -> list[tuple[int, ...]]:
+    sources = model.layout.batch_encode_source(GERMAN[:8], "de", target)
+    return [tuple(ids) for batch in best_outputs(model, sources, target, settings) for _, ids in batch]
+
+
+@pytest.mark.parametrize("engine", ["transformers", "ct2"])
+def test_no_sequence_of_tokens_is_repeated(engine: str) -> None:
+    loaded = lively("mbart")
+    settings = GenerationSettings(beams=1, max_length=30)
+    with converted(loaded, "float32") as made:
+        model = made if engine == "ct2" else loaded
+        assert any(repeats(ids, 2) for ids in ids_of(model, "en", settings))
+        unrepeated = settings.model_copy(update={"no_repeat_ngram": 2})
+        assert not any(repeats(ids, 2) for ids in ids_of(model, "en", unrepeated))
+
+
+def test_a_fixed_longest_output_by_target_language() -> None:
+    settings = GenerationSettings(beams=2, max_length=12, max_length_of={"English": 5})
+    for language, longest in (("en", 5), ("de", 12)):
+        assert max(map(len, ids_of(lively("mbart"), language, settings))) == longest
 
 
 @pytest.mark.parametrize("length_penalty", [0.0, -1.0])

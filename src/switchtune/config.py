@@ -19,6 +19,7 @@ MapMode: TypeAlias = Literal[
     "auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"
 ]
 OptimizerName: TypeAlias = Literal["auto", "adamw", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
+TaskName: TypeAlias = Literal["translation", "summarization"]
 RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 Engine: TypeAlias = Literal["transformers", "ct2"]
 ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
@@ -280,7 +281,13 @@ class GenerationSettings(Settings):
     max_length_ratio: float = Field(1.5, gt=0)
     """Longest output = ratio × source tokens + max_length_extra."""
     max_length_extra: int = Field(10, ge=1)
+    max_length: int | None = Field(None, ge=1)
+    """Longest output in tokens, whatever the source's length."""
+    max_length_of: dict[LanguageCode, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """The same for single target languages: {zh: 160}."""
     length_penalty: float = 1.0
+    no_repeat_ngram: int = Field(0, ge=0)
+    """No sequence of so many tokens occurs twice in an output; 0: any may."""
     engine: Engine = "transformers"
     """What searches: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
     compute_type: ComputeType = "float32"
@@ -295,7 +302,20 @@ class GenerationSettings(Settings):
     @property
     def search(self) -> dict[str, float | None]:
         """What transformers' `GenerationConfig` is to know of the search; it refuses a penalty without beams."""
-        return {"num_beams": self.beams, "length_penalty": self.length_penalty if self.beams > 1 else None}
+        return {
+            "num_beams": self.beams,
+            "length_penalty": self.length_penalty if self.beams > 1 else None,
+            "no_repeat_ngram_size": self.no_repeat_ngram or None,
+        }
+
+    def fixed_length(self, target_language: str) -> int | None:
+        """Longest output in a language, in tokens, where it does not depend on the source."""
+        return self.max_length_of.get(find_language(target_language).code, self.max_length)
+
+    def longest_output(self, source_tokens: int, target_language: str) -> int:
+        """Longest output for a source, in tokens."""
+        fixed = self.fixed_length(target_language)
+        return int(self.max_length_ratio * source_tokens) + self.max_length_extra if fixed is None else fixed
 
 
 class EvaluationSettings(Settings):
@@ -406,6 +426,17 @@ class ZeroshotSettings(Settings):
         return multiway
 
 
+class SummarizationSettings(Settings):
+    """What `task: summarization` makes of its documents (paper 5.4)."""
+
+    document_words: int = Field(220, ge=1)
+    """Words of a document that are used; what follows them is cut, and counted."""
+
+
+SUMMARIZATION_SEARCH: Mapping[str, Any] = {"beams": 6, "max_length": 130, "max_length_of": {"zh": 160}}
+"""Defaults of `generation` where the task is summarization (paper 5.4)."""
+
+
 class SearchSettings(Settings):
     """The grid of `switchtune search`; what is empty stays as `training` has it."""
 
@@ -417,6 +448,8 @@ class SearchSettings(Settings):
 class RunConfig(Settings):
     """`switchtune run`: pairs × arms × seeds."""
 
+    task: TaskName = "translation"
+    """`summarization`: the source of a pair is a document, the target its summary in the other language."""
     model: ModelSettings
     """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
     its vocabulary is trimmed."""
@@ -435,6 +468,16 @@ class RunConfig(Settings):
     evaluation: EvaluationSettings = EvaluationSettings()
     zeroshot: ZeroshotSettings = ZeroshotSettings()
     search: SearchSettings = SearchSettings()
+    summarization: SummarizationSettings = SummarizationSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _search_of_the_task(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("task") == "summarization":
+            given = values.get("generation") or {}
+            if isinstance(given, dict):
+                return {**values, "generation": {**SUMMARIZATION_SEARCH, **given}}
+        return values
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
@@ -449,7 +492,11 @@ class RunConfig(Settings):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: a seed stands twice")
         for arm in self.recipes:
-            self.lexicon_of(arm), self.switching_of(arm), self.training_of(arm)
+            self.lexicon_of(arm), self.training_of(arm)
+            if self.switching_of(arm).source == "aligned" and self.task == "summarization":
+                raise ValueError(
+                    f"recipes.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
+                )
         return self
 
     def lexicon_of(self, arm: ArmSettings) -> LexiconSettings:

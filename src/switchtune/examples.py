@@ -1,12 +1,12 @@
 """Corpora → the examples of a stage: restore, task, iaft, denoise. Made anew for every epoch."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
@@ -91,6 +91,41 @@ def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     return _made_together(2 * len(corpus), make_many)
 
 
+def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
+    """Stage 1 of summarisation: restore each sentence of each document and of each summary (paper eq. 3, 5.4).
+
+    `corpus` is one of `read_documents`. The sentences of its documents come first, then those of its summaries. They
+    are switched without regard to each other: the switchers see no translation beside a sentence.
+    """
+    languages = (corpus.source_language, corpus.target_language)
+    split = (document_sentences, sentences_of)
+    counts = [
+        np.array([len(divide(pair[side])) for pair in corpus], dtype=np.int64) for side, divide in enumerate(split)
+    ]
+    # Where each passage's sentences begin; documents and summaries one after the other.
+    starts = np.append(0, np.cumsum(np.concatenate(counts)))
+
+    def make_many(keys: Sequence[Key]) -> list[Example]:
+        places = np.searchsorted(starts, [index for _, index in keys], side="right") - 1
+        sides, rows = np.divmod(places, len(corpus))
+        pairs = corpus.pairs(rows.tolist())
+        sentences = [
+            split[side](pair[side])[index - starts[place]]
+            for side, pair, place, (_, index) in zip(sides.tolist(), pairs, places.tolist(), keys, strict=True)
+        ]
+        draws = example_keys(seed, keys)
+        made: dict[int, Example] = {}
+        for side, language in enumerate(languages):
+            own = np.flatnonzero(sides == side).tolist()
+            texts = [sentences[place] for place in own]
+            switched = switchers[side].in_pairs(texts, [""] * len(own), rows[own].tolist(), keys=draws[own])
+            for place, new, sentence in zip(own, switched, texts, strict=True):
+                made[place] = Example(new, language, sentence, language)
+        return [made[place] for place in range(len(keys))]
+
+    return _made_together(int(starts[-1]), make_many)
+
+
 def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int, share: float = 0.1) -> Examples:
     """Input-adaptation fine-tuning, a baseline of the paper (5.1): noise on the source of `share` of the pairs.
 
@@ -159,12 +194,9 @@ def denoise_examples(
     return Examples(int(ends[-1]), make)
 
 
-_SENTENCE_BREAK = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])")
-
-
 def permuted_sentences(passage: str, *, rng: np.random.Generator) -> str:
     """The sentences of a passage in random order."""
-    sentences = [sentence for sentence in _SENTENCE_BREAK.split(passage) if sentence]
+    sentences = sentences_of(passage)
     if len(sentences) < 2:
         return passage
     separator = " " if any(character.isspace() for character in passage) else ""

@@ -39,8 +39,9 @@ from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
-from switchtune.scoring.metrics import bleu, can_identify, chrf, in_language
-from switchtune.scoring.significance import compare_seeds
+from switchtune.scoring.metrics import can_identify, in_language
+from switchtune.scoring.significance import METRICS, compare_seeds
+from switchtune.tasks import TASKS, read_pair
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.training.trainer import require_runnable
@@ -49,7 +50,6 @@ from switchtune.trial import (
     OnEvent,
     Trial,
     TrialResult,
-    read_pair,
     run_trial,
     segmenters_for,
     stage_previews,
@@ -89,7 +89,7 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         corpora: dict[str, tuple[Corpus, Corpus, Corpus]] = {}
         trials: list[Trial] = []
         for pair in config.pairs:
-            corpora[pair.name] = read_pair(pair, folder / "corpus")
+            corpora[pair.name] = read_pair(config, pair, folder / "corpus")
             train, valid, _ = corpora[pair.name]
             on_event(Event(pair.name, describe(train)))
             for arm in config.recipes:
@@ -149,7 +149,7 @@ def prepare_trial(
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check(config, pair, arm, layout)
-        corpora = read_pair(pair, folder / "corpus")
+        corpora = read_pair(config, pair, folder / "corpus")
         on_event(Event(pair.name, describe(corpora[0])))
         prepare = (config, pair, arm, corpora[:2], layout, run, on_event)
         prepared = (_prepare_lexicons(*prepare), _prepare_alignments(*prepare), folder / "corpus", config.model.name)
@@ -190,7 +190,7 @@ def batch_preview(
     pair, arm = config.pairs[0], chosen_arm(config, recipe)
     with tempfile.TemporaryDirectory() as temporary:
         run = RunDir(folder or Path(temporary))
-        train, valid, _ = read_pair(pair, run.path / "corpus")
+        train, valid, _ = read_pair(config, pair, run.path / "corpus")
         layout = load_layout(config.model.name)
         prepare = (config, pair, arm, (train, valid), layout, run, lambda event: None)
         lexicons, alignments = _prepare_lexicons(*prepare), _prepare_alignments(*prepare)
@@ -220,7 +220,7 @@ def _prepare_lexicons(
     switching = config.switching_of(arm)
     languages = (pair.source, pair.target)
     train, valid = corpora
-    corpus = train
+    corpus, parallel = train, TASKS[config.task].parallel
     if settings.corpus is not None:
         corpus = read_corpus(settings.corpus, *languages, columns=settings.columns, cache_dir=run.path / "corpus")
     neighbours: Neighbours = "farthest" if switching.source == "anti" else "nearest"
@@ -229,7 +229,7 @@ def _prepare_lexicons(
         "settings": settings.built_from,
         "files": [hash_file(Path(path)) for path in settings.files],
         "corpus": corpus.fingerprint(),
-        "judged by": valid.fingerprint(),
+        "judged by": valid.fingerprint() if parallel else None,
         "unit": switching.unit,
         "model": model_fingerprint(config.model.name) if switching.unit == "piece" or needs_model else None,
         "neighbours": neighbours,
@@ -245,12 +245,15 @@ def _prepare_lexicons(
         on_event(Event(pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
         segmenters = segmenters_for(corpus, switching.unit, layout.tokenizer.tokenize)
         material = corpus_material(corpus, segmenters, unit=switching.unit)
+        if settings.corpus is None:
+            material = replace(material, paired=parallel)
         if needs_model:
             material = replace(material, encoder=model_word_encoder(load_model(config.model.name)))
         if neighbours == "farthest":
             built, refusal = build(material, settings, neighbours=neighbours), None
         else:
-            judged = build_and_judge(material, settings, judged_by=corpus_material(valid, segmenters))
+            judged_by = corpus_material(valid, segmenters) if parallel else None
+            judged = build_and_judge(material, settings, judged_by=judged_by)
             built = judged.built
             write_json(folder / "judgement.json", judged.record())
             on_event(Event(pair.name, judged.describe()))
@@ -452,6 +455,7 @@ def _work(config: RunConfig, trial: Trial, folder: Path) -> TrialResult:
 
 def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: Sequence[TrialResult]) -> list[Row]:
     rows = []
+    metrics = TASKS[config.task].metrics
     for pair in config.pairs:
         outputs = {
             arm.name: [result for result in results if (result.pair, result.arm) == (pair.name, arm.name)]
@@ -468,6 +472,7 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                     systems,
                     references[pair.name],
                     pair.target,
+                    metric=metrics[0],
                     resamples=config.evaluation.resamples,
                     seed=config.evaluation.seed,
                 )
@@ -477,8 +482,10 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                     arm=arm.name,
                     stage_updates=trials[0].stage_updates,
                     valid_nll=_mean_curve([result.valid_nll for result in trials]),
-                    bleu=tuple(bleu(system, references[pair.name], pair.target) for system in systems),
-                    chrf=tuple(chrf(system, references[pair.name], pair.target) for system in systems),
+                    scores={
+                        name: tuple(METRICS[name](system, references[pair.name], pair.target) for system in systems)
+                        for name in metrics
+                    },
                     in_language=tuple(in_language(system, pair.target) for system in systems)
                     if can_identify(pair.target)
                     else (),

@@ -179,7 +179,10 @@ def _script(model: Converted, source_language: str, target_language: str, settin
     sentence = "line"
     if instructed := layout.prompt("", source_language, target_language):
         sentence = f"{instructed!r} + line"
-    longest = f"int({settings.max_length_ratio} * len(source)) + {settings.max_length_extra}"
+    fixed = settings.fixed_length(target_language)
+    longest = (
+        f"int({settings.max_length_ratio} * len(source)) + {settings.max_length_extra}" if fixed is None else str(fixed)
+    )
     if layout.positions is not None:
         sentence += f", truncation=True, max_length={layout.positions}"
         longest = f"min({layout.positions - 1}, {longest})"

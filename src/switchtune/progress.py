@@ -204,7 +204,7 @@ def print_summary(summary: Summary) -> None:
     """Print the comparison: a table and a verdict per pair."""
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        print_table(header(summary.baseline), [cells(row) for row in rows], title=pair)
+        print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)
         for row in rows:
             if row.against_baseline is not None:
                 print_line(verdict(row, summary.baseline))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
-from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
-from switchtune.examples import Examples, iaft_examples, restore_examples, task_examples
+from switchtune.examples import Examples, iaft_examples, task_examples
 from switchtune.generation import translate
 from switchtune.in_context import AlignedSwitcher, SideSwitcher
 from switchtune.lexicon import Lexicon, randomised, read_lexicon
@@ -29,6 +29,7 @@ from switchtune.models.load import (
 )
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
+from switchtune.tasks import TASKS, note_task, read_pair
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import first_before_others, on_first
@@ -123,15 +124,6 @@ class TrialResult:
     hypotheses: list[str]
 
 
-def read_pair(pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
-    """The training, validation and test corpus of a pair. Repeated pairs stay in the test set."""
-    languages = (pair.source, pair.target)
-    train = read_corpus(pair.train, *languages, columns=pair.columns, limit=pair.limit, cache_dir=cache_dir)
-    valid = read_corpus(pair.valid, *languages, columns=pair.columns, cache_dir=cache_dir)
-    test = read_corpus(pair.test, *languages, columns=pair.columns, deduplicate=False, cache_dir=cache_dir)
-    return train, valid, test
-
-
 def segmenters_for(corpus: Corpus, unit: str, tokenize: Callable[[str], list[str]]) -> tuple[Segmenter, Segmenter]:
     """How each side of a corpus is cut into the units that are switched."""
     if unit == "piece":
@@ -210,7 +202,7 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
     """
     run = RunDir(folder)
     with run.lock():
-        train, valid, test = read_pair(trial.pair, trial.corpora)
+        train, valid, test = read_pair(config, trial.pair, trial.corpora)
         trained = _train_stages(config, trial, (train, valid), run, on_event)
         hypotheses = _translate_test(config, trial, test, trained, run, on_event)
     stages = [stage.name for stage in RECIPES[trial.arm.recipe].stages]
@@ -236,7 +228,7 @@ def train_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent
     run = RunDir(folder)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
-        train, valid, _ = first_before_others(partial(read_pair, trial.pair, trial.corpora))
+        train, valid, _ = first_before_others(partial(read_pair, config, trial.pair, trial.corpora))
         return _train_stages(config, trial, (train, valid), run, on_event)
 
 
@@ -346,9 +338,10 @@ def _stage_examples(
         for alignment in alignments
     )
     source, target = switching_rates(train, train_switchers, seed=trial.seed)
+    restore = TASKS[config.task].restore
     return _StageExamples(
-        restore_examples(train, train_switchers, seed=trial.seed),
-        restore_examples(valid, valid_switchers, seed=trial.seed),
+        restore(train, train_switchers, seed=trial.seed),
+        restore(valid, valid_switchers, seed=trial.seed),
         {train.source_language: source, train.target_language: target},
     )
 
@@ -393,6 +386,7 @@ def _train(
 def _save(loaded: Loaded, trial: Trial, valid: Examples, config: RunConfig, folder: Path) -> None:
     languages = (trial.pair.source, trial.pair.target)
     save_model(loaded, folder, *languages, generation=config.generation)
+    note_task(config, folder)
     sample = [example.source for example in map(partial(valid.make, 0), range(min(4, valid.count)))]
     verify_saved(folder, sample, loaded, *languages, generation=config.generation)
 

@@ -131,6 +131,26 @@ def test_translations_of_another_test_set_are_told_from_those_of_this(run: Path)
     assert [system["arm"] for system in frequency["pairs"][0]["systems"]] == ["standard"]
 
 
+def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path, tmp_path: Path) -> None:
+    config = run / "config.resolved.yaml"
+    text = config.read_text(encoding="utf-8").replace("task: translation", "task: summarization")
+    config.write_text(text, encoding="utf-8")
+    found = analyse(run, ["distance", "dynamics", "cost", "cases"])
+    assert found.missing == (
+        "distance: the test sets of summarization hold no translations, between which distances are measured; "
+        "--multiway names files that do",
+        "dynamics: de-en: no BLEU, which is no measure of summarization",
+    )
+    dynamics = json.loads((run / "analysis/dynamics.json").read_text(encoding="utf-8"))
+    assert {entry["bleu"] for arm in dynamics["pairs"][0]["arms"] for entry in arm["valid"]} == {None}
+    assert json.loads((run / "analysis/cases.json").read_text(encoding="utf-8"))["pairs"]
+    for code, lines in {"de": GERMAN, "en": ENGLISH}.items():
+        (tmp_path / f"news.{code}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    analyse(run, ["distance"], AnalysisSettings(multiway=str(tmp_path / "news.*")))
+    distance = json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))
+    assert [pair["sentences"] for pair in distance["pairs"]] == [16]
+
+
 def test_a_model_that_cannot_be_loaded_is_missing_alone(run: Path) -> None:
     (run / "de-en/csr/seed1/restore/model/config.json").unlink()
     found = analyse(run, ["distance", "projection"])

@@ -115,12 +115,15 @@ def distance_record(
         limit: the first so many pairs, repeated sentences left out.
     """
 
-    def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
-        return _measured(run, pair, run.corpora(pair)[2], limit, on_event)
-
-    record = run.over_pairs(of_pair)
-    for found in record["pairs"]:
-        found["tests"] = TEST
+    record: dict[str, Any] = {"pairs": [], "missing": []}
+    if run.translates:
+        record = run.over_pairs(lambda pair: _measured(run, pair, run.corpora(pair)[2], limit, on_event))
+        record["pairs"] = [{**found, "tests": TEST} for found in record["pairs"]]
+    else:
+        record["missing"].append(
+            f"the test sets of {run.config.task} hold no translations, between which distances are measured; "
+            "--multiway names files that do"
+        )
     if multiway is not None:
         more = run.over_pairs(lambda pair: _measured(run, pair, _multiway(run, pair, multiway), limit, on_event))
         record["pairs"] += [{**found, "tests": multiway} for found in more["pairs"]]

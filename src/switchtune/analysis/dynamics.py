@@ -79,6 +79,8 @@ def _scores(run: Run, pair: PairSettings, trainings: Sequence[Training]) -> tupl
     """BLEU of every finished training by its name, and what could not be scored."""
     finished = [(each.name, each.hypotheses) for each in trainings if each.hypotheses is not None]
     scores, missing = {}, []
+    if not run.translates:
+        return {}, [f"{pair.name}: no BLEU, which is no measure of {run.config.task}"]
     try:
         references = run.corpora(pair)[2].targets() if finished else []
     except SwitchtuneError as error:
@@ -117,7 +119,7 @@ def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) 
         for checkpoint in complete_checkpoints(training.folder / stage)
         if (stage, _updates_before(training, stage) + checkpoint.update) in evaluated
     ]
-    if not found:
+    if not found or not run.translates:
         return {}
     pair = training.pair
     test = run.corpora(pair)[2]

@@ -11,9 +11,10 @@ from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED
 from switchtune.run_dir import RunDir, read_json
+from switchtune.tasks import TASKS, read_pair
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES
-from switchtune.trial import read_pair, trial_name
+from switchtune.trial import trial_name
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
@@ -117,6 +118,11 @@ class Run:
                     missing.append(f"{training.name}: no model of the stage {stage} ({folder})")
         return systems, missing
 
+    @property
+    def translates(self) -> bool:
+        """Whether the target of a pair translates its source."""
+        return TASKS[self.config.task].parallel
+
     def corpora(self, pair: PairSettings) -> tuple[Corpus, Corpus, Corpus]:
         """The training, validation and test corpus, read again where the run has no copy.
 
@@ -124,7 +130,7 @@ class Run:
             SwitchtuneError: a file is no longer there, or no longer what it was; relative paths are those of the run.
         """
         try:
-            return read_pair(pair, self.folder / "corpus")
+            return read_pair(self.config, pair, self.folder / "corpus")
         except SwitchtuneError as error:
             raise SwitchtuneError(
                 f"{pair.name}: {error} Analyse where the run was started: its paths begin there."

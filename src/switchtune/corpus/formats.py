@@ -372,6 +372,10 @@ _ROLES = (
     ("source_text", "target_text"),
     ("source_sentence", "target_sentence"),
     ("sourcestring", "targetstring"),
+    ("document", "summary"),
+    ("article", "summary"),
+    ("article", "highlights"),
+    ("text", "summary"),
 )
 _COLUMN_PREFIXES = re.compile(r"^(sentence|text)_", re.IGNORECASE)
 

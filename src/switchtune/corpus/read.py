@@ -3,12 +3,12 @@
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
@@ -144,6 +144,7 @@ def read_corpus(
     columns: Sequence[str] | None = None,
     limit: int | None = None,
     deduplicate: bool = True,
+    keep_lines: bool = False,
     cache_dir: Path | None = None,
 ) -> Corpus:
     """Read a parallel corpus.
@@ -160,6 +161,7 @@ def read_corpus(
             "source" and "target". In a TSV file without header, numbers counted from 1.
         limit: use only the first pairs, counted after the others were left out. The whole corpus is read and checked.
         deduplicate: leave out duplicates.
+        keep_lines: leave line breaks inside a text, as dialogues have them; by default they become spaces.
         cache_dir: where the table is kept, by default the environment's `SWITCHTUNE_CACHE`, else `switchtune` in the
             user's cache folder. The same content is read only once.
 
@@ -182,12 +184,12 @@ def read_corpus(
     origin = location if isinstance(location, str) else " + ".join(map(str, _paths(location)))
     if origin.startswith("embedded:"):
         # Not cached: it is made faster than read, and a cache would outlive a change of the grammar.
-        rows, filtered = _embedded(origin, request, limit), _Filter(deduplicate)
+        rows, filtered = _embedded(origin, request, limit), _Filter(deduplicate, keep_lines)
         table = pa.Table.from_batches(_batches(filtered.kept(rows.pairs)), schema=_SCHEMA)
         reading = _reading("embedded", rows, filtered)
     else:
         content = _hub(origin, request) if origin.startswith("hf:") else _files(location, request)
-        reading, table = _cached(content, request, cache_dir, deduplicate=deduplicate)
+        reading, table = _cached(content, request, cache_dir, deduplicate=deduplicate, keep_lines=keep_lines)
     if not len(table):
         raise CorpusError(
             f"{origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
@@ -253,6 +255,7 @@ class _Filter:
     """Leaves out empty and repeated pairs, and counts them."""
 
     deduplicate: bool
+    keep_lines: bool
     rows: int = 0
     duplicates: int = 0
     empty: int = 0
@@ -268,8 +271,9 @@ class _Filter:
                 self.empty += 1
                 continue
             if "\n" in source or "\r" in source or "\n" in target or "\r" in target:
-                self.folded += 1
-                source, target = pair = (_fold(source), _fold(target))
+                self.folded += not self.keep_lines
+                between = "\n" if self.keep_lines else " "
+                source, target = pair = (_fold(source, between), _fold(target, between))
             if self.deduplicate:
                 digest = hashlib.blake2b(f"{len(source)} {source}{target}".encode(), digest_size=16).digest()
                 if digest in seen:
@@ -279,8 +283,8 @@ class _Filter:
             yield pair
 
 
-def _fold(text: str) -> str:
-    return re.sub(r"\s*[\r\n]\s*", " ", text)
+def _fold(text: str, between: str) -> str:
+    return re.sub(r"\s*[\r\n]\s*", between, text)
 
 
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string())])
@@ -307,23 +311,45 @@ class _Content:
 
 
 def _cached(
-    content: _Content, request: Request, cache_dir: Path | None, *, deduplicate: bool
+    content: _Content, request: Request, cache_dir: Path | None, *, deduplicate: bool, keep_lines: bool
 ) -> tuple[Reading, pa.Table]:
     """The table of this content from the cache, made first where it is not there."""
     # The number stands for the rules by which rows become pairs: it grows when they change.
-    name = fingerprint([1, content.format, *content.identity, {**asdict(request), "deduplicate": deduplicate}])
+    rules = {"deduplicate": deduplicate} | ({"keep_lines": True} if keep_lines else {})
+    name = fingerprint([1, content.format, *content.identity, {**asdict(request), **rules}])
+
+    def write(path: Path) -> dict[str, Any]:
+        rows, filtered = content.open(), _Filter(deduplicate, keep_lines)
+        write_pairs(path, filtered.kept(rows.pairs))
+        return asdict(_reading(content.format, rows, filtered))
+
+    noted, table = cached_table(name, write, cache_dir)
+    return Reading(**{**noted, "columns": tuple(noted["columns"])}), table
+
+
+def write_pairs(path: Path, pairs: Iterator[tuple[str, str]]) -> None:
+    """Write pairs as a table that can be memory-mapped."""
+    with ipc.new_file(str(path), _SCHEMA) as writer:
+        for batch in _batches(pairs):
+            writer.write_batch(batch)
+
+
+def cached_table(
+    name: str, write: Callable[[Path], Mapping[str, Any]], cache_dir: Path | None
+) -> tuple[dict[str, Any], pa.Table]:
+    """A table from the cache, memory-mapped, and what is noted of it; made first where it is not there.
+
+    Args:
+        name: that stands for all that decides what is in it.
+        write: writes it to a path (`write_pairs`), and returns what is to be noted.
+    """
     path = _cache_folder(cache_dir) / f"{name}.arrow"
     note = path.with_suffix(".json")
     if not (path.exists() and note.exists()):
-        rows, filtered = content.open(), _Filter(deduplicate)
         with atomic_path(path) as temporary:
-            with ipc.new_file(str(temporary), _SCHEMA) as writer:
-                for batch in _batches(filtered.kept(rows.pairs)):
-                    writer.write_batch(batch)
-            write_json(note, asdict(_reading(content.format, rows, filtered)))
-    noted = read_json(note)
-    reading = Reading(**{**noted, "columns": tuple(noted["columns"])})
-    return reading, ipc.open_file(pa.memory_map(str(path))).read_all()
+            write_json(note, write(temporary))
+    noted: dict[str, Any] = read_json(note)
+    return noted, ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def _cache_folder(cache_dir: Path | None) -> Path:

@@ -90,7 +90,7 @@ def best_outputs(
     Args:
         sources: encoder inputs, within the model's positions.
     """
-    limits = [int(settings.max_length_ratio * len(ids)) + settings.max_length_extra for ids in sources]
+    limits = [settings.longest_output(len(ids), target_language) for ids in sources]
     if model.layout.positions is not None:
         limits = [min(limit, model.layout.positions - 1) for limit in limits]
     if isinstance(model, Converted):

@@ -238,6 +238,7 @@ def search_options(settings: GenerationSettings) -> dict[str, int | float]:
         "patience": patience,
         "num_hypotheses": round(settings.beams * patience),
         "length_penalty": settings.length_penalty,
+        "no_repeat_ngram_size": settings.no_repeat_ngram,
         "min_decoding_length": 0,
         "max_input_length": 0,
     }

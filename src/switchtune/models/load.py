@@ -381,6 +381,8 @@ def _loaded(model: PreTrainedModel, layout: Layout) -> Loaded:
 
 def _generation_config(loaded: Loaded, target_language: str, settings: GenerationSettings) -> GenerationConfig:
     tokenizer, config = loaded.tokenizer, loaded.model.config
+    fixed = settings.fixed_length(target_language)
+    longest = LONGEST_GENERATION if fixed is None else 1 + fixed  # the decoder start counts
     return GenerationConfig(
         **loaded.layout.generation_settings(target_language),
         pad_token_id=tokenizer.pad_token_id,
@@ -388,7 +390,7 @@ def _generation_config(loaded: Loaded, target_language: str, settings: Generatio
         eos_token_id=tokenizer.eos_token_id,
         forced_eos_token_id=getattr(config, "forced_eos_token_id", None),
         **settings.search,
-        max_length=min(LONGEST_GENERATION, loaded.layout.positions or LONGEST_GENERATION),
+        max_length=min(longest, loaded.layout.positions or longest),
     )
 
 

@@ -1,12 +1,14 @@
 """The comparison as records, JSON and a Markdown table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from switchtune.scoring.metrics import Score, Scores
+from switchtune.scoring.assess import Assessment
+from switchtune.scoring.metrics import MetricName, Score
 from switchtune.scoring.significance import Comparison
+from switchtune.scoring.word_accuracy import Bucket
 from switchtune.switching import Rates
 
 SIGNIFICANT = 0.05
@@ -22,9 +24,8 @@ class Row:
     stage_updates: dict[str, int]
     valid_nll: tuple[tuple[int, float], ...]
     """(update, mean validation loss over seeds) of the last stage; updates are counted from the start of the first."""
-    bleu: tuple[Score, ...]
-    """One a seed."""
-    chrf: tuple[Score, ...]
+    scores: Mapping[MetricName, tuple[Score, ...]]
+    """By metric, one a seed; arms are compared by the first metric."""
     in_language: tuple[Score, ...]
     """Empty where the target language cannot be identified."""
     rates: dict[str, Rates]
@@ -57,13 +58,12 @@ def signed(difference: float, digits: int = 1) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """A row of the table, for people: recipe, updates, BLEU, chrF++, in language, Δ BLEU, p, minutes."""
+    """A row of the table, for people: recipe, updates, scores, in language, difference, p, minutes."""
     comparison = row.against_baseline
     return (
         row.arm,
         " + ".join(f"{updates:,}" for updates in row.stage_updates.values()),
-        spread([score.value for score in row.bleu]),
-        spread([score.value for score in row.chrf]),
+        *(spread([score.value for score in scores]) for scores in row.scores.values()),
         f"{mean(score.value for score in row.in_language):.1%}" if row.in_language else "–",
         "" if comparison is None else signed(comparison.difference),
         "" if comparison is None else f"{comparison.p_value:.3f}",
@@ -71,9 +71,9 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def header(baseline: str) -> tuple[str, ...]:
+def header(row: Row, baseline: str) -> tuple[str, ...]:
     """The heads of the columns that `cells` fills."""
-    return ("recipe", "updates", "BLEU", "chrF++", "in language", f"Δ {baseline}", "p", "minutes")
+    return ("recipe", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
 
 
 def verdict(row: Row, baseline: str) -> str:
@@ -81,9 +81,9 @@ def verdict(row: Row, baseline: str) -> str:
     comparison = row.against_baseline
     if comparison is None:
         return ""
-    size = f"{abs(comparison.difference):.1f} BLEU, p = {comparison.p_value:.3f}"
+    size = f"{abs(comparison.difference):.1f} {comparison.metric}, p = {comparison.p_value:.3f}"
     if comparison.p_value >= SIGNIFICANT:
-        size = f"{signed(comparison.difference)} BLEU, p = {comparison.p_value:.3f}"
+        size = f"{signed(comparison.difference)} {comparison.metric}, p = {comparison.p_value:.3f}"
         return f"{row.arm} and {baseline}: no significant difference ({size})."
     return f"{row.arm} is {'better' if comparison.difference > 0 else 'worse'} than {baseline} ({size})."
 
@@ -93,19 +93,20 @@ def comparison_markdown(summary: Summary) -> str:
     blocks = ["# Comparison"]
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        table = markdown_table(header(summary.baseline), [cells(row) for row in rows])
+        table = markdown_table(header(rows[0], summary.baseline), [cells(row) for row in rows])
         found = [f"- {verdict(row, summary.baseline)}" for row in rows if row.against_baseline]
         found += [f"- {row.arm}, {side}: {rates.describe()}." for row in rows for side, rates in row.rates.items()]
         found += [f"- {row.arm}: {row.truncated:,} training examples were cut." for row in rows if row.truncated]
         remarks = "\n".join(found)
-        first = rows[0]
+        first = next(iter(rows[0].scores.values()))[0]
+        signatures = "  \n".join(f"{name} `{scores[0].signature}`" for name, scores in rows[0].scores.items())
         seeds = ", ".join(str(seed) for seed in summary.seeds)
         notes = (
-            f"Test set of {first.bleu[0].n:,} sentences; seeds {seeds}"
+            f"Test set of {first.n:,} {'documents' if first.metric.startswith('ROUGE') else 'sentences'}; seeds {seeds}"
             + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
             + ". Updates are per stage, the totals equal. Minutes are the training time of one seed. "
-            + "p: paired bootstrap over test sentences, the seeds' scores averaged in each resample.\n\n"
-            + f"BLEU `{first.bleu[0].signature}`  \nchrF++ `{first.chrf[0].signature}`"
+            + f"Δ and p: {first.metric}, paired bootstrap over the test set, the seeds' scores averaged in each "
+            + f"resample.\n\n{signatures}"
         )
         blocks += [block for block in (f"## {pair}", table, remarks, notes, _curves(rows)) if block]
     return "\n\n".join(blocks) + "\n"
@@ -135,33 +136,76 @@ def score_record(score: Score) -> dict[str, Any]:
     return {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n}
 
 
-def scores_record(scores: Scores) -> dict[str, Any]:
-    """All scores of one set of translations, for JSON."""
+def assessment_record(found: Assessment) -> dict[str, Any]:
+    """All that was found about one set of outputs, for JSON: a key a metric (`bleu`, `chrf`, `in_language`, …)."""
     return {
-        "bleu": score_record(scores.bleu),
-        "chrf": score_record(scores.chrf),
-        "in_language": score_record(scores.in_language) if scores.in_language else None,
+        **{metric_key(score.metric): score_record(score) for score in found.scores},
+        **({"words": [_bucket_record(bucket) for bucket in found.words]} if found.words else {}),
+        "outputs": found.outputs.record(),
+        "left_out": dict(found.left_out),
     }
 
 
-def scores_text(scores: Scores) -> str:
-    """All scores of one set of translations, for people."""
-    lines = [f"{score.metric:<12}{score.value:6.2f}   {score.signature}" for score in (scores.bleu, scores.chrf)]
-    if scores.in_language:
-        lines.append(f"{'in language':<12}{scores.in_language.value:6.1%}   {scores.in_language.signature}")
-    return "\n".join([*lines, f"{scores.bleu.n:,} sentences"])
+def metric_key(metric: str) -> str:
+    """The key of a metric's scores in JSON: bleu, chrf, rouge_1, …"""
+    return metric.lower().replace("-", "_").rstrip("+")
+
+
+def _bucket_record(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "from": bucket.low,
+        "to": bucket.high,
+        **score_record(bucket.score),
+        "precision": bucket.precision,
+        "recall": bucket.recall,
+        "output_words": bucket.output_words,
+        "reference_words": bucket.reference_words,
+    }
+
+
+def assessment_text(found: Assessment) -> str:
+    """All that was found about one set of outputs, for people."""
+    lines = [f"{score.metric:<12}{_value(score):>7}   {score.signature}" for score in found.scores]
+    if found.words:
+        heads = ("times in the training text", "F", "precision", "recall", "words of outputs", "of references")
+        rows = [
+            (
+                bucket.label(),
+                f"{bucket.score.value:.2f}",
+                f"{bucket.precision:.1%}",
+                f"{bucket.recall:.1%}",
+                f"{bucket.output_words:,}",
+                f"{bucket.reference_words:,}",
+            )
+            for bucket in found.words
+        ]
+        lines += [markdown_table(heads, rows)]
+    return "\n".join([*lines, found.outputs.describe(), f"{found.outputs.n:,} sentences"])
+
+
+def _value(score: Score) -> str:
+    return f"{score.value:.1%}" if score.metric == "in-language" else f"{score.value:.{_digits(score.metric)}f}"
+
+
+def _digits(metric: str) -> int:
+    """COMET's scale is about 0 to 1, the others' 0 to 100."""
+    return 4 if metric == "COMET" else 2
 
 
 def difference_text(found: Comparison) -> str:
     """A comparison of two systems, for people."""
     low, high = found.interval
+    digits = _digits(found.metric)
+    _, of_words, frequency = found.signature.rpartition("|freq:")
+    name = f"{found.metric} (training frequency {frequency})" if of_words else found.metric
     if found.p_value >= SIGNIFICANT:
         answer = "no significant difference"
     else:
         answer = "B is better" if found.difference > 0 else "B is worse"
     return (
-        f"{found.metric}: A {found.value_a:.2f}, B {found.value_b:.2f}, difference {signed(found.difference, 2)} "
-        f"(95 % interval {signed(low, 2)} to {signed(high, 2)}), p = {found.p_value:.4f}: {answer}\n"
+        f"{name}: A {found.value_a:.{digits}f}, B {found.value_b:.{digits}f}, difference "
+        f"{signed(found.difference, digits)} (95 % interval {signed(low, digits)} to {signed(high, digits)}), "
+        f"p = {found.p_value:.4f}: {answer}\n"
         f"{found.n:,} sentences   {found.signature}"
     )
 
@@ -178,8 +222,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "recipe": row.arm,
                 "updates": row.stage_updates,
                 "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
-                "bleu": [score_record(value) for value in row.bleu],
-                "chrf": [score_record(value) for value in row.chrf],
+                **{metric_key(name): [score_record(score) for score in scores] for name, scores in row.scores.items()},
                 "in_language": [score_record(value) for value in row.in_language],
                 "switching": {side: rates.record() for side, rates in row.rates.items()},
                 "truncated": row.truncated,

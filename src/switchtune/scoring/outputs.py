@@ -55,6 +55,11 @@ class Outputs:
         return "\n".join(lines)
 
 
+def empty_outputs(outputs: Sequence[str]) -> int:
+    """How many outputs are empty or blank."""
+    return sum(not text.strip() for text in outputs)
+
+
 def examine(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Outputs:
     """Count what is empty, what repeats itself, and how long the outputs are.
 
@@ -78,8 +83,8 @@ def examine(hypotheses: Sequence[str], references: Sequence[str], language: str)
     lengths = [sum(map(len, texts)) for texts in sides]
     return Outputs(
         n=len(hypotheses),
-        empty=sum(not text.strip() for text in hypotheses),
-        empty_references=sum(not text.strip() for text in references),
+        empty=empty_outputs(hypotheses),
+        empty_references=empty_outputs(references),
         repeating=repeating[0],
         repeating_references=repeating[1],
         length_ratio=lengths[0] / lengths[1] if lengths[1] else None,

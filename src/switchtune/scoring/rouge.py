@@ -6,8 +6,6 @@ from importlib.metadata import version
 from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import DefaultTokenizer
 
 from switchtune.languages import find_language
 from switchtune.scoring.metrics import Score, check_counts
@@ -57,6 +55,10 @@ def rouge(
     Raises:
         ScoringError: unequal counts, or nothing to score.
     """
+    # rouge-score brings nltk along, which takes longer to import than all else here.
+    from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.tokenizers import DefaultTokenizer
+
     check_counts(hypotheses, references)
     units = units_of(language)
     divided = units.name == "words"

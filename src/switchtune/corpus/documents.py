@@ -1,0 +1,91 @@
+"""Documents with their summaries: cut to so many words, the ends of their sentences marked (paper 3.3, 5.4)."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+
+from switchtune.corpus.read import Corpus, Location, cached_table, read_corpus, write_pairs
+from switchtune.corpus.words import Segmenter, word_segmenter
+from switchtune.run_dir import fingerprint
+
+SENTENCE_END = "</s>"
+"""What stands between two sentences of a document: the end token of every family's tokenizer."""
+
+_BETWEEN = f" {SENTENCE_END} "
+_SENTENCE_BREAK = re.compile(r"\s*\n\s*|(?<=[.!?])\s+|(?<=[。！？])(?![。！？”’」』）])\s*(?!$)")
+
+
+def sentences_of(passage: str) -> list[str]:
+    """The sentences of a passage: ended by a line break, by . ! or ? before a space, by a Chinese or Japanese stop."""
+    return [sentence for sentence in _SENTENCE_BREAK.split(passage) if sentence]
+
+
+def document_sentences(document: str) -> list[str]:
+    """The sentences of a document of `read_documents`, in which their ends are marked."""
+    return document.split(_BETWEEN)
+
+
+def marked(document: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:
+    """The first `words` words of a document, its sentences with `SENTENCE_END` between them; whether it was cut."""
+    units = segmenter.split(document)
+    cut = len(units.words) > words
+    if cut:
+        kept = zip(units.gaps[:words], units.words[:words], strict=True)
+        document = "".join(chain.from_iterable(kept))
+    return _BETWEEN.join(sentences_of(document)), cut
+
+
+def read_documents(
+    location: Location,
+    source_language: str,
+    target_language: str,
+    *,
+    words: int,
+    columns: Sequence[str] | None = None,
+    limit: int | None = None,
+    deduplicate: bool = True,
+    cache_dir: Path | None = None,
+) -> Corpus:
+    """Read documents of one language with their summaries in another.
+
+    Args:
+        words: of a document that are kept, as its language's segmenter counts them.
+        columns: of the document and of the summary; by default the languages' codes, or the names that are common.
+        location, limit, deduplicate, cache_dir: as for `read_corpus`.
+
+    Returns:
+        A corpus whose sources are the documents, the ends of their sentences marked. Its origin says how many were cut.
+
+    Raises:
+        SwitchtuneError: as `read_corpus`.
+    """
+    read = read_corpus(
+        location,
+        source_language,
+        target_language,
+        columns=columns,
+        limit=limit,
+        deduplicate=deduplicate,
+        keep_lines=True,
+        cache_dir=cache_dir,
+    )
+    segmenter = word_segmenter(source_language)
+
+    def write(path: Path) -> dict[str, int]:
+        cut = 0
+
+        def pairs() -> Iterator[tuple[str, str]]:
+            nonlocal cut
+            for pair in read:
+                document, shortened = marked(pair.source, segmenter, words)
+                cut += shortened
+                yield document, " ".join(pair.target.split("\n"))
+
+        write_pairs(path, pairs())
+        return {"cut": cut}
+
+    noted, table = cached_table(fingerprint(["documents", 1, read.fingerprint(), words]), write, cache_dir)
+    origin = f"{read.origin} ({noted['cut']:,} of {len(read):,} documents cut to {words:,} words)"
+    return replace(read, table=table, origin=origin)

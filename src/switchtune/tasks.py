@@ -1,0 +1,129 @@
+"""What a run trains for: how its data is read, what stage 1 restores, what the outputs are scored by."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from switchtune.config import GenerationSettings, PairSettings, RunConfig, TaskName
+from switchtune.corpus.documents import marked, read_documents
+from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.words import word_segmenter
+from switchtune.examples import Examples, restore_examples, restore_passages
+from switchtune.in_context import SideSwitcher
+from switchtune.run_dir import read_json, write_json
+from switchtune.scoring.metrics import MetricName
+
+
+class Read(Protocol):
+    """Reads a corpus of a pair as its task needs it."""
+
+    def __call__(
+        self,
+        config: RunConfig,
+        location: str,
+        pair: PairSettings,
+        *,
+        limit: int | None = None,
+        deduplicate: bool = True,
+        cache_dir: Path,
+    ) -> Corpus: ...
+
+
+class Restore(Protocol):
+    """Makes the examples of stage 1."""
+
+    def __call__(self, corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples: ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of pairs."""
+
+    read: Read
+    restore: Restore
+    parallel: bool
+    """Whether the target of a pair translates its source, so that lexicons can be aligned and judged by pairs."""
+    metrics: tuple[MetricName, ...]
+    """By which outputs are scored; arms are compared by the first."""
+
+
+def _read_sentences(
+    config: RunConfig,
+    location: str,
+    pair: PairSettings,
+    *,
+    limit: int | None = None,
+    deduplicate: bool = True,
+    cache_dir: Path,
+) -> Corpus:
+    languages = (pair.source, pair.target)
+    return read_corpus(
+        location, *languages, columns=pair.columns, limit=limit, deduplicate=deduplicate, cache_dir=cache_dir
+    )
+
+
+def _read_documents(
+    config: RunConfig,
+    location: str,
+    pair: PairSettings,
+    *,
+    limit: int | None = None,
+    deduplicate: bool = True,
+    cache_dir: Path,
+) -> Corpus:
+    return read_documents(
+        location,
+        pair.source,
+        pair.target,
+        words=config.summarization.document_words,
+        columns=pair.columns,
+        limit=limit,
+        deduplicate=deduplicate,
+        cache_dir=cache_dir,
+    )
+
+
+TASKS: Mapping[TaskName, Task] = {
+    "translation": Task(_read_sentences, restore_examples, parallel=True, metrics=("BLEU", "chrF++")),
+    "summarization": Task(_read_documents, restore_passages, parallel=False, metrics=("ROUGE-1", "ROUGE-2", "ROUGE-L")),
+}
+
+
+def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
+    """The training, validation and test corpus of a pair. Repeated pairs stay in the test set."""
+    read = TASKS[config.task].read
+    return (
+        read(config, pair.train, pair, limit=pair.limit, cache_dir=cache_dir),
+        read(config, pair.valid, pair, cache_dir=cache_dir),
+        read(config, pair.test, pair, deduplicate=False, cache_dir=cache_dir),
+    )
+
+
+_SUMMARIZES = "summarization.json"
+"""In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
+
+
+def note_task(config: RunConfig, model: Path) -> None:
+    """Have a model's folder say what `ready_to_translate` is to know of its task."""
+    if config.task == "summarization":
+        generation = config.generation.model_dump(mode="json")
+        write_json(model / _SUMMARIZES, {**config.summarization.model_dump(), "generation": generation})
+
+
+def ready_to_translate(
+    model: str, lines: Sequence[str], language: str, settings: GenerationSettings
+) -> tuple[list[str], GenerationSettings]:
+    """Texts as a model takes them, and how its outputs are searched: as they stand, but for one that summarises.
+
+    Args:
+        lines: sentences; for a model that summarises a document each.
+        settings: their beams hold in either case.
+    """
+    note = Path(model) / _SUMMARIZES
+    if not note.exists():
+        return list(lines), settings
+    noted: dict[str, Any] = read_json(note)
+    segmenter = word_segmenter(language)
+    searched = GenerationSettings.model_validate({**noted["generation"], "beams": settings.beams})
+    return [marked(line, segmenter, noted["document_words"])[0] for line in lines], searched

@@ -1,0 +1,61 @@
+"""Documents: their sentences, cut to so many words, read with their summaries."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from switchtune.corpus.documents import document_sentences, marked, read_documents, sentences_of
+from switchtune.corpus.words import word_segmenter
+
+
+@pytest.mark.parametrize(
+    ("passage", "sentences"),
+    [
+        ("One. Two!  Three?", ["One.", "Two!", "Three?"]),
+        ("#Person1#: Yes\n #Person2#: No. Why?", ["#Person1#: Yes", "#Person2#: No.", "Why?"]),
+        ("第一句。第二句？！ 第三", ["第一句。", "第二句？！", "第三"]),
+        ("v1.2 of 3.5 stays", ["v1.2 of 3.5 stays"]),
+        ("彼は来た。", ["彼は来た。"]),
+    ],
+)
+def test_sentences(passage: str, sentences: list[str]) -> None:
+    assert sentences_of(passage) == sentences
+
+
+@pytest.mark.parametrize(
+    ("language", "document", "words", "expected"),
+    [
+        ("en", "A dog ran. It was late.", 6, ("A dog ran. </s> It was late.", False)),
+        ("en", "A dog ran. It was late.", 5, ("A dog ran. </s> It was", True)),
+        ("en", "A dog ran. It was late.", 3, ("A dog ran", True)),
+        ("zh", "我喜欢猫。我来到北京。", 4, ("我喜欢猫。 </s> 我", True)),
+    ],
+)
+def test_the_first_words_with_the_ends_of_sentences_marked(
+    language: str, document: str, words: int, expected: tuple[str, bool]
+) -> None:
+    assert marked(document, word_segmenter(language), words) == expected
+
+
+def test_marked_sentences_are_found_again() -> None:
+    text, _ = marked("One. Two!\nThree", word_segmenter("en"), 9)
+    assert document_sentences(text) == ["One.", "Two!", "Three"]
+
+
+def test_documents_are_read_with_their_summaries(tmp_path: Path) -> None:
+    rows = [
+        {"document": "A: One two.\nB: Three four five six.", "summary": "Eins\nzwei."},
+        {"document": "Short. Very short.", "summary": "Kurz."},
+    ]
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    corpus = read_documents(path, "en", "de", words=5, cache_dir=tmp_path / "cache")
+    assert list(corpus) == [
+        ("A: One two. </s> B: Three", "Eins zwei."),
+        ("Short. </s> Very short.", "Kurz."),
+    ]
+    assert "1 of 2 documents cut to 5 words" in corpus.origin
+    again = read_documents(path, "en", "de", words=5, cache_dir=tmp_path / "cache")
+    assert (list(again), again.origin) == (list(corpus), corpus.origin)
+    assert read_documents(path, "en", "de", words=50, limit=1, cache_dir=tmp_path / "cache")[0].source.endswith("six.")
