@@ -53,6 +53,7 @@ def test_defaults_are_the_papers() -> None:
         ({"training": {"least_updates": 5}}, "least_updates decides nothing without patience"),
         ({"pairs": []}, "pairs: "),
         ({"training": {"lora": {"rnk": 8}}}, "unknown key 'training.lora.rnk'; did you mean 'rank'?"),
+        ({"training": {"snapshots": True, "lora": {}}}, "snapshots: the checkpoints of adapters are no models"),
         ({"training": {"average": 2, "lora": {}}}, "the mean of adapters is not the mean of what they add"),
         ({"training": {"optimizer": "sgd"}}, "training.optimizer: Input should be 'auto', 'adamw', 'adafactor'"),
     ],

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
 from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
@@ -55,6 +56,7 @@ app.command("lexicon-judge")(lexicon_judge)
 app.command("trim")(trim)
 app.command("untrim")(untrim)
 app.command("add-language")(add_language)
+app.command("analyse")(analyse)
 app.command("score")(score)
 app.command("compare")(compare)
 

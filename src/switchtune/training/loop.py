@@ -34,6 +34,7 @@ from switchtune.training.checkpoints import (
 )
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import on_first, rank, size, wait
+from switchtune.training.energy import energy_meter
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
 from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
 from switchtune.training.optimizers import OptimizerChoice, class_and_arguments, skips_by_itself
@@ -131,6 +132,8 @@ class StageTrainer(Trainer):
         self._trained_seconds = 0.0
         self._went_on_at = time.perf_counter()
         self._began_at = time.perf_counter() - curve.seconds
+        self._energy = energy_meter(arguments.device)
+        self._kilowatt_hours_before = curve.kilowatt_hours
         self._reported_at = time.perf_counter()
         self._reported_tokens = float(curve.tokens)
         self._model = loaded.model
@@ -423,12 +426,12 @@ class StageTrainer(Trainer):
         checkpoints = complete_checkpoints(self._folder)
         if self._settings.keep == "best":
             chosen = best(checkpoints)
-            _set_weights(model, weights_of(chosen.path))
+            set_weights(model, weights_of(chosen.path))
             return chosen.update
         if self._settings.average > 1:
-            _set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
+            set_weights(model, mean_weights([each.path for each in checkpoints[-self._settings.average :]]))
         elif model is not self._model or self.state.global_step < done:
-            _set_weights(model, weights_of(checkpoints[-1].path))
+            set_weights(model, weights_of(checkpoints[-1].path))
         return done
 
     def exhausted(self) -> bool:
@@ -445,7 +448,9 @@ class StageTrainer(Trainer):
         seconds = time.perf_counter() - self._began_at
         number = self.state.global_step if update is None else update
         memory_gb = round(peak_memory_gb(self.args.device), 3)
-        self._curve.add({"update": number, **entry, "memory_gb": memory_gb, "seconds": round(seconds, 3)})
+        energy, before = self._energy.kilowatt_hours(), self._kilowatt_hours_before
+        counted = {} if energy is None or before is None else {"kilowatt_hours": round(before + energy, 9)}
+        self._curve.add({"update": number, **entry, "memory_gb": memory_gb, **counted, "seconds": round(seconds, 3)})
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._pause()
@@ -459,7 +464,8 @@ class StageTrainer(Trainer):
             mark_complete(
                 Checkpoint(path, update, score, self._identity.inputs, self._identity.model, processes=size())
             )
-            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=self._settings.average)
+            newest = None if self._settings.snapshots else self._settings.average
+            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=newest)
         wait()
         self._went_on_at = time.perf_counter()
 
@@ -500,7 +506,12 @@ def _logging_interval(updates: int) -> int:
     return min(50, max(1, updates // 200))
 
 
-def _set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+def set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a model the weights of a checkpoint.
+
+    Raises:
+        TrainingError: the model lacks some of them.
+    """
     # Weights that are shared stand in a checkpoint under one of their names.
     unknown = model.load_state_dict(weights, strict=False).unexpected_keys
     if unknown:
