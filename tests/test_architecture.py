@@ -21,9 +21,10 @@ ORDER = (
     "training.collator training.memory training.finite training.precision training.optimizers "
     "training.schedule training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
-    "generation scoring.metrics scoring.significance report.table report.matrix report.html report.lexicon_page lexicon_folder "
-    "validation pretraining tasks trial experiment zeroshot search train plan parity export preview progress "
-    "cli_options cli_lexicon cli_model cli"
+    "generation scoring.metrics scoring.significance report.table report.matrix report.html report.charts "
+    "report.lexicon_page lexicon_folder validation pretraining tasks trial experiment zeroshot search train plan parity "
+    "export preview report.run_files report.headline report.sentences report.parts report.run_page progress "
+    "cli_options cli_lexicon cli_model cli_report cli"
 ).split()
 
 

@@ -100,9 +100,7 @@ def finding(row: Row, baseline_row: Row, baseline: str) -> Finding:
             "narrow that down."
         )
     metric = comparison["metric"]
-    own, others = (
-        [record["value"] for record in scores_of(each).get(metric, ())] for each in (row, baseline_row)
-    )
+    own, others = ([record["value"] for record in scores_of(each).get(metric, ())] for each in (row, baseline_row))
     if own and others:
         sentences.append(_seeds_sentence((row["recipe"], own), (baseline, others), metric))
     return Finding(row["pair"], answer, tuple(sentences))

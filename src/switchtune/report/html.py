@@ -131,5 +131,6 @@ def package_text(name: str) -> str:
 
 def page(title: str, body: str) -> str:
     """A whole page, of `page.html`. Its policy forbids it to ask for anything, whatever its content says."""
-    parts = {"title": escape(title), "style": package_text("page.css"), "script": package_text("page.js"), "body": body}
+    style = package_text("charts.css") + package_text("page.css")
+    parts = {"title": escape(title), "style": style, "script": package_text("page.js"), "body": body}
     return Template(package_text("page.html")).substitute(parts)

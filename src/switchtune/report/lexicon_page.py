@@ -129,7 +129,10 @@ def figures_html(judgement: Mapping[str, Any]) -> str:
         for name, value, explanation in cards
     )
     directions = judgement["directions"]
-    heads = [Head("Figure"), *(Head(direction_name(each["source"], each["target"]), numeric=True) for each in directions)]
+    heads = [
+        Head("Figure"),
+        *(Head(direction_name(each["source"], each["target"]), numeric=True) for each in directions),
+    ]
     lines: tuple[tuple[str, list[str]], ...] = (
         ("Verdict", [each["verdict"] for each in directions]),
         ("Words with an entry", [f"{each['entries']:,}" for each in directions]),
@@ -292,12 +295,12 @@ def _short(count: int) -> str:
 
 
 def _listing(lexicons: Sequence[Lexicon]) -> str:
-    tables = "".join(_entry_table(lexicon, _MOST_BYTES // len(lexicons)) for lexicon in lexicons)
+    tables = "".join(entry_table(lexicon, _MOST_BYTES // len(lexicons)) for lexicon in lexicons)
     field = search_field("query", "Search the listed words and translations", "entries")
     return f'{field}<div data-filtered-by="query">{tables}</div>'
 
 
-def _entry_table(lexicon: Lexicon, most_bytes: int) -> str:
+def entry_table(lexicon: Lexicon, most_bytes: int) -> str:
     direction = direction_name(lexicon.source_language, lexicon.target_language)
     ranked = sorted(lexicon.entries.values(), key=lambda entry: -entry.count)
     rows = rows_within([_entry_row(entry, lexicon) for entry in ranked[:MOST_ENTRIES]], most_bytes)
