@@ -119,9 +119,11 @@ def line_chart(name: str, title: str, axis: str, unit: str, series: Sequence[Ser
     return Figure(name, title, svg, html)
 
 
-def bar_chart(name: str, title: str, unit: str, labels: Sequence[str], values: Mapping[str, Sequence[float]]) -> Figure:
-    """Bars beside each other: a block per label, in it a bar per name, from 0 up."""
-    largest = max((value for each in values.values() for value in each), default=0) or 1
+def bar_chart(
+    name: str, title: str, unit: str, labels: Sequence[str], values: Mapping[str, Sequence[float | None]]
+) -> Figure:
+    """Bars beside each other: a block per label, in it a bar per name, from 0 up; a dash for what is not known."""
+    largest = max((value or 0 for each in values.values() for value in each), default=0) or 1
     block = (_RIGHT - _LEFT) / len(labels)
     width = 0.8 * block / len(values)
 
@@ -130,12 +132,13 @@ def bar_chart(name: str, title: str, unit: str, labels: Sequence[str], values: M
 
     drawn = []
     for place, (group, heights) in enumerate(values.items()):
-        for number, height in enumerate(heights):
+        for number, value in enumerate(heights):
+            height = value or 0
             left = _LEFT + number * block + 0.1 * block + place * width
             drawn.append(
                 f'<rect class="series c{place % COLOURS}" data-group="{escape(group)}" x="{left:.1f}" '
                 f'y="{up(height):.1f}" width="{width - 2:.1f}" height="{_BOTTOM - up(height):.1f}"/>'
-                f'<text x="{left + width / 2:.1f}" y="{up(height) - 4:.1f}">{_number(height)}</text>'
+                f'<text x="{left + width / 2:.1f}" y="{up(height) - 4:.1f}">{_known(value)}</text>'
             )
     drawn += [
         f'<text x="{_LEFT + (number + 0.5) * block:.1f}" y="{_BOTTOM + 18}">{escape(label)}</text>'
@@ -143,14 +146,11 @@ def bar_chart(name: str, title: str, unit: str, labels: Sequence[str], values: M
     ]
     drawn.append(f'<line class="axis" x1="{_LEFT}" x2="{_RIGHT}" y1="{_BOTTOM}" y2="{_BOTTOM}"/>')
     said = "; ".join(
-        f"{group}: " + ", ".join(f"{label} {_number(value)}" for label, value in zip(labels, each, strict=True))
+        f"{group}: " + ", ".join(f"{label} {_known(value)}" for label, value in zip(labels, each, strict=True))
         for group, each in values.items()
     )
     svg = _svg(title, f"{unit}. {said}", "".join(drawn), _WIDTH, _HEIGHT)
-    html = (
-        f'<figure><div class="chart-bars"><figcaption>{escape(title)}: {escape(unit)}</figcaption>'
-        f"{_key(list(values))}{svg}</div></figure>"
-    )
+    html = f'<figure class="bars"><figcaption>{escape(title)}: {escape(unit)}</figcaption>{_key(list(values))}{svg}</figure>'
     return Figure(name, title, svg, html)
 
 
@@ -272,6 +272,10 @@ def _vertical(low: float, high: float, across: Any) -> Iterator[str]:
 def _number(value: float) -> str:
     """Three significant digits, no exponent for what people read as it is."""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _known(value: float | None) -> str:
+    return "–" if value is None else _number(value)
 
 
 def _dash(place: int) -> str:

@@ -1,5 +1,6 @@
 """Pieces of the HTML pages: escaped text, tables, sections, tabs, and the frame of a page that asks for nothing."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
@@ -72,9 +73,17 @@ def scrolled(label: str, content: str, *, low: bool = False) -> str:
     return f'<div class="{kind}" role="region" tabindex="0" aria-label="{escape(label)}">{content}</div>'
 
 
+_CODE = re.compile(r"`([^`]+)`")
+
+
+def prose(text: str) -> str:
+    """Escaped text in which `backticks` become code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
+
+
 def items(texts: Iterable[str]) -> str:
-    """A list of plain texts."""
-    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
+    """A list of texts."""
+    return f"<ul>{''.join(f'<li>{prose(text)}</li>' for text in texts)}</ul>"
 
 
 def described(pairs: Iterable[tuple[str, str]]) -> str:

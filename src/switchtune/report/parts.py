@@ -319,7 +319,7 @@ def _frequency(asked: Asked) -> Made:
     figures, blocks = [], []
     for pair in asked.run.analyses.get("frequency", {}).get("pairs", ()):
         labels = [_bucket(each) for each in pair["buckets"]]
-        values = {_system(each): [value or 0.0 for value in each["f_measure"]] for each in pair["systems"]}
+        values = {_system(each): each["f_measure"] for each in pair["systems"]}
         if not values:
             continue
         title = f"{pair['pair']}, words by how often the training texts hold them"

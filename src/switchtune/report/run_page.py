@@ -10,7 +10,7 @@ from pathlib import Path
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.report.charts import Figure
 from switchtune.report.headline import Headline, headline
-from switchtune.report.html import items, page, section, tabs
+from switchtune.report.html import items, page, prose, section, tabs
 from switchtune.report.parts import MOST_BYTES, Asked, Part, parts_of, scores_html
 from switchtune.report.run_files import ANALYSES, RunFiles, read_run
 
@@ -122,8 +122,13 @@ def _headline(found: Headline | None) -> str:
         f'<span class="sign" aria-hidden="true">{_SIGNS[found.colour]}</span>'
         f"<strong>{escape(found.answer)}</strong></p>"
     )
-    said = "".join(f"<li>{escape(' '.join(each.sentences))}</li>" for each in found.findings)
-    return f"{answer}<ul>{said}</ul>"
+    said = "".join(
+        f"<li><p>{prose(each.sentences[0])}</p>"
+        + "".join(f'<p class="note">{prose(text)}</p>' for text in each.sentences[1:])
+        + "</li>"
+        for each in found.findings
+    )
+    return f'{answer}<ul class="findings">{said}</ul>'
 
 
 def _contents(parts: Sequence[Part]) -> str:
@@ -134,12 +139,15 @@ def _contents(parts: Sequence[Part]) -> str:
 def _run_html(run: RunFiles, parts: Sequence[Part], *, number: int) -> str:
     prefix = f"run{number}-" if number else ""
     sections = [section(part.title, part.html, name=f"{prefix}{part.name}") for part in parts]
-    return _missing(run, prefix) + "".join(sections)
+    missing = section(
+        "What is missing", items(dict.fromkeys(run.missing)) if run.missing else "", name=f"{prefix}missing"
+    )
+    return missing + "".join(sections) + _unmade(run)
 
 
-def _missing(run: RunFiles, prefix: str) -> str:
-    lacking = list(dict.fromkeys(run.missing))
-    unmade = [name for name in ANALYSES if name not in run.analyses]
-    if unmade:
-        lacking.append(f"Analyses not made: {', '.join(unmade)} (`switchtune analyse {run.folder}` makes them).")
-    return section("What is missing", items(lacking) if lacking else "", name=f"{prefix}missing")
+def _unmade(run: RunFiles) -> str:
+    names = [name for name in ANALYSES if name not in run.analyses]
+    if not names:
+        return ""
+    text = f"Not made for this run: {', '.join(names)}. `switchtune analyse {run.folder}` makes them."
+    return f'<p class="note">{prose(text)}</p>'
