@@ -13,7 +13,7 @@ import typer
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
 from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
-from switchtune.cli_report import report
+from switchtune.cli_report import demo, report
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ app.command("trim")(trim)
 app.command("untrim")(untrim)
 app.command("add-language")(add_language)
 app.command("report")(report)
+app.command("demo")(demo)
 
 
 @app.callback(invoke_without_command=True)

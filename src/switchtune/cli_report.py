@@ -35,3 +35,27 @@ def report(
         for figure in made.figures:
             write_text(figures / f"{figure.name}.svg", figure.file())
     typer.echo(out)
+
+
+def demo(
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
+) -> None:
+    """Try a run on a page of this machine: switch a sentence, restore it, translate it, edit the lexicon.
+
+    The page is at 127.0.0.1, for this machine alone. Ctrl-C ends it.
+
+    Example: `switchtune demo runs/quickstart`
+    """
+    import webbrowser
+
+    from switchtune.demo.server import serve
+    from switchtune.demo.workshop import open_workshop
+
+    def ready(url: str) -> None:
+        typer.echo(f"{url} (Ctrl-C ends)")
+        if not no_open:
+            webbrowser.open(url)
+
+    serve(open_workshop(run), port, ready)

@@ -150,7 +150,8 @@ def bar_chart(
         for group, each in values.items()
     )
     svg = _svg(title, f"{unit}. {said}", "".join(drawn), _WIDTH, _HEIGHT)
-    html = f'<figure class="bars"><figcaption>{escape(title)}: {escape(unit)}</figcaption>{_key(list(values))}{svg}</figure>'
+    caption = f"<figcaption>{escape(title)}: {escape(unit)}</figcaption>"
+    html = f'<figure class="bars">{caption}{_key(list(values))}{svg}</figure>'
     return Figure(name, title, svg, html)
 
 
