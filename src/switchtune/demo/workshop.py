@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from switchtune.config import PairSettings, RunConfig
 from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
-from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.errors import UsageError
 from switchtune.generation import translate
 from switchtune.lexicon import Entry, Lexicon, Translation, read_lexicon, strongest_first, write_lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
