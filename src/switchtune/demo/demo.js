@@ -113,13 +113,13 @@ async function showEntries() {
         made("td", { className: "n", textContent: entry.count || "–" }),
         made("td", { textContent: links.join(", ") }), made("td", {}, button));
     }));
-    tableSize = found.entries.length;
+    pageSize = found.page;
   } catch (error) {
     if (number === asked) tell("found", said(error), true);
   }
 }
 
-let tableSize = 0;
+let pageSize = 0;
 const fileOf = () => chosenPair().files[part("direction").selectedIndex] ?? "the lexicon";
 
 function translationRow(word = "", strength = 1) {
@@ -170,8 +170,8 @@ part("cancel").addEventListener("click", () => part("editor").close());
 part("add").addEventListener("click", () => openEditor(null));
 part("query").addEventListener("input", () => { start = 0; showEntries(); });
 part("direction").addEventListener("change", () => { start = 0; showEntries(); });
-part("before").addEventListener("click", () => { start = Math.max(0, start - 50); showEntries(); });
-part("after").addEventListener("click", () => { start += tableSize; showEntries(); });
+part("before").addEventListener("click", () => { start = Math.max(0, start - pageSize); showEntries(); });
+part("after").addEventListener("click", () => { start += pageSize; showEntries(); });
 
 // The pair
 

@@ -24,7 +24,7 @@ from switchtune.training.recipes import RECIPES
 LONGEST_TEXT = 1000
 """Characters of a sentence."""
 
-SHOWN_ENTRIES = 50
+SHOWN_ENTRIES = 20
 
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
@@ -262,6 +262,7 @@ class Workshop:
         return {
             "found": len(found),
             "all": len(lexicon),
+            "page": SHOWN_ENTRIES,
             "measure": lexicon.measure,
             "entries": [
                 {"word": entry.word, "count": entry.count, "translations": _strengths(entry)} for entry in shown

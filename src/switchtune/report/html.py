@@ -7,8 +7,6 @@ from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
-import numpy as np
-
 from switchtune.languages import language_named
 
 
@@ -127,10 +125,15 @@ def search_field(name: str, label: str, counted: str) -> str:
     )
 
 
-def rows_within(rows: Sequence[str], most_bytes: int) -> Sequence[str]:
-    """The first rows that together have no more bytes."""
-    ends = np.cumsum([len(row.encode()) for row in rows])
-    return rows[: int(np.searchsorted(ends, most_bytes, side="right"))]
+def rows_within(rows: Iterable[str], most_bytes: int) -> list[str]:
+    """The first rows that together have no more bytes; further ones are not even made."""
+    kept = []
+    for row in rows:
+        most_bytes -= len(row.encode())
+        if most_bytes < 0:
+            break
+        kept.append(row)
+    return kept
 
 
 def package_text(name: str) -> str:

@@ -467,7 +467,7 @@ def _translations(asked: Asked) -> Made:
         except (SwitchtuneError, OSError) as error:
             lacking = f'<p class="note">Sources and references cannot be read here: {escape(str(error))}</p>'
         found = differing(asked.run, systems, test)
-        rows = rows_within([different_html(each, systems) for each in found], asked.most_bytes // 2 // len(pairs))
+        rows = rows_within((different_html(each, systems) for each in found), asked.most_bytes // 2 // len(pairs))
         name = f"translations{asked.number}-{place}"
         total = len(systems[0].hypotheses or ())
         said = (
