@@ -79,12 +79,11 @@ def answer_of(comparison: Row) -> Answer:
 
 def headline(run: RunFiles) -> Headline | None:
     """The answer of a run about its arm of code-switching; None where it has no finished comparison of one."""
-    arm = run.switching_arm
     rows = {(row["pair"], row["recipe"]): row for row in run.rows if "pair" in row and "recipe" in row}
     findings = [
         finding(row, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
         for (pair, name), row in rows.items()
-        if (arm is None or name == arm.name) and row.get("against_baseline")
+        if name == (run.code_switching or name) and row.get("against_baseline")
     ]
     return _summed_up(findings) if findings else None
 

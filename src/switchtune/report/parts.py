@@ -181,11 +181,14 @@ def _curves(asked: Asked) -> Made:
 _MEASURED = (
     ("valid_nll", "validation loss", "nats per target token of the validation set"),
     ("nll", "training loss", "nats per target token, without label smoothing"),
+    ("valid_chrf", "validation chrF++", "chrF++ on the validation set"),
+    ("valid_accuracy", "validation accuracy", "share of the validation set, from 0 to 1"),
 )
 
 
 def _series(run: RunFiles, pair: str, key: str) -> list[Series]:
     found = []
+    seeds = {training.seed for training in run.trainings}
     for training in (each for each in run.trainings if each.pair == pair):
         stages = list(dict.fromkeys(entry["stage"] for entry in training.curve))
         for stage in stages:
@@ -194,7 +197,7 @@ def _series(run: RunFiles, pair: str, key: str) -> list[Series]:
             ]
             if points:
                 last = stage == stages[-1] and stage != "restore"
-                seed = f" seed {training.seed}" if len(run.config.seeds if run.config else ()) > 1 else ""
+                seed = f" seed {training.seed}" if len(seeds) > 1 else ""
                 name = f"{training.arm}{seed}" + ("" if last else f" ({stage})")
                 found.append(Series(name, training.arm, tuple(points), faint=not last))
     most = max(2, _MOST_POINTS // max(1, len(found)))
@@ -483,8 +486,7 @@ def _translations(asked: Asked) -> Made:
 
 
 def _pairs(run: RunFiles) -> list[str]:
-    named = [pair.name for pair in run.config.pairs] if run.config else []
-    return list(dict.fromkeys([*named, *(row["pair"] for row in run.rows if "pair" in row)]))
+    return [pair.name for pair in run.config.pairs] if run.config else []
 
 
 # Cost, configuration, manifest

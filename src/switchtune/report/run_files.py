@@ -7,14 +7,17 @@ from typing import Any
 
 import yaml
 
-from switchtune.config import ArmSettings, PairSettings, RunConfig, load_config
+from switchtune.config import ArmSettings, RunConfig, load_config
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import Lexicon, read_lexicon
 from switchtune.run_dir import read_json
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES, stage_updates
+from switchtune.trial import trial_name
 
 CONFIG = "config.resolved.yaml"
+CLASSIFICATION = "nli"
+"""The task whose configuration is not that of the others: it has languages, not pairs."""
 ANALYSES = ("distance", "projection", "frequency", "dynamics", "cost", "cases")
 """What `switchtune analyse` can find out, each in a file of its own."""
 
@@ -26,15 +29,12 @@ class Training:
     pair: str
     arm: str
     seed: int
-    folder: Path
+    name: str
+    """Its folder within the run's."""
     curve: Sequence[Mapping[str, Any]]
     """The entries of `metrics.jsonl`; none where it has not begun."""
     hypotheses: Sequence[str] | None
     """Outputs for the test set; None where it has not come to them."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.pair}/{self.arm}/seed{self.seed}"
 
 
 @dataclass(frozen=True)
@@ -75,8 +75,9 @@ class RunFiles:
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """Of the comparison; none where the run is not finished."""
-        return self.metrics.get("rows", ()) if self.metrics else ()
+        """Of the comparison; none where the run is not finished. Classifiers' are set out by language."""
+        rows = self.metrics.get("rows", ()) if self.metrics else ()
+        return [by_language for row in rows for by_language in (_by_language(row) if "tests" in row else [row])]
 
     @property
     def baseline(self) -> str | None:
@@ -95,6 +96,14 @@ class RunFiles:
         corpora = (self.manifest or {}).get("corpora", {})
         found = corpora.get(pair, {}).get("test", {}).get("fingerprint")
         return None if found is None else str(found)
+
+    @property
+    def code_switching(self) -> str | None:
+        """Name of the arm of code-switching."""
+        if self.config is not None:
+            return self.switching_arm.name if self.switching_arm else None
+        arms = [arm for arm in self.settings.get("recipes", ()) if isinstance(arm, Mapping)]
+        return next((arm["name"] for arm in arms if arm.get("recipe") == "csr"), None)
 
     @property
     def switching_arm(self) -> ArmSettings | None:
@@ -117,6 +126,39 @@ class RunFiles:
             for path in folders
             if not used or path.parent.name in used
         ]
+
+
+def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A classifier's row for each language that it was tested in, in the form of the other tasks' rows.
+
+    Its difference counts as significant where it is so with every seed: of the seeds' p-values the largest is taken.
+    """
+    shared = {key: row[key] for key in ("recipe", "updates", "minutes")}
+    return [
+        {
+            **shared,
+            "pair": test["language"],
+            "accuracy": [
+                {"metric": "accuracy", "value": share, "signature": _ACCURACY, "n": test["n"]}
+                for share in test["of_seeds"]
+            ],
+            "against_baseline": None
+            if test["difference"] is None
+            else {
+                "metric": "accuracy",
+                "value_a": test["mean"] - test["difference"],
+                "value_b": test["mean"],
+                "difference": test["difference"],
+                "p_value": max(test["p_values"]),
+                "n": test["n"],
+                "signature": "McNemar's exact test on the same examples; of several seeds the largest p",
+            },
+        }
+        for test in row["tests"]
+    ]
+
+
+_ACCURACY = "share of the test examples whose label is right"
 
 
 def _restores(config: RunConfig, arm: ArmSettings) -> bool:
@@ -144,8 +186,9 @@ def read_run(folder: Path) -> RunFiles:
         config = load_config(RunConfig, path)
     except UsageError as error:
         config = None
-        missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
-    trainings = tuple(_trainings(folder, config)) if config else ()
+        if settings.get("task") != CLASSIFICATION:
+            missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
+    trainings = tuple(_trainings(folder, config) if config else _other_trainings(folder, settings))
     missing += [text for training in trainings for text in _unfinished(training, config)]
     metrics = _optional(folder / "metrics.json", missing)
     if metrics is None:
@@ -199,16 +242,25 @@ def _trainings(folder: Path, config: RunConfig) -> Iterator[Training]:
     for pair in config.pairs:
         for arm in config.recipes:
             for seed in config.seeds:
-                yield _training(folder / pair.name / arm.name / f"seed{seed}", pair, arm, seed)
+                yield _training(folder, trial_name(pair, arm, seed), pair.name, arm.name, seed)
 
 
-def _training(folder: Path, pair: PairSettings, arm: ArmSettings, seed: int) -> Training:
-    curve, outputs = folder / METRICS, folder / "hypotheses.txt"
+def _other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:
+    """Those of a task without pairs, whose folders are `ARM/seedN`."""
+    for path in sorted(folder.glob(f"*/seed*/{METRICS}")):
+        seed = path.parent.name.removeprefix("seed")
+        if seed.isdigit():
+            name, arm = str(path.parent.relative_to(folder)), path.parent.parent.name
+            yield _training(folder, name, str(settings.get("task", folder.name)), arm, int(seed))
+
+
+def _training(folder: Path, name: str, pair: str, arm: str, seed: int) -> Training:
+    curve, outputs = folder / name / METRICS, folder / name / "hypotheses.txt"
     return Training(
-        pair.name,
-        arm.name,
+        pair,
+        arm,
         seed,
-        folder,
+        name,
         read_metrics(curve) if curve.exists() else [],
         outputs.read_text(encoding="utf-8").split("\n")[:-1] if outputs.exists() else None,
     )

@@ -74,7 +74,7 @@ def _cache(folder: Path) -> Iterator[Path]:
 
 def compared(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
     """The baseline and the arm of code-switching (or the next arm), with the first seed of which both have outputs."""
-    arm = run.switching_arm.name if run.switching_arm else next((n for n in run.arms if n != run.baseline), None)
+    arm = run.code_switching or next((name for name in run.arms if name != run.baseline), None)
     outputs = {(each.arm, each.seed): each for each in run.trainings if each.pair == pair and each.hypotheses}
     for (name, seed), training in outputs.items():
         if name == run.baseline and (arm, seed) in outputs:
@@ -121,7 +121,7 @@ def _cases(run: RunFiles, systems: tuple[Training, Training]) -> list[Different]
 def different_html(each: Different, systems: tuple[Training, Training]) -> str:
     """Both outputs side by side, the words in which they differ marked."""
     source, _, target = systems[0].pair.partition("-")
-    lines = [f'<h4 class="label">Text {each.row + 1:,} of the test set</h4>']
+    lines = [f'<h3 class="label">Text {each.row + 1:,} of the test set</h3>']
     lines += [
         f'<p{in_language(language)}><span class="label" lang="en">{label}</span>{escape(_short(text))}</p>'
         for label, language, text in (("Source", source, each.source), ("Reference", target, each.reference))
