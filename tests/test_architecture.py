@@ -21,10 +21,12 @@ ORDER = (
     "training.collator training.memory training.finite training.precision training.optimizers "
     "training.schedule training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
-    "generation scoring.metrics scoring.significance report.table report.matrix report.html report.charts "
-    "report.lexicon_page lexicon_folder validation pretraining tasks trial experiment zeroshot search train plan "
-    "parity export preview report.run_files report.headline report.sentences report.parts report.run_page "
-    "demo.workshop demo.server progress cli_options cli_lexicon cli_model cli_report cli"
+    "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
+    "scoring.outputs scoring.comet scoring.assess "
+    "report.table report.matrix report.html report.charts report.lexicon_page lexicon_folder "
+    "validation pretraining tasks trial experiment zeroshot search train plan parity export preview "
+    "report.run_files report.headline report.sentences report.parts report.run_page demo.workshop demo.server progress "
+    "cli_options cli_lexicon cli_model cli_report cli_scores cli"
 ).split()
 
 

@@ -1,9 +1,58 @@
-"""A model that summarises is asked as it was trained; any other takes sentences as they stand."""
+"""Summarisation from end to end; a model that summarises is asked as it was trained, any other with what there is."""
 
+import json
 from pathlib import Path
 
 from switchtune.config import GenerationSettings, RunConfig, parse_config
+from switchtune.experiment import run_experiment
+from switchtune.models.load import save_model
 from switchtune.tasks import note_task, ready_to_translate
+from tests.miniature import ENGLISH, GERMAN, miniature
+
+
+def test_a_run_that_summarises(tmp_path: Path) -> None:
+    save_model(miniature(), tmp_path / "model", "de", "en")
+    rows = [{"document": f"{GERMAN[n]}\n{GERMAN[n + 1]}", "summary": ENGLISH[n]} for n in range(8)]
+    (tmp_path / "news.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    for code, lines in {"de": GERMAN, "en": ENGLISH}.items():
+        (tmp_path / f"parallel.{code}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    news = str(tmp_path / "news.jsonl")
+    config = parse_config(
+        RunConfig,
+        {
+            "task": "summarization",
+            "model": str(tmp_path / "model"),
+            "pairs": [{"source": "de", "target": "en", "train": news, "valid": news, "test": news}],
+            "jobs": 1,
+            "lexicon": {"corpus": str(tmp_path / "parallel.{de,en}"), "accept": True},
+            "summarization": {"document_words": 7},
+            "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200},
+            "generation": {"beams": 1, "max_length": 9},
+            "evaluation": {"resamples": 100},
+        },
+    )
+    said: list[str] = []
+    summary = run_experiment(config, tmp_path / "run", on_event=lambda event: said.append(event.what))
+    standard, csr = summary.rows
+    assert list(csr.scores) == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
+    assert csr.against_baseline is not None
+    assert csr.against_baseline.metric == "ROUGE-1"
+    assert csr.against_baseline.value_a == standard.scores["ROUGE-1"][0].value
+    assert any("8 of 8 documents cut to 7 words" in line for line in said)
+    # The lexicon is judged by pairs of its own corpus, held out: documents and summaries are none.
+    assert any("lexicon by auto: the text is parallel, so align" in line for line in said)
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
+    assert {"rouge_1", "rouge_2", "rouge_l", "in_language"} <= metrics["rows"][0].keys()
+    page = (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
+    assert "| recipe | updates | ROUGE-1 | ROUGE-2 | ROUGE-L |" in page
+    assert "Test set of 8 documents" in page
+    lines = (tmp_path / "run/de-en/csr/seed1/metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["stage"] for line in lines} == {"restore", "task"}
+    asked, search = ready_to_translate(
+        str(tmp_path / "run/de-en/csr/seed1/task/model"), [GERMAN[0] + " " + GERMAN[1]], "de", GenerationSettings()
+    )
+    assert asked == ["Ein Hund läuft über die Wiese. </s> Zwei"]
+    assert search.max_length == 9
 
 
 def test_documents_are_prepared_for_a_model_that_summarises(tmp_path: Path) -> None:

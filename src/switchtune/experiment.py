@@ -39,8 +39,8 @@ from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
-from switchtune.scoring.metrics import METRICS, can_identify, in_language
-from switchtune.scoring.significance import compare_seeds
+from switchtune.scoring.metrics import can_identify, in_language
+from switchtune.scoring.significance import METRICS, compare_seeds
 from switchtune.tasks import TASKS, read_pair
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates

@@ -1,14 +1,30 @@
-"""The paired bootstrap: sacrebleu's figures, live and fixed, and what must hold of any comparison."""
+"""The paired tests: sacrebleu's figures, live and fixed, and what must hold of any comparison."""
 
 import random
+from math import comb, sqrt
 
 import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
 
-from switchtune.scoring.metrics import METRICS, MetricName, ScoringError
-from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
+from switchtune.scoring.metrics import MetricName, ScoringError, bleu
+from switchtune.scoring.significance import (
+    METRICS,
+    Comparison,
+    Test,
+    approximate_randomisation,
+    compare_scores,
+    compare_seeds,
+    mcnemar,
+    paired_bootstrap,
+    share_interval,
+)
+
+OF_SACREBLEU = ("BLEU", "chrF++")
+OFFLINE = [name for name in METRICS if name != "spBLEU"]
+COMPARE = {"bs": paired_bootstrap, "ar": approximate_randomisation}
+
 
 SALAD = "a man in red shirt is sitting on the bench with two small dogs near water while people walk past him"
 WORDS = SALAD.split()
@@ -37,46 +53,53 @@ WORSE = worsened(2, 0.34, REFERENCES)
 ALIKE = worsened(3, 0.30, REFERENCES)
 
 
-def sacrebleu_test(metric: MetricName, a: list[str], b: list[str], references: list[str], resamples: int) -> tuple:
+def sacrebleu_test(
+    metric: MetricName, a: list[str], b: list[str], references: list[str], test: str, resamples: int
+) -> tuple:
     scorer = {"BLEU": BLEU(force=True), "chrF++": CHRF(word_order=2)}[metric]
-    signatures, results = PairedTest([("a", a), ("b", b)], {metric: scorer}, [references], "bs", resamples)()
+    signatures, results = PairedTest([("a", a), ("b", b)], {metric: scorer}, [references], test, resamples)()
     (name,) = signatures
     return results[name][0].score, results[name][1].score, results[name][1].p_value, str(signatures[name])
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", OF_SACREBLEU)
+@pytest.mark.parametrize("test", COMPARE)
 @pytest.mark.parametrize("seed", [12345, 7])
 @pytest.mark.parametrize(("count", "rate"), [(120, 0.33), (60, 0.5), (3, 0.9)])
 def test_equal_to_sacrebleu(
-    metric: MetricName, seed: int, count: int, rate: float, monkeypatch: pytest.MonkeyPatch
+    metric: MetricName, test: str, seed: int, count: int, rate: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SACREBLEU_SEED", str(seed))
     references = sentences(seed, count)
     a, b = worsened(1, 0.3, references), worsened(2, rate, references)
-    comparison = paired_bootstrap(a, b, references, "en", metric=metric, resamples=300, seed=seed)
-    expected = sacrebleu_test(metric, a, b, references, 300)
+    comparison = COMPARE[test](a, b, references, "en", metric=metric, resamples=300, seed=seed)
+    expected = sacrebleu_test(metric, a, b, references, test, 300)
     assert (comparison.value_a, comparison.value_b, comparison.p_value, comparison.signature) == expected
 
 
 @pytest.mark.parametrize(
-    ("metric", "other", "value_a", "value_b", "p_value"),
+    ("test", "metric", "other", "value_a", "value_b", "p_value"),
     [
-        ("BLEU", WORSE, 49.2210, 43.7283, 0.0669),
-        ("BLEU", ALIKE, 49.2210, 46.7793, 0.1598),
-        ("chrF++", WORSE, 65.8753, 61.9003, 0.0549),
-        ("chrF++", ALIKE, 65.8753, 64.3773, 0.1788),
+        ("bs", "BLEU", WORSE, 49.2210, 43.7283, 0.0669),
+        ("bs", "BLEU", ALIKE, 49.2210, 46.7793, 0.1598),
+        ("bs", "chrF++", WORSE, 65.8753, 61.9003, 0.0549),
+        ("bs", "chrF++", ALIKE, 65.8753, 64.3773, 0.1788),
+        ("ar", "BLEU", WORSE, 49.2210, 43.7283, 0.1577),
+        ("ar", "BLEU", ALIKE, 49.2210, 46.7793, 0.4785),
+        ("ar", "chrF++", WORSE, 65.8753, 61.9003, 0.1211),
+        ("ar", "chrF++", ALIKE, 65.8753, 64.3773, 0.5276),
     ],
 )
 def test_figures_printed_by_sacrebleu(
-    metric: MetricName, other: list[str], value_a: float, value_b: float, p_value: float
+    test: str, metric: MetricName, other: list[str], value_a: float, value_b: float, p_value: float
 ) -> None:
-    """`sacrebleu REFERENCES -i BASELINE OTHER -m bleu chrf --chrf-word-order 2 --paired-bs -w 4`, version 2.6.0."""
-    comparison = paired_bootstrap(BASELINE, other, REFERENCES, "en", metric=metric)
+    """`sacrebleu REFERENCES -i BASELINE OTHER -m bleu chrf --chrf-word-order 2 --paired-bs|ar -w 4`, version 2.6.0."""
+    comparison = COMPARE[test](BASELINE, other, REFERENCES, "en", metric=metric)
     assert (round(comparison.value_a, 4), round(comparison.value_b, 4)) == (value_a, value_b)
     assert round(comparison.p_value, 4) == p_value
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", OF_SACREBLEU)
 def test_runs_are_averaged_on_each_resample(metric: MetricName) -> None:
     """Against a plain loop that lets sacrebleu score every resampled test set."""
     references, resamples, seed = REFERENCES[:40], 15, 3
@@ -102,16 +125,19 @@ def test_runs_are_averaged_on_each_resample(metric: MetricName) -> None:
     assert (comparison.runs_a, comparison.runs_b, comparison.n) == (2, 3, len(references))
 
 
-def test_runs_that_are_the_same_count_as_one() -> None:
-    once = paired_bootstrap(BASELINE, WORSE, REFERENCES, "en")
-    twice = compare_seeds([BASELINE, BASELINE], [WORSE, WORSE], REFERENCES, "en")
+@pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
+def test_runs_that_are_the_same_count_as_one(test: Test) -> None:
+    once = compare_seeds([BASELINE], [WORSE], REFERENCES, "en", test=test)
+    twice = compare_seeds([BASELINE, BASELINE], [WORSE, WORSE], REFERENCES, "en", test=test)
     for field in ("value_a", "value_b", "difference", "interval", "p_value"):
         assert getattr(twice, field) == pytest.approx(getattr(once, field))
 
 
-def test_swapping_the_systems_turns_the_sign() -> None:
-    forth = paired_bootstrap(BASELINE, WORSE, REFERENCES, "en")
-    back = paired_bootstrap(WORSE, BASELINE, REFERENCES, "en")
+@pytest.mark.parametrize("test", COMPARE)
+@pytest.mark.parametrize("metric", ["BLEU", "ROUGE-L"])
+def test_swapping_the_systems_turns_the_sign(test: str, metric: MetricName) -> None:
+    forth = COMPARE[test](BASELINE, WORSE, REFERENCES, "en", metric=metric)
+    back = COMPARE[test](WORSE, BASELINE, REFERENCES, "en", metric=metric)
     assert forth.difference < 0 < back.difference == -forth.difference
     assert back.p_value == forth.p_value
     assert back.interval == pytest.approx((-forth.interval[1], -forth.interval[0]))
@@ -126,9 +152,10 @@ def test_a_clear_difference_and_none() -> None:
     assert chance.interval[0] < 0 < chance.interval[1]
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_system_does_not_differ_from_itself(metric: MetricName) -> None:
-    comparison = paired_bootstrap(BASELINE, BASELINE, REFERENCES, "en", metric=metric)
+@pytest.mark.parametrize("metric", OFFLINE)
+@pytest.mark.parametrize("test", COMPARE)
+def test_a_system_does_not_differ_from_itself(metric: MetricName, test: str) -> None:
+    comparison = COMPARE[test](BASELINE, BASELINE, REFERENCES, "en", metric=metric)
     assert (comparison.difference, comparison.interval, comparison.p_value) == (0, (0, 0), 1)
 
 
@@ -147,3 +174,57 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare_seeds([], [WORSE], REFERENCES, "en")
     with pytest.raises(ScoringError, match="no hypotheses"):
         paired_bootstrap([], [], [], "en")
+    with pytest.raises(ScoringError, match="2 and 1 runs: randomisation shuffles"):
+        compare_seeds([BASELINE, ALIKE], [WORSE], REFERENCES, "en", test="randomisation")
+
+
+def test_scores_of_two_kinds_are_not_compared() -> None:
+    english, chinese = (bleu(BASELINE, REFERENCES, language) for language in ("en", "zh"))
+    with pytest.raises(ScoringError, match=r"tok:13a.* does not compare with BLEU .*tok:zh"):
+        compare_scores([english], [chinese])
+    with pytest.raises(ScoringError, match=r"of 120 outputs .* does not compare with BLEU of 60"):
+        compare_scores([english], [bleu(BASELINE[:60], REFERENCES[:60], "en")])
+
+
+@pytest.mark.parametrize("metric", ["ROUGE-1", "ROUGE-L"])
+def test_means_are_shuffled_as_by_a_plain_loop(metric: MetricName) -> None:
+    a, b = (METRICS[metric](system, REFERENCES, "en").segments[:, 0] for system in (BASELINE, WORSE))
+    coins = np.random.default_rng(5).integers(2, size=(700, len(REFERENCES)), dtype=bool)
+    distances = [abs(np.where(coin, a - b, b - a).mean()) for coin in coins]
+    exceeding = sum(distance > abs((a - b).mean()) for distance in distances)
+    found = approximate_randomisation(BASELINE, WORSE, REFERENCES, "en", metric=metric, resamples=700, seed=5)
+    assert found.p_value == (exceeding + 1) / 701
+    assert found.difference == pytest.approx((b - a).mean())
+    assert found.signature.startswith("nrefs:1|ar:700|seed:5|f1|")
+
+
+@pytest.mark.parametrize(("only_a", "only_b"), [(0, 5), (5, 0), (3, 9), (9, 3), (6, 6), (1, 0)])
+def test_mcnemar_by_hand(only_a: int, only_b: int) -> None:
+    """Tosses of a coin at least as uneven as those seen; what both have right or wrong makes no difference."""
+    correct_a = [True] * only_a + [False] * only_b + [True] * 40 + [False] * 7
+    correct_b = [False] * only_a + [True] * only_b + [True] * 40 + [False] * 7
+    tosses, fewer = only_a + only_b, min(only_a, only_b)
+    tail = sum(comb(tosses, heads) for heads in range(fewer + 1)) / 2**tosses
+    assert mcnemar(correct_a, correct_b) == pytest.approx(min(1, 2 * tail))
+
+
+def test_mcnemar_of_a_classifier_with_itself_and_of_what_cannot_be_compared() -> None:
+    assert mcnemar([True, False], [True, False]) == 1
+    with pytest.raises(ScoringError, match="2 answers of one classifier and 1 of the other"):
+        mcnemar([True, False], [True])
+    with pytest.raises(ScoringError, match="no answers"):
+        mcnemar([], [])
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (10, 10), (3, 10), (761, 5010), (1, 1)])
+def test_interval_of_a_share_by_its_formula(successes: int, n: int) -> None:
+    z, share = 1.959963984540054, successes / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
+    assert share_interval(successes, n) == pytest.approx((middle - half, middle + half), abs=1e-12)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 2)])
+def test_a_share_of_nothing_or_of_more_than_all_is_refused(successes: int, n: int) -> None:
+    with pytest.raises(ScoringError, match="a share needs examples"):
+        share_interval(successes, n)

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.tokenizers import tokenizer_spm
 
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import UnknownLanguageError, find_language
 
-MetricName: TypeAlias = Literal["BLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
+MetricName: TypeAlias = Literal["BLEU", "spBLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
 # What an off-target model may have written instead of the language asked for: the languages of mBART-50. Without such a
 # list, varieties of the target itself (Wu for Chinese, Nigerian Pidgin for English) take sentences that are correct.
@@ -32,13 +34,17 @@ class ScoringError(SwitchtuneError):
     """Hypotheses and references cannot be scored against each other."""
 
 
+class UnavailableMetricError(ScoringError):
+    """A metric needs something that is not here; other metrics can be had."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One figure about a set of outputs, with what it takes to compare it and to test it.
 
     Attributes:
-        metric: "BLEU", "chrF++" or "in-language".
-        value: 0 to 100 for BLEU and chrF++; a share from 0 to 1 for "in-language".
+        metric: a `MetricName`, "word-F", "COMET" or "in-language".
+        value: 0 to 100, but for "COMET" on its model's scale and for "in-language" a share from 0 to 1.
         signature: the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's).
         segments: sufficient statistics of each output, (n, k); a set's score follows from their sum over the set.
         n: number of outputs.
@@ -47,7 +53,7 @@ class Score:
     metric: str
     value: float
     signature: str
-    segments: NDArray[np.int64] = field(repr=False, compare=False)
+    segments: NDArray[Any] = field(repr=False, compare=False)
     n: int
 
 
@@ -93,6 +99,35 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
     return _score("BLEU", _bleu_metric(language), hypotheses, references)
 
 
+def spbleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+    """Corpus BLEU of sentencepiece pieces, the same for all languages: sacrebleu's `flores200` tokeniser.
+
+    Its model is downloaded by sacrebleu the first time, to ~/.sacrebleu/models.
+
+    Args:
+        language: the target language; only its name is checked.
+
+    Returns:
+        A score with `segments` as those of `bleu`.
+
+    Raises:
+        UnavailableMetricError: the tokeniser's model is not here and cannot be downloaded, or is damaged.
+        ScoringError: unequal counts, or nothing to score.
+    """
+    find_language(language)
+    check_counts(hypotheses, references)
+    try:
+        metric = BLEU(tokenize="flores200", force=True)
+    except (OSError, RuntimeError) as error:  # of urllib; of sentencepiece
+        model = tokenizer_spm.SPM_MODELS["flores200"]["url"]
+        place = Path(tokenizer_spm.SACREBLEU_DIR) / "models" / model.rsplit("/", 1)[-1]
+        raise UnavailableMetricError(
+            f"spBLEU needs the tokeniser model flores200, which sacrebleu could not load ({error}). Download {model} "
+            f"where there is a network, and put it here as {place}"
+        ) from error
+    return _score("spBLEU", metric, hypotheses, references)
+
+
 def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
     """Corpus chrF++: F2 over character n-grams of the orders 1 to 6 and word n-grams of the orders 1 and 2.
 
@@ -109,7 +144,12 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
     return _score("chrF++", CHRF(word_order=2), hypotheses, references)
 
 
-def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    """Refuse what cannot be scored line by line.
+
+    Raises:
+        ScoringError: unequal counts, or nothing to score.
+    """
     if len(hypotheses) != len(references):
         raise ScoringError(
             f"{len(hypotheses):,} hypotheses but {len(references):,} references: each hypothesis needs one reference, "
@@ -117,6 +157,10 @@ def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], ref
         )
     if not hypotheses:
         raise ScoringError("no hypotheses to score: the input is empty.")
+
+
+def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    check_counts(hypotheses, references)
     # sacrebleu gives its statistics of single segments only here; its own significance tests rest on the same call.
     statistics = metric._extract_corpus_statistics(hypotheses, [references])
     value = metric._aggregate_and_compute(statistics).score
@@ -133,7 +177,7 @@ def _bleu_metric(language: str) -> BLEU:
         return BLEU(tokenize="char", force=True)
 
 
-def corpus_values(metric: MetricName, sums: NDArray[Any]) -> NDArray[Any]:
+def corpus_values(metric: str, sums: NDArray[Any]) -> NDArray[Any]:
     """The corpus scores that follow from summed statistics.
 
     Args:
@@ -177,9 +221,27 @@ def _chrf_values(sums: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(100 * np.divide(numerator, denominator, out=np.zeros_like(denominator), where=denominator > 0))
 
 
-_VALUES: Mapping[MetricName, Callable[[NDArray[Any]], NDArray[Any]]] = {"BLEU": _bleu_values, "chrF++": _chrf_values}
-METRICS: Mapping[MetricName, Callable[[Sequence[str], Sequence[str], str], Score]] = {"BLEU": bleu, "chrF++": chrf}
-"""The metrics that can be tested for significance."""
+def _mean_values(sums: NDArray[Any]) -> NDArray[Any]:
+    """Means, from statistics of shape (..., 2): the sum of the outputs' values, and how many they are."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def _f_values(sums: NDArray[Any]) -> NDArray[Any]:
+    """F-measures in hundredths, from statistics of shape (..., 3): matching, output's and reference's units."""
+    units = sums[..., 1] + sums[..., 2]
+    return np.asarray(100 * np.divide(2 * sums[..., 0], units, out=np.zeros_like(units), where=units > 0))
+
+
+_VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    "BLEU": _bleu_values,
+    "spBLEU": _bleu_values,
+    "chrF++": _chrf_values,
+    "ROUGE-1": _mean_values,
+    "ROUGE-2": _mean_values,
+    "ROUGE-L": _mean_values,
+    "word-F": _f_values,
+    "COMET": _mean_values,
+}
 
 
 def can_identify(language: str) -> bool:

@@ -1,14 +1,35 @@
-"""Is one system better than another, or is it the choice of test sentences? The paired bootstrap (Koehn, 2004)."""
+"""Is one system better than another, or is it chance? Paired tests of scores and of accuracies."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.scoring.metrics import METRICS, MetricName, ScoringError, corpus_values
+from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values, spbleu
+from switchtune.scoring.rouge import ROUGE_NAMES, RougeName, rouge
 
 CONFIDENCE = 0.95
+
+Test: TypeAlias = Literal["bootstrap", "randomisation"]
+RESAMPLES: Mapping[Test, int] = {"bootstrap": 1000, "randomisation": 10_000}
+"""How many test sets are drawn, or how often the systems' outputs are shuffled, where nobody says (as sacrebleu)."""
+
+_SHUFFLINGS_AT_ONCE = 500
+
+
+def _one_rouge(name: RougeName) -> Callable[[Sequence[str], Sequence[str], str], Score]:
+    return lambda hypotheses, references, language: rouge(hypotheses, references, language, names=[name])[name]
+
+
+METRICS: Mapping[MetricName, Callable[[Sequence[str], Sequence[str], str], Score]] = {
+    "BLEU": bleu,
+    "spBLEU": spbleu,
+    "chrF++": chrf,
+    **{name: _one_rouge(name) for name in ROUGE_NAMES},
+}
+"""The metrics that can be tested for significance, from (hypotheses, references, language)."""
 
 
 @dataclass(frozen=True)
@@ -20,17 +41,19 @@ class Comparison:
         value_a: corpus score of a; with several runs, the mean of their corpus scores.
         value_b: the same of b.
         difference: value_b − value_a; positive where b is better.
-        p_value: how often a difference of this size, either way, comes about by the choice of test sentences alone.
-        interval: 95 % interval of the difference over the resampled test sets.
+        p_value: how often a difference of this size, either way, comes about by chance alone: by the choice of test
+            sentences (bootstrap), or where it does not matter which system wrote which output (randomisation).
+        interval: 95 % interval of the difference over resampled test sets, whichever test gave the p-value.
         n: test sentences.
         runs_a: runs (seeds) that value_a is the mean of.
         runs_b: the same of b.
-        resamples: resampled test sets.
+        resamples: resampled test sets, and for randomisation as many shufflings.
         seed: seed of the resampling.
-        signature: sacrebleu's, with `bs` (resamples) and `seed`.
+        signature: the score's, with `bs` or `ar` (resamples) and `seed`, as sacrebleu writes it.
+        test: what gave the p-value.
     """
 
-    metric: MetricName
+    metric: str
     value_a: float
     value_b: float
     difference: float
@@ -42,6 +65,7 @@ class Comparison:
     resamples: int
     seed: int
     signature: str
+    test: Test = "bootstrap"
 
 
 def paired_bootstrap(
@@ -73,6 +97,42 @@ def paired_bootstrap(
     )
 
 
+def approximate_randomisation(
+    hypotheses_a: Sequence[str],
+    hypotheses_b: Sequence[str],
+    references: Sequence[str],
+    language: str,
+    *,
+    metric: MetricName = "BLEU",
+    resamples: int = RESAMPLES["randomisation"],
+    seed: int = 12345,
+) -> Comparison:
+    """Compare two systems' translations of the same sentences by shuffling (Riezler and Maxwell, 2005).
+
+    Each sentence's two translations change sides by the toss of a coin, `resamples` times. The p-value is the share of
+    shufflings with a larger absolute difference than the real one; it is sacrebleu's (`sacrebleu -m bleu --paired-ar`,
+    there with its default seed 12345). There is one exception: where all shufflings score the same on both sides, p is
+    1, not sacrebleu's 1 / (resamples + 1).
+
+    Args:
+        hypotheses_a: the baseline's translations.
+        language: the target language.
+
+    Raises:
+        ScoringError: unequal counts, or nothing to score.
+    """
+    return compare_seeds(
+        [hypotheses_a],
+        [hypotheses_b],
+        references,
+        language,
+        metric=metric,
+        test="randomisation",
+        resamples=resamples,
+        seed=seed,
+    )
+
+
 def compare_seeds(
     systems_a: Sequence[Sequence[str]],
     systems_b: Sequence[Sequence[str]],
@@ -80,15 +140,11 @@ def compare_seeds(
     language: str,
     *,
     metric: MetricName = "BLEU",
-    resamples: int = 1000,
+    test: Test = "bootstrap",
+    resamples: int | None = None,
     seed: int = 12345,
 ) -> Comparison:
-    """Compare two systems of which several runs (training seeds) exist.
-
-    As `paired_bootstrap`, with a system's score on a resampled test set being the mean of its runs' corpus scores on
-    that test set. All runs are scored on the same resampled sentences. So the p-value and the interval say what other
-    test sentences would change about these runs' means; they do not say what further training seeds would change, for
-    which two or three runs are no sample: look at the runs' own scores for that.
+    """Compare two systems of which several runs (training seeds) exist, as `compare_scores` does.
 
     Args:
         systems_a: the baseline's translations, one sequence a run.
@@ -96,30 +152,80 @@ def compare_seeds(
         language: the target language.
 
     Raises:
-        ScoringError: unequal counts, a system without a run, or nothing to score.
+        ScoringError: unequal counts, a system without a run, nothing to score, or more runs of one system than of the
+            other where their outputs are to be shuffled.
     """
-    if not systems_a or not systems_b:
-        raise ScoringError(f"{len(systems_a)} and {len(systems_b)} runs to compare: each system needs one at least.")
-    scores = [METRICS[metric](hypotheses, references, language) for hypotheses in (*systems_a, *systems_b)]
-    value_a, value_b = _means(np.array([score.value for score in scores]), len(systems_a))
-    sums = _resampled_sums(np.stack([score.segments for score in scores], axis=1), resamples, seed)
-    # Single precision, as sacrebleu computes, lest a resample that lies next to the threshold fall on its other side.
-    sampled_a, sampled_b = _means(corpus_values(metric, sums.astype(np.float32)), len(systems_a))
-    sampled_differences = sampled_b - sampled_a  # (resamples,)
-    low, high = np.quantile(sampled_differences, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    runs_a, runs_b = (
+        [METRICS[metric](hypotheses, references, language) for hypotheses in systems]
+        for systems in (systems_a, systems_b)
+    )
+    return compare_scores(runs_a, runs_b, test=test, resamples=resamples, seed=seed)
+
+
+def compare_scores(
+    runs_a: Sequence[Score],
+    runs_b: Sequence[Score],
+    *,
+    test: Test = "bootstrap",
+    resamples: int | None = None,
+    seed: int = 12345,
+) -> Comparison:
+    """Compare two systems whose outputs for the same inputs have been scored, by any one metric.
+
+    A system's score on a resampled or shuffled test set is the mean of its runs' corpus scores on that test set. All
+    runs are scored on the same resampled sentences, and shuffled by the same coins (the first run of a with the first
+    of b, and so on). So the p-value and the interval say what other test sentences would change about these runs'
+    means; they do not say what further training seeds would change, for which two or three runs are no sample: look at
+    the runs' own scores for that.
+
+    Args:
+        runs_a: the baseline's scores, one a run.
+        runs_b: the other system's; for the bootstrap their number may differ.
+        test: `paired_bootstrap` and `approximate_randomisation` tell how each works.
+        resamples: by default `RESAMPLES`.
+
+    Raises:
+        ScoringError: a system without a run, scores of different metrics, settings or counts, or more runs of one
+            system than of the other where their outputs are to be shuffled.
+    """
+    if not runs_a or not runs_b:
+        raise ScoringError(f"{len(runs_a)} and {len(runs_b)} runs to compare: each system needs one at least.")
+    scores = [*runs_a, *runs_b]
+    first = scores[0]
+    for score in scores:
+        if (score.metric, score.signature, score.n) != (first.metric, first.signature, first.n):
+            raise ScoringError(
+                f"{first.metric} of {first.n:,} outputs ({first.signature}) does not compare with {score.metric} of "
+                f"{score.n:,} ({score.signature}): score both systems the same way on the same test set."
+            )
+    if test == "randomisation" and len(runs_a) != len(runs_b):
+        raise ScoringError(
+            f"{len(runs_a)} and {len(runs_b)} runs: randomisation shuffles the outputs of two runs at a time, so it "
+            "needs as many of each system. The bootstrap does not."
+        )
+    draws = RESAMPLES[test] if resamples is None else resamples
+    value_a, value_b = _means(np.array([score.value for score in scores]), len(runs_a))
+    statistics = np.stack([score.segments for score in scores], axis=1)  # (n, runs, k)
+    sampled = _sampled_differences(first.metric, statistics, len(runs_a), draws, seed)
+    low, high = np.quantile(sampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    if test == "bootstrap":
+        p_value = _bootstrap_p_value(sampled, float(value_b - value_a))
+    else:
+        p_value = _randomisation_p_value(first.metric, statistics, draws, seed)
     return Comparison(
-        metric=metric,
+        metric=first.metric,
         value_a=float(value_a),
         value_b=float(value_b),
         difference=float(value_b - value_a),
-        p_value=_p_value(sampled_differences, float(value_b - value_a)),
+        p_value=p_value,
         interval=(float(low), float(high)),
-        n=len(references),
-        runs_a=len(systems_a),
-        runs_b=len(systems_b),
-        resamples=resamples,
+        n=first.n,
+        runs_a=len(runs_a),
+        runs_b=len(runs_b),
+        resamples=draws,
         seed=seed,
-        signature=_signature(scores[0].signature, resamples, seed),
+        signature=_signature(first.signature, test, draws, seed),
+        test=test,
     )
 
 
@@ -128,7 +234,19 @@ def _means(values: NDArray[np.floating], runs_a: int) -> tuple[NDArray[np.floati
     return values[..., :runs_a].mean(axis=-1), values[..., runs_a:].mean(axis=-1)
 
 
-def _resampled_sums(statistics: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.int64]:
+def _sampled_differences(
+    metric: str, statistics: NDArray[Any], runs_a: int, resamples: int, seed: int
+) -> NDArray[np.floating]:
+    """What b is better by on test sets drawn with replacement: statistics of (n, runs, k) -> (resamples,)."""
+    sums = _resampled_sums(statistics, resamples, seed)
+    if np.issubdtype(statistics.dtype, np.integer):
+        # As sacrebleu computes, lest a resample that lies next to the threshold fall on its other side.
+        sums = sums.astype(np.float32)
+    sampled_a, sampled_b = _means(corpus_values(metric, sums), runs_a)
+    return np.asarray(sampled_b - sampled_a)
+
+
+def _resampled_sums(statistics: NDArray[Any], resamples: int, seed: int) -> NDArray[np.floating]:
     """Sums of the statistics over test sets drawn with replacement: (n, runs, k) -> (resamples, runs, k)."""
     n = len(statistics)
     flat = statistics.reshape(n, -1).astype(np.float64)  # double precision holds sums of counts exactly, and is fast
@@ -137,10 +255,10 @@ def _resampled_sums(statistics: NDArray[np.int64], resamples: int, seed: int) ->
     for row in sums:
         times_drawn = np.bincount(rng.choice(n, size=n, replace=True), minlength=n)  # sacrebleu's draws, in its order
         np.matmul(times_drawn.astype(np.float64), flat, out=row)
-    return sums.astype(np.int64).reshape(resamples, *statistics.shape[1:])
+    return sums.reshape(resamples, *statistics.shape[1:])
 
 
-def _p_value(sampled_differences: NDArray[np.floating], difference: float) -> float:
+def _bootstrap_p_value(sampled_differences: NDArray[np.floating], difference: float) -> float:
     if not sampled_differences.any():
         return 1.0
     distances = np.abs(sampled_differences)
@@ -148,6 +266,82 @@ def _p_value(sampled_differences: NDArray[np.floating], difference: float) -> fl
     return (exceeding + 1) / (len(distances) + 1)
 
 
-def _signature(metric_signature: str, resamples: int, seed: int) -> str:
+def _randomisation_p_value(metric: str, statistics: NDArray[Any], shufflings: int, seed: int) -> float:
+    """From statistics of (n, 2 · runs, k), b's runs after a's."""
+    n, runs = len(statistics), statistics.shape[1] // 2
+    of_a, of_b = (side.reshape(n, -1).astype(np.float64) for side in np.split(statistics, 2, axis=1))
+    stays = np.random.default_rng(seed).integers(2, size=(shufflings, n), dtype=bool)  # sacrebleu's coins
+
+    def difference(sums_a: NDArray[np.float64], sums_b: NDArray[np.float64]) -> NDArray[np.floating]:
+        """Absolute; of (..., runs · k) each."""
+        values = [corpus_values(metric, sums.reshape(*sums.shape[:-1], runs, -1)) for sums in (sums_a, sums_b)]
+        return np.asarray(np.abs(values[0].mean(axis=-1) - values[1].mean(axis=-1)))
+
+    total_a, total_b = of_a.sum(axis=0), of_b.sum(axis=0)
+    distances = np.empty(shufflings)
+    for start in range(0, shufflings, _SHUFFLINGS_AT_ONCE):
+        part = slice(start, start + _SHUFFLINGS_AT_ONCE)
+        gained = stays[part].astype(np.float64) @ (of_a - of_b)
+        distances[part] = difference(total_b + gained, total_a - gained)
+    if not distances.any():
+        return 1.0
+    exceeding = int(np.sum(distances > difference(total_a, total_b)))
+    return (exceeding + 1) / (shufflings + 1)
+
+
+def _signature(metric_signature: str, test: Test, resamples: int, seed: int) -> str:
     references, rest = metric_signature.split("|", 1)
-    return f"{references}|bs:{resamples}|seed:{seed}|{rest}"
+    return f"{references}|{'bs' if test == 'bootstrap' else 'ar'}:{resamples}|seed:{seed}|{rest}"
+
+
+def mcnemar(correct_a: Sequence[bool], correct_b: Sequence[bool]) -> float:
+    """Do two classifiers differ in accuracy on the same examples? McNemar's test (1947), exact and two-sided.
+
+    Only the examples count that one has right and the other wrong: were the two equally good, each would fall to
+    either side by the toss of a coin.
+
+    Args:
+        correct_a: whether a's answer to each example is right.
+        correct_b: the same of b, for the same examples in the same order.
+
+    Returns:
+        The p-value; 1 where no example tells the two apart.
+
+    Raises:
+        ScoringError: unequal counts, or no examples.
+    """
+    from scipy.stats import binomtest  # slow to import
+
+    if len(correct_a) != len(correct_b):
+        raise ScoringError(
+            f"{len(correct_a):,} answers of one classifier and {len(correct_b):,} of the other: McNemar's test needs "
+            "both on the same examples, in the same order."
+        )
+    if not len(correct_a):
+        raise ScoringError("no answers to compare: the input is empty.")
+    right_a, right_b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    if only_a + only_b == 0:
+        return 1.0
+    return float(binomtest(only_b, only_a + only_b).pvalue)
+
+
+def share_interval(successes: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share such as an accuracy (Wilson, 1927).
+
+    Args:
+        successes: how many of the n counted.
+        n: how many there were.
+
+    Returns:
+        The lowest and the highest share, from 0 to 1.
+
+    Raises:
+        ScoringError: n is not positive, or successes is not from 0 to n.
+    """
+    from scipy.stats import binomtest  # slow to import
+
+    if not 0 <= successes <= n or n == 0:
+        raise ScoringError(f"{successes:,} of {n:,}: a share needs examples, and from none to all of them can count.")
+    found = binomtest(successes, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
+    return float(found.low), float(found.high)
