@@ -267,8 +267,13 @@ def analyses() -> dict[str, Any]:
                     "pair": "de-en",
                     "buckets": [{"from": 0, "to": 100}, {"from": 100, "to": 1000}, {"from": 1000, "to": None}],
                     "systems": [
-                        {"arm": "standard", "seed": 1, "f_measure": [0.31, 0.52, 0.7], "reference_words": [10, 20, 30]},
-                        {"arm": "csr", "seed": 1, "f_measure": [0.38, 0.54, None], "reference_words": [10, 20, 0]},
+                        {
+                            "arm": "standard",
+                            "seed": 1,
+                            "f_measure": [31.25, 52.0, 70.0],
+                            "reference_words": [10, 20, 30],
+                        },
+                        {"arm": "csr", "seed": 1, "f_measure": [38.5, 54.0, None], "reference_words": [10, 20, 0]},
                     ],
                 }
             ]

@@ -57,6 +57,7 @@ def test_a_finished_run_has_every_part(finished: Path) -> None:
     assert {"41.5 ± 0.1", "+1.5 BLEU", "+0.4 to +2.6", "0.010"} <= set(page.texts["td"])
     assert any("bs:1000" in text for text in page.texts["code"])
     assert "dog" in page.texts["ins"]
+    assert {"31.2 of 10", "– of 0"} <= set(page.texts["td"])
 
 
 def test_the_page_is_marked_up_for_screen_readers(finished: Path) -> None:
@@ -137,6 +138,40 @@ def test_other_metrics_are_shown_by_their_names(tmp_path: Path) -> None:
     html = run_page([make_run(tmp_path / "mine", **{"metrics.json": made})]).html
     assert {"ROUGE-1", "ROUGE-L"} <= set(Page(html).texts["th"])
     assert "better than standard by 1.5 ROUGE-1" in html
+
+
+def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
+    def row(recipe: str, english: float, german: float) -> dict[str, Any]:
+        tests = [
+            {
+                "language": language,
+                "n": 200,
+                "of_seeds": [share],
+                "mean": share,
+                "interval": [share - 0.05, share + 0.05],
+                "difference": None if recipe == "standard" else difference,
+                "p_values": [] if recipe == "standard" else [p_value],
+            }
+            for language, share, difference, p_value in (("en", english, 0.01, 0.6), ("de", german, 0.07, 0.002))
+        ]
+        return {"recipe": recipe, "updates": {"task": 9}, "minutes": 1.0, "tests": tests}
+
+    folder = tmp_path / "nli"
+    recipes = [{"recipe": name, "name": name} for name in ("standard", "csr")]
+    settings = {"task": "nli", "baseline": "standard", "recipes": recipes}
+    write(folder / "config.resolved.yaml", json.dumps(settings))
+    rows = [row("standard", 0.7, 0.5), row("csr", 0.71, 0.57)]
+    write(folder / "metrics.json", json.dumps({"task": "nli", "baseline": "standard", "seeds": [1], "rows": rows}))
+    entries = [{"stage": "task", "update": update, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)]
+    write(folder / "csr/seed1/metrics.jsonl", "".join(f"{json.dumps(entry)}\n" for entry in entries))
+    html = unescape(run_page([folder]).html)
+    assert "Code-switching helped in part: of 2 comparisons better in 1, worse in 0, not decided in 1." in html
+    assert (
+        "de: csr is better than standard by 7.0 % accuracy: 57.0% against 50.0%; p = 0.002; 200 test examples." in html
+    )
+    assert "McNemar" in html
+    assert "nli, validation accuracy" in html
+    assert "No known configuration" not in html
 
 
 def test_runs_of_the_same_test_set_stand_side_by_side(finished: Path, tmp_path: Path) -> None:
@@ -240,6 +275,12 @@ def test_thinned_points_keep_mean_and_end(values: list[float], most: int) -> Non
     assert thin[-1][0] == points[-1][0]
     assert min(values) - 1e-9 <= min(y for _, y in thin)
     assert max(y for _, y in thin) <= max(values) + 1e-9
+
+
+def test_layers_are_whole_numbers() -> None:
+    figure = line_chart("x", "t", "layer", "u", [Series("a", "a", ((1, 2.0), (2, 1.9), (3, 1.5)))])
+    ticks = re.findall(r'<text x="[^"]*" y="276">([^<]*)</text>', figure.svg)
+    assert ticks == ["1", "2", "3"]
 
 
 @pytest.mark.parametrize("values", [(5.0,), (0.0, 0.0), (-3.0, 2.0), (1e-4, 1e3)])

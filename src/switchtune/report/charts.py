@@ -69,7 +69,7 @@ def thinned(points: Sequence[tuple[float, float]], most: int) -> tuple[tuple[flo
 
 
 def line_chart(name: str, title: str, axis: str, unit: str, series: Sequence[Series]) -> Figure:
-    """Lines over a horizontal axis, logarithmic upwards where the values span more than a factor of 4.
+    """Lines over a horizontal axis of whole numbers, logarithmic upwards where the values span more than a factor of 4.
 
     Args:
         axis: what goes from left to right: "update".
@@ -102,7 +102,7 @@ def line_chart(name: str, title: str, axis: str, unit: str, series: Sequence[Ser
             drawn.append(f'<polyline {data} stroke-dasharray="{_dash(place)}" points="{path}"/>')
     drawn.append(f'<text x="{(_LEFT + _RIGHT) / 2}" y="{_HEIGHT - 4}">{escape(axis)}</text>')
     said = "; ".join(
-        f"{each.name}: from {_number(each.points[0][1])} to {_number(each.points[-1][1])} at {axis} "
+        f"{each.name}: from {number_text(each.points[0][1])} to {number_text(each.points[-1][1])} at {axis} "
         f"{each.points[-1][0]:g}"
         for each in series
     )
@@ -245,7 +245,7 @@ def _padded(low: float, high: float, *, logarithmic: bool) -> tuple[float, float
     return low - air, high + air
 
 
-def _ticks(low: float, high: float, *, logarithmic: bool) -> list[float]:
+def _ticks(low: float, high: float, *, logarithmic: bool = False, least_step: float = 0.0) -> list[float]:
     """Round numbers between two ends, about five."""
     if logarithmic:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -253,7 +253,7 @@ def _ticks(low: float, high: float, *, logarithmic: bool) -> list[float]:
         return [value for value in values if low <= value <= high]
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough)
+    step = max(least_step, next(digit * power for digit in (1, 2, 5, 10) if digit * power >= rough))
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
@@ -261,22 +261,22 @@ def _horizontal(low: float, high: float, up: Any, *, logarithmic: bool) -> Itera
     for value in _ticks(low, high, logarithmic=logarithmic):
         y = up(value)
         yield f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text class="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{_number(value)}</text>'
+        yield f'<text class="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{number_text(value)}</text>'
 
 
 def _vertical(low: float, high: float, across: Any) -> Iterator[str]:
     yield f'<line class="axis" x1="{_LEFT}" x2="{_RIGHT}" y1="{_BOTTOM}" y2="{_BOTTOM}"/>'
-    for value in _ticks(low, high, logarithmic=False) if high > low else [low]:
+    for value in _ticks(low, high, least_step=1) if high > low else [low]:
         yield f'<text x="{across(value):.1f}" y="{_BOTTOM + 18}">{value:,.0f}</text>'
 
 
-def _number(value: float) -> str:
+def number_text(value: float) -> str:
     """Three significant digits, no exponent for what people read as it is."""
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _known(value: float | None) -> str:
-    return "–" if value is None else _number(value)
+    return "–" if value is None else number_text(value)
 
 
 def _dash(place: int) -> str:

@@ -10,7 +10,7 @@ import yaml
 
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import LexiconError
-from switchtune.report.charts import Figure, Series, bar_chart, heat_map, line_chart, plane, thinned
+from switchtune.report.charts import Figure, Series, bar_chart, heat_map, line_chart, number_text, plane, thinned
 from switchtune.report.headline import difference_text, interval_text, score_text, scores_of, scores_text
 from switchtune.report.html import (
     Head,
@@ -332,7 +332,7 @@ def _frequency(asked: Asked) -> Made:
         rows = [
             f"<tr>{row_head(_system(each))}"
             + "".join(
-                number_cell(f"{'–' if value is None else format(value, '.3f')} of {count:,}")
+                number_cell(f"{'–' if value is None else number_text(value)} of {count:,}")
                 for value, count in zip(each["f_measure"], each["reference_words"], strict=True)
             )
             + "</tr>"
