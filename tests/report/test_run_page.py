@@ -283,6 +283,13 @@ def test_layers_are_whole_numbers() -> None:
     assert ticks == ["1", "2", "3"]
 
 
+@given(st.lists(st.floats(-1e4, 1e4, width=16), min_size=2, max_size=5))
+def test_no_two_ticks_are_called_the_same(values: list[float]) -> None:
+    figure = line_chart("x", "t", "update", "u", [Series("a", "a", tuple(enumerate(values)))])
+    ticks = re.findall(r'<text class="end" [^>]*>([^<]*)</text>', figure.svg)
+    assert len(ticks) == len(set(ticks)) >= 2
+
+
 @pytest.mark.parametrize("values", [(5.0,), (0.0, 0.0), (-3.0, 2.0), (1e-4, 1e3)])
 def test_any_values_can_be_drawn(values: tuple[float, ...]) -> None:
     figure = line_chart("x", "<t>", "update", "<u>", [Series("</script>", "<g>", tuple(enumerate(values)))])
@@ -395,6 +402,20 @@ def test_on_paper_all_is_there(opened: Tab) -> None:
     for panel in opened.locator("#curves [role=tabpanel]").all():
         expect(panel).to_be_visible()
     expect(opened.locator("#curves [role=tablist]")).to_be_hidden()
+
+
+def test_on_paper_long_lists_are_cut(tmp_path: Path, watched: tuple[Tab, list[str]]) -> None:
+    folder = make_run(tmp_path / "mine")
+    for arm in ("standard", "csr"):
+        write(folder / f"de-en/{arm}/seed1/hypotheses.txt", "".join(f"{arm} {number}\n" for number in range(40)))
+    path = tmp_path / "report.html"
+    path.write_text(run_page([folder]).html, encoding="utf-8")
+    tab, _ = watched
+    tab.goto(path.as_uri())
+    outputs = tab.locator("#translations article").filter(visible=True)
+    expect(outputs).to_have_count(40)
+    tab.emulate_media(media="print")
+    expect(outputs).to_have_count(10)
 
 
 def test_a_phone_shows_the_whole_width(opened: Tab) -> None:

@@ -241,7 +241,7 @@ def _padded(low: float, high: float, *, logarithmic: bool) -> tuple[float, float
     if logarithmic:
         air = (high / low) ** 0.04
         return low / air, high * air
-    air = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
+    air = max(0.05 * (high - low), 0.01 * abs(high)) or 1.0
     return low - air, high + air
 
 
@@ -258,10 +258,13 @@ def _ticks(low: float, high: float, *, logarithmic: bool = False, least_step: fl
 
 
 def _horizontal(low: float, high: float, up: Any, *, logarithmic: bool) -> Iterator[str]:
-    for value in _ticks(low, high, logarithmic=logarithmic):
+    ticks = _ticks(low, high, logarithmic=logarithmic)
+    digits = 0 if logarithmic or len(ticks) < 2 else max(0, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9))
+    for value in ticks:
         y = up(value)
+        text = number_text(value) if logarithmic else f"{value:,.{digits}f}"
         yield f'<line class="grid" x1="{_LEFT}" x2="{_RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        yield f'<text class="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{number_text(value)}</text>'
+        yield f'<text class="end" x="{_LEFT - 6}" y="{y + 4:.1f}">{text}</text>'
 
 
 def _vertical(low: float, high: float, across: Any) -> Iterator[str]:
