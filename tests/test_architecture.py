@@ -23,11 +23,12 @@ ORDER = (
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
     "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
     "scoring.outputs scoring.comet scoring.assess "
-    "report.table report.matrix report.lexicon_page lexicon_folder "
+    "report.table report.matrix report.html report.charts report.lexicon_page lexicon_folder "
     "validation pretraining tasks trial experiment zeroshot search train "
     "analysis.run analysis.distance analysis.projection analysis.frequency analysis.dynamics analysis.cost "
-    "analysis.cases analysis.figures analysis.analyse plan parity export preview progress "
-    "cli_options cli_lexicon cli_model cli_scores cli_analysis cli"
+    "analysis.cases analysis.figures analysis.analyse plan parity export preview "
+    "report.run_files report.headline report.sentences report.parts report.run_page demo.workshop demo.server progress "
+    "cli_options cli_lexicon cli_model cli_report cli_scores cli_analysis cli"
 ).split()
 
 

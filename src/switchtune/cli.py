@@ -14,6 +14,7 @@ from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
 from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
 
@@ -57,6 +58,8 @@ app.command("trim")(trim)
 app.command("untrim")(untrim)
 app.command("add-language")(add_language)
 app.command("analyse")(analyse)
+app.command("report")(report)
+app.command("demo")(demo)
 app.command("score")(score)
 app.command("compare")(compare)
 
