@@ -189,17 +189,14 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
         assert made is not None and all(path.exists() for path in made)
 
 
-def test_jobs_are_as_configured_or_follow_from_the_machine_alone(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_are_as_configured_or_follow_from_the_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(experiment.torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(experiment, "_cores", lambda: 4)
-    monkeypatch.setattr(experiment, "parameter_count", lambda path: 10**9)
-    assert jobs_for(config_of(model, tmp_path, jobs=3), 8, str(model)) == 3
+    assert jobs_for(3, 8, lambda: 10**9) == 3
     for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
         monkeypatch.setattr(experiment.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
-        assert jobs_for(config_of(model, tmp_path, jobs=0), 8, str(model)) == jobs
-    assert jobs_for(config_of(model, tmp_path, jobs=0), 2, str(model)) == 2
+        assert jobs_for(0, 8, lambda: 10**9) == jobs
+    assert jobs_for(0, 2, lambda: 10**9) == 2
 
 
 class _Memory:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -182,23 +183,32 @@ def run(
     accept: Accept = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune with every recipe at the same total of updates, translate the test sets, compare.
+    """Fine-tune with every recipe at the same total of updates, try the models on the test sets, compare.
+
+    The file's `task` says what for: translation, summarization, or nli (trained in one language, tested in others).
 
     Example: `switchtune run examples/quickstart.yaml --out runs/quickstart --set training.updates=300`
     """
-    from switchtune.config import RunConfig, load_config
-    from switchtune.progress import Display, print_summary
+    from switchtune.config import NliConfig, load_run_config
+    from switchtune.progress import Display, print_accuracies, print_summary
 
-    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    settings = load_run_config(config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
     from switchtune.experiment import run_experiment
+    from switchtune.nli.experiment import run_nli
+    from switchtune.report.accuracy import accuracy_record
     from switchtune.report.table import metrics_record
 
     with Display() as display:
-        summary = run_experiment(settings, out, on_event=display.show)
+        if isinstance(settings, NliConfig):
+            accuracies = run_nli(settings, out, on_event=display.show)
+            record, show = accuracy_record(accuracies), partial(print_accuracies, accuracies)
+        else:
+            summary = run_experiment(settings, out, on_event=display.show)
+            record, show = metrics_record(summary), partial(print_summary, summary)
     if as_json:
-        print_json(metrics_record(summary))
+        print_json(record)
     else:
-        print_summary(summary)
+        show()
         typer.echo(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
 
 

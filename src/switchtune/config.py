@@ -481,16 +481,9 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        names = [arm.name for arm in self.recipes]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"recipes: {repeated[0]!r} stands twice; give each its own `name`")
-        if self.baseline not in names:
-            raise ValueError(f"baseline: {self.baseline!r} is not among the recipes; {nearest(self.baseline, names)}")
+        _check_arms(self.recipes, self.baseline, self.seeds)
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
             raise ValueError("pairs: a direction stands twice")
-        if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: a seed stands twice")
         for arm in self.recipes:
             self.lexicon_of(arm), self.training_of(arm)
             if self.switching_of(arm).source == "aligned" and self.task == "summarization":
@@ -568,7 +561,169 @@ class PretrainConfig(Settings):
     training: PretrainTrainingSettings = PretrainTrainingSettings()
 
 
-_Config = TypeVar("_Config", RunConfig, PretrainConfig, LexiconSettings)
+class NliDataSettings(Settings):
+    """Premises and hypotheses with their labels."""
+
+    train: str
+    """TSV, CSV, JSONL or Parquet file (any compression) or `hf:org/name:config:split`, with premise, hypothesis and
+    label (entailment, neutral, contradiction, or 0 to 2). An asterisk stands for the language's code, in all three."""
+    valid: str
+    """For early stopping."""
+    test: str
+    """With an asterisk: nli/test.*.tsv.xz."""
+    columns: tuple[str, str, str] | None = None
+    """Names of the columns, or in a TSV file without header their numbers, from 1; by default premise, hypothesis and
+    label, or sentence1, sentence2 and gold_label, or the first three."""
+    limit: int | None = Field(None, ge=1)
+    """Use only so many training examples, evenly spread over the file, which may be sorted by labels."""
+
+    @field_validator("test")
+    @classmethod
+    def _for_every_language(cls, test: str) -> str:
+        if test.count("*") != 1:
+            raise ValueError(f"one asterisk is expected in place of the language's code, found {test!r}")
+        return test
+
+
+class NliLexiconSettings(Settings):
+    """Dictionaries of the training language and each other."""
+
+    dictionaries: dict[LanguageCode, tuple[DictionarySettings, ...]] = Field(default_factory=dict)
+    """By language: a file, or several; each of either direction."""
+    k: int = Field(3, ge=1)
+    """Translations kept per word."""
+    block: BlockSettings = BlockSettings()
+    """What is left out."""
+
+    @field_validator("dictionaries", mode="before")
+    @classmethod
+    def _from_one(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()}
+
+    def of(self, language: str) -> LexiconSettings:
+        """How the lexicon into a language is made."""
+        return LexiconSettings(
+            method="dictionary", k=self.k, floor=0, dictionaries=self.dictionaries[language], block=self.block
+        )
+
+
+class ClassificationSettings(Settings):
+    """The stage that trains the classifier (paper 5.5)."""
+
+    batch: int = Field(128, ge=1)
+    """Examples of an update, over all accumulation parts."""
+    accumulation: int = Field(1, ge=1)
+    """Parts in which an update's batch is computed, one after the other."""
+    max_tokens: int = Field(128, ge=16)
+    """Longest premise and hypothesis together, in tokens; longer ones are cut at the end and counted."""
+    lr: float = Field(5e-6, gt=0)
+    """Peak learning rate of AdamW."""
+    warmup: float = Field(0.06, ge=0)
+    """A number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then it falls to zero."""
+    dropout: float | None = Field(0.1, ge=0, lt=1)
+    """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
+    weight_decay: float = Field(0.0, ge=0)
+    evaluate_every: int = Field(500, ge=1)
+    """Updates between two evaluations on the validation set, each with a checkpoint. The best weights are kept."""
+    patience: int | None = Field(5, ge=1)
+    """End after so many evaluations without a better accuracy; null goes on to the last update."""
+
+
+class NliArmSettings(ArmSettings):
+    """One row of the comparison: a recipe, with what it needs other than the run's."""
+
+    recipe: Literal["standard", "csr", "random"]
+    model: str | None = None
+    """Another model than the run's: of one of the families, or for `standard` and `random` an encoder alone (mBERT)."""
+    classification: dict[str, Any] = Field(default_factory=dict)
+    """Values that replace those of the run's `classification` block."""
+
+
+class NliConfig(Settings):
+    """`switchtune run` with `task: nli`: trained in one language, tested in others (paper 5.5)."""
+
+    task: Literal["nli"] = "nli"
+    model: str
+    """A model of the Hub or a folder."""
+    language: LanguageCode = "en"
+    """Of the training and validation sets."""
+    languages: tuple[LanguageCode, ...] = Field(min_length=1)
+    """Tested without their data; stage 1 switches words to all of them."""
+    also_tested: tuple[LanguageCode, ...] = ()
+    """Tested besides, without being switched to."""
+    data: NliDataSettings
+    recipes: tuple[NliArmSettings, ...] = Field(
+        (NliArmSettings(recipe="standard"), NliArmSettings(recipe="csr")), min_length=1
+    )
+    """Recipes to run: a name, or a mapping with recipe, name, model, lexicon, switching, training, classification."""
+    seeds: tuple[Annotated[int, Field(ge=0, lt=2**32)], ...] = Field((1,), min_length=1)
+    baseline: str = "standard"
+    """Name of the arm that the others are compared with."""
+    jobs: int = Field(0, ge=0)
+    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    lexicon: NliLexiconSettings = NliLexiconSettings()
+    switching: SwitchingSettings = SwitchingSettings()
+    training: TrainingSettings = TrainingSettings()
+    """`updates` over both stages, `restore_share`, precision, and how stage 1 is trained."""
+    classification: ClassificationSettings = ClassificationSettings()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "NliConfig":
+        _check_arms(self.recipes, self.baseline, self.seeds)
+        languages = (self.language, *self.languages, *self.also_tested)
+        repeated = sorted({code for code in languages if languages.count(code) > 1})
+        if repeated:
+            raise ValueError(f"languages: {repeated[0]!r} stands twice in language, languages and also_tested")
+        for arm in self.recipes:
+            self.training_of(arm), self.classification_of(arm)
+            self._check_switching(arm)
+        return self
+
+    def _check_switching(self, arm: NliArmSettings) -> None:
+        lexicon, switching = self.lexicon_of(arm), self.switching_of(arm)
+        if arm.recipe != "csr":
+            return
+        if switching.source in {"aligned", "anti"} or switching.unit == "piece":
+            raise ValueError(
+                f"recipes.{arm.name}.switching: dictionaries give translations of words (source: lexicon, random or "
+                f"mask; unit: word); found source: {switching.source}, unit: {switching.unit}"
+            )
+        missing = [code for code in self.languages if not lexicon.dictionaries.get(code)]
+        if missing and switching.source != "mask":
+            raise ValueError(
+                f"lexicon.dictionaries: no dictionary for {', '.join(missing)}, and {arm.name} switches to all of "
+                f"languages ({', '.join(self.languages)}). Give one for each, or list the language in also_tested"
+            )
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """All languages that are tested, that of the training set first."""
+        return (self.language, *self.languages, *self.also_tested)
+
+    def model_of(self, arm: NliArmSettings) -> str:
+        """The model that an arm starts from."""
+        return arm.model or self.model
+
+    def lexicon_of(self, arm: NliArmSettings) -> NliLexiconSettings:
+        """The run's lexicon settings with the arm's own values in their place."""
+        return _with(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
+
+    def switching_of(self, arm: NliArmSettings) -> SwitchingSettings:
+        """The run's switching settings with the arm's own values in their place."""
+        return _with(self.switching, arm.switching, f"recipes.{arm.name}.switching")
+
+    def training_of(self, arm: NliArmSettings) -> TrainingSettings:
+        """The run's training settings with the arm's own values in their place."""
+        return _with(self.training, arm.training, f"recipes.{arm.name}.training")
+
+    def classification_of(self, arm: NliArmSettings) -> ClassificationSettings:
+        """The run's settings of the classifier's training with the arm's own values in their place."""
+        return _with(self.classification, arm.classification, f"recipes.{arm.name}.classification")
+
+
+_Config = TypeVar("_Config", RunConfig, NliConfig, PretrainConfig, LexiconSettings)
 
 
 def load_config(kind: type[_Config], path: Path | str, overrides: Sequence[str] = ()) -> _Config:
@@ -578,6 +733,10 @@ def load_config(kind: type[_Config], path: Path | str, overrides: Sequence[str] 
         UsageError: the file is missing or not YAML, a key is unknown (the nearest known one is named), a value does
             not fit.
     """
+    return parse_config(kind, _values(path, overrides), origin=str(path))
+
+
+def _values(path: Path | str, overrides: Sequence[str]) -> dict[str, Any]:
     path = Path(path)
     try:
         values = _yaml(path.read_text(encoding="utf-8"), str(path))
@@ -592,7 +751,18 @@ def load_config(kind: type[_Config], path: Path | str, overrides: Sequence[str] 
         raise UsageError(f"{path}: expected a mapping of settings, found {type(values).__name__}.")
     for override in overrides:
         _override(values, override)
-    return parse_config(kind, values, origin=str(path))
+    return values
+
+
+def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig | NliConfig:
+    """`load_config` of the kind that the file's `task` asks for.
+
+    Raises:
+        UsageError: as `load_config`.
+    """
+    if _values(path, overrides).get("task") == "nli":
+        return load_config(NliConfig, path, overrides)
+    return load_config(RunConfig, path, overrides)
 
 
 def parse_config(kind: type[_Config], values: Mapping[str, Any], *, origin: str = "configuration") -> _Config:
@@ -686,6 +856,17 @@ def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str
         block = block.model_fields[part].annotation
         block = get_args(block)[0] if get_args(block) else block
     return list(block.model_fields)
+
+
+def _check_arms(arms: Sequence[ArmSettings], baseline: str, seeds: Sequence[int]) -> None:
+    names = [arm.name for arm in arms]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"recipes: {repeated[0]!r} stands twice; give each its own `name`")
+    if baseline not in names:
+        raise ValueError(f"baseline: {baseline!r} is not among the recipes; {nearest(baseline, names)}")
+    if len(set(seeds)) < len(seeds):
+        raise ValueError("seeds: a seed stands twice")
 
 
 def _with(settings: _Block, changes: Mapping[str, Any], location: str) -> _Block:

@@ -6,14 +6,15 @@ import platform
 import queue
 import signal
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import torch
@@ -55,6 +56,8 @@ from switchtune.trial import (
     stage_previews,
 )
 
+_Result = TypeVar("_Result")
+
 
 def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> Summary:
     """Train every arm on every pair with every seed, translate the test sets, compare with the baseline.
@@ -70,13 +73,7 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is working in `folder`.
     """
-    place = place_of(os.environ)
-    # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
-    if place is not None and (place.rank > 0 or "RANK" in os.environ):
-        raise UsageError(
-            "`switchtune run` was started as several processes, and would do everything as many times. It starts its "
-            "trainings itself (`jobs`); `switchtune train` trains one arm with many processes."
-        )
+    require_one_process()
     folder = Path(folder)
     run = RunDir(folder)
     with run.lock():
@@ -100,12 +97,28 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         start = _prepare_model(config, corpora, trials, run, on_event)
         trials = [replace(trial, model=start) for trial in trials]
         write_json(folder / "manifest.json", manifest(config, corpora, trials))
-        results = _run_trials(config, folder, trials, on_event)
+        jobs = jobs_for(config.jobs, len(trials), partial(parameter_count, start))
+        results = side_by_side(run_trial, [(config, trial, folder / trial.name) for trial in trials], jobs, on_event)
         references = {name: test.targets() for name, (_, _, test) in corpora.items()}
         summary = Summary(tuple(_rows(config, references, results)), config.baseline, config.seeds)
         write_json(folder / "metrics.json", metrics_record(summary))
         write_text(folder / "comparison.md", comparison_markdown(summary))
         return summary
+
+
+def require_one_process() -> None:
+    """Have nothing done by a group of processes that starts its own.
+
+    Raises:
+        UsageError: this is one of several processes.
+    """
+    place = place_of(os.environ)
+    # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
+    if place is not None and (place.rank > 0 or "RANK" in os.environ):
+        raise UsageError(
+            "`switchtune run` was started as several processes, and would do everything as many times. It starts its "
+            "trainings itself (`jobs`); `switchtune train` trains one arm with many processes."
+        )
 
 
 def _check_equal_updates(config: RunConfig) -> None:
@@ -377,18 +390,23 @@ BYTES_PER_PARAMETER = 24
 """Memory of a training without its activations, in float32: weights, gradients, two moments, and as much for copies."""
 
 
-def jobs_for(config: RunConfig, trials: int, model: str) -> int:
+def jobs_for(jobs: int, trials: int, weights: Callable[[], int]) -> int:
     """Trainings that run at the same time: as configured, else one with a GPU, one per core where memory allows it.
 
     All of the machine's memory counts, free or not: another number of jobs means another number of threads for each,
     and a resumed training would end in other weights than one that was not interrupted.
+
+    Args:
+        jobs: as configured; 0 has them found.
+        trials: how many there are.
+        weights: counts those of the model.
     """
-    if config.jobs:
-        wanted = config.jobs
+    if jobs:
+        wanted = jobs
     elif torch.cuda.is_available():
         wanted = 1
     else:
-        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * parameter_count(model))
+        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights())
         wanted = min(_cores(), fitting)
     return max(1, min(wanted, trials))
 
@@ -397,15 +415,21 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _run_trials(config: RunConfig, folder: Path, trials: Sequence[Trial], on_event: OnEvent) -> list[TrialResult]:
-    jobs = jobs_for(config, len(trials), trials[0].model)
+def side_by_side(
+    work: Callable[..., _Result], arguments: Sequence[tuple[Any, ...]], jobs: int, on_event: OnEvent
+) -> list[_Result]:
+    """`work(*each, on_event)` for each of the arguments, so many at a time, each in a process of its own if several.
+
+    Raises:
+        SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.
+    """
     if jobs == 1:
-        return [run_trial(config, trial, folder / trial.name, on_event) for trial in trials]
+        return [work(*each, on_event) for each in arguments]
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
     start = (events, _cores() // jobs, os.getpid())
     with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
-        futures = [pool.submit(_work, config, trial, folder / trial.name) for trial in trials]
+        futures = [pool.submit(_work, work, each) for each in arguments]
         try:
             while not all(future.done() for future in futures):
                 _raise_first_error(futures)
@@ -428,7 +452,7 @@ def _run_trials(config: RunConfig, folder: Path, trials: Sequence[Trial], on_eve
             raise
 
 
-def _raise_first_error(futures: Sequence["Future[TrialResult]"]) -> None:
+def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
     for future in futures:
         if future.done():
             future.result()
@@ -448,9 +472,9 @@ def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: 
     end_with(parent)
 
 
-def _work(config: RunConfig, trial: Trial, folder: Path) -> TrialResult:
+def _work(work: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
     assert _events is not None
-    return run_trial(config, trial, folder, _events.put)
+    return work(*arguments, _events.put)
 
 
 def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: Sequence[TrialResult]) -> list[Row]:
@@ -512,11 +536,9 @@ def manifest(
     config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus, Corpus]], trials: Sequence[Trial]
 ) -> dict[str, Any]:
     """What a run was made of: versions, hashes of data, model and lexicons, seeds, the machine."""
-    packages = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
     lexicons = sorted({path for trial in trials for path in trial.lexicons or ()})
     return {
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": _cores(), "gpu": _gpu()},
+        **surroundings(),
         "model": {"name": config.model.name, "fingerprint": model_fingerprint(config.model.name)},
         "start": {"name": trials[0].model, "fingerprint": model_fingerprint(trials[0].model)},
         "corpora": {
@@ -528,6 +550,15 @@ def manifest(
         },
         "lexicons": {str(path): hash_file(path) for path in lexicons},
         "seeds": list(config.seeds),
+    }
+
+
+def surroundings() -> dict[str, Any]:
+    """Versions of packages, and the machine."""
+    packages = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
+    return {
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": _cores(), "gpu": _gpu()},
     }
 
 

@@ -25,7 +25,7 @@ from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.examples import Example
 from switchtune.experiment import jobs_for
 from switchtune.models.families import Layout
-from switchtune.models.load import load_layout, model_config, random_model
+from switchtune.models.load import load_layout, model_config, parameter_count, random_model
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.training.batches import epoch_batches
 from switchtune.training.devices import (
@@ -171,7 +171,11 @@ def plan(config: RunConfig, *, gpu: str | None = None) -> Plan:
     layout = load_layout(config.model.name)
     device = device_at_hand() if card is None else named_device(card)
     jobs = (
-        jobs_for(config, len(config.pairs) * len(config.recipes) * len(config.seeds), config.model.name)
+        jobs_for(
+            config.jobs,
+            len(config.pairs) * len(config.recipes) * len(config.seeds),
+            partial(parameter_count, config.model.name),
+        )
         if card is None
         else 1
     )

@@ -21,6 +21,7 @@ from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
 from switchtune.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.plan import cells as cells_of_plan
+from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy_verdict
 from switchtune.report.matrix import LEGEND, Matrix, matrix_table
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.trial import Event
@@ -208,6 +209,14 @@ def print_summary(summary: Summary) -> None:
         for row in rows:
             if row.against_baseline is not None:
                 print_line(verdict(row, summary.baseline))
+
+
+def print_accuracies(summary: AccuracySummary) -> None:
+    """Print how classifiers compare: a table, and a verdict for every arm but the baseline."""
+    print_table(*accuracy_table(summary), title="accuracy in percent")
+    for row in summary.rows:
+        if row.arm != summary.baseline:
+            print_line(accuracy_verdict(row, summary.baseline))
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:

@@ -2,7 +2,7 @@
 
 import gc
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -248,7 +248,7 @@ def _train_stages(
         inputs = on_first(partial(_stage_inputs, config, trial, stage, count, corpora, before))
         folder = run.path / stage.name
         saved = folder / "model"
-        report = on_first(partial(_finished_or_begun, run, trial, stage, inputs, on_event))
+        report = on_first(partial(finished_or_begun, run, trial.name, stage.name, inputs, on_event))
         if report is None:
             loaded = load_model(
                 model,
@@ -294,18 +294,18 @@ def _stage_inputs(
     return inputs
 
 
-def _finished_or_begun(
-    run: RunDir, trial: Trial, stage: Stage, inputs: dict[str, Any], on_event: OnEvent
+def finished_or_begun(
+    run: RunDir, subject: str, stage: str, inputs: Mapping[str, Any], on_event: OnEvent
 ) -> dict[str, Any] | None:
     """What a finished stage reported; where it is not finished, its folder is made ready."""
-    folder = run.path / stage.name
-    report: dict[str, Any] | None = run.result(stage.name, inputs, made=[folder / "model"])
+    folder = run.path / stage
+    report: dict[str, Any] | None = run.result(stage, inputs, made=[folder / "model"])
     if report is None:
-        aside = run.begin(stage.name, inputs, folder)
+        aside = run.begin(stage, inputs, folder)
         if aside is not None:
             if (run.path / METRICS).exists():
                 shutil.copy(run.path / METRICS, aside)
-            on_event(Event(trial.name, f"{stage.name}: its inputs have changed; what was there is now {aside}"))
+            on_event(Event(subject, f"{stage}: its inputs have changed; what was there is now {aside}"))
     return report
 
 

@@ -32,11 +32,13 @@ class Request:
     Attributes:
         source, target: the languages.
         columns: the names of their columns; None where the languages are to tell.
+        numbers: whether whole numbers stand for text, as labels do; otherwise they are refused.
     """
 
     source: Language
     target: Language
     columns: tuple[str, str] | None
+    numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,7 @@ def _jsonl_rows(path: Path, request: Request) -> Rows:
         raise _empty(path)
     nested = _is_nested(first.get(_NESTED), first, request)
     columns = _choose_columns(list(first[_NESTED] if nested else first), request, path)
-    return Rows(columns, _json_pairs(path, columns, nested=nested))
+    return Rows(columns, _json_pairs(path, columns, nested=nested, numbers=request.numbers))
 
 
 def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -205,7 +207,7 @@ def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, record
 
 
-def _json_pairs(path: Path, columns: tuple[str, str], *, nested: bool) -> Iterator[tuple[str, str]]:
+def _json_pairs(path: Path, columns: tuple[str, str], *, nested: bool, numbers: bool) -> Iterator[tuple[str, str]]:
     for number, record in _json_records(path):
         if not record:
             yield "", ""
@@ -213,18 +215,21 @@ def _json_pairs(path: Path, columns: tuple[str, str], *, nested: bool) -> Iterat
         fields = record.get(_NESTED) if nested else record
         if not isinstance(fields, dict):
             raise CorpusError(f"{path}:{number}: {_NESTED!r} is {fields!r}; an object with {columns} is expected.")
-        yield _json_text(path, number, fields, columns[0]), _json_text(path, number, fields, columns[1])
+        source, target = (_json_text(path, number, fields, column, numbers=numbers) for column in columns)
+        yield source, target
 
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _json_text(path: Path, number: int, fields: dict[str, Any], column: str) -> str:
+def _json_text(path: Path, number: int, fields: dict[str, Any], column: str, *, numbers: bool) -> str:
     if column not in fields:
         raise CorpusError(f"{path}:{number}: no {column!r} here, where earlier lines have it. Found: {list(fields)!r}.")
     text = fields[column]
     if text is None:
         return ""
+    if numbers and type(text) is int:
+        return str(text)
     if not isinstance(text, str) or _SURROGATE.search(text):
         raise CorpusError(f"{path}:{number}: {column!r} is {text!r}; valid text is expected.")
     return text
@@ -260,7 +265,12 @@ def arrow_rows(
     columns = _choose_columns(list(fields), request, origin)
     for column in columns:
         text = fields[column].value_type if pa.types.is_dictionary(fields[column]) else fields[column]
-        if not (pa.types.is_string(text) or pa.types.is_large_string(text) or pa.types.is_string_view(text)):
+        if not (
+            pa.types.is_string(text)
+            or pa.types.is_large_string(text)
+            or pa.types.is_string_view(text)
+            or (request.numbers and pa.types.is_integer(text))
+        ):
             raise CorpusError(f"{origin}: column {column!r} holds {text}; text is expected. Columns: {list(fields)!r}.")
     return Rows(columns, _arrow_pairs(batches(), columns, origin, nested=nested))
 
@@ -275,9 +285,13 @@ def _arrow_pairs(
                 for column in columns
             )
             for source, target in zip(*(side.to_pylist() for side in sides), strict=True):
-                yield source or "", target or ""
+                yield _arrow_text(source), _arrow_text(target)
     except (OSError, pa.ArrowException) as error:
         raise CorpusError(f"{origin}: damaged ({error}). Fetch it again.") from error
+
+
+def _arrow_text(value: str | int | None) -> str:
+    return "" if value is None else str(value)
 
 
 _READERS: dict[str, Callable[[Path, Request], Rows]] = {

@@ -199,6 +199,16 @@ def read_corpus(
     return corpus if limit is None else corpus.limited(limit)
 
 
+def open_location(location: str, request: Request) -> Rows:
+    """The rows of a file, or of a data set of the Hub, as they stand.
+
+    Raises:
+        CorpusError: as `read_corpus`.
+    """
+    content = _hub(location, request) if location.startswith("hf:") else _files(location, request)
+    return content.open()
+
+
 def describe(corpus: Corpus, *, width: int = 100) -> str:
     """What was understood of a corpus, in a few lines for people: format, columns, counts and the first two pairs."""
     reading = corpus.reading

@@ -38,11 +38,11 @@ from switchtune.training.energy import energy_meter
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
 from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
 from switchtune.training.optimizers import OptimizerChoice, class_and_arguments, skips_by_itself
-from switchtune.training.precision import compute_dtype
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.precision import compute_dtype, computing_in
+from switchtune.training.schedule import scheduler
 from switchtune.training.watch import exhausted, peak_memory_gb
 
-_SECONDS_BETWEEN_REPORTS = 0.5
+SECONDS_BETWEEN_REPORTS = 0.5
 
 LESS_MEMORY = (
     "Set training.gradient_checkpointing to true, lower training.max_tokens, take a smaller optimizer "
@@ -143,7 +143,7 @@ class StageTrainer(Trainer):
             args=arguments,
             train_dataset=cast("Any", data),
             callbacks=[
-                _Rhythm(settings, evaluates=bool(valid_batches), report=self.report, exhausted=self.exhausted),
+                Rhythm(settings, evaluates=bool(valid_batches), report=self.report, exhausted=self.exhausted),
                 tracking,
             ],
             optimizer_cls_and_kwargs=class_and_arguments(choice, settings),
@@ -185,20 +185,15 @@ class StageTrainer(Trainer):
         self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
     ) -> torch.optim.lr_scheduler.LRScheduler:
         if self.lr_scheduler is None:
-            schedule = self._settings.schedule
-            warmup = warmup_updates(self._settings.warmup, num_training_steps)
-            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
-                cast("torch.optim.Optimizer", optimizer or self.optimizer),
-                lambda done: learning_rate_factor(done, updates=num_training_steps, warmup=warmup, schedule=schedule),
+            self.lr_scheduler = scheduler(
+                cast("torch.optim.Optimizer", optimizer or self.optimizer), self._settings, num_training_steps
             )
             self._created_lr_scheduler = True
         return self.lr_scheduler
 
     def compute_loss_context_manager(self) -> ExitStack:
-        # In place of the arguments' bf16, which patches the model's forward method and copies all its outputs.
         stack = super().compute_loss_context_manager()
-        if self._dtype != torch.float32:
-            stack.enter_context(torch.autocast(self.args.device.type, self._dtype))
+        stack.enter_context(computing_in(self._dtype, self.args.device))
         return stack
 
     def compute_loss(
@@ -361,7 +356,7 @@ class StageTrainer(Trainer):
     def report(self, *, now: bool) -> None:
         """Tell where the training stands, at once or where the last report is a while ago."""
         seconds = time.perf_counter() - self._reported_at
-        if not now and seconds < _SECONDS_BETWEEN_REPORTS:
+        if not now and seconds < SECONDS_BETWEEN_REPORTS:
             return
         loss, _, tokens = self._sums.tolist()
         total = self._curve.tokens + tokens * self.args.world_size
@@ -470,7 +465,7 @@ class StageTrainer(Trainer):
         self._went_on_at = time.perf_counter()
 
 
-class _Rhythm(TrainerCallback):
+class Rhythm(TrainerCallback):
     """When to log, evaluate and save: a checkpoint comes after an entry of the curve, so that resuming loses none."""
 
     def __init__(

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -38,6 +38,14 @@ def compute_dtype(settings: TrainingSettings, family: FamilyName, device: torch.
         has = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if has else torch.float32
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32
+
+
+def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
+    """Have layers compute in a type of number; in float32 they do so anyway.
+
+    In place of transformers' own switches, which patch a model's forward method and copy all its outputs.
+    """
+    return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def require_attention(attention: str, family: FamilyName, dtype: torch.dtype, device: torch.device) -> None:

@@ -168,7 +168,7 @@ def train_stage(
             "training.precision: fp16 does not go with training.sharding: fsdp (chosen here), as its scale is found in "
             "each process by itself. Set bf16, or sharding to ddp."
         )
-    arguments = _arguments(settings, choice, updates=updates, seed=seed, folder=folder, sharded=sharded)
+    arguments = trainer_arguments(settings, choice, updates=updates, seed=seed, folder=folder, sharded=sharded)
     require_runnable(settings, loaded.layout.family.name, arguments.device)
     arguments.run_name = trackers.run_name
     max_tokens = loaded.layout.fitting(settings.max_tokens)
@@ -278,9 +278,10 @@ def _remarks(resumption: Resumption) -> list[str]:
     return remarks
 
 
-def _arguments(
+def trainer_arguments(
     settings: TrainingSettings, choice: OptimizerChoice, *, updates: int, seed: int, folder: Path, sharded: bool
 ) -> TrainingArguments:
+    """What transformers' trainer is told; batches, loss, rhythm and trackers are ours."""
     arguments = TrainingArguments(
         **(fsdp_arguments() if sharded else {}),
         output_dir=str(folder),
@@ -291,7 +292,7 @@ def _arguments(
         # The norm is needed in any case, to see whether it is finite.
         max_grad_norm=settings.clip_norm or math.inf,
         seed=seed,
-        # `_Rhythm` decides when.
+        # `Rhythm` decides when.
         logging_strategy="no",
         eval_strategy="no",
         save_strategy="no",

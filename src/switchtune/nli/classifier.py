@@ -1,0 +1,275 @@
+"""Models that tell the label of a premise and a hypothesis: those of the five families as BART does, encoders alone.
+
+A model of a family gets premise and hypothesis, `</s>` between them, in its encoder, in the place of a sentence that is
+to be put into its own language (as in stage 1), and the same text in its decoder. The decoder's state at its last token
+goes through a small head, BART's: dense, tanh, projection. An encoder alone (mBERT) classifies as transformers' own
+class for it does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.mbart.modeling_mbart import MBartClassificationHead
+
+from switchtune.config import FamilyName
+from switchtune.corpus.documents import SENTENCE_END
+from switchtune.errors import SwitchtuneError
+from switchtune.examples import Example
+from switchtune.models.families import FAMILIES, TokenIds, padded
+from switchtune.models.load import Loaded, from_pretrained, load_model, parameter_count, quietly, save_model
+from switchtune.nli.data import LABELS
+from switchtune.run_dir import atomic_path
+
+HEAD = "classification_head"
+"""Name of the head within the model that it stands on; its weights are saved with the model's."""
+
+HEAD_STD = 0.02
+"""Standard deviation of the head's first weights: BART's."""
+
+Batch: TypeAlias = dict[str, torch.Tensor]
+
+
+class Classifier(Protocol):
+    """A model that tells the label of a premise and a hypothesis."""
+
+    @property
+    def model(self) -> PreTrainedModel:
+        """All that is trained, head included."""
+        ...
+
+    @property
+    def family(self) -> FamilyName | None:
+        """None for an encoder alone."""
+        ...
+
+    def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
+        """Pairs as the model takes them, padded on the right, and how many of them were cut to fit."""
+        ...
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """(pairs, labels) of a batch on the model's device, in the order of `LABELS`."""
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write all that `open_classifier` needs; the folder appears when it is whole."""
+        ...
+
+
+@dataclass(frozen=True)
+class Seq2SeqClassifier:
+    """A model of one of the families with the head."""
+
+    loaded: Loaded
+    language: str
+    """That the saved model is set to."""
+    max_tokens: int
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self.loaded.model
+
+    @property
+    def family(self) -> FamilyName | None:
+        return self.loaded.layout.family.name
+
+    def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
+        """`input_ids`, `attention_mask` (pairs, longest), `decoder_input_ids` (pairs, longest), `last` (pairs,): the
+        place of the decoder's last token. Where a pair is too long its premise is cut, lest the hypothesis be lost."""
+        pairs = list(zip(premises, hypotheses, strict=True))
+        encoded = self._encoded(pairs, language)
+        cut = [place for place, ids in enumerate(encoded) if ids.truncated]
+        for place in cut:
+            premise, hypothesis = pairs[place]
+            while encoded[place].truncated and len(premise) > 1:
+                premise = premise[: 3 * len(premise) // 4]
+                encoded[place] = self._encoded([(premise, hypothesis)], language)[0]
+        layout = self.loaded.layout
+        decoder_input_ids = [ids.decoder_input_ids for ids in encoded]
+        return {
+            **layout.collate_source([ids.input_ids for ids in encoded]),
+            "decoder_input_ids": padded(decoder_input_ids, layout.pad_id),
+            "last": torch.tensor([len(ids) - 1 for ids in decoder_input_ids]),
+        }, len(cut)
+
+    def _encoded(self, pairs: Sequence[tuple[str, str]], language: str) -> list[TokenIds]:
+        texts = [f"{premise} {SENTENCE_END} {hypothesis}" for premise, hypothesis in pairs]
+        examples = [Example(text, language, text, language) for text in texts]
+        return self.loaded.layout.batch_encode(examples, max_tokens=self.max_tokens)
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        model: Any = self.loaded.model
+        mask = batch["attention_mask"]
+        encoded = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=mask)[0]
+        # Padding follows the last token, and the decoder does not look ahead.
+        states = model.get_decoder()(
+            input_ids=batch["decoder_input_ids"],
+            encoder_hidden_states=encoded,
+            encoder_attention_mask=mask,
+            use_cache=False,
+        )[0]  # (pairs, longest, d)
+        last = states[torch.arange(len(states), device=states.device), batch["last"]]
+        logits: torch.Tensor = model.get_submodule(HEAD)(last)
+        return logits
+
+    def save(self, folder: Path) -> None:
+        save_model(self.loaded, folder, self.language, self.language)
+
+
+@dataclass(frozen=True)
+class EncoderClassifier:
+    """An encoder with transformers' own head for it."""
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    max_tokens: int
+    family: FamilyName | None = None
+
+    def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
+        """What the tokenizer makes of pairs; of those that are too long it cuts the longer side."""
+        pairs = (list(premises), list(hypotheses))
+        cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*pairs, verbose=False)["input_ids"])
+        batch = self.tokenizer(
+            *pairs,
+            truncation="longest_first",
+            max_length=self.max_tokens,
+            padding=True,
+            padding_side="right",
+            return_tensors="pt",
+        )
+        return dict(batch), cut
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        model: Any = self.model
+        logits: torch.Tensor = model(**batch).logits
+        return logits
+
+    def save(self, folder: Path) -> None:
+        with atomic_path(folder) as temporary, quietly():
+            self.model.save_pretrained(temporary)
+            self.tokenizer.save_pretrained(temporary)
+
+
+def is_encoder(path: str) -> bool:
+    """Whether a model is an encoder alone, which neither translates nor restores.
+
+    Raises:
+        SwitchtuneError: nothing there, or a model that can be no classifier here.
+    """
+    return _is_encoder(path, from_pretrained(AutoConfig, path))
+
+
+def _is_encoder(path: str, config: PretrainedConfig) -> bool:
+    if config.model_type in {family.model_type for family in FAMILIES.values()}:
+        return False
+    if config.is_encoder_decoder or type(config) not in AutoModelForSequenceClassification._model_mapping:
+        raise SwitchtuneError(
+            f"{path}: a model of type {config.model_type!r}. Give an mBART-25, mBART-50, mT5, NLLB-200 or M2M-100, or "
+            "an encoder that transformers can classify with, such as google-bert/bert-base-multilingual-cased."
+        )
+    return True
+
+
+def weight_count(path: str) -> int:
+    """Number of a model's weights, found without loading them.
+
+    Raises:
+        SwitchtuneError: as `is_encoder`.
+    """
+    config = from_pretrained(AutoConfig, path)
+    if not _is_encoder(path, config):
+        return parameter_count(path)
+    with torch.device("meta"):
+        return sum(weights.numel() for weights in AutoModelForSequenceClassification.from_config(config).parameters())
+
+
+def open_classifier(
+    path: str,
+    language: str,
+    *,
+    max_tokens: int,
+    init: Literal["pretrained", "random"] = "pretrained",
+    dropout: float | None = None,
+    attention_dropout: float | None = None,
+    seed: int = 0,
+) -> Classifier:
+    """A model as a classifier, in float32, in evaluation mode, on the GPU where there is one.
+
+    Args:
+        path: a folder or a name on the Hub; with its head where it was saved with one.
+        language: of the training set.
+        max_tokens: longest pair in tokens; fewer where the model cannot take as many.
+        init: `random` draws all weights anew.
+        dropout, attention_dropout: replace those of a model of the families where they are given.
+        seed: of the weights that are drawn.
+
+    Raises:
+        SwitchtuneError: nothing there, a model that can be no classifier, or damaged weights.
+    """
+    config = from_pretrained(AutoConfig, path)
+    if _is_encoder(path, config):
+        return _open_encoder(path, config, max_tokens=max_tokens, init=init, seed=seed)
+    loaded = load_model(path, init=init, dropout=dropout, attention_dropout=attention_dropout, seed=seed)
+    head = _new_head(loaded.model, seed)
+    saved = _saved_head(Path(path))
+    if saved and init == "pretrained":
+        head.load_state_dict(saved)
+    cast("torch.nn.Module", loaded.model).add_module(HEAD, head.to(loaded.model.device))
+    loaded.model.eval()
+    return Seq2SeqClassifier(loaded, language, loaded.layout.fitting(max_tokens))
+
+
+def _saved_head(folder: Path) -> dict[str, torch.Tensor]:
+    """The head's weights among those of a folder; none where it has no head, or is no folder."""
+    weights = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        with safe_open(file, "pt") as opened:
+            names = [name for name in opened.keys() if name.startswith(f"{HEAD}.")]  # noqa: SIM118
+            weights.update({name.removeprefix(f"{HEAD}."): opened.get_tensor(name) for name in names})
+    return weights
+
+
+def _new_head(model: PreTrainedModel, seed: int) -> torch.nn.Module:
+    width = int(model.config.d_model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        head = MBartClassificationHead(width, width, len(LABELS), getattr(model.config, "classifier_dropout", 0.0))
+        for layer in (head.dense, head.out_proj):
+            torch.nn.init.normal_(layer.weight, std=HEAD_STD)
+            torch.nn.init.zeros_(layer.bias)
+    return head
+
+
+def _open_encoder(
+    path: str, config: PretrainedConfig, *, max_tokens: int, init: Literal["pretrained", "random"], seed: int
+) -> EncoderClassifier:
+    config.num_labels = len(LABELS)
+    config.id2label = dict(enumerate(LABELS))
+    config.label2id = {label: number for number, label in enumerate(LABELS)}
+    tokenizer = from_pretrained(AutoTokenizer, path)
+    with torch.random.fork_rng(devices=[]), quietly():
+        torch.manual_seed(seed)
+        if init == "random":
+            model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
+        else:
+            try:
+                model = AutoModelForSequenceClassification.from_pretrained(path, config=config, dtype=torch.float32)
+            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+                raise SwitchtuneError(
+                    f"{path}: its weights cannot be loaded ({error}). Get the model again."
+                ) from error
+    model.eval()
+    if torch.cuda.is_available():
+        model.to("cuda")
+    return EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))

@@ -1,0 +1,122 @@
+"""Premises and hypotheses with their labels, from any format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from switchtune.corpus.formats import SUFFIXES, CorpusError, Request, plain, text_lines
+from switchtune.corpus.read import Corpus, Reading, open_location
+from switchtune.languages import find_language
+from switchtune.run_dir import fingerprint
+
+LABELS = ("entailment", "neutral", "contradiction")
+"""In the order of their numbers, that of XNLI's."""
+
+_NUMBERS = {
+    **{label: number for number, label in enumerate(LABELS)},
+    **{str(number): number for number in range(len(LABELS))},
+    "contradictory": 2,  # as XNLI's machine-translated training sets have it
+}
+_NOT_LABELLED = {"", "-", "-1"}
+"""Where annotators did not agree, SNLI and MNLI have one of these."""
+
+_COLUMNS = (("premise", "hypothesis", "label"), ("sentence1", "sentence2", "gold_label"))
+_FIRST_COLUMNS = ("1", "2", "3")
+
+
+@dataclass(frozen=True)
+class NliSet:
+    """Examples of one language, at least one; the three sequences are parallel."""
+
+    language: str
+    origin: str
+    premises: tuple[str, ...]
+    hypotheses: tuple[str, ...]
+    labels: tuple[int, ...]
+    """Places in `LABELS`."""
+    not_labelled: int
+    """Rows left out because they have no label."""
+    empty: int
+    """Rows left out because premise or hypothesis is empty."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def fingerprint(self) -> str:
+        """A short hash of language, texts and labels."""
+        return fingerprint([self.language, self.premises, self.hypotheses, self.labels])
+
+    def describe(self) -> str:
+        """What was read, in a line for people."""
+        shares = ", ".join(f"{label} {self.labels.count(number):,}" for number, label in enumerate(LABELS))
+        left_out = [
+            f"{count:,} {what} left out"
+            for count, what in ((self.not_labelled, "without a label"), (self.empty, "with an empty side"))
+            if count
+        ]
+        return "; ".join((f"{self.origin}: {len(self):,} examples ({shares})", *left_out))
+
+    def corpus(self) -> Corpus:
+        """Premises and hypotheses as the two sides of a corpus, both in this language."""
+        table = pa.table({"source": list(self.premises), "target": list(self.hypotheses)})
+        reading = Reading("nli", ("premise", "hypothesis"), len(self), 0, 0, 0, len(self))
+        return Corpus(self.language, self.language, self.origin, table, reading)
+
+
+def read_nli(location: str, language: str, *, columns: Sequence[str] | None = None, limit: int | None = None) -> NliSet:
+    """Read examples of a language.
+
+    Rows without a label, or with an empty side, are left out and counted.
+
+    Args:
+        location: a file .tsv .csv .jsonl .parquet, perhaps compressed, or "hf:org/name:config:split"; an asterisk
+            stands for the language's code.
+        columns: of premise, hypothesis and label; by default `_COLUMNS`, in a TSV file without header the first three.
+        limit: use only so many examples, evenly spread over the file, which may be sorted by labels.
+
+    Raises:
+        CorpusError: a file is missing, damaged or not UTF-8, a column is missing, a label is none of `LABELS`, or no
+            example is left.
+    """
+    path = location.replace("*", language)
+    premise, hypothesis, label = columns or _columns_of(path)
+    spoken = find_language(language)
+    texts = open_location(path, Request(spoken, spoken, (premise, hypothesis)))
+    # Rows have two columns: the label comes with a second reading.
+    labels = open_location(path, Request(spoken, spoken, (hypothesis, label), numbers=True))
+    kept: list[tuple[str, str, int]] = []
+    not_labelled = empty = 0
+    for number, ((first, second), (_, name)) in enumerate(zip(texts.pairs, labels.pairs, strict=True), 1):
+        if name.strip() in _NOT_LABELLED:
+            not_labelled += 1
+        elif name.strip().lower() not in _NUMBERS:
+            raise CorpusError(
+                f"{path}: row {number:,} has the label {name!r}, in column {label!r}; expected {', '.join(LABELS)} or "
+                f"0, 1, 2 in this order ('-' or -1 where there is none). Is {label!r} the right column? Name them: "
+                "columns: [PREMISE, HYPOTHESIS, LABEL]."
+            )
+        elif not (first.strip() and second.strip()):
+            empty += 1
+        else:
+            kept.append((first.strip(), second.strip(), _NUMBERS[name.strip().lower()]))
+    if not kept:
+        raise CorpusError(
+            f"{path}: no example is left ({not_labelled:,} rows have no label, {empty:,} an empty side). "
+            f"The columns are {premise!r}, {hypothesis!r} and {label!r}; are they the right ones?"
+        )
+    if limit is not None and limit < len(kept):
+        kept = [kept[place] for place in np.linspace(0, len(kept) - 1, limit, dtype=np.int64).tolist()]
+    premises, hypotheses, numbers = zip(*kept, strict=True)
+    return NliSet(language, path, premises, hypotheses, numbers, not_labelled, empty)
+
+
+def _columns_of(path: str) -> Sequence[str]:
+    """The usual columns; in a TSV file that does not begin with their names the first three."""
+    file = plain(Path(path))
+    if SUFFIXES.get(file.suffix.lower()) != "tsv" or not Path(path).is_file():
+        return _COLUMNS[0]
+    first = next(text_lines(Path(path)), "").split("\t")
+    return next((columns for columns in _COLUMNS if set(columns) <= set(first)), _FIRST_COLUMNS)

@@ -1,0 +1,402 @@
+"""Cross-lingual NLI, from end to end: recipes × seeds, trained in one language, tested in many (paper 5.5)."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import yaml
+
+from switchtune.config import NliArmSettings, NliConfig
+from switchtune.corpus.words import word_segmenter
+from switchtune.errors import UsageError
+from switchtune.examples import restore_examples
+from switchtune.experiment import jobs_for, require_one_process, side_by_side, surroundings
+from switchtune.lexicon import read_lexicon, write_lexicon
+from switchtune.lexicon.build import side_of
+from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
+from switchtune.nli.classifier import is_encoder, open_classifier, weight_count
+from switchtune.nli.data import LABELS, NliSet, read_nli
+from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers
+from switchtune.nli.training import STAGE, ClassifierResult, predict, train_classifier
+from switchtune.report.accuracy import (
+    AccuracyRow,
+    AccuracySummary,
+    accuracy_markdown,
+    accuracy_of,
+    accuracy_record,
+)
+from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
+from switchtune.switching import Rates, example_keys, measure
+from switchtune.training.checkpoints import remove_checkpoints
+from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.recipes import RECIPES, RESTORE, stage_updates
+from switchtune.training.trainer import require_runnable, train_stage
+from switchtune.trial import RATE_SAMPLE, SHARED_OUT, Event, OnEvent, finished_or_begun, stage_event
+
+
+@dataclass(frozen=True)
+class NliTrial:
+    """One training of the comparison."""
+
+    arm: NliArmSettings
+    seed: int
+    lexicons: Mapping[str, Path]
+    """By language; empty where nothing is switched by a lexicon."""
+
+    @property
+    def name(self) -> str:
+        """Its folder within the run's."""
+        return f"{self.arm.name}/seed{self.seed}"
+
+
+@dataclass(frozen=True)
+class NliTrialResult:
+    """A finished training, and what it tells of the test sets."""
+
+    arm: str
+    seed: int
+    stage_updates: dict[str, int]
+    """Done in each stage."""
+    classifier: ClassifierResult
+    seconds: float
+    """Of training, all stages."""
+    rates: dict[str, Rates]
+    predictions: dict[str, list[int]]
+    """By language, a place in `LABELS` for every example."""
+
+
+def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> AccuracySummary:
+    """Train every arm with every seed on one language, test all languages, compare with the baseline.
+
+    All arms may do the same total of updates; a classifier's training ends sooner where its accuracy on the validation
+    set no longer rises, and its best weights are tested. Steps that are done are skipped, interrupted trainings go on.
+    Writes `config.resolved.yaml`, `manifest.json`, `metrics.json`, `comparison.md`, and for every arm and seed
+    `predictions.LANGUAGE.txt`, a label a line.
+
+    Raises:
+        SwitchtuneError: data, model or dictionaries cannot be used; the message says which and why.
+        RunLockedError: another process is working in the folder.
+    """
+    require_one_process()
+    folder = Path(folder)
+    run = RunDir(folder)
+    with run.lock():
+        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        for arm in config.recipes:
+            _check(config, arm)
+        train, valid = _read_training(config)
+        tests = {language: _read_test(config, language) for language in config.tested}
+        for data in (train, valid, *tests.values()):
+            on_event(Event(data.language, data.describe()))
+        trials = []
+        for arm in config.recipes:
+            lexicons = _prepare_lexicons(config, arm, train, run, on_event)
+            trials += [NliTrial(arm, seed, lexicons) for seed in config.seeds]
+        write_json(folder / "manifest.json", _manifest(config, train, valid, tests, trials))
+        models = {config.model_of(arm) for arm in config.recipes}
+        jobs = jobs_for(config.jobs, len(trials), lambda: max(map(weight_count, models)))
+        results = side_by_side(run_trial, [(config, trial, folder / trial.name) for trial in trials], jobs, on_event)
+        rows = tuple(_row(config, arm, tests, results) for arm in config.recipes)
+        summary = AccuracySummary(rows, config.baseline, config.seeds)
+        write_json(folder / "metrics.json", accuracy_record(summary))
+        write_text(folder / "comparison.md", accuracy_markdown(summary))
+        return summary
+
+
+def _check(config: NliConfig, arm: NliArmSettings) -> None:
+    """Have what an arm would stumble over known before the hours of training of the arms before it."""
+    model, recipe, training = config.model_of(arm), RECIPES[arm.recipe], config.training_of(arm)
+    stage_updates(recipe, training.updates, training.restore_share)
+    if is_encoder(model):
+        if RESTORE in recipe.stages:
+            raise UsageError(
+                f"recipes.{arm.name}: {model} is an encoder alone, which cannot restore sentences in stage 1. Take "
+                "recipe: standard, or a model with a decoder."
+            )
+        return
+    layout = load_layout(model)
+    for language in config.tested:
+        layout.code(language)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    require_runnable(training, layout.family.name, device)
+    if RESTORE in recipe.stages and config.switching_of(arm).source == "mask":
+        layout.mask_token  # noqa: B018
+
+
+def _read_training(config: NliConfig) -> tuple[NliSet, NliSet]:
+    """The training set and the validation set."""
+    data = config.data
+    train = read_nli(data.train, config.language, columns=data.columns, limit=data.limit)
+    return train, read_nli(data.valid, config.language, columns=data.columns)
+
+
+def _read_test(config: NliConfig, language: str) -> NliSet:
+    return read_nli(config.data.test, language, columns=config.data.columns)
+
+
+def _prepare_lexicons(
+    config: NliConfig, arm: NliArmSettings, train: NliSet, run: RunDir, on_event: OnEvent
+) -> dict[str, Path]:
+    """An arm's lexicons as files to be read and edited; one that is there is used as it stands."""
+    if RESTORE not in RECIPES[arm.recipe].stages or config.switching_of(arm).source == "mask":
+        return {}
+    paths: dict[str, Path] = {}
+    text = None
+    for language in config.languages:
+        settings = config.lexicon_of(arm).of(language)
+        inputs = {
+            "settings": settings.built_from,
+            "files": [hash_file(Path(path)) for path in settings.files if Path(path).is_file()],
+            "text": train.fingerprint(),
+        }
+        pair = f"{config.language}-{language}"
+        name = f"dictionary-{fingerprint(inputs)[:8]}"
+        path = run.path / "lexicon" / pair / name / f"lexicon.{pair}.tsv"
+        step = f"lexicon.{pair}.{name}"
+        if run.result(step, inputs, made=[path]) is None:
+            text = text or side_of((*train.premises, *train.hypotheses), train.language, word_segmenter(train.language))
+            lexicon = dictionary_lexicon(text, language, settings)
+            write_lexicon(lexicon, path)
+            run.finish(step, inputs, len(lexicon))
+            on_event(Event(language, f"{path}: {len(lexicon):,} words from {', '.join(settings.files)}"))
+        paths[language] = path
+    return paths
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What a stage begins with."""
+
+    model: str
+    init: Literal["pretrained", "random"]
+    fingerprint: str
+    """Of all that the model came from."""
+
+
+def run_trial(config: NliConfig, trial: NliTrial, folder: Path, on_event: OnEvent) -> NliTrialResult:
+    """Train one arm with one seed and classify the test sets; finished steps are skipped.
+
+    Raises:
+        SwitchtuneError: data, model or lexicons cannot be used, or the training failed; the message says why.
+        RunLockedError: another process is working in `folder`.
+    """
+    run = RunDir(folder)
+    with run.lock():
+        training, recipe = config.training_of(trial.arm), RECIPES[trial.arm.recipe]
+        *_, updates = counts = stage_updates(recipe, training.updates, training.restore_share)
+        data = _read_training(config)
+        model = config.model_of(trial.arm)
+        start = _Start(model, recipe.init, fingerprint([model_fingerprint(model), recipe.init]))
+        restored: dict[str, Any] | None = None
+        if RESTORE in recipe.stages:
+            restored, start = _restore(config, trial, data, counts[0], start, run, on_event)
+        before = restored["training"]["updates"] if restored else 0
+        classified, start = _classify(config, trial, data, updates, before, start, run, on_event)
+        predictions = {language: _predict(config, trial, language, start, run, on_event) for language in config.tested}
+    result = ClassifierResult.from_record(classified)
+    return NliTrialResult(
+        arm=trial.arm.name,
+        seed=trial.seed,
+        stage_updates={**({RESTORE.name: before} if restored else {}), STAGE: result.updates},
+        classifier=result,
+        seconds=result.seconds + (restored["training"]["seconds"] if restored else 0.0),
+        rates={code: Rates(**rates) for code, rates in (restored["rates"] if restored else {}).items()},
+        predictions=predictions,
+    )
+
+
+def _restore(
+    config: NliConfig,
+    trial: NliTrial,
+    data: tuple[NliSet, NliSet],
+    updates: int,
+    start: _Start,
+    run: RunDir,
+    on_event: OnEvent,
+) -> tuple[dict[str, Any], _Start]:
+    """Stage 1: restore premises and hypotheses from their switched forms. Its report, and its model."""
+    training, switching = config.training_of(trial.arm), config.switching_of(trial.arm)
+    train, valid = data
+    inputs = {
+        "before": start.fingerprint,
+        "updates": updates,
+        "train": train.fingerprint(),
+        "valid": valid.fingerprint(),
+        "training": training.model_dump(mode="json", exclude=training.without_effect | SHARED_OUT),
+        "seed": trial.seed,
+        "switching": switching.model_dump(mode="json"),
+        "lexicons": {language: hash_file(path) for language, path in trial.lexicons.items()},
+    }
+    folder = run.path / RESTORE.name
+    report = finished_or_begun(run, trial.name, RESTORE.name, inputs, on_event)
+    if report is None:
+        loaded = load_model(
+            start.model,
+            init=start.init,
+            dropout=training.dropout,
+            attention_dropout=training.attention_dropout,
+            seed=trial.seed,
+        )
+        switchers = language_switchers(
+            config.language,
+            {language: read_lexicon(path) for language, path in trial.lexicons.items()},
+            switching,
+            mask=loaded.layout.mask_token if switching.source == "mask" else "",
+            seed=trial.seed,
+        )
+        sample = train.premises[:RATE_SAMPLE]
+        keys = example_keys(trial.seed, [(0, row) for row in range(len(sample))])
+        rates = {
+            language: measure(switcher.switched(sample, sample, range(len(sample)), keys=keys))
+            for language, switcher in switchers.items()
+        }
+        for language, each in rates.items():
+            on_event(Event(trial.name, f"to {language}: {each.describe()}"))
+        many = ManySwitcher(tuple(switchers.values()))
+        trained = train_stage(
+            loaded,
+            restore_examples(train.corpus(), (many, many), seed=trial.seed),
+            valid=restore_examples(valid.corpus(), (many, many), seed=trial.seed),
+            settings=training,
+            updates=updates,
+            seed=trial.seed,
+            folder=folder,
+            origin=start.fingerprint,
+            log=StageLog(run.path / METRICS, RESTORE.name),
+            on_progress=lambda step: on_event(stage_event(trial.name, RESTORE.name, step)),
+            on_message=lambda message: on_event(Event(trial.name, f"{RESTORE.name}: {message}")),
+        )
+        save_model(loaded, folder / "model", config.language, config.language)
+        report = {"training": asdict(trained), "rates": {code: asdict(each) for code, each in rates.items()}}
+        run.finish(RESTORE.name, inputs, report)
+    remove_checkpoints(folder)
+    return report, _Start(str(folder / "model"), "pretrained", fingerprint(inputs))
+
+
+def _classify(
+    config: NliConfig,
+    trial: NliTrial,
+    data: tuple[NliSet, NliSet],
+    updates: int,
+    updates_before: int,
+    start: _Start,
+    run: RunDir,
+    on_event: OnEvent,
+) -> tuple[dict[str, Any], _Start]:
+    """The stage that trains the classifier. Its report, and the model that was kept."""
+    settings, training = config.classification_of(trial.arm), config.training_of(trial.arm)
+    train, valid = data
+    inputs = {
+        "before": start.fingerprint,
+        "updates": updates,
+        "train": train.fingerprint(),
+        "valid": valid.fingerprint(),
+        "classification": settings.model_dump(mode="json"),
+        "computing": [training.precision, training.attention_dropout, training.adam_betas, training.adam_epsilon],
+        "clip_norm": training.clip_norm,
+        "seed": trial.seed,
+    }
+    folder = run.path / STAGE
+    report = finished_or_begun(run, trial.name, STAGE, inputs, on_event)
+    if report is None:
+        classifier = open_classifier(
+            start.model,
+            config.language,
+            max_tokens=settings.max_tokens,
+            init=start.init,
+            dropout=settings.dropout,
+            attention_dropout=training.attention_dropout,
+            seed=trial.seed,
+        )
+        trained = train_classifier(
+            classifier,
+            train,
+            valid=valid,
+            settings=settings,
+            computing=training,
+            updates=updates,
+            seed=trial.seed,
+            folder=folder,
+            origin=start.fingerprint,
+            log=StageLog(run.path / METRICS, STAGE, updates_before),
+            on_progress=lambda update, loss: on_event(Event(trial.name, STAGE, update, updates, loss)),
+        )
+        classifier.save(folder / "model")
+        report = asdict(trained)
+        run.finish(STAGE, inputs, report)
+    remove_checkpoints(folder)
+    return report, _Start(str(folder / "model"), "pretrained", fingerprint(inputs))
+
+
+def _predict(
+    config: NliConfig, trial: NliTrial, language: str, start: _Start, run: RunDir, on_event: OnEvent
+) -> list[int]:
+    """The labels that the classifier gives a test set; also in a file, a name a line."""
+    test = _read_test(config, language)
+    inputs = {"before": start.fingerprint, "test": test.fingerprint()}
+    written = run.path / f"predictions.{language}.txt"
+    step = f"predict.{language}"
+    predicted: list[int] | None = run.result(step, inputs, made=[written])
+    if predicted is None:
+        on_event(Event(trial.name, f"classifying {len(test):,} examples in {language}"))
+        max_tokens = config.classification_of(trial.arm).max_tokens
+        predicted = predict(open_classifier(start.model, config.language, max_tokens=max_tokens), test)
+        write_text(written, "".join(f"{LABELS[label]}\n" for label in predicted))
+        run.finish(step, inputs, predicted)
+    return predicted
+
+
+def _row(
+    config: NliConfig, arm: NliArmSettings, tests: Mapping[str, NliSet], results: list[NliTrialResult]
+) -> AccuracyRow:
+    def correct(name: str, language: str) -> list[list[bool]]:
+        labels = tests[language].labels
+        return [
+            [one == other for one, other in zip(result.predictions[language], labels, strict=True)]
+            for result in results
+            if result.arm == name
+        ]
+
+    own = [result for result in results if result.arm == arm.name]
+    is_baseline = arm.name == config.baseline
+    return AccuracyRow(
+        arm=arm.name,
+        model=config.model_of(arm),
+        stage_updates=own[0].stage_updates,
+        chosen_updates=tuple(result.classifier.chosen_update for result in own),
+        valid_accuracy=tuple(dict(result.classifier.valid_accuracy)[result.classifier.chosen_update] for result in own),
+        tests=tuple(
+            accuracy_of(
+                language, correct(arm.name, language), None if is_baseline else correct(config.baseline, language)
+            )
+            for language in tests
+        ),
+        rates=own[0].rates,
+        truncated=own[0].classifier.truncated,
+        minutes=sum(result.seconds for result in own) / len(own) / 60,
+    )
+
+
+def _manifest(
+    config: NliConfig,
+    train: NliSet,
+    valid: NliSet,
+    tests: Mapping[str, NliSet],
+    trials: list[NliTrial],
+) -> dict[str, Any]:
+    """What a run was made of: versions, hashes of data, models and lexicons, seeds, the machine."""
+    sets = {"train": train, "valid": valid, **{f"test.{language}": test for language, test in tests.items()}}
+    return {
+        **surroundings(),
+        "models": {
+            model: model_fingerprint(model) for model in dict.fromkeys(config.model_of(arm) for arm in config.recipes)
+        },
+        "data": {
+            name: {"origin": each.origin, "examples": len(each), "fingerprint": each.fingerprint()}
+            for name, each in sets.items()
+        },
+        "lexicons": {str(path): hash_file(path) for path in sorted({p for t in trials for p in t.lexicons.values()})},
+        "seeds": list(config.seeds),
+    }

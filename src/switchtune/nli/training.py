@@ -1,0 +1,346 @@
+"""The stage that trains a classifier: transformers' trainer with our batches, checkpoints and early stopping."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, set_seed
+
+from switchtune.config import ClassificationSettings, TrainingSettings
+from switchtune.examples import Key
+from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.load import quietly
+from switchtune.nli.classifier import Batch, Classifier
+from switchtune.nli.data import NliSet
+from switchtune.run_dir import fingerprint
+from switchtune.training.batches import BatchPlan
+from switchtune.training.checkpoints import (
+    Checkpoint,
+    best,
+    checkpoint_folder,
+    complete_checkpoints,
+    find_resumption,
+    mark_complete,
+    prune,
+    remove_after,
+    remove_incomplete,
+    sound_or_removed,
+    weights_of,
+)
+from switchtune.training.curve import Curve, StageLog
+from switchtune.training.loop import SECONDS_BETWEEN_REPORTS, Identity, Rhythm, TrainingError, set_weights
+from switchtune.training.optimizers import OptimizerChoice, class_and_arguments
+from switchtune.training.precision import compute_dtype, computing_in
+from switchtune.training.schedule import scheduler
+from switchtune.training.trainer import trainer_arguments
+from switchtune.training.watch import exhausted, peak_memory_gb
+
+STAGE = "classify"
+"""Name of the stage in folders and curves."""
+
+_PAIRS_AT_ONCE = 64
+"""When a set is classified."""
+_MEASURED_AT_ONCE = 1024
+"""Pairs, when those are counted that are cut."""
+
+
+@dataclass(frozen=True)
+class ClassifierResult:
+    """What the training of a classifier came to."""
+
+    updates: int
+    """Updates done; fewer than asked for where the patience came to its end."""
+    chosen_update: int
+    """The update whose weights are handed on: that of the best accuracy, the earliest of equals."""
+    seconds: float
+    """Wall time over all interruptions, evaluation included."""
+    train_loss: float
+    """Mean cross entropy in nats, with dropout, over the last tenth of the updates."""
+    valid_accuracy: tuple[tuple[int, float], ...]
+    """(update, accuracy on the validation set), from 0 to 1."""
+    truncated: int
+    """Training pairs that were cut to `max_tokens`."""
+    resumed_from: int | None
+    """Update of the checkpoint that the last call went on from."""
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "ClassifierResult":
+        """The result that was written as JSON, which has no tuples."""
+        return cls(**{**record, "valid_accuracy": tuple(map(tuple, record["valid_accuracy"]))})
+
+
+def predict(classifier: Classifier, data: NliSet) -> list[int]:
+    """The label of every example, as a place in `LABELS`; what is put into batches together does not matter."""
+    model = classifier.model
+    order = sorted(range(len(data)), key=lambda place: len(data.premises[place]) + len(data.hypotheses[place]))
+    labels = [0] * len(data)
+    training = model.training
+    model.eval()
+    with torch.inference_mode():
+        for start in range(0, len(order), _PAIRS_AT_ONCE):
+            places = order[start : start + _PAIRS_AT_ONCE]
+            batch, _ = _batch(classifier, data, places)
+            logits = classifier.logits({name: ids.to(model.device) for name, ids in batch.items()})
+            for place, label in zip(places, logits.argmax(-1).tolist(), strict=True):
+                labels[place] = label
+    model.train(training)
+    return labels
+
+
+def accuracy(predicted: Sequence[int], labels: Sequence[int]) -> float:
+    """Share of the labels that were told right."""
+    return sum(one == other for one, other in zip(predicted, labels, strict=True)) / len(labels)
+
+
+def train_classifier(
+    classifier: Classifier,
+    train: NliSet,
+    *,
+    valid: NliSet,
+    settings: ClassificationSettings,
+    computing: TrainingSettings,
+    updates: int,
+    seed: int,
+    folder: Path,
+    origin: str,
+    log: StageLog,
+    on_progress: Callable[[int, float], None] = lambda update, loss: None,
+) -> ClassifierResult:
+    """Train a classifier in place for `updates` updates or until the patience ends, and leave it with its best weights.
+
+    Writes checkpoints into `folder`. Called again with the same arguments after an interruption, however hard, it goes
+    on from the last whole checkpoint; on a CPU, with the same number of threads, it ends in the same weights as a
+    training that was not interrupted.
+
+    Args:
+        computing: `precision` and `workers` are used.
+        origin: fingerprint of what the classifier began with.
+        on_progress: update, loss of the batch.
+
+    Raises:
+        TrainingError: the loss or the gradients are not finite.
+        CheckpointError: `folder` has checkpoints of another training.
+    """
+    lengths = np.array([len(one) + len(other) for one, other in zip(train.premises, train.hypotheses, strict=True)])
+    # Every example costs the same, so that batches have so many examples; the surplus puts those alike together.
+    plan = BatchPlan(np.ones_like(lengths), settings.batch, updates, seed, settings.accumulation, surplus=lengths)
+    used = settings.model_dump(mode="json", exclude={"patience", "evaluate_every"})
+    identity = Identity(
+        fingerprint([used, updates, seed, train.fingerprint(), valid.fingerprint()]),
+        fingerprint([type(classifier.model).__name__, origin]),
+    )
+    remove_incomplete(folder)
+    found = find_resumption(folder, inputs=identity.inputs, model=identity.model).checkpoint
+    if found is not None:
+        remove_after(folder, found.update)
+    curve = Curve(log, until=found.update if found else None)
+    trainer = _ClassifierTrainer(
+        classifier,
+        data=(train, valid),
+        plan=plan,
+        settings=_stage_settings(settings, computing),
+        curve=curve,
+        identity=identity,
+        folder=folder,
+        on_progress=on_progress,
+    )
+    set_seed(seed)
+    with quietly():
+        done = trainer.train_or_resume(found)
+    chosen = best(complete_checkpoints(folder))
+    set_weights(classifier.model, weights_of(chosen.path))
+    classifier.model.eval()
+    return ClassifierResult(
+        updates=done,
+        chosen_update=chosen.update,
+        seconds=curve.seconds,
+        train_loss=curve.recent_mean("loss"),
+        valid_accuracy=curve.measured("valid_accuracy"),
+        truncated=_truncated(classifier, train),
+        resumed_from=found.update if found else None,
+    )
+
+
+def _truncated(classifier: Classifier, data: NliSet) -> int:
+    """How many pairs are cut to fit."""
+    parts = (
+        range(start, min(start + _MEASURED_AT_ONCE, len(data))) for start in range(0, len(data), _MEASURED_AT_ONCE)
+    )
+    return sum(_batch(classifier, data, part)[1] for part in parts)
+
+
+def _batch(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[Batch, int]:
+    """`Classifier.batch` of examples, given by their places."""
+    pairs = [(data.premises[row], data.hypotheses[row]) for row in rows]
+    premises, hypotheses = zip(*pairs, strict=True)
+    return classifier.batch(premises, hypotheses, data.language)
+
+
+def _stage_settings(settings: ClassificationSettings, computing: TrainingSettings) -> TrainingSettings:
+    """The same as settings of any other stage."""
+    own = settings.model_dump(include={"accumulation", "lr", "warmup", "weight_decay", "evaluate_every", "patience"})
+    return computing.model_copy(
+        update={**own, "checkpoint_every": settings.evaluate_every, "keep": "best", "schedule": "polynomial"}
+    )
+
+
+class _ClassifierTrainer(Trainer):
+    """transformers' trainer with the batches, the schedule, the checkpoints and the curve of the other stages."""
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        *,
+        data: tuple[NliSet, NliSet],
+        plan: BatchPlan,
+        settings: TrainingSettings,
+        curve: Curve,
+        identity: Identity,
+        folder: Path,
+        on_progress: Callable[[int, float], None],
+    ) -> None:
+        self._classifier = classifier
+        self._train, self._valid = data
+        self._plan = plan
+        self._settings = settings
+        self._curve = curve
+        self._identity = identity
+        self._folder = folder
+        self._on_progress = on_progress
+        self._began_at = time.perf_counter() - curve.seconds
+        self._reported_at = time.perf_counter()
+        choice = OptimizerChoice("adamw", cast("float", settings.lr))
+        arguments = trainer_arguments(
+            settings, choice, updates=plan.updates, seed=plan.seed, folder=folder, sharded=False
+        )
+        self._dtype = compute_dtype(settings, classifier.family or "mbart", arguments.device)
+        # Since the last entry of the curve: cross entropy, pairs.
+        self._sums = torch.zeros(2, device=arguments.device)
+        super().__init__(
+            model=classifier.model,
+            args=arguments,
+            train_dataset=cast("Any", range(len(self._train))),
+            callbacks=[Rhythm(settings, evaluates=True, report=self._report, exhausted=self._exhausted)],
+            optimizer_cls_and_kwargs=class_and_arguments(choice, settings),
+        )
+        if self._dtype == torch.float16:
+            self.accelerator.scaler = torch.amp.GradScaler(arguments.device.type)
+        self.remove_callback(PrinterCallback)
+        # Has the trainer count the labels of an update, and not divide by its parts a second time.
+        self.model_accepts_loss_kwargs = True
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader(
+            cast("Any", _Keys()),
+            batch_sampler=self._plan,
+            collate_fn=self._collate,
+            # Its own, so that starting it takes nothing from the random state that dropout draws from.
+            generator=torch.Generator(),
+        )
+
+    def _collate(self, keys: list[Key]) -> Batch:
+        # A part without pairs, where the batch has too few for all, takes one that does not count.
+        rows = [row for _, row in keys] or [0]
+        labels = [self._train.labels[row] for row in rows] if keys else [IGNORED_LABEL]
+        return {**_batch(self._classifier, self._train, rows)[0], "labels": torch.tensor(labels)}
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> torch.optim.lr_scheduler.LRScheduler:
+        if self.lr_scheduler is None:
+            self.lr_scheduler = scheduler(
+                cast("torch.optim.Optimizer", optimizer or self.optimizer), self._settings, num_training_steps
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, torch.Tensor | Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> Any:
+        """The part's share of the mean cross entropy over the pairs of the whole update."""
+        labels = inputs.pop("labels")
+        logits = self._classifier.logits(inputs)
+        loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=IGNORED_LABEL)
+        self._sums += torch.stack((loss.detach(), (labels != IGNORED_LABEL).sum()))
+        return loss / cast("torch.Tensor | int", num_items_in_batch)
+
+    def compute_loss_context_manager(self) -> Any:
+        return computing_in(self._dtype, self.args.device)
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """Accuracy on the validation set."""
+        with computing_in(self._dtype, self.args.device):
+            found = accuracy(predict(self._classifier, self._valid), self._valid.labels)
+        self._record({"valid_accuracy": found})
+        metrics = {f"{metric_key_prefix}_accuracy": found}
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" not in logs:
+            return
+        loss, pairs = self._sums.tolist()
+        if not pairs:
+            return
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"{self._folder}: the loss up to update {self.state.global_step} was not finite. Lower "
+                f"classification.lr (now {self._settings.lr:g}), or set training.precision to fp32."
+            )
+        self._record({"loss": loss / pairs, "learning_rate": logs["learning_rate"]})
+        self._sums.zero_()
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: nothing reads it."""
+        return 0
+
+    def train_or_resume(self, checkpoint: Checkpoint | None) -> int:
+        """Train to the end, from a checkpoint where there is one; returns the updates done."""
+        if checkpoint is not None and self._exhausted():
+            return checkpoint.update
+        self.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
+        return self.state.global_step
+
+    def _exhausted(self) -> bool:
+        scores = self._curve.measured("valid_accuracy")
+        return exhausted(scores, patience=self._settings.patience, least_updates=0)
+
+    def _report(self, *, now: bool) -> None:
+        if not now and time.perf_counter() - self._reported_at < SECONDS_BETWEEN_REPORTS:
+            return
+        self._reported_at = time.perf_counter()
+        loss, pairs = self._sums.tolist()
+        self._on_progress(self.state.global_step, loss / pairs if pairs else math.nan)
+
+    def _record(self, entry: dict[str, float]) -> None:
+        seconds = round(time.perf_counter() - self._began_at, 3)
+        memory_gb = round(peak_memory_gb(self.args.device), 3)
+        self._curve.add({"update": self.state.global_step, **entry, "memory_gb": memory_gb, "seconds": seconds})
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        update = self.state.global_step
+        path = checkpoint_folder(self._folder, update)
+        with sound_or_removed(path):
+            super()._save_checkpoint(model, trial)
+        score = dict(self._curve.measured("valid_accuracy"))[update]
+        mark_complete(Checkpoint(path, update, score, self._identity.inputs, self._identity.model))
+        prune(self._folder, keep_best=True)
+
+
+class _Keys:
+    """What the plan names an example by is all that is known of it until a batch is made."""
+
+    def __getitem__(self, key: Key) -> Key:
+        return key

@@ -1,0 +1,197 @@
+"""Accuracies of classifiers trained in one language and tested in many: records, JSON and a Markdown table."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from statistics import mean
+from typing import Any
+
+from switchtune.report.table import SIGNIFICANT, markdown_table, signed, spread
+from switchtune.scoring.significance import mcnemar, share_interval
+from switchtune.switching import Rates
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """An arm on the test set of a language. Shares are from 0 to 1."""
+
+    language: str
+    n: int
+    of_seeds: tuple[float, ...]
+    """One a seed."""
+    interval: tuple[float, float]
+    """95 % interval (Wilson) of the mean accuracy, by the choice of test examples: as of one that has it."""
+    difference: float | None
+    """Mean accuracy less the baseline's; None for the baseline itself."""
+    p_values: tuple[float, ...]
+    """McNemar's test against the baseline, seed by seed; empty for the baseline itself."""
+
+    @property
+    def mean(self) -> float:
+        return mean(self.of_seeds)
+
+    @property
+    def significant(self) -> bool:
+        """Whether the difference is significant with every seed."""
+        return bool(self.p_values) and all(p < SIGNIFICANT for p in self.p_values)
+
+
+@dataclass(frozen=True)
+class AccuracyRow:
+    """An arm, over all seeds."""
+
+    arm: str
+    model: str
+    stage_updates: dict[str, int]
+    """Done, with the first seed."""
+    chosen_updates: tuple[int, ...]
+    """Of each seed the update of the last stage with the best validation accuracy, whose weights are tested."""
+    valid_accuracy: tuple[float, ...]
+    """At these updates."""
+    tests: tuple[Accuracy, ...]
+    """That of the training language first."""
+    rates: dict[str, Rates]
+    """Requested and realised rate of switching to each language; empty where nothing is switched."""
+    truncated: int
+    """Training pairs that were cut to the longest length."""
+    minutes: float
+    """Mean training time of one seed."""
+
+    @property
+    def mean(self) -> float:
+        """Mean accuracy over the languages without training data."""
+        return mean(test.mean for test in self.tests[1:])
+
+
+@dataclass(frozen=True)
+class AccuracySummary:
+    """A whole comparison."""
+
+    rows: tuple[AccuracyRow, ...]
+    baseline: str
+    seeds: tuple[int, ...]
+
+
+def accuracy_of(
+    language: str, correct: Sequence[Sequence[bool]], baseline: Sequence[Sequence[bool]] | None
+) -> Accuracy:
+    """The figures of an arm on a test set.
+
+    Args:
+        correct: of each seed, which examples are right.
+        baseline: the same of the baseline, with the same seeds; None for the baseline itself.
+    """
+    n = len(correct[0])
+    shares = tuple(sum(each) / n for each in correct)
+    difference = None if baseline is None else mean(shares) - mean(sum(each) / n for each in baseline)
+    return Accuracy(
+        language,
+        n,
+        shares,
+        share_interval(round(mean(map(sum, correct))), n),
+        difference,
+        () if baseline is None else tuple(map(mcnemar, baseline, correct)),
+    )
+
+
+def accuracy_table(summary: AccuracySummary) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Heads and rows, for people: recipes by languages, in percent."""
+    first = summary.rows[0]
+    reference = next(row for row in summary.rows if row.arm == summary.baseline)
+    heads = ["recipe", "updates", *(test.language for test in first.tests), "mean", f"Δ {summary.baseline}", "minutes"]
+    rows = [
+        (
+            row.arm,
+            " + ".join(f"{updates:,}" for updates in row.stage_updates.values()),
+            *(spread([100 * share for share in test.of_seeds]) for test in row.tests),
+            f"{100 * row.mean:.1f}",
+            "" if row is reference else signed(100 * (row.mean - reference.mean)),
+            f"{row.minutes:.1f}",
+        )
+        for row in summary.rows
+    ]
+    return heads, rows
+
+
+def _differences(summary: AccuracySummary) -> str:
+    heads = ("language", "recipe", "accuracy", "95 % interval", f"Δ {summary.baseline}", "p")
+    lines = [
+        (
+            test.language,
+            row.arm,
+            f"{100 * test.mean:.1f}",
+            f"{100 * test.interval[0]:.1f} – {100 * test.interval[1]:.1f}",
+            "" if test.difference is None else signed(100 * test.difference),
+            ", ".join(f"{p:.3f}" for p in test.p_values),
+        )
+        for place in range(len(summary.rows[0].tests))
+        for row in summary.rows
+        for test in (row.tests[place],)
+    ]
+    return markdown_table(heads, lines)
+
+
+def accuracy_verdict(row: AccuracyRow, baseline: str) -> str:
+    """One sentence: in how many languages without training data is the arm better than the baseline?"""
+    tests = [(test, test.difference) for test in row.tests[1:] if test.difference is not None]
+    better = [test for test, difference in tests if difference > 0]
+    worse = [test for test, difference in tests if difference < 0]
+    return (
+        f"{row.arm} against {baseline}, in {len(tests)} language{'s' * (len(tests) != 1)} without training data: "
+        f"better in {len(better)} ({sum(test.significant for test in better)} significantly), worse in {len(worse)} "
+        f"({sum(test.significant for test in worse)} significantly); mean difference "
+        f"{signed(100 * mean(difference for _, difference in tests))} points."
+    )
+
+
+def accuracy_markdown(summary: AccuracySummary) -> str:
+    """The comparison as a Markdown page."""
+    first, seeds = summary.rows[0], ", ".join(map(str, summary.seeds))
+    compared = [row for row in summary.rows if row.arm != summary.baseline]
+    remarks = [f"- {accuracy_verdict(row, summary.baseline)}" for row in compared]
+    remarks += [
+        f"- {row.arm}, to {code}: {rates.describe()}." for row in summary.rows for code, rates in row.rates.items()
+    ]
+    remarks += [f"- {row.arm}: {row.truncated:,} training pairs were cut." for row in summary.rows if row.truncated]
+    remarks += [
+        f"- {row.arm}: {row.model}, best on the validation set at update "
+        + ", ".join(
+            f"{update:,} ({share:.1%})" for update, share in zip(row.chosen_updates, row.valid_accuracy, strict=True)
+        )
+        + " of the last stage."
+        for row in summary.rows
+    ]
+    notes = (
+        f"Accuracy in percent; mean: the languages without training data, all but {first.tests[0].language}. "
+        f"Test sets of {', '.join(f'{test.n:,} ({test.language})' for test in first.tests)} examples; seeds {seeds}"
+        + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
+        + ". Updates are per stage; all arms may do the same total, and end sooner where the validation accuracy no "
+        "longer rises. Minutes are the training time of one seed. Intervals: Wilson, by the choice of test examples. "
+        "p: McNemar's exact test on the same examples" + (", one for each seed." if len(summary.seeds) > 1 else ".")
+    )
+    heads, rows = accuracy_table(summary)
+    blocks = ("# Comparison", markdown_table(heads, rows), "\n".join(remarks), notes, _differences(summary))
+    return "\n\n".join(blocks) + "\n"
+
+
+def accuracy_record(summary: AccuracySummary) -> dict[str, Any]:
+    """Every figure of the comparison, for `metrics.json`."""
+    return {
+        "task": "nli",
+        "baseline": summary.baseline,
+        "seeds": list(summary.seeds),
+        "rows": [
+            {
+                "recipe": row.arm,
+                "model": row.model,
+                "updates": row.stage_updates,
+                "chosen_updates": list(row.chosen_updates),
+                "valid_accuracy": list(row.valid_accuracy),
+                "mean_accuracy": row.mean,
+                "tests": [{**asdict(test), "mean": test.mean} for test in row.tests],
+                "switching": {code: rates.record() for code, rates in row.rates.items()},
+                "truncated": row.truncated,
+                "minutes": row.minutes,
+            }
+            for row in summary.rows
+        ],
+    }

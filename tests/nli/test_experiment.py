@@ -1,0 +1,211 @@
+"""Cross-lingual NLI through the command line, with miniature models; what it refuses, and what it does not do twice."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from transformers import BertConfig, BertForMaskedLM, BertTokenizer
+
+from switchtune.config import NliConfig, load_run_config, parse_config
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.models.load import save_model
+from switchtune.nli import experiment
+from switchtune.nli.experiment import run_nli
+from switchtune.scoring.significance import mcnemar, share_interval
+from tests.miniature import ENGLISH, GERMAN, miniature
+from tests.test_end_to_end import switchtune
+
+HYPOTHESES = {
+    "en": ("There is a dog.", "There is nobody.", "Maybe it rains."),
+    "de": ("Da ist ein Hund.", "Da ist niemand.", "Vielleicht regnet es."),
+}
+LABELS = ("entailment", "contradiction", "neutral")
+
+
+def write_set(path: Path, code: str, premises: tuple[str, ...]) -> None:
+    rows = [
+        f"{premise}\t{hypothesis}\t{label}\n"
+        for premise in premises
+        for hypothesis, label in zip(HYPOTHESES[code], LABELS, strict=True)
+    ]
+    path.write_text("".join(rows), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("nli")
+    save_model(miniature(), folder / "model", "de", "en")
+    write_set(folder / "train.tsv", "en", ENGLISH)
+    write_set(folder / "valid.tsv", "en", ENGLISH[:4])
+    write_set(folder / "test.en.tsv", "en", ENGLISH[4:8])
+    write_set(folder / "test.de.tsv", "de", GERMAN[4:8])
+    pairs = {"dog": "Hund", "man": "Mann", "child": "Kind", "woman": "Frau", "there": "da", "is": "ist", "the": "die"}
+    lines = "".join(f"{english} {german}\n" for english, german in pairs.items())
+    (folder / "en-de.txt").write_text(lines, encoding="utf-8")
+    words = sorted({word.strip(".").lower() for line in (*ENGLISH, *GERMAN) for word in line.split()})
+    (folder / "bert").mkdir()
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", *words]
+    (folder / "bert/vocab.txt").write_text("".join(f"{word}\n" for word in vocabulary), encoding="utf-8")
+    BertTokenizer.from_pretrained(folder / "bert").save_pretrained(folder / "bert")
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    BertForMaskedLM(BertConfig(vocab_size=len(vocabulary), max_position_embeddings=64, **size)).save_pretrained(
+        folder / "bert"
+    )
+    return folder
+
+
+def values_of(workplace: Path, **changes: object) -> dict[str, object]:
+    values: dict[str, object] = {
+        "task": "nli",
+        "model": str(workplace / "model"),
+        "languages": ["de"],
+        "data": {
+            "train": str(workplace / "train.tsv"),
+            "valid": str(workplace / "valid.tsv"),
+            "test": str(workplace / "test.*.tsv"),
+        },
+        "recipes": [
+            "standard",
+            "csr",
+            {"recipe": "csr", "name": "csr-random", "switching": {"source": "random"}},
+            {"recipe": "csr", "name": "csr-mask", "switching": {"source": "mask"}},
+            "random",
+            {"recipe": "standard", "name": "bert", "model": str(workplace / "bert")},
+        ],
+        "seeds": [1],
+        "jobs": 1,
+        "lexicon": {"dictionaries": {"de": str(workplace / "en-de.txt")}},
+        "training": {"updates": 12, "restore_share": 0.34, "tokens_per_batch": 300, "max_tokens": 60, "lr": 1e-3},
+        "classification": {"batch": 12, "max_tokens": 60, "lr": 2e-3, "evaluate_every": 4, "patience": None},
+    }
+    return {**values, **changes}
+
+
+@pytest.mark.timeout(300)
+def test_arms_are_trained_on_english_tested_in_german_and_compared(
+    workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nli.yaml").write_text(yaml.safe_dump(values_of(workplace)), encoding="utf-8")
+    out = tmp_path / "run"
+    command = ("run", tmp_path / "nli.yaml", "--out", out)
+    code, printed, progress = switchtune(capsys, monkeypatch, *command)
+    assert code == 0, progress
+    assert "csr against standard, in 1 language without training data" in printed
+    assert "48 examples (entailment 16, neutral 16, contradiction 16)" in progress
+
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    rows = {row["recipe"]: row for row in metrics["rows"]}
+    assert {sum(row["updates"].values()) for row in rows.values()} == {12}
+    assert rows["csr"]["updates"] == {"restore": 4, "classify": 8}
+    assert rows["standard"]["updates"] == rows["bert"]["updates"] == {"classify": 12}
+    assert rows["csr"]["switching"]["de"]["replaced"] > 0
+    assert set(rows["csr-mask"]["switching"]) == {"mask"}
+    found = {name: _right(out / name / "seed1/predictions.de.txt") for name in rows}
+    for name, row in rows.items():
+        english, german = row["tests"]
+        assert (english["language"], german["language"], german["n"]) == ("en", "de", 12)
+        assert german["of_seeds"] == [sum(found[name]) / 12]
+        assert tuple(german["interval"]) == share_interval(sum(found[name]), 12)
+        assert row["mean_accuracy"] == german["mean"]
+        expected = [] if name == "standard" else [mcnemar(found["standard"], found[name])]
+        assert german["p_values"] == expected
+    table = (out / "comparison.md").read_text(encoding="utf-8")
+    assert "| recipe | updates | en | de | mean | Δ standard | minutes |" in table
+    assert "| csr | 4 + 8 |" in table
+    assert (out / "manifest.json").exists()
+    lexicon = next(out.glob("lexicon/en-de/*/lexicon.en-de.tsv")).read_text(encoding="utf-8")
+    assert "dog\tHund" in lexicon
+
+    models = sorted(out.rglob("*.safetensors"))
+    written = [path.stat().st_mtime_ns for path in models]
+    code, again, _ = switchtune(capsys, monkeypatch, *command)
+    assert (code, again) == (0, printed)
+    assert [path.stat().st_mtime_ns for path in sorted(out.rglob("*.safetensors"))] == written
+
+
+def _right(path: Path) -> list[bool]:
+    labels = path.read_text(encoding="utf-8").split()
+    return [one == other for one, other in zip(labels, LABELS * 4, strict=True)]
+
+
+def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Path) -> None:
+    arms = ["standard", {"recipe": "random"}]
+    config = parse_config(
+        NliConfig,
+        values_of(workplace, recipes=arms, seeds=[1, 2], training={"updates": 2}, also_tested=[], jobs=2),
+    )
+    summary = run_nli(config, tmp_path / "run")
+    other = summary.rows[1]
+    assert [len(test.of_seeds) for test in other.tests] == [2, 2]
+    assert all(len(test.p_values) == 2 for test in other.tests)
+    assert other.tests[1].mean == pytest.approx(sum(other.tests[1].of_seeds) / 2)
+    assert "one for each seed" in (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
+
+
+def test_a_stopped_run_goes_on_with_what_is_done(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = parse_config(NliConfig, values_of(workplace, recipes=["csr"], baseline="csr"))
+    whole = run_nli(config, tmp_path / "whole")
+
+    def fail(*arguments: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(experiment, "train_classifier", fail)
+        with pytest.raises(KeyboardInterrupt):
+            run_nli(config, tmp_path / "stopped")
+    restored = tmp_path / "stopped/csr/seed1/restore/model/model.safetensors"
+    before = restored.stat().st_mtime_ns
+    stopped = run_nli(config, tmp_path / "stopped")
+    assert restored.stat().st_mtime_ns == before
+    assert stopped.rows[0].tests == whole.rows[0].tests
+    # An edited lexicon is used, and what follows from it is made again.
+    lexicon = next((tmp_path / "stopped").glob("lexicon/en-de/*/*.tsv"))
+    lexicon.write_text(lexicon.read_text(encoding="utf-8").replace("Hund", "Hündchen"), encoding="utf-8")
+    run_nli(config, tmp_path / "stopped")
+    assert restored.stat().st_mtime_ns > before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"languages": ["de", "tr"]}, "no dictionary for tr, and csr switches to all of languages"),
+        ({"lexicon": {}}, "no dictionary for de"),
+        ({"languages": ["de", "en"]}, "'en' stands twice"),
+        ({"switching": {"source": "anti"}}, "dictionaries give translations of words"),
+        ({"switching": {"unit": "piece"}}, "dictionaries give translations of words"),
+        ({"baseline": "stand"}, "did you mean 'standard'"),
+        ({"recipes": ["standard", "iaft"]}, "recipes.1.*recipe"),
+        ({"data": {"train": "a.tsv", "valid": "b.tsv", "test": "c.tsv"}}, "one asterisk is expected"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(workplace: Path, changes: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        parse_config(NliConfig, values_of(workplace, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipes": ["csr"], "baseline": "csr", "model": "bert"}, "an encoder alone, which cannot restore"),
+        ({"lexicon": {"dictionaries": {"de": "missing.txt"}}}, "No such file: .*missing.txt"),
+        ({"languages": ["sw"], "recipes": ["standard"]}, "no tag for 'sw'|sw"),
+    ],
+)
+def test_what_cannot_run_is_refused_before_anything_is_trained(
+    workplace: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    if "model" in changes:
+        changes = {**changes, "model": str(workplace / "bert")}
+    with pytest.raises(SwitchtuneError, match=message):
+        run_nli(parse_config(NliConfig, values_of(workplace, **changes)), tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.safetensors"))
+
+
+def test_the_task_of_a_file_decides_its_settings(workplace: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(yaml.safe_dump(values_of(workplace)), encoding="utf-8")
+    assert isinstance(load_run_config(tmp_path / "a.yaml"), NliConfig)
+    with pytest.raises(UsageError, match="task"):
+        load_run_config(tmp_path / "a.yaml", ["task=translation"])

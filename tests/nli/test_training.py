@@ -1,0 +1,153 @@
+"""The classifier's training: it learns, stops early, keeps the best, and goes on after a stop as if there was none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from switchtune.config import ClassificationSettings, TrainingSettings
+from switchtune.models.load import save_model
+from switchtune.nli import training
+from switchtune.nli.classifier import Classifier, open_classifier
+from switchtune.nli.data import NliSet
+from switchtune.nli.training import ClassifierResult, accuracy, predict, train_classifier
+from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
+from switchtune.training.curve import StageLog
+from tests.miniature import ENGLISH, miniature
+
+HYPOTHESES = ("A dog.", "Nobody.", "It rains.")
+
+
+def examples(count: int = 16, labels: tuple[int, ...] = (0, 2, 1)) -> NliSet:
+    premises = tuple(premise for premise in ENGLISH[:count] for _ in HYPOTHESES)
+    return NliSet("en", "made", premises, HYPOTHESES * count, labels * count, 0, 0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(miniature(), folder, "de", "en")
+    return folder
+
+
+SETTINGS = ClassificationSettings(batch=12, lr=3e-3, warmup=2, evaluate_every=4, patience=None, max_tokens=60)
+
+
+def trained(
+    model: Path, folder: Path, settings: ClassificationSettings = SETTINGS, *, dropout: float = 0.1, **changes: Any
+) -> tuple[Classifier, ClassifierResult]:
+    classifier = open_classifier(str(model), "en", max_tokens=60, dropout=dropout, attention_dropout=0.0, seed=1)
+    options: dict[str, Any] = {"train": examples(), "valid": examples(4), "updates": 24, "seed": 1, **changes}
+    result = train_classifier(
+        classifier,
+        options.pop("train"),
+        settings=settings,
+        computing=TrainingSettings(),
+        folder=folder / "classify",
+        origin="model",
+        log=StageLog(folder / "metrics.jsonl", "classify", 5),
+        **options,
+    )
+    return classifier, result
+
+
+def weights_of(classifier: Classifier) -> torch.Tensor:
+    return torch.cat([weights.detach().flatten() for weights in classifier.model.parameters()])
+
+
+def test_it_learns_and_leaves_a_curve(model: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+    classifier, result = trained(
+        model, tmp_path, dropout=0.0, updates=80, on_progress=lambda update, loss: seen.append(update)
+    )
+    assert seen[-1] == result.updates == 80
+    assert dict(result.valid_accuracy)[result.chosen_update] == max(value for _, value in result.valid_accuracy) == 1.0
+    valid = examples(4)
+    assert accuracy(predict(classifier, valid), valid.labels) == 1.0
+    entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [entry["update"] for entry in entries if "valid_accuracy" in entry] == list(range(9, 86, 4))
+    losses = [entry["loss"] for entry in entries if "loss" in entry]
+    assert losses[-1] < losses[0]
+
+
+def test_a_stopped_training_ends_in_the_same_weights(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    whole, expected = trained(model, tmp_path / "whole")
+
+    def stop_after(update: int, loss: float) -> None:
+        if update == 14:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        trained(model, tmp_path / "stopped", on_progress=stop_after)
+    again, result = trained(model, tmp_path / "stopped")
+    assert result.resumed_from == 12
+    assert torch.equal(weights_of(again), weights_of(whole))
+    assert result.valid_accuracy == expected.valid_accuracy
+    # What is done is not done again.
+    _, done = trained(model, tmp_path / "stopped")
+    assert (done.resumed_from, done.updates, done.valid_accuracy) == (24, 24, expected.valid_accuracy)
+    with pytest.raises(CheckpointError, match="other data, settings, updates or seed"):
+        trained(model, tmp_path / "stopped", seed=2)
+
+
+def test_patience_ends_it_and_the_best_weights_are_kept(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    valid = examples(4)
+    right = iter((5, 9, 7, 9, 6, 6))
+    kept: list[torch.Tensor] = []
+
+    def outputs(classifier: Classifier, data: NliSet) -> list[int]:
+        kept.append(weights_of(classifier))
+        count = next(right)
+        return [label if place < count else (label + 1) % 3 for place, label in enumerate(data.labels)]
+
+    monkeypatch.setattr(training, "predict", outputs)
+    settings = SETTINGS.model_copy(update={"patience": 2})
+    classifier, result = trained(model, tmp_path, settings, valid=valid)
+    assert [update for update, _ in result.valid_accuracy] == [4, 8, 12, 16]
+    assert (result.updates, result.chosen_update) == (16, 8)
+    assert torch.equal(weights_of(classifier), kept[1])
+    assert {found.update for found in complete_checkpoints(tmp_path / "classify")} == {8, 16}
+
+
+@pytest.mark.parametrize("accumulation", [2, 5])
+def test_an_updates_parts_add_up_to_it(model: Path, tmp_path: Path, accumulation: int) -> None:
+    # Of the last the parts are uneven; some hold nothing where a batch has only four pairs.
+    small = SETTINGS.model_copy(update={"batch": 4, "warmup": 0, "lr": 1e-3})
+    parts = small.model_copy(update={"accumulation": accumulation})
+    weights = [
+        weights_of(trained(model, tmp_path / name, settings, dropout=0.0, updates=4)[0])
+        for name, settings in (("whole", small), ("parts", parts))
+    ]
+    torch.testing.assert_close(weights[0], weights[1], atol=2e-5, rtol=1e-4)
+
+
+def test_one_update_is_a_step_down_the_mean_cross_entropy(model: Path, tmp_path: Path) -> None:
+    classifier, _ = trained(model, tmp_path, SETTINGS.model_copy(update={"batch": 48}), dropout=0.0, updates=1)
+    plain = open_classifier(str(model), "en", max_tokens=60, dropout=0.0, attention_dropout=0.0, seed=1)
+    data = examples()
+    model_of: Any = plain.model
+    model_of.train()
+    optimizer = torch.optim.AdamW(model_of.parameters(), lr=3e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.0)
+    batch, _ = plain.batch(data.premises, data.hypotheses, "en")
+    torch.nn.functional.cross_entropy(plain.logits(batch), torch.tensor(data.labels)).backward()
+    torch.nn.utils.clip_grad_norm_(model_of.parameters(), 1.0)
+    optimizer.step()
+    # A first step of Adam is as large for a gradient near zero, whose sign is rounding's.
+    close = torch.isclose(weights_of(classifier), weights_of(plain), atol=1e-5)
+    assert close.float().mean() > 0.99
+
+
+def test_predictions_do_not_depend_on_the_batch(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    classifier = open_classifier(str(model), "en", max_tokens=60, seed=4)
+    data = examples()
+    found = predict(classifier, data)
+    monkeypatch.setattr(training, "_PAIRS_AT_ONCE", 5)
+    assert predict(classifier, data) == found
