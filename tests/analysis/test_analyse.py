@@ -198,6 +198,13 @@ def test_options_that_do_not_fit(run: Path, options: list[str], message: str) ->
         CliRunner().invoke(app, ["analyse", str(run), *options], catch_exceptions=False)
 
 
+def test_a_run_without_pairs_is_refused_by_its_task(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "examples/nli.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.resolved.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"a run of cross-lingual inference \(task: nli\), which has no pairs"):
+        analyse(tmp_path)
+
+
 def test_a_folder_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run is there \(config.resolved.yaml is missing\)"):
         analyse(tmp_path)

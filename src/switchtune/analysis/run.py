@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from switchtune.config import ArmSettings, PairSettings, RunConfig, load_config
+from switchtune.config import ArmSettings, NliConfig, PairSettings, RunConfig, load_run_config
 from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED
@@ -162,7 +162,7 @@ def open_run(folder: Path) -> Run:
     """The run in a folder.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or it is one of cross-lingual inference.
     """
     path = folder / "config.resolved.yaml"
     if not path.exists():
@@ -170,4 +170,10 @@ def open_run(folder: Path) -> Run:
             f"{folder}: no run is there ({path.name} is missing). Give the folder that `switchtune run` or "
             "`switchtune train` wrote to (its --out)."
         )
-    return Run(folder, load_config(RunConfig, path))
+    config = load_run_config(path)
+    if isinstance(config, NliConfig):
+        raise UsageError(
+            f"{folder}: a run of cross-lingual inference (task: nli), which has no pairs of languages to be analysed; "
+            "its accuracies are in comparison.md."
+        )
+    return Run(folder, config)
