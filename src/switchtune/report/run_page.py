@@ -91,8 +91,8 @@ def different_tests(runs: Sequence[RunFiles]) -> list[str]:
             )
         elif unknown:
             found.append(
-                f"Whether {first.name} and {second.name} have the same test set for {', '.join(unknown)} is not known (no "
-                "manifest.json); their scores are not compared."
+                f"Whether {first.name} and {second.name} have the same test set for {', '.join(unknown)} is not known "
+                "(no manifest.json); their scores are not compared."
             )
     return found
 
