@@ -2,7 +2,11 @@
 
 import http.client
 import json
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -204,3 +208,13 @@ def test_an_entry_is_added_and_a_wrong_one_refused(opened: Tab, folder: Path) ->
         opened.get_by_role("button", name="Save").click()
     expect(opened.locator("#editor-status")).to_contain_text("strength")
     assert path.read_bytes() == before
+
+
+def test_the_verb_says_where_the_page_is_and_ends_when_interrupted(folder: Path) -> None:
+    command = [sys.executable, "-m", "switchtune", "demo", str(folder), "--port", "0", "--no-open"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ \(Ctrl-C ends\)\n", said)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0

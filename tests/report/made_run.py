@@ -9,6 +9,8 @@ import yaml
 
 from switchtune.config import RunConfig
 from switchtune.lexicon import Entry, Lexicon, Translation, write_lexicon
+from switchtune.report.matrix import Cell, Matrix
+from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN
 
 EVIL = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
@@ -168,34 +170,20 @@ def make_lexicon(folder: Path) -> None:
 
 
 def matrix() -> dict[str, Any]:
-    def cell(trained: str, tested: str, difference: float, p_value: float) -> dict[str, Any]:
-        return {
-            "trained": trained,
-            "tested": tested,
-            "supervised": trained == tested,
-            **against(difference, p_value, (difference - 1, difference + 1)),
-        }
+    """As `switchtune zeroshot` writes it."""
 
-    cells = [
+    def cell(trained: str, tested: str, difference: float, p_value: float) -> Cell:
+        figures = against(difference, p_value, (difference - 1, difference + 1))
+        comparison = Comparison(**figures, runs_a=2, runs_b=2, resamples=1000, seed=1)
+        return Cell(trained, tested, comparison, (1.0, 0.9))
+
+    cells = (
         cell("de", "de", 1.5, 0.01),
         cell("it", "de", 0.4, 0.3),
         cell("de", "it", -0.8, 0.02),
         cell("it", "it", 0.0, 1.0),
-    ]
-    return {
-        "tests": "test",
-        "target": "en",
-        "baseline": "standard",
-        "arm": "csr",
-        "trained": ["de", "it"],
-        "tested": ["de", "it"],
-        "wins": 1,
-        "significant_wins": 0,
-        "losses": 1,
-        "significant_losses": 1,
-        "of": 2,
-        "cells": cells,
-    }
+    )
+    return Matrix("test", "en", "standard", "csr", cells).record()
 
 
 def analyses() -> dict[str, Any]:

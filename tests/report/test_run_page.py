@@ -203,6 +203,14 @@ def test_runs_of_different_test_sets_are_not_compared(
     assert "Scores side by side" not in html
 
 
+def test_every_two_runs_are_looked_at(finished: Path, tmp_path: Path) -> None:
+    begun = make_run(tmp_path / "begun", **{"metrics.json": None, "manifest.json": None})
+    unknown = make_run(tmp_path / "unknown", **{"manifest.json": None})
+    assert run_page([finished, begun]).warnings == ()
+    (warning,) = run_page([finished, begun, unknown]).warnings
+    assert warning.startswith("Whether mine and unknown have the same test set for de-en is not known")
+
+
 def test_no_run_and_the_same_run_twice_are_refused(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no run is there \(config.resolved.yaml is missing\)"):
         run_page([tmp_path])

@@ -141,6 +141,7 @@ def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
     seeds = ", ".join(
         f"{run.name + ': ' if len(runs) > 1 else ''}{', '.join(map(str, (run.metrics or {}).get('seeds', ())))}"
         for run in runs
+        if run.metrics
     )
     return (
         scrolled(f"Scores of {pair}", table(f"{pair}: scores on the test set", heads, lines))

@@ -92,9 +92,10 @@ class RunFiles:
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
 
     def test_set(self, pair: str) -> str | None:
-        """Fingerprint of a pair's test set; None where it is not known."""
-        corpora = (self.manifest or {}).get("corpora", {})
-        found = corpora.get(pair, {}).get("test", {}).get("fingerprint")
+        """Fingerprint of the test set of a pair, or of a classifier's language; None where it is not known."""
+        manifest = self.manifest or {}
+        of_pair = manifest.get("corpora", {}).get(pair, {}).get("test", {})
+        found = (of_pair or manifest.get("data", {}).get(f"test.{pair}", {})).get("fingerprint")
         return None if found is None else str(found)
 
     @property

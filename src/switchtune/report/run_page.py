@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from itertools import pairwise
+from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
@@ -74,10 +74,12 @@ def _told_apart(runs: Sequence[RunFiles]) -> list[RunFiles]:
 def different_tests(runs: Sequence[RunFiles]) -> list[str]:
     """Which runs cannot be compared, since they were tested on different sentences, or on pairs of their own."""
     found = []
-    for first, second in pairwise(runs):
+    for first, second in combinations(runs, 2):
         pairs = [{row["pair"] for row in run.rows if "pair" in row} for run in (first, second)]
         common = sorted(pairs[0] & pairs[1])
-        differing = [pair for pair in common if first.test_set(pair) != second.test_set(pair)]
+        tests = {pair: {run.test_set(pair) for run in (first, second)} for pair in common}
+        unknown = [pair for pair, each in tests.items() if None in each]
+        differing = [pair for pair, each in tests.items() if len(each) > 1 and None not in each]
         if all(pairs) and not common:
             found.append(
                 f"{first.name} and {second.name} have no language pair in common; their scores are not compared."
@@ -86,6 +88,11 @@ def different_tests(runs: Sequence[RunFiles]) -> list[str]:
             found.append(
                 f"{first.name} and {second.name} have different test sets for {', '.join(differing)}; their scores are "
                 "not compared."
+            )
+        elif unknown:
+            found.append(
+                f"Whether {first.name} and {second.name} have the same test set for {', '.join(unknown)} is not known "
+                "(no manifest.json); their scores are not compared."
             )
     return found
 
