@@ -231,6 +231,8 @@ def test_figures_are_files_of_their_own(
     assert {"valid_nll-de-en", "nll-de-en", "zeroshot-test-csr", "frequency-de-en", "domain-de-en-csr-1-task"} <= names
     for path in figures.iterdir():
         assert "var(" not in path.read_text(encoding="utf-8")
+    assert ">csr</text>" in (figures / "nll-de-en.svg").read_text(encoding="utf-8")
+    for path in figures.iterdir():
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 

@@ -46,12 +46,25 @@ class Figure:
     html: str
     """With legend, and what the page's script needs."""
 
+    key: tuple[tuple[str, int], ...] = ()
+    """What each colour stands for: names, and the numbers of their classes."""
+
     def file(self) -> str:
-        """The content of an SVG file of its own, with the colours in it, for programs that know no variables."""
+        """The content of an SVG file of its own, with title, key and colours, for programs that know no variables."""
         style = package_text("charts.css")
         colours = dict(_VARIABLE.findall(style))
-        head, found, rest = self.svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1).partition(">")
-        whole = f"{head}{found}<style>{_ALONE}{style}</style>{rest}\n"
+        content = self.svg.partition(">")[2].removesuffix("</svg>")
+        width, height = map(float, re.findall(r'viewBox="0 0 (\S+) (\S+)"', self.svg)[0])
+        drawn = "".join(
+            f'<rect class="c{colour}" x="10" y="{height + 18 * line + 8:g}" width="12" height="4"/>'
+            f'<text class="start" x="28" y="{height + 18 * line + 14:g}">{escape(name)}</text>'
+            for line, (name, colour) in enumerate(self.key)
+        )
+        whole = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 -24 {width:g} {height + 24 + 18 * len(self.key):g}">'
+            f"<title>{escape(self.title)}</title><style>{_ALONE}{style}</style>"
+            f'<text class="start" x="10" y="-8">{escape(self.title)}</text>{content}{drawn}</svg>\n'
+        )
         return re.sub(r"var\((--\w+)\)", lambda match: colours[match[1]], whole)
 
 
@@ -116,7 +129,7 @@ def line_chart(name: str, title: str, axis: str, unit: str, series: Sequence[Ser
         f'<output class="readout" aria-live="polite">Point at the chart, or move over it with the arrow keys, to read '
         f'values.</output><script type="application/json">{_json(content)}</script></figure>'
     )
-    return Figure(name, title, svg, html)
+    return Figure(name, title, svg, html, _numbered(groups))
 
 
 def bar_chart(
@@ -152,7 +165,7 @@ def bar_chart(
     svg = _svg(title, f"{unit}. {said}", "".join(drawn), _WIDTH, _HEIGHT)
     caption = f"<figcaption>{escape(title)}: {escape(unit)}</figcaption>"
     html = f'<figure class="bars">{caption}{_key(list(values))}{svg}</figure>'
-    return Figure(name, title, svg, html)
+    return Figure(name, title, svg, html, _numbered(list(values)))
 
 
 def heat_map(
@@ -222,7 +235,7 @@ def plane(
     said = f"{tasks:,} sentences of the task as dots, {len(ellipses)} ellipses of the text of pretraining"
     svg = _svg(title, said, "".join(drawn), size, size)
     html = f"<figure><figcaption>{escape(title)}: {said}</figcaption>{_key(languages, first=1)}{svg}</figure>"
-    return Figure(name, title, svg, html)
+    return Figure(name, title, svg, html, _numbered(languages, first=1))
 
 
 def _colour(languages: Sequence[str], each: Mapping[str, Any]) -> int:
@@ -302,12 +315,17 @@ def _legend(groups: Sequence[str]) -> str:
     return f'<ul class="legend" aria-label="Show or hide">{buttons}</ul>'
 
 
+def _numbered(names: Sequence[str], *, first: int = 0) -> tuple[tuple[str, int], ...]:
+    """Names with the numbers of their colours."""
+    return tuple((name, (place + first) % COLOURS) for place, name in enumerate(names))
+
+
 def _key(names: Sequence[str], *, first: int = 0) -> str:
     """What the colours stand for, where nothing can be hidden."""
     shown = "".join(
         f'<li><svg viewBox="0 0 10 10" aria-hidden="true" style="width:.8rem">'
-        f'<rect class="c{(place + first) % COLOURS}" width="10" height="10"/></svg> {escape(name)}</li>'
-        for place, name in enumerate(names)
+        f'<rect class="c{colour}" width="10" height="10"/></svg> {escape(name)}</li>'
+        for name, colour in _numbered(names, first=first)
     )
     return f'<ul class="legend">{shown}</ul>'
 

@@ -99,7 +99,7 @@ def different_tests(runs: Sequence[RunFiles]) -> list[str]:
 
 def _of_run(run: RunFiles, figure: Figure) -> Figure:
     name = run.name.strip("/").replace("/", "-")
-    return Figure(f"{name}-{figure.name}", figure.title, figure.svg, figure.html)
+    return replace(figure, name=f"{name}-{figure.name}")
 
 
 def _figures(parts: Sequence[Part]) -> list[Figure]:
