@@ -24,7 +24,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from math import exp
 from operator import ne
 from pathlib import Path
@@ -315,7 +315,7 @@ def remember(path: Path, model_texts: Path) -> None:
     found["measured"] = watch.taken()
     begin(task, layout, lengths)
     found["task"] = watch.taken()
-    twice = Lengths(np.repeat(lengths.longest, 2), np.zeros(2 * len(corpus), np.int32), 0)
+    twice = Lengths(np.repeat(lengths.longest, 2), np.zeros(2 * len(corpus), lengths.longest.dtype), 0)
     begin(restore, layout, twice)
     found["restore"] = watch.taken()
     print(json.dumps({"pairs": len(corpus), "anonymous_mib": found}))
@@ -325,7 +325,7 @@ def begin(examples: Examples, layout: Layout, lengths: Lengths) -> None:
     data = EncodedExamples(examples, layout, MAX_TOKENS)
     for epoch in range(2):
         batches = epoch_batches(lengths.longest, TOKENS_PER_BATCH, seed=1, epoch=epoch, surplus=lengths.surplus)
-        for batch in batches[:100]:
+        for batch in islice(batches, 100):
             layout.collate(data.__getitems__([(epoch, int(index)) for index in batch]))
 
 

@@ -18,14 +18,18 @@ ORDER = (
     "lexicon.judge lexicon.build switching in_context examples models.chunks models.families models.load models.states "
     "models.adapters models.vocabulary models.trim training.loss training.batches training.distributed "
     "training.checkpoints training.curve training.watch training.sharding training.trackers training.recipes "
-    "training.collator training.memory training.finite training.precision training.optimizers "
+    "training.collator training.memory training.energy training.finite training.precision training.optimizers "
     "training.schedule training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
-    "generation scoring.metrics scoring.rouge scoring.significance "
-    "report.table report.matrix report.lexicon_page lexicon_folder "
+    "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
+    "scoring.outputs scoring.comet scoring.assess "
+    "report.table report.matrix report.html report.charts report.lexicon_page lexicon_folder "
     "validation pretraining tasks trial experiment zeroshot search nli.data nli.switching nli.classifier nli.training "
-    "report.accuracy nli.experiment train plan parity export preview progress "
-    "cli_options cli_lexicon cli_model cli"
+    "report.accuracy nli.experiment train "
+    "analysis.run analysis.distance analysis.projection analysis.frequency analysis.dynamics analysis.cost "
+    "analysis.cases analysis.figures analysis.analyse plan parity export preview "
+    "report.run_files report.headline report.sentences report.parts report.run_page demo.workshop demo.server progress "
+    "cli_options cli_lexicon cli_model cli_report cli_scores cli_analysis cli"
 ).split()
 
 

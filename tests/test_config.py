@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.config import PretrainConfig, RunConfig, TrainingSettings, load_config, parse_config
+from switchtune.config import (
+    PretrainConfig,
+    RunConfig,
+    TrainingSettings,
+    load_config,
+    load_run_config,
+    parse_config,
+)
 from switchtune.errors import UsageError
 
 PAIR = {"source": "de", "target": "en", "train": "t", "valid": "v", "test": "x"}
@@ -53,6 +60,7 @@ def test_defaults_are_the_papers() -> None:
         ({"training": {"least_updates": 5}}, "least_updates decides nothing without patience"),
         ({"pairs": []}, "pairs: "),
         ({"training": {"lora": {"rnk": 8}}}, "unknown key 'training.lora.rnk'; did you mean 'rank'?"),
+        ({"training": {"snapshots": True, "lora": {}}}, "snapshots: the checkpoints of adapters are no models"),
         ({"training": {"average": 2, "lora": {}}}, "the mean of adapters is not the mean of what they add"),
         ({"training": {"optimizer": "sgd"}}, "training.optimizer: Input should be 'auto', 'adamw', 'adafactor'"),
     ],
@@ -189,7 +197,10 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.name)
 def test_every_example_is_valid(path: Path) -> None:
-    load_config(PretrainConfig if path.stem.endswith("pretrain") else RunConfig, path)
+    if path.stem.endswith("pretrain"):
+        load_config(PretrainConfig, path)
+    else:
+        load_run_config(path)
 
 
 def test_every_training_field_is_documented() -> None:

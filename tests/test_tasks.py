@@ -42,7 +42,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
     # The lexicon is judged by pairs of its own corpus, held out: documents and summaries are none.
     assert any("lexicon by auto: the text is parallel, so align" in line for line in said)
     metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
-    assert {"rouge1", "rouge2", "rougeL", "in_language"} <= metrics["rows"][0].keys()
+    assert {"rouge_1", "rouge_2", "rouge_l", "in_language"} <= metrics["rows"][0].keys()
     page = (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
     assert "| recipe | updates | ROUGE-1 | ROUGE-2 | ROUGE-L |" in page
     assert "Test set of 8 documents" in page

@@ -41,8 +41,21 @@ if TYPE_CHECKING:
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.models.load import Loaded, load_model, new_model, save_model
     from switchtune.pretraining import pretrain
-    from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all
-    from switchtune.scoring.significance import Comparison, compare_seeds, paired_bootstrap
+    from switchtune.scoring.assess import assess, compare_outputs
+    from switchtune.scoring.comet import comet
+    from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all, spbleu
+    from switchtune.scoring.outputs import examine
+    from switchtune.scoring.rouge import rouge
+    from switchtune.scoring.significance import (
+        Comparison,
+        approximate_randomisation,
+        compare_scores,
+        compare_seeds,
+        mcnemar,
+        paired_bootstrap,
+        share_interval,
+    )
+    from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
     from switchtune.switching import (
         Switched,
         Switcher,
@@ -79,8 +92,15 @@ _HOMES = {
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
     "switchtune.models.load": "Loaded load_model new_model save_model",
     "switchtune.pretraining": "pretrain",
-    "switchtune.scoring.metrics": "Score bleu chrf in_language score_all",
-    "switchtune.scoring.significance": "Comparison compare_seeds paired_bootstrap",
+    "switchtune.scoring.assess": "assess compare_outputs",
+    "switchtune.scoring.comet": "comet",
+    "switchtune.scoring.metrics": "Score bleu chrf in_language score_all spbleu",
+    "switchtune.scoring.outputs": "examine",
+    "switchtune.scoring.rouge": "rouge",
+    "switchtune.scoring.significance": (
+        "Comparison approximate_randomisation compare_scores compare_seeds mcnemar paired_bootstrap share_interval"
+    ),
+    "switchtune.scoring.word_accuracy": "count_words word_accuracy words_of",
     "switchtune.switching": (
         "Switched Switcher candidates example_key example_keys from_lexicon from_mask switch switch_all"
     ),

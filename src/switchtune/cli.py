@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
 from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_report import demo, report
+from switchtune.cli_scores import compare, score
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +58,11 @@ app.command("lexicon-judge")(lexicon_judge)
 app.command("trim")(trim)
 app.command("untrim")(untrim)
 app.command("add-language")(add_language)
+app.command("analyse")(analyse)
+app.command("report")(report)
+app.command("demo")(demo)
+app.command("score")(score)
+app.command("compare")(compare)
 
 
 @app.callback(invoke_without_command=True)
@@ -432,59 +440,3 @@ def export(
         print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})
     else:
         typer.echo(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")
-
-
-@app.command()
-def score(
-    hypotheses: Annotated[Path, typer.Argument(help="Translations, one a line.")],
-    references: Annotated[Path, typer.Argument(help="Reference translations, line by line.")],
-    lang: Annotated[str, typer.Option(help="Language of the translations: decides the tokeniser.")],
-    as_json: AsJson = False,
-) -> None:
-    """BLEU, chrF++ and the share of outputs in the right language.
-
-    Example: `switchtune score hypotheses.txt test.en --lang en`
-    """
-    from switchtune.corpus.read import read_lines
-    from switchtune.report.table import scores_record, scores_text
-    from switchtune.scoring.metrics import score_all
-
-    scores = score_all(read_lines(hypotheses), read_lines(references), lang)
-    if as_json:
-        print_json(scores_record(scores))
-    else:
-        typer.echo(scores_text(scores))
-
-
-@app.command()
-def compare(
-    hypotheses_a: Annotated[Path, typer.Argument(help="Translations of system A (the baseline), one a line.")],
-    hypotheses_b: Annotated[Path, typer.Argument(help="Translations of system B.")],
-    references: Annotated[Path, typer.Argument(help="Reference translations, line by line.")],
-    lang: Annotated[str, typer.Option(help="Language of the translations: decides the tokeniser.")],
-    metric: Annotated[Literal["BLEU", "chrF++"], typer.Option(help="What is compared.")] = "BLEU",
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap samples.")] = 1000,
-    seed: Seed = 12345,
-    as_json: AsJson = False,
-) -> None:
-    """Is B better than A? Paired bootstrap resampling over the sentences.
-
-    Example: `switchtune compare standard.txt csr.txt test.en --lang en`
-    """
-    from switchtune.corpus.read import read_lines
-    from switchtune.report.table import difference_text
-    from switchtune.scoring.significance import paired_bootstrap
-
-    found = paired_bootstrap(
-        read_lines(hypotheses_a),
-        read_lines(hypotheses_b),
-        read_lines(references),
-        lang,
-        metric=metric,
-        resamples=resamples,
-        seed=seed,
-    )
-    if as_json:
-        print_json(asdict(found))
-    else:
-        typer.echo(difference_text(found))

@@ -217,6 +217,9 @@ class TrainingSettings(Settings):
     """Validation examples whose outputs are scored, where `best_by` is chrf."""
     average: int = Field(1, ge=1)
     """A stage hands on the mean of the weights of its last so many checkpoints."""
+    snapshots: bool = False
+    """Keep the weights of every checkpoint when a stage is over, for `switchtune analyse`: BLEU and distance over
+    updates, at those checkpoints that are evaluated too."""
     patience: int | None = Field(None, ge=1)
     """End a stage after so many evaluations without a better one; `train` alone has it, as `run` compares arms at equal
     updates."""
@@ -248,6 +251,8 @@ class TrainingSettings(Settings):
             raise ValueError("average: the last checkpoints are averaged, and keep is best; choose one")
         if self.average > 1 and self.lora is not None:
             raise ValueError("average: the mean of adapters is not the mean of what they add; leave it out, or lora")
+        if self.snapshots and self.lora is not None:
+            raise ValueError("snapshots: the checkpoints of adapters are no models; leave it out, or lora")
         if self.best_by == "chrf" and self.keep == "last" and self.patience is None:
             raise ValueError("best_by: chrf decides nothing without keep: best or patience")
         if self.least_updates and self.patience is None:
@@ -257,7 +262,7 @@ class TrainingSettings(Settings):
     @property
     def without_effect(self) -> set[str]:
         """Fields that change nothing about the weights after a given number of updates."""
-        fields = {"workers", "report_to", "sharding", "gradient_checkpointing"}
+        fields = {"workers", "report_to", "sharding", "gradient_checkpointing", "snapshots"}
         if self.patience is None:
             fields.add("evaluate_every")
         if self.keep == "last" and self.average == 1:

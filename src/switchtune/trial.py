@@ -30,7 +30,7 @@ from switchtune.models.load import (
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
 from switchtune.tasks import TASKS, note_task, read_pair
-from switchtune.training.checkpoints import remove_checkpoints
+from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import first_before_others, on_first
 from switchtune.training.loop import Progress
@@ -265,7 +265,7 @@ def _train_stages(
             del loaded
             gc.collect()
         # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
-        on_first(partial(remove_checkpoints, folder))
+        on_first(partial(remove_but_weights if training.snapshots else remove_checkpoints, folder))
         reports.append(report)
         done.append(report["training"]["updates"])
         model, init, before = str(saved), "pretrained", fingerprint(inputs)

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from switchtune.config import FamilyName
 from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
 from switchtune.errors import UsageError
+from switchtune.examples import Example
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.plm import PlmSettings, plm_lexicons, word_means
 from switchtune.models.load import Loaded
-from switchtune.models.states import model_word_encoder, pieces_of_words
+from switchtune.models.states import model_word_encoder, pieces_of_words, sentence_states
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -232,3 +233,36 @@ def test_a_models_lexicon_of_a_language_into_itself_is_the_identity() -> None:
     for lexicon in (forward, backward):
         own = [entry.translations[0].word == entry.word for entry in lexicon.entries.values()]
         assert sum(own) == len(own) > 50
+
+
+@pytest.mark.parametrize("family", ALL)
+def test_a_sentences_vectors_are_the_decoders_at_its_last_piece(family: FamilyName) -> None:
+    loaded = miniature(family, size=TINY.model_copy(update={"encoder_layers": 3, "decoder_layers": 3}))
+    # In one batch, and in several whose sentences are padded otherwise.
+    for tokens in (4096, 60):
+        states = sentence_states(loaded, GERMAN, "de", tokens_per_batch=tokens)
+        assert states.shape == (3, len(GERMAN), 32)
+        for place, text in enumerate(GERMAN):
+            ids = loaded.layout.encode(Example(text, "de", text, "de"), max_tokens=64)
+            batch = {"input_ids": ids.input_ids, "decoder_input_ids": ids.decoder_input_ids}
+            with torch.no_grad():
+                plain: Any = loaded.model(
+                    **{name: torch.tensor([each]) for name, each in batch.items()}, output_hidden_states=True
+                )
+            (last,) = [at for at, label in enumerate(ids.labels) if label == loaded.layout.eos_id]
+            piece = loaded.layout.tokens([ids.decoder_input_ids[last]])[0]
+            assert text.endswith(piece.removeprefix("▁"))
+            for layer in range(3):
+                expected = plain.decoder_hidden_states[layer + 1][0, last].numpy()
+                np.testing.assert_allclose(states[layer, place], expected, rtol=0, atol=1e-5)
+
+
+def test_sentences_are_cut_to_what_the_model_takes_and_dropout_is_put_back() -> None:
+    loaded = miniature()
+    loaded.model.train()
+    long = " ".join([*GERMAN] * 3)
+    twice = [sentence_states(loaded, [long], "de") for _ in range(2)]
+    np.testing.assert_array_equal(*twice)
+    assert loaded.model.training
+    loaded.model.eval()
+    assert sentence_states(loaded, [], "de").shape == (1, 0, 32)

@@ -50,7 +50,7 @@ def as_files2rouge_writes(line):
 
 def as_numbered_characters(line):
     """ROUGE-1.5.5 drops what is not ASCII: every character becomes a word of its own."""
-    return " ".join(f"c{ord(character)}" for character in line.lower()) + "\n"
+    return " ".join(f"c{ord(character)}" for character in line.lower() if not character.isspace()) + "\n"
 
 
 def rouge(hypotheses, references, write):

@@ -1,30 +1,36 @@
 """Scores: hand-computed figures, sacrebleu's public interface, and text of known languages."""
 
+import io
 import lzma
 from pathlib import Path
+from urllib.error import URLError
 
 import numpy as np
 import pytest
 import sacrebleu
+import sentencepiece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.tokenizers import tokenizer_ja_mecab, tokenizer_ko_mecab
+from sacrebleu.tokenizers import tokenizer_ja_mecab, tokenizer_ko_mecab, tokenizer_spm
 
 from switchtune.languages import UnknownLanguageError
 from switchtune.scoring.metrics import (
     RIVALS,
     MetricName,
     ScoringError,
+    UnavailableMetricError,
     bleu,
     can_identify,
     chrf,
     corpus_values,
     in_language,
     score_all,
+    spbleu,
 )
 from switchtune.scoring.significance import METRICS
 
+OFFLINE = [name for name in METRICS if name != "spBLEU"]
 SENTENCES = {
     "de": "Ein kleiner Junge spielt mit seinem Hund im Garten hinter dem Haus.",
     "en": "A small boy is playing with his dog in the garden behind the house.",
@@ -89,13 +95,13 @@ def test_scores_are_those_of_sacrebleu(corpus: list[tuple[str, str]]) -> None:
 @settings(deadline=None)
 def test_a_score_follows_from_its_segments(corpus: list[tuple[str, str]]) -> None:
     hypotheses, references = [pair[0] for pair in corpus], [pair[1] for pair in corpus]
-    for name, metric in METRICS.items():
-        score = metric(hypotheses, references, "en")
+    for name in OFFLINE:
+        score = METRICS[name](hypotheses, references, "en")
         assert score.segments.shape == (len(corpus), {"BLEU": 10, "chrF++": 24}.get(name, 2))
         assert corpus_values(name, score.segments.sum(axis=0).astype(float)) == pytest.approx(score.value)
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", OFFLINE)
 def test_values_of_many_sets_at_once(metric: MetricName) -> None:
     hypotheses = ["a b c d e", "a b c d x", "a x", "", "q r s t"]
     segments = METRICS[metric](hypotheses, ["a b c d e"] * 5, "en").segments
@@ -201,3 +207,44 @@ def test_language_of_real_text(language: str, shared_data: Path) -> None:
 
     assert in_language(lines(language), language).value > 0.98
     assert in_language(lines("fr"), language).value < 0.01
+
+
+@pytest.fixture
+def models_of_sacrebleu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where sacrebleu looks for the tokeniser's model; there is no network."""
+
+    def fail(url: str, path: str) -> None:
+        raise URLError(f"no route to {url}")
+
+    monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
+    monkeypatch.setattr(tokenizer_spm, "download_file", fail)
+    (tmp_path / "models").mkdir()
+    return tmp_path / "models" / "flores200sacrebleuspm"
+
+
+def test_spbleu_is_bleu_of_pieces(models_of_sacrebleu: Path) -> None:
+    """Against BLEU of the same pieces with spaces between them, in the place of flores200 a model made here."""
+    writer = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(list(SENTENCES.values()) * 3), model_writer=writer, vocab_size=210, minloglevel=2
+    )
+    models_of_sacrebleu.write_bytes(writer.getvalue())
+    pieces = sentencepiece.SentencePieceProcessor(model_proto=writer.getvalue())
+    references = [SENTENCES[language] for language in ("de", "th", "zh")]
+    hypotheses = [reference[:-9] + reference[-3:] for reference in references]
+    score = spbleu(hypotheses, references, "th")
+    cut = [[" ".join(pieces.encode_as_pieces(text)) for text in texts] for texts in (hypotheses, references)]
+    assert score.value == BLEU(tokenize="none", force=True).corpus_score(cut[0], [cut[1]]).score
+    assert 0 < score.value < 100
+    assert (score.metric, "|tok:flores200|" in score.signature) == ("spBLEU", True)
+    assert corpus_values("spBLEU", score.segments.sum(axis=0).astype(float)) == pytest.approx(score.value)
+
+
+def test_spbleu_without_its_model_says_where_it_belongs(models_of_sacrebleu: Path) -> None:
+    with pytest.raises(UnavailableMetricError, match=f"no route to .*put it here as {models_of_sacrebleu}"):
+        spbleu(["a"], ["a"], "en")
+    models_of_sacrebleu.write_bytes(b"half a file")
+    with pytest.raises(UnavailableMetricError, match="could not load"):
+        spbleu(["a"], ["a"], "en")
+    with pytest.raises(ScoringError, match="1 hypotheses but 2 references"):
+        spbleu(["a"], ["a", "b"], "en")

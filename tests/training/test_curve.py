@@ -32,10 +32,16 @@ def test_stages_write_one_file_and_count_updates_on(tmp_path: Path) -> None:
     assert [each["update"] for each in curve.entries] == [0, 1]
     assert [each["update"] for each in read_metrics(path)] == [0, 1, 2, 3, 3, 4]
 
+    # Energy that was not counted from the start of a stage is not known.
+    assert curve.kilowatt_hours is None
+    curve.add(entry(2, kilowatt_hours=0.5))
+    assert curve.kilowatt_hours == 0.5
+    assert Curve(StageLog(tmp_path / "other.jsonl", "task"), until=None).kilowatt_hours == 0
+
     # A stage that is trained anew takes those after it along.
     reader = Curve(first, until=None, writes=False)
     assert reader.entries == []
-    assert len(read_metrics(path)) == 6
+    assert len(read_metrics(path)) == 7
     Curve(first, until=2)
     assert [(each["stage"], each["update"]) for each in read_metrics(path)] == [
         ("restore", update) for update in range(3)

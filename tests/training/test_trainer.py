@@ -23,8 +23,9 @@ from torch.nn.functional import cross_entropy
 from switchtune.config import FamilyName, TrainingSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
-from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune
+from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune, remove_but_weights
 from switchtune.training.curve import Curve, read_metrics
+from switchtune.training.energy import Counter, EnergyMeter
 from switchtune.training.loop import Progress, TrainingError
 from switchtune.training.schedule import learning_rate_factor, warmup_updates
 from switchtune.training.trainer import StageResult, train_stage
@@ -152,6 +153,58 @@ def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
     assert result.train_loss == training[-1]["loss"]
 
 
+def test_snapshots_are_weights_and_nothing_that_a_training_goes_on_from(tmp_path: Path) -> None:
+    first, again = fresh(), fresh()
+    settings = {"updates": 8, "checkpoint_every": 2, "snapshots": True}
+    train(first, tmp_path, **settings)
+    assert [(each.update, each.resumable) for each in complete_checkpoints(tmp_path)] == [
+        (2, False),
+        (4, False),
+        (6, False),
+        (8, True),
+    ]
+    remove_but_weights(tmp_path)
+    assert [(each.update, each.resumable) for each in complete_checkpoints(tmp_path)] == [
+        (update, False) for update in (2, 4, 6, 8)
+    ]
+    assert {file.suffix for file in tmp_path.glob("checkpoint-*/*")} == {".safetensors", ".json"}
+    result = train(again, tmp_path, **settings)
+    assert result.resumed_from is None
+    assert same_weights(first, again)
+    assert [each.resumable for each in complete_checkpoints(tmp_path)] == [False, False, False, True]
+
+
+def test_energy_is_counted_over_interruptions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A counter of kilowatt-hours, one for each look at it.
+    looks = count(0)
+    meter = lambda device: EnergyMeter((Counter(lambda: next(looks), joules=3.6e6),))  # noqa: E731
+    monkeypatch.setattr("switchtune.training.loop.energy_meter", meter)
+    with monkeypatch.context() as patch:
+        patch.setattr(Curve, "add", failing(Curve.add, call=9))
+        with pytest.raises(OSError, match="as it was told"):
+            train(fresh(), tmp_path, updates=8)
+    train(fresh(), tmp_path, updates=8)
+    entries = read_metrics(tmp_path / "metrics.jsonl")
+    # One a look, and so one an entry; what was done twice counts once.
+    assert [entry["kilowatt_hours"] for entry in entries] == list(range(1, len(entries) + 1))
+    # Where nothing can be counted, nothing is said.
+    monkeypatch.setattr("switchtune.training.loop.energy_meter", lambda device: EnergyMeter(()))
+    train(fresh(), tmp_path / "other", updates=4)
+    assert all("kilowatt_hours" not in entry for entry in read_metrics(tmp_path / "other/metrics.jsonl"))
+
+
+def failing(function: Callable[..., Any], *, call: int) -> Callable[..., Any]:
+    """`function`, but its `call`-th call raises."""
+    calls = count(1)
+
+    def instead(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) == call:
+            raise OSError("as it was told")
+        return function(*args, **kwargs)
+
+    return instead
+
+
 # --- interruptions ---------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +274,7 @@ def test_a_killed_training_ends_in_the_same_weights(
     assert [untimed(entry) for entry in curves[0]] == [untimed(entry) for entry in curves[1]]
 
 
-TIMES = {"seconds", "resumed_from", "tokens_per_second", "memory_gb"}
+TIMES = {"seconds", "resumed_from", "tokens_per_second", "memory_gb", "kilowatt_hours"}
 
 
 def untimed(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Vectors of words in their sentence from a model's encoder: the mean of the states of a word's pieces.
+"""Vectors from a model: of words in their sentence by the encoder, of whole sentences by the decoder.
 
-The sentence stands in the model's own layout, as it does in training, with the tag of its language (mT5: the
-instruction to put it into its own language); tags and special tokens are left out of the means.
+A word's is the mean of the states of its pieces. The sentence stands in the model's own layout, as it does in training,
+with the tag of its language (mT5: the instruction to put it into its own language); tags and special tokens are left
+out of the means. A sentence's is what the decoder puts out at its last token.
 """
 
 import unicodedata
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
 from switchtune.errors import UsageError
+from switchtune.examples import Example
 from switchtune.lexicon.map import single_threaded_workers
 from switchtune.lexicon.plm import Vectors, WordEncoder
+from switchtune.models.families import TokenIds
 from switchtune.models.load import Loaded
 
 Links: TypeAlias = NDArray[np.int64]
@@ -115,14 +118,77 @@ class _ModelWordEncoder:
         return found
 
 
+def sentence_states(
+    loaded: Loaded, sentences: Sequence[str], language: str, *, max_tokens: int = 512, tokens_per_batch: int = 4096
+) -> Vectors:
+    """What each layer of the decoder puts out at the last token of each sentence (the paper's eᵢ, section 6.1).
+
+    The model is given the sentence as in the restoring of an unswitched one: it stands in the encoder input and in the
+    decoder input, with the tags of its own language. The last token is the sentence's own, the last piece of its text,
+    where `</s>` is to come next; it is not the `</s>` of mBART's decoder input, whose state has nothing to say but the
+    language's tag. As for words, neither the sentences beside one nor the number of cores change what comes out beyond
+    rounding.
+
+    Args:
+        max_tokens: sentences are cut at the end to so many tokens, special ones included; the model's positions where
+            these are fewer.
+        tokens_per_batch: sentences × longest sentence of a batch, at most.
+
+    Returns:
+        [decoder layers, sentences, dimensions]; the last layer's states are those that logits are made from.
+
+    Raises:
+        UnknownLanguageError: the model does not have the language.
+    """
+    model: Any = loaded.model
+    examples = [Example(sentence, language, sentence, language) for sentence in sentences]
+    encoded = loaded.layout.batch_encode(examples, max_tokens=loaded.layout.fitting(max_tokens))
+    lengths = [max(len(ids.input_ids), len(ids.labels)) for ids in encoded]
+    batches = list(_batches(range(len(encoded)), lengths, tokens_per_batch))
+    states = np.zeros((_decoder_layers(model), len(encoded), model.config.hidden_size), dtype=np.float32)
+    with _without_dropout(model), single_threaded_workers() as workers:
+        compute = workers.map if model.device.type == "cpu" else map
+        found = compute(lambda batch: _last_states(loaded, [encoded[place] for place in batch]), batches)
+        for batch, of_batch in zip(batches, found, strict=True):
+            states[:, batch] = of_batch
+    return states
+
+
+def _decoder_layers(model: Any) -> int:
+    config = model.config
+    # T5's count of layers is the encoder's, Bart's `num_hidden_layers` likewise.
+    return int(getattr(config, "decoder_layers", None) or config.num_decoder_layers)
+
+
+def _last_states(loaded: Loaded, encoded: Sequence[TokenIds]) -> Vectors:
+    """The decoder's states of one batch at each sentence's last token. [layers, sentences, dimensions]"""
+    model: Any = loaded.model
+    batch = {name: ids.to(model.device) for name, ids in loaded.layout.collate(encoded).items()}
+    after = len(loaded.layout.family.after_target)
+    last = torch.tensor([len(ids.labels) - after for ids in encoded], device=model.device)
+    with torch.inference_mode():
+        # Not the whole model, whose logits take tokens × vocabulary.
+        read = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        layers = model.get_decoder()(
+            input_ids=batch["decoder_input_ids"],
+            encoder_hidden_states=read.last_hidden_state,
+            encoder_attention_mask=batch["attention_mask"],
+            output_hidden_states=True,
+            use_cache=False,
+        ).hidden_states[1:]
+        rows = torch.arange(len(encoded), device=model.device)
+        found: Vectors = torch.stack([states[rows, last] for states in layers]).float().cpu().numpy()
+        return found
+
+
 @contextmanager
-def _without_dropout(encoder: Any) -> Iterator[None]:
-    training = encoder.training
-    encoder.eval()
+def _without_dropout(module: Any) -> Iterator[None]:
+    training = module.training
+    module.eval()
     try:
         yield
     finally:
-        encoder.train(training)
+        module.train(training)
 
 
 def _batches(places: Sequence[int], lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:

@@ -7,9 +7,24 @@ from typing import Any
 
 import numpy as np
 
-from switchtune.languages import language_named
 from switchtune.lexicon import Entry, Lexicon
 from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_LIFT, GREEN_STABILITY, RED_COVERAGE, RED_LIFT
+from switchtune.report.html import (
+    Head,
+    described,
+    direction_name,
+    in_language,
+    items,
+    language_name,
+    number_cell,
+    page,
+    rows_within,
+    scrolled,
+    search_field,
+    section,
+    table,
+    word_html,
+)
 
 MOST_ENTRIES = 2000
 """Entries of a lexicon that are listed, at most."""
@@ -42,73 +57,26 @@ def lexicon_page(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> s
         judgement: as it stands in `judgement.json`.
     """
     source, target = judgement["languages"]
-    title = f"Lexicon {_language(source)}–{_language(target)}"
+    title = f"Lexicon {language_name(source)}–{language_name(target)}"
     body = (
-        f"<header><h1>{escape(title)}</h1>{_verdict(judgement)}</header>",
-        _section("Figures", _figures(judgement)),
-        _section("Why, and what next", _advice(judgement)),
-        _section("How it was built", _building(lexicons, judgement)),
-        _section("Samples", _samples(judgement)),
-        _section("Words that stand for phrases", _compounds(judgement)),
-        _section("Distributions", "".join(map(_distributions, lexicons))),
-        _section("Entries", _listing(lexicons), name="entries"),
+        f"<header><h1>{escape(title)}</h1>{verdict_html(judgement)}</header>",
+        section("Figures", figures_html(judgement)),
+        section("Why, and what next", advice_html(judgement)),
+        section("How it was built", _building(lexicons, judgement)),
+        section("Samples", samples_html(judgement)),
+        section("Words that stand for phrases", _compounds(judgement)),
+        section("Distributions", "".join(map(_distributions, lexicons))),
+        section("Entries", _listing(lexicons), name="entries"),
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
-        "script-src 'unsafe-inline'; img-src data:\">\n"
-        f'<link rel="icon" href="data:,">\n<title>{escape(title)}: {escape(judgement["verdict"])}</title>\n'
-        f"<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{''.join(body)}</main>\n"
-        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
-    )
+    return page(f"{title}: {judgement['verdict']}", "".join(body))
 
 
 # Pieces of HTML
 
 
-def _language(code: str) -> str:
-    found = language_named(code)
-    return found.name if found else code
-
-
-def _direction(source: str, target: str) -> str:
-    return f"{_language(source)} → {_language(target)}"
-
-
-def _word(text: str) -> str:
-    """A word that keeps its own writing direction among others."""
-    return f"<bdi>{escape(text)}</bdi>"
-
-
 def _word_head(word: str, language: str) -> str:
     """The cell that a row is about."""
-    return f'<th scope="row"{_in(language)}>{_word(word)}</th>'
-
-
-def _in(language: str) -> str:
-    """The attribute for text in a language."""
-    return f' lang="{escape(language.replace("_", "-"))}"'
-
-
-def _section(title: str, content: str, *, name: str = "") -> str:
-    """A section, if it has any content."""
-    identity = f' id="{name}"' if name else ""
-    return f"<section{identity}><h2>{escape(title)}</h2>{content}</section>\n" if content else ""
-
-
-def _table(caption: str, heads: Sequence[tuple[str, bool]], *groups: Iterable[str]) -> str:
-    """A table of finished rows, in groups; each head says whether its column holds numbers."""
-    cells = "".join(f'<th scope="col"{_NUMERIC * numeric}>{escape(head)}</th>' for head, numeric in heads)
-    bodies = "".join(f"<tbody>{''.join(rows)}</tbody>" for rows in groups)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{cells}</tr></thead>{bodies}</table>"
-
-
-_NUMERIC = ' class="n"'
-
-
-def _number_cell(text: str) -> str:
-    return f"<td{_NUMERIC}>{escape(text)}</td>"
+    return f'<th scope="row"{in_language(language)}>{word_html(word)}</th>'
 
 
 def _count(count: int) -> str:
@@ -123,18 +91,10 @@ def _figure(value: float | None, *, digits: int = 2) -> str:
     return "not measured" if value is None else f"{value:.{digits}f}"
 
 
-def _items(texts: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in texts)}</ul>"
-
-
-def _described(pairs: Iterable[tuple[str, str]]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(name)}</dt><dd>{escape(value)}</dd>' for name, value in pairs)}</dl>"
-
-
 # Verdict, figures and advice
 
 
-def _verdict(judgement: Mapping[str, Any]) -> str:
+def verdict_html(judgement: Mapping[str, Any]) -> str:
     name = judgement["verdict"]
     sign, word, sentence = _VERDICTS[name]
     return (
@@ -143,7 +103,7 @@ def _verdict(judgement: Mapping[str, Any]) -> str:
     )
 
 
-def _figures(judgement: Mapping[str, Any]) -> str:
+def figures_html(judgement: Mapping[str, Any]) -> str:
     cards = (
         (
             "Lift",
@@ -169,7 +129,10 @@ def _figures(judgement: Mapping[str, Any]) -> str:
         for name, value, explanation in cards
     )
     directions = judgement["directions"]
-    heads = [("Figure", False), *((_direction(each["source"], each["target"]), True) for each in directions)]
+    heads = [
+        Head("Figure"),
+        *(Head(direction_name(each["source"], each["target"]), numeric=True) for each in directions),
+    ]
     lines: tuple[tuple[str, list[str]], ...] = (
         ("Verdict", [each["verdict"] for each in directions]),
         ("Words with an entry", [f"{each['entries']:,}" for each in directions]),
@@ -180,18 +143,18 @@ def _figures(judgement: Mapping[str, Any]) -> str:
         ("Coverage", [_percent(each["coverage"]) for each in directions]),
         ("Stability", [_percent(each["stability"]) for each in directions]),
     )
-    rows = (f'<tr><th scope="row">{name}</th>{"".join(map(_number_cell, values))}</tr>' for name, values in lines)
+    rows = (f'<tr><th scope="row">{name}</th>{"".join(map(number_cell, values))}</tr>' for name, values in lines)
     pairs = judgement["held_out_pairs"]
     judged = "By direction, " + (
         f"from {pairs:,} sentence pairs that the lexicons were not made from" if pairs else "without sentence pairs"
     )
-    return f'<div class="cards">{boxes}</div>{_table(judged, heads, rows)}'
+    return f'<div class="cards">{boxes}</div>{table(judged, heads, rows)}'
 
 
-def _advice(judgement: Mapping[str, Any]) -> str:
+def advice_html(judgement: Mapping[str, Any]) -> str:
     reasons, steps = judgement["reasons"], judgement.get("next_steps", ())
-    why = f"<h3>Why the verdict is no better</h3>{_items(reasons)}" if reasons else "<p>There are no objections.</p>"
-    return why + (f"<h3>What to do next</h3>{_items(steps)}" if steps else "")
+    why = f"<h3>Why the verdict is no better</h3>{items(reasons)}" if reasons else "<p>There are no objections.</p>"
+    return why + (f"<h3>What to do next</h3>{items(steps)}" if steps else "")
 
 
 def _building(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> str:
@@ -204,14 +167,14 @@ def _building(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> str:
             f"{len(lexicon):,} {lexicon.unit}s with {links:,} translations, by {lexicon.method}; "
             f"strength: {_MEASURES[lexicon.measure]}"
         )
-        pairs.append((_direction(lexicon.source_language, lexicon.target_language), content))
-    return _described(pairs)
+        pairs.append((direction_name(lexicon.source_language, lexicon.target_language), content))
+    return described(pairs)
 
 
 # Samples and compounds
 
 
-def _samples(judgement: Mapping[str, Any]) -> str:
+def samples_html(judgement: Mapping[str, Any]) -> str:
     tables = (_sample_table(direction) for direction in judgement["directions"] if direction.get("samples"))
     found = "".join(tables)
     explanation = (
@@ -221,26 +184,33 @@ def _samples(judgement: Mapping[str, Any]) -> str:
     return found and explanation + found
 
 
+_WORD_HEADS = (Head("Word"), Head("In the text", numeric=True))
+
+
 def _sample_table(direction: Mapping[str, Any]) -> str:
     source, target = direction["source"], direction["target"]
-    heads = (("Word", False), ("In the text", True), ("Translations, with strength", False), ("In the pair", True))
+    heads = (
+        *_WORD_HEADS,
+        Head("Translations, with strength"),
+        Head("In the pair", numeric=True),
+    )
     by_band: dict[str, list[str]] = {}
     for sample in direction["samples"]:
         links = ((each["word"], each["strength"]) for each in sample["translations"])
         by_band.setdefault(sample["band"], []).append(
-            f"<tr>{_word_head(sample['word'], source)}{_number_cell(_count(sample['count']))}"
-            f"<td{_in(target)}>{_translations(links)}</td>"
-            f"{_number_cell('–' if sample['paired'] is None else format(sample['paired'], '.0%'))}</tr>"
+            f"<tr>{_word_head(sample['word'], source)}{number_cell(_count(sample['count']))}"
+            f"<td{in_language(target)}>{_translations(links)}</td>"
+            f"{number_cell('–' if sample['paired'] is None else format(sample['paired'], '.0%'))}</tr>"
         )
     groups = (
         [f'<tr class="band"><th scope="rowgroup" colspan="4">{escape(band)}</th></tr>', *rows]
         for band, rows in by_band.items()
     )
-    return _table(_direction(source, target), heads, *groups)
+    return table(direction_name(source, target), heads, *groups)
 
 
 def _translations(translations: Iterable[tuple[str, float]]) -> str:
-    return ", ".join(f"{_word(word)} <small>{strength:.2f}</small>" for word, strength in translations)
+    return ", ".join(f"{word_html(word)} <small>{strength:.2f}</small>" for word, strength in translations)
 
 
 def _compounds(judgement: Mapping[str, Any]) -> str:
@@ -254,20 +224,20 @@ def _compound_table(direction: Mapping[str, Any]) -> str:
         return ""
     shown = compounds[:_MOST_COMPOUNDS]
     rows = (
-        f"<tr>{_word_head(each['word'], source)}<td{_in(target)}>{_word(each['phrase'])}</td>"
-        f"{_number_cell(_count(each['count']))}</tr>"
+        f"<tr>{_word_head(each['word'], source)}<td{in_language(target)}>{word_html(each['phrase'])}</td>"
+        f"{number_cell(_count(each['count']))}</tr>"
         for each in shown
     )
     part = f"the most frequent {len(shown):,} of {len(compounds):,}" if len(shown) < len(compounds) else "all found"
-    heads = (("Word", False), ("Phrase", False), ("Aligned so often", True))
-    return _table(f"{_direction(source, target)}: {part}", heads, rows)
+    heads = (Head("Word"), Head("Phrase"), Head("Aligned so often", numeric=True))
+    return table(f"{direction_name(source, target)}: {part}", heads, rows)
 
 
 # Distributions
 
 
 def _distributions(lexicon: Lexicon) -> str:
-    direction = _direction(lexicon.source_language, lexicon.target_language)
+    direction = direction_name(lexicon.source_language, lexicon.target_language)
     charts = [_chart(f"{direction}: translations per word", "words", _per_word(lexicon))]
     if lexicon.measure != "none":
         charts.append(_chart(f"{direction}: strength of translations", "translations", _by_strength(lexicon)))
@@ -325,114 +295,31 @@ def _short(count: int) -> str:
 
 
 def _listing(lexicons: Sequence[Lexicon]) -> str:
-    tables = "".join(_entry_table(lexicon, _MOST_BYTES // len(lexicons)) for lexicon in lexicons)
-    return (
-        '<p id="search" hidden><label for="query">Search the listed words and translations</label>'
-        '<input id="query" type="search" autocomplete="off" spellcheck="false">'
-        f'<span id="found" role="status"></span></p>{tables}'
-    )
+    tables = "".join(entry_table(lexicon, _MOST_BYTES // len(lexicons)) for lexicon in lexicons)
+    field = search_field("query", "Search the listed words and translations", "entries")
+    return f'{field}<div data-filtered-by="query">{tables}</div>'
 
 
-def _entry_table(lexicon: Lexicon, most_bytes: int) -> str:
-    direction = _direction(lexicon.source_language, lexicon.target_language)
+def entry_table(lexicon: Lexicon, most_bytes: int) -> str:
+    direction = direction_name(lexicon.source_language, lexicon.target_language)
     ranked = sorted(lexicon.entries.values(), key=lambda entry: -entry.count)
-    rows = _rows_within([_entry_row(entry, lexicon) for entry in ranked[:MOST_ENTRIES]], most_bytes)
+    rows = rows_within([_entry_row(entry, lexicon) for entry in ranked[:MOST_ENTRIES]], most_bytes)
     listed = "all" if len(rows) == len(ranked) else f"the {len(rows):,} most frequent of"
     caption = f"{direction}: {listed} {len(ranked):,} {lexicon.unit}s"
-    heads = (("Word", False), ("In the text", True), ("Translations, with strength", False))
+    heads = (*_WORD_HEADS, Head("Translations, with strength"))
     rest = "" if len(rows) == len(ranked) else "<p>The lexicon's file has all.</p>"
-    return (
-        f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(direction)}">'
-        f"{_table(caption, heads, rows)}</div>{rest}"
-    )
-
-
-def _rows_within(rows: Sequence[str], most_bytes: int) -> Sequence[str]:
-    """The first rows that together have no more bytes."""
-    ends = np.cumsum([len(row.encode()) for row in rows])
-    return rows[: int(np.searchsorted(ends, most_bytes, side="right"))]
+    return scrolled(direction, table(caption, heads, rows), low=True) + rest
 
 
 def _entry_row(entry: Entry, lexicon: Lexicon) -> str:
     shown = entry.translations[:_MOST_TRANSLATIONS]
     if lexicon.measure == "none":
-        translations = ", ".join(_word(each.word) for each in shown)
+        translations = ", ".join(word_html(each.word) for each in shown)
     else:
         translations = _translations((each.word, each.strength) for each in shown)
     more = len(entry.translations) - len(shown)
     return (
         f"<tr>{_word_head(entry.word, lexicon.source_language)}"
-        f"{_number_cell(f'{entry.count:,}' if entry.count else '–')}"
-        f"<td{_in(lexicon.target_language)}>{translations}{f' (and {more:,} more)' if more else ''}</td></tr>\n"
+        f"{number_cell(f'{entry.count:,}' if entry.count else '–')}"
+        f"<td{in_language(lexicon.target_language)}>{translations}{f' (and {more:,} more)' if more else ''}</td></tr>\n"
     )
-
-
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1c2024; --soft: #57606a; --paper: #fff; --raised: #f4f6f8; --line: #d0d7de;
-  --bar: #3569b5; --green: #1a7f37; --amber: #8a5a00; --red: #b3261e; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e6e9ec; --soft: #a3acb5; --paper: #14171a; --raised: #1f2429; --line: #3a424a; --bar: #7fb0f5;
-    --green: #56d364; --amber: #e8b04a; --red: #ff8b82; }
-}
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.5 system-ui, sans-serif; }
-main { max-width: 62rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.6rem; line-height: 1.2; } h2 { margin-top: 2.2rem; font-size: 1.25rem; } h3 { font-size: 1rem; }
-.verdict { display: flex; gap: .8rem; align-items: center; padding: .8rem 1rem; background: var(--raised);
-  border: 1px solid var(--line); border-left: .6rem solid; border-radius: .3rem; }
-.verdict.green { border-left-color: var(--green); } .verdict.amber { border-left-color: var(--amber); }
-.verdict.red { border-left-color: var(--red); }
-.sign { font-size: 1.6rem; font-weight: bold; }
-.green .sign, .green strong { color: var(--green); } .amber .sign, .amber strong { color: var(--amber); }
-.red .sign, .red strong { color: var(--red); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .8rem; }
-.card { padding: .7rem 1rem; background: var(--raised); border: 1px solid var(--line); border-radius: .3rem; }
-.card h3, .card p { margin: 0; } .card p { font-size: .875rem; color: var(--soft); }
-.card .value { font-size: 1.7rem; color: var(--ink); font-variant-numeric: tabular-nums; }
-table { width: 100%; margin: 1rem 0; border-collapse: collapse; font-size: .9375rem; }
-caption { padding: .3rem 0; text-align: start; font-weight: 600; }
-th, td { padding: .3rem .5rem; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top;
-  overflow-wrap: anywhere; }
-tbody th { min-width: 8rem; font-weight: 500; }
-thead th { font-size: .8125rem; color: var(--soft); }
-th.n, td.n { text-align: end; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-.band th { padding-top: .8rem; font-weight: 700; color: var(--soft); }
-small { color: var(--soft); font-variant-numeric: tabular-nums; }
-dl { display: grid; grid-template-columns: minmax(6rem, max-content) 1fr; gap: .3rem 1rem; margin: 0; }
-dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 1rem; }
-figure { margin: .5rem 0; } figcaption { font-size: .875rem; }
-svg { width: 100%; height: auto; } svg rect { fill: var(--bar); }
-svg text { fill: var(--ink); font-size: 9px; text-anchor: middle; }
-#search:not([hidden]) { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; }
-input { flex: 1 1 12rem; padding: .4rem .6rem; border: 1px solid var(--soft); border-radius: .3rem; font: inherit;
-  background: var(--paper); color: var(--ink); }
-.scroll { max-height: 32rem; margin: 1rem 0; overflow: auto; border: 1px solid var(--line); border-radius: .3rem;
-  padding: 0 .5rem; }
-.scroll table { margin: 0; } .scroll thead th { position: sticky; top: 0; background: var(--paper); }
-[hidden] { display: none; }
-@media (max-width: 30rem) { dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .6rem; } }
-@media print {
-  :root { --ink: #000; --soft: #333; --paper: #fff; --raised: #fff; --line: #999; --bar: #444; --green: #000;
-    --amber: #000; --red: #000; }
-  main { max-width: none; padding: 0; } #entries { display: none; }
-  tr, figure, .card { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
-}
-"""
-"""On paper the list of entries is left out: it would be a hundred pages."""
-
-_SCRIPT = """
-const rows = [...document.querySelectorAll("#entries tbody tr")].map(row =>
-  [row, [...row.querySelectorAll("bdi")].map(word => word.textContent).join("\\n").toLowerCase()]);
-const query = document.getElementById("query"), found = document.getElementById("found");
-document.getElementById("search").hidden = false;
-query.addEventListener("input", () => {
-  const wanted = query.value.trim().normalize("NFC").toLowerCase();
-  let count = 0;
-  for (const [row, words] of rows) {
-    row.hidden = !words.includes(wanted);
-    count += !row.hidden;
-  }
-  found.textContent = wanted && `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")} entries`;
-});
-"""

@@ -5,18 +5,11 @@ from dataclasses import asdict, dataclass
 from statistics import mean, stdev
 from typing import Any
 
-from switchtune.scoring.metrics import MetricName, Score, Scores
+from switchtune.scoring.assess import Assessment
+from switchtune.scoring.metrics import MetricName, Score
 from switchtune.scoring.significance import Comparison
+from switchtune.scoring.word_accuracy import Bucket
 from switchtune.switching import Rates
-
-METRIC_KEYS: Mapping[MetricName, str] = {
-    "BLEU": "bleu",
-    "chrF++": "chrf",
-    "ROUGE-1": "rouge1",
-    "ROUGE-2": "rouge2",
-    "ROUGE-L": "rougeL",
-}
-"""Keys of the scores in `metrics.json`."""
 
 SIGNIFICANT = 0.05
 """Below this p-value a difference is called significant."""
@@ -143,33 +136,76 @@ def score_record(score: Score) -> dict[str, Any]:
     return {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n}
 
 
-def scores_record(scores: Scores) -> dict[str, Any]:
-    """All scores of one set of translations, for JSON."""
+def assessment_record(found: Assessment) -> dict[str, Any]:
+    """All that was found about one set of outputs, for JSON: a key a metric (`bleu`, `chrf`, `in_language`, …)."""
     return {
-        "bleu": score_record(scores.bleu),
-        "chrf": score_record(scores.chrf),
-        "in_language": score_record(scores.in_language) if scores.in_language else None,
+        **{metric_key(score.metric): score_record(score) for score in found.scores},
+        **({"words": [_bucket_record(bucket) for bucket in found.words]} if found.words else {}),
+        "outputs": found.outputs.record(),
+        "left_out": dict(found.left_out),
     }
 
 
-def scores_text(scores: Scores) -> str:
-    """All scores of one set of translations, for people."""
-    lines = [f"{score.metric:<12}{score.value:6.2f}   {score.signature}" for score in (scores.bleu, scores.chrf)]
-    if scores.in_language:
-        lines.append(f"{'in language':<12}{scores.in_language.value:6.1%}   {scores.in_language.signature}")
-    return "\n".join([*lines, f"{scores.bleu.n:,} sentences"])
+def metric_key(metric: str) -> str:
+    """The key of a metric's scores in JSON: bleu, chrf, rouge_1, …"""
+    return metric.lower().replace("-", "_").rstrip("+")
+
+
+def _bucket_record(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "from": bucket.low,
+        "to": bucket.high,
+        **score_record(bucket.score),
+        "precision": bucket.precision,
+        "recall": bucket.recall,
+        "output_words": bucket.output_words,
+        "reference_words": bucket.reference_words,
+    }
+
+
+def assessment_text(found: Assessment) -> str:
+    """All that was found about one set of outputs, for people."""
+    lines = [f"{score.metric:<12}{_value(score):>7}   {score.signature}" for score in found.scores]
+    if found.words:
+        heads = ("times in the training text", "F", "precision", "recall", "words of outputs", "of references")
+        rows = [
+            (
+                bucket.label(),
+                f"{bucket.score.value:.2f}",
+                f"{bucket.precision:.1%}",
+                f"{bucket.recall:.1%}",
+                f"{bucket.output_words:,}",
+                f"{bucket.reference_words:,}",
+            )
+            for bucket in found.words
+        ]
+        lines += [markdown_table(heads, rows)]
+    return "\n".join([*lines, found.outputs.describe(), f"{found.outputs.n:,} sentences"])
+
+
+def _value(score: Score) -> str:
+    return f"{score.value:.1%}" if score.metric == "in-language" else f"{score.value:.{_digits(score.metric)}f}"
+
+
+def _digits(metric: str) -> int:
+    """COMET's scale is about 0 to 1, the others' 0 to 100."""
+    return 4 if metric == "COMET" else 2
 
 
 def difference_text(found: Comparison) -> str:
     """A comparison of two systems, for people."""
     low, high = found.interval
+    digits = _digits(found.metric)
+    _, of_words, frequency = found.signature.rpartition("|freq:")
+    name = f"{found.metric} (training frequency {frequency})" if of_words else found.metric
     if found.p_value >= SIGNIFICANT:
         answer = "no significant difference"
     else:
         answer = "B is better" if found.difference > 0 else "B is worse"
     return (
-        f"{found.metric}: A {found.value_a:.2f}, B {found.value_b:.2f}, difference {signed(found.difference, 2)} "
-        f"(95 % interval {signed(low, 2)} to {signed(high, 2)}), p = {found.p_value:.4f}: {answer}\n"
+        f"{name}: A {found.value_a:.{digits}f}, B {found.value_b:.{digits}f}, difference "
+        f"{signed(found.difference, digits)} (95 % interval {signed(low, digits)} to {signed(high, digits)}), "
+        f"p = {found.p_value:.4f}: {answer}\n"
         f"{found.n:,} sentences   {found.signature}"
     )
 
@@ -186,7 +222,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "recipe": row.arm,
                 "updates": row.stage_updates,
                 "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
-                **{METRIC_KEYS[name]: [score_record(score) for score in scores] for name, scores in row.scores.items()},
+                **{metric_key(name): [score_record(score) for score in scores] for name, scores in row.scores.items()},
                 "in_language": [score_record(value) for value in row.in_language],
                 "switching": {side: rates.record() for side, rates in row.rates.items()},
                 "truncated": row.truncated,

@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics import BLEU, CHRF
+from sacrebleu.tokenizers import tokenizer_spm
 
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import UnknownLanguageError, find_language
 
-MetricName: TypeAlias = Literal["BLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
+MetricName: TypeAlias = Literal["BLEU", "spBLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
 # What an off-target model may have written instead of the language asked for: the languages of mBART-50. Without such a
 # list, varieties of the target itself (Wu for Chinese, Nigerian Pidgin for English) take sentences that are correct.
@@ -32,13 +34,17 @@ class ScoringError(SwitchtuneError):
     """Hypotheses and references cannot be scored against each other."""
 
 
+class UnavailableMetricError(ScoringError):
+    """A metric needs something that is not here; other metrics can be had."""
+
+
 @dataclass(frozen=True)
 class Score:
     """One figure about a set of outputs, with what it takes to compare it and to test it.
 
     Attributes:
-        metric: a `MetricName`, or "in-language".
-        value: 0 to 100 for a `MetricName`; a share from 0 to 1 for "in-language".
+        metric: a `MetricName`, "word-F", "COMET" or "in-language".
+        value: 0 to 100, but for "COMET" on its model's scale and for "in-language" a share from 0 to 1.
         signature: the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's).
         segments: sufficient statistics of each output, (n, k); a set's score follows from their sum over the set.
         n: number of outputs.
@@ -91,6 +97,35 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
         ScoringError: unequal counts, or nothing to score.
     """
     return _score("BLEU", _bleu_metric(language), hypotheses, references)
+
+
+def spbleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+    """Corpus BLEU of sentencepiece pieces, the same for all languages: sacrebleu's `flores200` tokeniser.
+
+    Its model is downloaded by sacrebleu the first time, to ~/.sacrebleu/models.
+
+    Args:
+        language: the target language; only its name is checked.
+
+    Returns:
+        A score with `segments` as those of `bleu`.
+
+    Raises:
+        UnavailableMetricError: the tokeniser's model is not here and cannot be downloaded, or is damaged.
+        ScoringError: unequal counts, or nothing to score.
+    """
+    find_language(language)
+    check_counts(hypotheses, references)
+    try:
+        metric = BLEU(tokenize="flores200", force=True)
+    except (OSError, RuntimeError) as error:  # of urllib; of sentencepiece
+        model = tokenizer_spm.SPM_MODELS["flores200"]["url"]
+        place = Path(tokenizer_spm.SACREBLEU_DIR) / "models" / model.rsplit("/", 1)[-1]
+        raise UnavailableMetricError(
+            f"spBLEU needs the tokeniser model flores200, which sacrebleu could not load ({error}). Download {model} "
+            f"where there is a network, and put it here as {place}"
+        ) from error
+    return _score("spBLEU", metric, hypotheses, references)
 
 
 def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
@@ -187,16 +222,25 @@ def _chrf_values(sums: NDArray[Any]) -> NDArray[Any]:
 
 
 def _mean_values(sums: NDArray[Any]) -> NDArray[Any]:
-    """Means in hundredths, from statistics of shape (..., 2): the sum of the outputs' values, and how many they are."""
-    return np.asarray(100 * sums[..., 0] / sums[..., 1])
+    """Means, from statistics of shape (..., 2): the sum of the outputs' values, and how many they are."""
+    return np.asarray(sums[..., 0] / sums[..., 1])
+
+
+def _f_values(sums: NDArray[Any]) -> NDArray[Any]:
+    """F-measures in hundredths, from statistics of shape (..., 3): matching, output's and reference's units."""
+    units = sums[..., 1] + sums[..., 2]
+    return np.asarray(100 * np.divide(2 * sums[..., 0], units, out=np.zeros_like(units), where=units > 0))
 
 
 _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "BLEU": _bleu_values,
+    "spBLEU": _bleu_values,
     "chrF++": _chrf_values,
     "ROUGE-1": _mean_values,
     "ROUGE-2": _mean_values,
     "ROUGE-L": _mean_values,
+    "word-F": _f_values,
+    "COMET": _mean_values,
 }
 
 

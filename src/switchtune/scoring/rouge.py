@@ -1,25 +1,21 @@
 """ROUGE of summaries (Lin, 2004): n-grams and subsequences that they share with the reference, by rouge-score."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
-import regex
-from rouge_score.rouge_scorer import RougeScorer
-from rouge_score.tokenizers import DefaultTokenizer
 
-from switchtune.corpus.words import lower_case
 from switchtune.languages import find_language
 from switchtune.scoring.metrics import Score, check_counts
+from switchtune.scoring.units import units_of
 
 RougeName: TypeAlias = Literal["ROUGE-1", "ROUGE-2", "ROUGE-L"]
 ROUGE_NAMES: tuple[RougeName, ...] = get_args(RougeName)
 
 # ROUGE-1.5.5's ROUGE-L is that of summaries: each sentence of the reference against all of the output.
 _VARIANTS = {"ROUGE-1": "rouge1", "ROUGE-2": "rouge2", "ROUGE-L": "rougeLsum"}
-_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
 
 
 class _Tokenizer(Protocol):
@@ -27,22 +23,10 @@ class _Tokenizer(Protocol):
 
 
 @dataclass(frozen=True)
-class _ByWords:
-    """What ROUGE-1.5.5 does to English, for all letters: runs of letters and digits, in lower case."""
+class _UnitTokenizer:
+    """The form in which rouge-score takes a tokenizer."""
 
-    language: str
-
-    def tokenize(self, text: str) -> list[str]:
-        words: list[str] = _WORD.findall(lower_case(text, self.language))
-        return words
-
-
-@dataclass(frozen=True)
-class _ByCharacters:
-    language: str
-
-    def tokenize(self, text: str) -> list[str]:
-        return [character for character in lower_case(text, self.language) if not character.isspace()]
+    tokenize: Callable[[str], list[str]]
 
 
 def rouge(
@@ -65,35 +49,37 @@ def rouge(
         names: which of the three.
 
     Returns:
-        Scores from 0 to 100; their `segments` hold 2 columns: a summary's F1, from 0 to 1, and 1. An empty summary,
+        Scores from 0 to 100; their `segments` hold 2 columns: a summary's F1 and 1. An empty summary,
         like one of punctuation alone, has F1 0.
 
     Raises:
         ScoringError: unequal counts, or nothing to score.
     """
+    # rouge-score brings nltk along, which takes longer to import than all else here.
+    from rouge_score.rouge_scorer import RougeScorer
+    from rouge_score.tokenizers import DefaultTokenizer
+
     check_counts(hypotheses, references)
-    target = find_language(language)
-    tokenizer: _Tokenizer
-    if not target.spaced:
-        tokenizer, tokeniser, end_of_sentence = _ByCharacters(target.code), "char", "none"
-    else:
-        tokenizer, tokeniser = (
-            (DefaultTokenizer(), "rouge155") if target.code == "en" else (_ByWords(target.code), "words")
-        )
-        end_of_sentence = "."
+    units = units_of(language)
+    divided = units.name == "words"
+    tokenizer: _Tokenizer = _UnitTokenizer(units.cut)
+    tokeniser: str = units.name
+    if find_language(language).code == "en":
+        tokenizer, tokeniser = DefaultTokenizer(), "rouge155"
     scorer = RougeScorer([_VARIANTS[name] for name in names], tokenizer=tokenizer)
 
     def sentences(text: str) -> str:
         line = " ".join(text.split("\n"))
-        return line if end_of_sentence == "none" else line.replace(" . ", " .\n")
+        return line.replace(" . ", " .\n") if divided else line
 
     found = [
         scorer.score(sentences(reference), sentences(hypothesis))
         for hypothesis, reference in zip(hypotheses, references, strict=True)
     ]
+    end_of_sentence = "." if divided else "none"
     signature = f"nrefs:1|f1|tok:{tokeniser}|stem:no|eos:{end_of_sentence}|rouge-score:{version('rouge-score')}"
     scores: dict[RougeName, Score] = {}
     for name in names:
-        f1 = np.array([segment[_VARIANTS[name]].fmeasure for segment in found])
-        scores[name] = Score(name, 100 * float(f1.mean()), signature, np.stack([f1, np.ones_like(f1)], axis=1), len(f1))
+        f1 = 100 * np.array([segment[_VARIANTS[name]].fmeasure for segment in found])
+        scores[name] = Score(name, float(f1.mean()), signature, np.stack([f1, np.ones_like(f1)], axis=1), len(f1))
     return scores

@@ -6,9 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values
+from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values, spbleu
 from switchtune.scoring.rouge import ROUGE_NAMES, RougeName, rouge
 
 CONFIDENCE = 0.95
@@ -26,6 +25,7 @@ def _one_rouge(name: RougeName) -> Callable[[Sequence[str], Sequence[str], str],
 
 METRICS: Mapping[MetricName, Callable[[Sequence[str], Sequence[str], str], Score]] = {
     "BLEU": bleu,
+    "spBLEU": spbleu,
     "chrF++": chrf,
     **{name: _one_rouge(name) for name in ROUGE_NAMES},
 }
@@ -310,6 +310,8 @@ def mcnemar(correct_a: Sequence[bool], correct_b: Sequence[bool]) -> float:
     Raises:
         ScoringError: unequal counts, or no examples.
     """
+    from scipy.stats import binomtest  # slow to import
+
     if len(correct_a) != len(correct_b):
         raise ScoringError(
             f"{len(correct_a):,} answers of one classifier and {len(correct_b):,} of the other: McNemar's test needs "
@@ -337,6 +339,8 @@ def share_interval(successes: int, n: int) -> tuple[float, float]:
     Raises:
         ScoringError: n is not positive, or successes is not from 0 to n.
     """
+    from scipy.stats import binomtest  # slow to import
+
     if not 0 <= successes <= n or n == 0:
         raise ScoringError(f"{successes:,} of {n:,}: a share needs examples, and from none to all of them can count.")
     found = binomtest(successes, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")

@@ -195,13 +195,23 @@ def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
     return max(checkpoints, key=lambda found: float("-inf") if found.score is None else found.score)
 
 
-def prune(folder: Path, *, keep_best: bool, keep_newest: int = 1) -> None:
+def remove_but_weights(folder: Path) -> None:
+    """Leave the weights of the whole checkpoints alone: the training is over, and nothing goes on from them."""
+    remove_incomplete(folder)
+    for checkpoint in complete_checkpoints(folder):
+        if checkpoint.resumable:
+            _reduce_to_weights(checkpoint)
+
+
+def prune(folder: Path, *, keep_best: bool, keep_newest: int | None = 1) -> None:
     """Keep the newest whole checkpoint and, where asked, weights: those of the best and of the newest so many.
+
+    With `keep_newest` None the weights of all are kept.
 
     All else is removed, the optimizer's state of older ones first of all.
     """
     checkpoints = complete_checkpoints(folder)
-    kept = {checkpoint.path for checkpoint in checkpoints[-keep_newest:]}
+    kept = {checkpoint.path for checkpoint in checkpoints[-(keep_newest or len(checkpoints)) :]}
     if keep_best:
         kept.add(best(checkpoints).path)
     for checkpoint in checkpoints[:-1]:

@@ -25,10 +25,11 @@ class Curve:
     """The part of one stage in `metrics.jsonl`: an entry a line, appended as they come.
 
     All entries have `stage`, `update` (over all stages), `seconds` (since the start of the stage) and `memory_gb` (the
-    peak of process 0: of its GPU's memory, or on a CPU of its own). Training entries have besides `loss` and `nll`
-    (means per target token since the last such entry), `learning_rate`, `tokens` (target tokens since the start of the
-    stage), `tokens_per_second` (of training alone) and `padding` (share of the batches' positions); validation entries
-    have `valid_nll` and where it is measured `valid_chrf`.
+    peak of process 0: of its GPU's memory, or on a CPU of its own), and where the machine counts it `kilowatt_hours`
+    (since the start of the stage: of process 0's GPU, or on a CPU of all processors of its machine). Training entries
+    have besides `loss` and `nll` (means per target token since the last such entry), `learning_rate`, `tokens` (target
+    tokens since the start of the stage), `tokens_per_second` (of training alone) and `padding` (share of the batches'
+    positions); validation entries have `valid_nll` and where it is measured `valid_chrf`.
 
     An update that was left out has an entry with `skipped`, the size of a part that did not fit into memory
     (`too_large`, in padded tokens) one of its own: what a resumed training has to know of both stands there.
@@ -66,6 +67,11 @@ class Curve:
     def seconds(self) -> float:
         """Wall time up to the last entry."""
         return float(self.entries[-1]["seconds"]) if self.entries else 0.0
+
+    @property
+    def kilowatt_hours(self) -> float | None:
+        """Energy up to the last entry; None where there are entries and it was not counted."""
+        return self.entries[-1].get("kilowatt_hours") if self.entries else 0.0
 
     @property
     def tokens(self) -> int:

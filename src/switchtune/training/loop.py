@@ -34,6 +34,7 @@ from switchtune.training.checkpoints import (
 )
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import on_first, rank, size, wait
+from switchtune.training.energy import energy_meter
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
 from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
 from switchtune.training.optimizers import OptimizerChoice, class_and_arguments, skips_by_itself
@@ -131,6 +132,8 @@ class StageTrainer(Trainer):
         self._trained_seconds = 0.0
         self._went_on_at = time.perf_counter()
         self._began_at = time.perf_counter() - curve.seconds
+        self._energy = energy_meter(arguments.device)
+        self._kilowatt_hours_before = curve.kilowatt_hours
         self._reported_at = time.perf_counter()
         self._reported_tokens = float(curve.tokens)
         self._model = loaded.model
@@ -440,7 +443,9 @@ class StageTrainer(Trainer):
         seconds = time.perf_counter() - self._began_at
         number = self.state.global_step if update is None else update
         memory_gb = round(peak_memory_gb(self.args.device), 3)
-        self._curve.add({"update": number, **entry, "memory_gb": memory_gb, "seconds": round(seconds, 3)})
+        energy, before = self._energy.kilowatt_hours(), self._kilowatt_hours_before
+        counted = {} if energy is None or before is None else {"kilowatt_hours": round(before + energy, 9)}
+        self._curve.add({"update": number, **entry, "memory_gb": memory_gb, **counted, "seconds": round(seconds, 3)})
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._pause()
@@ -454,7 +459,8 @@ class StageTrainer(Trainer):
             mark_complete(
                 Checkpoint(path, update, score, self._identity.inputs, self._identity.model, processes=size())
             )
-            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=self._settings.average)
+            newest = None if self._settings.snapshots else self._settings.average
+            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=newest)
         wait()
         self._went_on_at = time.perf_counter()
 

@@ -257,8 +257,8 @@ def train_stage(
 def _resumption(folder: Path, identity: Identity) -> Resumption:
     remove_incomplete(folder)
     found = find_resumption(folder, inputs=identity.inputs, model=identity.model)
-    if found.checkpoint is not None:
-        remove_after(folder, found.checkpoint.update)
+    # Of a training that begins anew nothing is to stay: weights alone are newer than all that it will write.
+    remove_after(folder, -1 if found.checkpoint is None else found.checkpoint.update)
     return found
 
 

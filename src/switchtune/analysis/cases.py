@@ -1,0 +1,113 @@
+"""Sentences in which two systems of a run differ most, with the words that the training rarely showed (table 9)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sacrebleu.metrics import CHRF
+
+from switchtune.analysis.run import Run, Training
+from switchtune.config import PairSettings
+from switchtune.corpus.read import Corpus
+from switchtune.scoring.metrics import check_counts
+from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sentence of the test set, as two systems translate it."""
+
+    row: int
+    """Its place in the test set, from 0."""
+    source: str
+    reference: str
+    hypothesis_a: str
+    hypothesis_b: str
+    chrf_a: float
+    """chrF++ of the sentence, 0 to 100."""
+    chrf_b: float
+    rare_words: tuple[str, ...]
+    """Words of the reference that the training texts seldom hold, in its order, each once."""
+
+
+def rare_words(sentence: str, words: ToWords, counts: Mapping[str, int], *, below: int) -> tuple[str, ...]:
+    """Words of a sentence that occur fewer than `below` times, in its order, each once."""
+    return tuple(dict.fromkeys(word for word in words(sentence) if counts.get(word, 0) < below))
+
+
+def most_different(
+    corpus: Corpus,
+    outputs: tuple[Sequence[str], Sequence[str]],
+    counts: Mapping[str, int],
+    *,
+    rare_below: int,
+    limit: int,
+) -> list[Case]:
+    """The sentences whose chrF++ differs most between two systems, whichever is better, the most different first.
+
+    Sentences with the same scores are left out, however their translations differ; of equal differences the first in
+    the test set comes first.
+
+    Args:
+        corpus: the test set.
+        outputs: of the two systems, row by row.
+        counts: how often a word of the target language occurs in the training texts.
+        limit: so many sentences at most.
+
+    Raises:
+        ScoringError: a system's outputs are not as many as the test set's sentences.
+    """
+    metric = CHRF(word_order=2)
+    references = corpus.targets()
+    for system in outputs:
+        check_counts(system, references)
+    words = words_of(corpus.target_language)
+    scores = [
+        [metric.sentence_score(output, [reference]).score for output, reference in zip(system, references, strict=True)]
+        for system in outputs
+    ]
+    differences = [abs(one - other) for one, other in zip(*scores, strict=True)]
+    rows = sorted((row for row, difference in enumerate(differences) if difference), key=lambda row: -differences[row])
+    return [
+        Case(
+            row,
+            corpus[row].source,
+            references[row],
+            outputs[0][row],
+            outputs[1][row],
+            scores[0][row],
+            scores[1][row],
+            rare_words(references[row], words, counts, below=rare_below),
+        )
+        for row in rows[:limit]
+    ]
+
+
+def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20) -> dict[str, Any]:
+    """The cases of every arm against the baseline, by the first seed that both have: the content of `cases.json`."""
+
+    def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
+        finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.recipes}
+        for training in run.trainings(pair):
+            if training.hypotheses is not None:
+                finished[training.arm.name][training.seed] = training
+        train, _, test = run.corpora(pair)
+        counts = count_words(train.targets(), words_of(pair.target))
+        compared, missing = [], []
+        baseline = finished[run.config.baseline]
+        for arm, trainings in finished.items():
+            if arm == run.config.baseline:
+                continue
+            seed = next((seed for seed in run.config.seeds if seed in trainings and seed in baseline), None)
+            if seed is None:
+                missing.append(f"{pair.name}: no seed with translations of both {run.config.baseline} and {arm}")
+                continue
+            outputs = (baseline[seed].hypotheses or [], trainings[seed].hypotheses or [])
+            cases = most_different(test, outputs, counts, rare_below=rare_below, limit=limit)
+            systems = {"arm_a": run.config.baseline, "arm_b": arm, "seed": seed, "rare_below": rare_below}
+            compared.append({**systems, "sentences": [asdict(case) for case in cases]})
+        return {"compared": compared}, missing
+
+    record = run.over_pairs(of_pair)
+    pairs = [{"pair": each["pair"], **found} for each in record["pairs"] for found in each["compared"]]
+    return {**record, "pairs": pairs}

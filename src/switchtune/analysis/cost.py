@@ -1,0 +1,58 @@
+"""What the trainings of a run cost: time, memory, speed, and energy where the machine counts it (table 10)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from switchtune.analysis.run import Run
+
+
+def cost_record(run: Run) -> dict[str, Any]:
+    """A row for each stage of each training, as far as it has come: the content of `cost.json`."""
+    rows, missing = [], []
+    for pair in run.config.pairs:
+        for training in run.trainings(pair):
+            before = 0
+            for stage in training.stages:
+                entries = [entry for entry in training.metrics if entry["stage"] == stage]
+                if not entries:
+                    missing.append(f"{training.name}: the stage {stage} has not begun")
+                    continue
+                if not training.model(stage).exists():
+                    missing.append(f"{training.name}: no model of the stage {stage}; its row may be of a part of it")
+                rows.append(
+                    {
+                        "pair": pair.name,
+                        "arm": training.arm.name,
+                        "seed": training.seed,
+                        "stage": stage,
+                        **stage_cost(entries, before),
+                    }
+                )
+                before = entries[-1]["update"]
+    return {"rows": rows, "missing": missing}
+
+
+def stage_cost(entries: Sequence[Mapping[str, Any]], updates_before: int) -> dict[str, Any]:
+    """What one stage cost.
+
+    Args:
+        entries: of `metrics.jsonl`, in order, one at least.
+        updates_before: of the stages before it.
+
+    Returns:
+        `updates`, `seconds` (validation included), `peak_gigabytes` (10⁹ bytes), `kilowatt_hours`, and
+        `tokens_per_second` (target tokens, over the time of training alone); null where nothing was measured.
+    """
+    last = entries[-1]
+    trained = [entry for entry in entries if "tokens_per_second" in entry]
+    seconds, tokens = 0.0, 0
+    for entry in trained:
+        seconds += (entry["tokens"] - tokens) / entry["tokens_per_second"]
+        tokens = entry["tokens"]
+    return {
+        "updates": last["update"] - updates_before,
+        "seconds": last["seconds"],
+        "peak_gigabytes": max((entry["memory_gb"] for entry in entries if "memory_gb" in entry), default=None),
+        "kilowatt_hours": last.get("kilowatt_hours"),
+        "tokens_per_second": tokens / seconds if seconds else None,
+    }

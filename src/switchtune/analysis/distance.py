@@ -1,0 +1,167 @@
+"""How far apart a model keeps the two sides of a pair: the paper's equation 5, and figures that know no scale."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from switchtune.analysis.run import Run, System
+from switchtune.config import PairSettings
+from switchtune.corpus.read import Corpus, Pair, read_corpus
+from switchtune.errors import SwitchtuneError
+from switchtune.lexicon.plm import Vectors
+from switchtune.models.load import Loaded, load_model
+from switchtune.models.states import sentence_states
+from switchtune.trial import Event, OnEvent
+
+TEST = "test"
+"""The collection that is the pair's own test set."""
+
+_ROWS_AT_ONCE = 1024
+
+
+@dataclass(frozen=True)
+class LayerDistance:
+    """Two sides after one layer of the decoder."""
+
+    layer: int
+    """From 1; the last is the one that logits are made from."""
+    distance: float
+    """`language_distance`: grows with the number of sentences and with the scale of the states."""
+    cosine: float
+    """`mean_cosine`, -1 to 1."""
+    retrieval: float
+    """`retrieval_accuracy`, 0 to 1."""
+
+
+def language_distance(source: Vectors, target: Vectors) -> float:
+    """The paper's equation 5: (Σᵢ ‖eᵢ source − eᵢ target‖²)^½, the sum over all pairs of sentences.
+
+    It is no mean, although the text of the paper speaks of averages: it grows with the root of the number of pairs, and
+    only distances over the same sentences compare. The paper takes 20,000 pairs of CC-100.
+
+    Args:
+        source: [pairs, dimensions]
+        target: likewise, row by row.
+    """
+    return float(np.sqrt(np.square(source.astype(np.float64) - target.astype(np.float64)).sum()))
+
+
+def mean_cosine(source: Vectors, target: Vectors) -> float:
+    """Mean over the pairs of the cosine of their two vectors; a vector of zeros counts as 0."""
+    return float(np.einsum("id,id->i", _of_length_one(source), _of_length_one(target)).mean())
+
+
+def retrieval_accuracy(source: Vectors, target: Vectors) -> float:
+    """Share of the sentences whose own translation is nearer, by the cosine, than every other; both directions' mean.
+
+    One that is only as near as another does not count: vectors that are all alike find nothing.
+    """
+    source, target = _of_length_one(source), _of_length_one(target)
+    return (_found(source, target) + _found(target, source)) / 2
+
+
+def _found(queries: Vectors, candidates: Vectors) -> float:
+    found = 0
+    for start in range(0, len(queries), _ROWS_AT_ONCE):
+        similarity = queries[start : start + _ROWS_AT_ONCE] @ candidates.T
+        rows = np.arange(len(similarity))
+        own = similarity[rows, start + rows].copy()
+        similarity[rows, start + rows] = -np.inf
+        found += int((own > similarity.max(axis=1)).sum())
+    return found / len(queries)
+
+
+def _of_length_one(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths > 0, lengths, 1)).astype(np.float32)
+
+
+def distinct_pairs(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of which neither side stood before: each sentence then has one translation to be found."""
+    sources: set[str] = set()
+    targets: set[str] = set()
+    kept = []
+    for pair in pairs:
+        if pair.source not in sources and pair.target not in targets:
+            kept.append(pair)
+        sources.add(pair.source)
+        targets.add(pair.target)
+    return kept
+
+
+def distances(source: Vectors, target: Vectors) -> list[LayerDistance]:
+    """All figures after each layer.
+
+    Args:
+        source: [layers, pairs, dimensions], as `sentence_states` gives them.
+        target: likewise.
+    """
+    return [
+        LayerDistance(layer, language_distance(*sides), mean_cosine(*sides), retrieval_accuracy(*sides))
+        for layer, sides in enumerate(zip(source, target, strict=True), start=1)
+    ]
+
+
+def distance_record(
+    run: Run, *, multiway: str | None = None, limit: int = 2000, on_event: OnEvent = lambda event: None
+) -> dict[str, Any]:
+    """The distances of every model of a run, on the test sets of its pairs: the content of `distance.json`.
+
+    Args:
+        multiway: files of the same sentences in every language, one a line, with an asterisk where they have the
+            language's code: measured on as well.
+        limit: the first so many pairs, repeated sentences left out.
+    """
+
+    record: dict[str, Any] = {"pairs": [], "missing": []}
+    if run.translates:
+        record = run.over_pairs(lambda pair: _measured(run, pair, run.corpora(pair)[2], limit, on_event))
+        record["pairs"] = [{**found, "tests": TEST} for found in record["pairs"]]
+    else:
+        record["missing"].append(
+            f"the test sets of {run.config.task} hold no translations, between which distances are measured; "
+            "--multiway names files that do"
+        )
+    if multiway is not None:
+        more = run.over_pairs(lambda pair: _measured(run, pair, _multiway(run, pair, multiway), limit, on_event))
+        record["pairs"] += [{**found, "tests": multiway} for found in more["pairs"]]
+        record["missing"] = list(dict.fromkeys(record["missing"] + more["missing"]))
+    return record
+
+
+def _multiway(run: Run, pair: PairSettings, pattern: str) -> Corpus:
+    location = pattern.replace("*", f"{{{pair.source},{pair.target}}}")
+    return read_corpus(location, pair.source, pair.target, deduplicate=False, cache_dir=run.folder / "corpus")
+
+
+def _measured(
+    run: Run, pair: PairSettings, corpus: Corpus, limit: int, on_event: OnEvent
+) -> tuple[dict[str, Any], list[str]]:
+    pairs = distinct_pairs(list(corpus))[:limit]
+    systems, missing = run.systems(pair)
+    records = []
+    for number, system in enumerate(systems, start=1):
+        on_event(Event(pair.name, "distance", number, len(systems)))
+        try:
+            layers = _layers(system, pair, pairs)
+        except SwitchtuneError as error:
+            missing.append(f"{pair.name}, {system.name}: {error}")
+            continue
+        records.append({**system.record(), "layers": [asdict(layer) for layer in layers]})
+    return {"sentences": len(pairs), "systems": records}, missing
+
+
+def last_distance(loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str) -> float:
+    """The distance of equation 5 after the last layer."""
+    sides = zip(zip(*pairs, strict=True), (source_language, target_language), strict=True)
+    source, target = (sentence_states(loaded, sentences, language)[-1] for sentences, language in sides)
+    return language_distance(source, target)
+
+
+def _layers(system: System, pair: PairSettings, pairs: Sequence[Pair]) -> list[LayerDistance]:
+    loaded = load_model(system.model)
+    sides = zip(zip(*pairs, strict=True), (pair.source, pair.target), strict=True)
+    source, target = (sentence_states(loaded, sentences, language) for sentences, language in sides)
+    return distances(source, target)

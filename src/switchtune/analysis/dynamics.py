@@ -1,0 +1,195 @@
+"""What the trainings of a run went through: losses over updates, and how soon the baseline's last loss is reached."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from switchtune.analysis.distance import TEST, distinct_pairs, last_distance
+from switchtune.analysis.run import PRETRAINED, Run, Training
+from switchtune.config import PairSettings
+from switchtune.errors import SwitchtuneError
+from switchtune.generation import translate
+from switchtune.models.load import load_model
+from switchtune.scoring.metrics import ScoringError, bleu
+from switchtune.training.checkpoints import complete_checkpoints, weights_of
+from switchtune.training.loop import set_weights
+from switchtune.training.recipes import RECIPES
+from switchtune.trial import Event, OnEvent
+
+_Place: TypeAlias = tuple[str | None, int | None, str]
+"""Arm, seed and stage that a model is of."""
+
+_Snapshots: TypeAlias = Mapping[tuple[str, int], tuple[float, float | None]]
+"""BLEU and distance of checkpoints by stage and update over all stages."""
+
+
+def first_update_at(curve: Sequence[tuple[int, float]], loss: float) -> int | None:
+    """The first update of a validation curve whose loss is no larger than `loss`; None where none is."""
+    return next((update for update, measured in curve if measured <= loss), None)
+
+
+def dynamics_record(
+    run: Run, distances: Mapping[str, Any] | None, *, on_event: OnEvent = lambda event: None
+) -> dict[str, Any]:
+    """Losses, BLEU and distance over updates: the content of `dynamics.json` (figures 2 and 6).
+
+    Updates are counted over all stages. `updates_to_baseline` is the first evaluation in the last stage at which the
+    loss on the validation set is no larger than the baseline's at its end, with the same seed;
+    `last_stage_updates_to_baseline` leaves out the updates of the stages before, as the paper's 12k of 25k does. Losses
+    are nats per target token; a stage that restores is validated on restoring.
+
+    BLEU and distance are those of the models that are kept, at the updates that these are of, and null elsewhere, both
+    on the test set: the distance of the model before training and of each stage's, BLEU of the last one's; with
+    `training.snapshots` both of every checkpoint, whose translations are made here.
+
+    Args:
+        distances: the content of `distance.json`; None where it was not made.
+    """
+
+    def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
+        trainings = list(run.trainings(pair))
+        places = _places(pair, distances)
+        missing = [f"{each.name}: no metrics.jsonl, it has not begun" for each in trainings if not each.metrics]
+        missing += [f"{each.name}: not finished, no translations" for each in trainings if each.hypotheses is None]
+        scores, unscored = _scores(run, pair, trainings)
+        missing += unscored
+        final = {
+            each.seed: curve[-1][1]
+            for each in trainings
+            if each.arm.name == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
+        }
+        sentences = _on_test_set(pair, distances)["sentences"]
+        arms = []
+        for each in trainings:
+            snapshots: _Snapshots = {}
+            try:
+                snapshots = _snapshots(run, each, sentences, on_event)
+            except SwitchtuneError as error:
+                missing.append(f"{each.name}, snapshots: {error}")
+            if each.metrics:
+                arms.append(_arm(each, places, scores.get(each.name), final.get(each.seed), snapshots))
+        return {"baseline": run.config.baseline, "arms": arms}, missing
+
+    record = run.over_pairs(of_pair)
+    if distances is None:
+        record["missing"].append("no distances over updates: distance.json is not there (--what distance makes it)")
+    return record
+
+
+def _scores(run: Run, pair: PairSettings, trainings: Sequence[Training]) -> tuple[dict[str, float], list[str]]:
+    """BLEU of every finished training by its name, and what could not be scored."""
+    finished = [(each.name, each.hypotheses) for each in trainings if each.hypotheses is not None]
+    scores, missing = {}, []
+    if not run.translates:
+        return {}, [f"{pair.name}: no BLEU, which is no measure of {run.config.task}"]
+    try:
+        references = run.corpora(pair)[2].targets() if finished else []
+    except SwitchtuneError as error:
+        return {}, [str(error)]
+    for name, hypotheses in finished:
+        try:
+            scores[name] = bleu(hypotheses, references, pair.target).value
+        except ScoringError as error:
+            missing.append(f"{name}: {error}")
+    return scores, missing
+
+
+def _on_test_set(pair: PairSettings, distances: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    pairs = distances["pairs"] if distances is not None else []
+    ours = (found for found in pairs if (found["pair"], found["tests"]) == (pair.name, TEST))
+    return next(ours, {"sentences": 0, "systems": []})
+
+
+def _places(pair: PairSettings, distances: Mapping[str, Any] | None) -> dict[_Place, float]:
+    return {
+        (system["arm"], system["seed"], system["stage"]): system["layers"][-1]["distance"]
+        for system in _on_test_set(pair, distances)["systems"]
+    }
+
+
+def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) -> _Snapshots:
+    """Measure every checkpoint that is kept and that was evaluated.
+
+    Args:
+        sentences: pairs that the other distances were measured on; none where there are no others.
+    """
+    evaluated = {(entry["stage"], entry["update"]) for entry in training.metrics if "valid_nll" in entry}
+    found = [
+        (stage, _updates_before(training, stage) + checkpoint.update, checkpoint.path)
+        for stage in training.stages
+        for checkpoint in complete_checkpoints(training.folder / stage)
+        if (stage, _updates_before(training, stage) + checkpoint.update) in evaluated
+    ]
+    if not found or not run.translates:
+        return {}
+    pair = training.pair
+    test = run.corpora(pair)[2]
+    pairs = distinct_pairs(list(test))[:sentences]
+    loaded = load_model(run.start)
+    measured = {}
+    for number, (stage, update, path) in enumerate(found, start=1):
+        on_event(Event(training.name, "snapshots", number, len(found)))
+        set_weights(loaded.model, weights_of(path))
+        outputs = translate(loaded, test.sources(), pair.source, pair.target, run.config.generation)
+        score = bleu(outputs, test.targets(), pair.target).value
+        distance = last_distance(loaded, pairs, pair.source, pair.target) if pairs else None
+        measured[stage, update] = (score, distance)
+    return measured
+
+
+def _last_curve(training: Training) -> list[tuple[int, float]]:
+    """(update, loss) of the validations in the last stage."""
+    return [
+        (entry["update"], entry["valid_nll"])
+        for entry in training.metrics
+        if "valid_nll" in entry and entry["stage"] == training.stages[-1]
+    ]
+
+
+def _updates_before(training: Training, stage: str) -> int:
+    """Updates of the stages before one."""
+    earlier = training.stages[: training.stages.index(stage)]
+    return max((entry["update"] for entry in training.metrics if entry["stage"] in earlier), default=0)
+
+
+def _arm(
+    training: Training,
+    distances: Mapping[_Place, float],
+    bleu_at_end: float | None,
+    final: float | None,
+    snapshots: _Snapshots,
+) -> dict[str, Any]:
+    arm, seed, last_stage = training.arm.name, training.seed, training.stages[-1]
+    kept = {stage: training.kept_update(stage) for stage in training.stages}
+    before: dict[str, _Place] = {training.stages[0]: (None, None, PRETRAINED)}
+    before |= {stage: (arm, seed, former) for former, stage in zip(training.stages, training.stages[1:], strict=False)}
+
+    def measured(entry: Mapping[str, Any]) -> dict[str, Any]:
+        stage, update = entry["stage"], entry["update"]
+        own_update = update - _updates_before(training, stage)
+        place: _Place | None = None
+        if own_update == kept[stage]:
+            place = (arm, seed, stage)
+        elif own_update == 0 and RECIPES[training.arm.recipe].init == "pretrained":
+            place = before[stage]
+        score = bleu_at_end if stage == last_stage and own_update == kept[stage] else None
+        distance = distances.get(place) if place is not None else None
+        if score is None and (stage, update) in snapshots:
+            score, own_distance = snapshots[stage, update]
+            distance = own_distance if distance is None else distance
+        return {"update": update, "stage": stage, "nll": entry["valid_nll"], "bleu": score, "distance": distance}
+
+    to_baseline = None if final is None else first_update_at(_last_curve(training), final)
+    return {
+        "arm": arm,
+        "seed": seed,
+        "train": [
+            {"update": entry["update"], "stage": entry["stage"], "loss": entry["loss"], "nll": entry["nll"]}
+            for entry in training.metrics
+            if "loss" in entry
+        ],
+        "valid": [measured(entry) for entry in training.metrics if "valid_nll" in entry],
+        "updates_to_baseline": to_baseline,
+        "last_stage_updates_to_baseline": None
+        if to_baseline is None
+        else to_baseline - _updates_before(training, last_stage),
+    }

@@ -1,0 +1,47 @@
+"""How well words are translated by how often the training texts hold them (figure 5)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from switchtune.analysis.run import Run
+from switchtune.config import PairSettings
+from switchtune.scoring.metrics import ScoringError
+from switchtune.scoring.word_accuracy import FREQUENCIES, count_words, word_accuracy, words_of
+
+
+def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str, Any]:
+    """The F-measure of words for every arm and seed: the content of `frequency.json`.
+
+    Words are those that are switched, counted in the target side of the training corpus; F is from 0 to 100.
+
+    Args:
+        buckets: the frequencies at which the second bucket begins, the third, and so on.
+    """
+
+    def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
+        train, _, test = run.corpora(pair)
+        words = words_of(pair.target)
+        counts = count_words(train.targets(), words)
+        references = test.targets()
+        systems, missing = [], []
+        for training in run.trainings(pair):
+            if training.hypotheses is None:
+                missing.append(f"{training.name}: not finished, no translations")
+                continue
+            try:
+                found = word_accuracy(training.hypotheses, references, counts, buckets=buckets, words=words)
+            except ScoringError as error:
+                missing.append(f"{training.name}: {error}")
+                continue
+            systems.append(
+                {
+                    "arm": training.arm.name,
+                    "seed": training.seed,
+                    "f_measure": [bucket.score.value for bucket in found],
+                    "reference_words": [bucket.reference_words for bucket in found],
+                }
+            )
+        edges = zip((0, *buckets), (*buckets, None), strict=True)
+        return {"buckets": [{"from": low, "to": high} for low, high in edges], "systems": systems}, missing
+
+    return run.over_pairs(of_pair)

@@ -1,0 +1,156 @@
+"""Sentence representations in the plane: the text of pretraining as ellipses, that of the task as dots (figure 1)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.analysis.run import Run, System
+from switchtune.config import PairSettings
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.lexicon.plm import Vectors
+from switchtune.models.load import load_model
+from switchtune.models.states import sentence_states
+from switchtune.trial import Event, OnEvent
+
+Method: TypeAlias = Literal["pca", "tsne"]
+Points: TypeAlias = NDArray[np.float64]
+"""[points, 2]"""
+
+EXTRA = 'pip install "switchtune[analysis]"'
+
+DEVIATIONS = 2.0
+"""Standard deviations from an ellipse's middle to its edge."""
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Where the points of a language lie, as a normal distribution would have them."""
+
+    language: str
+    x: float
+    y: float
+    semi_major: float
+    semi_minor: float
+    angle_degrees: float
+    """Of the major axis, counter-clockwise from the x axis, from -90 to 90."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    kind: Literal["pretraining", "task"]
+    language: str
+    sentences: Sequence[str]
+
+
+def principal_plane(vectors: Vectors) -> Points:
+    """The vectors on their first two principal components.
+
+    Of the two directions of a component the one is taken in which its largest entry is positive.
+
+    Args:
+        vectors: [points, dimensions], two of each at least.
+    """
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    _, _, components = np.linalg.svd(centred, full_matrices=False)
+    plane = components[:2]
+    largest = np.abs(plane).argmax(axis=1)
+    points: Points = centred @ (plane * np.sign(plane[np.arange(2), largest])[:, None]).T
+    return points
+
+
+def tsne_plane(vectors: Vectors, *, seed: int) -> Points:
+    """The vectors by scikit-learn's t-SNE: perplexity 30, less where there are fewer than 91 points; in one thread.
+
+    Raises:
+        UsageError: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.manifold import TSNE
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise UsageError(f"--method tsne needs scikit-learn: {EXTRA}. Without it there is --method pca.") from error
+    perplexity = min(30.0, (len(vectors) - 1) / 3)
+    # The sums of several threads have no fixed order.
+    with threadpool_limits(1):
+        points: Points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
+    return points.astype(np.float64)
+
+
+def ellipse(points: Points, language: str) -> Ellipse:
+    """The ellipse of two standard deviations around points (their sample covariance), three of them at least."""
+    variances, axes = np.linalg.eigh(np.cov(points, rowvar=False))
+    minor, major = DEVIATIONS * np.sqrt(np.maximum(variances, 0))
+    x, y = axes[:, 1]
+    angle = float(np.degrees(np.arctan2(y, x)))
+    middle_x, middle_y = points.mean(axis=0)
+    turned = angle - 180 if angle > 90 else angle + 180 if angle <= -90 else angle
+    return Ellipse(language, float(middle_x), float(middle_y), float(major), float(minor), turned)
+
+
+def projection_record(
+    run: Run,
+    texts: Mapping[str, Sequence[str]],
+    *,
+    method: Method = "pca",
+    limit: int = 300,
+    seed: int = 1,
+    on_event: OnEvent = lambda event: None,
+) -> dict[str, Any]:
+    """Every model's sentences in a plane of their own: the content of `projection.json`.
+
+    The dots are both sides of the pair's test set. Representations are those of the distance, after the last layer;
+    each model's plane is found from all of its sentences together, so that the axes of two models do not compare.
+
+    Args:
+        texts: sentences of the pretraining, by language; without any there are no ellipses.
+        limit: the first so many sentences of each text and of each side.
+        seed: of t-SNE.
+
+    Raises:
+        UsageError: a text of fewer than three sentences, which have no ellipse; t-SNE without scikit-learn.
+    """
+    for language, sentences in texts.items():
+        if len(sentences) < 3:
+            raise UsageError(f"--text {language}: {len(sentences)} sentences; an ellipse needs three at least.")
+
+    def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
+        test = run.corpora(pair)[2].limited(limit)
+        task = {pair.source: test.sources(), pair.target: test.targets()}
+        parts = [
+            *(_Text("pretraining", language, sentences[:limit]) for language, sentences in texts.items()),
+            *(_Text("task", language, sentences) for language, sentences in task.items()),
+        ]
+        systems, missing = run.systems(pair)
+        records = []
+        for number, system in enumerate(systems, start=1):
+            on_event(Event(pair.name, "projection", number, len(systems)))
+            try:
+                records.append(_projected(system, parts, method, seed))
+            except UsageError:
+                raise
+            except SwitchtuneError as error:
+                missing.append(f"{pair.name}, {system.name}: {error}")
+        return {"method": method, "systems": records}, missing
+
+    return run.over_pairs(of_pair)
+
+
+def _projected(system: System, texts: Sequence[_Text], method: Method, seed: int) -> dict[str, Any]:
+    loaded = load_model(system.model)
+    vectors = np.concatenate([sentence_states(loaded, text.sentences, text.language)[-1] for text in texts])
+    plane = principal_plane(vectors) if method == "pca" else tsne_plane(vectors, seed=seed)
+    ends = np.cumsum([len(text.sentences) for text in texts])
+    parts = list(zip(texts, np.split(plane, ends[:-1]), strict=True))
+    return {
+        **system.record(),
+        "points": [
+            # So many digits as a figure can show.
+            {"x": round(float(x), 4), "y": round(float(y), 4), "kind": text.kind, "language": text.language}
+            for text, points in parts
+            for x, y in points
+        ],
+        "ellipses": [asdict(ellipse(points, text.language)) for text, points in parts if text.kind == "pretraining"],
+    }

@@ -1,0 +1,179 @@
+"""What a run's folder holds for the analyses: its trainings, their models and outputs, and what is not there."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from switchtune.config import ArmSettings, NliConfig, PairSettings, RunConfig, load_run_config
+from switchtune.corpus.read import Corpus, read_lines
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.experiment import TRIMMED
+from switchtune.run_dir import RunDir, read_json
+from switchtune.tasks import TASKS, read_pair
+from switchtune.training.curve import METRICS, read_metrics
+from switchtune.training.recipes import RECIPES
+from switchtune.trial import trial_name
+
+PRETRAINED = "pretrained"
+"""The stage of the model before any training."""
+
+
+@dataclass(frozen=True)
+class System:
+    """A model of a run, with what it came from."""
+
+    arm: str | None
+    """None for the model before training."""
+    seed: int | None
+    stage: str
+    model: str
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.stage if self.arm is None else f"{self.arm}, seed {self.seed}, {self.stage}"
+
+    def record(self) -> dict[str, Any]:
+        """What it came from, for JSON."""
+        return {"arm": self.arm, "seed": self.seed, "stage": self.stage}
+
+
+@dataclass(frozen=True)
+class Training:
+    """One arm on one pair with one seed, as far as it has come."""
+
+    pair: PairSettings
+    arm: ArmSettings
+    seed: int
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """As in the run's folder."""
+        return trial_name(self.pair, self.arm, self.seed)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of its stages, finished or not."""
+        return tuple(stage.name for stage in RECIPES[self.arm.recipe].stages)
+
+    def model(self, stage: str) -> Path:
+        """Where the model of a finished stage stands."""
+        return self.folder / stage / "model"
+
+    def kept_update(self, stage: str) -> int | None:
+        """The update of the stage, counted from its start, that its model is of; None where there is no model."""
+        marker = RunDir(self.folder).marker(stage)
+        if not marker.exists() or not self.model(stage).exists():
+            return None
+        return int(read_json(marker)["result"]["training"]["chosen_update"])
+
+    @cached_property
+    def metrics(self) -> list[dict[str, Any]]:
+        """The entries of its `metrics.jsonl`; none where there is no such file."""
+        path = self.folder / METRICS
+        return read_metrics(path) if path.exists() else []
+
+    @cached_property
+    def hypotheses(self) -> list[str] | None:
+        """Its translations of the test set; None where it has not come to them."""
+        path = self.folder / "hypotheses.txt"
+        return read_lines(path) if path.exists() else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder of `switchtune run` or `train`."""
+
+    folder: Path
+    config: RunConfig
+
+    @property
+    def start(self) -> str:
+        """The model that all trainings start from: with the run's own vocabulary, where that was trimmed, so that all
+        models read the same pieces."""
+        trimmed = self.folder / TRIMMED
+        return str(trimmed) if trimmed.exists() else self.config.model.name
+
+    def trainings(self, pair: PairSettings) -> Iterator[Training]:
+        """Of all arms and seeds, whether they have begun or not."""
+        for arm in self.config.recipes:
+            for seed in self.config.seeds:
+                yield Training(pair, arm, seed, self.folder / trial_name(pair, arm, seed))
+
+    def systems(self, pair: PairSettings) -> tuple[list[System], list[str]]:
+        """The models of a pair that are there, in the order of training, and what is missing, a line each.
+
+        The first is `start`.
+        """
+        systems, missing = [System(None, None, PRETRAINED, self.start)], []
+        for training in self.trainings(pair):
+            for stage in training.stages:
+                folder = training.model(stage)
+                if folder.exists():
+                    systems.append(System(training.arm.name, training.seed, stage, str(folder)))
+                else:
+                    missing.append(f"{training.name}: no model of the stage {stage} ({folder})")
+        return systems, missing
+
+    @property
+    def translates(self) -> bool:
+        """Whether the target of a pair translates its source."""
+        return TASKS[self.config.task].parallel
+
+    def corpora(self, pair: PairSettings) -> tuple[Corpus, Corpus, Corpus]:
+        """The training, validation and test corpus, read again where the run has no copy.
+
+        Raises:
+            SwitchtuneError: a file is no longer there, or no longer what it was; relative paths are those of the run.
+        """
+        try:
+            return read_pair(self.config, pair, self.folder / "corpus")
+        except SwitchtuneError as error:
+            raise SwitchtuneError(
+                f"{pair.name}: {error} Analyse where the run was started: its paths begin there."
+            ) from error
+
+    def over_pairs(self, analysis: Callable[[PairSettings], tuple[dict[str, Any], list[str]]]) -> dict[str, Any]:
+        """What an analysis finds for each pair, and all that is missing: the content of its file.
+
+        A pair whose data cannot be read is missing as a whole.
+
+        Raises:
+            UsageError: of the analysis.
+        """
+        pairs, missing = [], []
+        for pair in self.config.pairs:
+            try:
+                found, lacking = analysis(pair)
+            except UsageError:
+                raise
+            except SwitchtuneError as error:
+                missing.append(str(error))
+                continue
+            pairs.append({"pair": pair.name, **found})
+            missing += lacking
+        return {"pairs": pairs, "missing": missing}
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder.
+
+    Raises:
+        UsageError: there is none, or it is one of cross-lingual inference.
+    """
+    path = folder / "config.resolved.yaml"
+    if not path.exists():
+        raise UsageError(
+            f"{folder}: no run is there ({path.name} is missing). Give the folder that `switchtune run` or "
+            "`switchtune train` wrote to (its --out)."
+        )
+    config = load_run_config(path)
+    if isinstance(config, NliConfig):
+        raise UsageError(
+            f"{folder}: a run of cross-lingual inference (task: nli), which has no pairs of languages to be analysed; "
+            "its accuracies are in comparison.md."
+        )
+    return Run(folder, config)

@@ -1,0 +1,61 @@
+"""The verbs that show a run to people."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from switchtune.errors import UsageError
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.")],
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
+) -> None:
+    """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
+
+    A run that is not finished is shown as far as it has come, with what is missing. Several runs stand side by side;
+    those of different test sets are not compared.
+
+    Example: `switchtune report runs/quickstart --out report.html --figures figures`
+    """
+    from switchtune.report.run_page import run_page
+    from switchtune.run_dir import write_text
+
+    if out.is_dir():
+        raise UsageError(f"--out {out}: a folder; the name of a file is expected, as in {out / 'report.html'}.")
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise UsageError(f"--figures {figures}: a file; the name of a folder is expected.")
+    made = run_page(runs)
+    for warning in made.warnings:
+        typer.echo(f"switchtune: {warning}", err=True)
+    write_text(out, made.html)
+    if figures is not None:
+        for figure in made.figures:
+            write_text(figures / f"{figure.name}.svg", figure.file())
+    typer.echo(out)
+
+
+def demo(
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
+) -> None:
+    """Try a run on a page of this machine: switch a sentence, restore it, translate it, edit the lexicon.
+
+    The page is at 127.0.0.1, for this machine alone. Ctrl-C ends it.
+
+    Example: `switchtune demo runs/quickstart`
+    """
+    import webbrowser
+
+    from switchtune.demo.server import serve
+    from switchtune.demo.workshop import open_workshop
+
+    def ready(url: str) -> None:
+        typer.echo(f"{url} (Ctrl-C ends)")
+        if not no_open:
+            webbrowser.open(url)
+
+    serve(open_workshop(run), port, ready)

@@ -1,0 +1,158 @@
+"""The verbs that score outputs of any system, and compare those of two."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from switchtune.cli_options import AsJson, Seed, print_json
+from switchtune.errors import UsageError
+
+if TYPE_CHECKING:
+    from switchtune.scoring.assess import Material
+
+Lang = Annotated[str, typer.Option(help="Language of the outputs: decides how they are tokenised.")]
+References = Annotated[Path, typer.Argument(help="References, line by line.")]
+Train = Annotated[
+    Path | None, typer.Option(help="Target side of the training text: word accuracy by how often it has a word.")
+]
+Buckets = Annotated[str, typer.Option(metavar="N,N…", help="Frequencies at which the buckets of words begin.")]
+Tokenised = Annotated[
+    bool, typer.Option("--tokenised", help="The texts are tokenised: with --train, words stand between spaces.")
+]
+Source = Annotated[Path | None, typer.Option(help="The texts that were translated, for COMET.")]
+CometEnvironment = Annotated[
+    Path | None, typer.Option("--comet-env", metavar="FOLDER", help="Virtual environment that has unbabel-comet.")
+]
+CometModel = Annotated[
+    str | None, typer.Option(metavar="MODEL", help="COMET model; by default Unbabel/wmt22-comet-da.")
+]
+
+
+def _material(
+    train: Path | None,
+    buckets: str,
+    tokenised: bool,
+    source: Path | None,
+    comet_environment: Path | None,
+    comet_model: str | None,
+) -> "Material":
+    from switchtune.corpus.read import read_lines
+    from switchtune.scoring.assess import Material
+    from switchtune.scoring.comet import DEFAULT_MODEL
+
+    try:
+        frequencies = [int(part) for part in buckets.split(",")]
+    except ValueError:
+        raise UsageError(
+            f"--buckets {buckets}: expected whole numbers with commas between them, as in 100,1000"
+        ) from None
+    return Material(
+        training=None if train is None else read_lines(train),
+        frequencies=frequencies,
+        tokenised=tokenised,
+        sources=None if source is None else read_lines(source),
+        comet_environment=comet_environment,
+        comet_model=comet_model or DEFAULT_MODEL,
+    )
+
+
+def score(
+    hypotheses: Annotated[Path, typer.Argument(help="Outputs (translations, summaries), one a line.")],
+    references: References,
+    *,
+    lang: Lang,
+    metric: Annotated[
+        list[str],
+        typer.Option(help="BLEU, spBLEU, chrF++, ROUGE, word-F, COMET, in-language; give it again for another."),
+    ] = [],  # noqa: B006
+    train: Train = None,
+    buckets: Buckets = "100,1000",
+    tokenised: Tokenised = False,
+    source: Source = None,
+    comet_env: CometEnvironment = None,
+    comet_model: CometModel = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score outputs: by default BLEU, chrF++ and the share in the right language, and what is empty or repetitive.
+
+    With --train also the accuracy of rare and frequent words; with --comet-env and --source also COMET.
+
+    Example: `switchtune score hypotheses.txt test.en --lang en --train train.en`
+    """
+    from switchtune.corpus.read import read_lines
+    from switchtune.report.table import assessment_record, assessment_text
+    from switchtune.scoring.assess import assess
+
+    found = assess(
+        read_lines(hypotheses),
+        read_lines(references),
+        lang,
+        metrics=metric,
+        material=_material(train, buckets, tokenised, source, comet_env, comet_model),
+    )
+    for name, reason in found.left_out.items():
+        typer.echo(f"{name} is left out: {reason}", err=True)
+    if as_json:
+        print_json(assessment_record(found))
+    else:
+        typer.echo(assessment_text(found))
+
+
+def compare(
+    hypotheses_a: Annotated[Path, typer.Argument(help="Outputs of system A (the baseline), one a line.")],
+    hypotheses_b: Annotated[Path, typer.Argument(help="Outputs of system B.")],
+    references: References,
+    *,
+    lang: Lang,
+    metric: Annotated[
+        str,
+        typer.Option(help="What is compared: BLEU, spBLEU, chrF++, ROUGE, ROUGE-1, ROUGE-2, ROUGE-L, word-F, COMET."),
+    ] = "BLEU",
+    test: Annotated[
+        Literal["bootstrap", "randomisation"],
+        typer.Option(help="Draw other test sets, or shuffle the outputs of A and B."),
+    ] = "bootstrap",
+    resamples: Annotated[
+        int | None,
+        typer.Option(min=100, help="Test sets drawn (by default 1,000), or shufflings (by default 10,000)."),
+    ] = None,
+    seed: Seed = 12345,
+    train: Train = None,
+    buckets: Buckets = "100,1000",
+    tokenised: Tokenised = False,
+    source: Source = None,
+    comet_env: CometEnvironment = None,
+    comet_model: CometModel = None,
+    as_json: AsJson = False,
+) -> None:
+    """Is B better than A? A paired test over the outputs: bootstrap resampling or approximate randomisation.
+
+    Example: `switchtune compare standard.txt csr.txt test.en --lang en --test randomisation`
+    """
+    from dataclasses import asdict
+
+    from switchtune.corpus.read import read_lines
+    from switchtune.report.table import difference_text
+    from switchtune.scoring.assess import compare_outputs
+    from switchtune.scoring.outputs import empty_outputs
+
+    a, b = read_lines(hypotheses_a), read_lines(hypotheses_b)
+    found = compare_outputs(
+        a,
+        b,
+        read_lines(references),
+        lang,
+        metric=metric,
+        material=_material(train, buckets, tokenised, source, comet_env, comet_model),
+        test=test,
+        resamples=resamples,
+        seed=seed,
+    )
+    for name, outputs in (("A", a), ("B", b)):
+        if empty := empty_outputs(outputs):
+            typer.echo(f"{name}: {empty:,} of {len(outputs):,} outputs are empty: they count as wrong", err=True)
+    if as_json:
+        print_json([asdict(each) for each in found] if len(found) > 1 else asdict(found[0]))
+    else:
+        typer.echo("\n".join(map(difference_text, found)))

@@ -1,0 +1,281 @@
+"""A run's folder as the report reads it: whatever is there, and what is missing, in words."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from switchtune.config import ArmSettings, RunConfig, load_config
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.lexicon import Lexicon, read_lexicon
+from switchtune.run_dir import read_json
+from switchtune.training.curve import METRICS, read_metrics
+from switchtune.training.recipes import RECIPES, stage_updates
+from switchtune.trial import trial_name
+
+CONFIG = "config.resolved.yaml"
+CLASSIFICATION = "nli"
+"""The task whose configuration is not that of the others: it has languages, not pairs."""
+ANALYSES = ("distance", "projection", "frequency", "dynamics", "cost", "cases")
+"""What `switchtune analyse` can find out, each in a file of its own."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One arm on one pair with one seed, as far as it has come."""
+
+    pair: str
+    arm: str
+    seed: int
+    name: str
+    """Its folder within the run's."""
+    curve: Sequence[Mapping[str, Any]]
+    """The entries of `metrics.jsonl`; none where it has not begun."""
+    hypotheses: Sequence[str] | None
+    """Outputs for the test set; None where it has not come to them."""
+
+
+@dataclass(frozen=True)
+class LexiconFolder:
+    """A judged lexicon that a run made, as its files stand now."""
+
+    name: str
+    paths: tuple[Path, Path]
+    judgement: Mapping[str, Any]
+
+    def read(self) -> tuple[Lexicon, Lexicon]:
+        """Both directions.
+
+        Raises:
+            LexiconError: a file is missing or malformed.
+        """
+        return read_lexicon(self.paths[0]), read_lexicon(self.paths[1])
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """All that a report shows of one run. What is not there is None or empty, and named in `missing`."""
+
+    folder: Path
+    name: str
+    """Of the folder; what the report calls the run."""
+    settings: Mapping[str, Any]
+    """The configuration as it stands in its file."""
+    config: RunConfig | None
+    """None where it is no configuration that this version knows."""
+    metrics: Mapping[str, Any] | None
+    manifest: Mapping[str, Any] | None
+    zeroshot: Mapping[str, Any] | None
+    analyses: Mapping[str, Mapping[str, Any]]
+    """By name, those that were made."""
+    trainings: tuple[Training, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def rows(self) -> Sequence[Mapping[str, Any]]:
+        """Of the comparison; none where the run is not finished. Classifiers' are set out by language."""
+        rows = self.metrics.get("rows", ()) if self.metrics else ()
+        return [by_language for row in rows for by_language in (_by_language(row) if "tests" in row else [row])]
+
+    @property
+    def baseline(self) -> str | None:
+        """What the other arms are compared with."""
+        return self.settings.get("baseline") or (self.metrics or {}).get("baseline")
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """Names of the arms, the baseline first, so that it has the same colour in every run."""
+        named = [arm["name"] if isinstance(arm, Mapping) else arm for arm in self.settings.get("recipes", ())]
+        named += [row["recipe"] for row in self.rows if "recipe" in row]
+        return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
+
+    def test_set(self, pair: str) -> str | None:
+        """Fingerprint of the test set of a pair, or of a classifier's language; None where it is not known."""
+        manifest = self.manifest or {}
+        of_pair = manifest.get("corpora", {}).get(pair, {}).get("test", {})
+        found = (of_pair or manifest.get("data", {}).get(f"test.{pair}", {})).get("fingerprint")
+        return None if found is None else str(found)
+
+    @property
+    def code_switching(self) -> str | None:
+        """Name of the arm of code-switching."""
+        if self.config is not None:
+            return self.switching_arm.name if self.switching_arm else None
+        arms = [arm for arm in self.settings.get("recipes", ()) if isinstance(arm, Mapping)]
+        return next((arm["name"] for arm in arms if arm.get("recipe") == "csr"), None)
+
+    @property
+    def switching_arm(self) -> ArmSettings | None:
+        """The arm of code-switching: the first that restores what a lexicon or an alignment has switched."""
+        config = self.config
+        arms = config.recipes if config else ()
+        return next((arm for arm in arms if config and _restores(config, arm)), None)
+
+    def lexicons(self, pair: str) -> list[LexiconFolder]:
+        """The judged lexicons of a pair that the run used."""
+        used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
+        folders = sorted((self.folder / "lexicon" / pair).glob("*/judgement.json"))
+        source, _, target = pair.partition("-")
+        return [
+            LexiconFolder(
+                path.parent.name,
+                (path.with_name(f"lexicon.{source}-{target}.tsv"), path.with_name(f"lexicon.{target}-{source}.tsv")),
+                read_json(path),
+            )
+            for path in folders
+            if not used or path.parent.name in used
+        ]
+
+
+def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """A classifier's row for each language that it was tested in, in the form of the other tasks' rows.
+
+    Its difference counts as significant where it is so with every seed: of the seeds' p-values the largest is taken.
+    """
+    shared = {key: row[key] for key in ("recipe", "updates", "minutes")}
+    return [
+        {
+            **shared,
+            "pair": test["language"],
+            "accuracy": [
+                {"metric": "accuracy", "value": share, "signature": _ACCURACY, "n": test["n"]}
+                for share in test["of_seeds"]
+            ],
+            "against_baseline": None
+            if test["difference"] is None
+            else {
+                "metric": "accuracy",
+                "value_a": test["mean"] - test["difference"],
+                "value_b": test["mean"],
+                "difference": test["difference"],
+                "p_value": max(test["p_values"]),
+                "n": test["n"],
+                "signature": "McNemar's exact test on the same examples; of several seeds the largest p",
+            },
+        }
+        for test in row["tests"]
+    ]
+
+
+_ACCURACY = "share of the test examples whose label is right"
+
+
+def _restores(config: RunConfig, arm: ArmSettings) -> bool:
+    stages = RECIPES[arm.recipe].stages
+    return any(stage.examples == "restore" for stage in stages) and (
+        config.switching_of(arm).source in {"lexicon", "aligned"}
+    )
+
+
+def read_run(folder: Path) -> RunFiles:
+    """What a folder of `switchtune run` holds.
+
+    Raises:
+        UsageError: there is no run.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        raise UsageError(
+            f"{folder}: no run is there ({CONFIG} is missing). Give the folder that `switchtune run` wrote to (its "
+            "--out)."
+        )
+    missing: list[str] = []
+    settings = _settings(path)
+    try:
+        config = load_config(RunConfig, path)
+    except UsageError as error:
+        config = None
+        if settings.get("task") != CLASSIFICATION:
+            missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
+    trainings = tuple(_trainings(folder, config) if config else _other_trainings(folder, settings))
+    missing += [text for training in trainings for text in _unfinished(training, config)]
+    metrics = _optional(folder / "metrics.json", missing)
+    if metrics is None:
+        missing.append("metrics.json is not there: the run is not finished, so there are no scores to compare.")
+    manifest = _optional(folder / "manifest.json", missing)
+    if manifest is None:
+        missing.append("manifest.json is not there: versions, hashes of the data and the machine are not known.")
+    found = {name: _optional(folder / "analysis" / f"{name}.json", missing) for name in ANALYSES}
+    analyses = {name: content for name, content in found.items() if content is not None}
+    missing += [f"{name}.json: {text}" for name, content in analyses.items() for text in content.get("missing", ())]
+    return RunFiles(
+        folder,
+        folder.resolve().name,
+        settings,
+        config,
+        metrics,
+        manifest,
+        _optional(folder / "zeroshot.json", missing),
+        analyses,
+        trainings,
+        tuple(missing),
+    )
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path}: expected a mapping of settings, found {type(settings).__name__}.")
+    return settings
+
+
+def _optional(path: Path, missing: list[str]) -> Mapping[str, Any] | None:
+    """The object in a JSON file; None where there is no such file, or another content, which is then missing."""
+    if not path.exists():
+        return None
+    try:
+        content = read_json(path)
+    except SwitchtuneError as error:
+        missing.append(str(error))
+        return None
+    if not isinstance(content, dict):
+        missing.append(f"{path}: expected an object, found {type(content).__name__}.")
+        return None
+    return content
+
+
+def _trainings(folder: Path, config: RunConfig) -> Iterator[Training]:
+    for pair in config.pairs:
+        for arm in config.recipes:
+            for seed in config.seeds:
+                yield _training(folder, trial_name(pair, arm, seed), pair.name, arm.name, seed)
+
+
+def _other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:
+    """Those of a task without pairs, whose folders are `ARM/seedN`."""
+    for path in sorted(folder.glob(f"*/seed*/{METRICS}")):
+        seed = path.parent.name.removeprefix("seed")
+        if seed.isdigit():
+            name, arm = str(path.parent.relative_to(folder)), path.parent.parent.name
+            yield _training(folder, name, str(settings.get("task", folder.name)), arm, int(seed))
+
+
+def _training(folder: Path, name: str, pair: str, arm: str, seed: int) -> Training:
+    curve, outputs = folder / name / METRICS, folder / name / "hypotheses.txt"
+    return Training(
+        pair,
+        arm,
+        seed,
+        name,
+        read_metrics(curve) if curve.exists() else [],
+        outputs.read_text(encoding="utf-8").split("\n")[:-1] if outputs.exists() else None,
+    )
+
+
+def _unfinished(training: Training, config: RunConfig | None) -> Iterator[str]:
+    """How far a training has come that has not come to its end."""
+    if training.hypotheses is not None or config is None:
+        return
+    arm = next(arm for arm in config.recipes if arm.name == training.arm)
+    settings = config.training_of(arm)
+    total = sum(stage_updates(RECIPES[arm.recipe], settings.updates, settings.restore_share))
+    if not training.curve:
+        yield f"{training.name} has not begun."
+    else:
+        done = training.curve[-1]["update"]
+        yield f"{training.name} is at update {done:,} of {total:,}; the test set is not translated yet."

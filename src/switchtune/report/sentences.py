@@ -1,0 +1,219 @@
+"""Sentences of a run for eyes: switched ones in colour, and translations of two systems where they differ."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import regex
+
+from switchtune.config import PairSettings, RunConfig
+from switchtune.corpus.read import Pair
+from switchtune.corpus.words import Words
+from switchtune.errors import SwitchtuneError
+from switchtune.lexicon import Lexicon
+from switchtune.preview import SwitchedLine, switched_lines, text_switcher
+from switchtune.report.html import direction_name, in_language
+from switchtune.report.run_files import LexiconFolder, RunFiles, Training
+from switchtune.tasks import TASKS
+
+SHOWN_SWITCHED = 6
+"""Sentences of each side that are shown switched."""
+
+_LONGEST_SHOWN = 600
+"""Characters of a text that are shown; documents are longer."""
+
+_TOKEN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class Different:
+    """One text of the test set for which two systems differ."""
+
+    row: int
+    """Its place in the test set, from 0."""
+    source: str | None
+    reference: str | None
+    outputs: tuple[str, str]
+    chrf: tuple[float, float] | None = None
+    rare_words: tuple[str, ...] = ()
+    """Words of the reference that the training texts seldom hold."""
+
+
+def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
+    """The first pairs of the validation set, and the whole test set, read again where the run has no copy.
+
+    Raises:
+        SwitchtuneError: a file is no longer there, or no longer what it was; relative paths are those of the run.
+    """
+    if run.config is None:
+        raise SwitchtuneError("the configuration is not one of a run that this version knows")
+    settings = next(each for each in run.config.pairs if each.name == pair)
+    with _cache(run.folder / "corpus") as cache:
+        read = partial(TASKS[run.config.task].read, run.config, cache_dir=cache)
+        valid, test = read(settings.valid, settings), read(settings.test, settings, deduplicate=False)
+        return list(valid.limited(SHOWN_SWITCHED)), list(test)
+
+
+@contextmanager
+def _cache(folder: Path) -> Iterator[Path]:
+    """Where corpora stand once they are read: the run's own place if it has one, so that a run stays as it is."""
+    if folder.is_dir():
+        yield folder
+    else:
+        with tempfile.TemporaryDirectory() as temporary:
+            yield Path(temporary)
+
+
+# Translations that differ
+
+
+def compared(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
+    """The baseline and the arm of code-switching (or the next arm), with the first seed of which both have outputs."""
+    arm = run.code_switching or next((name for name in run.arms if name != run.baseline), None)
+    outputs = {(each.arm, each.seed): each for each in run.trainings if each.pair == pair and each.hypotheses}
+    for (name, seed), training in outputs.items():
+        if name == run.baseline and (arm, seed) in outputs:
+            return training, outputs[str(arm), seed]
+    return None
+
+
+def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[Pair]) -> list[Different]:
+    """The texts for which the outputs differ: first those that the analysis found to differ most, then by their place.
+
+    Args:
+        test: the test set; empty where it cannot be read.
+    """
+    first = _cases(run, systems)
+    rows = {each.row for each in first}
+    outputs = zip(*(each.hypotheses or () for each in systems), strict=False)
+    known = dict(enumerate(test))
+    others = (
+        Different(row, known[row].source if row in known else None, known[row].target if row in known else None, (a, b))
+        for row, (a, b) in enumerate(outputs)
+        if a != b and row not in rows
+    )
+    return [*first, *others]
+
+
+def _cases(run: RunFiles, systems: tuple[Training, Training]) -> list[Different]:
+    names = (systems[0].pair, systems[0].arm, systems[1].arm)
+    pairs = run.analyses.get("cases", {}).get("pairs", ())
+    return [
+        Different(
+            case["row"],
+            case["source"],
+            case["reference"],
+            (case["hypothesis_a"], case["hypothesis_b"]),
+            (case["chrf_a"], case["chrf_b"]),
+            tuple(case["rare_words"]),
+        )
+        for each in pairs
+        if (each["pair"], each["arm_a"], each["arm_b"]) == names
+        for case in each["sentences"]
+    ]
+
+
+def different_html(each: Different, systems: tuple[Training, Training]) -> str:
+    """Both outputs side by side, the words in which they differ marked."""
+    source, _, target = systems[0].pair.partition("-")
+    lines = [f'<h3 class="label">Text {each.row + 1:,} of the test set</h3>']
+    lines += [
+        f'<p{in_language(language)}><span class="label" lang="en">{label}</span>{escape(_short(text))}</p>'
+        for label, language, text in (("Source", source, each.source), ("Reference", target, each.reference))
+        if text is not None
+    ]
+    if each.rare_words:
+        lines.append(f'<p class="note">Rare in the training: {escape(", ".join(each.rare_words))}</p>')
+    marked = difference_html(*map(_short, each.outputs))
+    sides = (
+        f'<p{in_language(target)}><span class="label" lang="en">{escape(system.arm)}'
+        f"{'' if each.chrf is None else f', chrF++ {each.chrf[side]:.1f}'}</span>{marked[side]}</p>"
+        for side, system in enumerate(systems)
+    )
+    return f'<article class="case">{"".join(lines)}<div class="sides">{"".join(sides)}</div></article>\n'
+
+
+def difference_html(first: str, second: str) -> tuple[str, str]:
+    """Two texts in HTML; marked in each are the words (Chinese, Japanese: characters) that the other has not there."""
+    texts = (first, second)
+    tokens = [list(_TOKEN.finditer(text)) for text in texts]
+    words = [[token[0] for token in side] for side in tokens]
+    matcher = SequenceMatcher(None, words[0], words[1], autojunk=False)
+    result = ["", ""]
+    ends = [0, 0]
+    for tag, *places in matcher.get_opcodes():
+        for side, (begin, end) in enumerate((places[:2], places[2:])):
+            if tag == "equal" or begin == end:
+                continue
+            start, stop = tokens[side][begin].start(), tokens[side][end - 1].end()
+            text = texts[side]
+            result[side] += f"{escape(text[ends[side] : start])}<mark>{escape(text[start:stop])}</mark>"
+            ends[side] = stop
+    whole = [made + escape(text[end:]) for made, text, end in zip(result, texts, ends, strict=True)]
+    return whole[0], whole[1]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} …"
+
+
+# Switched sentences
+
+
+def lexicon_of_arm(run: RunFiles, pair: str) -> LexiconFolder | None:
+    """The lexicon by which the arm of code-switching switches."""
+    if run.config is None or run.switching_arm is None:
+        return None
+    method = run.config.lexicon_of(run.switching_arm).method
+    return next((each for each in run.lexicons(pair) if each.name.rpartition("-")[0] == method), None)
+
+
+def switched_html(config: RunConfig, pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> str:
+    """Sentences of both sides as stage 1 is given them: what is replaced struck, what replaces it beside it.
+
+    Raises:
+        SwitchtuneError: there is no lexicon of words, or its file is malformed.
+    """
+    folder, arm = lexicon_of_arm(run, pair.name), run.switching_arm
+    if folder is None or arm is None:
+        raise SwitchtuneError("the run has no arm that switches words by a lexicon, or its lexicon is not there")
+    settings = config.switching_of(arm)
+    if settings.unit == "piece":
+        raise SwitchtuneError("the run switches subword pieces; `switchtune show-batch` shows them")
+    blocks = []
+    for lexicon, texts in zip(folder.read(), zip(*sample, strict=True), strict=True):
+        switcher = text_switcher(
+            *(lexicon, lexicon.source_language),
+            pieces=None,
+            source="lexicon",
+            rate=settings.rate,
+            mean_span=settings.mean_span,
+            seed=config.seeds[0],
+        )
+        lines = switched_lines(map(_short, texts), switcher, seed=config.seeds[0], epoch=0)
+        blocks.append(_switched_block(lexicon, lines))
+    return "".join(blocks)
+
+
+def _switched_block(lexicon: Lexicon, lines: Iterator[SwitchedLine]) -> str:
+    shown = "".join(f"<li{in_language(lexicon.source_language)}>{switched_line_html(line)}</li>" for line in lines)
+    return f"<h3>{escape(direction_name(lexicon.source_language, lexicon.target_language))}</h3><ol>{shown}</ol>"
+
+
+def switched_line_html(line: SwitchedLine) -> str:
+    """One sentence with its replaced words and their replacements in place."""
+    places = set(line.switched.positions)
+    result: Words = line.result
+    parts = [escape(result.gaps[0])]
+    for position, word in enumerate(result.words):
+        if position in places:
+            parts.append(f"<del>{escape(line.original.words[position])}</del> <ins>{escape(word)}</ins>")
+        else:
+            parts.append(escape(word))
+        parts.append(escape(result.gaps[position + 1]))
+    return "".join(parts)

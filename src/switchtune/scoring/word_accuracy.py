@@ -1,0 +1,127 @@
+"""How well words are translated by how often they stand in the training text: compare-mt's F-measure (Neubig, 2019)."""
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.corpus.words import word_segmenter
+from switchtune.languages import find_language
+from switchtune.scoring.metrics import Score, ScoringError, check_counts
+
+FREQUENCIES = (100, 1000)
+"""The paper's frequencies that part rare words from less rare ones, and these from frequent ones."""
+
+ToWords: TypeAlias = Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The words of a range of training frequencies.
+
+    Attributes:
+        low: the smallest frequency.
+        high: the frequency where the next bucket begins; None for the last.
+        score: F-measure, 0 to 100; its `segments` hold 3 columns: a sentence's matching, output and reference words.
+        precision: share of the output's words that stand in the reference, 0 to 1.
+        recall: share of the reference's words that stand in the output, 0 to 1.
+        output_words: words of the outputs in this bucket.
+        reference_words: words of the references in this bucket.
+    """
+
+    low: int
+    high: int | None
+    score: Score
+    precision: float
+    recall: float
+    output_words: int
+    reference_words: int
+
+    def label(self) -> str:
+        """As people write it: <100, 100–999, ≥1,000."""
+        if self.high is None:
+            return f"≥{self.low:,}"
+        return f"<{self.high:,}" if self.low == 0 else f"{self.low:,}–{self.high - 1:,}"
+
+
+def words_of(language: str) -> ToWords:
+    """What divides detokenised text of a language into words, without punctuation.
+
+    Raises:
+        SegmenterError: the language is written without spaces and no segmenter is offered or installed for it.
+        UnknownLanguageError: no language bears this name.
+    """
+    segmenter = word_segmenter(find_language(language).code)
+    return lambda text: segmenter.split(text).words
+
+
+def count_words(lines: Iterable[str], words: ToWords = str.split) -> Counter[str]:
+    """How often each word stands in a text."""
+    counts: Counter[str] = Counter()
+    for line in lines:
+        counts.update(words(line))
+    return counts
+
+
+def word_accuracy(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    training_counts: Mapping[str, int],
+    *,
+    buckets: Sequence[int] = FREQUENCIES,
+    words: ToWords = str.split,
+) -> tuple[Bucket, ...]:
+    """The F-measure of words in buckets of their training frequency, the rarest first.
+
+    A word of an output matches if it stands in the same sentence's reference, as often as it stands there. Words differ
+    by case. On tokenised text and with the default `words`, the figures are those of compare-mt
+    (`--compare_word_accuracies bucket_type=freq,bucket_cutoffs=100:1000,freq_corpus_file=TRAIN`).
+
+    Args:
+        training_counts: how often each word stands in the training text's target side; a word that is not there: 0.
+        buckets: the frequencies at which the second bucket begins, the third, and so on.
+        words: divides a line into words: at spaces, or `words_of` a language for text that is not tokenised.
+
+    Returns:
+        One bucket more than there are frequencies. F, precision and recall are 0 where no word matches.
+
+    Raises:
+        ScoringError: unequal counts, nothing to score, or frequencies that do not rise from 1 or more.
+    """
+    check_counts(hypotheses, references)
+    if not buckets or buckets[0] < 1 or any(left >= right for left, right in pairwise(buckets)):
+        raise ScoringError(
+            f"{list(buckets)}: frequencies of buckets rise, and the first is 1 or more, as in 100, 1000."
+        )
+    # Of each sentence and bucket: matching words, the output's, the reference's.
+    statistics = np.zeros((len(references), len(buckets) + 1, 3), dtype=np.int64)
+    for row, texts in zip(statistics, zip(hypotheses, references, strict=True), strict=True):
+        output, reference = (Counter(words(text)) for text in texts)
+        for column, counted in enumerate((output & reference, output, reference)):
+            for word, times in counted.items():
+                row[bisect_right(buckets, training_counts.get(word, 0)), column] += times
+    lows, highs = (0, *buckets), (*buckets, None)
+    return tuple(
+        _bucket(low, high, statistics[:, place]) for place, (low, high) in enumerate(zip(lows, highs, strict=True))
+    )
+
+
+def _bucket(low: int, high: int | None, segments: NDArray[np.int64]) -> Bucket:
+    matching, output, reference = (int(total) for total in segments.sum(axis=0))
+    f_measure = 2 * matching / (output + reference) if matching else 0.0
+    return Bucket(
+        low,
+        high,
+        Score(
+            "word-F", 100 * f_measure, f"nrefs:1|freq:{low}-{'' if high is None else high - 1}", segments, len(segments)
+        ),
+        precision=matching / output if matching else 0.0,
+        recall=matching / reference if matching else 0.0,
+        output_words=output,
+        reference_words=reference,
+    )

@@ -1,0 +1,210 @@
+"""All analyses at once: files and figures, what is missing in a run, and the verb."""
+
+import json
+import shutil
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from switchtune.analysis import figures
+from switchtune.analysis.analyse import ANALYSES, AnalysisSettings, analyse
+from switchtune.cli import app
+from switchtune.errors import UsageError
+from switchtune.report.matrix import Cell, Matrix
+from switchtune.scoring.significance import Comparison
+from tests.miniature import ENGLISH, GERMAN
+
+FIGURES = ("distance", "frequency", "projection", "dynamics", "cost")
+
+
+def texts_of(figure: Path) -> str:
+    """All that stands in an SVG."""
+    return " ".join(text for text in ElementTree.parse(figure).getroot().itertext() if text.strip())
+
+
+def is_drawn(picture: Path) -> bool:
+    """Whether a PNG has something on it."""
+    with Image.open(picture) as image:
+        return image.width >= 600 and len(image.convert("RGB").getcolors(1 << 24) or ()) > 50
+
+
+def matrix(trained: str, tested: str) -> Cell:
+    found = Comparison("BLEU", 20.0, 21.5, 1.5, 0.01, (0.5, 2.5), 100, 1, 1, 1000, 1, "signature")
+    return Cell(trained, tested, found, None)
+
+
+def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) -> None:
+    cells = tuple(matrix(trained, tested) for tested in ("de", "it") for trained in ("de", "it"))
+    content = {"matrices": [Matrix("ntrex", "en", "standard", "csr", cells).record()]}
+    (run / "zeroshot.json").write_text(json.dumps(content), encoding="utf-8")
+    found = analyse(run, settings=AnalysisSettings(texts={"de": GERMAN, "en": ENGLISH}, buckets=(2, 5)))
+    assert (found.missing, found.hint) == ((), None)
+    expected = {f"{name}.json" for name in ANALYSES}
+    expected |= {f"{name}.{form}" for name in (*FIGURES, "zeroshot") for form in ("svg", "png")}
+    assert {path.name for path in found.files} == expected == {path.name for path in (run / "analysis").iterdir()}
+    titles = {
+        "distance": (
+            "de→en: 8 sentences of the test set",
+            "Distance of the two sides (eq. 5)",
+            "csr, after stage restore",
+        ),
+        "frequency": ("de→en: words by their frequency in training", "fewer than 2", "2 to 4", "5 and more"),
+        "projection": ("de→en: before training", "principal component 1", "two standard deviations"),
+        "dynamics": ("de→en: validation set", "loss (nats per token)", "updates over all stages"),
+        "cost": ("de→en: time of one training", "minutes, validation included", "GB (10⁹ bytes)"),
+        "zeroshot": ("ntrex: csr against standard", "+1.5*", "trained on", "it→en"),
+    }
+    for name, parts in titles.items():
+        text = texts_of(run / f"analysis/{name}.svg")
+        for part in parts:
+            assert part in text
+        assert is_drawn(run / f"analysis/{name}.png")
+    svg = (run / "analysis/distance.svg").read_bytes()
+    analyse(run, ["distance"])
+    assert (run / "analysis/distance.svg").read_bytes() == svg
+
+
+def test_seeds_are_drawn_together(run: Path) -> None:
+    analyse(run, ["distance", "dynamics", "cost"])
+    for name in ("distance", "dynamics", "cost"):
+        record = json.loads((run / f"analysis/{name}.json").read_text(encoding="utf-8"))
+        once = doubled(record)
+        assert figures.write_figure(run / name, getattr(figures, f"draw_{name}"), once)
+        # As many entries in the legends as with one seed.
+        assert texts_of(run / f"{name}.svg").count("csr") == texts_of(run / f"analysis/{name}.svg").count("csr")
+
+
+def doubled(record: dict[str, Any]) -> dict[str, Any]:
+    """A record in which every seed has a twin."""
+    twice = json.loads(json.dumps(record))
+    for owner, key in [(pair, key) for pair in twice.get("pairs", []) for key in ("systems", "arms")] + [
+        (twice, "rows")
+    ]:
+        owner[key] = [each for one in owner.get(key, []) for each in (one, {**one, "seed": one["seed"] and 2})]
+    return twice
+
+
+def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
+    for draw in (figures.draw_distance, figures.draw_projection, figures.draw_dynamics, figures.draw_frequency):
+        assert figures.write_figure(tmp_path / "figure", draw, {"pairs": []}) == []
+    assert figures.write_figure(tmp_path / "figure", figures.draw_cost, {"rows": []}) == []
+    assert figures.write_figure(tmp_path / "figure", figures.draw_matrix, {"matrices": []}) == []
+
+
+def test_a_run_that_is_not_finished_is_analysed_as_far_as_it_came(run: Path) -> None:
+    shutil.rmtree(run / "de-en/csr/seed1/task/model")
+    (run / "de-en/csr/seed1/hypotheses.txt").unlink()
+    found = analyse(run)
+    assert f"distance: de-en/csr/seed1: no model of the stage task ({run}/de-en/csr/seed1/task/model)" in found.missing
+    assert "frequency: de-en/csr/seed1: not finished, no translations" in found.missing
+    assert {path.name for path in found.files} >= {f"{name}.{form}" for name in FIGURES for form in ("json", "png")}
+    distance = json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))
+    assert [system["stage"] for system in distance["pairs"][0]["systems"]] == ["pretrained", "task", "restore"]
+
+
+def test_a_run_whose_data_and_models_are_gone_still_has_its_curves(run: Path) -> None:
+    shutil.rmtree(run / "corpus")
+    config = run / "config.resolved.yaml"
+    text = config.read_text(encoding="utf-8")
+    moved = text.replace("test.{de,en}", "gone.{de,en}").replace("/model", "/no-model")
+    config.write_text(moved, encoding="utf-8")
+    found = analyse(run)
+    assert any("gone.de" in line and "Analyse where the run was started" in line for line in found.missing)
+    dynamics = json.loads((run / "analysis/dynamics.json").read_text(encoding="utf-8"))
+    assert [arm["arm"] for arm in dynamics["pairs"][0]["arms"]] == ["standard", "csr"]
+    assert json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))["pairs"] == []
+    assert json.loads((run / "analysis/cost.json").read_text(encoding="utf-8"))["rows"]
+
+
+def test_translations_of_another_test_set_are_told_from_those_of_this(run: Path) -> None:
+    with (run / "de-en/csr/seed1/hypotheses.txt").open("a", encoding="utf-8") as stream:
+        stream.write("One too many.\n")
+    found = analyse(run, ["frequency", "dynamics", "cases"])
+    told = [line.partition(": ")[0] for line in found.missing if "9 hypotheses but 8 references" in line]
+    assert told == ["frequency", "dynamics", "cases"]
+    frequency = json.loads((run / "analysis/frequency.json").read_text(encoding="utf-8"))
+    assert [system["arm"] for system in frequency["pairs"][0]["systems"]] == ["standard"]
+
+
+def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path, tmp_path: Path) -> None:
+    config = run / "config.resolved.yaml"
+    text = config.read_text(encoding="utf-8").replace("task: translation", "task: summarization")
+    config.write_text(text, encoding="utf-8")
+    found = analyse(run, ["distance", "dynamics", "cost", "cases"])
+    assert found.missing == (
+        "distance: the test sets of summarization hold no translations, between which distances are measured; "
+        "--multiway names files that do",
+        "dynamics: de-en: no BLEU, which is no measure of summarization",
+    )
+    dynamics = json.loads((run / "analysis/dynamics.json").read_text(encoding="utf-8"))
+    assert {entry["bleu"] for arm in dynamics["pairs"][0]["arms"] for entry in arm["valid"]} == {None}
+    assert json.loads((run / "analysis/cases.json").read_text(encoding="utf-8"))["pairs"]
+    for code, lines in {"de": GERMAN, "en": ENGLISH}.items():
+        (tmp_path / f"news.{code}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    analyse(run, ["distance"], AnalysisSettings(multiway=str(tmp_path / "news.*")))
+    distance = json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))
+    assert [pair["sentences"] for pair in distance["pairs"]] == [16]
+
+
+def test_a_model_that_cannot_be_loaded_is_missing_alone(run: Path) -> None:
+    (run / "de-en/csr/seed1/restore/model/config.json").unlink()
+    found = analyse(run, ["distance", "projection"])
+    assert len([line for line in found.missing if "de-en, csr, seed 1, restore: " in line]) == 2
+    distance = json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))
+    assert [system["stage"] for system in distance["pairs"][0]["systems"]] == ["pretrained", "task", "task"]
+
+
+def test_without_matplotlib_the_figures_alone_are_left_out(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    found = analyse(run, ["cost", "cases"])
+    assert {path.name for path in found.files} == {"cost.json", "cases.json"}
+    assert found.hint is not None
+    assert 'pip install "switchtune[analysis]"' in found.hint
+
+
+def test_the_verb_writes_what_it_is_asked_for(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "news.de").write_text("".join(f"{line}\n" for line in GERMAN), encoding="utf-8")
+    options = ["--what", "cost", "--what", "projection", "--text", f"German={tmp_path}/news.de", "--points", "5"]
+    done = CliRunner().invoke(app, ["analyse", str(run), *options, "--json"])
+    assert done.exit_code == 0
+    record = json.loads(done.stdout)
+    assert [Path(path).name for path in record["files"] if path.endswith("json")] == ["projection.json", "cost.json"]
+    assert record["missing"] == []
+    projection = json.loads((run / "analysis/projection.json").read_text(encoding="utf-8"))
+    assert [found["language"] for found in projection["pairs"][0]["systems"][0]["ellipses"]] == ["de"]
+    (run / "de-en/csr/seed1/metrics.jsonl").unlink()
+    plain = CliRunner().invoke(app, ["analyse", str(run), "--what", "cost"])
+    assert plain.stdout.splitlines() == [str(run / f"analysis/cost.{form}") for form in ("json", "svg", "png")]
+    assert "cost: de-en/csr/seed1: the stage restore has not begun" in plain.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--what", "distances"], "--what distances: choose from distance, frequency"),
+        (["--text", "news.de"], "--text news.de: expected a language and a file, as in de=news.de"),
+        (["--buckets", "100,10"], "--buckets 100,10: expected rising numbers"),
+        (["--buckets", "few"], "--buckets few: expected rising numbers"),
+        (["--buckets", "0,10"], "--buckets 0,10: expected rising numbers from 1"),
+    ],
+)
+def test_options_that_do_not_fit(run: Path, options: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        CliRunner().invoke(app, ["analyse", str(run), *options], catch_exceptions=False)
+
+
+def test_a_run_without_pairs_is_refused_by_its_task(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "examples/nli.yaml").read_text(encoding="utf-8")
+    (tmp_path / "config.resolved.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"a run of cross-lingual inference \(task: nli\), which has no pairs"):
+        analyse(tmp_path)
+
+
+def test_a_folder_without_a_run(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no run is there \(config.resolved.yaml is missing\)"):
+        analyse(tmp_path)

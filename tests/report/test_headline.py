@@ -1,0 +1,80 @@
+"""The answer in words: sure only where the figures are, and honest about seeds."""
+
+from typing import Any
+
+import pytest
+
+from switchtune.report.headline import answer_of, difference_text, finding, interval_text, score_text, scores_of
+from tests.report.made_run import against, score
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_value", "interval", "answer"),
+    [
+        (1.5, 0.01, (0.4, 2.6), "better"),
+        (-1.5, 0.01, (-2.6, -0.4), "worse"),
+        (1.5, 0.05, (0.4, 2.6), "unsure"),
+        (1.5, 0.01, (-0.1, 3.1), "unsure"),
+        (1.5, 0.01, None, "better"),
+        (0.0, 0.01, None, "unsure"),
+    ],
+)
+def test_sure_where_p_value_and_interval_agree(
+    difference: float, p_value: float, interval: tuple[float, float] | None, answer: str
+) -> None:
+    assert answer_of(against(difference, p_value, interval)) == answer
+
+
+def rows(own: list[float], others: list[float], comparison: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    made = [
+        {"pair": "de-en", "recipe": name, "bleu": [score("BLEU", value) for value in values]}
+        for name, values in (("csr", own), ("standard", others))
+    ]
+    return made[0] | {"against_baseline": comparison}, made[1]
+
+
+def test_one_seed_is_said_to_be_one() -> None:
+    found = finding(*rows([41.5], [40.0], against(1.5, 0.01, (0.4, 2.6))), "standard")
+    assert found.sentences[0] == (
+        "de-en: csr is better than standard by 1.5 BLEU: 41.5 against 40.0; 95 % interval of the difference "
+        "+0.4 to +2.6; p = 0.010; 6 test examples."
+    )
+    assert "One seed only" in found.sentences[1]
+    assert len(found.sentences) == 2
+
+
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        ([41.0, 42.0], "every seed of csr is above every seed of standard"),
+        ([38.0, 39.0], "every seed of csr is below every seed of standard"),
+        ([40.1, 42.0], "the ranges overlap"),
+    ],
+)
+def test_several_seeds_are_set_against_each_other(own: list[float], says: str) -> None:
+    found = finding(*rows(own, [40.0, 40.2], against(1.0, 0.01, (0.4, 1.6))), "standard")
+    assert says in found.sentences[-1]
+    assert "standard 40.0 to 40.2 over 2 seeds" in found.sentences[-1]
+
+
+def test_no_gain_is_said_with_what_would_still_fit() -> None:
+    found = finding(*rows([40.1], [40.0], against(0.1, 0.4, (-1.9, 2.1))), "standard")
+    assert "no difference between csr and standard is shown (+0.1 BLEU)" in found.sentences[0]
+    assert "Any true difference from -1.9 to +2.1 fits" in found.sentences[1]
+
+
+def test_scores_are_found_by_their_form_whatever_they_are_called() -> None:
+    row = {
+        "rougeL": [score("ROUGE-L", 30.0)],
+        "updates": {"task": 3},
+        "valid_nll": [{"update": 0, "nll": 1.0}],
+        "x": [],
+    }
+    assert list(scores_of(row)) == ["ROUGE-L"]
+
+
+def test_shares_are_percent() -> None:
+    assert score_text("accuracy", 0.875) == "87.5%"
+    assert difference_text("accuracy", -0.0125) == "-1.2 %"
+    assert interval_text(against(0.01, 0.5, (-0.02, 0.04), metric="accuracy")) == "-2.0 % to +4.0 %"
+    assert difference_text("BLEU", 1.25) == "+1.2"

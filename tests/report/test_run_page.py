@@ -1,0 +1,433 @@
+"""The report: whole, escaped, honest about what is missing, and at work in a browser."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from playwright.sync_api import Page as Tab
+from playwright.sync_api import expect
+
+from switchtune.cli import main
+from switchtune.errors import UsageError
+from switchtune.report.charts import Series, line_chart, thinned
+from switchtune.report.html import package_text, rows_within
+from switchtune.report.parts import MOST_BYTES
+from switchtune.report.run_page import run_page
+from switchtune.report.sentences import difference_html
+from tests.report.made_run import EVIL, against, analyses, make_run, metrics, write
+from tests.report.test_lexicon_page import Page
+
+PARTS = (
+    "Scores",
+    "Curves",
+    "Zero-shot translation",
+    "Rare and frequent words",
+    "Where the outputs differ",
+    "Switched sentences",
+    "Lexicon",
+    "Distance between the languages",
+    "The domain, drawn",
+    "Cost",
+    "Configuration",
+    "What it was made of",
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_run(tmp_path_factory.mktemp("runs") / "mine")
+
+
+def headings(html: str) -> list[str]:
+    return Page(html).texts["h2"]
+
+
+def test_a_finished_run_has_every_part(finished: Path) -> None:
+    html = run_page([finished]).html
+    assert headings(html) == ["What is missing", *PARTS]  # of the analyses one said that something was missing
+    assert "Yes, code-switching helped here." in html
+    assert "Not shown" not in html
+    page = Page(html)
+    assert {"41.5 ± 0.1", "+1.5 BLEU", "+0.4 to +2.6", "0.010"} <= set(page.texts["td"])
+    assert any("bs:1000" in text for text in page.texts["code"])
+    assert "dog" in page.texts["ins"]
+    assert {"31.2 of 10", "– of 0"} <= set(page.texts["td"])
+
+
+def test_the_page_is_marked_up_for_screen_readers(finished: Path) -> None:
+    html = run_page([finished]).html
+    page = Page(html)
+    assert html.count("<table>") == html.count("<caption>")
+    labelled = re.findall(r"<svg [^>]*>", html)
+    assert len(labelled) > 10
+    assert all("aria-label=" in each or "aria-hidden=" in each for each in labelled)
+    identities = [value for _, name, value in page.attributes if name == "id"]
+    assert len(identities) == len(set(identities))
+    referred = [value for _, name, value in page.attributes if name in {"aria-controls", "aria-labelledby", "for"}]
+    assert set(referred) <= set(identities)
+    links = [value for tag, name, value in page.attributes if (tag, name) == ("a", "href")]
+    assert {link.removeprefix("#") for link in links} <= set(identities)
+
+
+def test_all_text_is_escaped(finished: Path) -> None:
+    html = run_page([finished]).html
+    assert html.count("<script>") == 1
+    assert "<img" not in html
+    assert EVIL in unescape(html)
+
+
+def test_what_an_unfinished_run_has_is_shown(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "mine", **{"metrics.json": None, "zeroshot.json": None})
+    trial = folder / "de-en/csr/seed2"
+    (trial / "hypotheses.txt").unlink()
+    entries = (trial / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    write(trial / "metrics.jsonl", "".join(entries[:8]) + entries[8][:20])
+    for name in ("metrics.jsonl", "hypotheses.txt"):
+        (folder / "de-en/standard/seed2" / name).unlink()
+    html = run_page([folder]).html
+    assert "de-en/csr/seed2 is at update 7 of 40; the test set is not translated yet." in html
+    assert "de-en/standard/seed2 has not begun." in html
+    assert "metrics.json is not there" in html
+    assert "Whether code-switching helped here is not known." in unescape(html)
+    assert "Curves" in headings(html)
+    assert "Where the outputs differ" in headings(html)
+    assert "Scores" not in headings(html)
+
+
+def test_files_of_an_unknown_form_leave_the_other_parts_alone(tmp_path: Path) -> None:
+    found = analyses() | {"frequency": {"pairs": [{"pair": "de-en"}]}, "cost": {"rows": [{"pair": 3}]}}
+    changed = {f"analysis/{name}.json": content for name, content in found.items()}
+    folder = make_run(tmp_path / "mine", **changed)
+    write(folder / "manifest.json", "{")
+    html = run_page([folder]).html
+    assert html.count("Not shown: the files of this part have a form") == 2
+    assert "manifest.json: not valid JSON" in html
+    assert [part for part in PARTS if part not in headings(html)] == ["What it was made of"]
+
+
+def test_texts_that_cannot_be_read_are_said_to_be_missing(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "mine")
+    for path in (tmp_path / "data-of-mine").iterdir():
+        path.unlink()
+    html = unescape(run_page([folder]).html)
+    assert "Sources and references cannot be read here" in html
+    assert "The woman in the <mark>green</mark>" in html
+
+
+@pytest.mark.parametrize(
+    ("comparison", "says"),
+    [
+        (against(1.5, 0.01, (0.4, 2.6)), "Yes, code-switching helped here."),
+        (against(-1.5, 0.01, (-2.6, -0.4)), "No, code-switching did harm here."),
+        (against(0.1, 0.4, (-1.9, 2.1)), "No gain from code-switching is shown here."),
+    ],
+)
+def test_the_headline_is_honest(tmp_path: Path, comparison: dict[str, Any], says: str) -> None:
+    html = run_page([make_run(tmp_path / "mine", **{"metrics.json": metrics(comparison)})]).html
+    assert f"<strong>{says}</strong>" in html
+
+
+def test_other_metrics_are_shown_by_their_names(tmp_path: Path) -> None:
+    made = metrics(against(1.5, 0.01, (0.4, 2.6), metric="ROUGE-1"), scores={"rouge1": "ROUGE-1", "rougeL": "ROUGE-L"})
+    html = run_page([make_run(tmp_path / "mine", **{"metrics.json": made})]).html
+    assert {"ROUGE-1", "ROUGE-L"} <= set(Page(html).texts["th"])
+    assert "better than standard by 1.5 ROUGE-1" in html
+
+
+def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
+    def row(recipe: str, english: float, german: float) -> dict[str, Any]:
+        tests = [
+            {
+                "language": language,
+                "n": 200,
+                "of_seeds": [share],
+                "mean": share,
+                "interval": [share - 0.05, share + 0.05],
+                "difference": None if recipe == "standard" else difference,
+                "p_values": [] if recipe == "standard" else [p_value],
+            }
+            for language, share, difference, p_value in (("en", english, 0.01, 0.6), ("de", german, 0.07, 0.002))
+        ]
+        return {"recipe": recipe, "updates": {"task": 9}, "minutes": 1.0, "tests": tests}
+
+    folder = tmp_path / "nli"
+    recipes = [{"recipe": name, "name": name} for name in ("standard", "csr")]
+    settings = {"task": "nli", "baseline": "standard", "recipes": recipes}
+    write(folder / "config.resolved.yaml", json.dumps(settings))
+    rows = [row("standard", 0.7, 0.5), row("csr", 0.71, 0.57)]
+    write(folder / "metrics.json", json.dumps({"task": "nli", "baseline": "standard", "seeds": [1], "rows": rows}))
+    entries = [{"stage": "task", "update": update, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)]
+    write(folder / "csr/seed1/metrics.jsonl", "".join(f"{json.dumps(entry)}\n" for entry in entries))
+    html = unescape(run_page([folder]).html)
+    assert "Code-switching helped in part: of 2 comparisons better in 1, worse in 0, not decided in 1." in html
+    assert (
+        "de: csr is better than standard by 7.0 % accuracy: 57.0% against 50.0%; p = 0.002; 200 test examples." in html
+    )
+    assert "McNemar" in html
+    assert "nli, validation accuracy" in html
+    assert "No known configuration" not in html
+
+
+def test_runs_of_the_same_test_set_stand_side_by_side(finished: Path, tmp_path: Path) -> None:
+    other = make_run(tmp_path / "other", **{"metrics.json": metrics(against(-2.5, 0.01, (-3.6, -1.4)))})
+    made = run_page([finished, other])
+    assert made.warnings == ()
+    page = Page(made.html)
+    assert "Scores side by side" in page.texts["h2"]
+    assert {"mine", "other"} <= set(page.texts["th"])
+    assert len({figure.name for figure in made.figures}) == len(made.figures)
+    identities = [value for _, name, value in page.attributes if name == "id"]
+    assert len(identities) == len(set(identities))
+
+
+def test_runs_of_different_test_sets_are_not_compared(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpora = {"de-en": {"test": {"origin": "x", "pairs": 6, "fingerprint": "bbbb"}}}
+    other = make_run(tmp_path / "other", **{"manifest.json": {"corpora": corpora}})
+    out = tmp_path / "report.html"
+    monkeypatch.setattr("sys.argv", ["switchtune", "report", str(finished), str(other), "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    said = "mine and other have different test sets for de-en; their scores are not compared."
+    assert capsys.readouterr().err == f"switchtune: {said}\n"
+    html = out.read_text(encoding="utf-8")
+    assert said in html
+    assert "Scores side by side" not in html
+
+
+def test_every_two_runs_are_looked_at(finished: Path, tmp_path: Path) -> None:
+    begun = make_run(tmp_path / "begun", **{"metrics.json": None, "manifest.json": None})
+    unknown = make_run(tmp_path / "unknown", **{"manifest.json": None})
+    assert run_page([finished, begun]).warnings == ()
+    (warning,) = run_page([finished, begun, unknown]).warnings
+    assert warning.startswith("Whether mine and unknown have the same test set for de-en is not known")
+
+
+def test_no_run_and_the_same_run_twice_are_refused(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no run is there \(config.resolved.yaml is missing\)"):
+        run_page([tmp_path])
+    with pytest.raises(UsageError, match="named twice"):
+        run_page([finished, finished / "."])
+
+
+def test_figures_are_files_of_their_own(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, figures = tmp_path / "report.html", tmp_path / "figures"
+    command = ["switchtune", "report", str(finished), "--out", str(out), "--figures", str(figures)]
+    monkeypatch.setattr("sys.argv", command)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 0
+    names = {path.stem for path in figures.iterdir()}
+    assert {"valid_nll-de-en", "nll-de-en", "zeroshot-test-csr", "frequency-de-en", "domain-de-en-csr-1-task"} <= names
+    for path in figures.iterdir():
+        assert "var(" not in path.read_text(encoding="utf-8")
+    assert ">csr</text>" in (figures / "nll-de-en.svg").read_text(encoding="utf-8")
+    for path in figures.iterdir():
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_run_of_any_size_makes_a_page_below_the_limit(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "mine")
+    for arm in ("standard", "csr"):
+        lines = "".join(f"{arm} {'<&> ' * 40} {number}\n" for number in range(20_000))
+        write(folder / f"de-en/{arm}/seed1/hypotheses.txt", lines)
+    html = run_page([folder]).html
+    assert 1_000_000 < len(html.encode()) < MOST_BYTES
+    assert re.search(r"differ in 20,000 of 20,000 outputs; the first [\d,]+ are shown", html)
+
+
+def test_nothing_is_asked_for_from_outside(finished: Path) -> None:
+    html = run_page([finished]).html
+    for text in ("http://", "https://", "url(", "@import", '<link rel="stylesheet'):
+        assert text not in html
+
+
+# Pieces
+
+
+texts = st.text(st.sampled_from("ab cd<&>\"'\t.日本ü"), max_size=40)
+
+
+@settings(max_examples=200)
+@given(texts, texts)
+def test_marks_leave_the_text_and_cover_the_difference(first: str, second: str) -> None:
+    marked = difference_html(first, second)
+    assert tuple(unescape(re.sub("</?mark>", "", each)) for each in marked) == (first, second)
+    rest = [re.sub(r"\s", "", unescape(re.sub("<mark>.*?</mark>", "", each, flags=re.S))) for each in marked]
+    assert rest[0] == rest[1]
+    if first == second:
+        assert "<mark>" not in marked[0]
+
+
+def test_words_that_differ_are_marked() -> None:
+    assert difference_html("The red dress.", "The green dress.") == (
+        "The <mark>red</mark> dress.",
+        "The <mark>green</mark> dress.",
+    )
+    assert difference_html("我喜欢茶", "我喜欢酒") == ("我喜欢<mark>茶</mark>", "我喜欢<mark>酒</mark>")
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=60), st.integers(1, 20))
+def test_thinned_points_keep_mean_and_end(values: list[float], most: int) -> None:
+    points = list(enumerate(values))
+    thin = thinned(points, most)
+    assert len(thin) == min(most, len(points))
+    assert thin[-1][0] == points[-1][0]
+    assert min(values) - 1e-9 <= min(y for _, y in thin)
+    assert max(y for _, y in thin) <= max(values) + 1e-9
+
+
+def test_layers_are_whole_numbers() -> None:
+    figure = line_chart("x", "t", "layer", "u", [Series("a", "a", ((1, 2.0), (2, 1.9), (3, 1.5)))])
+    ticks = re.findall(r'<text x="[^"]*" y="276">([^<]*)</text>', figure.svg)
+    assert ticks == ["1", "2", "3"]
+
+
+@given(st.lists(st.floats(-1e4, 1e4, width=16), min_size=2, max_size=5))
+def test_no_two_ticks_are_called_the_same(values: list[float]) -> None:
+    figure = line_chart("x", "t", "update", "u", [Series("a", "a", tuple(enumerate(values)))])
+    ticks = re.findall(r'<text class="end" [^>]*>([^<]*)</text>', figure.svg)
+    assert len(ticks) == len(set(ticks)) >= 2
+
+
+@pytest.mark.parametrize("values", [(5.0,), (0.0, 0.0), (-3.0, 2.0), (1e-4, 1e3)])
+def test_any_values_can_be_drawn(values: tuple[float, ...]) -> None:
+    figure = line_chart("x", "<t>", "update", "<u>", [Series("</script>", "<g>", tuple(enumerate(values)))])
+    Page(figure.html)
+    ElementTree.fromstring(figure.file())
+    content = re.search(r'<script type="application/json">(.*?)</script>', figure.html)
+    assert content is not None
+    assert json.loads(content[1])["series"][0]["name"] == "</script>"
+
+
+@given(st.lists(st.text(max_size=5), max_size=8), st.integers(0, 30))
+def test_rows_fill_the_room(rows: list[str], most: int) -> None:
+    kept = rows_within(rows, most)
+    assert kept == rows[: len(kept)]
+    assert sum(len(row.encode()) for row in kept) <= most
+    if len(kept) < len(rows):
+        assert sum(len(row.encode()) for row in rows[: len(kept) + 1]) > most
+
+
+def luminance(colour: str) -> float:
+    digits = colour.lstrip("#")
+    digits = "".join(each * 2 for each in digits) if len(digits) == 3 else digits
+    parts = [int(digits[place : place + 2], 16) / 255 for place in (0, 2, 4)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(first: str, second: str) -> float:
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_colours_have_the_contrast_of_wcag_aa(dark: bool) -> None:
+    colours = dict(re.findall(r"(--\w+): (#\w+)", package_text("charts.css")))
+    if dark:
+        block = package_text("page.css").partition("(prefers-color-scheme: dark)")[2].partition("\n}")[0]
+        changed = dict(re.findall(r"(--\w+): (#\w+)", block))
+        assert changed.keys() == colours.keys()
+        colours = changed
+    for name in ("--ink", "--soft", "--link", "--green", "--amber", "--red"):
+        for ground in ("--paper", "--raised"):
+            assert contrast(colours[name], colours[ground]) >= 4.5, name
+    assert contrast(colours["--ink"], colours["--mark"]) >= 4.5
+    for number in range(8):
+        assert contrast(colours[f"--s{number}"], colours["--paper"]) >= 3
+
+
+# In a browser
+
+
+@pytest.fixture
+def opened(finished: Path, tmp_path: Path, watched: tuple[Tab, list[str]]) -> Tab:
+    """The report of the finished run, opened; it asked for nothing but itself, and nothing went wrong."""
+    path = tmp_path / "report.html"
+    path.write_text(run_page([finished]).html, encoding="utf-8")
+    tab, heard = watched
+    tab.goto(path.as_uri())
+    assert heard == [path.as_uri()]
+    return tab
+
+
+def test_no_text_of_a_run_becomes_a_script(opened: Tab) -> None:
+    expect(opened).to_have_title("switchtune: mine")
+
+
+def test_the_filter_shows_what_holds_its_text(opened: Tab) -> None:
+    outputs = opened.locator("#translations article")
+    expect(outputs).to_have_count(2)
+    opened.get_by_label("Show only those that hold").fill("GREEN")
+    expect(outputs.filter(visible=True)).to_have_count(1)
+    expect(opened.locator("#translations .found")).to_have_text("1 of 2 outputs")
+    opened.get_by_label("Search the listed words").fill("katze")
+    expect(opened.locator("#lexicon .found")).to_have_text("2 of 14 entries")
+
+
+def test_tabs_work_by_pointer_and_keys(opened: Tab) -> None:
+    tabs = opened.locator("#curves [role=tab]")
+    panels = opened.locator("#curves [role=tabpanel]")
+    expect(tabs).to_have_text([f"de-en: {name}" for name in ("validation loss", "training loss", "BLEU", "distance")])
+    expect(panels.nth(0)).to_be_visible()
+    tabs.nth(1).click()
+    expect(panels.nth(0)).to_be_hidden()
+    expect(panels.nth(1)).to_be_visible()
+    tabs.nth(1).press("ArrowLeft")
+    expect(panels.nth(0)).to_be_visible()
+    expect(tabs.nth(0)).to_be_focused()
+    expect(tabs.nth(0)).to_have_attribute("aria-selected", "true")
+    tabs.nth(0).press("End")
+    expect(panels.nth(3)).to_be_visible()
+
+
+def test_curves_are_read_and_hidden(opened: Tab) -> None:
+    chart = opened.locator("#curves .chart").first
+    chart.locator("svg.plot").press("End")
+    expect(chart.locator("output")).to_contain_text("update 40: standard seed 1 2.1, ")
+    expect(chart.locator("output")).to_contain_text("csr seed 1 1.9")
+    chart.get_by_role("button", name="csr").click()
+    expect(chart.locator("output")).not_to_contain_text("csr")
+    expect(chart.locator('polyline[data-group="csr"]').first).to_be_hidden()
+    expect(chart.locator('polyline[data-group="standard"]').first).to_be_visible()
+    chart.get_by_role("button", name="csr").click()
+    expect(chart.locator("output")).to_contain_text("csr")
+    chart.locator("svg.plot").hover(position={"x": 60, "y": 100})
+    expect(chart.locator("output")).to_contain_text("update 0: ")
+
+
+def test_on_paper_all_is_there(opened: Tab) -> None:
+    opened.emulate_media(media="print")
+    for panel in opened.locator("#curves [role=tabpanel]").all():
+        expect(panel).to_be_visible()
+    expect(opened.locator("#curves [role=tablist]")).to_be_hidden()
+
+
+def test_on_paper_long_lists_are_cut(tmp_path: Path, watched: tuple[Tab, list[str]]) -> None:
+    folder = make_run(tmp_path / "mine")
+    for arm in ("standard", "csr"):
+        write(folder / f"de-en/{arm}/seed1/hypotheses.txt", "".join(f"{arm} {number}\n" for number in range(40)))
+    path = tmp_path / "report.html"
+    path.write_text(run_page([folder]).html, encoding="utf-8")
+    tab, _ = watched
+    tab.goto(path.as_uri())
+    outputs = tab.locator("#translations article").filter(visible=True)
+    expect(outputs).to_have_count(40)
+    tab.emulate_media(media="print")
+    expect(outputs).to_have_count(10)
+
+
+def test_a_phone_shows_the_whole_width(opened: Tab) -> None:
+    opened.set_viewport_size({"width": 360, "height": 740})
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 360
