@@ -1,11 +1,25 @@
 """The answer in words: sure only where the figures are, and honest about seeds."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from switchtune.report.headline import answer_of, difference_text, finding, interval_text, score_text, scores_of
-from tests.report.made_run import against, score
+from switchtune.config import RunConfig
+from switchtune.report.headline import (
+    answer_of,
+    difference_text,
+    finding,
+    headline,
+    interval_text,
+    score_text,
+    scores_of,
+)
+from switchtune.report.run_files import read_run
+from switchtune.report.run_page import run_page
+from tests.report.made_run import against, make_run, score
 
 
 @pytest.mark.parametrize(
@@ -55,6 +69,29 @@ def test_several_seeds_are_set_against_each_other(own: list[float], says: str) -
     found = finding(*rows(own, [40.0, 40.2], against(1.0, 0.01, (0.4, 1.6))), "standard")
     assert says in found.sentences[-1]
     assert "standard 40.0 to 40.2 over 2 seeds" in found.sentences[-1]
+
+
+def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
+    control = {"recipe": "csr", "name": "csr-random", "switching": {"source": "random"}}
+    config = RunConfig.model_validate({**resolved, "recipes": ["standard", "csr", control, "iaft"]})
+    (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    row = metrics["rows"][1]
+    found = {"csr-random": against(2.5, 0.001, (1.0, 4.0)), "iaft": against(0.2, 0.6, (-1.0, 1.4))}
+    metrics["rows"] += [{**row, "recipe": name, "against_baseline": each} for name, each in found.items()]
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    run = read_run(folder)
+    made = headline(run)
+    assert made is not None
+    assert (made.colour, len(made.findings)) == ("green", 1)
+    assert made.doubts == (
+        "de-en: csr-random, which switches no words by their meaning, gains too: +2.5 BLEU, p = 0.001.",
+    )
+    assert "gains too" in run_page([folder])
+    # It is scored, so it was trained; what is missing is its folder.
+    assert any("csr-random/seed1: its outputs are gone" in line for line in run.missing)
 
 
 def test_no_gain_is_said_with_what_would_still_fit() -> None:

@@ -1,7 +1,7 @@
 """Did code-switching help here, by how much, how sure is that? In words, from a run's comparison."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any, Literal, TypeAlias
 
@@ -34,6 +34,8 @@ class Headline:
     colour: Colour
     answer: str
     findings: tuple[Finding, ...]
+    doubts: tuple[str, ...] = ()
+    """What speaks against taking the answer as it stands."""
 
 
 def score_text(metric: str, value: float) -> str:
@@ -85,7 +87,23 @@ def headline(run: RunFiles) -> Headline | None:
         for (pair, name), row in rows.items()
         if name == (run.code_switching or name) and row.get("against_baseline")
     ]
-    return _summed_up(findings) if findings else None
+    return replace(_summed_up(findings), doubts=tuple(_doubts(run, findings))) if findings else None
+
+
+def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
+    if len(findings) > 1:
+        yield (
+            f"{len(findings)} comparisons were made, each with its own p-value: at {SIGNIFICANT:g}, one in twenty "
+            "comes out significant where there is nothing to be found."
+        )
+    for row in run.rows:
+        found = row.get("against_baseline")
+        if row.get("recipe") in run.controls and found and answer_of(found) == "better":
+            yield (
+                f"{row['pair']}: {row['recipe']}, which switches no words by their meaning, gains too: "
+                f"{difference_text(found['metric'], found['difference'])} {found['metric']}, "
+                f"p = {found['p_value']:.3f}."
+            )
 
 
 def finding(row: Row, baseline_row: Row, baseline: str) -> Finding:

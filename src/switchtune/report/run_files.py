@@ -113,6 +113,14 @@ class RunFiles:
         arms = config.recipes if config else ()
         return next((arm for arm in arms if config and _restores(config, arm)), None)
 
+    @property
+    def controls(self) -> set[str]:
+        """Names of the arms beside the baseline that switch no words by their meaning."""
+        config = self.config
+        if config is None:
+            return set()
+        return {arm.name for arm in config.recipes if not _restores(config, arm)} - {config.baseline}
+
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""
         used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
@@ -190,7 +198,8 @@ def read_run(folder: Path) -> RunFiles:
         if settings.get("task") != CLASSIFICATION:
             missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
     trainings = tuple(_trainings(folder, config) if config else _other_trainings(folder, settings))
-    missing += [text for training in trainings for text in _unfinished(training, config)]
+    scored = (folder / "metrics.json").exists()
+    missing += [text for training in trainings for text in _unfinished(training, config, scored=scored)]
     metrics = _optional(folder / "metrics.json", missing)
     if metrics is None:
         missing.append("metrics.json is not there: the run is not finished, so there are no scores to compare.")
@@ -267,14 +276,16 @@ def _training(folder: Path, name: str, pair: str, arm: str, seed: int) -> Traini
     )
 
 
-def _unfinished(training: Training, config: RunConfig | None) -> Iterator[str]:
-    """How far a training has come that has not come to its end."""
+def _unfinished(training: Training, config: RunConfig | None, *, scored: bool) -> Iterator[str]:
+    """How far a training has come that has not come to its end; what is gone of one that was scored."""
     if training.hypotheses is not None or config is None:
         return
     arm = next(arm for arm in config.recipes if arm.name == training.arm)
     settings = config.training_of(arm)
     total = sum(stage_updates(RECIPES[arm.recipe], settings.updates, settings.restore_share))
-    if not training.curve:
+    if scored:
+        yield f"{training.name}: its outputs are gone; its scores are those of metrics.json."
+    elif not training.curve:
         yield f"{training.name} has not begun."
     else:
         done = training.curve[-1]["update"]

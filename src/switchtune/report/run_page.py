@@ -135,7 +135,8 @@ def _headline(found: Headline | None) -> str:
         + "</li>"
         for each in found.findings
     )
-    return f'{answer}<ul class="findings">{said}</ul>'
+    doubts = "".join(f'<p class="note">{prose(text)}</p>' for text in found.doubts)
+    return f'{answer}<ul class="findings">{said}</ul>{doubts}'
 
 
 def _contents(parts: Sequence[Part]) -> str:
