@@ -203,6 +203,12 @@ def test_every_example_is_valid(path: Path) -> None:
         load_run_config(path)
 
 
+def test_a_task_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("task: nlii\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="task: did you mean 'nli'"):
+        load_run_config(tmp_path / "c.yaml")
+
+
 def test_every_training_field_is_documented() -> None:
     undocumented = {name for name, field in TrainingSettings.model_fields.items() if not field.description}
     assert undocumented <= {"weight_decay", "adam_betas", "adam_epsilon"}

@@ -758,9 +758,12 @@ def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfi
     """`load_config` of the kind that the file's `task` asks for.
 
     Raises:
-        UsageError: as `load_config`.
+        UsageError: as `load_config`, or there is no such task.
     """
-    if _values(path, overrides).get("task") == "nli":
+    task, known = _values(path, overrides).get("task", "translation"), (*get_args(TaskName), "nli")
+    if task not in known:
+        raise UsageError(f"{path}: task: {nearest(str(task), known)} (found {task!r})")
+    if task == "nli":
         return load_config(NliConfig, path, overrides)
     return load_config(RunConfig, path, overrides)
 
