@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,9 +213,14 @@ def test_an_entry_is_added_and_a_wrong_one_refused(opened: Tab, folder: Path) ->
 
 def test_the_verb_says_where_the_page_is_and_ends_when_interrupted(folder: Path) -> None:
     command = [sys.executable, "-m", "switchtune", "demo", str(folder), "--port", "0", "--no-open"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ \(Ctrl-C ends\)\n", said)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+    # A process in the background of a shell ignores interrupts, and so would its children.
+    heeds_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds_interrupts) as process:
+        try:
+            assert process.stdout is not None
+            said = process.stdout.readline()
+            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ \(Ctrl-C ends\)\n", said)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()

@@ -8,6 +8,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -177,9 +178,6 @@ def serve(workshop: Workshop, port: int, on_ready: Callable[[str], None]) -> Non
     Raises:
         UsageError: the port is taken.
     """
-    with Demo(workshop, port) as demo:
+    with Demo(workshop, port) as demo, suppress(KeyboardInterrupt):
         on_ready(demo.url)
-        try:
-            demo.serve_forever()
-        except KeyboardInterrupt:
-            return
+        demo.serve_forever()
