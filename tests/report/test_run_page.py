@@ -169,6 +169,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     assert (
         "de: csr is better than standard by 7.0 % accuracy: 57.0% against 50.0%; p = 0.002; 200 test examples." in html
     )
+    assert "57.0% (52.0% to 62.0%)" in html
     assert "McNemar" in html
     assert "nli, validation accuracy" in html
     assert "No known configuration" not in html

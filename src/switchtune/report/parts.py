@@ -11,7 +11,7 @@ import yaml
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import LexiconError
 from switchtune.report.charts import Figure, Series, bar_chart, heat_map, line_chart, number_text, plane, thinned
-from switchtune.report.headline import difference_text, interval_text, score_text, scores_of, scores_text
+from switchtune.report.headline import Row, difference_text, interval_text, score_text, scores_of, scores_text
 from switchtune.report.html import (
     Head,
     number_cell,
@@ -117,7 +117,7 @@ def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
             *([row_head(run.name)] if len(runs) > 1 else []),
             row_head(row["recipe"]),
             f"<td>{escape(' + '.join(f'{name} {count:,}' for name, count in updates.items()))}</td>",
-            *(number_cell(scores_text(own[metric]) if metric in own else "–") for metric in metrics),
+            *(number_cell(_with_interval(row, metric, own[metric]) if metric in own else "–") for metric in metrics),
             number_cell(f"{difference_text(found['metric'], found['difference'])} {found['metric']}" if found else "–"),
             number_cell(interval_text(found) or "–" if found else "–"),
             number_cell(f"{found['p_value']:.3f}" if found else "–"),
@@ -149,6 +149,13 @@ def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
         f"baseline, its interval and p-value come from resampled test sets and say nothing of other seeds.</p>"
         f"<details><summary>Signatures</summary><ul>{listed}</ul></details>"
     )
+
+
+def _with_interval(row: Row, metric: str, records: Sequence[Mapping[str, Any]]) -> str:
+    """A score, and its interval where the row has one of its own, as accuracies have."""
+    interval = row.get("score_interval")
+    limits = f" ({' to '.join(score_text(metric, end) for end in interval)})" if interval else ""
+    return scores_text(records) + limits
 
 
 # Curves

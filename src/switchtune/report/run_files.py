@@ -151,6 +151,7 @@ def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 {"metric": "accuracy", "value": share, "signature": _ACCURACY, "n": test["n"]}
                 for share in test["of_seeds"]
             ],
+            "score_interval": test["interval"],
             "against_baseline": None
             if test["difference"] is None
             else {
