@@ -1,6 +1,7 @@
 """Models of each pair on the test sets of all: what is translated by what, compared, counted, and not done twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,8 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
         "csr against standard, zero-shot: better in 1 of 2 directions (1 significantly), worse in 1 (0 significantly); "
         "mean difference +0.6 BLEU."
     )
+    low = [replace(cell, comparison=replace(cell.comparison, value_a=0.1, value_b=0.2)) for cell in cells]
+    assert replace(matrix, cells=tuple(low)).verdict().endswith("the best score is 0.2 BLEU, so this says nothing.")
     record = matrix.record()
     assert (record["wins"], record["significant_wins"], record["losses"], record["of"]) == (1, 1, 1, 2)
     assert record["cells"][1]["in_language"] == {"standard": 0.5, "csr": 0.75}

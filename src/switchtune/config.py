@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
-from switchtune.languages import find_language
+from switchtune.languages import find_language, language_named
 
 FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
 LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
@@ -310,7 +310,8 @@ class GenerationSettings(Settings):
 
     def fixed_length(self, target_language: str) -> int | None:
         """Longest output in a language, in tokens, where it does not depend on the source."""
-        return self.max_length_of.get(find_language(target_language).code, self.max_length)
+        found = language_named(target_language)  # none bears the name of a language that was added to a model
+        return self.max_length_of.get(found.code, self.max_length) if found else self.max_length
 
     def longest_output(self, source_tokens: int, target_language: str) -> int:
         """Longest output for a source, in tokens."""

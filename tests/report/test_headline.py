@@ -89,7 +89,7 @@ def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     assert made.doubts == (
         "de-en: csr-random, which switches no words by their meaning, gains too: +2.5 BLEU, p = 0.001.",
     )
-    assert "gains too" in run_page([folder])
+    assert "gains too" in run_page([folder]).html
     # It is scored, so it was trained; what is missing is its folder.
     assert any("csr-random/seed1: its outputs are gone" in line for line in run.missing)
 

@@ -8,6 +8,10 @@ from switchtune.report.table import SIGNIFICANT, markdown_table, signed
 from switchtune.scoring.significance import Comparison
 
 
+NOTHING_TRANSLATED = 2.0
+"""BLEU below which outputs have next to nothing of the references: differences between such scores are noise."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """Models trained on `trained` → target, tested on `tested` → target."""
@@ -69,8 +73,14 @@ class Matrix:
         return (
             f"{self.arm} against {self.baseline}, zero-shot: better in {wins} of {of} directions "
             f"({sure} significantly), worse in {losses} ({surely_not} significantly); "
-            f"mean difference {signed(mean)} BLEU."
+            f"mean difference {signed(mean)} BLEU.{self._caveat()}"
         )
+
+    def _caveat(self) -> str:
+        best = max(max(cell.comparison.value_a, cell.comparison.value_b) for cell in self.zero_shot)
+        if best >= NOTHING_TRANSLATED:
+            return ""
+        return f" But nothing is translated zero-shot here: the best score is {best:.1f} BLEU, so this says nothing."
 
     def record(self) -> dict[str, Any]:
         """All figures, for JSON."""

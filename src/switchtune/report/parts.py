@@ -146,8 +146,8 @@ def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
     brackets = "; in brackets the 95 % interval of a score" if any("score_interval" in row for _, row in rows) else ""
     return (
         scrolled(f"Scores of {pair}", table(f"{pair}: scores on the test set", heads, lines))
-        + f'<p class="note">Seeds {escape(seeds)}; ± is the standard deviation over several{brackets}. The difference is '
-        f"to the baseline, its interval and p-value come from resampled test sets and say nothing of other seeds.</p>"
+        + f'<p class="note">Seeds {escape(seeds)}; ± is the standard deviation over several{brackets}. The difference '
+        "is to the baseline; its interval and p-value come from resampled test sets and say nothing of other seeds.</p>"
         f"<details><summary>Signatures</summary><ul>{listed}</ul></details>"
     )
 
