@@ -7,7 +7,6 @@ from typing import Any
 from switchtune.report.table import SIGNIFICANT, markdown_table, signed
 from switchtune.scoring.significance import Comparison
 
-
 NOTHING_TRANSLATED = 2.0
 """BLEU below which outputs have next to nothing of the references: differences between such scores are noise."""
 
