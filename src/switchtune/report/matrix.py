@@ -88,6 +88,7 @@ class Matrix:
             "target": self.target,
             "baseline": self.baseline,
             "arm": self.arm,
+            "verdict": self.verdict(),
             "trained": list(self.trained),
             "tested": list(self.tested),
             "wins": self.count(better=True, significant=False),

@@ -308,17 +308,12 @@ def _heat_table(matrix: Mapping[str, Any], title: str) -> str:
         for tested in matrix["tested"]
     ]
     heads = [Head("tested \\ trained"), *(Head(f"{trained}→{target}") for trained in matrix["trained"])]
-    summary = (
-        f"Zero-shot, {matrix['arm']} is better in {matrix['wins']} of {matrix['of']} directions "
-        f"({matrix['significant_wins']} significantly) and worse in {matrix['losses']} "
-        f"({matrix['significant_losses']} significantly)."
-    )
     note = (
         f"In each cell the difference to {matrix['baseline']}, and both scores; * where p < {SIGNIFICANT}; framed "
         "where the models were trained on that language."
     )
     return (
-        f"<p>{escape(summary)}</p>"
+        f"<p>{escape(matrix['verdict'])}</p>"
         + scrolled(title, f'<div class="heat">{table(title, heads, rows)}</div>')
         + f'<p class="note">{escape(note)}</p>'
     )
