@@ -21,6 +21,8 @@ from hypothesis import strategies as st
 from transformers import GenerationConfig
 
 from switchtune.config import FamilyName, GenerationSettings
+from switchtune.corpus.documents import marked
+from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import best_outputs, by_ct2, translate, translate_over_ranks
 from switchtune.generation.batching import batches
@@ -188,6 +190,19 @@ def test_ct2_does_what_transformers_does(family: FamilyName) -> None:
             assert parity.as_good >= len(sentences) - differing
             assert parity.identical >= len(sentences) - 2 * differing
             assert len({line.found for line in parity.lines}) > 10
+
+
+@pytest.mark.parametrize("family", typing.get_args(FamilyName))
+def test_ct2_does_what_transformers_does_with_documents(family: FamilyName) -> None:
+    """The end token stands between their sentences, and ends no input there."""
+    loaded = lively(family)
+    settings = GenerationSettings(beams=1, max_length=8, no_repeat_ngram=2)
+    starts = [" ".join(pair) for pair in zip(GERMAN[:6], GERMAN[6:12], strict=True)]
+    documents = [marked(start, word_segmenter("de"), 9)[0] for start in starts]
+    with converted(loaded, "float32") as model:
+        found = translate(model, documents, "de", "en", settings)
+    assert found == translate(loaded, documents, "de", "en", settings)
+    assert found != translate(loaded, GERMAN[:6], "de", "en", settings)
 
 
 @pytest.mark.parametrize("family", ["mbart", "nllb", "mt5"])

@@ -1,12 +1,24 @@
-"""Documents: their sentences, cut to so many words, read with their summaries."""
+"""Documents: their sentences, cut to so many words, read with their summaries, in the ids of each family."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from switchtune.config import FamilyName
 from switchtune.corpus.documents import document_sentences, marked, read_documents, sentences_of
 from switchtune.corpus.words import word_segmenter
+from switchtune.models.families import FAMILIES
+from tests.miniature import miniature
+
+TAGS = {
+    "mbart": ("", ["</s>", "de_DE"]),
+    "mbart50": ("de_DE", ["</s>"]),
+    "nllb": ("deu_Latn", ["</s>"]),
+    "m2m100": ("__de__", ["</s>"]),
+    "mt5": ("translate German to English:", ["</s>"]),
+}
+"""What stands before and behind a German text that becomes English, written out by hand."""
 
 
 @pytest.mark.parametrize(
@@ -41,6 +53,20 @@ def test_the_first_words_with_the_ends_of_sentences_marked(
 def test_marked_sentences_are_found_again() -> None:
     text, _ = marked("One. Two!\nThree", word_segmenter("en"), 9)
     assert document_sentences(text) == ["One.", "Two!", "Three"]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_end_of_a_sentence_is_the_end_token_within_a_document(family: FamilyName) -> None:
+    layout = miniature(family).layout
+    text, _ = marked("Ein Hund läuft. Zwei Kinder spielen.", word_segmenter("de"), 4)
+    (ids,) = layout.batch_encode_source([text], "de", "en")
+    before, behind = TAGS[family]
+    first, last = (layout.tokenizer.tokenize(sentence) for sentence in ("Ein Hund läuft.", "Zwei"))
+    expected = [*layout.tokenizer.tokenize(before), *first, "</s>", *last, *behind]
+    # Some tokenizers make a piece of a space beside a special token.
+    pieces = layout.tokenizer.convert_ids_to_tokens(list(ids))
+    assert [piece for piece in pieces if piece != "▁"] == [piece for piece in expected if piece != "▁"]
+    assert [number == layout.tokenizer.eos_token_id for number in ids].count(True) == 2
 
 
 def test_documents_are_read_with_their_summaries(tmp_path: Path) -> None:
