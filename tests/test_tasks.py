@@ -49,7 +49,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
     lines = (tmp_path / "run/de-en/csr/seed1/metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["stage"] for line in lines} == {"restore", "task"}
     asked, search = ready_to_translate(
-        str(tmp_path / "run/de-en/csr/seed1/task/model"), [GERMAN[0] + " " + GERMAN[1]], "de", GenerationSettings()
+        str(tmp_path / "run/de-en/csr/seed1/task/model"), [GERMAN[0] + " " + GERMAN[1]], "de", None
     )
     assert asked == ["Ein Hund läuft über die Wiese. </s> Zwei"]
     assert search.max_length == 9
@@ -63,11 +63,12 @@ def test_documents_are_prepared_for_a_model_that_summarises(tmp_path: Path) -> N
         "summarization": {"document_words": 4},
         "generation": {"no_repeat_ngram": 3},
     }
-    settings = GenerationSettings(beams=2)
     lines = ["A dog ran. It was late.", ""]
+    two = GenerationSettings(beams=2)
     note_task(parse_config(RunConfig, values), tmp_path)
-    assert ready_to_translate(str(tmp_path), lines, "en", settings) == (lines, settings)
+    assert ready_to_translate(str(tmp_path), lines, "en", two) == (lines, two)
     note_task(parse_config(RunConfig, {**values, "task": "summarization"}), tmp_path)
-    texts, search = ready_to_translate(str(tmp_path), lines, "en", settings)
+    assert ready_to_translate(str(tmp_path), lines, "en", None)[1].beams == 6
+    texts, search = ready_to_translate(str(tmp_path), lines, "en", two)
     assert texts == ["A dog ran. </s> It", ""]
     assert (search.beams, search.no_repeat_ngram, search.fixed_length("de")) == (2, 3, 130)

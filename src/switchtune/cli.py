@@ -373,7 +373,9 @@ def translate(
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
-    beams: Beams = 5,
+    beams: Annotated[
+        int | None, typer.Option(min=1, help="Beam size: by default 5, or that of a model that summarises.")
+    ] = None,
     engine: Annotated[
         Literal["transformers", "ct2"] | None,
         typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs."),
@@ -400,7 +402,8 @@ def translate(
             raise UsageError("Several processes cannot share standard input: give the text as a file.")
         lines = list(read_text(file, sys.stdin.buffer))
         opened = open_model(model, engine, "int8" if int8 else None)
-        texts, search = ready_to_translate(model, lines, source, GenerationSettings(beams=beams))
+        search = None if beams is None else GenerationSettings(beams=beams)
+        texts, search = ready_to_translate(model, lines, source, search)
         translations = translate_over_ranks(opened, texts, source, target, search)
         first = rank() == 0
     text = "".join(f"{line}\n" for line in translations if first)

@@ -112,18 +112,19 @@ def note_task(config: RunConfig, model: Path) -> None:
 
 
 def ready_to_translate(
-    model: str, lines: Sequence[str], language: str, settings: GenerationSettings
+    model: str, lines: Sequence[str], language: str, settings: GenerationSettings | None
 ) -> tuple[list[str], GenerationSettings]:
     """Texts as a model takes them, and how its outputs are searched: as they stand, but for one that summarises.
 
     Args:
         lines: sentences; for a model that summarises a document each.
-        settings: their beams hold in either case.
+        settings: of a model that summarises their beams alone are taken; None for what is usual.
     """
     note = Path(model) / _SUMMARIZES
     if not note.exists():
-        return list(lines), settings
+        return list(lines), settings or GenerationSettings()
     noted: dict[str, Any] = read_json(note)
     segmenter = word_segmenter(language)
-    searched = GenerationSettings.model_validate({**noted["generation"], "beams": settings.beams})
-    return [marked(line, segmenter, noted["document_words"])[0] for line in lines], searched
+    texts = [marked(line, segmenter, noted["document_words"])[0] for line in lines]
+    search = GenerationSettings.model_validate(noted["generation"])
+    return texts, search if settings is None else search.model_copy(update={"beams": settings.beams})
