@@ -19,7 +19,8 @@ run: install  ## the main job on the embedded corpus: pretrain a small model, fi
 	$(BIN)/switchtune run examples/quickstart.yaml --out runs/quickstart/comparison
 
 test: install  ## the whole test suite
-	$(BIN)/python -m pytest -n 2
+	# Two workers of one thread each: threads that wait for each other's cores spin.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .
