@@ -9,6 +9,9 @@ import pytest
 from hypothesis import settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from switchtune.models.load import save_model
+from tests.miniature import miniature
+
 # How long an example takes says nothing on a machine that does other things too.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -28,6 +31,14 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"no real corpora at {SHARED_DATA}")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a saved miniature; modules that need another have a fixture of this name themselves."""
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(miniature(), folder, "de", "en")
+    return folder
 
 
 @pytest.fixture(scope="module")

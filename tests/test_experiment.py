@@ -9,18 +9,11 @@ from switchtune import experiment, trial
 from switchtune.config import RunConfig, parse_config
 from switchtune.errors import UsageError
 from switchtune.experiment import jobs_for, run_experiment
-from switchtune.models.load import load_layout, load_model, save_model
+from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.tasks import read_pair
 from switchtune.trial import TrialResult
-from tests.miniature import ENGLISH, GERMAN, miniature
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "model"
-    save_model(miniature(), folder, "de", "en")
-    return folder
+from tests.miniature import ENGLISH, GERMAN
 
 
 def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:

@@ -9,16 +9,8 @@ import pytest
 from switchtune import search as module
 from switchtune.config import RunConfig, load_config, parse_config
 from switchtune.errors import UsageError
-from switchtune.models.load import save_model
 from switchtune.search import Point, SearchResult, Tried, grid, search, search_table
-from tests.miniature import ENGLISH, GERMAN, miniature
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "model"
-    save_model(miniature(), folder, "de", "en")
-    return folder
+from tests.miniature import ENGLISH, GERMAN
 
 
 def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:

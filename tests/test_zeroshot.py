@@ -9,19 +9,12 @@ import pytest
 from switchtune import zeroshot
 from switchtune.config import RunConfig, parse_config
 from switchtune.errors import UsageError
-from switchtune.models.load import Loaded, load_model, save_model
+from switchtune.models.load import Loaded, load_model
 from switchtune.report.matrix import Cell, Matrix, matrices_markdown, matrix_table
 from switchtune.scoring.metrics import bleu
 from switchtune.scoring.significance import Comparison
 from switchtune.zeroshot import run_zeroshot
-from tests.miniature import ENGLISH, GERMAN, miniature
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "model"
-    save_model(miniature(), folder, "de", "en")
-    return folder
+from tests.miniature import ENGLISH, GERMAN
 
 
 def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:

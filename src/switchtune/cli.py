@@ -39,6 +39,10 @@ Beams = Annotated[int, typer.Option(min=1, help="Beam size.")]
 Accept = Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")]
 
 
+def _with_accept(overrides: list[str], accept: bool) -> list[str]:
+    return [*overrides, "lexicon.accept=true"] if accept else overrides
+
+
 def main() -> None:
     """Entry point. Errors for people are printed without a traceback. Exit codes: 0 done, 1 failed, 2 wrong use."""
     try:
@@ -192,7 +196,7 @@ def run(
     from switchtune.config import NliConfig, load_run_config
     from switchtune.progress import Display, print_accuracies, print_summary
 
-    settings = load_run_config(config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    settings = load_run_config(config, _with_accept(overrides, accept))
     from switchtune.experiment import run_experiment
     from switchtune.nli.experiment import run_nli
     from switchtune.report.accuracy import accuracy_record
@@ -238,7 +242,7 @@ def train(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display
 
-    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
     from switchtune.train import train_arm
 
     with Display() as display:
@@ -275,7 +279,7 @@ def zeroshot(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_matrices
 
-    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
     from switchtune.zeroshot import run_zeroshot
 
     with Display() as display:
@@ -304,7 +308,7 @@ def search(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_table
 
-    settings = load_config(RunConfig, config, [*overrides, *(["lexicon.accept=true"] if accept else [])])
+    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
     from switchtune.search import search as search_grid
     from switchtune.search import search_table
 

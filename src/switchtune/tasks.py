@@ -1,7 +1,8 @@
 """What a run trains for: how its data is read, what stage 1 restores, what the outputs are scored by."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,21 +16,6 @@ from switchtune.run_dir import read_json, write_json
 from switchtune.scoring.metrics import MetricName
 
 
-class Read(Protocol):
-    """Reads a corpus of a pair as its task needs it."""
-
-    def __call__(
-        self,
-        config: RunConfig,
-        location: str,
-        pair: PairSettings,
-        *,
-        limit: int | None = None,
-        deduplicate: bool = True,
-        cache_dir: Path,
-    ) -> Corpus: ...
-
-
 class Restore(Protocol):
     """Makes the examples of stage 1."""
 
@@ -40,7 +26,8 @@ class Restore(Protocol):
 class Task:
     """One kind of pairs."""
 
-    read: Read
+    reader: Callable[[RunConfig], Callable[..., Corpus]]
+    """What reads its corpora, called as `read_corpus` is."""
     restore: Restore
     parallel: bool
     """Whether the target of a pair translates its source, so that lexicons can be aligned and judged by pairs."""
@@ -48,56 +35,32 @@ class Task:
     """By which outputs are scored; arms are compared by the first."""
 
 
-def _read_sentences(
-    config: RunConfig,
-    location: str,
-    pair: PairSettings,
-    *,
-    limit: int | None = None,
-    deduplicate: bool = True,
-    cache_dir: Path,
-) -> Corpus:
-    languages = (pair.source, pair.target)
-    return read_corpus(
-        location, *languages, columns=pair.columns, limit=limit, deduplicate=deduplicate, cache_dir=cache_dir
-    )
+TASKS: Mapping[TaskName, Task] = {
+    "translation": Task(lambda config: read_corpus, restore_examples, parallel=True, metrics=("BLEU", "chrF++")),
+    "summarization": Task(
+        lambda config: partial(read_documents, words=config.summarization.document_words),
+        restore_passages,
+        parallel=False,
+        metrics=("ROUGE-1", "ROUGE-2", "ROUGE-L"),
+    ),
+}
 
 
-def _read_documents(
-    config: RunConfig,
-    location: str,
-    pair: PairSettings,
-    *,
-    limit: int | None = None,
-    deduplicate: bool = True,
-    cache_dir: Path,
-) -> Corpus:
-    return read_documents(
-        location,
-        pair.source,
-        pair.target,
-        words=config.summarization.document_words,
+def pair_reader(config: RunConfig, pair: PairSettings, cache_dir: Path) -> Callable[..., Corpus]:
+    """`read_corpus`, or what the task has in its place, of a pair's languages and columns."""
+    return partial(
+        TASKS[config.task].reader(config),
+        source_language=pair.source,
+        target_language=pair.target,
         columns=pair.columns,
-        limit=limit,
-        deduplicate=deduplicate,
         cache_dir=cache_dir,
     )
 
 
-TASKS: Mapping[TaskName, Task] = {
-    "translation": Task(_read_sentences, restore_examples, parallel=True, metrics=("BLEU", "chrF++")),
-    "summarization": Task(_read_documents, restore_passages, parallel=False, metrics=("ROUGE-1", "ROUGE-2", "ROUGE-L")),
-}
-
-
 def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
     """The training, validation and test corpus of a pair. Repeated pairs stay in the test set."""
-    read = TASKS[config.task].read
-    return (
-        read(config, pair.train, pair, limit=pair.limit, cache_dir=cache_dir),
-        read(config, pair.valid, pair, cache_dir=cache_dir),
-        read(config, pair.test, pair, deduplicate=False, cache_dir=cache_dir),
-    )
+    read = pair_reader(config, pair, cache_dir)
+    return read(pair.train, limit=pair.limit), read(pair.valid), read(pair.test, deduplicate=False)
 
 
 _SUMMARIZES = "summarization.json"

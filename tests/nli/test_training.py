@@ -8,14 +8,13 @@ import pytest
 import torch
 
 from switchtune.config import ClassificationSettings, TrainingSettings
-from switchtune.models.load import save_model
 from switchtune.nli import training
 from switchtune.nli.classifier import Classifier, open_classifier
 from switchtune.nli.data import NliSet
 from switchtune.nli.training import ClassifierResult, accuracy, predict, train_classifier
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
 from switchtune.training.curve import StageLog
-from tests.miniature import ENGLISH, miniature
+from tests.miniature import ENGLISH
 
 HYPOTHESES = ("A dog.", "Nobody.", "It rains.")
 
@@ -23,13 +22,6 @@ HYPOTHESES = ("A dog.", "Nobody.", "It rains.")
 def examples(count: int = 16, labels: tuple[int, ...] = (0, 2, 1)) -> NliSet:
     premises = tuple(premise for premise in ENGLISH[:count] for _ in HYPOTHESES)
     return NliSet("en", "made", premises, HYPOTHESES * count, labels * count, 0, 0)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "model"
-    save_model(miniature(), folder, "de", "en")
-    return folder
 
 
 SETTINGS = ClassificationSettings(batch=12, lr=3e-3, warmup=2, evaluate_every=4, patience=None, max_tokens=60)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from switchtune.lexicon import Lexicon
 from switchtune.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.report.html import direction_name, in_language
 from switchtune.report.run_files import LexiconFolder, RunFiles, Training
-from switchtune.tasks import TASKS
+from switchtune.tasks import pair_reader
 
 SHOWN_SWITCHED = 6
 """Sentences of each side that are shown switched."""
@@ -54,8 +53,8 @@ def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
         raise SwitchtuneError("the configuration is not one of a run that this version knows")
     settings = next(each for each in run.config.pairs if each.name == pair)
     with _cache(run.folder / "corpus") as cache:
-        read = partial(TASKS[run.config.task].read, run.config, cache_dir=cache)
-        valid, test = read(settings.valid, settings), read(settings.test, settings, deduplicate=False)
+        read = pair_reader(run.config, settings, cache)
+        valid, test = read(settings.valid), read(settings.test, deduplicate=False)
         return list(valid.limited(SHOWN_SWITCHED)), list(test)
 
 
