@@ -322,10 +322,12 @@ class GenerationSettings(Settings):
 class EvaluationSettings(Settings):
     """Scores and their comparison."""
 
-    resamples: int = Field(1000, ge=100)
-    """Bootstrap samples of the significance test."""
+    test: Literal["bootstrap", "randomisation"] = "bootstrap"
+    """What gives the p-values: test sets drawn with replacement, or the two systems' outputs shuffled."""
+    resamples: int | None = Field(None, ge=100)
+    """Test sets that are drawn, or shufflings; null: 1,000 for bootstrap, 10,000 for randomisation (as sacrebleu)."""
     seed: int = 12345
-    """Seed of the bootstrap (sacrebleu's default)."""
+    """Seed of the test (sacrebleu's default)."""
 
 
 class PairSettings(Settings):

@@ -489,17 +489,17 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
         for arm in config.recipes:
             trials = outputs[arm.name]
             systems = [result.hypotheses for result in trials]
-            comparison = None
-            if arm.name != config.baseline:
-                comparison = compare_seeds(
+            comparisons = [
+                compare_seeds(
                     baseline,
                     systems,
                     references[pair.name],
                     pair.target,
-                    metric=metrics[0],
-                    resamples=config.evaluation.resamples,
-                    seed=config.evaluation.seed,
+                    metric=metric,
+                    **config.evaluation.model_dump(),
                 )
+                for metric in (metrics if arm.name != config.baseline else ())
+            ]
             rows.append(
                 Row(
                     pair=pair.name,
@@ -516,7 +516,8 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                     rates=trials[0].rates,
                     truncated=trials[0].truncated,
                     minutes=sum(result.seconds for result in trials) / len(trials) / 60,
-                    against_baseline=comparison,
+                    against_baseline=comparisons[0] if comparisons else None,
+                    by_other_metrics=tuple(comparisons[1:]),
                 )
             )
     return rows

@@ -22,7 +22,7 @@ from switchtune.lexicon_folder import Made
 from switchtune.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.plan import cells as cells_of_plan
 from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy_verdict
-from switchtune.report.matrix import LEGEND, Matrix, matrix_table
+from switchtune.report.matrix import Matrix, legend, matrix_table
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.trial import Event
 
@@ -224,7 +224,7 @@ def print_matrices(matrices: Sequence[Matrix]) -> None:
     for matrix in matrices:
         print_table(*matrix_table(matrix), title=f"{matrix.tests}: {matrix.arm} against {matrix.baseline}")
         print_line(matrix.verdict())
-    print_line(LEGEND)
+    print_line(legend(matrices))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from switchtune.config import ArmSettings, PairSettings, RunConfig
-from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.config import PairSettings, RunConfig
+from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
 from switchtune.generation import translate
@@ -15,6 +15,7 @@ from switchtune.report.matrix import Cell, Matrix, matrices_markdown
 from switchtune.run_dir import RunDir, write_json, write_text
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import compare_seeds
+from switchtune.tasks import TASKS
 from switchtune.training.recipes import RECIPES
 from switchtune.trial import Event, OnEvent, trial_name
 
@@ -30,7 +31,18 @@ class _System:
     """Source language of its pair."""
     arm: str
     seed: int
-    model: Path
+    folder: Path
+    """Of its trial."""
+    last_stage: str
+
+    @property
+    def model(self) -> Path:
+        return self.folder / self.last_stage / "model"
+
+    @property
+    def outputs(self) -> Path:
+        """Its translations of the test set of its own pair."""
+        return self.folder / "hypotheses.txt"
 
 
 def run_zeroshot(
@@ -66,6 +78,8 @@ def run_zeroshot(
 
 
 def _target(config: RunConfig) -> str:
+    if not TASKS[config.task].parallel:
+        raise UsageError(f"task: zero-shot tests are of translation, found {config.task}. `switchtune run` trains it.")
     targets = list(dict.fromkeys(pair.target for pair in config.pairs))
     if len(targets) > 1:
         raise UsageError(
@@ -104,13 +118,9 @@ def _with_text_of_tests(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"model": config.model.model_copy(update={"text": (*config.model.text, *files)})})
 
 
-def _last_stage(arm: ArmSettings) -> str:
-    return RECIPES[arm.recipe].stages[-1].name
-
-
 def _systems(config: RunConfig, folder: Path) -> list[_System]:
     return [
-        _System(pair.source, arm.name, seed, folder / trial_name(pair, arm, seed) / _last_stage(arm) / "model")
+        _System(pair.source, arm.name, seed, folder / trial_name(pair, arm, seed), RECIPES[arm.recipe].stages[-1].name)
         for pair in config.pairs
         for arm in config.recipes
         for seed in config.seeds
@@ -131,6 +141,10 @@ def _translations(
     found: dict[tuple[str, str], list[str]] = {}
     for name, corpora in tests.items():
         for language, corpus in corpora.items():
+            if (name, language) == (OWN_TESTS, system.trained):
+                # The run has translated it; a limit takes its first sentences.
+                found[name, language] = read_lines(system.outputs)[: len(corpus)]
+                continue
             step = f"{name}/{system.trained}.{system.arm}.seed{system.seed}.{language}"
             inputs = {
                 "model": model,
@@ -177,8 +191,7 @@ def _matrix(
             systems,
             corpora[tested].targets(),
             target,
-            resamples=config.evaluation.resamples,
-            seed=config.evaluation.seed,
+            **config.evaluation.model_dump(),
         )
         shares = None
         if can_identify(target):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from switchtune.report.table import SIGNIFICANT, markdown_table, signed
+from switchtune.report.table import SIGNIFICANT, markdown_table, signed, tested_by
 from switchtune.scoring.significance import Comparison
 
 NOTHING_TRANSLATED = 2.0
@@ -131,15 +131,17 @@ def matrix_table(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
     return heads, rows
 
 
-LEGEND = (
-    f"BLEU of the baseline, and the arm's difference; * where p < {SIGNIFICANT} (paired bootstrap over test sentences, "
-    "the seeds' scores averaged in each resample); in brackets where the models were trained on that language."
-)
+def legend(matrices: Sequence[Matrix]) -> str:
+    """What stands in the tables."""
+    return (
+        f"BLEU of the baseline, and the arm's difference; * where p < {SIGNIFICANT} "
+        f"({tested_by(matrices[0].cells[0].comparison)}); in brackets where the models were trained on that language."
+    )
 
 
 def matrices_markdown(matrices: Sequence[Matrix]) -> str:
     """All matrices as a Markdown page."""
-    blocks = ["# Zero-shot translation", LEGEND]
+    blocks = ["# Zero-shot translation", legend(matrices)]
     for matrix in matrices:
         heads, rows = matrix_table(matrix)
         first = matrix.cells[0].comparison

@@ -7,7 +7,7 @@ from typing import Any
 
 from switchtune.scoring.assess import Assessment
 from switchtune.scoring.metrics import MetricName, Score
-from switchtune.scoring.significance import Comparison
+from switchtune.scoring.significance import Comparison, Test
 from switchtune.scoring.word_accuracy import Bucket
 from switchtune.switching import Rates
 
@@ -35,7 +35,9 @@ class Row:
     minutes: float
     """Mean training time of one trial."""
     against_baseline: Comparison | None
-    """None for the baseline itself."""
+    """By the first metric; None for the baseline itself."""
+    by_other_metrics: tuple[Comparison, ...] = ()
+    """The same by the others; empty for the baseline itself."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,22 @@ def verdict(row: Row, baseline: str) -> str:
     return f"{row.arm} is {'better' if comparison.difference > 0 else 'worse'} than {baseline} ({size})."
 
 
+def _by_other_metrics(row: Row) -> str:
+    found = (f"{each.metric} {signed(each.difference)}, p = {each.p_value:.3f}" for each in row.by_other_metrics)
+    return f"{row.arm} by the other metrics: {'; '.join(found)}."
+
+
+_TESTS: Mapping[Test, str] = {
+    "bootstrap": "paired bootstrap over the test set",
+    "randomisation": "paired approximate randomisation of the outputs",
+}
+
+
+def tested_by(found: Comparison) -> str:
+    """For people, what a comparison's p-value comes from."""
+    return f"{_TESTS[found.test]}, the seeds' scores averaged in each draw"
+
+
 def comparison_markdown(summary: Summary) -> str:
     """The comparison as a Markdown page: a table and a verdict per pair, then how it was measured."""
     blocks = ["# Comparison"]
@@ -95,6 +113,7 @@ def comparison_markdown(summary: Summary) -> str:
         rows = [row for row in summary.rows if row.pair == pair]
         table = markdown_table(header(rows[0], summary.baseline), [cells(row) for row in rows])
         found = [f"- {verdict(row, summary.baseline)}" for row in rows if row.against_baseline]
+        found += [f"- {_by_other_metrics(row)}" for row in rows if row.by_other_metrics]
         found += [f"- {row.arm}, {side}: {rates.describe()}." for row in rows for side, rates in row.rates.items()]
         found += [f"- {row.arm}: {row.truncated:,} training examples were cut." for row in rows if row.truncated]
         remarks = "\n".join(found)
@@ -104,12 +123,16 @@ def comparison_markdown(summary: Summary) -> str:
         notes = (
             f"Test set of {first.n:,} {'documents' if first.metric.startswith('ROUGE') else 'sentences'}; seeds {seeds}"
             + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
-            + ". Updates are per stage, the totals equal. Minutes are the training time of one seed. "
-            + f"Δ and p: {first.metric}, paired bootstrap over the test set, the seeds' scores averaged in each "
-            + f"resample.\n\n{signatures}"
+            + f". Updates are per stage, the totals equal. Minutes are the training time of one seed.{_tested(rows)}"
+            + f"\n\n{signatures}"
         )
         blocks += [block for block in (f"## {pair}", table, remarks, notes, _curves(rows)) if block]
     return "\n\n".join(blocks) + "\n"
+
+
+def _tested(rows: Sequence[Row]) -> str:
+    found = next((row.against_baseline for row in rows if row.against_baseline), None)
+    return "" if found is None else f" Δ and p: {found.metric}, {tested_by(found)}."
 
 
 def _curves(rows: Sequence[Row]) -> str:
@@ -228,6 +251,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "truncated": row.truncated,
                 "minutes": row.minutes,
                 "against_baseline": row.against_baseline and asdict(row.against_baseline),
+                "by_other_metrics": [asdict(comparison) for comparison in row.by_other_metrics],
             }
             for row in summary.rows
         ],
