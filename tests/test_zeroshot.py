@@ -128,9 +128,7 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
         ({"task": "summarization", "lexicon": {"corpus": "text"}}, "of translation, found summarization"),
     ],
 )
-def test_what_makes_no_matrix_is_refused(
-    model: Path, tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
+def test_what_makes_no_matrix_is_refused(model: Path, tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     values = config_of(model, tmp_path).model_dump()
     pairs = [*values["pairs"], {**values["pairs"][1], "target": "de"}]
     chosen = changes.get("pairs", [0, 1])

@@ -21,7 +21,7 @@ from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
 from switchtune.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.plan import cells as cells_of_plan
-from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy_verdict
+from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
 from switchtune.report.matrix import Matrix, legend, matrix_table
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.trial import Event
@@ -217,6 +217,8 @@ def print_accuracies(summary: AccuracySummary) -> None:
     for row in summary.rows:
         if row.arm != summary.baseline:
             print_line(accuracy_verdict(row, summary.baseline))
+    for remark in at_chance(summary):
+        print_line(remark)
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:

@@ -12,6 +12,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import save_model
 from switchtune.nli import experiment
 from switchtune.nli.experiment import run_nli
+from switchtune.report.run_page import run_page
 from switchtune.scoring.significance import mcnemar, share_interval
 from tests.miniature import ENGLISH, GERMAN, miniature
 from tests.test_end_to_end import switchtune
@@ -110,12 +111,22 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
         assert row["mean_accuracy"] == german["mean"]
         expected = [] if name == "standard" else [mcnemar(found["standard"], found[name])]
         assert german["p_values"] == expected
+        assert german["chance"] == pytest.approx(1 / 3)
+        if name == "standard":
+            assert german["difference_interval"] is None
+        else:
+            low, high = german["difference_interval"]
+            assert low + high == pytest.approx(2 * german["difference"])
     table = (out / "comparison.md").read_text(encoding="utf-8")
     assert "| recipe | updates | en | de | mean | Δ standard | minutes |" in table
     assert "| csr | 4 + 8 |" in table
     assert (out / "manifest.json").exists()
     lexicon = next(out.glob("lexicon/en-de/*/lexicon.en-de.tsv")).read_text(encoding="utf-8")
     assert "dog\tHund" in lexicon
+    page = run_page([out]).html
+    for shown in ("<ins>Hund</ins>", "English → German", "en, de: scores on the test set", "bert"):
+        assert shown in page
+    assert "No known configuration" not in page
 
     models = sorted(out.rglob("*.safetensors"))
     written = [path.stat().st_mtime_ns for path in models]

@@ -57,7 +57,7 @@ def test_a_finished_run_has_every_part(finished: Path) -> None:
     assert {"41.5 ± 0.1", "+1.5 BLEU", "+0.4 to +2.6", "0.010"} <= set(page.texts["td"])
     assert any("bs:1000" in text for text in page.texts["code"])
     assert "dog" in page.texts["ins"]
-    assert {"31.2 of 10", "– of 0"} <= set(page.texts["td"])
+    assert {"31.2 of 10", "no words"} <= set(page.texts["td"])
 
 
 def test_the_page_is_marked_up_for_screen_readers(finished: Path) -> None:
@@ -149,26 +149,46 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
                 "of_seeds": [share],
                 "mean": share,
                 "interval": [share - 0.05, share + 0.05],
+                "chance": 0.5 if language == "fr" else 0.34,
                 "difference": None if recipe == "standard" else difference,
+                "difference_interval": None if recipe == "standard" else [difference - 0.04, difference + 0.04],
                 "p_values": [] if recipe == "standard" else [p_value],
             }
-            for language, share, difference, p_value in (("en", english, 0.01, 0.6), ("de", german, 0.07, 0.002))
+            for language, share, difference, p_value in (
+                ("en", english, 0.01, 0.6),
+                ("de", german, 0.07, 0.002),
+                ("fr", 0.45, 0.0, 1.0),
+            )
         ]
         return {"recipe": recipe, "updates": {"task": 9}, "minutes": 1.0, "tests": tests}
 
     folder = tmp_path / "nli"
     recipes = [{"recipe": name, "name": name} for name in ("standard", "csr")]
-    settings = {"task": "nli", "baseline": "standard", "recipes": recipes}
+    data = {"train": "train.tsv", "valid": "valid.tsv", "test": "test.*.tsv"}
+    settings = {
+        "task": "nli",
+        "model": "model",
+        "languages": ["de", "fr"],
+        "data": data,
+        "lexicon": {"dictionaries": {"de": "en-de.tsv", "fr": "en-fr.tsv"}},
+        "baseline": "standard",
+        "recipes": recipes,
+    }
     write(folder / "config.resolved.yaml", json.dumps(settings))
     rows = [row("standard", 0.7, 0.5), row("csr", 0.71, 0.57)]
     write(folder / "metrics.json", json.dumps({"task": "nli", "baseline": "standard", "seeds": [1], "rows": rows}))
     entries = [{"stage": "task", "update": update, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)]
     write(folder / "csr/seed1/metrics.jsonl", "".join(f"{json.dumps(entry)}\n" for entry in entries))
     html = unescape(run_page([folder]).html)
-    assert "Code-switching helped in part: of 2 comparisons better in 1, worse in 0, not decided in 1." in html
+    assert "Code-switching helped in part: of 3 comparisons better in 1, worse in 0, not decided in 2." in html
     assert (
-        "de: csr is better than standard by 7.0 % accuracy: 57.0% against 50.0%; p = 0.002; 200 test examples." in html
+        "de: csr is better than standard by 7.0 points accuracy: 57.0% against 50.0%; 95 % interval of the difference "
+        "+3.0 to +11.0 points; p = 0.002; 200 test examples." in html
     )
+    assert "fr: no arm is above chance (50.0%, the most frequent label for all)" in html
+    assert "de: no arm is above chance" not in html
+    assert html.count("One seed only") == 1
+    assert html.count("en, de, fr: scores on the test set") == 1
     assert "57.0% (52.0% to 62.0%)" in html
     assert "McNemar" in html
     assert "nli, validation accuracy" in html

@@ -1,6 +1,6 @@
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record, signed, verdict
 from switchtune.scoring.metrics import bleu, chrf
-from switchtune.scoring.significance import compare_seeds
+from switchtune.scoring.significance import Test, compare_seeds
 from switchtune.switching import Rates
 
 REFERENCES = ["The cat sat on the mat today.", "A dog runs across the green field.", "Two men are eating bread."] * 10
@@ -8,7 +8,14 @@ GOOD = REFERENCES
 POOR = [reference.replace("the", "a").replace("are", "were") for reference in REFERENCES]
 
 
-def row(arm: str, systems: list[list[str]], baseline: list[list[str]] | None, *, restore: int = 0) -> Row:
+def row(
+    arm: str,
+    systems: list[list[str]],
+    baseline: list[list[str]] | None,
+    *,
+    restore: int = 0,
+    test: Test = "bootstrap",
+) -> Row:
     stages = {"restore": restore, "task": 300 - restore} if restore else {"task": 300}
     return Row(
         pair="de-en",
@@ -25,7 +32,8 @@ def row(arm: str, systems: list[list[str]], baseline: list[list[str]] | None, *,
         else {},
         truncated=7 if restore else 0,
         minutes=1.25,
-        against_baseline=compare_seeds(baseline, systems, REFERENCES, "en") if baseline else None,
+        against_baseline=compare_seeds(baseline, systems, REFERENCES, "en", test=test) if baseline else None,
+        by_other_metrics=(compare_seeds(baseline, systems, REFERENCES, "en", metric="chrF++"),) if baseline else (),
     )
 
 
@@ -40,6 +48,16 @@ def test_the_page_has_a_line_for_every_arm_and_says_which_is_better() -> None:
     assert "| csr | 100 + 200 | 100.0 ± 0.0 | 100.0 ± 0.0 | – | +" in page
     assert "- csr is better than standard (" in page
     assert summary().rows[0].scores["BLEU"][0].signature in page
+
+
+def test_the_page_tells_of_every_metric_and_of_the_test_that_was_made() -> None:
+    page = comparison_markdown(summary())
+    assert "- csr by the other metrics: chrF++ +" in page
+    assert "Δ and p: BLEU, paired bootstrap over the test set" in page
+    shuffled = Summary((summary().rows[0], row("csr", [GOOD], [POOR], test="randomisation")), "standard", (1, 2))
+    assert "Δ and p: BLEU, paired approximate randomisation of the outputs" in comparison_markdown(shuffled)
+    alone = Summary(summary().rows[:1], "standard", (1, 2))
+    assert "Δ and p" not in comparison_markdown(alone)
 
 
 def test_the_page_tells_what_fell_short() -> None:
@@ -79,3 +97,4 @@ def test_figures_for_machines_carry_signature_and_n() -> None:
     assert csr["valid_nll"][0] == {"update": 100, "nll": 2.9}
     assert standard["against_baseline"] is None
     assert csr["against_baseline"]["p_value"] < 0.05
+    assert [each["metric"] for each in csr["by_other_metrics"]] == ["chrF++"]

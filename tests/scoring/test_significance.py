@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.significance import PairedTest
+from scipy.stats import norm, sem
 
 from switchtune.scoring.metrics import MetricName, ScoringError, bleu
 from switchtune.scoring.significance import (
@@ -18,6 +19,7 @@ from switchtune.scoring.significance import (
     compare_seeds,
     mcnemar,
     paired_bootstrap,
+    paired_difference_interval,
     share_interval,
 )
 
@@ -228,3 +230,12 @@ def test_interval_of_a_share_by_its_formula(successes: int, n: int) -> None:
 def test_a_share_of_nothing_or_of_more_than_all_is_refused(successes: int, n: int) -> None:
     with pytest.raises(ScoringError, match="a share needs examples"):
         share_interval(successes, n)
+
+
+def test_the_interval_of_a_paired_difference_is_scipys() -> None:
+    rng = np.random.default_rng(5)
+    a, b = rng.random((2, 3, 400)) < [[[0.5]], [[0.58]]]
+    differences = b.mean(axis=0) - a.mean(axis=0)
+    expected = norm.interval(0.95, loc=differences.mean(), scale=sem(differences))
+    assert paired_difference_interval(a.tolist(), b.tolist()) == pytest.approx(expected)
+    assert paired_difference_interval([[True, False]], [[True, False]]) == (0, 0)

@@ -114,6 +114,12 @@ class Workshop:
 
     def _missing(self, pair: PairSettings) -> list[str]:
         lacking = [] if lexicon_of_arm(self.run, pair.name) else ["There is no lexicon: nothing can be switched."]
+        arm = self.run.switching_arm
+        if arm and self.config.switching_of(arm).source == "aligned":
+            lacking.append(
+                "The run switches by alignment, each word by its counterpart in the paired sentence; here the lexicon "
+                "stands in."
+            )
         if self._restorer(pair) is None:
             lacking.append("There is no model of stage 1: nothing can be restored.")
         return lacking + [
@@ -323,7 +329,8 @@ def open_workshop(folder: Path) -> Workshop:
     """
     run = read_run(folder)
     if run.config is None:
-        raise UsageError(f"{folder}: the demo is for runs of translation or summarisation; {run.missing[0]}")
+        found = "this one is of cross-lingual inference." if run.inference else run.missing[0]
+        raise UsageError(f"{folder}: the demo is for runs of translation or summarisation; {found}")
     return Workshop(run, run.config)
 
 

@@ -1,5 +1,6 @@
 """Cross-lingual NLI, from end to end: recipes × seeds, trained in one language, tested in many (paper 5.5)."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -369,7 +370,10 @@ def _row(
         valid_accuracy=tuple(dict(result.classifier.valid_accuracy)[result.classifier.chosen_update] for result in own),
         tests=tuple(
             accuracy_of(
-                language, correct(arm.name, language), None if is_baseline else correct(config.baseline, language)
+                language,
+                correct(arm.name, language),
+                None if is_baseline else correct(config.baseline, language),
+                chance=max(Counter(tests[language].labels).values()) / len(tests[language]),
             )
             for language in tests
         ),

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from switchtune.report.table import SIGNIFICANT, markdown_table, signed, spread
-from switchtune.scoring.significance import mcnemar, share_interval
+from switchtune.scoring.significance import mcnemar, paired_difference_interval, share_interval
 from switchtune.switching import Rates
 
 
@@ -20,8 +20,12 @@ class Accuracy:
     """One a seed."""
     interval: tuple[float, float]
     """95 % interval (Wilson) of the mean accuracy, by the choice of test examples: as of one that has it."""
+    chance: float
+    """Accuracy of giving every example the label that is most frequent in the test set."""
     difference: float | None
     """Mean accuracy less the baseline's; None for the baseline itself."""
+    difference_interval: tuple[float, float] | None
+    """Its 95 % interval, by the choice of test examples; None for the baseline itself."""
     p_values: tuple[float, ...]
     """McNemar's test against the baseline, seed by seed; empty for the baseline itself."""
 
@@ -33,6 +37,11 @@ class Accuracy:
     def significant(self) -> bool:
         """Whether the difference is significant with every seed."""
         return bool(self.p_values) and all(p < SIGNIFICANT for p in self.p_values)
+
+    @property
+    def above_chance(self) -> bool:
+        """Whether the interval lies above what one and the same label gets."""
+        return self.interval[0] > self.chance
 
 
 @dataclass(frozen=True)
@@ -72,23 +81,26 @@ class AccuracySummary:
 
 
 def accuracy_of(
-    language: str, correct: Sequence[Sequence[bool]], baseline: Sequence[Sequence[bool]] | None
+    language: str, correct: Sequence[Sequence[bool]], baseline: Sequence[Sequence[bool]] | None, *, chance: float
 ) -> Accuracy:
     """The figures of an arm on a test set.
 
     Args:
         correct: of each seed, which examples are right.
         baseline: the same of the baseline, with the same seeds; None for the baseline itself.
+        chance: share of the label that is most frequent in the test set.
     """
     n = len(correct[0])
-    shares = tuple(sum(each) / n for each in correct)
-    difference = None if baseline is None else mean(shares) - mean(sum(each) / n for each in baseline)
     return Accuracy(
         language,
         n,
-        shares,
+        tuple(sum(each) / n for each in correct),
         share_interval(round(mean(map(sum, correct))), n),
-        difference,
+        chance,
+        None
+        if baseline is None
+        else mean(sum(each) / n for each in correct) - mean(sum(each) / n for each in baseline),
+        None if baseline is None else paired_difference_interval(baseline, correct),
         () if baseline is None else tuple(map(mcnemar, baseline, correct)),
     )
 
@@ -113,7 +125,7 @@ def accuracy_table(summary: AccuracySummary) -> tuple[list[str], list[tuple[str,
 
 
 def _differences(summary: AccuracySummary) -> str:
-    heads = ("language", "recipe", "accuracy", "95 % interval", f"Δ {summary.baseline}", "p")
+    heads = ("language", "recipe", "accuracy", "95 % interval", f"Δ {summary.baseline}", "95 % interval of Δ", "p")
     lines = [
         (
             test.language,
@@ -121,6 +133,7 @@ def _differences(summary: AccuracySummary) -> str:
             f"{100 * test.mean:.1f}",
             f"{100 * test.interval[0]:.1f} – {100 * test.interval[1]:.1f}",
             "" if test.difference is None else signed(100 * test.difference),
+            " – ".join(signed(100 * end) for end in test.difference_interval or ()),
             ", ".join(f"{p:.3f}" for p in test.p_values),
         )
         for place in range(len(summary.rows[0].tests))
@@ -144,11 +157,22 @@ def accuracy_verdict(row: AccuracyRow, baseline: str) -> str:
     )
 
 
+def at_chance(summary: AccuracySummary) -> list[str]:
+    """The languages in which no arm is above chance, a sentence each: there is nothing to be compared."""
+    return [
+        f"{tests[0].language}: no arm is above chance ({100 * tests[0].chance:.1f}, the most frequent label for all), "
+        "so that the differences say nothing."
+        for tests in zip(*(row.tests for row in summary.rows), strict=True)
+        if not any(test.above_chance for test in tests)
+    ]
+
+
 def accuracy_markdown(summary: AccuracySummary) -> str:
     """The comparison as a Markdown page."""
     first, seeds = summary.rows[0], ", ".join(map(str, summary.seeds))
     compared = [row for row in summary.rows if row.arm != summary.baseline]
     remarks = [f"- {accuracy_verdict(row, summary.baseline)}" for row in compared]
+    remarks += [f"- {each}" for each in at_chance(summary)]
     remarks += [
         f"- {row.arm}, to {code}: {rates.describe()}." for row in summary.rows for code, rates in row.rates.items()
     ]
@@ -166,7 +190,8 @@ def accuracy_markdown(summary: AccuracySummary) -> str:
         f"Test sets of {_sizes(first)} examples; seeds {seeds}"
         + ("; ± is the standard deviation over seeds" if len(summary.seeds) > 1 else "")
         + ". Updates are per stage; all arms may do the same total, and end sooner where the validation accuracy no "
-        "longer rises. Minutes are the training time of one seed. Intervals: Wilson, by the choice of test examples. "
+        "longer rises. Minutes are the training time of one seed. "
+        "Intervals by the choice of test examples: Wilson, and normal for Δ. "
         "p: McNemar's exact test on the same examples" + (", one for each seed." if len(summary.seeds) > 1 else ".")
     )
     heads, rows = accuracy_table(summary)

@@ -19,7 +19,7 @@ _DASHES = ("", "8 3", "2 3", "10 3 2 3", "5 2", "1 2", "12 4", "6 2 1 2")
 """So that lines differ on paper without colours too."""
 
 _WIDTH, _HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 628, 12, 258
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 612, 12, 258
 
 
 @dataclass(frozen=True)

@@ -50,14 +50,22 @@ def scores_text(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def difference_text(metric: str, difference: float) -> str:
-    """A difference of scores for people, with its sign."""
-    return f"{signed(100 * difference)} %" if metric.casefold() in _SHARES else signed(difference)
+    """A difference of scores for people, with its sign; shares differ by percentage points."""
+    return f"{_signed(metric, difference)}{_unit(metric)}"
+
+
+def _signed(metric: str, difference: float) -> str:
+    return signed(100 * difference if metric.casefold() in _SHARES else difference)
+
+
+def _unit(metric: str) -> str:
+    return " points" if metric.casefold() in _SHARES else ""
 
 
 def interval_text(comparison: Row) -> str:
     """The interval of a difference; empty where none was computed."""
-    interval = comparison.get("interval")
-    return "" if interval is None else " to ".join(difference_text(comparison["metric"], end) for end in interval)
+    metric, interval = comparison["metric"], comparison.get("interval")
+    return "" if interval is None else " to ".join(_signed(metric, end) for end in interval) + _unit(metric)
 
 
 def scores_of(row: Row) -> dict[str, Sequence[Mapping[str, Any]]]:
@@ -90,12 +98,21 @@ def headline(run: RunFiles) -> Headline | None:
     return replace(_summed_up(findings), doubts=tuple(_doubts(run, findings))) if findings else None
 
 
+_ONE_SEED = (
+    "One seed only: what another seed of the training would change is not known (several `seeds` in the configuration "
+    "show it)."
+)
+
+
 def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
     if len(findings) > 1:
         yield (
             f"{len(findings)} comparisons were made, each with its own p-value: at {SIGNIFICANT:g}, one in twenty "
             "comes out significant where there is nothing to be found."
         )
+    yield from _at_chance(run.rows)
+    if any(len(scores) == 1 for row in run.rows for scores in scores_of(row).values()):
+        yield _ONE_SEED
     for row in run.rows:
         found = row.get("against_baseline")
         if row.get("recipe") in run.controls and found and answer_of(found) == "better":
@@ -106,6 +123,18 @@ def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
             )
 
 
+def _at_chance(rows: Sequence[Row]) -> Iterator[str]:
+    """What cannot be compared, since no arm does better there than one answer for everything."""
+    measured = [row for row in rows if "chance" in row]
+    for language in dict.fromkeys(row["pair"] for row in measured):
+        own = [row for row in measured if row["pair"] == language]
+        if all(row["score_interval"][0] <= row["chance"] for row in own):
+            yield (
+                f"{language}: no arm is above chance ({score_text('accuracy', own[0]['chance'])}, the most frequent "
+                "label for all), so that the differences say nothing."
+            )
+
+
 def finding(row: Row, baseline_row: Row, baseline: str) -> Finding:
     """What the comparison of an arm with the baseline says, and how sure that is."""
     comparison = row["against_baseline"]
@@ -113,12 +142,12 @@ def finding(row: Row, baseline_row: Row, baseline: str) -> Finding:
     sentences = [_answer_sentence(row, baseline, answer)]
     if answer == "unsure" and comparison.get("interval"):
         sentences.append(
-            f"Any true difference from {interval_text(comparison)} fits these test sentences; more of them would "
+            f"Any true difference from {interval_text(comparison)} fits these test examples; more of them would "
             "narrow that down."
         )
     metric = comparison["metric"]
     own, others = ([record["value"] for record in scores_of(each).get(metric, ())] for each in (row, baseline_row))
-    if own and others:
+    if len(own) > 1 and len(others) > 1:
         sentences.append(_seeds_sentence((row["recipe"], own), (baseline, others), metric))
     return Finding(row["pair"], answer, tuple(sentences))
 
@@ -145,11 +174,6 @@ def _answer_sentence(row: Row, baseline: str, answer: Answer) -> str:
 def _seeds_sentence(arm: tuple[str, list[float]], baseline: tuple[str, list[float]], metric: str) -> str:
     """What the seeds say about the difference, which the interval over test sentences does not."""
     (name, own), (other_name, others) = arm, baseline
-    if len(own) == 1 or len(others) == 1:
-        return (
-            "One seed only: what another seed of the training would change is not known (several `seeds` in the "
-            "configuration show it)."
-        )
     ranges = "; ".join(
         f"{each} {score_text(metric, min(values))} to {score_text(metric, max(values))} over {len(values)} seeds"
         for each, values in (baseline, arm)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import LexiconError
+from switchtune.lexicon import LexiconError, read_lexicon
 from switchtune.report.charts import Figure, Series, bar_chart, heat_map, line_chart, number_text, plane, thinned
 from switchtune.report.headline import Row, difference_text, interval_text, score_text, scores_of, scores_text
 from switchtune.report.html import (
@@ -24,7 +25,14 @@ from switchtune.report.html import (
 )
 from switchtune.report.lexicon_page import advice_html, entry_table, figures_html, samples_html, verdict_html
 from switchtune.report.run_files import LexiconFolder, RunFiles
-from switchtune.report.sentences import compared, different_html, differing, read_texts, switched_html
+from switchtune.report.sentences import (
+    compared,
+    different_html,
+    differing,
+    read_texts,
+    switched_html,
+    switched_into_languages,
+)
 from switchtune.report.table import SIGNIFICANT
 
 MOST_BYTES = 5_000_000
@@ -91,16 +99,26 @@ def _scores(asked: Asked) -> Made:
 
 def scores_html(runs: Sequence[RunFiles]) -> str:
     """A table per pair: the arms of all runs below each other, with their scores, differences and signatures."""
-    pairs = dict.fromkeys(row["pair"] for run in runs for row in run.rows)
-    return "".join(_pair_scores(pair, runs) for pair in pairs)
+    rows = [(run, row) for run in runs for row in run.rows]
+    pairs = list(dict.fromkeys(row["pair"] for _, row in rows))
+    if len(pairs) > 1 and all("score_interval" in row for _, row in rows):
+        by_language = sorted(rows, key=lambda each: pairs.index(each[1]["pair"]))
+        return _score_table(", ".join(pairs), by_language, several_runs=len(runs) > 1, languages=True)
+    return "".join(
+        _score_table(pair, [each for each in rows if each[1]["pair"] == pair], several_runs=len(runs) > 1)
+        for pair in pairs
+    )
 
 
-def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
-    rows = [(run, row) for run in runs for row in run.rows if row["pair"] == pair]
+def _score_table(
+    name: str, rows: Sequence[tuple[RunFiles, Row]], *, several_runs: bool, languages: bool = False
+) -> str:
+    """The scores in rows of one test set, or of the test sets of several languages by the same metric."""
     scores = {id(row): scores_of(row) for _, row in rows}
     metrics = list(dict.fromkeys(metric for each in scores.values() for metric in each))
     heads = [
-        *([Head("Run")] if len(runs) > 1 else []),
+        *([Head("Language")] if languages else []),
+        *([Head("Run")] if several_runs else []),
         Head("Arm"),
         Head("Updates"),
         *(Head(metric, numeric=True) for metric in metrics),
@@ -114,7 +132,8 @@ def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
         found, own = row.get("against_baseline"), scores[id(row)]
         updates = row.get("updates", {})
         cells = [
-            *([row_head(run.name)] if len(runs) > 1 else []),
+            *([row_head(row["pair"])] if languages else []),
+            *([row_head(run.name)] if several_runs else []),
             row_head(row["recipe"]),
             f"<td>{escape(' + '.join(f'{name} {count:,}' for name, count in updates.items()))}</td>",
             *(number_cell(_with_interval(row, metric, own[metric]) if metric in own else "–") for metric in metrics),
@@ -138,17 +157,23 @@ def _pair_scores(pair: str, runs: Sequence[RunFiles]) -> str:
         f"<li>{escape(name)}, {n:,} test examples: <code>{escape(signature)}</code></li>"
         for name, n, signature in (*signatures, *tests)
     )
+    others = "".join(
+        f"<li>{escape(row['recipe'])} by {escape(each['metric'])}: "
+        f"{difference_text(each['metric'], each['difference'])} ({interval_text(each)}), p = {each['p_value']:.3f}</li>"
+        for _, row in rows
+        for each in row.get("by_other_metrics", ())
+    )
     seeds = ", ".join(
-        f"{run.name + ': ' if len(runs) > 1 else ''}{', '.join(map(str, (run.metrics or {}).get('seeds', ())))}"
-        for run in runs
-        if run.metrics
+        f"{run.name + ': ' if several_runs else ''}{', '.join(map(str, (run.metrics or {}).get('seeds', ())))}"
+        for run in {run.name: run for run, _ in rows}.values()
     )
     brackets = "; in brackets the 95 % interval of a score" if any("score_interval" in row for _, row in rows) else ""
     return (
-        scrolled(f"Scores of {pair}", table(f"{pair}: scores on the test set", heads, lines))
+        scrolled(f"Scores of {name}", table(f"{name}: scores on the test set", heads, lines))
         + f'<p class="note">Seeds {escape(seeds)}; ± is the standard deviation over several{brackets}. The difference '
-        "is to the baseline; its interval and p-value come from resampled test sets and say nothing of other seeds.</p>"
-        f"<details><summary>Signatures</summary><ul>{listed}</ul></details>"
+        "is to the baseline; its interval and p-value tell of other test examples, and nothing of other seeds.</p>"
+        + (f"<details><summary>Differences by the other metrics</summary><ul>{others}</ul></details>" if others else "")
+        + f"<details><summary>Signatures</summary><ul>{listed}</ul></details>"
     )
 
 
@@ -188,10 +213,10 @@ def _curves(asked: Asked) -> Made:
 
 
 _MEASURED = (
+    ("valid_accuracy", "validation accuracy", "share of the validation set, from 0 to 1"),
     ("valid_nll", "validation loss", "nats per target token of the validation set"),
     ("nll", "training loss", "nats per target token, without label smoothing"),
     ("valid_chrf", "validation chrF++", "chrF++ on the validation set"),
-    ("valid_accuracy", "validation accuracy", "share of the validation set, from 0 to 1"),
 )
 
 
@@ -336,7 +361,7 @@ def _frequency(asked: Asked) -> Made:
         rows = [
             f"<tr>{row_head(_system(each))}"
             + "".join(
-                number_cell(f"{'–' if value is None else number_text(value)} of {count:,}")
+                number_cell("no words" if not count else f"{'–' if value is None else number_text(value)} of {count:,}")
                 for value, count in zip(each["f_measure"], each["reference_words"], strict=True)
             )
             + "</tr>"
@@ -426,6 +451,14 @@ def _lexicon(asked: Asked) -> Made:
         (f"{pair}, {folder.name}", _lexicon_card(folder, f"lexicon{asked.number}-{place}", most))
         for place, (pair, folder) in enumerate(folders)
     ]
+    dictionaries = asked.run.dictionaries()
+    panels += [
+        (
+            language,
+            _dictionary_card(path, f"dictionary{asked.number}-{language}", asked.most_bytes // 5 // len(dictionaries)),
+        )
+        for language, path in dictionaries.items()
+    ]
     return (tabs(f"lexicons{asked.number}", "Lexicon", panels) if panels else ""), ()
 
 
@@ -442,22 +475,31 @@ def _lexicon_card(folder: LexiconFolder, name: str, most_bytes: int) -> str:
     return f'{card}{examples}{field}<div data-filtered-by="{name}">{"".join(tables)}</div>'
 
 
+def _dictionary_card(path: Path, name: str, most_bytes: int) -> str:
+    """A lexicon out of dictionaries, which is not judged: there are no pairs to judge it by."""
+    try:
+        entries = entry_table(read_lexicon(path), most_bytes)
+    except LexiconError as error:
+        return f"<p>The entries are not shown: {escape(str(error))}</p>"
+    field = search_field(name, "Search the listed words and translations", "entries")
+    note = "<p>Made from dictionaries. There are no sentence pairs that it could be judged by.</p>"
+    return f'{note}{field}<div data-filtered-by="{name}">{entries}</div>'
+
+
 def _switched(asked: Asked) -> Made:
     run = asked.run
-    if run.config is None:
-        return "", ()
-    panels = []
-    for pair in run.config.pairs:
+    panels = switched_into_languages(run)
+    for pair in run.config.pairs if run.config else ():
         try:
-            shown = switched_html(run.config, pair, run, read_texts(run, pair.name)[0])
+            shown = switched_html(pair, run, read_texts(run, pair.name)[0])
         except (SwitchtuneError, OSError) as error:
             shown = f"<p>Not shown: {escape(str(error))}</p>"
         panels.append((pair.name, shown))
     note = (
-        "<p>The first sentences of the validation set as stage 1 is given them: <del>replaced words</del> and "
-        "<ins>what replaces them</ins>, in either direction, with the run's rate and spans.</p>"
+        "<p>Sentences of the validation set as stage 1 is given them: <del>replaced words</del> and <ins>what replaces "
+        "them</ins>, with the run's rate and spans.</p>"
     )
-    return note + tabs(f"switched{asked.number}", "Pair", panels), ()
+    return (note + tabs(f"switched{asked.number}", "Pair or language", panels) if panels else ""), ()
 
 
 def _translations(asked: Asked) -> Made:

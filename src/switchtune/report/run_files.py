@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from switchtune.config import ArmSettings, RunConfig, load_config
+from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import Lexicon, read_lexicon
 from switchtune.run_dir import read_json
@@ -16,8 +16,6 @@ from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.trial import trial_name
 
 CONFIG = "config.resolved.yaml"
-CLASSIFICATION = "nli"
-"""The task whose configuration is not that of the others: it has languages, not pairs."""
 ANALYSES = ("distance", "projection", "frequency", "dynamics", "cost", "cases")
 """What `switchtune analyse` can find out, each in a file of its own."""
 
@@ -64,7 +62,9 @@ class RunFiles:
     settings: Mapping[str, Any]
     """The configuration as it stands in its file."""
     config: RunConfig | None
-    """None where it is no configuration that this version knows."""
+    """None where it is no configuration that this version knows, and of cross-lingual inference."""
+    inference: NliConfig | None
+    """The configuration of cross-lingual inference, which has languages, not pairs; None of other tasks."""
     metrics: Mapping[str, Any] | None
     manifest: Mapping[str, Any] | None
     zeroshot: Mapping[str, Any] | None
@@ -101,8 +101,8 @@ class RunFiles:
     @property
     def code_switching(self) -> str | None:
         """Name of the arm of code-switching."""
-        if self.config is not None:
-            return self.switching_arm.name if self.switching_arm else None
+        if self.config or self.inference:
+            return next((arm.name for arm, restores in self._arms() if restores), None)
         arms = [arm for arm in self.settings.get("recipes", ()) if isinstance(arm, Mapping)]
         return next((arm["name"] for arm in arms if arm.get("recipe") == "csr"), None)
 
@@ -111,15 +111,20 @@ class RunFiles:
         """The arm of code-switching: the first that restores what a lexicon or an alignment has switched."""
         config = self.config
         arms = config.recipes if config else ()
-        return next((arm for arm in arms if config and _restores(config, arm)), None)
+        return next((arm for arm in arms if config and _restores(arm, config.switching_of(arm))), None)
+
+    def _arms(self) -> list[tuple[ArmSettings, bool]]:
+        """The arms, and whether each restores what was switched by meaning."""
+        if self.config:
+            return [(arm, _restores(arm, self.config.switching_of(arm))) for arm in self.config.recipes]
+        if self.inference:
+            return [(arm, _restores(arm, self.inference.switching_of(arm))) for arm in self.inference.recipes]
+        return []
 
     @property
     def controls(self) -> set[str]:
         """Names of the arms beside the baseline that switch no words by their meaning."""
-        config = self.config
-        if config is None:
-            return set()
-        return {arm.name for arm in config.recipes if not _restores(config, arm)} - {config.baseline}
+        return {arm.name for arm, restores in self._arms() if not restores} - {str(self.baseline)}
 
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""
@@ -135,6 +140,19 @@ class RunFiles:
             for path in folders
             if not used or path.parent.name in used
         ]
+
+    def dictionaries(self) -> dict[str, Path]:
+        """The files of the lexicons that cross-lingual inference switches by, by the language switched to."""
+        if self.inference is None:
+            return {}
+        used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
+        pairs = {language: f"{self.inference.language}-{language}" for language in self.inference.languages}
+        return {
+            language: path
+            for language, pair in pairs.items()
+            for path in sorted((self.folder / "lexicon" / pair).glob(f"*/lexicon.{pair}.tsv"))
+            if not used or path.parent.name in used
+        }
 
 
 def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -152,6 +170,7 @@ def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 for share in test["of_seeds"]
             ],
             "score_interval": test["interval"],
+            "chance": test["chance"],
             "against_baseline": None
             if test["difference"] is None
             else {
@@ -159,6 +178,7 @@ def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 "value_a": test["mean"] - test["difference"],
                 "value_b": test["mean"],
                 "difference": test["difference"],
+                "interval": test["difference_interval"],
                 "p_value": max(test["p_values"]),
                 "n": test["n"],
                 "signature": "McNemar's exact test on the same examples; of several seeds the largest p",
@@ -171,11 +191,10 @@ def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 _ACCURACY = "share of the test examples whose label is right"
 
 
-def _restores(config: RunConfig, arm: ArmSettings) -> bool:
+def _restores(arm: ArmSettings, switching: SwitchingSettings) -> bool:
+    """Whether an arm restores what was switched by meaning."""
     stages = RECIPES[arm.recipe].stages
-    return any(stage.examples == "restore" for stage in stages) and (
-        config.switching_of(arm).source in {"lexicon", "aligned"}
-    )
+    return any(stage.examples == "restore" for stage in stages) and switching.source in {"lexicon", "aligned"}
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -193,14 +212,16 @@ def read_run(folder: Path) -> RunFiles:
     missing: list[str] = []
     settings = _settings(path)
     try:
-        config = load_config(RunConfig, path)
+        config = load_run_config(path)
     except UsageError as error:
         config = None
-        if settings.get("task") != CLASSIFICATION:
-            missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
-    trainings = tuple(_trainings(folder, config) if config else _other_trainings(folder, settings))
+        missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
     scored = (folder / "metrics.json").exists()
-    missing += [text for training in trainings for text in _unfinished(training, config, scored=scored)]
+    if isinstance(config, RunConfig):
+        trainings = tuple(_trainings(folder, config))
+        missing += [text for training in trainings for text in _unfinished(training, config, scored=scored)]
+    else:
+        trainings = tuple(_other_trainings(folder, settings))
     metrics = _optional(folder / "metrics.json", missing)
     if metrics is None:
         missing.append("metrics.json is not there: the run is not finished, so there are no scores to compare.")
@@ -214,7 +235,8 @@ def read_run(folder: Path) -> RunFiles:
         folder,
         folder.resolve().name,
         settings,
-        config,
+        config if isinstance(config, RunConfig) else None,
+        config if isinstance(config, NliConfig) else None,
         metrics,
         manifest,
         _optional(folder / "zeroshot.json", missing),
@@ -277,9 +299,9 @@ def _training(folder: Path, name: str, pair: str, arm: str, seed: int) -> Traini
     )
 
 
-def _unfinished(training: Training, config: RunConfig | None, *, scored: bool) -> Iterator[str]:
+def _unfinished(training: Training, config: RunConfig, *, scored: bool) -> Iterator[str]:
     """How far a training has come that has not come to its end; what is gone of one that was scored."""
-    if training.hypotheses is not None or config is None:
+    if training.hypotheses is not None:
         return
     arm = next(arm for arm in config.recipes if arm.name == training.arm)
     settings = config.training_of(arm)

@@ -155,7 +155,7 @@ def _run_html(run: RunFiles, parts: Sequence[Part], *, number: int) -> str:
 
 def _unmade(run: RunFiles) -> str:
     names = [name for name in ANALYSES if name not in run.analyses]
-    if not names:
+    if not names or run.inference:
         return ""
     text = f"Not made for this run: {', '.join(names)}. `switchtune analyse {run.folder}` makes them."
     return f'<p class="note">{prose(text)}</p>'

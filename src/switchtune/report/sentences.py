@@ -1,7 +1,7 @@
 """Sentences of a run for eyes: switched ones in colour, and translations of two systems where they differ."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -10,11 +10,12 @@ from pathlib import Path
 
 import regex
 
-from switchtune.config import PairSettings, RunConfig
+from switchtune.config import PairSettings, SwitchingSettings
 from switchtune.corpus.read import Pair
 from switchtune.corpus.words import Words
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import Lexicon
+from switchtune.lexicon import Lexicon, read_lexicon
+from switchtune.nli.data import read_nli
 from switchtune.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.report.html import direction_name, in_language
 from switchtune.report.run_files import LexiconFolder, RunFiles, Training
@@ -172,34 +173,58 @@ def lexicon_of_arm(run: RunFiles, pair: str) -> LexiconFolder | None:
     return next((each for each in run.lexicons(pair) if each.name.rpartition("-")[0] == method), None)
 
 
-def switched_html(config: RunConfig, pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> str:
+def switched_html(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> str:
     """Sentences of both sides as stage 1 is given them: what is replaced struck, what replaces it beside it.
 
     Raises:
         SwitchtuneError: there is no lexicon of words, or its file is malformed.
     """
-    folder, arm = lexicon_of_arm(run, pair.name), run.switching_arm
-    if folder is None or arm is None:
+    folder, arm, config = lexicon_of_arm(run, pair.name), run.switching_arm, run.config
+    if folder is None or arm is None or config is None:
         raise SwitchtuneError("the run has no arm that switches words by a lexicon, or its lexicon is not there")
     settings = config.switching_of(arm)
     if settings.unit == "piece":
         raise SwitchtuneError("the run switches subword pieces; `switchtune show-batch` shows them")
-    blocks = []
-    for lexicon, texts in zip(folder.read(), zip(*sample, strict=True), strict=True):
-        switcher = text_switcher(
-            *(lexicon, lexicon.source_language),
-            pieces=None,
-            source="lexicon",
-            rate=settings.rate,
-            mean_span=settings.mean_span,
-            seed=config.seeds[0],
-        )
-        lines = switched_lines(map(_short, texts), switcher, seed=config.seeds[0], epoch=0)
-        blocks.append(_switched_block(lexicon, lines))
-    return "".join(blocks)
+    blocks = [
+        _switched_block(lexicon, texts, settings, config.seeds[0])
+        for lexicon, texts in zip(folder.read(), zip(*sample, strict=True), strict=True)
+    ]
+    return (BY_LEXICON if settings.source == "aligned" else "") + "".join(blocks)
 
 
-def _switched_block(lexicon: Lexicon, lines: Iterator[SwitchedLine]) -> str:
+BY_LEXICON = (
+    "<p>The run itself switches by alignment: a word becomes what it is aligned to in its own sentence pair. Here the "
+    "lexicon that was built from the same alignments stands in.</p>"
+)
+
+
+def switched_into_languages(run: RunFiles) -> list[tuple[str, str]]:
+    """Premises of the validation set as stage 1 may be given them: for each language switched to, its code and HTML.
+
+    Raises:
+        SwitchtuneError: the validation set or a lexicon is no longer there, or malformed.
+    """
+    config = run.inference
+    arm = next((arm for arm in config.recipes if arm.name == run.code_switching), None) if config else None
+    if config is None or arm is None:
+        return []
+    valid = read_nli(config.data.valid, config.language, columns=config.data.columns, limit=SHOWN_SWITCHED)
+    return [
+        (language, _switched_block(read_lexicon(path), valid.premises, config.switching_of(arm), config.seeds[0]))
+        for language, path in run.dictionaries().items()
+    ]
+
+
+def _switched_block(lexicon: Lexicon, texts: Iterable[str], settings: SwitchingSettings, seed: int) -> str:
+    switcher = text_switcher(
+        *(lexicon, lexicon.source_language),
+        pieces=None,
+        source="lexicon",
+        rate=settings.rate,
+        mean_span=settings.mean_span,
+        seed=seed,
+    )
+    lines = switched_lines(map(_short, texts), switcher, seed=seed, epoch=0)
     shown = "".join(f"<li{in_language(lexicon.source_language)}>{switched_line_html(line)}</li>" for line in lines)
     return f"<h3>{escape(direction_name(lexicon.source_language, lexicon.target_language))}</h3><ol>{shown}</ol>"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -11,6 +12,8 @@ from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, ch
 from switchtune.scoring.rouge import ROUGE_NAMES, RougeName, rouge
 
 CONFIDENCE = 0.95
+_DEVIATIONS = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Standard deviations on either side of the middle of a normal distribution that hold so much of it."""
 
 Test: TypeAlias = Literal["bootstrap", "randomisation"]
 RESAMPLES: Mapping[Test, int] = {"bootstrap": 1000, "randomisation": 10_000}
@@ -324,6 +327,27 @@ def mcnemar(correct_a: Sequence[bool], correct_b: Sequence[bool]) -> float:
     if only_a + only_b == 0:
         return 1.0
     return float(binomtest(only_b, only_a + only_b).pvalue)
+
+
+def paired_difference_interval(
+    correct_a: Sequence[Sequence[bool]], correct_b: Sequence[Sequence[bool]]
+) -> tuple[float, float]:
+    """The 95 % interval of the difference of two classifiers' accuracies on the same examples, by the normal
+    approximation: mean ± 1.96 standard errors of the examples' differences.
+
+    Args:
+        correct_a: of each run (seed) of a, whether its answer to each example is right.
+        correct_b: the same of b, for the same examples in the same order; the runs are averaged for each example.
+
+    Returns:
+        The lowest and the highest difference, b less a, from -1 to 1.
+    """
+    differences = np.mean(np.asarray(correct_b, dtype=float), axis=0) - np.mean(
+        np.asarray(correct_a, dtype=float), axis=0
+    )
+    middle = float(differences.mean())
+    error = float(differences.std(ddof=1 if len(differences) > 1 else 0)) / len(differences) ** 0.5
+    return middle - _DEVIATIONS * error, middle + _DEVIATIONS * error
 
 
 def share_interval(successes: int, n: int) -> tuple[float, float]:
