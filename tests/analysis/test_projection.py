@@ -6,13 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
-from switchtune.analysis.projection import ellipse, principal_plane, projection_record, tsne_plane
+from switchtune.analysis import projection
+from switchtune.analysis.projection import Points, ellipse, principal_plane, projection_record, tsne_plane
 from switchtune.analysis.run import open_run
 from switchtune.errors import UsageError
+from switchtune.examples import Example
+from switchtune.lexicon.plm import Vectors
+from switchtune.models.load import Loaded, load_model
 from tests.miniature import ENGLISH, GERMAN
 
 
@@ -91,6 +96,40 @@ def test_without_text_of_the_pretraining_there_are_dots_alone(finished: Path) ->
     for system in record["pairs"][0]["systems"]:
         assert {point["kind"] for point in system["points"]} == {"task"}
         assert (len(system["points"]), system["ellipses"]) == (16, [])
+
+
+def test_tsne_is_given_the_states_of_every_text_as_transformers_computes_them(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def capture(vectors: Vectors, *, seed: int) -> Points:
+        given.append(vectors)
+        return tsne_plane(vectors, seed=seed)
+
+    monkeypatch.setattr(projection, "tsne_plane", capture)
+    run = open_run(finished)
+    projection_record(run, {"de": list(GERMAN[:4])}, method="tsne", limit=3)
+    test = run.corpora(run.config.pairs[0])[2].limited(3)
+    texts = (("de", GERMAN[:3]), ("de", test.sources()), ("en", test.targets()))
+    loaded = load_model(run.start)
+    plain = [state_after_last_layer(loaded, sentence, code) for code, sentences in texts for sentence in sentences]
+    np.testing.assert_allclose(given[0], plain, atol=1e-5)
+
+
+def state_after_last_layer(loaded: Loaded, sentence: str, language: str) -> Vectors:
+    """Of the decoder at the sentence's last piece, by transformers' own forward pass of one sentence."""
+    ids = loaded.layout.encode(Example(sentence, language, sentence, language), max_tokens=100)
+    with torch.inference_mode():
+        output = loaded.model(
+            input_ids=torch.tensor([ids.input_ids]),
+            decoder_input_ids=torch.tensor([ids.decoder_input_ids]),
+            output_hidden_states=True,
+        )
+    pieces = loaded.layout.tokenizer.tokenize(sentence)
+    last = ids.decoder_input_ids.index(loaded.layout.tokenizer.convert_tokens_to_ids(pieces[-1]), len(pieces) - 1)
+    found: Vectors = output.decoder_hidden_states[-1][0, last].numpy()
+    return found
 
 
 def test_a_text_too_short_and_a_library_that_is_missing(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
