@@ -167,10 +167,10 @@ def test_perturbed_masks_a_tenth_of_the_words_even_in_sentences_of_one_word() ->
 
 def test_permuted_sentences_keep_every_sentence() -> None:
     passage = "One is here. Two went away! Is three left?"
-    seen = Counter(permuted_sentences(passage, rng=np.random.default_rng(seed)) for seed in range(60))
+    seen = Counter(permuted_sentences(passage, "en", rng=np.random.default_rng(seed)) for seed in range(60))
     assert len(seen) == 6
     assert all(sorted(order.split()) == sorted(passage.split()) for order in seen)
-    assert permuted_sentences("Only one here.", rng=np.random.default_rng(0)) == "Only one here."
+    assert permuted_sentences("Only one here.", "en", rng=np.random.default_rng(0)) == "Only one here."
 
 
 def test_denoise_examples_cover_all_languages_in_order() -> None:
@@ -195,7 +195,7 @@ def test_denoising_puts_the_sentences_of_a_passage_in_another_order() -> None:
 
 
 def test_sentences_written_without_spaces_are_joined_without() -> None:
-    seen = {permuted_sentences("我来了。他走了。", rng=np.random.default_rng(seed)) for seed in range(20)}
+    seen = {permuted_sentences("我来了。他走了。", "zh", rng=np.random.default_rng(seed)) for seed in range(20)}
     assert seen == {"我来了。他走了。", "他走了。我来了。"}
 
 

@@ -198,7 +198,7 @@ def test_ct2_does_what_transformers_does_with_documents(family: FamilyName) -> N
     loaded = lively(family)
     settings = GenerationSettings(beams=1, max_length=8, no_repeat_ngram=2)
     starts = [" ".join(pair) for pair in zip(GERMAN[:6], GERMAN[6:12], strict=True)]
-    documents = [marked(start, word_segmenter("de"), 9)[0] for start in starts]
+    documents = [marked(start, "de", word_segmenter("de"), 9)[0] for start in starts]
     with converted(loaded, "float32") as model:
         found = translate(model, documents, "de", "en", settings)
     assert found == translate(loaded, documents, "de", "en", settings)

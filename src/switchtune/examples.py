@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -98,7 +99,10 @@ def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     are switched without regard to each other: the switchers see no translation beside a sentence.
     """
     languages = (corpus.source_language, corpus.target_language)
-    split = (document_sentences, sentences_of)
+    split: Sequence[Callable[[str], list[str]]] = (
+        document_sentences,
+        partial(sentences_of, language=corpus.target_language),
+    )
     counts = [
         np.array([len(divide(pair[side])) for pair in corpus], dtype=np.int64) for side, divide in enumerate(split)
     ]
@@ -187,16 +191,16 @@ def denoise_examples(
         passage = passages[index - (int(ends[which - 1]) if which else 0)]
         rng = generator(seed, epoch, index)
         segmenter = segmenters[which]
-        units = segmenter.split(permuted_sentences(passage, rng=rng))
+        units = segmenter.split(permuted_sentences(passage, language, rng=rng))
         noised = segmenter.join(masked_spans(units, mask=mask, rate=rate, mean_span=mean_span, rng=rng))
         return Example(noised, language, passage, language)
 
     return Examples(int(ends[-1]), make)
 
 
-def permuted_sentences(passage: str, *, rng: np.random.Generator) -> str:
+def permuted_sentences(passage: str, language: str, *, rng: np.random.Generator) -> str:
     """The sentences of a passage in random order."""
-    sentences = sentences_of(passage)
+    sentences = sentences_of(passage, language)
     if len(sentences) < 2:
         return passage
     separator = " " if any(character.isspace() for character in passage) else ""

@@ -88,6 +88,6 @@ def ready_to_translate(
         return list(lines), settings or GenerationSettings()
     noted: dict[str, Any] = read_json(note)
     segmenter = word_segmenter(language)
-    texts = [marked(line, segmenter, noted["document_words"])[0] for line in lines]
+    texts = [marked(line, language, segmenter, noted["document_words"])[0] for line in lines]
     search = GenerationSettings.model_validate(noted["generation"])
     return texts, search if settings is None else search.model_copy(update={"beams": settings.beams})

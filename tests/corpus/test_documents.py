@@ -22,17 +22,23 @@ TAGS = {
 
 
 @pytest.mark.parametrize(
-    ("passage", "sentences"),
+    ("language", "passage", "sentences"),
     [
-        ("One. Two!  Three?", ["One.", "Two!", "Three?"]),
-        ("#Person1#: Yes\n #Person2#: No. Why?", ["#Person1#: Yes", "#Person2#: No.", "Why?"]),
-        ("第一句。第二句？！ 第三", ["第一句。", "第二句？！", "第三"]),
-        ("v1.2 of 3.5 stays", ["v1.2 of 3.5 stays"]),
-        ("彼は来た。", ["彼は来た。"]),
+        ("en", "One. Two!  Three?", ["One.", "Two!", "Three?"]),
+        ("en", "#Person1#: Yes\n #Person2#: No. Why?", ["#Person1#: Yes", "#Person2#: No.", "Why?"]),
+        ("en", "Mr. Smith left at 6 p.m. on Jan. 3. He sang.", ["Mr. Smith left at 6 p.m. on Jan. 3.", "He sang."]),
+        ("en", "He left . She came !", ["He left .", "She came !"]),
+        ("de", "Er kam am 3. Mai. Sie ging.", ["Er kam am 3. Mai.", "Sie ging."]),
+        ("zh", "第一句。第二句？！ 第三", ["第一句。", "第二句？！", "第三"]),
+        ("zh", "他说：“你好。”然后走了。", ["他说：“你好。”", "然后走了。"]),
+        ("en", "v1.2 of 3.5 stays", ["v1.2 of 3.5 stays"]),
+        ("ja", "彼は来た。", ["彼は来た。"]),
+        ("no-such-language", "Foo. Bar.", ["Foo.", "Bar."]),
+        ("en", " \n ", []),
     ],
 )
-def test_sentences(passage: str, sentences: list[str]) -> None:
-    assert sentences_of(passage) == sentences
+def test_sentences(language: str, passage: str, sentences: list[str]) -> None:
+    assert sentences_of(passage, language) == sentences
 
 
 @pytest.mark.parametrize(
@@ -47,18 +53,18 @@ def test_sentences(passage: str, sentences: list[str]) -> None:
 def test_the_first_words_with_the_ends_of_sentences_marked(
     language: str, document: str, words: int, expected: tuple[str, bool]
 ) -> None:
-    assert marked(document, word_segmenter(language), words) == expected
+    assert marked(document, language, word_segmenter(language), words) == expected
 
 
 def test_marked_sentences_are_found_again() -> None:
-    text, _ = marked("One. Two!\nThree", word_segmenter("en"), 9)
+    text, _ = marked("One. Two!\nThree", "en", word_segmenter("en"), 9)
     assert document_sentences(text) == ["One.", "Two!", "Three"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_end_of_a_sentence_is_the_end_token_within_a_document(family: FamilyName) -> None:
     layout = miniature(family).layout
-    text, _ = marked("Ein Hund läuft. Zwei Kinder spielen.", word_segmenter("de"), 4)
+    text, _ = marked("Ein Hund läuft. Zwei Kinder spielen.", "de", word_segmenter("de"), 4)
     (ids,) = layout.batch_encode_source([text], "de", "en")
     before, behind = TAGS[family]
     first, last = (layout.tokenizer.tokenize(sentence) for sentence in ("Ein Hund läuft.", "Zwei"))

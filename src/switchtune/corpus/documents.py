@@ -1,10 +1,11 @@
 """Documents with their summaries: cut to so many words, the ends of their sentences marked (paper 3.3, 5.4)."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+
+from sentencex import segment
 
 from switchtune.corpus.read import Corpus, Location, cached_table, read_corpus, write_pairs
 from switchtune.corpus.words import Segmenter, word_segmenter
@@ -14,12 +15,13 @@ SENTENCE_END = "</s>"
 """What stands between two sentences of a document: the end token of every family's tokenizer."""
 
 _BETWEEN = f" {SENTENCE_END} "
-_SENTENCE_BREAK = re.compile(r"\s*\n\s*|(?<=[.!?])\s+|(?<=[。！？])(?![。！？”’」』）])\s*(?!$)")
 
 
-def sentences_of(passage: str) -> list[str]:
-    """The sentences of a passage: ended by a line break, by . ! or ? before a space, by a Chinese or Japanese stop."""
-    return [sentence for sentence in _SENTENCE_BREAK.split(passage) if sentence]
+def sentences_of(passage: str, language: str) -> list[str]:
+    """The sentences of a passage, as sentencex finds them by the rules and abbreviations of the language; a line break
+    ends one too."""
+    stripped = (sentence.strip() for line in passage.splitlines() for sentence in segment(language, line))
+    return [sentence for sentence in stripped if sentence]
 
 
 def document_sentences(document: str) -> list[str]:
@@ -27,14 +29,14 @@ def document_sentences(document: str) -> list[str]:
     return document.split(_BETWEEN)
 
 
-def marked(document: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:
+def marked(document: str, language: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:
     """The first `words` words of a document, its sentences with `SENTENCE_END` between them; whether it was cut."""
     units = segmenter.split(document)
     cut = len(units.words) > words
     if cut:
         kept = zip(units.gaps[:words], units.words[:words], strict=True)
         document = "".join(chain.from_iterable(kept))
-    return _BETWEEN.join(sentences_of(document)), cut
+    return _BETWEEN.join(sentences_of(document, language)), cut
 
 
 def read_documents(
@@ -79,13 +81,13 @@ def read_documents(
         def pairs() -> Iterator[tuple[str, str]]:
             nonlocal cut
             for pair in read:
-                document, shortened = marked(pair.source, segmenter, words)
+                document, shortened = marked(pair.source, source_language, segmenter, words)
                 cut += shortened
                 yield document, " ".join(pair.target.split("\n"))
 
         write_pairs(path, pairs())
         return {"cut": cut}
 
-    noted, table = cached_table(fingerprint(["documents", 1, read.fingerprint(), words]), write, cache_dir)
+    noted, table = cached_table(fingerprint(["documents", 2, read.fingerprint(), words]), write, cache_dir)
     origin = f"{read.origin} ({noted['cut']:,} of {len(read):,} documents cut to {words:,} words)"
     return replace(read, table=table, origin=origin)
