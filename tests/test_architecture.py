@@ -24,10 +24,10 @@ ORDER = (
     "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
     "scoring.outputs scoring.comet scoring.assess "
     "report.table report.matrix report.html report.charts report.lexicon_page lexicon_folder "
-    "validation pretraining tasks trial experiment zeroshot search nli.data nli.switching nli.classifier nli.training "
+    "validation pretraining tasks trial experiment search nli.data nli.switching nli.classifier nli.training "
     "report.accuracy nli.experiment train "
-    "analysis.run analysis.distance analysis.projection analysis.frequency analysis.dynamics analysis.cost "
-    "analysis.cases analysis.figures analysis.analyse plan parity export preview "
+    "analysis.run analysis.distance analysis.figures analysis.projection analysis.frequency analysis.dynamics "
+    "analysis.cost analysis.cases analysis.analyse zeroshot plan parity export preview "
     "report.run_files report.headline report.sentences report.parts report.run_page demo.workshop demo.server progress "
     "cli_options cli_lexicon cli_model cli_report cli_scores cli_analysis cli"
 ).split()

@@ -72,6 +72,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
         ("news", 2, 0),
     ]
     assert "## news: csr against standard" in (tmp_path / "run/zeroshot.md").read_text(encoding="utf-8")
+    assert all((tmp_path / f"run/zeroshot.{form}").stat().st_size > 1000 for form in ("svg", "png"))
     assert run_zeroshot(config, tmp_path / "run") == (own, news)
     assert len(asked) == 12
     (tmp_path / "run/zeroshot/news/de.csr.seed1.it.txt").unlink()

@@ -288,7 +288,8 @@ def zeroshot(
         print_json({"matrices": [matrix.record() for matrix in matrices]})
     else:
         print_matrices(matrices)
-        typer.echo(f"{out / 'zeroshot.md'}, {out / 'zeroshot.json'}")
+        made = (out / f"zeroshot.{form}" for form in ("md", "json", "svg", "png"))
+        typer.echo(", ".join(str(path) for path in made if path.exists()))
 
 
 @app.command()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
+from switchtune.analysis.figures import EXTRA, draw_matrix, write_figure
 from switchtune.config import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
@@ -50,7 +51,8 @@ def run_zeroshot(
 ) -> tuple[Matrix, ...]:
     """Train as `run_experiment`, then translate every pair's test set with the models of all pairs.
 
-    Resumes as `run_experiment` does; translations stand in `zeroshot/`. Writes `zeroshot.json` and `zeroshot.md`.
+    Resumes as `run_experiment` does; translations stand in `zeroshot/`. Writes `zeroshot.json`,
+    `zeroshot.md` and, where matplotlib is installed, a heat map as `zeroshot.svg` and `.png`.
 
     Returns:
         A matrix per arm beside the baseline and collection of test sets: the pairs' own, then `zeroshot.multiway`.
@@ -72,8 +74,13 @@ def run_zeroshot(
         for arm in config.recipes
         if arm.name != config.baseline
     )
-    write_json(folder / "zeroshot.json", {"matrices": [matrix.record() for matrix in matrices]})
+    record = {"matrices": [matrix.record() for matrix in matrices]}
+    write_json(folder / "zeroshot.json", record)
     write_text(folder / "zeroshot.md", matrices_markdown(matrices))
+    try:
+        write_figure(folder / "zeroshot", draw_matrix, record)
+    except ImportError:
+        on_event(Event("zero-shot", f"No heat map: matplotlib is not installed. {EXTRA}, then once more."))
     return matrices
 
 

@@ -39,13 +39,10 @@ def matrix(trained: str, tested: str) -> Cell:
 
 
 def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) -> None:
-    cells = tuple(matrix(trained, tested) for tested in ("de", "it") for trained in ("de", "it"))
-    content = {"matrices": [Matrix("ntrex", "en", "standard", "csr", cells).record()]}
-    (run / "zeroshot.json").write_text(json.dumps(content), encoding="utf-8")
     found = analyse(run, settings=AnalysisSettings(texts={"de": GERMAN, "en": ENGLISH}, buckets=(2, 5)))
     assert (found.missing, found.hint) == ((), None)
     expected = {f"{name}.json" for name in ANALYSES}
-    expected |= {f"{name}.{form}" for name in (*FIGURES, "zeroshot") for form in ("svg", "png")}
+    expected |= {f"{name}.{form}" for name in FIGURES for form in ("svg", "png")}
     assert {path.name for path in found.files} == expected == {path.name for path in (run / "analysis").iterdir()}
     titles = {
         "distance": (
@@ -57,7 +54,6 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
         "projection": ("de→en: before training", "principal component 1", "two standard deviations"),
         "dynamics": ("de→en: validation set", "loss (nats per token)", "updates over all stages"),
         "cost": ("de→en: time of one training", "minutes, validation included", "GB (10⁹ bytes)"),
-        "zeroshot": ("ntrex: csr against standard", "+1.5*", "trained on", "it→en"),
     }
     for name, parts in titles.items():
         text = texts_of(run / f"analysis/{name}.svg")
@@ -67,6 +63,14 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
     svg = (run / "analysis/distance.svg").read_bytes()
     analyse(run, ["distance"])
     assert (run / "analysis/distance.svg").read_bytes() == svg
+
+
+def test_a_matrix_is_drawn(tmp_path: Path) -> None:
+    cells = tuple(matrix(trained, tested) for tested in ("de", "it") for trained in ("de", "it"))
+    content = {"matrices": [Matrix("ntrex", "en", "standard", "csr", cells).record()]}
+    svg, png = figures.write_figure(tmp_path / "zeroshot", figures.draw_matrix, content)
+    assert all(part in texts_of(svg) for part in ("ntrex: csr against standard", "+1.5*", "trained on", "it→en"))
+    assert is_drawn(png)
 
 
 def test_seeds_are_drawn_together(run: Path) -> None:

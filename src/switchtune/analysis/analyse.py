@@ -10,16 +10,16 @@ from switchtune.analysis.cost import cost_record
 from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.analysis.figures import (
+    EXTRA,
     draw_cost,
     draw_distance,
     draw_dynamics,
     draw_frequency,
-    draw_matrix,
     draw_projection,
     write_figure,
 )
 from switchtune.analysis.frequency import frequency_record
-from switchtune.analysis.projection import EXTRA, Method, projection_record
+from switchtune.analysis.projection import Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.run_dir import read_json, write_json
@@ -33,8 +33,6 @@ Analysis: TypeAlias = Literal["distance", "frequency", "projection", "dynamics",
 
 ANALYSES: tuple[Analysis, ...] = ("distance", "frequency", "projection", "dynamics", "cost", "cases")
 """In the order in which they are made: the dynamics take the distances from their file."""
-
-_ZEROSHOT = "zeroshot"
 
 
 @dataclass(frozen=True)
@@ -83,8 +81,6 @@ def analyse(
 ) -> Analysed:
     """Analyse what is there of a run, finished or not, and write `analysis/<what>.json`, .svg and .png.
 
-    Of `switchtune zeroshot`'s matrices, where the folder has them, a heat map is drawn beside.
-
     Raises:
         UsageError: no run is there, a name is unknown, or what an analysis is told does not fit.
     """
@@ -107,9 +103,6 @@ def analyse(
         missing += [f"{name}: {line}" for line in record["missing"]]
         if name in _DRAW:
             figures.append((out / name, _DRAW[name], record))
-    matrices = folder / f"{_ZEROSHOT}.json"
-    if matrices.exists():
-        figures.append((out / _ZEROSHOT, draw_matrix, read_json(matrices)))
     hint = None
     try:
         for path, draw, content in figures:

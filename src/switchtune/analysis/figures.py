@@ -38,6 +38,9 @@ _STYLE: dict[Any, Any] = {
 
 _MOST_COLUMNS = 4
 
+EXTRA = 'pip install "switchtune[analysis]"'
+"""What brings matplotlib, and scikit-learn besides."""
+
 Record: TypeAlias = Mapping[str, Any]
 
 

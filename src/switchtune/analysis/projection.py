@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from switchtune.analysis.figures import EXTRA
 from switchtune.analysis.run import Run, System
 from switchtune.config import PairSettings
 from switchtune.errors import SwitchtuneError, UsageError
@@ -18,8 +19,6 @@ from switchtune.trial import Event, OnEvent
 Method: TypeAlias = Literal["pca", "tsne"]
 Points: TypeAlias = NDArray[np.float64]
 """[points, 2]"""
-
-EXTRA = 'pip install "switchtune[analysis]"'
 
 DEVIATIONS = 2.0
 """Standard deviations from an ellipse's middle to its edge."""
