@@ -19,7 +19,7 @@ ORDER = (
     "models.adapters models.vocabulary models.trim training.loss training.batches training.distributed "
     "training.checkpoints training.curve training.watch training.sharding training.trackers training.recipes "
     "training.collator training.memory training.energy training.finite training.precision training.optimizers "
-    "training.schedule training.loop training.trainer "
+    "training.schedule training.resumable training.loop training.trainer "
     "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 "
     "generation scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy "
     "scoring.outputs scoring.comet scoring.assess "

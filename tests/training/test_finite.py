@@ -17,7 +17,7 @@ from switchtune.models.load import Loaded
 from switchtune.training.checkpoints import complete_checkpoints
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
-from switchtune.training.loop import TrainingError
+from switchtune.training.resumable import TrainingError
 from tests.miniature import ENGLISH, GERMAN
 from tests.training.plain import stopping_at, train_plainly
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation

@@ -13,8 +13,8 @@ from transformers import TrainingArguments
 from switchtune.config import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
-from switchtune.training.loop import TrainingError
 from switchtune.training.memory import Room, is_out_of_memory, padded_tokens
+from switchtune.training.resumable import TrainingError
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, train
 

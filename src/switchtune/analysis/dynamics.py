@@ -11,8 +11,8 @@ from switchtune.generation import translate
 from switchtune.models.load import load_model
 from switchtune.scoring.metrics import ScoringError, bleu
 from switchtune.training.checkpoints import complete_checkpoints, weights_of
-from switchtune.training.loop import set_weights
 from switchtune.training.recipes import RECIPES
+from switchtune.training.resumable import set_weights
 from switchtune.trial import Event, OnEvent
 
 _Place: TypeAlias = tuple[str | None, int | None, str]

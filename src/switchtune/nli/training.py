@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, set_seed
+from transformers import set_seed
 
 from switchtune.config import ClassificationSettings, TrainingSettings
 from switchtune.examples import Key
@@ -21,25 +21,24 @@ from switchtune.nli.data import NliSet
 from switchtune.run_dir import fingerprint
 from switchtune.training.batches import BatchPlan
 from switchtune.training.checkpoints import (
-    Checkpoint,
     best,
-    checkpoint_folder,
     complete_checkpoints,
     find_resumption,
-    mark_complete,
-    prune,
     remove_after,
     remove_incomplete,
-    sound_or_removed,
     weights_of,
 )
 from switchtune.training.curve import Curve, StageLog
-from switchtune.training.loop import SECONDS_BETWEEN_REPORTS, Identity, Rhythm, TrainingError, set_weights
-from switchtune.training.optimizers import OptimizerChoice, class_and_arguments
-from switchtune.training.precision import compute_dtype, computing_in
-from switchtune.training.schedule import scheduler
+from switchtune.training.optimizers import OptimizerChoice
+from switchtune.training.precision import computing_in
+from switchtune.training.resumable import (
+    SECONDS_BETWEEN_REPORTS,
+    Identity,
+    ResumableTrainer,
+    TrainingError,
+    set_weights,
+)
 from switchtune.training.trainer import trainer_arguments
-from switchtune.training.watch import exhausted, peak_memory_gb
 
 STAGE = "classify"
 """Name of the stage in folders and curves."""
@@ -185,13 +184,12 @@ def _batch(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[B
 def _stage_settings(settings: ClassificationSettings, computing: TrainingSettings) -> TrainingSettings:
     """The same as settings of any other stage."""
     own = settings.model_dump(include={"accumulation", "lr", "warmup", "weight_decay", "evaluate_every", "patience"})
-    return computing.model_copy(
-        update={**own, "checkpoint_every": settings.evaluate_every, "keep": "best", "schedule": "polynomial"}
-    )
+    fixed = {"keep": "best", "schedule": "polynomial", "average": 1, "snapshots": False, "least_updates": 0}
+    return computing.model_copy(update={**own, "checkpoint_every": settings.evaluate_every, **fixed})
 
 
-class _ClassifierTrainer(Trainer):
-    """transformers' trainer with the batches, the schedule, the checkpoints and the curve of the other stages."""
+class _ClassifierTrainer(ResumableTrainer):
+    """The trainer of pairs with labels."""
 
     def __init__(
         self,
@@ -208,32 +206,25 @@ class _ClassifierTrainer(Trainer):
         self._classifier = classifier
         self._train, self._valid = data
         self._plan = plan
-        self._settings = settings
-        self._curve = curve
-        self._identity = identity
-        self._folder = folder
         self._on_progress = on_progress
-        self._began_at = time.perf_counter() - curve.seconds
         self._reported_at = time.perf_counter()
         choice = OptimizerChoice("adamw", cast("float", settings.lr))
         arguments = trainer_arguments(
             settings, choice, updates=plan.updates, seed=plan.seed, folder=folder, sharded=False
         )
-        self._dtype = compute_dtype(settings, classifier.family or "mbart", arguments.device)
         # Since the last entry of the curve: cross entropy, pairs.
         self._sums = torch.zeros(2, device=arguments.device)
         super().__init__(
-            model=classifier.model,
-            args=arguments,
-            train_dataset=cast("Any", range(len(self._train))),
-            callbacks=[Rhythm(settings, evaluates=True, report=self._report, exhausted=self._exhausted)],
-            optimizer_cls_and_kwargs=class_and_arguments(choice, settings),
+            classifier.model,
+            classifier.family or "mbart",
+            arguments,
+            train_dataset=range(len(self._train)),
+            settings=settings,
+            choice=choice,
+            curve=curve,
+            identity=identity,
+            evaluates=True,
         )
-        if self._dtype == torch.float16:
-            self.accelerator.scaler = torch.amp.GradScaler(arguments.device.type)
-        self.remove_callback(PrinterCallback)
-        # Has the trainer count the labels of an update, and not divide by its parts a second time.
-        self.model_accepts_loss_kwargs = True
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(
@@ -250,16 +241,6 @@ class _ClassifierTrainer(Trainer):
         labels = [self._train.labels[row] for row in rows] if keys else [IGNORED_LABEL]
         return {**_batch(self._classifier, self._train, rows)[0], "labels": torch.tensor(labels)}
 
-    def create_scheduler(
-        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
-    ) -> torch.optim.lr_scheduler.LRScheduler:
-        if self.lr_scheduler is None:
-            self.lr_scheduler = scheduler(
-                cast("torch.optim.Optimizer", optimizer or self.optimizer), self._settings, num_training_steps
-            )
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
-
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -273,9 +254,6 @@ class _ClassifierTrainer(Trainer):
         loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=IGNORED_LABEL)
         self._sums += torch.stack((loss.detach(), (labels != IGNORED_LABEL).sum()))
         return loss / cast("torch.Tensor | int", num_items_in_batch)
-
-    def compute_loss_context_manager(self) -> Any:
-        return computing_in(self._dtype, self.args.device)
 
     def evaluate(
         self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
@@ -302,41 +280,15 @@ class _ClassifierTrainer(Trainer):
         self._record({"loss": loss / pairs, "learning_rate": logs["learning_rate"]})
         self._sums.zero_()
 
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: nothing reads it."""
-        return 0
+    def scores(self) -> Sequence[tuple[int, float]]:
+        return self._curve.measured("valid_accuracy")
 
-    def train_or_resume(self, checkpoint: Checkpoint | None) -> int:
-        """Train to the end, from a checkpoint where there is one; returns the updates done."""
-        if checkpoint is not None and self._exhausted():
-            return checkpoint.update
-        self.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
-        return self.state.global_step
-
-    def _exhausted(self) -> bool:
-        scores = self._curve.measured("valid_accuracy")
-        return exhausted(scores, patience=self._settings.patience, least_updates=0)
-
-    def _report(self, *, now: bool) -> None:
+    def report(self, *, now: bool) -> None:
         if not now and time.perf_counter() - self._reported_at < SECONDS_BETWEEN_REPORTS:
             return
         self._reported_at = time.perf_counter()
         loss, pairs = self._sums.tolist()
         self._on_progress(self.state.global_step, loss / pairs if pairs else math.nan)
-
-    def _record(self, entry: dict[str, float]) -> None:
-        seconds = round(time.perf_counter() - self._began_at, 3)
-        memory_gb = round(peak_memory_gb(self.args.device), 3)
-        self._curve.add({"update": self.state.global_step, **entry, "memory_gb": memory_gb, "seconds": seconds})
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        update = self.state.global_step
-        path = checkpoint_folder(self._folder, update)
-        with sound_or_removed(path):
-            super()._save_checkpoint(model, trial)
-        score = dict(self._curve.measured("valid_accuracy"))[update]
-        mark_complete(Checkpoint(path, update, score, self._identity.inputs, self._identity.model))
-        prune(self._folder, keep_best=True)
 
 
 class _Keys:

@@ -4,54 +4,44 @@ import math
 import multiprocessing
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import torch
 from accelerate.utils.memory import clear_device_cache
 from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import TrainerCallback, TrainingArguments
 
 from switchtune.config import TrainingSettings
-from switchtune.errors import SwitchtuneError
 from switchtune.models.families import IGNORED_LABEL, TokenIds
 from switchtune.models.load import Loaded
 from switchtune.run_dir import write_json
 from switchtune.training.batches import BatchPlan, EncodedExamples
 from switchtune.training.checkpoints import (
-    Checkpoint,
     best,
-    checkpoint_folder,
     complete_checkpoints,
-    mark_complete,
     mean_weights,
-    prune,
-    sound_or_removed,
     weights_of,
 )
 from switchtune.training.curve import Curve
-from switchtune.training.distributed import on_first, rank, size, wait
-from switchtune.training.energy import energy_meter
+from switchtune.training.distributed import on_first, rank
 from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
 from switchtune.training.memory import Batch, RandomState, Room, examples_of, is_out_of_memory, padded_tokens
-from switchtune.training.optimizers import OptimizerChoice, class_and_arguments, skips_by_itself
-from switchtune.training.precision import compute_dtype, computing_in
-from switchtune.training.schedule import scheduler
-from switchtune.training.watch import exhausted, peak_memory_gb
-
-SECONDS_BETWEEN_REPORTS = 0.5
+from switchtune.training.optimizers import OptimizerChoice, skips_by_itself
+from switchtune.training.resumable import (
+    SECONDS_BETWEEN_REPORTS,
+    Identity,
+    ResumableTrainer,
+    TrainingError,
+    set_weights,
+)
+from switchtune.training.watch import peak_memory_gb
 
 LESS_MEMORY = (
     "Set training.gradient_checkpointing to true, lower training.max_tokens, take a smaller optimizer "
     "(training.optimizer: adafactor) or train adapters (training.lora)."
 )
-
-
-class TrainingError(SwitchtuneError):
-    """The training cannot start, or cannot go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +61,6 @@ class Progress:
     """Peak of this process so far: of its GPU's memory, or on a CPU of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What a checkpoint must agree with."""
-
-    inputs: str
-    model: str
-
-
 @dataclass
 class _Update:
     """What an update needs to be begun again."""
@@ -90,7 +72,7 @@ class _Update:
     """Those computed so far, as they came."""
 
 
-class StageTrainer(Trainer):
+class StageTrainer(ResumableTrainer):
     """transformers' trainer with the batches, the loss, the schedule and the checkpoints of this package."""
 
     def __init__(
@@ -113,14 +95,10 @@ class StageTrainer(Trainer):
         self._layout = loaded.layout
         self._plan = plan
         self._valid_batches = valid_batches
-        self._settings = settings
-        self._curve = curve
-        self._identity = identity
         self._validate = validate
         self._on_progress = on_progress
         self._on_message = on_message
         self._choice = choice
-        self._dtype = compute_dtype(settings, loaded.layout.family.name, arguments.device)
         self._room = Room(curve.too_large)
         self._watch = FiniteWatch(self._left_out)
         self._update: _Update | None = None
@@ -131,29 +109,20 @@ class StageTrainer(Trainer):
         self._positions = torch.zeros(2, dtype=torch.int64)
         self._trained_seconds = 0.0
         self._went_on_at = time.perf_counter()
-        self._began_at = time.perf_counter() - curve.seconds
-        self._energy = energy_meter(arguments.device)
-        self._kilowatt_hours_before = curve.kilowatt_hours
         self._reported_at = time.perf_counter()
         self._reported_tokens = float(curve.tokens)
-        self._model = loaded.model
-        self._folder = Path(str(arguments.output_dir))
         super().__init__(
-            model=loaded.model,
-            args=arguments,
-            train_dataset=cast("Any", data),
-            callbacks=[
-                Rhythm(settings, evaluates=bool(valid_batches), report=self.report, exhausted=self.exhausted),
-                tracking,
-            ],
-            optimizer_cls_and_kwargs=class_and_arguments(choice, settings),
+            loaded.model,
+            loaded.layout.family.name,
+            arguments,
+            train_dataset=data,
+            settings=settings,
+            choice=choice,
+            curve=curve,
+            identity=identity,
+            evaluates=bool(valid_batches),
+            callbacks=[tracking],
         )
-        if self._dtype == torch.float16:
-            # In place of the arguments' fp16, which like their bf16 patches the model's forward method.
-            self.accelerator.scaler = torch.amp.GradScaler(arguments.device.type)
-        self.remove_callback(PrinterCallback)
-        # Has the trainer count the target tokens of an update, and not divide by its parts a second time.
-        self.model_accepts_loss_kwargs = True
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         # The plan knows which batches are this process's: accelerate must not share them out again.
@@ -180,21 +149,6 @@ class StageTrainer(Trainer):
         for batch in samples:
             self._positions += _positions(batch)
         return samples, items
-
-    def create_scheduler(
-        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
-    ) -> torch.optim.lr_scheduler.LRScheduler:
-        if self.lr_scheduler is None:
-            self.lr_scheduler = scheduler(
-                cast("torch.optim.Optimizer", optimizer or self.optimizer), self._settings, num_training_steps
-            )
-            self._created_lr_scheduler = True
-        return self.lr_scheduler
-
-    def compute_loss_context_manager(self) -> ExitStack:
-        stack = super().compute_loss_context_manager()
-        stack.enter_context(computing_in(self._dtype, self.args.device))
-        return stack
 
     def compute_loss(
         self,
@@ -320,10 +274,6 @@ class StageTrainer(Trainer):
             f"Lower training.lr (now {self._choice.lr:g}), lengthen training.warmup, or set training.precision to fp32."
         )
 
-    def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: that walks through all modules at every update, and nothing reads it."""
-        return 0
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:
             self._watch.settle()
@@ -354,7 +304,6 @@ class StageTrainer(Trainer):
         self._went_on_at = now
 
     def report(self, *, now: bool) -> None:
-        """Tell where the training stands, at once or where the last report is a while ago."""
         seconds = time.perf_counter() - self._reported_at
         if not now and seconds < SECONDS_BETWEEN_REPORTS:
             return
@@ -409,13 +358,6 @@ class StageTrainer(Trainer):
         own = list(self._valid_batches[self.args.process_index :: self.args.world_size])
         return own + [self._nothing] * (rounds - len(own))
 
-    def train_or_resume(self, checkpoint: Checkpoint | None) -> int:
-        """Train to the end, from a checkpoint where there is one; returns the updates done."""
-        if checkpoint is not None and self.exhausted():
-            return checkpoint.update
-        self.train(resume_from_checkpoint=str(checkpoint.path) if checkpoint else None)
-        return self.state.global_step
-
     def hand_on(self, done: int, model: torch.nn.Module) -> int:
         """Give the model the weights that the stage hands on; returns their update."""
         checkpoints = complete_checkpoints(self._folder)
@@ -429,88 +371,15 @@ class StageTrainer(Trainer):
             set_weights(model, weights_of(checkpoints[-1].path))
         return done
 
-    def exhausted(self) -> bool:
-        """Whether the patience has come to its end."""
-        return exhausted(self._scores(), patience=self._settings.patience, least_updates=self._settings.least_updates)
-
-    def _scores(self) -> list[tuple[int, float]]:
-        """(update, score) of every evaluation, larger is better."""
+    def scores(self) -> Sequence[tuple[int, float]]:
         if self._settings.best_by == "chrf":
-            return list(self._curve.measured("valid_chrf"))
+            return self._curve.measured("valid_chrf")
         return [(update, -nll) for update, nll in self._curve.measured("valid_nll")]
-
-    def _record(self, entry: dict[str, float], *, update: int | None = None) -> None:
-        seconds = time.perf_counter() - self._began_at
-        number = self.state.global_step if update is None else update
-        memory_gb = round(peak_memory_gb(self.args.device), 3)
-        energy, before = self._energy.kilowatt_hours(), self._kilowatt_hours_before
-        counted = {} if energy is None or before is None else {"kilowatt_hours": round(before + energy, 9)}
-        self._curve.add({"update": number, **entry, "memory_gb": memory_gb, **counted, "seconds": round(seconds, 3)})
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         self._pause()
-        update = self.state.global_step
-        path = checkpoint_folder(self._folder, update)
-        with sound_or_removed(path):
-            super()._save_checkpoint(model, trial)
-        wait()
-        if rank() == 0:
-            score = dict(self._scores()).get(update)
-            mark_complete(
-                Checkpoint(path, update, score, self._identity.inputs, self._identity.model, processes=size())
-            )
-            newest = None if self._settings.snapshots else self._settings.average
-            prune(self._folder, keep_best=self._settings.keep == "best", keep_newest=newest)
-        wait()
+        super()._save_checkpoint(model, trial)
         self._went_on_at = time.perf_counter()
-
-
-class Rhythm(TrainerCallback):
-    """When to log, evaluate and save: a checkpoint comes after an entry of the curve, so that resuming loses none."""
-
-    def __init__(
-        self,
-        settings: TrainingSettings,
-        *,
-        evaluates: bool,
-        report: Callable[..., None],
-        exhausted: Callable[[], bool],
-    ) -> None:
-        self._settings = settings
-        self._exhausted = exhausted
-        self._evaluates = evaluates
-        self._report = report
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        update = state.global_step
-        last = update == args.max_steps
-        self._report(now=last)
-        save = last or update % self._settings.checkpoint_every == 0
-        evaluate = last or update % self._settings.evaluate_every == 0 or (save and self._settings.keep == "best")
-        control.should_save = save
-        control.should_evaluate = evaluate and self._evaluates
-        control.should_log = save or evaluate or update % _logging_interval(args.max_steps) == 0
-
-    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self._exhausted():
-            control.should_training_stop = control.should_save = True
-
-
-def _logging_interval(updates: int) -> int:
-    """Updates between two training entries of the curve: some two hundred of them in a short stage."""
-    return min(50, max(1, updates // 200))
-
-
-def set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a model the weights of a checkpoint.
-
-    Raises:
-        TrainingError: the model lacks some of them.
-    """
-    # Weights that are shared stand in a checkpoint under one of their names.
-    unknown = model.load_state_dict(weights, strict=False).unexpected_keys
-    if unknown:
-        raise TrainingError(f"The checkpoint has weights that the model lacks: {', '.join(unknown[:3])}.")
 
 
 def _without_labels(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -21,11 +21,12 @@ from switchtune.training.batches import BatchPlan, EncodedExamples, Lengths, epo
 from switchtune.training.checkpoints import Resumption, find_resumption, remove_after, remove_incomplete
 from switchtune.training.curve import METRICS, Curve, StageLog
 from switchtune.training.distributed import on_first, rank, size
-from switchtune.training.loop import LESS_MEMORY, Identity, Progress, StageTrainer, TrainingError
+from switchtune.training.loop import LESS_MEMORY, Progress, StageTrainer
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.memory import is_out_of_memory
 from switchtune.training.optimizers import OptimizerChoice, choose_optimizer, require_optimizer
 from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
+from switchtune.training.resumable import Identity, TrainingError
 from switchtune.training.sharding import fsdp_arguments, memory_bytes, sharded_copy, sharding_of
 from switchtune.training.trackers import Trackers, require_trackers
 
