@@ -75,6 +75,16 @@ def test_stage_1_restores_in_the_language_of_the_sentence(workshop: Workshop, fo
     assert found["text"] == translate(model, ["Ein dog läuft."], "de", "de", workshop.config.generation)[0]
 
 
+def test_a_document_is_restored_sentence_by_sentence(workshop: Workshop, folder: Path) -> None:
+    config = workshop.config.model_copy(update={"task": "summarization"})
+    summarising = Workshop(workshop.run, config)
+    found = summarising.restore(RestoreRequest(pair="de-en", language="de", text="Ein dog läuft. Er kam am 3. Mai."))
+    model = load_model(str(folder / "de-en/csr/seed2/restore/model"))
+    sentences = ["Ein dog läuft.", "Er kam am 3. Mai."]
+    assert found["text"] == " ".join(translate(model, sentences, "de", "de", config.generation))
+    assert (summarising.wording()["Text"], workshop.wording()["Text"]) == ("Document", "Sentence")
+
+
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     bare = open_workshop(make_run(tmp_path / "mine"))
     assert bare.about()[0]["missing"] == [

@@ -75,9 +75,9 @@ async function process() {
   }
   const source = chosenPair().languages[0];
   if (content.language !== source.code) {
-    if (current()) part("translated").textContent = `The systems translate from ${source.name}.`;
+    if (current()) part("translated").textContent = `The systems read ${source.name}.`;
   } else {
-    const translated = await attempt("translated", "Translating …", () => ask("translate", { text: content.text }));
+    const translated = await attempt("translated", "Asking the systems …", () => ask("translate", { text: content.text }));
     if (translated && current()) {
       part("translated").replaceChildren(...translated.outputs.map(({ arm, text }) => made("div", {},
         made("h4", { textContent: arm }), made("p", { className: "output", textContent: text ?? "There is no model." }))));

@@ -75,6 +75,7 @@ class Demo(ThreadingHTTPServer):
             token=self.token,
             about=about,
             longest=LONGEST_TEXT,
+            **self.workshop.wording(),
         )
 
 

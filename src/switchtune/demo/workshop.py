@@ -1,14 +1,15 @@
 """What the demo does with a run: switch a sentence, restore it, translate it, look words up, edit the lexicon."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from switchtune.config import PairSettings, RunConfig
+from switchtune.config import PairSettings, RunConfig, TaskName
+from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
 from switchtune.errors import UsageError
 from switchtune.generation import translate
@@ -18,13 +19,18 @@ from switchtune.preview import switched_lines, text_switcher
 from switchtune.report.html import language_name
 from switchtune.report.run_files import RunFiles, read_run
 from switchtune.report.sentences import lexicon_of_arm
-from switchtune.tasks import ready_to_translate
+from switchtune.tasks import TASKS, ready_to_translate
 from switchtune.training.recipes import RECIPES
 
-LONGEST_TEXT = 1000
-"""Characters of a sentence."""
+LONGEST_TEXT = 3000
+"""Characters of a sentence, or of a document to be summarised: 220 words have about 1,500."""
 
 SHOWN_ENTRIES = 20
+
+_WORDING: Mapping[TaskName, Mapping[str, str]] = {
+    "translation": {"Text": "Sentence", "text": "sentence", "made": "Translated", "make": "translate", "rows": "2"},
+    "summarization": {"Text": "Document", "text": "document", "made": "Summarised", "make": "summarise", "rows": "8"},
+}
 
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
@@ -57,7 +63,7 @@ class RestoreRequest(Request):
 
 
 class TranslateRequest(Request):
-    """A sentence of the source language."""
+    """A sentence of the source language; a document where the run summarises."""
 
     text: Text
 
@@ -112,6 +118,10 @@ class Workshop:
             for pair in self.config.pairs
         ]
 
+    def wording(self) -> Mapping[str, str]:
+        """How the page calls what it is given and what is made of it."""
+        return _WORDING[self.config.task]
+
     def _missing(self, pair: PairSettings) -> list[str]:
         lacking = [] if lexicon_of_arm(self.run, pair.name) else ["There is no lexicon: nothing can be switched."]
         arm = self.run.switching_arm
@@ -123,7 +133,9 @@ class Workshop:
         if self._restorer(pair) is None:
             lacking.append("There is no model of stage 1: nothing can be restored.")
         return lacking + [
-            f"There is no model of {name}: it cannot translate." for name, path in self._translators(pair) if not path
+            f"There is no model of {name}: it cannot {self.wording()['make']}."
+            for name, path in self._translators(pair)
+            if not path
         ]
 
     # Models
@@ -230,8 +242,10 @@ class Workshop:
         path = self._restorer(pair)
         if path is None:
             raise UsageError(f"{pair.name}: there is no model of stage 1.")
+        # It has learned what stage 1 restores: of documents, sentences.
+        texts = [asked.text] if TASKS[self.config.task].parallel else sentences_of(asked.text, asked.language)
         loaded, languages = self._loaded(path), (asked.language, asked.language)
-        return {"text": translate(loaded, [asked.text], *languages, self.config.generation)[0]}
+        return {"text": " ".join(translate(loaded, texts, *languages, self.config.generation))}
 
     def translate(self, asked: TranslateRequest) -> dict[str, Any]:
         """What each system makes of a sentence.
