@@ -160,7 +160,7 @@ def accuracy_verdict(row: AccuracyRow, baseline: str) -> str:
 def at_chance(summary: AccuracySummary) -> list[str]:
     """The languages in which no arm is above chance, a sentence each: there is nothing to be compared."""
     return [
-        f"{tests[0].language}: no arm is above chance ({100 * tests[0].chance:.1f}, the most frequent label for all), "
+        f"{tests[0].language}: no arm is above chance ({tests[0].chance:.1%}, the most frequent label for all), "
         "so that the differences say nothing."
         for tests in zip(*(row.tests for row in summary.rows), strict=True)
         if not any(test.above_chance for test in tests)
@@ -210,6 +210,7 @@ def accuracy_record(summary: AccuracySummary) -> dict[str, Any]:
         "task": "nli",
         "baseline": summary.baseline,
         "seeds": list(summary.seeds),
+        "remarks": at_chance(summary),
         "rows": [
             {
                 "recipe": row.arm,

@@ -110,7 +110,7 @@ def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
             f"{len(findings)} comparisons were made, each with its own p-value: at {SIGNIFICANT:g}, one in twenty "
             "comes out significant where there is nothing to be found."
         )
-    yield from _at_chance(run.rows)
+    yield from (run.metrics or {}).get("remarks", ())
     if any(len(scores) == 1 for row in run.rows for scores in scores_of(row).values()):
         yield _ONE_SEED
     for row in run.rows:
@@ -120,18 +120,6 @@ def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
                 f"{row['pair']}: {row['recipe']}, which switches no words by their meaning, gains too: "
                 f"{difference_text(found['metric'], found['difference'])} {found['metric']}, "
                 f"p = {found['p_value']:.3f}."
-            )
-
-
-def _at_chance(rows: Sequence[Row]) -> Iterator[str]:
-    """What cannot be compared, since no arm does better there than one answer for everything."""
-    measured = [row for row in rows if "chance" in row]
-    for language in dict.fromkeys(row["pair"] for row in measured):
-        own = [row for row in measured if row["pair"] == language]
-        if all(row["score_interval"][0] <= row["chance"] for row in own):
-            yield (
-                f"{language}: no arm is above chance ({score_text('accuracy', own[0]['chance'])}, the most frequent "
-                "label for all), so that the differences say nothing."
             )
 
 

@@ -170,7 +170,6 @@ def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
                 for share in test["of_seeds"]
             ],
             "score_interval": test["interval"],
-            "chance": test["chance"],
             "against_baseline": None
             if test["difference"] is None
             else {

@@ -189,12 +189,12 @@ def switched_html(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> 
         _switched_block(lexicon, texts, settings, config.seeds[0])
         for lexicon, texts in zip(folder.read(), zip(*sample, strict=True), strict=True)
     ]
-    return (BY_LEXICON if settings.source == "aligned" else "") + "".join(blocks)
+    return (_BY_LEXICON if settings.source == "aligned" else "") + "".join(blocks)
 
 
-BY_LEXICON = (
-    "<p>The run itself switches by alignment: a word becomes what it is aligned to in its own sentence pair. Here the "
-    "lexicon that was built from the same alignments stands in.</p>"
+_BY_LEXICON = (
+    "<p>The run itself switches by alignment: a word becomes what it is aligned to in its own sentence pair. Here "
+    "its lexicon stands in.</p>"
 )
 
 
