@@ -93,6 +93,13 @@ def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     assert any("csr-random/seed1: its outputs are gone" in line for line in run.missing)
 
 
+def test_an_adjusted_p_value_decides() -> None:
+    found = finding(*rows([41.5], [40.0], against(1.5, 0.02, (0.4, 2.6))), "standard", 0.06)
+    assert found.answer == "unsure"
+    assert found.sentences[0].startswith("de-en: no difference between csr and standard is shown (+1.5 BLEU)")
+    assert "p = 0.020 (0.060 adjusted)" in found.sentences[0]
+
+
 def test_no_gain_is_said_with_what_would_still_fit() -> None:
     found = finding(*rows([40.1], [40.0], against(0.1, 0.4, (-1.9, 2.1))), "standard")
     assert "no difference between csr and standard is shown (+0.1 BLEU)" in found.sentences[0]

@@ -17,6 +17,7 @@ from switchtune.scoring.significance import (
     approximate_randomisation,
     compare_scores,
     compare_seeds,
+    holm,
     mcnemar,
     paired_bootstrap,
     paired_difference_interval,
@@ -239,3 +240,12 @@ def test_the_interval_of_a_paired_difference_is_scipys() -> None:
     expected = norm.interval(0.95, loc=differences.mean(), scale=sem(differences))
     assert paired_difference_interval(a.tolist(), b.tolist()) == pytest.approx(expected)
     assert paired_difference_interval([[True, False]], [[True, False]]) == (0, 0)
+
+
+def test_holm_multiplies_by_the_comparisons_that_are_left() -> None:
+    # By hand: 5 x 0.01, 4 x 0.02, 3 x 0.03, and then not less than the one before.
+    assert holm([0.01, 0.02, 0.03, 0.04, 0.05]) == pytest.approx([0.05, 0.08, 0.09, 0.09, 0.09])
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.7, 0.9]) == [1.0, 1.0]
+    assert holm([0.03]) == [0.03]
+    assert holm([]) == []

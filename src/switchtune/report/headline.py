@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from switchtune.report.run_files import RunFiles
 from switchtune.report.table import SIGNIFICANT, signed
+from switchtune.scoring.significance import holm
 
 Answer: TypeAlias = Literal["better", "worse", "unsure"]
 Colour: TypeAlias = Literal["green", "amber", "red"]
@@ -78,11 +79,15 @@ def _is_score(value: Any) -> bool:
     return isinstance(value, dict) and {"metric", "value", "signature", "n"} <= value.keys()
 
 
-def answer_of(comparison: Row) -> Answer:
-    """Sure only where the p-value says so and the interval, if there is one, leaves out 0."""
+def answer_of(comparison: Row, p_value: float | None = None) -> Answer:
+    """Sure only where the p-value says so and the interval, if there is one, leaves out 0.
+
+    Args:
+        p_value: adjusted for other comparisons; by default the comparison's own.
+    """
     interval = comparison.get("interval")
     spans = interval is not None and interval[0] <= 0 <= interval[1]
-    if comparison["p_value"] >= SIGNIFICANT or spans or comparison["difference"] == 0:
+    if (comparison["p_value"] if p_value is None else p_value) >= SIGNIFICANT or spans or comparison["difference"] == 0:
         return "unsure"
     return "better" if comparison["difference"] > 0 else "worse"
 
@@ -90,10 +95,13 @@ def answer_of(comparison: Row) -> Answer:
 def headline(run: RunFiles) -> Headline | None:
     """The answer of a run about its arm of code-switching; None where it has no finished comparison of one."""
     rows = {(row["pair"], row["recipe"]): row for row in run.rows if "pair" in row and "recipe" in row}
+    compared = [
+        row for (_, name), row in rows.items() if name == (run.code_switching or name) and row.get("against_baseline")
+    ]
+    adjusted = holm([row["against_baseline"]["p_value"] for row in compared])
     findings = [
-        finding(row, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
-        for (pair, name), row in rows.items()
-        if name == (run.code_switching or name) and row.get("against_baseline")
+        finding(row, rows.get((row["pair"], str(run.baseline)), {}), str(run.baseline), p_value)
+        for row, p_value in zip(compared, adjusted, strict=True)
     ]
     return replace(_summed_up(findings), doubts=tuple(_doubts(run, findings))) if findings else None
 
@@ -107,8 +115,8 @@ _ONE_SEED = (
 def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
     if len(findings) > 1:
         yield (
-            f"{len(findings)} comparisons were made, each with its own p-value: at {SIGNIFICANT:g}, one in twenty "
-            "comes out significant where there is nothing to be found."
+            f"{len(findings)} comparisons were made, and of many some come out below {SIGNIFICANT:g} where there is "
+            "nothing to be found: the answers go by p-values adjusted for that (Holm)."
         )
     yield from (run.metrics or {}).get("remarks", ())
     if any(len(scores) == 1 for row in run.rows for scores in scores_of(row).values()):
@@ -123,11 +131,15 @@ def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
             )
 
 
-def finding(row: Row, baseline_row: Row, baseline: str) -> Finding:
-    """What the comparison of an arm with the baseline says, and how sure that is."""
+def finding(row: Row, baseline_row: Row, baseline: str, p_value: float | None = None) -> Finding:
+    """What the comparison of an arm with the baseline says, and how sure that is.
+
+    Args:
+        p_value: adjusted for the other comparisons of the run.
+    """
     comparison = row["against_baseline"]
-    answer = answer_of(comparison)
-    sentences = [_answer_sentence(row, baseline, answer)]
+    answer = answer_of(comparison, p_value)
+    sentences = [_answer_sentence(row, baseline, answer, p_value)]
     if answer == "unsure" and comparison.get("interval"):
         sentences.append(
             f"Any true difference from {interval_text(comparison)} fits these test examples; more of them would "
@@ -140,7 +152,7 @@ def finding(row: Row, baseline_row: Row, baseline: str) -> Finding:
     return Finding(row["pair"], answer, tuple(sentences))
 
 
-def _answer_sentence(row: Row, baseline: str, answer: Answer) -> str:
+def _answer_sentence(row: Row, baseline: str, answer: Answer, p_value: float | None) -> str:
     found, arm = row["against_baseline"], row["recipe"]
     metric = found["metric"]
     difference = difference_text(metric, found["difference"])
@@ -153,7 +165,8 @@ def _answer_sentence(row: Row, baseline: str, answer: Answer) -> str:
     details = [
         f"{score_text(metric, found['value_b'])} against {score_text(metric, found['value_a'])}",
         *([f"95 % interval of the difference {interval}"] if interval else []),
-        f"p = {found['p_value']:.3f}",
+        f"p = {found['p_value']:.3f}"
+        + (f" ({p_value:.3f} adjusted)" if p_value is not None and p_value > found["p_value"] else ""),
         f"{found['n']:,} test examples",
     ]
     return f"{row['pair']}: {what}: {'; '.join(details)}."

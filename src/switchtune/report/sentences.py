@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from html import escape
+from itertools import chain
 from pathlib import Path
 
 import regex
 
 from switchtune.config import PairSettings, SwitchingSettings
+from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Pair
 from switchtune.corpus.words import Words
 from switchtune.errors import SwitchtuneError
@@ -19,7 +21,7 @@ from switchtune.nli.data import read_nli
 from switchtune.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.report.html import direction_name, in_language
 from switchtune.report.run_files import LexiconFolder, RunFiles, Training
-from switchtune.tasks import pair_reader
+from switchtune.tasks import TASKS, pair_reader
 
 SHOWN_SWITCHED = 6
 """Sentences of each side that are shown switched."""
@@ -159,6 +161,7 @@ def difference_html(first: str, second: str) -> tuple[str, str]:
 
 
 def _short(text: str) -> str:
+    text = " ".join(document_sentences(text))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} …"
 
 
@@ -185,9 +188,15 @@ def switched_html(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> 
     settings = config.switching_of(arm)
     if settings.unit == "piece":
         raise SwitchtuneError("the run switches subword pieces; `switchtune show-batch` shows them")
+    sides: Sequence[Sequence[str]] = list(zip(*sample, strict=True))
+    if not TASKS[config.task].parallel:
+        # Stage 1 restores sentences, not whole documents.
+        sentences = [document_sentences(document) for document in sides[0]]
+        summaries = [sentences_of(summary, pair.target) for summary in sides[1]]
+        sides = [list(chain.from_iterable(side))[:SHOWN_SWITCHED] for side in (sentences, summaries)]
     blocks = [
         _switched_block(lexicon, texts, settings, config.seeds[0])
-        for lexicon, texts in zip(folder.read(), zip(*sample, strict=True), strict=True)
+        for lexicon, texts in zip(folder.read(), sides, strict=True)
     ]
     return (_BY_LEXICON if settings.source == "aligned" else "") + "".join(blocks)
 
