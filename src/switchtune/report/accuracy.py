@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any
 
 from switchtune.report.table import SIGNIFICANT, markdown_table, signed, spread
-from switchtune.scoring.significance import mcnemar, paired_difference_interval, share_interval
+from switchtune.scoring.significance import holm, mcnemar, paired_difference_interval, share_interval
 from switchtune.switching import Rates
 
 
@@ -32,11 +32,6 @@ class Accuracy:
     @property
     def mean(self) -> float:
         return mean(self.of_seeds)
-
-    @property
-    def significant(self) -> bool:
-        """Whether the difference is significant with every seed."""
-        return bool(self.p_values) and all(p < SIGNIFICANT for p in self.p_values)
 
     @property
     def above_chance(self) -> bool:
@@ -144,16 +139,23 @@ def _differences(summary: AccuracySummary) -> str:
 
 
 def accuracy_verdict(row: AccuracyRow, baseline: str) -> str:
-    """One sentence: in how many languages without training data is the arm better than the baseline?"""
-    tests = [(test, test.difference) for test in row.tests[1:] if test.difference is not None]
-    better = [test for test, difference in tests if difference > 0]
-    worse = [test for test, difference in tests if difference < 0]
-    languages = f"{len(tests)} language{'s' * (len(tests) != 1)} without training data"
+    """One sentence: in how many languages without training data is the arm better than the baseline?
+
+    A difference counts as significant where it is so with every seed, its p-value adjusted for the other languages.
+    """
+    tests = [test for test in row.tests[1:] if test.difference is not None]
+    differences = [test.difference or 0.0 for test in tests]
+    adjusted = holm([max(test.p_values) for test in tests])
+
+    def count(sign: int) -> str:
+        p_values = [p for p, difference in zip(adjusted, differences, strict=True) if sign * difference > 0]
+        return f"{len(p_values)} ({sum(p < SIGNIFICANT for p in p_values)} significantly)"
+
+    several = len(tests) != 1
     return (
-        f"{row.arm} against {baseline}, in {languages}: better in {len(better)} "
-        f"({sum(test.significant for test in better)} significantly), worse in {len(worse)} "
-        f"({sum(test.significant for test in worse)} significantly); mean difference "
-        f"{signed(100 * mean(difference for _, difference in tests))} points."
+        f"{row.arm} against {baseline}, in {len(tests)} language{'s' * several} without training data: better in "
+        f"{count(1)}, worse in {count(-1)}; mean difference {signed(100 * mean(differences))} points"
+        f"{'; p adjusted for the number of languages (Holm)' * several}."
     )
 
 
