@@ -475,7 +475,9 @@ class RunConfig(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _search_of_the_task(cls, values: Any) -> Any:
+    def _of_the_task(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("task") == "nli":
+            raise ValueError("task: nli is trained by `switchtune run` alone; translation or summarization is expected")
         if isinstance(values, dict) and values.get("task") == "summarization":
             given = values.get("generation") or {}
             if isinstance(given, dict):
