@@ -30,8 +30,8 @@ def analyse(
 ) -> None:
     """Analyse a run: distance, frequency, projection, dynamics, cost, cases. Each is a JSON file and a figure.
 
-    Written to RUN/analysis. What a run that is not finished
-    lacks is named, and the rest analysed. Figures need matplotlib, t-SNE scikit-learn: the extra `analysis`.
+    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. Figures need
+    matplotlib, t-SNE scikit-learn: the extra `analysis`.
 
     Example: `switchtune analyse runs/quickstart --what distance --what dynamics`
     """

@@ -41,7 +41,7 @@ from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey,
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
 from switchtune.scoring.metrics import can_identify, in_language
-from switchtune.scoring.significance import METRICS, compare_seeds
+from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.tasks import TASKS, read_pair
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates
@@ -485,20 +485,18 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
             arm.name: [result for result in results if (result.pair, result.arm) == (pair.name, arm.name)]
             for arm in config.recipes
         }
-        baseline = [result.hypotheses for result in outputs[config.baseline]]
+        scores = {
+            arm: {
+                name: tuple(METRICS[name](each.hypotheses, references[pair.name], pair.target) for each in trials)
+                for name in metrics
+            }
+            for arm, trials in outputs.items()
+        }
         for arm in config.recipes:
             trials = outputs[arm.name]
-            systems = [result.hypotheses for result in trials]
             comparisons = [
-                compare_seeds(
-                    baseline,
-                    systems,
-                    references[pair.name],
-                    pair.target,
-                    metric=metric,
-                    **config.evaluation.model_dump(),
-                )
-                for metric in (metrics if arm.name != config.baseline else ())
+                compare_scores(scores[config.baseline][name], scores[arm.name][name], **config.evaluation.model_dump())
+                for name in (metrics if arm.name != config.baseline else ())
             ]
             rows.append(
                 Row(
@@ -506,11 +504,8 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                     arm=arm.name,
                     stage_updates=trials[0].stage_updates,
                     valid_nll=_mean_curve([result.valid_nll for result in trials]),
-                    scores={
-                        name: tuple(METRICS[name](system, references[pair.name], pair.target) for system in systems)
-                        for name in metrics
-                    },
-                    in_language=tuple(in_language(system, pair.target) for system in systems)
+                    scores=scores[arm.name],
+                    in_language=tuple(in_language(each.hypotheses, pair.target) for each in trials)
                     if can_identify(pair.target)
                     else (),
                     rates=trials[0].rates,

@@ -102,16 +102,14 @@ class RunFiles:
     def code_switching(self) -> str | None:
         """Name of the arm of code-switching."""
         if self.config or self.inference:
-            return next((arm.name for arm, restores in self._arms() if restores), None)
+            return self.switching_arm.name if self.switching_arm else None
         arms = [arm for arm in self.settings.get("recipes", ()) if isinstance(arm, Mapping)]
         return next((arm["name"] for arm in arms if arm.get("recipe") == "csr"), None)
 
     @property
     def switching_arm(self) -> ArmSettings | None:
         """The arm of code-switching: the first that restores what a lexicon or an alignment has switched."""
-        config = self.config
-        arms = config.recipes if config else ()
-        return next((arm for arm in arms if config and _restores(arm, config.switching_of(arm))), None)
+        return next((arm for arm, restores in self._arms() if restores), None)
 
     def _arms(self) -> list[tuple[ArmSettings, bool]]:
         """The arms, and whether each restores what was switched by meaning."""
@@ -128,8 +126,6 @@ class RunFiles:
 
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""
-        used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
-        folders = sorted((self.folder / "lexicon" / pair).glob("*/judgement.json"))
         source, _, target = pair.partition("-")
         return [
             LexiconFolder(
@@ -137,22 +133,21 @@ class RunFiles:
                 (path.with_name(f"lexicon.{source}-{target}.tsv"), path.with_name(f"lexicon.{target}-{source}.tsv")),
                 read_json(path),
             )
-            for path in folders
-            if not used or path.parent.name in used
+            for path in self._used(pair, "judgement.json")
         ]
 
     def dictionaries(self) -> dict[str, Path]:
         """The files of the lexicons that cross-lingual inference switches by, by the language switched to."""
         if self.inference is None:
             return {}
-        used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
         pairs = {language: f"{self.inference.language}-{language}" for language in self.inference.languages}
-        return {
-            language: path
-            for language, pair in pairs.items()
-            for path in sorted((self.folder / "lexicon" / pair).glob(f"*/lexicon.{pair}.tsv"))
-            if not used or path.parent.name in used
-        }
+        return {language: path for language, pair in pairs.items() for path in self._used(pair, f"lexicon.{pair}.tsv")}
+
+    def _used(self, pair: str, name: str) -> list[Path]:
+        """A file of each lexicon of a pair that the run used; of all that are there where no manifest tells."""
+        used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
+        found = sorted((self.folder / "lexicon" / pair).glob(f"*/{name}"))
+        return [path for path in found if not used or path.parent.name in used]
 
 
 def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
