@@ -152,15 +152,15 @@ def test_a_tokenizer_that_does_not_tell_the_languages(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--langs de-en"):
         export_ct2(str(tmp_path / "model"), tmp_path / "made")
     save_tokenizer(load_layout(str(tmp_path / "model")), tmp_path / "model", "en", "de")
-    with pytest.raises(UsageError, match="holds something else"):
+    with pytest.raises(UsageError, match="not by `switchtune export`"):
         export_ct2(str(tmp_path / "model"), tmp_path / "model")
 
 
 def test_nothing_else_is_overwritten(model: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="holds something else than an exported model"):
+    with pytest.raises(UsageError, match="holds files that switchtune did not make"):
         export_ct2(str(model), tmp_path)
-    with pytest.raises(UsageError, match="holds something else than an exported model"):
+    with pytest.raises(UsageError, match="a file; a folder is written here"):
         export_ct2(str(model), tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

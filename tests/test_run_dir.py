@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import MARK, claim_file, claim_folder, mark_folder
 from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
 
 
@@ -29,7 +30,7 @@ def test_a_folder_is_replaced_at_once(tmp_path: Path) -> None:
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             (temporary / content).touch()
-    assert [path.name for path in folder.iterdir()] == ["second"]
+    assert {path.name for path in folder.iterdir()} == {MARK, "second"}
 
 
 def test_a_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,10 +15,23 @@ import typer
 from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
-from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import (
+    AsJson,
+    Force,
+    NewFolder,
+    Out,
+    OutFile,
+    PiecesOf,
+    Seed,
+    language_pair,
+    output_path,
+    piece_segmenter,
+    print_json,
+)
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+from switchtune.files import claim_file, claim_folder
 
 if TYPE_CHECKING:
     from switchtune.preview import SwitchedLine
@@ -37,10 +51,13 @@ Overrides = Annotated[
 
 Beams = Annotated[int, typer.Option(min=1, help="Beam size.")]
 Accept = Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")]
+KeepChanged = Annotated[
+    bool, typer.Option("--keep-changed", help="Use models and outputs in --out that were changed since they were made.")
+]
 
 
-def _with_accept(overrides: list[str], accept: bool) -> list[str]:
-    return [*overrides, "lexicon.accept=true"] if accept else overrides
+def _with_flags(overrides: list[str], accept: bool, keep_changed: bool) -> list[str]:
+    return [*overrides, *["lexicon.accept=true"] * accept, *["keep_changed=true"] * keep_changed]
 
 
 def main() -> None:
@@ -93,7 +110,8 @@ def switch(
     epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other replacements.")] = 0,
     tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
+    out: OutFile = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
 ) -> None:
     """Replace words of a text by their translations: a switched line per line.
@@ -112,6 +130,8 @@ def switch(
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
     form = "tsv" if tsv else "jsonl" if jsonl else "text"
+    if out is not None:
+        claim_file(out, inputs=[text, lexicon_path], force=force)
     switcher = text_switcher(
         read_lexicon(lexicon_path),
         lang,
@@ -148,6 +168,7 @@ def pretrain(
     config: Annotated[Path, typer.Argument(help="YAML file with texts, size and training.")],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a small model from monolingual text by denoising (the paper's equation 2).
@@ -158,6 +179,7 @@ def pretrain(
     from switchtune.progress import Display
 
     settings = load_config(PretrainConfig, config, overrides)
+    claim_folder(out, "pretrain", force=force)
     from switchtune.pretraining import pretrain as pretrain_model
     from switchtune.trial import Event, stage_event
 
@@ -185,6 +207,8 @@ def run(
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune with every recipe at the same total of updates, try the models on the test sets, compare.
@@ -196,7 +220,8 @@ def run(
     from switchtune.config import NliConfig, load_run_config
     from switchtune.progress import Display, print_accuracies, print_summary
 
-    settings = load_run_config(config, _with_accept(overrides, accept))
+    settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "run", force=force)
     from switchtune.experiment import run_experiment
     from switchtune.nli.experiment import run_nli
     from switchtune.report.accuracy import accuracy_record
@@ -229,6 +254,8 @@ def train(
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one recipe on one pair, with one process or many, and print where the model is.
@@ -242,7 +269,8 @@ def train(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display
 
-    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
+    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "run", force=force)
     from switchtune.train import train_arm
 
     with Display() as display:
@@ -268,6 +296,8 @@ def zeroshot(
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Test the models of each pair on the source languages of all pairs: a matrix of tested against trained.
@@ -279,7 +309,8 @@ def zeroshot(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_matrices
 
-    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
+    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "run", force=force)
     from switchtune.zeroshot import run_zeroshot
 
     with Display() as display:
@@ -298,6 +329,8 @@ def search(
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Try learning rates, batches and numbers of updates on the validation set, the same for every recipe.
@@ -309,7 +342,8 @@ def search(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_table
 
-    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
+    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "search", force=force)
     from switchtune.search import search as search_grid
     from switchtune.search import search_table
 
@@ -353,7 +387,10 @@ def show_batch(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
     rows: Annotated[int, typer.Option(min=1, help="Examples shown per stage.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=output_path, help="Folder of a run: show its lexicon, hand edits included."),
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.
@@ -363,6 +400,8 @@ def show_batch(
     from switchtune.config import RunConfig, load_config
 
     settings = load_config(RunConfig, config, overrides)
+    if out is not None:
+        claim_folder(out, "run")
     from switchtune.experiment import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
@@ -386,42 +425,76 @@ def translate(
         typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs."),
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
+    out: OutFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
+    ] = False,
+    force: Force = False,
 ) -> None:
     """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
 
-    A model that was trained to summarise takes a document a line.
+    Lines are written as they are done. A model that was trained to summarise takes a document a line.
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
     from switchtune.config import GenerationSettings
     from switchtune.export import open_model
-    from switchtune.generation import translate_over_ranks
+    from switchtune.files import GrowingFile
+    from switchtune.generation import translate_over_ranks, windows
+    from switchtune.models.load import model_fingerprint
     from switchtune.preview import read_text
-    from switchtune.run_dir import write_text
+    from switchtune.run_dir import fingerprint, hash_file
     from switchtune.tasks import ready_to_translate
-    from switchtune.training.distributed import launched, rank, size
+    from switchtune.training.distributed import launched, on_first, rank, size
 
+    if out is None and resume:
+        raise UsageError("--resume goes on with a file: name it by --out.")
+    if out is not None:
+        if not resume and not force and GrowingFile(out, "").is_unfinished:
+            raise UsageError(f"{out}: holds an unfinished translation. --resume goes on with it, --force begins anew.")
+        claim_file(out, inputs=[file], force=force or resume)
     with launched():
-        if size() > 1 and str(file) == "-":
-            raise UsageError("Several processes cannot share standard input: give the text as a file.")
-        lines = list(read_text(file, sys.stdin.buffer))
+        if str(file) == "-" and (size() > 1 or resume):
+            asker = "--resume" if resume else "more than one process"
+            raise UsageError(f"Standard input is read once, and {asker} needs it again: give the text as a file.")
         opened = open_model(model, engine, "int8" if int8 else None)
         search = None if beams is None else GenerationSettings(beams=beams)
-        texts, search = ready_to_translate(model, lines, source, search)
-        translations = translate_over_ranks(opened, texts, source, target, search)
-        first = rank() == 0
-    text = "".join(f"{line}\n" for line in translations if first)
-    if out is None:
-        sys.stdout.write(text)
-    elif first:
-        write_text(out, text)
+
+        def translations(lines: Iterable[str], before: int = 0) -> Iterator[list[str]]:
+            for window in windows(islice(lines, before, None)):
+                texts, settings = ready_to_translate(model, window, source, search)
+                yield translate_over_ranks(opened, texts, source, target, settings, lines_before=before)
+                before += len(window)
+
+        lines, first = read_text(file, sys.stdin.buffer), rank() == 0
+        if out is None:
+            for window in translations(lines):
+                if first:
+                    sys.stdout.write("".join(f"{line}\n" for line in window))
+                    sys.stdout.flush()
+            return
+        text = "-" if str(file) == "-" else hash_file(file)
+        growing = GrowingFile(out, fingerprint([text, model_fingerprint(model), source, target, beams, engine, int8]))
+        done = on_first(growing.lines_written) if resume else 0
+        if resume and first:
+            typer.echo(f"{out}: goes on after line {done:,}", err=True)
+        try:
+            for window in translations(lines, done):
+                if first:
+                    growing.append(window, begin=done == 0)
+                done += len(window)
+        except BaseException:
+            if first and done:
+                typer.echo(f"{out}: {done:,} lines are done; the same command with --resume goes on there", err=True)
+            raise
+        if first:
+            growing.finish(empty=done == 0)
 
 
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; an older export there is replaced.")],
+    out: NewFolder,
     form: Annotated[Literal["ct2"], typer.Option("--to", help="What to export to: CTranslate2.")] = "ct2",
     int8: Annotated[bool, typer.Option("--int8", help="Write the matrices in 8 bits: a quarter of the size.")] = False,
     langs: Annotated[
@@ -431,6 +504,7 @@ def export(
         Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.")
     ] = None,
     beams: Beams = 5,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a folder that translates without switchtune, with a proof that it does the same and a script that uses it.
@@ -440,6 +514,7 @@ def export(
     from switchtune.config import GenerationSettings
     from switchtune.export import export_ct2
 
+    claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages = language_pair(langs) if langs else None
     settings = GenerationSettings(beams=beams)
     made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings)

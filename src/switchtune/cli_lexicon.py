@@ -7,8 +7,19 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 from typer.core import TyperGroup
 
-from switchtune.cli_options import AsJson, Languages, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import (
+    AsJson,
+    Force,
+    Languages,
+    PiecesOf,
+    Seed,
+    language_pair,
+    output_path,
+    piece_segmenter,
+    print_json,
+)
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import claim_file, claim_folder
 
 
 class _BuildByDefault(TyperGroup):
@@ -40,7 +51,10 @@ def build(
     target: Target = None,
     *,
     langs: Languages,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; hand edits of lexicons there are kept.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", metavar="DIR", parser=output_path, help="Folder to write to; hand edits in it are kept."),
+    ],
     method: Annotated[
         Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
         typer.Option(
@@ -87,6 +101,7 @@ def build(
     accept: Annotated[bool, typer.Option("--accept-lexicon", help="Exit 0 even if the lexicon is judged red.")] = False,
     pieces_of: PiecesOf = None,
     seed: Seed = 1,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
@@ -120,8 +135,10 @@ def build(
         origin="switchtune lexicon",
     )
     require_files(settings)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: a file; the name of a folder is expected, there or not.")
+    inputs = [source, *([target] if target else []), *settings.files, *(judge_by or ())]
+    if any(Path(path).resolve().parent == out.resolve() for path in inputs):
+        raise UsageError(f"--out {out}: a file in it is read, and might be overwritten. Give another folder.")
+    claim_folder(out, "lexicon", force=force)
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
         paired = True if method == "align" else None
@@ -209,10 +226,11 @@ def diff(
 @lexicon_app.command()
 def merge(
     lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
-    out: Annotated[Path, typer.Option(help="File to write.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", parser=output_path, help="File to write.")],
     k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
     floor: Annotated[float, typer.Option(min=0, max=1, help="Least share of a word's strongest.")] = 0.1,
     numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
+    force: Force = False,
 ) -> None:
     """Merge lexicons of one direction, each with a weight.
 
@@ -222,9 +240,9 @@ def merge(
     from switchtune.lexicon.block import BlockList
     from switchtune.lexicon.combine import Weighted, combined
 
-    if out.is_dir():
-        raise UsageError(f"--out {out}: a folder; the name of a file is expected, as in {out / 'lexicon.de-en.tsv'}.")
-    parts = [Weighted(read_lexicon(Path(path)), weight) for path, weight in map(_weighted, lexicons)]
+    weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
+    claim_file(out, inputs=[path for path, _ in weighted], force=force)
+    parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
     write_lexicon(merged, out)
     typer.echo(f"{out}: {len(merged):,} words")

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from switchtune.cli_options import AsJson, print_json
+from switchtune.cli_options import AsJson, Force, NewFolder, print_json
+from switchtune.files import claim_folder
 
 Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
-NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write the new model to.")]
 
 
 def trim(
@@ -18,6 +18,7 @@ def trim(
     text: Annotated[list[Path], typer.Option("--text", metavar="FILE...", help="Text files, one sentence a line.")],
     langs: Annotated[str, typer.Option("--langs", help="Languages whose characters and tags stay: de,en.")],
     out: NewFolder,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Leave out the pieces of a model's vocabulary that a text does not need.
@@ -32,6 +33,7 @@ def trim(
     from switchtune.models.trim import survey
     from switchtune.models.trim import trim as trimmed
 
+    claim_folder(out, "trim", replaces=True, inputs=[model, *text, *more], force=force)
     texts = {str(path): read_lines(path) for path in (*text, *more)}
     languages = [language.strip() for language in langs.split(",") if language.strip()]
     record = trimmed(model, survey(model, texts, languages), texts, out)
@@ -46,6 +48,7 @@ def untrim(
     *,
     base: Annotated[str, typer.Option(help="The model that was trimmed: a model of the Hub or a folder.")],
     out: NewFolder,
+    force: Force = False,
 ) -> None:
     """Give a trimmed model its whole vocabulary back: its own rows where it has them, the base's for the others.
 
@@ -53,6 +56,7 @@ def untrim(
     """
     from switchtune.models.trim import untrim as untrimmed
 
+    claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
     record = untrimmed(folder, base, out)
     typer.echo(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
 
@@ -63,6 +67,7 @@ def add_language(
     code: Annotated[str, typer.Option(help="The language as the model's family writes it: hsb_Latn, hsb, hs_DE.")],
     like: Annotated[str, typer.Option(help="A language of the model, whose tag's weights the new tag begins with.")],
     out: NewFolder,
+    force: Force = False,
 ) -> None:
     """Give a model a tag for a language that it lacks. What it does in its other languages does not change.
 
@@ -70,6 +75,7 @@ def add_language(
     """
     from switchtune.models.trim import add_language as with_language
 
+    claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
     layout = with_language(model, code, like, out)
     typer.echo(f"{out}: has a tag for {code}, which begins as that of {like}")
     if not layout.plain_source(code):

@@ -11,7 +11,28 @@ from switchtune.errors import UsageError
 if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
 
-Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
+
+def output_path(text: str) -> Path:
+    """Where to write, as given on the command line."""
+    if not text.strip():
+        raise typer.BadParameter("a name is expected, found nothing")
+    return Path(text)
+
+
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="DIR", parser=output_path, help="Folder to write to; run again with the same one to resume."
+    ),
+]
+NewFolder = Annotated[
+    Path, typer.Option("--out", metavar="DIR", parser=output_path, help="Folder to write, new or made by this verb.")
+]
+OutFile = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", parser=output_path, help="Write to this file, not to standard output."),
+]
+Force = Annotated[bool, typer.Option("--force", help="Write to --out whatever is there; what it replaces is lost.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 PiecesOf = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")

@@ -5,13 +5,18 @@ from typing import Annotated
 
 import typer
 
-from switchtune.errors import UsageError
+from switchtune.cli_options import Force, output_path
+from switchtune.files import claim_file, claim_folder
 
 
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.")],
-    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", parser=output_path, help="HTML file to write.")],
+    figures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", parser=output_path, help="Folder for the figures as SVG files too."),
+    ] = None,
+    force: Force = False,
 ) -> None:
     """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
 
@@ -20,13 +25,13 @@ def report(
 
     Example: `switchtune report runs/quickstart --out report.html --figures figures`
     """
+    from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
     from switchtune.run_dir import write_text
 
-    if out.is_dir():
-        raise UsageError(f"--out {out}: a folder; the name of a file is expected, as in {out / 'report.html'}.")
-    if figures is not None and figures.exists() and not figures.is_dir():
-        raise UsageError(f"--figures {figures}: a file; the name of a folder is expected.")
+    claim_file(out, force=force, is_own=is_report)
+    if figures is not None:
+        claim_folder(figures, "report", force=force)
     made = run_page(runs)
     for warning in made.warnings:
         typer.echo(f"switchtune: {warning}", err=True)

@@ -464,6 +464,8 @@ class RunConfig(Settings):
     """Name of the arm that the others are compared with."""
     jobs: int = Field(0, ge=0)
     """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    keep_changed: bool = False
+    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
     lexicon: LexiconSettings = LexiconSettings()
     switching: SwitchingSettings = SwitchingSettings()
     training: TrainingSettings = TrainingSettings()
@@ -668,6 +670,8 @@ class NliConfig(Settings):
     """Name of the arm that the others are compared with."""
     jobs: int = Field(0, ge=0)
     """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    keep_changed: bool = False
+    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
     lexicon: NliLexiconSettings = NliLexiconSettings()
     switching: SwitchingSettings = SwitchingSettings()
     training: TrainingSettings = TrainingSettings()

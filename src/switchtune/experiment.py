@@ -23,6 +23,7 @@ import yaml
 from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import mark_folder
 from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
 from switchtune.lexicon.build import (
@@ -75,8 +76,9 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
     """
     require_one_process()
     folder = Path(folder)
-    run = RunDir(folder)
+    run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
+        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check_equal_updates(config)
@@ -157,8 +159,9 @@ def prepare_trial(
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is preparing in `folder`.
     """
-    run = RunDir(folder)
+    run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
+        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check(config, pair, arm, layout)
@@ -317,7 +320,7 @@ def _prepare_alignments(
         aligned = align(source, target, seed=config.lexicon_of(arm).seed)
         for part, path in zip(parts(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
             write_alignment(part, path)
-        run.finish(f"lexicon.{pair.name}.{name}", inputs, len(aligned.source))
+        run.finish(f"lexicon.{pair.name}.{name}", inputs, len(aligned.source), made=paths)
     return paths
 
 
@@ -348,7 +351,9 @@ def _prepare_model(
         "languages": languages,
     }
     done = run.result(TRIMMED, inputs)
-    if done is None or (done["trimmed"] and not folder.exists()):
+    if done is not None and done["trimmed"]:
+        done = run.result(TRIMMED, inputs, made=[folder])
+    if done is None:
         on_event(Event("model", f"looking for the pieces of {model.name} that the text needs"))
         texts = {
             f"{name}.{part}.{language}": side(corpus)
@@ -359,7 +364,7 @@ def _prepare_model(
         texts |= {str(path.relative_to(run.path)): lexicon_words(read_lexicon(path)) for path in lexicons}
         texts |= {path: read_lines(Path(path)) for path in model.text}
         done = _trimmed(model, survey(model.name, texts, languages), texts, folder)
-        run.finish(TRIMMED, inputs, done)
+        run.finish(TRIMMED, inputs, done, made=[folder] if done["trimmed"] else [])
     on_event(Event("model", done["because"]))
     return str(folder) if done["trimmed"] else model.name
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
-from switchtune.corpus.read import Corpus
+from switchtune.corpus.read import Corpus, read_lines
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
+from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, iaft_examples, task_examples
 from switchtune.generation import translate
 from switchtune.in_context import AlignedSwitcher, SideSwitcher
@@ -200,7 +201,7 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
         SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
         RunLockedError: another process is working in `folder`.
     """
-    run = RunDir(folder)
+    run = _run_dir(config, trial, folder, on_event)
     with run.lock():
         train, valid, test = read_pair(config, trial.pair, trial.corpora)
         trained = _train_stages(config, trial, (train, valid), run, on_event)
@@ -225,11 +226,15 @@ def train_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent
 
     Process 0 holds the folder, and does what is to be done once.
     """
-    run = RunDir(folder)
+    run = _run_dir(config, trial, folder, on_event)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
         train, valid, _ = first_before_others(partial(read_pair, config, trial.pair, trial.corpora))
         return _train_stages(config, trial, (train, valid), run, on_event)
+
+
+def _run_dir(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> RunDir:
+    return RunDir(folder, lambda message: on_event(Event(trial.name, message)), config.keep_changed)
 
 
 def _train_stages(
@@ -260,7 +265,7 @@ def _train_stages(
             examples = _stage_examples(loaded.layout, stage, trial, *corpora, config)
             log = StageLog(run.path / METRICS, stage.name, sum(done))
             report = _train(loaded, count, trial, examples, config, folder, before, log, trackers, on_event)
-            on_first(partial(run.finish, stage.name, inputs, report))
+            on_first(partial(run.finish, stage.name, inputs, report, made=[saved]))
             # Gone before the next stage's model comes; the optimizer refers to it in circles.
             del loaded
             gc.collect()
@@ -405,8 +410,7 @@ def _translate_test(
         "generation": config.generation.model_dump(mode="json"),
     }
     written = run.path / "hypotheses.txt"
-    hypotheses: list[str] | None = run.result("translate", inputs, made=[written])
-    if hypotheses is None:
+    if run.result("translate", inputs, made=[written]) is None:
         loaded = load_model(str(trained.model))
         save_generation(loaded, trained.model, trial.pair.target, config.generation)
         hypotheses = translate(
@@ -418,7 +422,22 @@ def _translate_test(
             on_progress=lambda done, total: on_event(Event(trial.name, "translate", done, total)),
         )
         write_text(written, "".join(f"{line}\n" for line in hypotheses))
-        run.finish("translate", inputs, hypotheses)
+        run.finish("translate", inputs, len(hypotheses), made=[written])
+    return read_hypotheses(written, len(test))
+
+
+def read_hypotheses(path: Path, sentences: int) -> list[str]:
+    """The translations of a test set of so many sentences, a line each.
+
+    Raises:
+        SwitchtuneError: not UTF-8, or another number of lines.
+    """
+    hypotheses = read_lines(path)
+    if len(hypotheses) != sentences:
+        raise SwitchtuneError(
+            f"{path}: {len(hypotheses):,} lines, where the test set has {sentences:,} sentences. Remove the file, and "
+            "the same command translates them again."
+        )
     return hypotheses
 
 
