@@ -17,7 +17,8 @@ from switchtune.cli_model import add_language, trim, untrim
 from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
-from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError, explain_os_error, log_unforeseen
+from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
     from switchtune.preview import SwitchedLine
@@ -44,17 +45,45 @@ def _with_accept(overrides: list[str], accept: bool) -> list[str]:
 
 
 def main() -> None:
-    """Entry point. Errors for people are printed without a traceback. Exit codes: 0 done, 1 failed, 2 wrong use."""
+    """Entry point. Errors are told in one message each. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    with standard_streams():
+        sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    code = 0
     try:
-        app()
+        try:
+            with typer.main.get_command(app).make_context("switchtune", sys.argv[1:]) as context:
+                context.command.invoke(context)
+        except typer.Exit as ended:
+            code = ended.exit_code
+        sys.stdout.flush()
     except SaidElsewhereError:
-        sys.exit(1)
-    except SwitchtuneError as error:
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001
+        return _told(error)
+    return code
+
+
+def _told(error: Exception) -> int:
+    """Tell people of an error; the exit code that it asks for."""
+    if isinstance(error, BrokenPipeError) and error.filename == STANDARD_OUTPUT:
+        return 1  # Who reads has seen enough.
+    if isinstance(error, OSError):
+        error = explain_os_error(error, sys.argv[1:])
+    if isinstance(error, SwitchtuneError):
         typer.echo(f"switchtune: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except OSError as error:
-        typer.echo(f"switchtune: {error}", err=True)
-        sys.exit(1)
+        return 2 if isinstance(error, UsageError) else 1
+    if hasattr(error, "format_message"):  # The command line was not understood; where it was empty, help is shown.
+        if said := error.format_message():
+            verb = getattr(getattr(error, "ctx", None), "command_path", "switchtune")
+            typer.echo(f"switchtune: {said} `{verb} --help` tells more.", err=True)
+        return 2
+    typer.echo(f"switchtune: {log_unforeseen(error)}", err=True)
+    return 1
 
 
 app.add_typer(lexicon_app, name="lexicon")
@@ -102,12 +131,11 @@ def switch(
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
-    from rich.console import Console
-
     from switchtune.lexicon import read_lexicon
     from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
     from switchtune.run_dir import atomic_path
     from switchtune.switching import measure
+    from switchtune.terminal import TextConsole
 
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
@@ -129,10 +157,10 @@ def switch(
             stream = stack.enter_context(stack.enter_context(atomic_path(out)).open("w", encoding="utf-8"))
             show = lambda line: stream.write(FORMATS[form](line) + "\n")  # noqa: E731
         elif form == "text" and sys.stdout.isatty():
-            console = Console(soft_wrap=True)
-            show = lambda line: console.print(coloured(line))  # noqa: E731
+            console = TextConsole()
+            show = lambda line: console.print(coloured(line), soft_wrap=True)  # noqa: E731
         else:
-            show = lambda line: typer.echo(FORMATS[form](line))  # noqa: E731
+            show = lambda line: sys.stdout.write(FORMATS[form](line) + "\n")  # noqa: E731
         for line in lines:
             show(line)
             results.append(line.switched)
@@ -173,7 +201,7 @@ def pretrain(
     if as_json:
         print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
     else:
-        typer.echo(
+        print_line(
             f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
             f"passages ({made.too_long:,} left out for their length), {made.training.seconds / 60:.1f} minutes"
         )
@@ -366,7 +394,7 @@ def show_batch(
     from switchtune.experiment import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
-        typer.echo(block)
+        print_line(block)
 
 
 @app.command()
@@ -447,4 +475,4 @@ def export(
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
         print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})
     else:
-        typer.echo(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")
+        print_line(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")

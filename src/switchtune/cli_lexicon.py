@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from switchtune.cli_options import AsJson, Languages, PiecesOf, Seed, language_pair, piece_segmenter, print_json
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.terminal import print_line
 
 
 class _BuildByDefault(TyperGroup):
@@ -203,7 +204,7 @@ def diff(
     if as_json:
         print_json(found.record())
     else:
-        typer.echo(found.describe())
+        print_line(found.describe())
 
 
 @lexicon_app.command()
@@ -227,7 +228,7 @@ def merge(
     parts = [Weighted(read_lexicon(Path(path)), weight) for path, weight in map(_weighted, lexicons)]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
     write_lexicon(merged, out)
-    typer.echo(f"{out}: {len(merged):,} words")
+    print_line(f"{out}: {len(merged):,} words")
 
 
 def lexicon_judge(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from switchtune.cli_options import AsJson, print_json
+from switchtune.terminal import print_line
 
 Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
 NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write the new model to.")]
@@ -38,7 +39,7 @@ def trim(
     if as_json:
         print_json(record.figures())
     else:
-        typer.echo(record.describe())
+        print_line(record.describe())
 
 
 def untrim(
@@ -54,7 +55,7 @@ def untrim(
     from switchtune.models.trim import untrim as untrimmed
 
     record = untrimmed(folder, base, out)
-    typer.echo(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
+    print_line(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
 
 
 def add_language(
@@ -71,9 +72,9 @@ def add_language(
     from switchtune.models.trim import add_language as with_language
 
     layout = with_language(model, code, like, out)
-    typer.echo(f"{out}: has a tag for {code}, which begins as that of {like}")
+    print_line(f"{out}: has a tag for {code}, which begins as that of {like}")
     if not layout.plain_source(code):
-        typer.echo(
+        print_line(
             f"transformers' own {layout.family.name} tokenizer cannot be set to {code} as the source language; "
             "switchtune can, and both translate into it"
         )

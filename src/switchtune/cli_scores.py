@@ -7,6 +7,7 @@ import typer
 
 from switchtune.cli_options import AsJson, Seed, print_json
 from switchtune.errors import UsageError
+from switchtune.terminal import print_line
 
 if TYPE_CHECKING:
     from switchtune.scoring.assess import Material
@@ -96,7 +97,7 @@ def score(
     if as_json:
         print_json(assessment_record(found))
     else:
-        typer.echo(assessment_text(found))
+        print_line(assessment_text(found))
 
 
 def compare(
@@ -155,4 +156,4 @@ def compare(
     if as_json:
         print_json([asdict(each) for each in found] if len(found) > 1 else asdict(found[0]))
     else:
-        typer.echo("\n".join(map(difference_text, found)))
+        print_line("\n".join(map(difference_text, found)))
