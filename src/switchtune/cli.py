@@ -1,11 +1,13 @@
 """Verb → function. Heavy libraries are imported by the verbs that need them, so that --help answers at once."""
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,7 +16,7 @@ import typer
 from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
-from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import FILE, AsJson, Out, PiecesOf, Seed, finite, language_pair, piece_segmenter, print_json
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError, explain_os_error, log_unforeseen
@@ -53,6 +55,9 @@ def main() -> None:
 def _exit_code() -> int:
     code = 0
     try:
+        for before, word in pairwise(sys.argv):
+            if re.fullmatch("(--[^=]+=)?", word):  # As a path it would be the working folder.
+                raise UsageError(f"{word or before}: found nothing after it; a value is expected.")
         try:
             with typer.main.get_command(app).make_context("switchtune", sys.argv[1:]) as context:
                 context.command.invoke(context)
@@ -75,14 +80,14 @@ def _told(error: Exception) -> int:
     if isinstance(error, OSError):
         error = explain_os_error(error, sys.argv[1:])
     if isinstance(error, SwitchtuneError):
-        typer.echo(f"switchtune: {error}", err=True)
+        print_line(f"switchtune: {error}", err=True)
         return 2 if isinstance(error, UsageError) else 1
     if hasattr(error, "format_message"):  # The command line was not understood; where it was empty, help is shown.
         if said := error.format_message():
             verb = getattr(getattr(error, "ctx", None), "command_path", "switchtune")
-            typer.echo(f"switchtune: {said} `{verb} --help` tells more.", err=True)
+            print_line(f"switchtune: {said.rstrip('.')}. `{verb} --help` tells more.", err=True)
         return 2
-    typer.echo(f"switchtune: {log_unforeseen(error)}", err=True)
+    print_line(f"switchtune: {log_unforeseen(error)}", err=True)
     return 1
 
 
@@ -109,11 +114,15 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def switch(
-    text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.")],
-    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.")],
+    text: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", allow_dash=True, **FILE)
+    ],
+    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.", **FILE)],
     lang: Annotated[str, typer.Option(help="Language of the text.")],
-    rate: Annotated[float, typer.Option(min=0, max=1, help="Share of the words to replace.")] = 0.35,
-    mean_span: Annotated[float, typer.Option(help="Mean length of the spans, in words.")] = 3.5,
+    rate: Annotated[float, typer.Option(min=0, max=1, callback=finite, help="Share of the words to replace.")] = 0.35,
+    mean_span: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Mean length of the spans, in words.")
+    ] = 3.5,
     pieces_of: PiecesOf = None,
     source: Annotated[
         Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
@@ -166,9 +175,9 @@ def switch(
             results.append(line.switched)
     rates = measure(results)
     if as_json:
-        typer.echo(json.dumps(rates.record()), err=True)
+        print_line(json.dumps(rates.record()), err=True)
     else:
-        typer.echo(rates.describe(), err=True)
+        print_line(rates.describe(), err=True)
 
 
 @app.command()
@@ -197,7 +206,7 @@ def pretrain(
             on_message=lambda message: display.show(Event("pretrain", message)),
         )
     if made.set_aside is not None:
-        typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
+        print_line(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
     if as_json:
         print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
     else:
@@ -400,9 +409,9 @@ def show_batch(
 @app.command()
 def translate(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    file: Annotated[Path, typer.Argument(help="Text file, one sentence a line; standard input by default.")] = Path(
-        "-"
-    ),
+    file: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", allow_dash=True, **FILE)
+    ] = Path("-"),
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
@@ -456,7 +465,7 @@ def export(
         str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
     ] = None,
     text: Annotated[
-        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.")
+        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.", **FILE)
     ] = None,
     beams: Beams = 5,
     as_json: AsJson = False,

@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 from typer.core import TyperGroup
 
-from switchtune.cli_options import AsJson, Languages, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import (
+    FILE,
+    FOLDER,
+    AsJson,
+    Languages,
+    PiecesOf,
+    Seed,
+    finite,
+    language_pair,
+    piece_segmenter,
+    print_json,
+)
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.terminal import print_line
 
@@ -70,11 +81,15 @@ def build(
     floor: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="align, dictionary, mixed: leave out what is weaker than this share of the strongest."
+            min=0,
+            max=1,
+            callback=finite,
+            help="align, dictionary, mixed: leave out what is weaker than this share of the strongest.",
         ),
     ] = 0.1,
     block: Annotated[
-        Path | None, typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.")
+        Path | None,
+        typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.", **FILE),
     ] = None,
     neighbours: Annotated[
         Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
@@ -177,7 +192,7 @@ def _part(text: str) -> tuple[str, float]:
 
 
 @lexicon_app.command()
-def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.")]) -> None:
+def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.", **FOLDER)]) -> None:
     """Write the page of a folder of lexicons anew, hand edits included.
 
     Example: `switchtune lexicon report lexicon`
@@ -189,8 +204,8 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 
 @lexicon_app.command()
 def diff(
-    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.")],
-    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.")],
+    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.", **FILE)],
+    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.", **FILE)],
     as_json: AsJson = False,
 ) -> None:
     """What two lexicons have in common, and where their first translations differ.
@@ -212,7 +227,9 @@ def merge(
     lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
     out: Annotated[Path, typer.Option(help="File to write.")],
     k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
-    floor: Annotated[float, typer.Option(min=0, max=1, help="Least share of a word's strongest.")] = 0.1,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Least share of a word's strongest.")
+    ] = 0.1,
     numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
 ) -> None:
     """Merge lexicons of one direction, each with a weight.
@@ -232,7 +249,7 @@ def merge(
 
 
 def lexicon_judge(
-    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.")],
+    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.", **FILE)],
     source: Source,
     target: Target = None,
     *,
@@ -248,7 +265,7 @@ def lexicon_judge(
     from switchtune.progress import print_direction
 
     pieces = piece_segmenter(pieces_of)
-    tell = lambda text: typer.echo(text, err=True)  # noqa: E731
+    tell = lambda text: print_line(text, err=True)  # noqa: E731
     material = read_material(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
     judgement = judge_file(lexicon, material)
     if as_json:

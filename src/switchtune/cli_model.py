@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from switchtune.cli_options import AsJson, print_json
+from switchtune.cli_options import FILE, FOLDER, AsJson, print_json
+from switchtune.errors import UsageError
 from switchtune.terminal import print_line
 
 Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
@@ -14,9 +15,11 @@ NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write the new 
 
 def trim(
     model: Model,
-    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Text files beyond the first.")] = [],  # noqa: B006
+    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Text files beyond the first.", **FILE)] = [],  # noqa: B006
     *,
-    text: Annotated[list[Path], typer.Option("--text", metavar="FILE...", help="Text files, one sentence a line.")],
+    text: Annotated[
+        list[Path], typer.Option("--text", metavar="FILE...", help="Text files, one sentence a line.", **FILE)
+    ],
     langs: Annotated[str, typer.Option("--langs", help="Languages whose characters and tags stay: de,en.")],
     out: NewFolder,
     as_json: AsJson = False,
@@ -35,6 +38,8 @@ def trim(
 
     texts = {str(path): read_lines(path) for path in (*text, *more)}
     languages = [language.strip() for language in langs.split(",") if language.strip()]
+    if not languages:
+        raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
     record = trimmed(model, survey(model, texts, languages), texts, out)
     if as_json:
         print_json(record.figures())
@@ -43,7 +48,7 @@ def trim(
 
 
 def untrim(
-    folder: Annotated[Path, typer.Argument(help="A trimmed model, or one that was trained from it.")],
+    folder: Annotated[Path, typer.Argument(help="A trimmed model, or one that was trained from it.", **FOLDER)],
     *,
     base: Annotated[str, typer.Option(help="The model that was trimmed: a model of the Hub or a folder.")],
     out: NewFolder,

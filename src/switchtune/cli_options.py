@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,12 +19,40 @@ PiecesOf = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything drawn at random.")]
+FILE: dict[str, Any] = {"exists": True, "dir_okay": False}
+"""What is asked of a file to read."""
+FOLDER: dict[str, Any] = {"exists": True, "file_okay": False}
+"""What is asked of a folder to read."""
 Languages = Annotated[str, typer.Option("--langs", help="Languages of the two sides: de-en.")]
 
 
 def print_json(value: Any) -> None:
     """Print figures as JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def finite(value: float) -> float:
+    """A number of an option, whose bounds let nan through.
+
+    Raises:
+        typer.BadParameter: it is not finite.
+    """
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def frequencies(text: str) -> tuple[int, ...]:
+    """Word frequencies of `--buckets 100,1000`.
+
+    Raises:
+        UsageError: they are not whole numbers from 1 that rise.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    bounds = tuple(int(part) for part in parts if re.fullmatch("[1-9][0-9]{,14}", part))
+    if len(bounds) < len(parts) or sorted(set(bounds)) != list(bounds):
+        raise UsageError(f"--buckets {text}: expected whole numbers from 1 that rise, as in 100,1000")
+    return bounds
 
 
 def language_pair(text: str) -> tuple[str, str]:

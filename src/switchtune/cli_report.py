@@ -5,11 +5,13 @@ from typing import Annotated
 
 import typer
 
+from switchtune.cli_options import FOLDER
 from switchtune.errors import UsageError
+from switchtune.terminal import print_line
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.", **FOLDER)],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
 ) -> None:
@@ -29,7 +31,7 @@ def report(
         raise UsageError(f"--figures {figures}: a file; the name of a folder is expected.")
     made = run_page(runs)
     for warning in made.warnings:
-        typer.echo(f"switchtune: {warning}", err=True)
+        print_line(f"switchtune: {warning}", err=True)
     write_text(out, made.html)
     if figures is not None:
         for figure in made.figures:
@@ -38,7 +40,7 @@ def report(
 
 
 def demo(
-    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.")],
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.", **FOLDER)],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
 ) -> None:

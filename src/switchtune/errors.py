@@ -49,7 +49,6 @@ _NEXT_STEPS = {
     errno.ENAMETOOLONG: "Give a shorter one",
     errno.ENOENT: "Check its name",
 }
-_MISNAMED = {errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ENOENT}
 
 
 def explain_os_error(error: OSError, arguments: Sequence[str]) -> SwitchtuneError:
@@ -63,7 +62,9 @@ def explain_os_error(error: OSError, arguments: Sequence[str]) -> SwitchtuneErro
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
     led = [(before, word) for before, word in pairwise(words) if word and Path(word) in (path, *path.parents)]
     option = next((f" ({before} {word})" for before, word in led if before.startswith("-")), "")
-    wrong = error.errno in _MISNAMED and any(Path(word) == path for _, word in led)
+    wrong = (error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG} and led) or (
+        error.errno in {errno.EISDIR, errno.ENOENT} and path in (Path(word) for _, word in led)
+    )
     return (UsageError if wrong else SwitchtuneError)(
         f"{path}{option}: {said}. {_NEXT_STEPS.get(error.errno, type(error).__name__)}."
     )
@@ -72,7 +73,7 @@ def explain_os_error(error: OSError, arguments: Sequence[str]) -> SwitchtuneErro
 def log_unforeseen(error: BaseException) -> str:
     """Write the traceback of an error that nobody foresaw to a file of its own, and say what and where it is."""
     lines = traceback.format_exception(error)
-    said = f"not foreseen: {lines[-1].strip()}"
+    said = f"not foreseen: {lines[-1].strip().splitlines()[0]}"
     try:
         descriptor, path = tempfile.mkstemp(prefix="switchtune-", suffix=".log")
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123

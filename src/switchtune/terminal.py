@@ -35,9 +35,9 @@ def _escaped(character: str) -> str:
     return re.sub("(....)", r"\\u\1", character.encode("utf-16-be", "surrogatepass").hex())
 
 
-def print_line(text: str) -> None:
-    """Print a line for people."""
-    sys.stdout.write(f"{printable(text)}\n")
+def print_line(text: str, *, err: bool = False) -> None:
+    """Print a line for people, on standard output or standard error."""
+    (sys.stderr if err else sys.stdout).write(f"{printable(text)}\n")
 
 
 class TextConsole(Console):
