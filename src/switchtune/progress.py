@@ -122,7 +122,7 @@ class BuildDisplay:
             self._bar = self._progress.add_task("", total=step.total or None, figures="")
         self._shown = (step.what, step.number)
         self._progress.update(
-            self._bar, description=printable(step.what), completed=step.number, figures=step.objective
+            self._bar, description=printable(step.what), completed=step.number, figures=printable(step.objective)
         )
 
 
