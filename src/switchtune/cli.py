@@ -128,7 +128,7 @@ def switch(
         Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
     ] = "lexicon",
     seed: Seed = 1,
-    epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other replacements.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another epoch, other replacements.")] = 0,
     tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
@@ -260,9 +260,9 @@ def train(
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
     pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="By default the first of the file.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=1, help="Train with so many GPUs, a process each.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Train with so many processes on a machine without GPUs.")
+        int | None, typer.Option(min=1, max=1024, help="Train with so many processes on a machine without GPUs.")
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
@@ -388,7 +388,7 @@ def plan_run(
 @app.command("show-batch")
 def show_batch(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
-    rows: Annotated[int, typer.Option(min=1, help="Examples shown per stage.")] = 2,
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Examples shown per stage.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
     overrides: Overrides = [],  # noqa: B006

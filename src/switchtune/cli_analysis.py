@@ -22,12 +22,16 @@ def analyse(
         list[str], typer.Option("--text", metavar="LANG=FILE", help="Text of the pretraining, for the ellipses.")
     ] = [],  # noqa: B006
     method: Annotated[Literal["pca", "tsne"], typer.Option(help="How the projection finds its plane.")] = "pca",
-    sentences: Annotated[int, typer.Option(min=2, help="Pairs whose distance is measured, at most.")] = 2000,
-    points: Annotated[int, typer.Option(min=3, help="Sentences of each text and side projected, at most.")] = 300,
+    sentences: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Pairs whose distance is measured, at most.")
+    ] = 2000,
+    points: Annotated[
+        int, typer.Option(min=3, max=1_000_000, help="Sentences of each text and side projected, at most.")
+    ] = 300,
     buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first a word is rare.")] = (
         "100,1000"
     ),
-    cases: Annotated[int, typer.Option(min=1, help="Sentences shown for two systems, at most.")] = 20,
+    cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences shown for two systems, at most.")] = 20,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:

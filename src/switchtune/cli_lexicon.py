@@ -77,7 +77,7 @@ def build(
         typer.Option(help="What the mapping of vecmap begins with."),
     ] = "auto",
     preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
     floor: Annotated[
         float,
         typer.Option(
@@ -226,7 +226,7 @@ def diff(
 def merge(
     lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
     out: Annotated[Path, typer.Option(help="File to write.")],
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
     floor: Annotated[
         float, typer.Option(min=0, max=1, callback=finite, help="Least share of a word's strongest.")
     ] = 0.1,

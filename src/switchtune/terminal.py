@@ -89,6 +89,12 @@ class StandardStream:
         return getattr(self._stream, name)
 
 
+def show_standard_error() -> None:
+    """Have all that is written on standard error shown, in a process for its whole life."""
+    if sys.stderr is not None:
+        sys.stderr = cast(TextIO, StandardStream(sys.stderr, "standard error", shown=True))
+
+
 @contextmanager
 def standard_streams() -> Iterator[None]:
     """Make terminals and standard error show everything and obey nothing; other output is exact, in UTF-8 as files are.
