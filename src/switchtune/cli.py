@@ -409,9 +409,9 @@ def show_batch(
 @app.command()
 def translate(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    file: Annotated[
-        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", allow_dash=True, **FILE)
-    ] = Path("-"),
+    file: Annotated[Path, typer.Argument(help="Text file, one sentence a line; standard input by default.")] = Path(
+        "-"
+    ),
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
