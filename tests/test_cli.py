@@ -107,7 +107,9 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("switch text --lexicon lexicon.tsv --lang de --rate 1.1", "--rate"),
         ("switch text --lexicon none --lang de", "'none' does not exist"),
         ("switch text --lexicon empty --lang de", "'empty' is a directory"),
-        ("switch none --lexicon lexicon.tsv --lang de", "'none' does not exist"),
+        ("switch none --lexicon lexicon.tsv --lang de", "none: no such file"),
+        ("switch empty --lexicon lexicon.tsv --lang de", "empty: not a plain file"),
+        ("translate empty none --from de --to en", "none: no such file"),
         ("switch text --lexicon lexicon.tsv --lang klingon", "klingon"),
         ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected whole numbers from 1 that rise"),
         ("score text text --lang de --buckets x", "--buckets x"),
@@ -140,6 +142,15 @@ def test_wrong_use_is_exit_2(
     assert said in told
     assert told.startswith("switchtune: ")
     assert told.count("\n") == 1
+
+
+def test_a_dash_is_standard_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (folder / "text").open(encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        code, said = called(capsys, monkeypatch, *"switch - --lexicon lexicon.tsv --lang de".split())
+    assert (code, "of 4 running words" in said) == (0, True)
 
 
 def test_help_where_nothing_is_asked(

@@ -16,7 +16,18 @@ import typer
 from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
-from switchtune.cli_options import FILE, AsJson, Out, PiecesOf, Seed, finite, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import (
+    FILE,
+    AsJson,
+    Out,
+    PiecesOf,
+    Seed,
+    finite,
+    language_pair,
+    piece_segmenter,
+    print_json,
+    text_or_dash,
+)
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError, explain_os_error, log_unforeseen
@@ -115,7 +126,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 @app.command()
 def switch(
     text: Annotated[
-        Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", allow_dash=True, **FILE)
+        Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", callback=text_or_dash)
     ],
     lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.", **FILE)],
     lang: Annotated[str, typer.Option(help="Language of the text.")],
@@ -409,9 +420,9 @@ def show_batch(
 @app.command()
 def translate(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    file: Annotated[Path, typer.Argument(help="Text file, one sentence a line; standard input by default.")] = Path(
-        "-"
-    ),
+    file: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", callback=text_or_dash)
+    ] = Path("-"),
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],

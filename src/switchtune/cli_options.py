@@ -31,6 +31,17 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def text_or_dash(path: Path) -> Path:
+    """A text to read, where - is standard input (typer's `allow_dash` is for strings).
+
+    Raises:
+        typer.BadParameter: there is no file of that name.
+    """
+    if str(path) != "-" and not path.is_file():
+        raise typer.BadParameter(f"{path}: " + ("not a plain file." if path.exists() else "no such file."))
+    return path
+
+
 def finite(value: float) -> float:
     """A number of an option, whose bounds let nan through.
 
