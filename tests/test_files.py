@@ -2,9 +2,13 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import typer
@@ -72,10 +76,16 @@ def test_no_verb_that_writes_is_missing_here() -> None:
 
 
 def refused(command: str, model: Path, out: str) -> str:
-    done = CliRunner().invoke(app, [word.format(model=model) for word in command.split()] + ["--out", out])
-    code = 2 if isinstance(done.exception, UsageError) else done.exit_code
-    assert code == 2, (done.exception, done.output)
-    return str(done.exception) + done.output
+    """What is said of an output that is wrong use."""
+    words = [word.format(model=model) for word in command.split()]
+    with (
+        patch.object(sys, "argv", ["switchtune", *words, "--out", out]),
+        redirect_stderr(StringIO()) as said,
+        pytest.raises(SystemExit) as ended,
+    ):
+        main()
+    assert ended.value.code == 2, said.getvalue()
+    return said.getvalue()
 
 
 @pytest.mark.parametrize("command", FOLDER_VERBS.values(), ids=FOLDER_VERBS)
@@ -163,28 +173,10 @@ def test_a_folder_that_is_written_into_is_marked_at_once(tmp_path: Path) -> None
 
 
 def translate(model: Path, *options: str) -> int:
-    import sys
-
-    sys.argv = [
-        "switchtune",
-        "translate",
-        str(model),
-        "text.de",
-        "--from",
-        "de",
-        "--to",
-        "en",
-        "--out",
-        "out",
-        *options,
-    ]
-    try:
+    words = f"switchtune translate {model} text.de --from de --to en --out out".split()
+    with patch.object(sys, "argv", [*words, *options]), pytest.raises(SystemExit) as ended:
         main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return int(ended.value.code or 0)
 
 
 def test_a_stopped_translation_says_how_far_it_is_and_goes_on(

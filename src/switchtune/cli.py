@@ -1,12 +1,13 @@
 """Verb → function. Heavy libraries are imported by the verbs that need them, so that --help answers at once."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,7 @@ from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
 from switchtune.cli_options import (
+    FILE,
     AsJson,
     Force,
     NewFolder,
@@ -23,15 +25,17 @@ from switchtune.cli_options import (
     OutFile,
     PiecesOf,
     Seed,
+    finite,
     language_pair,
-    output_path,
     piece_segmenter,
     print_json,
+    text_or_dash,
 )
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
-from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError, explain_os_error, log_unforeseen
 from switchtune.files import claim_file, claim_folder
+from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
     from switchtune.preview import SwitchedLine
@@ -61,17 +65,48 @@ def _with_flags(overrides: list[str], accept: bool, keep_changed: bool) -> list[
 
 
 def main() -> None:
-    """Entry point. Errors for people are printed without a traceback. Exit codes: 0 done, 1 failed, 2 wrong use."""
+    """Entry point. Errors are told in one message each. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    with standard_streams():
+        sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    code = 0
     try:
-        app()
+        for before, word in pairwise(sys.argv):
+            if re.fullmatch("(--[^=]+=)?", word):  # As a path it would be the working folder.
+                raise UsageError(f"{word or before}: found nothing after it; a value is expected.")
+        try:
+            with typer.main.get_command(app).make_context("switchtune", sys.argv[1:]) as context:
+                context.command.invoke(context)
+        except typer.Exit as ended:
+            code = ended.exit_code
+        sys.stdout.flush()
     except SaidElsewhereError:
-        sys.exit(1)
-    except SwitchtuneError as error:
-        typer.echo(f"switchtune: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except OSError as error:
-        typer.echo(f"switchtune: {error}", err=True)
-        sys.exit(1)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001
+        return _told(error)
+    return code
+
+
+def _told(error: Exception) -> int:
+    """Tell people of an error; the exit code that it asks for."""
+    if isinstance(error, BrokenPipeError) and error.filename == STANDARD_OUTPUT:
+        return 1  # Who reads has seen enough.
+    if isinstance(error, OSError):
+        error = explain_os_error(error, sys.argv[1:])
+    if isinstance(error, SwitchtuneError):
+        print_line(f"switchtune: {error}", err=True)
+        return 2 if isinstance(error, UsageError) else 1
+    if hasattr(error, "format_message"):  # The command line was not understood; where it was empty, help is shown.
+        if said := error.format_message():
+            verb = getattr(getattr(error, "ctx", None), "command_path", "switchtune")
+            print_line(f"switchtune: {said.rstrip('.')}. `{verb} --help` tells more.", err=True)
+        return 2
+    print_line(f"switchtune: {log_unforeseen(error)}", err=True)
+    return 1
 
 
 app.add_typer(lexicon_app, name="lexicon")
@@ -97,17 +132,21 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def switch(
-    text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.")],
-    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.")],
+    text: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", callback=text_or_dash)
+    ],
+    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.", **FILE)],
     lang: Annotated[str, typer.Option(help="Language of the text.")],
-    rate: Annotated[float, typer.Option(min=0, max=1, help="Share of the words to replace.")] = 0.35,
-    mean_span: Annotated[float, typer.Option(help="Mean length of the spans, in words.")] = 3.5,
+    rate: Annotated[float, typer.Option(min=0, max=1, callback=finite, help="Share of the words to replace.")] = 0.35,
+    mean_span: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Mean length of the spans, in words.")
+    ] = 3.5,
     pieces_of: PiecesOf = None,
     source: Annotated[
         Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
     ] = "lexicon",
     seed: Seed = 1,
-    epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other replacements.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another epoch, other replacements.")] = 0,
     tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
     out: OutFile = None,
@@ -120,12 +159,11 @@ def switch(
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
-    from rich.console import Console
-
     from switchtune.lexicon import read_lexicon
     from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
     from switchtune.run_dir import atomic_path
     from switchtune.switching import measure
+    from switchtune.terminal import TextConsole
 
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
@@ -149,18 +187,18 @@ def switch(
             stream = stack.enter_context(stack.enter_context(atomic_path(out)).open("w", encoding="utf-8"))
             show = lambda line: stream.write(FORMATS[form](line) + "\n")  # noqa: E731
         elif form == "text" and sys.stdout.isatty():
-            console = Console(soft_wrap=True)
-            show = lambda line: console.print(coloured(line))  # noqa: E731
+            console = TextConsole()
+            show = lambda line: console.print(coloured(line), soft_wrap=True)  # noqa: E731
         else:
-            show = lambda line: typer.echo(FORMATS[form](line))  # noqa: E731
+            show = lambda line: sys.stdout.write(FORMATS[form](line) + "\n")  # noqa: E731
         for line in lines:
             show(line)
             results.append(line.switched)
     rates = measure(results)
     if as_json:
-        typer.echo(json.dumps(rates.record()), err=True)
+        print_line(json.dumps(rates.record()), err=True)
     else:
-        typer.echo(rates.describe(), err=True)
+        print_line(rates.describe(), err=True)
 
 
 @app.command()
@@ -191,11 +229,11 @@ def pretrain(
             on_message=lambda message: display.show(Event("pretrain", message)),
         )
     if made.set_aside is not None:
-        typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
+        print_line(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
     if as_json:
         print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
     else:
-        typer.echo(
+        print_line(
             f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
             f"passages ({made.too_long:,} left out for their length), {made.training.seconds / 60:.1f} minutes"
         )
@@ -248,9 +286,9 @@ def train(
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
     pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="By default the first of the file.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=1, help="Train with so many GPUs, a process each.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Train with so many processes on a machine without GPUs.")
+        int | None, typer.Option(min=1, max=1024, help="Train with so many processes on a machine without GPUs.")
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
@@ -385,11 +423,11 @@ def plan_run(
 @app.command("show-batch")
 def show_batch(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
-    rows: Annotated[int, typer.Option(min=1, help="Examples shown per stage.")] = 2,
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Examples shown per stage.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", parser=output_path, help="Folder of a run: show its lexicon, hand edits included."),
+        typer.Option(help="Folder of a run: show its lexicon, hand edits included."),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
@@ -405,15 +443,15 @@ def show_batch(
     from switchtune.experiment import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
-        typer.echo(block)
+        print_line(block)
 
 
 @app.command()
 def translate(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    file: Annotated[Path, typer.Argument(help="Text file, one sentence a line; standard input by default.")] = Path(
-        "-"
-    ),
+    file: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", callback=text_or_dash)
+    ] = Path("-"),
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
@@ -454,9 +492,9 @@ def translate(
             raise UsageError(f"{out}: holds an unfinished translation. --resume goes on with it, --force begins anew.")
         claim_file(out, inputs=[file], force=force or resume)
     with launched():
-        if str(file) == "-" and (size() > 1 or resume):
+        if not file.is_file() and (size() > 1 or resume):
             asker = "--resume" if resume else "more than one process"
-            raise UsageError(f"Standard input is read once, and {asker} needs it again: give the text as a file.")
+            raise UsageError(f"{file}: can be read only once, and {asker} needs it again: give the text as a file.")
         opened = open_model(model, engine, "int8" if int8 else None)
         search = None if beams is None else GenerationSettings(beams=beams)
 
@@ -473,11 +511,11 @@ def translate(
                     sys.stdout.write("".join(f"{line}\n" for line in window))
                     sys.stdout.flush()
             return
-        text = "-" if str(file) == "-" else hash_file(file)
+        text = hash_file(file) if file.is_file() else None
         growing = GrowingFile(out, fingerprint([text, model_fingerprint(model), source, target, beams, engine, int8]))
         done = on_first(growing.lines_written) if resume else 0
         if resume and first:
-            typer.echo(f"{out}: goes on after line {done:,}", err=True)
+            print_line(f"{out}: goes on after line {done:,}", err=True)
         try:
             for window in translations(lines, done):
                 if first:
@@ -485,7 +523,7 @@ def translate(
                 done += len(window)
         except BaseException:
             if first and done:
-                typer.echo(f"{out}: {done:,} lines are done; the same command with --resume goes on there", err=True)
+                print_line(f"{out}: {done:,} lines are done; the same command with --resume goes on there", err=True)
             raise
         if first:
             growing.finish(empty=done == 0)
@@ -501,7 +539,7 @@ def export(
         str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
     ] = None,
     text: Annotated[
-        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.")
+        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.", **FILE)
     ] = None,
     beams: Beams = 5,
     force: Force = False,
@@ -522,4 +560,4 @@ def export(
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
         print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})
     else:
-        typer.echo(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")
+        print_line(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")

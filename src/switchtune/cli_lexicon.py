@@ -8,18 +8,21 @@ import typer
 from typer.core import TyperGroup
 
 from switchtune.cli_options import (
+    FILE,
+    FOLDER,
     AsJson,
     Force,
     Languages,
     PiecesOf,
     Seed,
+    finite,
     language_pair,
-    output_path,
     piece_segmenter,
     print_json,
 )
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.files import claim_file, claim_folder
+from switchtune.terminal import print_line
 
 
 class _BuildByDefault(TyperGroup):
@@ -53,7 +56,7 @@ def build(
     langs: Languages,
     out: Annotated[
         Path,
-        typer.Option("--out", metavar="DIR", parser=output_path, help="Folder to write to; hand edits in it are kept."),
+        typer.Option("--out", help="Folder to write to; hand edits in it are kept."),
     ],
     method: Annotated[
         Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
@@ -79,15 +82,19 @@ def build(
         typer.Option(help="What the mapping of vecmap begins with."),
     ] = "auto",
     preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
     floor: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="align, dictionary, mixed: leave out what is weaker than this share of the strongest."
+            min=0,
+            max=1,
+            callback=finite,
+            help="align, dictionary, mixed: leave out what is weaker than this share of the strongest.",
         ),
     ] = 0.1,
     block: Annotated[
-        Path | None, typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.")
+        Path | None,
+        typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.", **FILE),
     ] = None,
     neighbours: Annotated[
         Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
@@ -193,7 +200,7 @@ def _part(text: str) -> tuple[str, float]:
 
 
 @lexicon_app.command()
-def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.")]) -> None:
+def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.", **FOLDER)]) -> None:
     """Write the page of a folder of lexicons anew, hand edits included.
 
     Example: `switchtune lexicon report lexicon`
@@ -205,8 +212,8 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 
 @lexicon_app.command()
 def diff(
-    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.")],
-    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.")],
+    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.", **FILE)],
+    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.", **FILE)],
     as_json: AsJson = False,
 ) -> None:
     """What two lexicons have in common, and where their first translations differ.
@@ -220,15 +227,17 @@ def diff(
     if as_json:
         print_json(found.record())
     else:
-        typer.echo(found.describe())
+        print_line(found.describe())
 
 
 @lexicon_app.command()
 def merge(
     lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", parser=output_path, help="File to write.")],
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
-    floor: Annotated[float, typer.Option(min=0, max=1, help="Least share of a word's strongest.")] = 0.1,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Least share of a word's strongest.")
+    ] = 0.1,
     numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
     force: Force = False,
 ) -> None:
@@ -245,11 +254,11 @@ def merge(
     parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
     write_lexicon(merged, out)
-    typer.echo(f"{out}: {len(merged):,} words")
+    print_line(f"{out}: {len(merged):,} words")
 
 
 def lexicon_judge(
-    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.")],
+    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.", **FILE)],
     source: Source,
     target: Target = None,
     *,
@@ -265,7 +274,7 @@ def lexicon_judge(
     from switchtune.progress import print_direction
 
     pieces = piece_segmenter(pieces_of)
-    tell = lambda text: typer.echo(text, err=True)  # noqa: E731
+    tell = lambda text: print_line(text, err=True)  # noqa: E731
     material = read_material(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
     judgement = judge_file(lexicon, material)
     if as_json:

@@ -5,17 +5,15 @@ from typing import Annotated
 
 import typer
 
-from switchtune.cli_options import Force, output_path
+from switchtune.cli_options import FOLDER, Force
 from switchtune.files import claim_file, claim_folder
+from switchtune.terminal import print_line
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.")],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", parser=output_path, help="HTML file to write.")],
-    figures: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", parser=output_path, help="Folder for the figures as SVG files too."),
-    ] = None,
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.", **FOLDER)],
+    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
     force: Force = False,
 ) -> None:
     """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
@@ -34,7 +32,7 @@ def report(
         claim_folder(figures, "report", force=force)
     made = run_page(runs)
     for warning in made.warnings:
-        typer.echo(f"switchtune: {warning}", err=True)
+        print_line(f"switchtune: {warning}", err=True)
     write_text(out, made.html)
     if figures is not None:
         for figure in made.figures:
@@ -43,7 +41,7 @@ def report(
 
 
 def demo(
-    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.")],
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.", **FOLDER)],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
 ) -> None:

@@ -44,6 +44,7 @@ from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.tasks import TASKS, read_pair
+from switchtune.terminal import show_standard_error
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.training.trainer import require_runnable
@@ -469,6 +470,7 @@ _events: "multiprocessing.Queue[Event] | None" = None
 def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: int) -> None:
     global _events
     _events = events
+    show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(max(1, threads))

@@ -13,6 +13,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
 from switchtune.lexicon import UNDETERMINED, Lexicon, randomised
 from switchtune.switching import Switched, Switcher, example_key, from_lexicon, from_mask
+from switchtune.terminal import printable
 
 MASK = "<mask>"
 """How a masked word is written where no model decides it."""
@@ -115,10 +116,10 @@ def coloured(line: SwitchedLine) -> Text:
     places = set(line.switched.positions)
 
     def side(words: Words, style: str) -> Text:
-        text = Text(words.gaps[0])
+        text = Text(printable(words.gaps[0]))
         for position, (word, gap) in enumerate(zip(words.words, words.gaps[1:], strict=True)):
-            text.append(word, style if position in places else "")
-            text.append(gap)
+            text.append(printable(word), style if position in places else "")
+            text.append(printable(gap))
         return text
 
     first = Text.assemble((f"{line.number:>5} ", "dim"), side(line.original, "red"))

@@ -1,5 +1,6 @@
 """One run's folder: atomic writes, fingerprints of inputs, and the markers of finished steps."""
 
+import errno
 import fcntl
 import glob
 import hashlib
@@ -54,6 +55,13 @@ def atomic_path(path: Path, *, verb: str = "") -> Iterator[Path]:
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
         temporary.replace(path)
+    except Exception as error:
+        # A write that fails does not know its file, and safetensors has words of its own for it.
+        full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
+        number = next(full, getattr(error, "errno", None))
+        if number is None or not str(getattr(error, "filename", None) or temporary).startswith(str(temporary)):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         remove(temporary)
         if replaced.exists() and not path.exists():

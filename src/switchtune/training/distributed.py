@@ -22,6 +22,7 @@ from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+from switchtune.terminal import show_standard_error
 
 Device: TypeAlias = Literal["cuda", "cpu"]
 
@@ -230,6 +231,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
 
     Raises:
         SwitchtuneError: that of the process that failed first, or which process died, and how.
+        RuntimeError: another error of a process; its traceback follows the first line.
     """
     context = multiprocessing.get_context(_START_METHOD)
     reports: _Reports = context.SimpleQueue()
@@ -270,8 +272,8 @@ def _sent(reports: _Reports, failures: list[tuple[int, Any]]) -> Iterator[Any]:
             failures.append((number, value))
 
 
-def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list[tuple[int, Any]]) -> SwitchtuneError:
-    """What to tell. Where one was killed, others may have failed because they lost it."""
+def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list[tuple[int, Any]]) -> Exception:
+    """What to tell, in its first line. Where one was killed, others may have failed because they lost it."""
     signals = {number: -code for number, code in enumerate(exit_codes) if code is not None and code < 0}
     # Those that did not end by themselves were ended by SIGTERM.
     killed = [number for number, name in signals.items() if name != signal.SIGTERM]
@@ -285,7 +287,10 @@ def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list
     for number, failure in failures:
         if isinstance(failure, SwitchtuneError):
             return failure
-        return SwitchtuneError(f"Process {number} of {len(exit_codes)} failed, and the others were ended.\n{failure}")
+        what = failure.splitlines()[-1]
+        return RuntimeError(
+            f"process {number} of {len(exit_codes)} failed, and the others were ended: {what}\n{failure}"
+        )
     return SwitchtuneError(
         f"Process {ended.error_index} of {len(exit_codes)} ended with exit code {exit_codes[ended.error_index]}, and "
         "the others were ended."
@@ -303,6 +308,7 @@ def _process(
     reports: _Reports,
     parent: int,
 ) -> None:
+    show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
