@@ -12,18 +12,18 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
-from urllib.request import urlopen
 
 import psutil
 import pytest
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
-from switchtune.cli_report import demo as demo_verb
 from switchtune.demo import server
 from switchtune.demo.server import LARGEST_REQUEST, Demo
 from switchtune.demo.workshop import Workshop
@@ -34,18 +34,45 @@ from tests.miniature import ENGLISH, GERMAN
 ENTRIES = {"pair": "de-en", "language": "de", "query": "", "start": 0}
 
 
-@pytest.fixture
-def demo(workshop: Workshop) -> Iterator[Demo]:
-    with Demo(workshop, 0) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+@contextmanager
+def serving(workshop: Workshop) -> Iterator[Demo]:
+    with Demo(workshop, 0) as server, ThreadPoolExecutor(2) as pool:
+        pool.submit(server.serve_forever, poll_interval=0.02)
+        pool.submit(server.work)
         yield server
         server.shutdown()
-        thread.join()
+
+
+@pytest.fixture
+def demo(workshop: Workshop) -> Iterator[Demo]:
+    with serving(workshop) as server:
+        yield server
+
+
+@contextmanager
+def busy(demo: Demo) -> Iterator[None]:
+    """Another question is being answered."""
+    begun, ended = threading.Event(), threading.Event()
+    form, entries = demo.answers["entries"]
+
+    def answer(_: Any) -> dict[str, Any]:
+        begun.set()
+        ended.wait()
+        return {}
+
+    demo.answers["entries"] = form, answer
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ask, demo, "entries", ENTRIES)
+        begun.wait()
+        demo.answers["entries"] = form, entries
+        try:
+            yield
+        finally:
+            ended.set()
 
 
 def request(
-    demo: Demo, method: str, path: str, body: bytes | None = None, **headers: str
+    demo: Demo | SimpleNamespace, method: str, path: str, body: bytes | None = None, **headers: str
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", demo.server_port, timeout=20)
     try:
@@ -56,7 +83,7 @@ def request(
         connection.close()
 
 
-def ask(demo: Demo, question: str, content: Any, **changed: str) -> tuple[int, Any]:
+def ask(demo: Demo | SimpleNamespace, question: str, content: Any, **changed: str) -> tuple[int, Any]:
     headers = {"Content_Type": "application/json", "X_Switchtune_Token": demo.token, **changed}
     status, _, body = request(demo, "POST", f"/api/{question}", json.dumps(content).encode(), **headers)
     return status, json.loads(body)
@@ -224,22 +251,19 @@ def test_clients_that_never_end_are_sent_away_and_keep_nobody_waiting(
 def test_a_client_that_leaves_is_no_traceback(
     demo: Demo, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], sent: str
 ) -> None:
-    about = demo.workshop.about
-
-    def about_later() -> Any:
-        with demo.working:
-            return about()
-
-    monkeypatch.setattr(demo.workshop, "about", about_later)
     body = json.dumps(ENTRIES).encode()
     whole = head(demo, f"Content-Length: {len(body)}")
     page = f"GET / HTTP/1.1\r\nHost: 127.0.0.1:{demo.server_port}\r\n\r\n".encode()
-    with demo.working, connect(demo) as connection:
-        connection.sendall({"head": whole, "body": whole + body, "page": page}.get(sent, sent.encode()))
-        while not answering():
-            time.sleep(0.01)
-        # It is reset, as where a process is killed.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    left, about = threading.Event(), demo.workshop.about
+    monkeypatch.setattr(demo.workshop, "about", lambda: about() if left.wait() else [])
+    with busy(demo):
+        with connect(demo) as connection:
+            connection.sendall({"head": whole, "body": whole + body, "page": page}.get(sent, sent.encode()))
+            while answering() < 2:
+                time.sleep(0.01)
+            # It is reset, as where a process is killed.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        left.set()
     all_answered()
     assert ask(demo, "entries", ENTRIES)[0] == 200
     assert capfd.readouterr() == ("", "")
@@ -272,9 +296,7 @@ def test_no_more_threads_than_there_are_to_be(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(server, "CLIENTS", 4)
-    with Demo(workshop, 0) as demo:
-        thread = threading.Thread(target=demo.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(workshop) as demo:
         with ThreadPoolExecutor(40) as pool:
             asked = [pool.submit(ask, demo, "entries", ENTRIES) for _ in range(40)]
             most = max(answering() for _ in iter(lambda: all(each.done() for each in asked), True))
@@ -283,18 +305,16 @@ def test_no_more_threads_than_there_are_to_be(
         waiting = [connect(demo) for _ in range(6)]
         while answering() < 4:
             time.sleep(0.01)
-        demo.shutdown()
-        thread.join(timeout=5)
-        assert not thread.is_alive()
-        for connection in waiting:
-            connection.close()
+    # It ended though every thread was taken.
+    for connection in waiting:
+        connection.close()
     all_answered()
     assert capfd.readouterr() == ("", "")
 
 
 def test_who_is_to_come_again_hears_when(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PATIENCE_SECONDS", 0)
-    with demo.working:
+    with busy(demo):
+        monkeypatch.setattr(server, "PATIENCE_SECONDS", 0)
         headers = {"Content_Type": "application/json", "X_Switchtune_Token": demo.token}
         status, answered, _ = request(demo, "POST", "/api/entries", json.dumps(ENTRIES).encode(), **headers)
     assert (status, answered["Retry-After"]) == (503, "0")
@@ -364,26 +384,6 @@ def test_control_characters_and_overrides_arrive_as_they_are(demo: Demo) -> None
     del asked["language"]
     assert ask(demo, "translate", asked)[0] == 200
     assert ask(demo, "translate", asked | {"text": "\ud800"})[0] == 400
-
-
-def test_the_page_answers_when_the_browser_is_opened(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = []
-
-    def open_browser(url: str) -> None:
-        with urlopen(url, timeout=20) as response:
-            opened.append(response.status)
-        raise KeyboardInterrupt  # as when someone is done with it
-
-    monkeypatch.setattr("webbrowser.open", open_browser)
-    demo_verb(folder, port=0)
-    assert opened == [200]
-
-
-def test_broken_json_is_refused(demo: Demo) -> None:
-    headers = {"Content_Type": "application/json", "X_Switchtune_Token": demo.token}
-    status, _, body = request(demo, "POST", "/api/entries", b"{", **headers)
-    assert status == 400
-    assert "Invalid JSON" in json.loads(body)["error"]
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://127.0.0.1"])
@@ -463,28 +463,55 @@ def test_an_entry_is_added_and_a_wrong_one_refused(opened: Tab, folder: Path) ->
 def test_the_page_comes_again_when_it_is_told_to(
     demo: Demo, watched: tuple[Tab, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "PATIENCE_SECONDS", 0.1)
     tab, _ = watched
-    with demo.working, tab.expect_response(lambda response: response.status == 503):
+    with busy(demo), tab.expect_response(lambda response: response.status == 503):
+        monkeypatch.setattr(server, "PATIENCE_SECONDS", 0.1)
         tab.goto(demo.url)
     expect(tab.locator("#found")).to_have_text("1 to 7 of 7 entries")
 
 
-def test_the_verb_says_where_the_page_is_and_ends_when_interrupted(folder: Path) -> None:
-    command = [sys.executable, "-m", "switchtune", "demo", str(folder), "--port", "0", "--no-open"]
+BROWSER = """
+import sys, urllib.request
+with urllib.request.urlopen(sys.argv[1], timeout=20) as answer, open(sys.argv[0] + ".page", "wb") as page:
+    page.write(answer.read())
+sys.stdin.read()
+"""
+
+
+def test_the_verb_answers_this_machine_before_a_browser_asks_and_ends_quietly(folder: Path, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(BROWSER, encoding="utf-8")
+    command = [sys.executable, "-m", "switchtune", "demo", str(folder), "--port", "0"]
     # A process in the background of a shell ignores interrupts, and so would its children.
     heeds_interrupts = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heeds_interrupts) as process:
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"BROWSER": f"{sys.executable} {browser} %s"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=heeds_interrupts,
+    ) as process:
         try:
             assert process.stdout is not None
-            said = process.stdout.readline()
-            assert re.fullmatch(r"http://127\.0\.0\.1:\d+/ \(Ctrl-C ends\)\n", said)
-            everything = psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)
-            listening = [
-                each.laddr for part in everything for each in part.net_connections() if each.status == "LISTEN"
-            ]
-            assert [(each.ip, f":{each.port}/" in said) for each in listening] == [("127.0.0.1", True)]
-            process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=60) == 0
+            said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends\)\n", process.stdout.readline())
+            assert said is not None
+            port = int(said[1])
+            parts = psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)
+            listening = [each.laddr for part in parts for each in part.net_connections() if each.status == "LISTEN"]
+            assert listening == [("127.0.0.1", port)]
+            while not (page := browser.with_suffix(".page")).exists() or page.stat().st_size == 0:
+                time.sleep(0.05)
+            token = json.loads(re.findall(r'id="about">(.*)</script>', page.read_text(encoding="utf-8"))[0])["token"]
+            found = SimpleNamespace(server_port=port, token=token)
+            text = {"pair": "de-en", "text": " ".join(GERMAN)}
+            assert ask(found, "translate", text)[0] == 200
+            with ThreadPoolExecutor(20) as pool:
+                waiting = [pool.submit(ask, found, "translate", text) for _ in range(20)]
+                assert next(as_completed(waiting)).result()[0] == 200
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+            assert (process.returncode, out, "Traceback" in err, "terminate" in err) == (0, "", False, False)
         finally:
             process.kill()

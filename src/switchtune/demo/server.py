@@ -9,14 +9,16 @@ import json
 import secrets
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from io import BufferedReader
+from queue import SimpleQueue
 from socket import SHUT_WR, SocketIO, socket
 from string import Template
-from threading import Lock, Semaphore, Thread
+from threading import Semaphore, Thread
 from time import monotonic
 from typing import Any
 
@@ -32,7 +34,7 @@ LARGEST_REQUEST = 32_768
 """Bytes."""
 CLIENTS = 256
 """Served at once, a thread each; further ones wait to be let in."""
-READING_SECONDS = 10.0
+READING_SECONDS = 5.0
 """How long a client may take to say all that it asks."""
 PATIENCE_SECONDS = 3
 """How long a question waits for those before it, and then its client before it comes again."""
@@ -59,7 +61,7 @@ class Demo(ThreadingHTTPServer):
         self.workshop = workshop
         self.answers = answers(workshop)
         self.token = secrets.token_urlsafe(32)
-        self.working = Lock()
+        self._asked = SimpleQueue[tuple[Future[dict[str, Any]], Callable[[], dict[str, Any]]] | None]()
         self._free = Semaphore(CLIENTS)
         try:
             super().__init__((HOST, port), _Handler)
@@ -91,6 +93,7 @@ class Demo(ThreadingHTTPServer):
     def shutdown(self) -> None:
         """Serve no further client, also where one waits to be let in."""
         self._free.release()
+        self._asked.put(None)
         super().shutdown()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
@@ -106,17 +109,27 @@ class Demo(ThreadingHTTPServer):
         """
         if question not in self.answers:
             return HTTPStatus.NOT_FOUND, {"error": "There is no such question."}
-        if not self.working.acquire(timeout=PATIENCE_SECONDS):
-            return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "Others are being answered; ask again in some seconds."}
         form, answer = self.answers[question]
+        future = Future[dict[str, Any]]()
+        self._asked.put((future, lambda: answer(form.model_validate_json(body))))
+        wait([future], PATIENCE_SECONDS)
+        if future.cancel():
+            return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "Others are being answered; ask again in some seconds."}
         try:
-            return HTTPStatus.OK, answer(form.model_validate_json(body))
+            return HTTPStatus.OK, future.result()
         except ValidationError as error:
             return HTTPStatus.BAD_REQUEST, {"error": "; ".join(map(_problem, error.errors()))}
         except (UsageError, LexiconError) as error:
             return HTTPStatus.BAD_REQUEST, {"error": str(error)}
-        finally:
-            self.working.release()
+
+    def work(self) -> None:
+        """Find the answers until `shutdown`; in the main thread, for one in PyTorch when the process ends aborts it."""
+        for future, answer in iter(self._asked.get, None):
+            if future.set_running_or_notify_cancel():
+                try:
+                    future.set_result(answer())
+                except Exception as error:  # noqa: BLE001 - raised where it was asked
+                    future.set_exception(error)
 
     def page(self, nonce: str) -> str:
         """The page, with what it is to know; what has this nonce alone is run or drawn by."""
@@ -274,10 +287,9 @@ def serve(workshop: Workshop, port: int, on_ready: Callable[[str], None]) -> Non
         UsageError: the port is taken.
     """
     with Demo(workshop, port) as demo, suppress(KeyboardInterrupt):
-        serving = Thread(target=demo.serve_forever, daemon=True)
-        serving.start()
+        Thread(target=demo.serve_forever, daemon=True).start()
         try:
             on_ready(demo.url)
-            serving.join()
+            demo.work()
         finally:
             demo.shutdown()
