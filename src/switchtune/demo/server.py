@@ -97,8 +97,8 @@ class Demo(ThreadingHTTPServer):
         super().shutdown()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong with a client; one that has left is no error."""
-        if not isinstance(sys.exc_info()[1], ConnectionError):
+        """Say what went wrong with a client; one that has left, or does not listen, is no error."""
+        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
     def answer(self, question: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
