@@ -52,6 +52,7 @@ def demo(
     Example: `switchtune demo runs/quickstart`
     """
     import webbrowser
+    from threading import Thread
 
     from switchtune.demo.server import serve
     from switchtune.demo.workshop import open_workshop
@@ -59,6 +60,6 @@ def demo(
     def ready(url: str) -> None:
         typer.echo(f"{url} (Ctrl-C ends)")
         if not no_open:
-            webbrowser.open(url)
+            Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 
     serve(open_workshop(run), port, ready)
