@@ -394,7 +394,7 @@ def translate(
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
-    from switchtune.config import GenerationSettings
+    from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import open_model
     from switchtune.generation import translate_over_ranks
     from switchtune.preview import read_text
@@ -402,12 +402,12 @@ def translate(
     from switchtune.tasks import ready_to_translate
     from switchtune.training.distributed import launched, rank, size
 
+    search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     with launched():
         if size() > 1 and str(file) == "-":
             raise UsageError("Several processes cannot share standard input: give the text as a file.")
         lines = list(read_text(file, sys.stdin.buffer))
         opened = open_model(model, engine, "int8" if int8 else None)
-        search = None if beams is None else GenerationSettings(beams=beams)
         texts, search = ready_to_translate(model, lines, source, search)
         translations = translate_over_ranks(opened, texts, source, target, search)
         first = rank() == 0
@@ -437,11 +437,11 @@ def export(
 
     Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
     """
-    from switchtune.config import GenerationSettings
+    from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import export_ct2
 
     languages = language_pair(langs) if langs else None
-    settings = GenerationSettings(beams=beams)
+    settings = parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings)
     if as_json:
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
