@@ -55,7 +55,7 @@ Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 LearningRate: TypeAlias = Annotated[float, Field(gt=0, le=10)]
 Warmup: TypeAlias = Annotated[float, Field(ge=0, le=10**8)]
 Decay: TypeAlias = Annotated[float, Field(ge=0, le=10)]
-Dropout: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+BelowOne: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 MeanSpan: TypeAlias = Annotated[float, Field(ge=LEAST_MEAN_SPAN, le=1000)]
 Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
@@ -204,7 +204,7 @@ class LoraSettings(Settings):
     """Rank of the matrices."""
     alpha: int = Field(32, ge=1, le=65_536)
     """What an adapter adds is scaled by alpha / rank."""
-    dropout: Dropout = 0.05
+    dropout: BelowOne = 0.05
     """Dropout of what goes into an adapter."""
     targets: Literal["auto"] | tuple[str, ...] = "auto"
     """Names of the layers that get adapters; `auto`: all projections of attention and feed-forward."""
@@ -230,14 +230,14 @@ class TrainingSettings(Settings):
     """Warm-up: a number of updates, or below 1 a share of a stage's updates; capped at a tenth of the stage."""
     schedule: Literal["polynomial", "inverse_sqrt", "constant"] = "polynomial"
     """Learning rate after the warm-up; `polynomial` falls linearly to zero."""
-    dropout: Dropout | None = 0.3
+    dropout: BelowOne | None = 0.3
     """Dropout of the model; null keeps the model's own."""
-    attention_dropout: Dropout | None = 0.1
+    attention_dropout: BelowOne | None = 0.1
     """Dropout of attention weights; null keeps the model's own (mT5 has only one dropout)."""
-    label_smoothing: Dropout = 0.2
+    label_smoothing: BelowOne = 0.2
     """ε of label smoothing, spread over the whole vocabulary."""
     weight_decay: Decay = 0.0
-    adam_betas: tuple[Dropout, Dropout] = (0.9, 0.98)
+    adam_betas: tuple[BelowOne, BelowOne] = (0.9, 0.98)
     adam_epsilon: float = Field(1e-6, ge=1e-30, le=1)
     clip_norm: float = Field(1.0, ge=0, le=1e9)
     """Largest norm of the gradient; 0 does not clip."""
@@ -579,9 +579,9 @@ class PretrainTrainingSettings(TrainingSettings):
     """Peak learning rate."""
     optimizer: OptimizerName = "adamw"
     """`auto`: Adafactor for mT5 (its own default of lr is 1e-3), AdamW for all others."""
-    dropout: Dropout | None = 0.1
+    dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps the model's own."""
-    label_smoothing: Dropout = 0.0
+    label_smoothing: BelowOne = 0.0
     """ε of label smoothing, spread over the whole vocabulary."""
 
 
@@ -671,7 +671,7 @@ class ClassificationSettings(Settings):
     """Peak learning rate of AdamW."""
     warmup: Warmup = 0.06
     """A number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then it falls to zero."""
-    dropout: Dropout | None = 0.1
+    dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
     weight_decay: Decay = 0.0
     evaluate_every: Updates = 500
