@@ -475,7 +475,7 @@ def translate(
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
-    from switchtune.config import GenerationSettings
+    from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import open_model
     from switchtune.files import GrowingFile
     from switchtune.generation import translate_over_ranks, windows
@@ -491,12 +491,12 @@ def translate(
         if not resume and not force and GrowingFile(out, "").is_unfinished:
             raise UsageError(f"{out}: holds an unfinished translation. --resume goes on with it, --force begins anew.")
         claim_file(out, inputs=[file], force=force or resume)
+    search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     with launched():
         if not file.is_file() and (size() > 1 or resume):
             asker = "--resume" if resume else "more than one process"
             raise UsageError(f"{file}: can be read only once, and {asker} needs it again: give the text as a file.")
         opened = open_model(model, engine, "int8" if int8 else None)
-        search = None if beams is None else GenerationSettings(beams=beams)
 
         def translations(lines: Iterable[str], before: int = 0) -> Iterator[list[str]]:
             for window in windows(islice(lines, before, None)):
@@ -549,12 +549,12 @@ def export(
 
     Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
     """
-    from switchtune.config import GenerationSettings
+    from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import export_ct2
 
     claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages = language_pair(langs) if langs else None
-    settings = GenerationSettings(beams=beams)
+    settings = parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings)
     if as_json:
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}

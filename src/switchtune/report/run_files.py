@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config
+from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config, read_settings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import Lexicon, read_lexicon
 from switchtune.run_dir import read_json
@@ -204,7 +202,7 @@ def read_run(folder: Path) -> RunFiles:
             "--out)."
         )
     missing: list[str] = []
-    settings = _settings(path)
+    settings = read_settings(path)
     try:
         config = load_run_config(path)
     except UsageError as error:
@@ -238,16 +236,6 @@ def read_run(folder: Path) -> RunFiles:
         trainings,
         tuple(missing),
     )
-
-
-def _settings(path: Path) -> Mapping[str, Any]:
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path}: expected a mapping of settings, found {type(settings).__name__}.")
-    return settings
 
 
 def _optional(path: Path, missing: list[str]) -> Mapping[str, Any] | None:
