@@ -116,6 +116,7 @@ def test_a_folder_in_the_place_of_a_file_is_named(run: Path) -> None:
     ("name", "content", "says"),
     [
         (CURVE, b"[]\n{}\n", ":1: Input should be an object (found []). Mend the line, or remove "),
+        (CURVE, ENTRY + b"[]", ":2: Input should be an object (found [])."),
         (CURVE, ENTRY + b'{"stage": "task", "update": 1e400, "seconds": 1}\n', ":2: update: Input should be "),
         (OUTPUTS, b"one\n\xff\n", ": not UTF-8 (invalid start byte at byte 4). Remove the file, and the same command"),
         (OUTPUTS, b"one\ntwo", ": ends within a line. Remove the file, and the same command"),

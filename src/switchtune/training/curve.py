@@ -2,12 +2,10 @@
 
 import json
 import math
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from switchtune.errors import SwitchtuneError
 from switchtune.records import CURVE_ENTRY, content_of, parse_record
 from switchtune.run_dir import write_text
 
@@ -110,14 +108,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     Raises:
         SwitchtuneError: the file cannot be read, or another line is no entry; with the line.
     """
-    *lines, last = content_of(path).split(b"\n")
+    lines = content_of(path).split(b"\n")
+    last = lines[-1]
+    if not last or (last.startswith(b"{") and not last.endswith(b"}")):
+        lines.pop()
     remedy = f"Mend the line, or remove {path.parent}: the same command then trains anew what is in it."
-    entries = [
-        parse_record(line, CURVE_ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)
-    ]
-    with suppress(SwitchtuneError):
-        entries.append(parse_record(last, CURVE_ENTRY, str(path)))
-    return entries
+    return [parse_record(line, CURVE_ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)]
 
 
 def _line(entry: dict[str, Any]) -> str:
