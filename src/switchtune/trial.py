@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
-from switchtune.corpus.read import Corpus, read_lines
+from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, iaft_examples, task_examples
@@ -28,6 +28,7 @@ from switchtune.models.load import (
     save_model,
     verify_saved,
 )
+from switchtune.records import content_of
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
 from switchtune.tasks import TASKS, note_task, read_pair
@@ -426,17 +427,22 @@ def _translate_test(
     return read_hypotheses(written, len(test))
 
 
-def read_hypotheses(path: Path, sentences: int) -> list[str]:
-    """The translations of a test set of so many sentences, a line each.
+def read_hypotheses(path: Path, sentences: int | None = None) -> list[str]:
+    """The translations of a test set of so many sentences (None: not known), a line each.
 
     Raises:
-        SwitchtuneError: not UTF-8, or another number of lines.
+        SwitchtuneError: the file cannot be read, is not UTF-8, ends within a line, or has another number of lines.
     """
-    hypotheses = read_lines(path)
-    if len(hypotheses) != sentences:
+    again = "Remove the file, and the same command translates them again."
+    try:
+        *hypotheses, rest = content_of(path).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise SwitchtuneError(f"{path}: not UTF-8 ({error.reason} at byte {error.start:,}). {again}") from error
+    if rest:
+        raise SwitchtuneError(f"{path}: ends within a line. {again}")
+    if sentences is not None and len(hypotheses) != sentences:
         raise SwitchtuneError(
-            f"{path}: {len(hypotheses):,} lines, where the test set has {sentences:,} sentences. Remove the file, and "
-            "the same command translates them again."
+            f"{path}: {len(hypotheses):,} lines, where the test set has {sentences:,} sentences. {again}"
         )
     return hypotheses
 

@@ -16,6 +16,7 @@ from switchtune.analysis.analyse import ANALYSES, AnalysisSettings, analyse
 from switchtune.cli import app
 from switchtune.errors import UsageError
 from switchtune.report.matrix import Cell, Matrix
+from switchtune.report.run_files import read_run
 from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN
 
@@ -43,6 +44,8 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
     assert (found.missing, found.hint) == ((), None)
     expected = {f"{name}.json" for name in ANALYSES}
     expected |= {f"{name}.{form}" for name in FIGURES for form in ("svg", "png")}
+    read = read_run(run)
+    assert (read.damaged, read.missing) == ((), ())
     assert {path.name for path in found.files} == expected == {path.name for path in (run / "analysis").iterdir()}
     titles = {
         "distance": (
@@ -153,6 +156,14 @@ def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path,
     analyse(run, ["distance"], AnalysisSettings(multiway=str(tmp_path / "news.*")))
     distance = json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))
     assert [pair["sentences"] for pair in distance["pairs"]] == [16]
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"result": {"training": {"chosen_update": "6"}, "rates": {}}}'])
+def test_a_damaged_marker_is_named(run: Path, content: str) -> None:
+    marker = run / "de-en/csr/seed1/steps/task.json"
+    marker.write_text(content, encoding="utf-8")
+    (line,) = (line for line in analyse(run, ["dynamics"]).missing if "distance.json is not there" not in line)
+    assert line.startswith(f"dynamics: {marker}: ")
 
 
 def test_a_model_that_cannot_be_loaded_is_missing_alone(run: Path) -> None:

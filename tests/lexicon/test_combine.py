@@ -415,9 +415,12 @@ def test_edits_are_written_and_read(tmp_path: Path) -> None:
     write_edits(made, tmp_path / "edits.json")
     assert read_edits(tmp_path / "edits.json") == made
     assert json.loads((tmp_path / "edits.json").read_text(encoding="utf-8"))["removed"] == {"a": ["y", "ü"]}
-    for content in ("{}", "nothing"):
+    whole = (tmp_path / "edits.json").read_text(encoding="utf-8")
+    for content in ("{}", "nothing", "[]", whole.replace("0.8", "NaN"), whole.replace("0.8", '"0.8"')):
         (tmp_path / "edits.json").write_text(content, encoding="utf-8")
-        with pytest.raises(SwitchtuneError, match=r"edits\.json: not .* Remove "):
+        with pytest.raises(
+            SwitchtuneError, match=r"edits\.json: .* Put back a copy, or remove it; then only the edits "
+        ):
             read_edits(tmp_path / "edits.json")
 
 

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import FiniteFloat, NonNegativeInt
 
 from switchtune.corpus.formats import CorpusError, plain, text_lines
 from switchtune.corpus.words import Segmenter, Words, lower_case
@@ -60,8 +61,8 @@ class Translation:
     """
 
     word: str
-    strength: float
-    count: int
+    strength: FiniteFloat
+    count: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True)

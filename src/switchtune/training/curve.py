@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from switchtune.records import CURVE_ENTRY, content_of, parse_record
 from switchtune.run_dir import write_text
 
 METRICS = "metrics.jsonl"
@@ -102,14 +103,17 @@ class Curve:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The entries of a `metrics.jsonl`, as far as they are whole: a kill may have cut the last line short."""
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            break
-    return entries
+    """The entries of a `metrics.jsonl`; a kill may have cut the last line short, which is left out then.
+
+    Raises:
+        SwitchtuneError: the file cannot be read, or another line is no entry; with the line.
+    """
+    lines = content_of(path).split(b"\n")
+    last = lines[-1]
+    if not last or (last.startswith(b"{") and not last.endswith(b"}")):
+        lines.pop()
+    remedy = f"Mend the line, or remove {path.parent}: the same command then trains anew what is in it."
+    return [parse_record(line, CURVE_ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)]
 
 
 def _line(entry: dict[str, Any]) -> str:
