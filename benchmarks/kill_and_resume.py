@@ -2,9 +2,9 @@
 
     python benchmarks/kill_and_resume.py examples/quickstart.yaml --out runs/kills --kills 10
 
-The run is killed (the main process alone: its workers must notice; with `--signal INT` or TERM they are to write
-checkpoints) at moments drawn at random, and started again with the same command, until it has been killed so often; then
-it may come to its end.
+The run is killed (the main process alone: its workers must notice; with `--signal INT` or TERM they write checkpoints)
+at moments drawn at random, and started again with the same command, until it has been killed so often; then it may come
+to its end.
 """
 
 import argparse
