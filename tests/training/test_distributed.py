@@ -221,6 +221,9 @@ def _take_cpus_for_gpus() -> None:
 
 def _listening(tell: Tell) -> None:
     wait()
+    # Where a machine's name means the loopback interface, gloo would listen there anyway.
+    own = psutil.net_if_addrs()[os.environ["GLOO_SOCKET_IFNAME"]]
+    assert "127.0.0.1" in {each.address for each in own}
     if rank() == 0:
         parent = psutil.Process(os.getppid())
         processes = [parent, *parent.children(recursive=True)]

@@ -1,9 +1,10 @@
 """Ctrl-C, SIGTERM and the clock: what is written on the way changes nothing that a training comes to."""
 
 import multiprocessing
-import os
 import signal
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import count
@@ -93,7 +94,9 @@ def signalled(loaded: Any, number: int, *, part: int) -> Any:
     def send(decoder: torch.nn.Module, inputs: Any, output: Any) -> None:
         if decoder.training and next(parts) == part:
             for worker in multiprocessing.active_children():
-                os.kill(worker.pid or 0, number)  # as from a terminal, or a machine that goes down
+                # As from a launcher, or a machine that goes down: those of its parent do less.
+                subprocess.run(["kill", f"-{number:d}", str(worker.pid)], check=True)
+                time.sleep(0.2)
             signal.raise_signal(number)
 
     loaded.model.get_decoder().register_forward_hook(send)
