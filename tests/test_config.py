@@ -487,6 +487,7 @@ def test_every_training_field_is_documented() -> None:
         ({}, "evaluate_every", False),
         ({"patience": 2}, "evaluate_every", True),
         ({}, "checkpoint_every", False),
+        ({"keep": "best", "average": 1, "snapshots": True}, "checkpoint_minutes", False),
         ({"keep": "best"}, "checkpoint_every", True),
         ({"average": 2}, "checkpoint_every", True),
         ({"keep": "best"}, "valid_sentences", False),

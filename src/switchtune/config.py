@@ -245,6 +245,9 @@ class TrainingSettings(Settings):
     """Updates between two evaluations on the validation set."""
     checkpoint_every: Updates = 500
     """Updates between two checkpoints."""
+    checkpoint_minutes: float | None = Field(10.0, gt=0, le=10_080)
+    """A checkpoint is written too when so much time has passed since the last one; null goes by updates alone. It is
+    only there to go on from: `keep`, `average` and `snapshots` know those of `checkpoint_every`."""
     keep: Literal["last", "best"] = "last"
     """Which weights a stage hands on: the last, or those that validate best (among checkpoints)."""
     best_by: Literal["loss", "chrf"] = "loss"
@@ -298,7 +301,7 @@ class TrainingSettings(Settings):
     @property
     def without_effect(self) -> set[str]:
         """Fields that change nothing about the weights after a given number of updates."""
-        fields = {"workers", "report_to", "sharding", "gradient_checkpointing", "snapshots"}
+        fields = {"workers", "report_to", "sharding", "gradient_checkpointing", "snapshots", "checkpoint_minutes"}
         if self.patience is None:
             fields.add("evaluate_every")
         if self.keep == "last" and self.average == 1:

@@ -18,6 +18,10 @@ class UsageError(SwitchtuneError):
     """The request itself is wrong (an option, a configuration key); the command line exits with 2."""
 
 
+class Stopped(SystemExit):
+    """A training was asked to stop, and a checkpoint is written. Its code is 128 + the signal, as shells have it."""
+
+
 class SaidElsewhereError(SwitchtuneError):
     """Another process of the same training raises the error itself; this one ends without a word."""
 

@@ -6,6 +6,7 @@ import platform
 import queue
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psutil
 import torch
@@ -22,7 +23,7 @@ import yaml
 
 from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
-from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.errors import Stopped, SwitchtuneError, UsageError, nearest
 from switchtune.files import mark_folder
 from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
@@ -47,6 +48,7 @@ from switchtune.tasks import TASKS, read_pair
 from switchtune.terminal import show_standard_error
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 from switchtune.training.trainer import require_runnable
 from switchtune.trial import (
     Event,
@@ -426,36 +428,54 @@ def side_by_side(
 ) -> list[_Result]:
     """`work(*each, on_event)` for each of the arguments, so many at a time, each in a process of its own if several.
 
+    Ctrl-C and SIGTERM are passed on, and heeded by those that train.
+
     Raises:
         SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.
+        Stopped: a signal came, and each has written a checkpoint.
     """
     if jobs == 1:
         return [work(*each, on_event) for each in arguments]
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
     start = (events, _cores() // jobs, os.getpid())
-    with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+    with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
         futures = [pool.submit(_work, work, each) for each in arguments]
+        workers = list(pool._processes.values())
         try:
-            while not all(future.done() for future in futures):
+            while not request.signal and not all(future.done() for future in futures):
                 _raise_first_error(futures)
-                with suppress(queue.Empty):
-                    on_event(events.get(timeout=0.2))
-            with suppress(queue.Empty):
-                while True:
-                    on_event(events.get_nowait())
+                _show(events, on_event)
+            if request.signal:
+                for process in workers:
+                    process.terminate()
+                latest = time.monotonic() + SECONDS_TO_STOP
+                while any(process.is_alive() for process in workers) and time.monotonic() < latest:
+                    _show(events, on_event)
+            while _show(events, on_event, patience=0.0):
+                pass
+            if request.signal:
+                raise Stopped(128 + request.signal)
             return [future.result() for future in futures]
-        except BrokenProcessPool as error:
-            raise SwitchtuneError(
-                "A training process was killed, perhaps for want of memory. Run the same command again: it goes on "
-                "from the last checkpoints. `--set jobs=1` needs the least memory."
-            ) from error
-        except BaseException:
+        except BaseException as error:
             # Leaving the block would wait for the trainings that still run.
-            for process in list(pool._processes.values()):
-                process.terminate()
+            for process in workers:
+                process.kill()
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise SwitchtuneError(
+                    "A training process was killed, perhaps for want of memory. Run the same command again: it goes "
+                    "on from the last checkpoints. `--set jobs=1` needs the least memory."
+                ) from error
             raise
+
+
+def _show(events: "multiprocessing.Queue[Event]", on_event: OnEvent, *, patience: float = 0.2) -> bool:
+    """Show the next event if one comes within so many seconds, and tell whether it did."""
+    with suppress(queue.Empty):
+        on_event(events.get(timeout=patience))
+        return True
+    return False
 
 
 def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
@@ -481,7 +501,13 @@ def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: 
 
 def _work(work: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
     assert _events is not None
-    return work(*arguments, _events.put)
+    try:
+        return work(*arguments, _events.put)
+    except Stopped as stopped:
+        # The pool would give this process the next training. What was told is to arrive before it ends.
+        _events.close()
+        _events.join_thread()
+        os._exit(cast("int", stopped.code))
 
 
 def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: Sequence[TrialResult]) -> list[Row]:

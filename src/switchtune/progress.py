@@ -16,6 +16,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from switchtune.errors import Stopped
 from switchtune.lexicon import BuildStep
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
@@ -64,7 +65,7 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if kind is KeyboardInterrupt:
+        if kind in (KeyboardInterrupt, Stopped):
             self._console.print("Stopped. The same command goes on from the last checkpoints.", soft_wrap=True)
 
     def show(self, event: Event) -> None:

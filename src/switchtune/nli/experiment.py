@@ -326,6 +326,7 @@ def _classify(
             origin=start.fingerprint,
             log=StageLog(run.path / METRICS, STAGE, updates_before),
             on_progress=lambda update, loss: on_event(Event(trial.name, STAGE, update, updates, loss)),
+            on_message=lambda message: on_event(Event(trial.name, f"{STAGE}: {message}")),
         )
         classifier.save(folder / "model")
         report = asdict(trained)

@@ -32,8 +32,10 @@ class Curve:
     tokens since the start of the stage), `tokens_per_second` (of training alone) and `padding` (share of the batches'
     positions); validation entries have `valid_nll` and where it is measured `valid_chrf`.
 
+    At a checkpoint between two training entries there is one with `sums`: what each process has summed since the last.
     An update that was left out has an entry with `skipped`, the size of a part that did not fit into memory
-    (`too_large`, in padded tokens) one of its own: what a resumed training has to know of both stands there.
+    (`too_large`, in padded tokens) one of its own: what a resumed training has to know of all of this
+    stands there.
 
     In memory updates are counted from the start of the stage.
     """
@@ -92,6 +94,10 @@ class Curve:
     def too_large(self) -> float:
         """Padded tokens of the smallest part that did not fit into memory; infinite where all did."""
         return min((entry["too_large"] for entry in self.entries if "too_large" in entry), default=math.inf)
+
+    def sums(self, update: int) -> list[list[float]]:
+        """What each process has summed up to `update` since the last training entry; empty where it is that entry."""
+        return next((e["sums"] for e in self.entries if e["update"] == update and "sums" in e), [])
 
     def recent_mean(self, name: str) -> float:
         """Mean of a training loss over the entries of the last tenth of the updates; NaN where there is none."""
