@@ -56,5 +56,5 @@ def test_standard_input_and_files_are_read_alike(tmp_path: Path) -> None:
 
 
 def test_standard_input_that_is_not_utf8_is_refused_with_its_line() -> None:
-    with pytest.raises(SwitchtuneError, match="standard input, line 2: not UTF-8"):
+    with pytest.raises(SwitchtuneError, match="standard input:2: not UTF-8"):
         list(read_text(Path("-"), io.BytesIO(b"gut\nGr\xf6\xdfe\n")))

@@ -84,7 +84,7 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SwitchtuneError(f"{path}: not valid JSON ({error}). Remove the file to have it made again.") from error
 
 

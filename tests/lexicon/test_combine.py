@@ -259,7 +259,7 @@ def test_block_list_with_several_words_a_line_is_refused(tmp_path: Path) -> None
     path.write_text("Berlin\nHund\tdog\n", encoding="utf-8")
     with pytest.raises(LexiconError, match=r"block\.txt:2: 2 words in 'Hund\\tdog'; one word a line"):
         read_block_list(path)
-    with pytest.raises(LexiconError, match=r"none\.txt: cannot be read"):
+    with pytest.raises(LexiconError, match=r"none\.txt: not found"):
         read_block_list(tmp_path / "none.txt")
 
 

@@ -220,5 +220,5 @@ def test_malformed_files_are_refused(tmp_path: Path, content: bytes, message: st
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(LexiconError, match=r"none.vec: no such file"):
+    with pytest.raises(LexiconError, match=r"none.vec: not found"):
         read_embeddings(tmp_path / "none.vec", "en")

@@ -165,9 +165,9 @@ def test_not_utf8_is_named_with_its_line(path: Path) -> None:
 
 
 def test_missing_file_is_named(path: Path) -> None:
-    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: cannot be read: no such file"):
+    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: not found"):
         read_lexicon(path)
-    with pytest.raises(LexiconError, match=r"cannot be read: a folder"):
+    with pytest.raises(LexiconError, match=r"a folder; a file is expected"):
         read_lexicon(path.parent)
 
 

@@ -337,7 +337,7 @@ def read_lexicon(path: Path) -> Lexicon:
             are named).
     """
     header = _Header(*_languages_from_name(path), "file", "none", "word")
-    rows: list[_Row] = []
+    rows = dict[_Row, None]()
     lines = enumerate(lines_of(path), start=1)
     for number, line in lines:
         if line.startswith(_HEADER):
@@ -349,7 +349,7 @@ def read_lexicon(path: Path) -> Lexicon:
             header = _parse_header(line, f"{path}:{number}")
         elif not _is_passed_over(line):
             try:
-                rows.append(_parse_row(line, header.measure))
+                rows[_parse_row(line, header.measure)] = None
             except _TextForStrengthError as error:
                 alike = sum(_has_text_for_strength(other) for _, other in lines)
                 advice = _about_third_column(line, alike, first=not rows)
@@ -365,18 +365,15 @@ def lines_of(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file that goes with lexicons, plain or compressed, without their ends.
 
     Raises:
-        LexiconError: the file is missing, damaged or not UTF-8 (file and line are named).
+        LexiconError: as `text_lines`.
     """
-    if path.is_dir() or not path.exists():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise LexiconError(f"{path}: cannot be read: {found}. `switchtune lexicon` makes lexicons from two text files.")
     try:
         yield from text_lines(path)
     except CorpusError as error:
         raise LexiconError(str(error)) from error
 
 
-def _entries_of(rows: Sequence[_Row], language: str) -> dict[str, Entry]:
+def _entries_of(rows: Iterable[_Row], language: str) -> dict[str, Entry]:
     keys = {word: lower_case(word, language) for word in dict.fromkeys(row.source for row in rows)}
     words: dict[str, str] = {}
     counts: dict[str, int] = {}
@@ -495,6 +492,6 @@ def _about_third_column(line: str, alike: int, *, first: bool) -> str:
 
 
 def _parse_count(field: str) -> int:
-    if not (field.isascii() and field.isdigit()):
-        raise _MalformedError(f"count {field!r} is not a whole number of at least 0.")
+    if not re.fullmatch("[0-9]{1,18}", field):
+        raise _MalformedError(f"count {field!r:.80} is not a whole number of at least 0 and at most 18 digits.")
     return int(field)

@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import PlainSerializer, TypeAdapter, ValidationError
+from pydantic import ConfigDict, PlainSerializer, TypeAdapter, ValidationError
 
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon import (
@@ -309,6 +309,7 @@ class Edits:
     """Words in their new casing."""
     order: Mapping[str, tuple[str, ...]]
     """The order of the translations of every word that was edited: it decides between equal strengths."""
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(allow_inf_nan=False)
 
     def __bool__(self) -> bool:
         return bool(self.order or self.removed_entries or self.recased)
