@@ -7,7 +7,6 @@ import io
 import json
 import lzma
 import re
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -282,7 +281,7 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
 
 
 def _unpacked(path: Path) -> pa.BufferReader:
-    with _open(path) as stream:
+    with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
         content = stream.read(_most_unpacked(path))
         if stream.read(1):
             raise _bomb(path)
@@ -354,12 +353,12 @@ SUFFIXES = {
 # Files and lines
 
 
-def _open_zst(path: Path) -> io.BufferedReader:
+def _open_zst(file: BinaryIO) -> io.BufferedReader:
     # Arrow's reader goes on after the first frame and notices a file that was cut off.
-    return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), 1 << 18)
+    return io.BufferedReader(pa.input_stream(file, compression="zstd"), 1 << 18)
 
 
-_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+_OPENERS: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {
     ".gz": gzip.open,
     ".xz": lzma.open,
     ".bz2": bz2.open,
@@ -372,11 +371,6 @@ COMPRESSIONS = tuple(_OPENERS)
 def plain(path: Path) -> Path:
     """The path without the ending of its compression."""
     return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
-
-
-def _open(path: Path) -> io.BufferedIOBase:
-    opener = _OPENERS.get(path.suffix.lower())
-    return opener(path) if opener else path.open("rb")
 
 
 def existing(path: Path) -> Path:
@@ -450,24 +444,33 @@ def text_lines(path: Path) -> Iterator[str]:
             than `LONGEST_LINE`; with the line.
     """
     path = existing(path)
-    with _open(path) as stream:
-        yield from stream_lines(stream, path, sys.maxsize if path == plain(path) else _most_unpacked(path))
+    opener = _OPENERS.get(path.suffix.lower())
+    with path.open("rb") as file:
+        yield from stream_lines(opener(file) if opener else file, path, file if opener else None)
 
 
-def stream_lines(stream: BinaryIO | io.BufferedIOBase, origin: Path | str, most: int = sys.maxsize) -> Iterator[str]:
-    """The lines of an opened stream as `text_lines` gives them; `origin` names it in errors.
+def stream_lines(
+    stream: BinaryIO | io.BufferedIOBase, origin: Path | str, packed: BinaryIO | None = None
+) -> Iterator[str]:
+    """The lines of an opened stream as `text_lines` gives them.
+
+    Args:
+        origin: names it in errors.
+        packed: the compressed file that it unpacks.
 
     Raises:
-        CorpusError: as `text_lines`; more than `most` bytes are beyond measure.
+        CorpusError: as `text_lines`.
     """
-    number, size, raw = 0, 0, b""
+    number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
         for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
             size += len(raw)
             if len(raw) > LONGEST_LINE:
                 raise CorpusError(f"{origin}:{number}: the line has {_TOO_LONG}")
-            if size > most:
-                raise _bomb(origin)
+            if packed and size > most:
+                most = _HIGHEST_RATIO * packed.tell()
+                if size > most:
+                    raise _bomb(origin)
             text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
