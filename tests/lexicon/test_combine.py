@@ -1,6 +1,7 @@
 """Lexicons turned round, merged, cleaned, compared; hand edits made again."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -415,7 +416,10 @@ def test_edits_are_written_and_read(tmp_path: Path) -> None:
     write_edits(made, tmp_path / "edits.json")
     assert read_edits(tmp_path / "edits.json") == made
     assert json.loads((tmp_path / "edits.json").read_text(encoding="utf-8"))["removed"] == {"a": ["y", "ü"]}
-    for content in ("{}", "nothing"):
+    written = (tmp_path / "edits.json").read_text(encoding="utf-8")
+    endless = re.sub('"strength": [0-9.]+', '"strength": NaN', written)
+    assert endless != written
+    for content in ("{}", "nothing", "[" * 100_000, endless):
         (tmp_path / "edits.json").write_text(content, encoding="utf-8")
         with pytest.raises(SwitchtuneError, match=r"edits\.json: not .* Remove "):
             read_edits(tmp_path / "edits.json")

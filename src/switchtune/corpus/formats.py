@@ -526,20 +526,26 @@ def _choose_columns(names: Sequence[str], request: Request, origin: Path | str) 
     language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
     raise CorpusError(
         f"{origin}: no column for {language.name} ({language.code}). Columns: {_listed(names)}; "
-        f"{nearest(language.code, names)} Say which hold source and target: columns: [SOURCE, TARGET]."
+        f"{nearest(language.code, _short(names))} Say which hold source and target: columns: [SOURCE, TARGET]."
     )
 
 
 def _require_columns(names: Sequence[str], columns: tuple[str, str], origin: Path | str) -> None:
     for column in columns:
         if column not in names:
-            raise CorpusError(f"{origin}: no column {column!r}; {nearest(column, names)} Columns: {_listed(names)}.")
+            raise CorpusError(
+                f"{origin}: no column {column!r}; {nearest(column, _short(names))} Columns: {_listed(names)}."
+            )
         if names.count(column) > 1:
             raise CorpusError(f"{origin}: several columns are named {column!r}. Columns: {_listed(names)}.")
 
 
 def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(map(repr, names)):.500}"
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    return [name[:80] for name in names]
 
 
 def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str] | None:

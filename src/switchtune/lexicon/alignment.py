@@ -216,7 +216,7 @@ def read_alignment(path: Path) -> Alignment:
         LexiconError: the file is missing, or no alignment.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             starts = arrays["starts"]
             links = (arrays["source"], arrays["target"], arrays["probability"])
             found = Alignment(starts, *links, left_out=int(arrays["left_out"]))
