@@ -408,14 +408,14 @@ def _parse_header(line: str, where: str) -> _Header:
     method, measure, unit = values.get("method", "file"), values.get("measure", "none"), values.get("unit", "word")
     if not (source and target) or measure not in get_args(Measure) or unit not in get_args(Unit):
         raise LexiconError(
-            f"{where}: not a header that can be read: {line!r}. Expected "
+            f"{where}: not a header that can be read: {line[:160]!r}. Expected "
             f"'{_HEADER}de-en method=align measure=probability unit=word', where measure is one of "
             f"{', '.join(get_args(Measure))} and unit one of {', '.join(get_args(Unit))}."
         )
     try:
         codes = [name if name == UNDETERMINED else find_language(name).code for name in (source, target)]
     except UnknownLanguageError as error:
-        raise LexiconError(f"{where}: in the header, {error}") from error
+        raise LexiconError(f"{where}: in the header, {str(error)[:500]}") from error
     return _Header(codes[0], codes[1], method, cast(Measure, measure), cast(Unit, unit))
 
 
@@ -435,7 +435,7 @@ def _parse_row(line: str, measure: Measure) -> _Row:
     if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
         raise _MalformedError(
             "expected source and target, then nothing, a strength, or a strength and two counts, split by tabs; found"
-            f" {line!r}."
+            f" {line[:80]!r}."
         )
     if len(fields) == 2:
         return _Row(fields[0], fields[1], 1.0, 0, 0)
@@ -468,7 +468,7 @@ def _parse_strength(field: str, measure: Measure) -> float:
 
 def _about_strength(field: str, measure: Measure) -> str:
     expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
-    return f"strength, the third column, is {field!r}; expected {expected}."
+    return f"strength, the third column, is {field[:80]!r}; expected {expected}."
 
 
 def _has_text_for_strength(line: str) -> bool:
@@ -493,5 +493,5 @@ def _about_third_column(line: str, alike: int, *, first: bool) -> str:
 
 def _parse_count(field: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", field):
-        raise _MalformedError(f"count {field!r:.80} is not a whole number of at least 0 and at most 18 digits.")
+        raise _MalformedError(f"count {field[:80]!r} is not a whole number of at least 0 and at most 18 digits.")
     return int(field)

@@ -190,13 +190,14 @@ def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, 
             vector = np.array(list(map(float, numbers)), dtype=np.float32)
     except ValueError as error:
         raise LexiconError(
-            f"{where}: {dimensions} numbers are expected after the word {word!r} ({error}). Mend it or take it out."
+            f"{where}: {dimensions} numbers are expected after the word {word[:80]!r} ({error!s:.120}). Mend it or take"
+            " it out."
         ) from error
     if not np.isfinite(vector).all():
         place = int(np.argmin(np.isfinite(vector)))
         raise LexiconError(
-            f"{where}: number {place + 1} of the word {word!r} is {numbers[place]}; finite numbers are expected. Mend"
-            " the line or take it out."
+            f"{where}: number {place + 1} of the word {word[:80]!r} is {numbers[place][:80]}; finite numbers are"
+            " expected. Mend the line or take it out."
         )
     return word, vector
 
