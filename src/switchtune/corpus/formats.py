@@ -353,16 +353,12 @@ SUFFIXES = {
 # Files and lines
 
 
-def _open_zst(file: BinaryIO) -> io.BufferedReader:
-    # Arrow's reader goes on after the first frame and notices a file that was cut off.
-    return io.BufferedReader(pa.input_stream(file, compression="zstd"), 1 << 18)
-
-
-_OPENERS: dict[str, Callable[[BinaryIO], io.BufferedIOBase]] = {
+_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,
     ".xz": lzma.open,
     ".bz2": bz2.open,
-    ".zst": _open_zst,
+    # Arrow's reader goes on after the first frame and notices a file that was cut off.
+    ".zst": partial(pa.input_stream, compression="zstd"),
 }
 COMPRESSIONS = tuple(_OPENERS)
 """The endings of compressed files."""
@@ -418,7 +414,7 @@ def _instead(path: Path) -> str:
 LONGEST_LINE = 1 << 22
 """In bytes, of a line or of a cell: few books have more."""
 _TOO_LONG = f"over {LONGEST_LINE:,} bytes, more than a sentence or a document. Break it into lines, if it is text."
-_HARMLESS, _HIGHEST_RATIO = 1 << 24, 100
+_HARMLESS, _HIGHEST_RATIO = 1 << 22, 100
 """Text is packed to a third, repetitive text to a twentieth. What grows more, and to more bytes than these, is none."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -446,12 +442,12 @@ def text_lines(path: Path) -> Iterator[str]:
     path = existing(path)
     opener = _OPENERS.get(path.suffix.lower())
     with path.open("rb") as file:
-        yield from stream_lines(opener(file) if opener else file, path, file if opener else None)
+        # gzip, lzma and bz2 read lines in Python, the buffer does not.
+        stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
+        yield from stream_lines(stream, path, file if opener else None)
 
 
-def stream_lines(
-    stream: BinaryIO | io.BufferedIOBase, origin: Path | str, packed: BinaryIO | None = None
-) -> Iterator[str]:
+def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
     """The lines of an opened stream as `text_lines` gives them.
 
     Args:

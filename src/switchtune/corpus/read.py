@@ -159,7 +159,7 @@ def read_corpus(
     Args:
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
             .tsv .csv .jsonl .parquet, "hf:org/name:config:split" (the config may be empty), "embedded:domain:split".
-            Every file may be compressed (.gz .xz .zst).
+            Every file may be compressed (.gz .xz .bz2 .zst).
         source_language, target_language: any name that `find_language` knows.
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
