@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from rich.text import Text
 
+from switchtune.corpus.formats import stream_lines, text_lines
 from switchtune.corpus.words import Segmenter, Words, word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
@@ -133,15 +134,6 @@ def read_text(path: Path, stream: BinaryIO) -> Iterator[str]:
     A byte order mark before the first line is dropped.
 
     Raises:
-        SwitchtuneError: not UTF-8, with the line.
+        CorpusError: as `text_lines`.
     """
-    if str(path) != "-":
-        from switchtune.corpus.read import read_lines
-
-        yield from read_lines(path)
-        return
-    for number, raw in enumerate(stream, start=1):
-        try:
-            yield raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise SwitchtuneError(f"standard input, line {number}: not UTF-8 ({error}). Convert it first.") from error
+    return stream_lines(stream, "standard input") if str(path) == "-" else text_lines(path)
