@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -516,6 +517,7 @@ def translate(
         done = on_first(growing.lines_written) if resume else 0
         if resume and first:
             print_line(f"{out}: goes on after line {done:,}", err=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             for window in translations(lines, done):
                 if first:
