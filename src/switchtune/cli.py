@@ -40,6 +40,7 @@ from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
     from switchtune.preview import SwitchedLine
+    from switchtune.switching import Switched
 
 app = typer.Typer(
     name="switchtune",
@@ -180,7 +181,6 @@ def switch(
         mean_span=mean_span,
         seed=seed,
     )
-    results = []
     with ExitStack() as stack:
         lines = switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch)
         show: Callable[[SwitchedLine], object]
@@ -192,10 +192,13 @@ def switch(
             show = lambda line: console.print(coloured(line), soft_wrap=True)  # noqa: E731
         else:
             show = lambda line: sys.stdout.write(FORMATS[form](line) + "\n")  # noqa: E731
-        for line in lines:
-            show(line)
-            results.append(line.switched)
-    rates = measure(results)
+
+        def shown() -> Iterator["Switched"]:
+            for line in lines:
+                show(line)
+                yield line.switched
+
+        rates = measure(shown())
     if as_json:
         print_line(json.dumps(rates.record()), err=True)
     else:
