@@ -28,10 +28,12 @@ def require_own(path: Path, verb: str | None = None) -> None:
     if not path.is_dir():
         raise UsageError(f"{path}: a file; a folder is written here, and would replace it. Give another name.")
     mark = path / MARK
+    if not any(entry != mark for entry in path.iterdir()):
+        return
     made_by = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else None
-    if made_by is None and any(path.iterdir()):
+    if made_by is None:
         raise UsageError(f"{path}: holds files that switchtune did not make. Give a new folder or an empty one.")
-    if made_by is not None and verb is not None and made_by != f"switchtune {verb}":
+    if verb is not None and made_by != f"switchtune {verb}":
         maker = f"`{made_by}`" if made_by != "switchtune" else "another command"
         raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. Give a new folder or an empty one.")
 
