@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from switchtune.models.load import save_model
@@ -16,7 +16,26 @@ from tests.miniature import miniature
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+FUZZ_EXAMPLES = 100
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help_text = "examples of each fuzz test; any number but the default draws new ones in every run"
+    parser.addoption("--fuzz-examples", type=int, default=FUZZ_EXAMPLES, metavar="N", help=help_text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Fuzz tests are decorated with `@settings.get_profile("fuzz")`, above `@given`."""
+    examples = config.getoption("--fuzz-examples")
+    settings.register_profile(
+        "fuzz",
+        settings.get_profile("untimed"),
+        max_examples=examples,
+        derandomize=examples == FUZZ_EXAMPLES,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
