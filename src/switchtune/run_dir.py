@@ -76,16 +76,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, remedy: str = "Remove the file to have it made again.") -> Any:
     """The content of a JSON file.
+
+    Args:
+        remedy: what to do where it is damaged.
 
     Raises:
         SwitchtuneError: the file is not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SwitchtuneError(f"{path}: not valid JSON ({error}). Remove the file to have it made again.") from error
+    except (ValueError, RecursionError) as error:
+        raise SwitchtuneError(f"{path}: not valid JSON ({error}). {remedy}") from error
 
 
 def fingerprint(value: Any) -> str:

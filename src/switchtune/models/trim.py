@@ -166,9 +166,13 @@ def _as_runs(ids: Sequence[int]) -> str:
     return " ".join(runs)
 
 
-def _from_runs(text: str) -> tuple[int, ...]:
-    ends = [run.partition("-") for run in text.split()]
-    return tuple(number for first, _, last in ends for number in range(int(first), int(last or first) + 1))
+def _from_runs(text: str, *, rows: int) -> tuple[int, ...]:
+    parts = [run.partition("-") for run in text.split()]
+    runs = [(int(first), int(last or first)) for first, _, last in parts]
+    ends = [end for run in runs for end in run]
+    if ends != sorted(ends) or not 0 <= ends[0] <= ends[-1] < rows:
+        raise ValueError(f"kept: ids below {rows}, ascending, are expected")
+    return tuple(number for first, last in runs for number in range(first, last + 1))
 
 
 def read_record(folder: Path) -> TrimRecord:
@@ -183,13 +187,14 @@ def read_record(folder: Path) -> TrimRecord:
             f"{folder}: no {TRIM_RECORD} in it, so its vocabulary was not trimmed by `switchtune trim` (or the file "
             "was lost: copy it from the model that the training began with)."
         )
-    content = read_json(path)
+    remedy = f"Copy {TRIM_RECORD} from the model that the training began with."
+    content = read_json(path, remedy=remedy)
     try:
         values = {field.name: content[field.name] for field in fields(TrimRecord)}
         texts = tuple(TextHash(**text) for text in values["texts"])
-        kept = _from_runs(values["kept"])
+        kept = _from_runs(values["kept"], rows=values["rows_before"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SwitchtuneError(f"{path}: not a record of `switchtune trim` ({error!r}).") from error
+        raise SwitchtuneError(f"{path}: not a record of `switchtune trim` ({error!r}). {remedy}") from error
     tuples = {name: tuple(values[name]) for name in ("languages", "parameters")}
     return TrimRecord(**{**values, **tuples, "kept": kept, "texts": texts})
 
@@ -338,8 +343,8 @@ def _set_to_kept(loaded: Loaded, path: str, need: Need) -> PreTrainedTokenizerBa
     tokenizer = loaded.tokenizer
     if not loaded.layout.family.sheds_tags or {tokenizer.src_lang, tokenizer.tgt_lang} <= {*need.languages, None}:
         return tokenizer
-    tagged: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        path, src_lang=need.languages[0], tgt_lang=need.languages[-1]
+    tagged: PreTrainedTokenizerBase = from_pretrained(
+        AutoTokenizer, path, src_lang=need.languages[0], tgt_lang=need.languages[-1]
     )
     return tagged
 
@@ -476,8 +481,10 @@ def _named_ids(settings: Mapping[str, Any]) -> set[int]:
 def _generation(path: str, config: Any) -> dict[str, Any]:
     """How the model at `path` generates when nobody asks for anything else."""
     try:
-        generation = GenerationConfig.from_pretrained(path)
-    except OSError:
+        generation = from_pretrained(GenerationConfig, path)
+    except SwitchtuneError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
         generation = GenerationConfig.from_model_config(config)
     settings: dict[str, Any] = json.loads(generation.to_json_string())
     return settings
@@ -533,8 +540,8 @@ def untrim(folder: Path, base: str, out: Path) -> TrimRecord:
     replace_rows(tuned.model, with_base_rows)
     state = {name: getattr(tuned.tokenizer, name, None) for name in ("src_lang", "tgt_lang", "legacy_behaviour")}
     with atomic_path(out) as temporary, quietly():
-        tokenizer = AutoTokenizer.from_pretrained(
-            base, **{name: set_to for name, set_to in state.items() if set_to is not None}
+        tokenizer = from_pretrained(
+            AutoTokenizer, base, **{name: set_to for name, set_to in state.items() if set_to is not None}
         )
         _write(Loaded(tuned.model, tokenizer, tuned.layout), temporary, str(folder), lambda new: record.kept[new])
         if whole.trim is not None:
