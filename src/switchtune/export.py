@@ -126,8 +126,8 @@ def open_model(path: str, engine: Engine | None, compute_type: ComputeType | Non
 
 
 def _open_exported(folder: Path, compute_type: ComputeType | None) -> Converted:
-    about = read_json(folder / _ABOUT, remedy=_EXPORT_AGAIN)
     with quietly(), explained(str(folder), _ABOUT, remedy=_EXPORT_AGAIN):
+        about = read_json(folder / _ABOUT, remedy=_EXPORT_AGAIN)
         family, positions = FAMILIES[about["family"]], about["positions"]
         layout = Layout(family, from_pretrained(AutoTokenizer, folder), positions)
         if not layout.languages or not (positions is None or (isinstance(positions, int) and positions > 0)):

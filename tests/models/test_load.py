@@ -357,7 +357,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     folder = saved("mbart", tmp_path)
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SwitchtuneError, match=r"cannot be loaded \(model.safetensors: .* missing or damaged"):
+    with pytest.raises(SwitchtuneError, match=r"cannot be loaded \(.*model.safetensors: .* missing or damaged"):
         load_model(str(folder))
     (folder / "config.json").write_text("{")
     with pytest.raises(SwitchtuneError, match=r"config.json: not valid JSON .* Get the model again"):

@@ -159,6 +159,9 @@ def open_converted(
         tokens = tuple(read_json(folder / _VOCABULARY, remedy=remedy or ""))
         if len(tokens) <= max(token_ids(layout.tokenizer).values()):
             raise ValueError(f"{_VOCABULARY} has {len(tokens):,} tokens, the tokenizer more")
+        # Some of its settings are read when they are first needed.
+        some, end = tokens[len(tokens) // 2], tokens[layout.eos_id]
+        translator.translate_batch([[some, end]], target_prefix=[[end]], beam_size=1, max_decoding_length=2)
     return Converted(translator, _with_own_positions(layout), tokens)
 
 

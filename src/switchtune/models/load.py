@@ -85,7 +85,7 @@ _FOREIGN_CODE = (
     "runs. Give a model that transformers itself has the code for; where it has, remove `auto_map` from these files."
 )
 
-_LARGEST = {"layers": 1_000, "labels": 10_000} | dict.fromkeys(
+_LARGEST = {"layers": 500, "labels": 10_000} | dict.fromkeys(
     ("size", "model", "kv", "ff", "dim", "heads", "embeddings", "buckets"), 2_000_000
 )
 """Upper bound of a size in config.json, by the last word of its name: what is beyond takes hours and all memory."""
@@ -487,7 +487,9 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
             raise SwitchtuneError(
                 f"{path}: no such folder. Give a model's folder, or its name on the Hub (facebook/mbart-large-50)."
             )
-        found = auto.from_pretrained(path, trust_remote_code=False, **options)
+        if auto is not GenerationConfig:  # which is settings alone, and would save this one among them
+            options["trust_remote_code"] = False
+        found = auto.from_pretrained(path, **options)
         if getattr(found, "auto_map", None) or getattr(found, "init_kwargs", {}).get("auto_map"):
             raise SwitchtuneError(f"{path}: {_FOREIGN_CODE}")
         if auto is AutoConfig:
@@ -566,7 +568,8 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
             "loaded. Get the model as model.safetensors. Where you trust who made it, convert it yourself: "
             "`torch.load(FILE, weights_only=False)`, then `safetensors.torch.save_file`."
         )
-    reason = next((line.strip(" .") for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    text = repr(error) if isinstance(error, LookupError) else str(error)
+    reason = next((line.strip(" .")[:200] for line in text.splitlines() if line.strip()), type(error).__name__)
     if not folder.is_dir():
         return (
             f"{path}: cannot be loaded ({reason}). No such folder, and not to be had from the Hub. Check the spelling "

@@ -26,6 +26,7 @@ from switchtune.models.families import Layout, TokenIds, instruction, token_ids
 from switchtune.models.load import (
     TRIM_RECORD,
     Loaded,
+    explained,
     from_pretrained,
     load_layout,
     load_model,
@@ -188,15 +189,13 @@ def read_record(folder: Path) -> TrimRecord:
             "was lost: copy it from the model that the training began with)."
         )
     remedy = f"Copy {TRIM_RECORD} from the model that the training began with."
-    content = read_json(path, remedy=remedy)
-    try:
+    with explained(str(folder), TRIM_RECORD, remedy=remedy):
+        content = read_json(path, remedy=remedy)
         values = {field.name: content[field.name] for field in fields(TrimRecord)}
         texts = tuple(TextHash(**text) for text in values["texts"])
         kept = _from_runs(values["kept"], rows=values["rows_before"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SwitchtuneError(f"{path}: not a record of `switchtune trim` ({error!r}). {remedy}") from error
-    tuples = {name: tuple(values[name]) for name in ("languages", "parameters")}
-    return TrimRecord(**{**values, **tuples, "kept": kept, "texts": texts})
+        tuples = {name: tuple(values[name]) for name in ("languages", "parameters")}
+        return TrimRecord(**{**values, **tuples, "kept": kept, "texts": texts})
 
 
 def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[str]) -> Need:
@@ -239,7 +238,10 @@ def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[st
     if not sample:
         raise SwitchtuneError(f"{', '.join(texts) or 'texts'}: no text to keep the vocabulary of.")
     unwanted = set(layout.tags) - set(codes) if layout.family.sheds_tags else set()
-    named = _named_ids(config.to_dict()) | _named_ids(_generation(path, config))
+    with explained(path, "config.json", "generation_config.json"):
+        named = _named_ids(config.to_dict()) | _named_ids(_generation(path, config))
+        if unknown := named - set(vocabulary.ids.values()):
+            raise ValueError(f"ids that the vocabulary lacks: {unknown}")
     wanted = set(vocabulary.characters(codes)) | (vocabulary.machinery() - unwanted)
     wanted |= {token for token, number in vocabulary.ids.items() if number in named}
     wanted |= {passed for piece in counts for passed in vocabulary.merged_from(piece)} - unwanted
@@ -494,9 +496,10 @@ def _write(loaded: Loaded, folder: Path, settings_of: str, number: Callable[[int
     """Write a model with the settings of the one at `settings_of`, its ids renumbered, and its tokenizer."""
     loaded.model.save_pretrained(folder)
     base = from_pretrained(AutoConfig, settings_of)
-    config = _renumbered(read_json(folder / "config.json"), number)
+    with explained(settings_of, "config.json", "generation_config.json"):
+        config = _renumbered(read_json(folder / "config.json"), number)
+        generation = _renumbered(_generation(settings_of, base), number)
     write_json(folder / "config.json", config)
-    generation = _renumbered(_generation(settings_of, base), number)
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2, sort_keys=True) + "\n")
     loaded.tokenizer.save_pretrained(folder)
 
