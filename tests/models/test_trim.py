@@ -411,7 +411,9 @@ def test_untrim_refuses_what_does_not_fit(whole: Path, trimmed: Path, tmp_path: 
     with pytest.raises(SwitchtuneError, match=r"rows, where trim\.json tells of"):
         untrim(tmp_path / "resized", str(whole), tmp_path / "out")
     (tmp_path / "resized/trim.json").write_text('{"base": 1}')
-    with pytest.raises(SwitchtuneError, match=r"trim\.json: KeyError\('fingerprint'\).* Copy trim\.json from the model"):
+    with pytest.raises(
+        SwitchtuneError, match=r"trim\.json: KeyError\('fingerprint'\).* Copy trim\.json from the model"
+    ):
         untrim(tmp_path / "resized", str(whole), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -72,23 +72,16 @@ _SETTINGS = frozenset(
 ) | {TRIM_RECORD}
 """Small files of a model's folder that hold a JSON object. transformers passes over some of them where damaged."""
 
-_REFUSED = {
-    ".metadata": "it belongs to a checkpoint in pieces (torch.distributed.checkpoint), and is a pickle, which can run "
-    "code. Save the model with `save_pretrained`, in one piece (model.safetensors), and give that folder.",
-    "adapter_config.json": "the folder holds adapters, whose model is another one. Merge them into it by peft "
-    "(`merge_and_unload`), save that with `save_pretrained`, and give its folder.",
-}
-"""Files of a model's folder that have transformers do something else than load the model, and why they are refused."""
-
 _FOREIGN_CODE = (
     "it brings Python code of its own (`auto_map` in its config.json or tokenizer_config.json), which switchtune never "
     "runs. Give a model that transformers itself has the code for; where it has, remove `auto_map` from these files."
 )
 
-_LARGEST = {"layers": 500, "labels": 10_000} | dict.fromkeys(
-    ("size", "model", "kv", "ff", "dim", "heads", "embeddings", "buckets"), 2_000_000
-)
-"""Upper bound of a size in config.json, by the last word of its name: what is beyond takes hours and all memory."""
+_LARGEST = {
+    **{"layers": 500, "labels": 10_000, "dropout": 1, "layerdrop": 1, "rate": 1},
+    **dict.fromkeys(("size", "model", "kv", "ff", "dim", "heads", "embeddings", "buckets"), 2_000_000),
+}
+"""Upper bound of a number in config.json, by the last word of its name. Sizes beyond take hours and all memory."""
 
 _SLACK_WEIGHTS = 10_000_000
 """Weights that a model may have beyond the bytes of its files: tables that are computed, not saved."""
@@ -185,7 +178,7 @@ def on_meta(path: str, config: PretrainedConfig, make: Callable[[], Any]) -> Any
         SwitchtuneError: no model can be made of it, or none that fits into any machine.
     """
     with explained(path, "config.json"), torch.device("meta"):
-        _require_sizes(f"{path}: config.json", config.to_dict())
+        _require_bounds(f"{path}: config.json", config.to_dict())
         return make()
 
 
@@ -499,22 +492,11 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
 
 
 def _require_sound(folder: Path) -> None:
-    """Refuse, by its name, what of a model's folder is foreign, damaged, or may not be read."""
+    """Refuse, by its name, what of a model's folder is of another model, damaged, or may not be read."""
     files = sorted(folder.iterdir())
     for file in files:
-        if file.name in _REFUSED:
-            raise SwitchtuneError(f"{file}: {_REFUSED[file.name]}")
-        if not os.access(file, os.R_OK, effective_ids=True):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
-        if file.name in _SETTINGS:
-            content = read_json(file, remedy=again(folder))
-            if not isinstance(content, dict):
-                raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {again(folder)}")
-            if file.name == "config.json":
-                _require_sizes(str(file), content)
-            for shard in set(content["weight_map"].values()) if ".index." in file.name else ():
-                if Path(shard).name != shard or not (folder / shard).is_file():
-                    raise SwitchtuneError(f"{file}: names {shard!r}, which is no file of the folder. {again(folder)}")
+        with explained(str(folder), file.name):
+            _require_sound_file(file)
     if folder / "config.json" not in files:
         found = ", ".join(file.name for file in files[:8]) or "nothing"
         raise SwitchtuneError(
@@ -523,7 +505,29 @@ def _require_sound(folder: Path) -> None:
         )
 
 
-def _require_sizes(place: str, settings: Mapping[str, Any]) -> None:
+def _require_sound_file(file: Path) -> None:
+    folder = file.parent
+    if file.name == "adapter_config.json":
+        raise SwitchtuneError(
+            f"{file}: the folder holds adapters, whose model may be another one. Merge them into it by peft "
+            "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
+        )
+    if not os.access(file, os.R_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+    if file.name not in _SETTINGS:
+        return
+    content = read_json(file, remedy=again(folder))
+    if not isinstance(content, dict):
+        raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {again(folder)}")
+    if file.name == "config.json":
+        _require_bounds(str(file), content)
+    if ".index." in file.name:
+        for shard in sorted(set(map(str, content["weight_map"].values()))):
+            if Path(shard).name != shard or not (folder / shard).is_file():
+                raise SwitchtuneError(f"{file}: names {shard!r}, which is no file of the folder. {again(folder)}")
+
+
+def _require_bounds(place: str, settings: Mapping[str, Any]) -> None:
     for name, value in settings.items():
         largest = _LARGEST.get(name.rpartition("_")[2])
         if largest is not None and isinstance(value, (int, float)) and not 0 <= value <= largest:
