@@ -623,6 +623,7 @@ def test_what_a_run_made_is_made_again(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "de-en" / "csr" / "seed1" / "task" / "model"
     shutil.copytree(model, folder)
     (folder.parent.parent / "steps").mkdir()
+    (folder.parent.parent / "steps" / "task.json").write_text("{}")
     (folder / "config.json").write_text("{")
     with pytest.raises(SwitchtuneError, match=f"Remove {folder} and give the command that made it again"):
         load_model(str(folder))

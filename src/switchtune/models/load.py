@@ -54,8 +54,10 @@ LONGEST_GENERATION = 256
 """Longest output, in tokens, that a saved model generates when its user asks for no other length."""
 
 
-_TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
+_PIECES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
 """One of them is there where a tokenizer is."""
+
+_TOKENIZER_FILES = (*_PIECES, "tokenizer_config.json", "vocab.json", "added_tokens.json")
 
 _SETTINGS = frozenset(
     f"{name}.json"
@@ -78,7 +80,11 @@ _FOREIGN_CODE = (
 )
 
 _LARGEST = {
-    **{"layers": 500, "labels": 10_000, "dropout": 1, "layerdrop": 1, "rate": 1},
+    "layers": 500,
+    "labels": 10_000,
+    "dropout": 1,
+    "layerdrop": 1,
+    "rate": 1,
     **dict.fromkeys(("size", "model", "kv", "ff", "dim", "heads", "embeddings", "buckets"), 2_000_000),
 }
 """Upper bound of a number in config.json, by the last word of its name. Sizes beyond take hours and all memory."""
@@ -116,10 +122,10 @@ def load_layout(path: str) -> Layout:
 def _layout(path: str, config: PretrainedConfig) -> Layout:
     require_supported(config)
     folder = Path(path)
-    if folder.is_dir() and not any((folder / name).exists() for name in _TOKENIZER_FILES):
+    if folder.is_dir() and not any((folder / name).exists() for name in _PIECES):
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8])
         raise SwitchtuneError(
-            f"{path}: a model without its tokenizer: there is neither {' nor '.join(_TOKENIZER_FILES)} (found: "
+            f"{path}: a model without its tokenizer: there is neither {' nor '.join(_PIECES)} (found: "
             f"{found}). `tokenizer.save_pretrained` writes it beside the model; or get the model again, with all files."
         )
     tokenizer = from_pretrained(AutoTokenizer, path)
@@ -130,7 +136,12 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
             "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
         )
     require_tokens(path, tokenizer, "eos_token", "pad_token", "unk_token")
-    return Layout(family_of(config, tokenizer), tokenizer, _positions(config))
+    layout = Layout(family_of(config, tokenizer), tokenizer, _positions(config))
+    with explained(path, *_TOKENIZER_FILES):
+        # Some of its settings are read when they are first needed.
+        language = layout.languages[0]
+        layout.decode(layout.encode_source("1, 2.", language, language))
+    return layout
 
 
 def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -> None:
@@ -470,7 +481,7 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
         SwitchtuneError: nothing there, files that are damaged or may not be read, or a model with code of its own.
     """
     path, folder = str(path), Path(path)
-    files = {AutoConfig: ("config.json",), AutoTokenizer: (*_TOKENIZER_FILES, "tokenizer_config.json", "vocab.json")}
+    files = {AutoConfig: ("config.json",), AutoTokenizer: _TOKENIZER_FILES}
     with explained(path, *files.get(auto, ("*.safetensors", "*.bin", "generation_config.json"))):
         if folder.is_dir():
             _require_sound(folder)
@@ -586,7 +597,7 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
 def again(path: str | Path) -> str:
     """How to come by a model anew whose files cannot be used: the sentence at the end of a message."""
     folder = Path(path).resolve()
-    if any((parent / "steps").is_dir() for parent in folder.parents):
+    if any(list((parent / "steps").glob("*.json")) for parent in folder.parents):
         return f"Remove {folder} and give the command that made it again: it is made again."
     return "Get the model again."
 

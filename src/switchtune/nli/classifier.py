@@ -273,6 +273,8 @@ def _open_encoder(
     config.label2id = {label: number for number, label in enumerate(LABELS)}
     tokenizer = from_pretrained(AutoTokenizer, path)
     require_tokens(path, tokenizer, "pad_token")
+    with explained(path, "tokenizer_config.json"):
+        max_tokens = min(max_tokens, tokenizer.model_max_length)
     with torch.random.fork_rng(devices=[]), quietly():
         torch.manual_seed(seed)
         if init == "random":
@@ -282,4 +284,4 @@ def _open_encoder(
     model.eval()
     if torch.cuda.is_available():
         model.to("cuda")
-    return EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))
+    return EncoderClassifier(model, tokenizer, max_tokens)
