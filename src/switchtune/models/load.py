@@ -136,8 +136,8 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
             "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
         )
     require_tokens(path, tokenizer, "eos_token", "pad_token", "unk_token")
-    layout = Layout(family_of(config, tokenizer), tokenizer, _positions(config))
     with explained(path, *_TOKENIZER_FILES):
+        layout = Layout(family_of(config, tokenizer), tokenizer, _positions(config))
         # Some of its settings are read when they are first needed.
         language = layout.languages[0]
         layout.decode(layout.encode_source("1, 2.", language, language))
@@ -151,8 +151,9 @@ def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -
         SwitchtuneError: it lacks one.
     """
     for name in names:
-        if getattr(tokenizer, f"{name}_id") is None:
-            raise SwitchtuneError(f"{path}: its tokenizer has no {name} (see tokenizer_config.json). {again(path)}")
+        with explained(path, *_TOKENIZER_FILES):
+            if getattr(tokenizer, f"{name}_id") is None:
+                raise SwitchtuneError(f"{path}: its tokenizer has no {name} (see tokenizer_config.json). {again(path)}")
 
 
 def _positions(config: PretrainedConfig) -> int | None:

@@ -5,6 +5,7 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,9 +105,8 @@ def _one_line(text: str) -> str:
 
 
 def _score(records: object, count: int, program: Path, signature: str) -> Score:
-    values = (
-        [record.get("COMET") for record in records if isinstance(record, dict)] if isinstance(records, list) else []
-    )
+    rows = records if isinstance(records, list) else []
+    values: list[Any] = [row.get("COMET") for row in rows if isinstance(row, dict)]
     if len(values) != count or not all(isinstance(value, float) and math.isfinite(value) for value in values):
         raise CometError(
             f"{program} did not give one finite value for each of {count:,} sentences but {len(values):,} values. "
