@@ -22,6 +22,7 @@ from switchtune.models.load import (
     model_fingerprint,
     quietly,
     save_tokenizer,
+    tried,
 )
 from switchtune.parity import Parity, compare_engines, require_parity
 from switchtune.run_dir import atomic_path, read_json, write_json, write_text
@@ -129,9 +130,9 @@ def _open_exported(folder: Path, compute_type: ComputeType | None) -> Converted:
     with quietly(), explained(str(folder), _ABOUT, remedy=_EXPORT_AGAIN):
         about = read_json(folder / _ABOUT, remedy=_EXPORT_AGAIN)
         family, positions = FAMILIES[about["family"]], about["positions"]
-        layout = Layout(family, from_pretrained(AutoTokenizer, folder), positions)
-        if not layout.languages or not (positions is None or (isinstance(positions, int) and positions > 0)):
-            raise ValueError(f"family {family.name}, positions {positions!r}: not those of the model beside it")
+        layout = tried(str(folder), Layout(family, from_pretrained(AutoTokenizer, folder), positions))
+        if not (positions is None or (isinstance(positions, int) and positions > 0)):
+            raise ValueError(f"positions is {positions!r}")
     return open_converted(folder, layout, compute_type, remedy=_EXPORT_AGAIN)
 
 

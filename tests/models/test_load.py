@@ -526,6 +526,7 @@ def test_settings_that_are_damaged_are_named(
         ("activation_function", "banana", "config.json: KeyError"),
         ("dtype", "banana", "config.json: .*banana"),
         ("dropout", -1, "dropout is -1"),
+        ("pad_token_id", None, r"config.json: ne\(\) received an invalid"),
         ("model_type", ["mbart"], "config.json: unhashable"),
         ("transformers_weights", "../../passwd", "cannot be loaded"),
     ],

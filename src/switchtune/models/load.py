@@ -135,13 +135,24 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
             f"{path}: its tokenizer knows {len(tokenizer):,} pieces and its model {config.vocab_size:,}. The files of "
             "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
         )
-    require_tokens(path, tokenizer, "eos_token", "pad_token", "unk_token")
     with explained(path, *_TOKENIZER_FILES):
-        layout = Layout(family_of(config, tokenizer), tokenizer, _positions(config))
-        # Some of its settings are read when they are first needed.
-        language = layout.languages[0]
-        layout.decode(layout.encode_source("1, 2.", language, language))
+        return tried(path, Layout(family_of(config, tokenizer), tokenizer, _positions(config)))
+
+
+def tried(path: str, layout: Layout) -> Layout:
+    """A layout whose tokenizer has been used once: some settings of tokenizers are read when they are first needed.
+
+    Raises:
+        SwitchtuneError: it is of no use.
+    """
+    require_tokens(path, layout.tokenizer, "eos_token", "pad_token", "unk_token")
+    layout.decode(layout.encode_source(*_trial(layout)))
     return layout
+
+
+def _trial(layout: Layout) -> tuple[str, str, str]:
+    """A sentence with its language, twice, for any model."""
+    return "1, 2.", layout.languages[0], layout.languages[0]
 
 
 def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -> None:
@@ -248,7 +259,14 @@ def load_model(
         _require_room(AutoModelForSeq2SeqLM, path, config, stored=0)
         model = random_model(config, seed)
     record = Path(path) / TRIM_RECORD
-    return replace(_loaded(model, layout), trim=record.read_text(encoding="utf-8") if record.exists() else None)
+    trim = record.read_text(encoding="utf-8") if record.exists() else None
+    loaded = replace(_loaded(model, layout), trim=trim)
+    with explained(path, "config.json"), torch.no_grad():
+        source = layout.collate_source([layout.encode_source(*_trial(layout), max_tokens=layout.positions)])
+        ids = {name: values.to(model.device) for name, values in source.items()}
+        if not cast("Any", model)(**ids, decoder_input_ids=ids["input_ids"]).logits.isfinite().all():
+            raise ValueError("what it computes is not finite")
+    return loaded
 
 
 def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], *, seed: int) -> Loaded:

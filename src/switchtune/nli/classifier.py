@@ -273,8 +273,6 @@ def _open_encoder(
     config.label2id = {label: number for number, label in enumerate(LABELS)}
     tokenizer = from_pretrained(AutoTokenizer, path)
     require_tokens(path, tokenizer, "pad_token")
-    with explained(path, "tokenizer_config.json"):
-        max_tokens = min(max_tokens, tokenizer.model_max_length)
     with torch.random.fork_rng(devices=[]), quietly():
         torch.manual_seed(seed)
         if init == "random":
@@ -284,4 +282,9 @@ def _open_encoder(
     model.eval()
     if torch.cuda.is_available():
         model.to("cuda")
-    return EncoderClassifier(model, tokenizer, max_tokens)
+    with explained(path, "config.json", "tokenizer_config.json"), torch.no_grad():
+        classifier = EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))
+        # Some settings are read when they are first needed.
+        batch, _ = classifier.batch(["1."], ["2."], "")
+        classifier.logits({name: values.to(model.device) for name, values in batch.items()})
+    return classifier
