@@ -274,7 +274,7 @@ def test_translate_score_and_compare(
     assert json.loads(found)["difference"] > 5
 
 
-LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-en", "--out", "{folder}/out")
+LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-en", "--out", "{folder}/o")
 
 
 @pytest.mark.parametrize(
@@ -291,8 +291,8 @@ LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-e
             1,
             "no such folder",
         ),
-        (["lexicon", "{folder}/train.de", "{folder}/test.en", "--langs", "de-en", "--out", "{folder}/out"], 1, "lines"),
-        (["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "deen", "--out", "{folder}/out"], 2, "de-en"),
+        (["lexicon", "{folder}/train.de", "{folder}/test.en", "--langs", "de-en", "--out", "{folder}/o"], 1, "lines"),
+        (["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "deen", "--out", "{folder}/o"], 2, "de-en"),
         (
             ["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-deu", "--out", "{folder}/o"],
             2,

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import re
 import runpy
+import shutil
 import subprocess
 import sys
 import typing
@@ -17,7 +19,7 @@ from typer.testing import CliRunner
 from switchtune import export
 from switchtune.cli import app
 from switchtune.config import FamilyName, GenerationSettings
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.export import export_ct2, open_model
 from switchtune.generation import translate
 from switchtune.generation.by_ct2 import Converted, convert
@@ -58,6 +60,7 @@ def test_an_exported_folder_with_its_proof_and_a_script_that_works(model: Path, 
 
     script = made.folder / "translate.py"
     assert len(script.read_text(encoding="utf-8").splitlines()) <= 12
+    assert "from_pretrained(folder, trust_remote_code=False)" in script.read_text(encoding="utf-8")
     lines = "".join(f"{line}\n" for line in ["", *GERMAN])
     # Nothing of switchtune is to be had: the script needs ctranslate2 and transformers alone.
     hidden = [
@@ -193,3 +196,45 @@ def test_an_engine_that_cannot_be_had(model: Path, text: Path, tmp_path: Path) -
         open_model(str(tmp_path / "made"), "transformers")
     with pytest.raises(UsageError, match="--engine ct2"):
         open_model(str(model), None, "int8")
+
+
+@pytest.fixture(scope="module")
+def exported(model: Path, text: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_ct2(str(model), tmp_path_factory.mktemp("exported") / "made", text=text, settings=BEAMS).folder
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        *((file, content) for file in ("model.bin", "config.json") for content in (None, b"", b"{}", b"x" * 50)),
+        *(("shared_vocabulary.json", content) for content in (None, b"", b"[]", b"null", b'["a"]', b"\xff")),
+        *(("switchtune.json", content) for content in (b"", b"{}", b"[]", b'{"family": [1]}', b"\xff")),
+        ("model.bin", "half"),
+        ("config.json", b'{"add_source_bos": null}'),
+        ("switchtune.json", b'{"family": "mbart", "positions": "x"}'),
+        ("switchtune.json", b'{"family": "nllb", "positions": 64}'),
+        ("tokenizer.json", b"{}"),
+    ],
+)
+def test_a_damaged_export_is_told(file: str, content: bytes | str | None, exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    if content is None:
+        (folder / file).unlink()
+    else:
+        half = (folder / file).read_bytes()[: (folder / file).stat().st_size // 2]
+        (folder / file).write_bytes(half if isinstance(content, str) else content)
+    known = "|".join(map(re.escape, ("model.bin", "config.json", "shared_vocabulary.json", file)))
+    with pytest.raises(
+        SwitchtuneError, match=rf"({known}).*(Export the model again|Get the model again)|no config.json in it"
+    ):
+        open_model(str(folder), None)
+
+
+def test_a_damaged_conversion_is_made_again_once_it_is_removed(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    open_model(str(folder), "ct2")
+    (tmp_path / "model.ct2" / "model.bin").write_bytes(b"")
+    with pytest.raises(SwitchtuneError, match=rf"model.bin.* Remove {tmp_path}/model.ct2: it is made again"):
+        open_model(str(folder), "ct2")

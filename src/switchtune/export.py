@@ -15,17 +15,21 @@ from switchtune.models.families import FAMILIES, Layout
 from switchtune.models.load import (
     Loaded,
     direction,
+    explained,
+    from_pretrained,
     load_layout,
     load_model,
     model_fingerprint,
     quietly,
     save_tokenizer,
+    tried,
 )
 from switchtune.parity import Parity, compare_engines, require_parity
 from switchtune.run_dir import atomic_path, read_json, write_json, write_text
 
 PROOF_SENTENCES = 100
 _ABOUT = "switchtune.json"
+_EXPORT_AGAIN = "Export the model again (`switchtune export`), or copy the folder again, with all files."
 
 
 @dataclass(frozen=True)
@@ -120,10 +124,13 @@ def open_model(path: str, engine: Engine | None, compute_type: ComputeType | Non
 
 
 def _open_exported(folder: Path, compute_type: ComputeType | None) -> Converted:
-    about = read_json(folder / _ABOUT)
-    with quietly():
-        tokenizer = AutoTokenizer.from_pretrained(folder)
-    return open_converted(folder, Layout(FAMILIES[about["family"]], tokenizer, about["positions"]), compute_type)
+    with quietly(), explained(str(folder), _ABOUT, remedy=_EXPORT_AGAIN):
+        about = read_json(folder / _ABOUT, remedy=_EXPORT_AGAIN)
+        family, positions = FAMILIES[about["family"]], about["positions"]
+        layout = tried(str(folder), Layout(family, from_pretrained(AutoTokenizer, folder), positions))
+        if not (positions is None or (isinstance(positions, int) and positions > 0)):
+            raise ValueError(f"positions is {positions!r}")
+    return open_converted(folder, layout, compute_type, remedy=_EXPORT_AGAIN)
 
 
 def _saved_languages(path: str, layout: Layout) -> tuple[str, str]:
@@ -171,7 +178,7 @@ def _cell(text: str) -> str:
 
 
 def _script(model: Converted, source_language: str, target_language: str, settings: GenerationSettings) -> str:
-    """Ten lines that translate standard input as `translate` does, but a line at a time."""
+    """A few lines that translate standard input as `translate` does, but a line at a time."""
     layout, forced = model.layout, model.forced(target_language)
     sentence = "line"
     if instructed := layout.prompt("", source_language, target_language):
@@ -200,7 +207,8 @@ _SCRIPT = """\
 # {source_name} to {target_name}, a sentence a line: python translate.py < text > translation
 import pathlib, sys, ctranslate2, transformers
 folder = str(pathlib.Path(__file__).parent)
-tokenizer, translator = transformers.AutoTokenizer.from_pretrained(folder), ctranslate2.Translator(folder)
+tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+translator = ctranslate2.Translator(folder)
 for line in map(str.strip, sys.stdin):
     source = tokenizer.convert_ids_to_tokens(tokenizer({sentence})["input_ids"])
     longest = {longest}

@@ -38,6 +38,15 @@ def require_own(path: Path, verb: str | None = None) -> None:
         raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. Give a new folder or an empty one.")
 
 
+def is_own(path: Path) -> bool:
+    """Whether a folder is one that switchtune made, or an empty one."""
+    try:
+        require_own(path)
+    except UsageError:
+        return False
+    return True
+
+
 def claim_folder(
     folder: Path, verb: str, *, replaces: bool = False, inputs: Iterable[Path | str] = (), force: bool = False
 ) -> None:

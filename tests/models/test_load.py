@@ -2,6 +2,11 @@
 
 import gc
 import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,16 @@ from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.languages import UnknownLanguageError
-from switchtune.models.load import Loaded, SavedModelDiffersError, load_model, new_model, save_model, verify_saved
+from switchtune.models.load import (
+    Loaded,
+    SavedModelDiffersError,
+    load_layout,
+    load_model,
+    new_model,
+    save_model,
+    verify_saved,
+)
+from switchtune.nli.classifier import open_classifier
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -331,7 +345,7 @@ def test_what_is_not_a_model_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         with pytest.raises(SwitchtuneError, match=message):
             load_model(str(path))
 
-    def offline(*_: object) -> None:
+    def offline(*_: object, **__: object) -> None:
         raise OSError("We couldn't connect to 'https://huggingface.co'.\nMore lines.")
 
     monkeypatch.setattr(AutoConfig, "from_pretrained", offline)
@@ -345,10 +359,10 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     folder = saved("mbart", tmp_path)
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(SwitchtuneError, match=r"its weights cannot be loaded .* damaged"):
+    with pytest.raises(SwitchtuneError, match=r"cannot be loaded \(.*model.safetensors: .* missing or damaged"):
         load_model(str(folder))
     (folder / "config.json").write_text("{")
-    with pytest.raises(SwitchtuneError, match=r"model: cannot be loaded .* missing or damaged"):
+    with pytest.raises(SwitchtuneError, match=r"config.json: not valid JSON .* Get the model again"):
         load_model(str(folder))
 
 
@@ -359,3 +373,246 @@ def test_the_files_of_a_new_tokenizer_live_as_long_as_it_does() -> None:
     del loaded
     gc.collect()
     assert not folder.exists()
+
+
+def touching(path: Path) -> str:
+    return f"import pathlib; pathlib.Path({str(path)!r}).touch()\n"
+
+
+class Evil:
+    """What, unpickled, runs code."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (exec, (touching(self.path),))
+
+
+UNKNOWN = {"model_type": "evil", "tokenizer_class": "Evil"}
+CODE = {"AutoConfig": "evil.Evil", "AutoModelForSeq2SeqLM": "evil.Evil", "AutoTokenizer": ["evil.Evil", None]}
+
+
+@pytest.mark.parametrize("own", [{}, UNKNOWN], ids=["a known class", "an unknown class"])
+@pytest.mark.parametrize("file", ["config.json", "tokenizer_config.json"])
+def test_code_of_a_model_is_never_run(
+    file: str, own: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = saved("mbart", tmp_path), tmp_path / "ran"
+    tampered(folder, file, **own, auto_map=CODE)
+    (folder / "evil.py").write_text(touching(ran))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    for load in (load_model, load_layout, open_classifier_of):
+        with pytest.raises(SwitchtuneError, match=r"brings Python code of its own .* which switchtune never runs"):
+            load(str(folder))
+    assert not ran.exists()
+
+
+def open_classifier_of(path: str) -> None:
+    open_classifier(path, "de", max_tokens=60)
+
+
+def test_code_for_generation_and_kernels_of_the_hub_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = saved("mbart", tmp_path), tmp_path / "ran"
+    (folder / "custom_generate").mkdir()
+    (folder / "custom_generate" / "generate.py").write_text(touching(ran))
+    tampered(folder, "generation_config.json", custom_generate=str(folder))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    verify_saved(folder, GERMAN[:1], miniature("mbart"), "de", "en", max_length=8)
+    tampered(folder, "config.json", attn_implementation="evil/kernel")
+    assert same_weights(load_model(str(folder)), miniature("mbart"))
+    assert not ran.exists()
+
+
+def test_pickled_weights_are_loaded_and_nothing_else_of_a_pickle(tmp_path: Path) -> None:
+    folder, ran = saved("mbart", tmp_path), tmp_path / "ran"
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    assert same_weights(load_model(str(folder)), miniature("mbart"))
+    for zipped in (True, False):
+        hostile = {**tensors, "evil": Evil(ran)}
+        torch.save(hostile, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
+        with pytest.raises(
+            SwitchtuneError, match=r"pytorch_model.bin is damaged, or holds other .* convert it yourself"
+        ):
+            load_model(str(folder))
+    assert not ran.exists()
+    torch.load(folder / "pytorch_model.bin", weights_only=False)
+    assert ran.exists()
+
+
+def test_adapters_are_no_model(tmp_path: Path) -> None:
+    folder = saved("mbart", tmp_path)
+    (folder / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": "org/other"}))
+    with pytest.raises(SwitchtuneError, match=r"adapter_config.json: the folder holds adapters.*merge_and_unload"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused(family: FamilyName, value: float, tmp_path: Path) -> None:
+    folder = saved(family, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    broken = sorted(name for name in tensors if name.endswith("weight"))[:2]
+    for name in broken:
+        tensors[name].view(-1)[-1] = value
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(SwitchtuneError, match=rf": 2 of its \d+ weights hold .* not finite.*{re.escape(broken[0])}"):
+        load_model(str(folder))
+
+
+NESTED = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", "null", "3", NESTED, b"\xff\xfe", None], ids=lambda value: str(value)[:5]
+)
+@pytest.mark.parametrize(
+    "file",
+    [
+        *(
+            "config.json",
+            "generation_config.json",
+            "tokenizer_config.json",
+            "tokenizer.json",
+            "special_tokens_map.json",
+        ),
+        *("added_tokens.json", "trim.json", "summarization.json", "model.safetensors.index.json"),
+    ],
+)
+def test_settings_that_are_damaged_are_named(
+    file: str, content: str | bytes | None, model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    if content is None:
+        (folder / file).unlink(missing_ok=True)
+        (folder / file).mkdir()
+    else:
+        (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(
+        SwitchtuneError, match=rf"{re.escape(file)}.* Get the model again|its tokenizer knows \d+ pieces"
+    ):
+        load_model(str(folder))
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("vocab_size", "x", "vocab_size"),
+        ("d_model", -1, "d_model is -1"),
+        ("d_model", 64, r"60 of its weights are not of the size that config.json says .*: \[\d"),
+        ("d_model", 2**20, "a model of .* weights, .* GB; its files hold .* bytes"),
+        ("max_position_embeddings", 1e12, "max_position_embeddings is 1,000,000,000,000"),
+        ("encoder_layers", 10**9, "encoder_layers is 1,000,000,000, where a number up to"),
+        ("num_labels", 10**9, "num_labels is 1,000,000,000"),
+        ("vocab_size", 10**6, "its tokenizer knows"),
+        ("encoder_attention_heads", 0, "config.json: integer division"),
+        ("activation_function", "banana", "config.json: KeyError"),
+        ("dtype", "banana", "config.json: .*banana"),
+        ("dropout", -1, "dropout is -1"),
+        ("pad_token_id", None, r"config.json: ne\(\) received an invalid"),
+        ("model_type", ["mbart"], "config.json: unhashable"),
+        ("transformers_weights", "../../passwd", "cannot be loaded"),
+    ],
+)
+def test_settings_of_wrong_types_and_sizes(name: str, value: object, message: str, tmp_path: Path) -> None:
+    folder = saved("m2m100", tmp_path)
+    tampered(folder, "config.json", **{name: value})
+    with pytest.raises(SwitchtuneError, match=message):
+        load_model(str(folder))
+
+
+def test_random_weights_are_not_drawn_beyond_the_memory(tmp_path: Path) -> None:
+    folder = saved("mbart", tmp_path)
+    tampered(folder, "config.json", d_model=2**20)
+    with pytest.raises(SwitchtuneError, match=r"a model of .* weights, .* GB; this machine has \d+ GB of memory"):
+        load_model(str(folder), init="random", seed=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("pad_token", None), ("eos_token", 3), ("tokenizer_class", 3), ("src_lang", "xx"), ("added_tokens_decoder", 3)],
+)
+def test_settings_of_a_tokenizer_of_wrong_types(name: str, value: object, tmp_path: Path) -> None:
+    folder = saved("m2m100", tmp_path)
+    tampered(folder, "tokenizer_config.json", **{name: value})
+    with pytest.raises(SwitchtuneError, match=r"tokenizer_config.json.* Get the model again"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 8, (1 << 40).to_bytes(8, "little") + b"{}", "half", "of another"])
+def test_damaged_weights_are_named(content: bytes | str, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    file = folder / "model.safetensors"
+    if content == "of another":
+        content = (saved("mt5", tmp_path / "mt5") / file.name).read_bytes()
+    elif content == "half":
+        content = file.read_bytes()[: file.stat().st_size // 2]
+    file.write_bytes(content)  # type: ignore[arg-type]
+    with pytest.raises(SwitchtuneError, match=r"model.safetensors: .*|lacks \d+ of the model's weights"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("shard", ["../outside.safetensors", "/etc/passwd", "missing.safetensors", 3, None])
+def test_shards_are_files_of_the_folder(shard: object, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    (folder / "model.safetensors").rename(tmp_path / "outside.safetensors")
+    index = {"weight_map": {"model.shared.weight": shard}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(SwitchtuneError, match=r"model.safetensors.index.json: names .* which is no file"):
+        load_model(str(folder))
+
+
+def test_what_panics_is_told_too(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class PanicException(BaseException): ...
+
+    def panics(*_: object, **__: object) -> None:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", panics)
+    with pytest.raises(SwitchtuneError, match=r"tokenizer.json, .*: index out of bounds"):
+        load_model(str(model))
+    monkeypatch.setattr(AutoTokenizer, "from_pretrained", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        load_model(str(model))
+
+
+@pytest.fixture
+def readable_by_all() -> Iterator[Path]:
+    """A folder that an account without rights can go to; the test goes on as such an account."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "model.safetensors", ""])
+def test_no_permission_is_told_as_such(file: str, model: Path, readable_by_all: Path) -> None:
+    folder = readable_by_all / "model"
+    shutil.copytree(model, folder)
+    for path in (folder, *folder.iterdir()):
+        path.chmod(0o755)
+    (folder / file).chmod(0)
+    user = os.geteuid()
+    os.seteuid(65534 if user == 0 else user)
+    try:
+        with pytest.raises(SwitchtuneError, match=rf"{re.escape(file)}: no permission to read it"):
+            load_model(str(folder))
+    finally:
+        os.seteuid(user)
+        (folder / file).chmod(0o755)
+
+
+def test_what_a_run_made_is_made_again(model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run" / "de-en" / "csr" / "seed1" / "task" / "model"
+    shutil.copytree(model, folder)
+    (folder.parent.parent / "steps").mkdir()
+    (folder.parent.parent / "steps" / "task.json").write_text("{}")
+    (folder / "config.json").write_text("{")
+    with pytest.raises(SwitchtuneError, match=f"Remove {folder} and give the command that made it again"):
+        load_model(str(folder))

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -411,9 +412,27 @@ def test_untrim_refuses_what_does_not_fit(whole: Path, trimmed: Path, tmp_path: 
     with pytest.raises(SwitchtuneError, match=r"rows, where trim\.json tells of"):
         untrim(tmp_path / "resized", str(whole), tmp_path / "out")
     (tmp_path / "resized/trim.json").write_text('{"base": 1}')
-    with pytest.raises(SwitchtuneError, match=r"trim\.json: not a record"):
+    with pytest.raises(
+        SwitchtuneError, match=r"trim\.json: KeyError\('fingerprint'\).* Copy trim\.json from the model"
+    ):
         untrim(tmp_path / "resized", str(whole), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kept", ["0-99999999999", "5-1", "3 2", "-4", "x", 3, None, ""])
+def test_records_that_cannot_be(kept: object, trimmed: Path, tmp_path: Path) -> None:
+    content = json.loads((trimmed / "trim.json").read_text())
+    (tmp_path / "trim.json").write_text(json.dumps({**content, "kept": kept}))
+    with pytest.raises(SwitchtuneError, match=r"trim\.json: .* Copy trim\.json from the model"):
+        read_record(tmp_path)
+
+
+def test_ids_that_the_vocabulary_lacks_are_told(whole: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "model")
+    settings = tmp_path / "model" / "generation_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "forced_bos_token_id": 10**9}))
+    with pytest.raises(SwitchtuneError, match=r"generation_config.json: ids that the vocabulary lacks: .1000000000"):
+        survey(str(tmp_path / "model"), {"text": GERMAN}, ["de", "en"])
 
 
 def test_auto_trims_where_much_is_saved(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,10 +1,13 @@
 """Heads on the five families against plain transformers, step by step; encoders against transformers' own class."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
@@ -154,3 +157,33 @@ def test_other_models_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "marian"}', encoding="utf-8")
     with pytest.raises(SwitchtuneError, match="a model of type 'marian'"):
         is_encoder(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "change", "message"),
+    [
+        ("bert", "pooler.dense.weight", "nan", r": 1 of its \d+ weights hold .* not finite.*pooler.dense.weight"),
+        ("mt5", f"{HEAD}.dense.bias", "nan", r": 1 of its 4 weights hold .* not finite.*dense.bias"),
+        ("mt5", f"{HEAD}.dense.bias", "cut", r"model.safetensors: .*Get the model again"),
+        ("bert", "pooler.dense.bias", "cut", r"1 of its weights are not of the size .*pooler.dense.bias"),
+    ],
+)
+def test_weights_of_no_use_are_refused(
+    name: str, part: str, change: str, message: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    opened(folders, name).save(tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(file)
+    whole = next(each for each in tensors if each.endswith(part))
+    tensors[whole] = tensors[whole][:-1].clone() if change == "cut" else tensors[whole] * torch.nan
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(SwitchtuneError, match=message):
+        opened({name: tmp_path / "model"}, name)
+
+
+def test_an_encoder_without_padding_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    shutil.copytree(folders["bert"], tmp_path / "model")
+    settings = tmp_path / "model" / "tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "pad_token": None}))
+    with pytest.raises(SwitchtuneError, match="its tokenizer has no pad_token"):
+        opened({"bert": tmp_path / "model"}, "bert")

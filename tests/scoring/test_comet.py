@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from switchtune.errors import SwitchtuneError
 from switchtune.scoring.comet import DEFAULT_MODEL, CometError, comet
 from switchtune.scoring.metrics import ScoringError
 from switchtune.scoring.significance import compare_scores
@@ -111,3 +112,17 @@ def test_unequal_counts_are_refused_before_anything_runs(
     with pytest.raises(ScoringError, match=message):
         comet([system], sources, REFERENCES, environment=environment)
     assert not (environment / "bin" / "calls").exists()
+
+
+@pytest.mark.parametrize("answer", ["", "{", "[]", "null", '{"a": 3}', "[" * 100_000])
+def test_answers_that_are_something_else(environment: Path, answer: str) -> None:
+    program = f"import sys; open(sys.argv[sys.argv.index('--to_json') + 1], 'w').write({answer!r})"
+    (environment / "bin" / "comet-score").write_text(f"#!/usr/bin/env python3\n{program}\n")
+    with pytest.raises(SwitchtuneError, match=r"scores\.json: not valid JSON|each of 3 sentences but 0 values"):
+        comet([A], SOURCES, REFERENCES, environment=environment)
+
+
+def test_a_program_that_cannot_be_run(environment: Path) -> None:
+    (environment / "bin" / "comet-score").write_bytes(b"\x00\x01")
+    with pytest.raises(CometError, match=r"comet-score: cannot be run \(Exec format error\)"):
+        comet([A], SOURCES, REFERENCES, environment=environment)

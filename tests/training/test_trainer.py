@@ -10,6 +10,7 @@ from dataclasses import asdict
 from functools import cache
 from itertools import count
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeAlias
 
 import hypothesis
@@ -23,7 +24,13 @@ from torch.nn.functional import cross_entropy
 from switchtune.config import FamilyName, TrainingSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
-from switchtune.training.checkpoints import CheckpointError, complete_checkpoints, prune, remove_but_weights
+from switchtune.training.checkpoints import (
+    CheckpointError,
+    complete_checkpoints,
+    mark_complete,
+    prune,
+    remove_but_weights,
+)
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.energy import Counter, EnergyMeter
 from switchtune.training.loop import Progress
@@ -361,6 +368,27 @@ def test_from_a_damaged_checkpoint_it_goes_back_to_a_whole_one_and_says_so(
         "goes on from update 4 of 12",
     ]
     assert same_weights(resumed, undisturbed(0)[0])
+
+
+@pytest.mark.parametrize("file", ["optimizer.pt", "scheduler.pt", "rng_state.pth"])
+def test_what_is_pickled_in_a_checkpoint_is_data_alone(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, ran = tmp_path / "killed", tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (open, (str(ran), "w"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("switchtune.training.resumable.prune", dying(lambda *_, **__: None, call=1))
+        killed(lambda: train(fresh(), folder))
+    (checkpoint,) = complete_checkpoints(folder)
+    torch.save({"evil": Evil()}, checkpoint.path / file)
+    mark_complete(checkpoint)
+    with pytest.raises(UnpicklingError):
+        train(fresh(), folder)
+    assert not ran.exists()
 
 
 def test_a_checkpoint_of_another_model_is_refused(undisturbed: Undisturbed) -> None:

@@ -8,7 +8,6 @@ until no running hypothesis, at its present length, beats the worst of the best 
 tag CTranslate2 takes an empty output only where the end of the sentence is the likeliest token of all.
 """
 
-import json
 import os
 import tempfile
 from collections import defaultdict, deque
@@ -24,14 +23,17 @@ import torch
 
 from switchtune.config import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import is_own
 from switchtune.generation.batching import Outputs, batches
-from switchtune.models.families import Layout
-from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
+from switchtune.models.families import Layout, token_ids
+from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
 from switchtune.run_dir import RunDir, atomic_path, read_json, write_json
 
 PATIENCE = 2.0
 """Finished hypotheses at which a search ends, in beams. With 1 it ends before transformers' in one sentence of twenty
 (and 0.15 BLEU are lost); above 2 nothing changes but the time."""
+
+_VOCABULARY = "shared_vocabulary.json"
 
 _SINUSOIDAL_POSITIONS = 4096
 """Rows of the table of positions of NLLB and M2M-100. transformers extends it as it goes, CTranslate2 cannot."""
@@ -124,19 +126,28 @@ def convert(loaded: Loaded, folder: Path, *, int8: bool = False) -> None:
     spec.save(str(folder))
 
 
-def open_converted(folder: Path, layout: Layout, compute_type: ComputeType | None = None) -> Converted:
+def open_converted(
+    folder: Path, layout: Layout, compute_type: ComputeType | None = None, *, remedy: str | None = None
+) -> Converted:
     """Load a folder that `convert` wrote, on the GPU where there is one. The folder may then be removed.
 
     Args:
         layout: of the model that was converted.
         compute_type: what to compute in; None: what the weights were written in.
+        remedy: what to do where a file is damaged.
 
     Raises:
         UsageError: CTranslate2 is not installed, or cannot compute in this type here.
+        SwitchtuneError: a file is missing or damaged.
     """
     package, on_gpu = ct2(), torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
-    try:
+    types = sorted(package.get_supported_compute_types(device))
+    if compute_type not in (None, *types):
+        raise UsageError(
+            f"compute_type {compute_type}: not to be had. This machine's {device} has: {', '.join(types)}."
+        )
+    with explained(str(folder), "model.bin", "config.json", _VOCABULARY, remedy=remedy):
         translator = package.Translator(
             str(folder),
             device=device,
@@ -146,11 +157,13 @@ def open_converted(folder: Path, layout: Layout, compute_type: ComputeType | Non
             inter_threads=1 if on_gpu else torch.get_num_threads(),
             intra_threads=1,
         )
-    except ValueError as error:
-        types = ", ".join(sorted(package.get_supported_compute_types(device)))
-        raise UsageError(f"compute_type {compute_type}: {error} This machine's {device} has: {types}.") from error
-    tokens: list[str] = json.loads((folder / "shared_vocabulary.json").read_text(encoding="utf-8"))
-    return Converted(translator, _with_own_positions(layout), tuple(tokens))
+        tokens = tuple(read_json(folder / _VOCABULARY, remedy=remedy or ""))
+        if len(tokens) <= max(token_ids(layout.tokenizer).values()):
+            raise ValueError(f"{_VOCABULARY} has {len(tokens):,} tokens, the tokenizer more")
+        # Some of its settings are read when they are first needed.
+        some, end = tokens[len(tokens) // 2], tokens[layout.eos_id]
+        translator.translate_batch([[some, end]], target_prefix=[[end]], beam_size=1, max_decoding_length=2)
+    return Converted(translator, _with_own_positions(layout), tokens)
 
 
 @contextmanager
@@ -164,7 +177,7 @@ def converted(loaded: Loaded, compute_type: ComputeType) -> Iterator[Converted]:
 def load_converted(path: str, compute_type: ComputeType) -> Converted:
     """Load a model in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until the model changes.
 
-    Nothing is kept of a model from the Hub, or where `DIR.ct2` cannot be written.
+    Nothing is kept of a model from the Hub, or where `DIR.ct2` cannot be written or holds something else.
 
     Args:
         path: a model's folder, or its name on the Hub.
@@ -175,10 +188,10 @@ def load_converted(path: str, compute_type: ComputeType) -> Converted:
     """
     ct2()
     folder = Path(path).resolve()
-    if not (folder.is_dir() and os.access(folder.parent, os.W_OK)):
+    cache = folder.with_name(f"{folder.name}.ct2")
+    if not (folder.is_dir() and os.access(folder.parent, os.W_OK) and (is_own(cache) or not cache.exists())):
         with converted(load_model(path), compute_type) as model:
             return model
-    cache = folder.with_name(f"{folder.name}.ct2")
     mark = {"made_from": model_fingerprint(path), "ctranslate2": ct2().__version__}
     with RunDir(folder.parent).lock(cache.name, patience_seconds=_CONVERSION_SECONDS):
         made = cache / "made_from.json"
@@ -186,7 +199,7 @@ def load_converted(path: str, compute_type: ComputeType) -> Converted:
             with atomic_path(cache) as temporary:
                 convert(load_model(path), temporary)
                 write_json(temporary / made.name, mark)
-        return open_converted(cache, load_layout(path), compute_type)
+        return open_converted(cache, load_layout(path), compute_type, remedy=f"Remove {cache}: it is made again.")
 
 
 def search_by_ct2(

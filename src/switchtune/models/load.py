@@ -1,21 +1,25 @@
 """Models in and out: from the Hub or a folder, made at any size, saved so that plain transformers loads them."""
 
 import copy
+import errno
 import io
 import json
+import os
+import pickle
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import numpy as np
+import psutil
 import sentencepiece
 import torch
-from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -41,7 +45,7 @@ from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
-from switchtune.run_dir import atomic_path, fingerprint, hash_file, write_text
+from switchtune.run_dir import atomic_path, fingerprint, hash_file, read_json, write_text
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
@@ -50,8 +54,43 @@ LONGEST_GENERATION = 256
 """Longest output, in tokens, that a saved model generates when its user asks for no other length."""
 
 
-_TOKENIZER_FILES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
+_PIECES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
 """One of them is there where a tokenizer is."""
+
+_TOKENIZER_FILES = (*_PIECES, "tokenizer_config.json", "vocab.json", "added_tokens.json")
+
+_SETTINGS = frozenset(
+    f"{name}.json"
+    for name in (
+        "config",
+        "generation_config",
+        "tokenizer_config",
+        "special_tokens_map",
+        "added_tokens",
+        "summarization",
+        "model.safetensors.index",
+        "pytorch_model.bin.index",
+    )
+) | {TRIM_RECORD}
+"""Small files of a model's folder that hold a JSON object. transformers passes over some of them where damaged."""
+
+_FOREIGN_CODE = (
+    "it brings Python code of its own (`auto_map` in its config.json or tokenizer_config.json), which switchtune never "
+    "runs. Give a model that transformers itself has the code for; where it has, remove `auto_map` from these files."
+)
+
+_LARGEST = {
+    "layers": 500,
+    "labels": 10_000,
+    "dropout": 1,
+    "layerdrop": 1,
+    "rate": 1,
+    **dict.fromkeys(("size", "model", "kv", "ff", "dim", "heads", "embeddings", "buckets"), 2_000_000),
+}
+"""Upper bound of a number in config.json, by the last word of its name. Sizes beyond take hours and all memory."""
+
+_SLACK_WEIGHTS = 10_000_000
+"""Weights that a model may have beyond the bytes of its files: tables that are computed, not saved."""
 
 _DO_NOT_USE = "Do not use the saved model; please report this together with the version of transformers."
 
@@ -83,10 +122,10 @@ def load_layout(path: str) -> Layout:
 def _layout(path: str, config: PretrainedConfig) -> Layout:
     require_supported(config)
     folder = Path(path)
-    if folder.is_dir() and not any((folder / name).exists() for name in _TOKENIZER_FILES):
+    if folder.is_dir() and not any((folder / name).exists() for name in _PIECES):
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8])
         raise SwitchtuneError(
-            f"{path}: a model without its tokenizer: there is neither {' nor '.join(_TOKENIZER_FILES)} (found: "
+            f"{path}: a model without its tokenizer: there is neither {' nor '.join(_PIECES)} (found: "
             f"{found}). `tokenizer.save_pretrained` writes it beside the model; or get the model again, with all files."
         )
     tokenizer = from_pretrained(AutoTokenizer, path)
@@ -96,7 +135,36 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
             f"{path}: its tokenizer knows {len(tokenizer):,} pieces and its model {config.vocab_size:,}. The files of "
             "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
         )
-    return Layout(family_of(config, tokenizer), tokenizer, _positions(config))
+    with explained(path, *_TOKENIZER_FILES):
+        return tried(path, Layout(family_of(config, tokenizer), tokenizer, _positions(config)))
+
+
+def tried(path: str, layout: Layout) -> Layout:
+    """A layout whose tokenizer has been used once: some settings of tokenizers are read when they are first needed.
+
+    Raises:
+        SwitchtuneError: it is of no use.
+    """
+    require_tokens(path, layout.tokenizer, "eos_token", "pad_token", "unk_token")
+    layout.decode(layout.encode_source(*_trial(layout)))
+    return layout
+
+
+def _trial(layout: Layout) -> tuple[str, str, str]:
+    """A sentence with its language, twice, for any model."""
+    return "1, 2.", layout.languages[0], layout.languages[0]
+
+
+def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -> None:
+    """Make sure that a tokenizer has special tokens ("pad_token").
+
+    Raises:
+        SwitchtuneError: it lacks one.
+    """
+    for name in names:
+        with explained(path, *_TOKENIZER_FILES):
+            if getattr(tokenizer, f"{name}_id") is None:
+                raise SwitchtuneError(f"{path}: its tokenizer has no {name} (see tokenizer_config.json). {again(path)}")
 
 
 def _positions(config: PretrainedConfig) -> int | None:
@@ -108,9 +176,10 @@ def model_fingerprint(path: str) -> str:
     folder = Path(path)
     if folder.is_dir():
         suffixes = {".json", ".safetensors", ".model", ".bin"}
-        # How a vocabulary came about changes nothing about the model.
-        files = sorted(file for file in folder.iterdir() if file.suffix in suffixes and file.name != TRIM_RECORD)
-        return fingerprint({file.name: hash_file(file) for file in files})
+        with explained(path):
+            # How a vocabulary came about changes nothing about the model.
+            files = sorted(file for file in folder.iterdir() if file.suffix in suffixes and file.name != TRIM_RECORD)
+            return fingerprint({file.name: hash_file(file) for file in files})
     revision = getattr(from_pretrained(AutoConfig, path), "_commit_hash", None)
     return f"{path}@{revision}" if revision else path
 
@@ -121,8 +190,19 @@ def parameter_count(path: str) -> int:
     Raises:
         SwitchtuneError: nothing there, or not one of the families.
     """
-    with torch.device("meta"):
-        return sum(weights.numel() for weights in random_model(model_config(path), seed=0).parameters())
+    config = model_config(path)
+    return sum(weights.numel() for weights in on_meta(path, config, lambda: random_model(config, 0)).parameters())
+
+
+def on_meta(path: str, config: PretrainedConfig, make: Callable[[], Any]) -> Any:
+    """What `make` makes of the configuration of the model at `path`, without room for the weights.
+
+    Raises:
+        SwitchtuneError: no model can be made of it, or none that fits into any machine.
+    """
+    with explained(path, "config.json"), torch.device("meta"):
+        _require_bounds(f"{path}: config.json", config.to_dict())
+        return make()
 
 
 def model_config(
@@ -167,9 +247,26 @@ def load_model(
         raise UsageError("Random weights need a seed.")
     config = model_config(path, dropout=dropout, attention_dropout=attention_dropout)
     layout = _layout(path, config)
-    model = _pretrained_model(path, config) if seed is None or init == "pretrained" else random_model(config, seed)
+    if seed is None or init == "pretrained":
+        model, missing = load_weights(AutoModelForSeq2SeqLM, path, config)
+        if missing:
+            raise SwitchtuneError(
+                f"{path}: the checkpoint lacks {len(missing)} of the model's weights ({', '.join(missing[:3])}, …); "
+                "they would have been random. Get the complete checkpoint."
+            )
+        _keep_own_head(model)
+    else:
+        _require_room(AutoModelForSeq2SeqLM, path, config, stored=0)
+        model = random_model(config, seed)
     record = Path(path) / TRIM_RECORD
-    return replace(_loaded(model, layout), trim=record.read_text(encoding="utf-8") if record.exists() else None)
+    trim = record.read_text(encoding="utf-8") if record.exists() else None
+    loaded = replace(_loaded(model, layout), trim=trim)
+    with explained(path, "config.json"), torch.no_grad():
+        source = layout.collate_source([layout.encode_source(*_trial(layout), max_tokens=layout.positions)])
+        ids = {name: values.to(model.device) for name, values in source.items()}
+        if not cast("Any", model)(**ids, decoder_input_ids=ids["input_ids"]).logits.isfinite().all():
+            raise ValueError("what it computes is not finite")
+    return loaded
 
 
 def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], *, seed: int) -> Loaded:
@@ -245,7 +342,7 @@ def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_la
         # old put the tag last ("legacy"), other than our layout and than the model was trained.
         modern = {"legacy_behaviour": False} if layout.family.name == "nllb" else {}
         languages = {"src_lang": source, "tgt_lang": target} if layout.plain_source(source) else {"tgt_lang": target}
-        tagged = AutoTokenizer.from_pretrained(folder, **languages, **modern)
+        tagged = from_pretrained(AutoTokenizer, folder, **languages, **modern)
         tagged.save_pretrained(folder)
 
 
@@ -288,7 +385,7 @@ def verify_saved(
         SavedModelDiffersError: they differ.
     """
     layout = loaded.layout
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer = from_pretrained(AutoTokenizer, folder)
     prompts = [layout.prompt(sentence, source_language, target_language) for sentence in sentences]
     expected = layout.batch_encode_source(sentences, source_language, target_language)
     # Such a tag comes first.
@@ -305,7 +402,7 @@ def verify_saved(
     generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
     max_length = generation_config.max_length = min(max_length, generation_config.max_length)
     with quietly():
-        plain: Any = AutoModelForSeq2SeqLM.from_pretrained(folder)
+        plain: Any = from_pretrained(AutoModelForSeq2SeqLM, folder)
     plain.to(loaded.model.device)
     model: Any = loaded.model
     with _evaluating(loaded.model), torch.no_grad():
@@ -387,57 +484,192 @@ def _generation_config(loaded: Loaded, target_language: str, settings: Generatio
     )
 
 
-def from_pretrained(auto: Any, path: str) -> Any:
-    """`auto.from_pretrained(path)` with an error that says what is wrong."""
-    folder = Path(path)
-    if folder.is_dir():
-        if not (folder / "config.json").exists():
-            found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8]) or "nothing"
+def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
+    """`auto.from_pretrained(path, **options)`, which runs no code that comes with a model and says what is wrong.
+
+    All that transformers loads is loaded here.
+
+    Raises:
+        SwitchtuneError: nothing there, files that are damaged or may not be read, or a model with code of its own.
+    """
+    path, folder = str(path), Path(path)
+    files = {AutoConfig: ("config.json",), AutoTokenizer: _TOKENIZER_FILES}
+    with explained(path, *files.get(auto, ("*.safetensors", "*.bin", "generation_config.json"))):
+        if folder.is_dir():
+            _require_sound(folder)
+        elif folder.exists():
+            raise SwitchtuneError(f"{path}: a file; a model is a folder, or a name on the Hub.")
+        elif folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
             raise SwitchtuneError(
-                f"{path}: not a model's folder: there is no config.json in it (found: {found}). "
-                "Give the folder that `save_pretrained` or `switchtune pretrain` wrote (DIR/model)."
+                f"{path}: no such folder. Give a model's folder, or its name on the Hub (facebook/mbart-large-50)."
             )
-    elif folder.exists():
-        raise SwitchtuneError(f"{path}: a file; a model is a folder, or a name on the Hub.")
-    elif folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
+        if auto is not GenerationConfig:  # which is settings alone, and would save this one among them
+            options["trust_remote_code"] = False
+        found = auto.from_pretrained(path, **options)
+        if getattr(found, "auto_map", None) or getattr(found, "init_kwargs", {}).get("auto_map"):
+            raise SwitchtuneError(f"{path}: {_FOREIGN_CODE}")
+        if auto is AutoConfig:
+            # It may name a kernel on the Hub, which is code.
+            found._attn_implementation = None
+    return found
+
+
+def _require_sound(folder: Path) -> None:
+    """Refuse, by its name, what of a model's folder is of another model, damaged, or may not be read."""
+    files = sorted(folder.iterdir())
+    for file in files:
+        with explained(str(folder), file.name):
+            _require_sound_file(file)
+    if folder / "config.json" not in files:
+        found = ", ".join(file.name for file in files[:8]) or "nothing"
         raise SwitchtuneError(
-            f"{path}: no such folder. Give a model's folder, or its name on the Hub (facebook/mbart-large-50)."
+            f"{folder}: not a model's folder: there is no config.json in it (found: {found}). "
+            "Give the folder that `save_pretrained` or `switchtune pretrain` wrote (DIR/model)."
         )
+
+
+def _require_sound_file(file: Path) -> None:
+    folder = file.parent
+    if file.name == "adapter_config.json":
+        raise SwitchtuneError(
+            f"{file}: the folder holds adapters, whose model may be another one. Merge them into it by peft "
+            "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
+        )
+    if not os.access(file, os.R_OK, effective_ids=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+    if file.name not in _SETTINGS:
+        return
+    content = read_json(file, remedy=again(folder))
+    if not isinstance(content, dict):
+        raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {again(folder)}")
+    if file.name == "config.json":
+        _require_bounds(str(file), content)
+    if ".index." in file.name:
+        for shard in sorted(set(map(str, content["weight_map"].values()))):
+            if Path(shard).name != shard or not (folder / shard).is_file():
+                raise SwitchtuneError(f"{file}: names {shard!r}, which is no file of the folder. {again(folder)}")
+
+
+def _require_bounds(place: str, settings: Mapping[str, Any]) -> None:
+    for name, value in settings.items():
+        largest = _LARGEST.get(name.rpartition("_")[2])
+        if largest is not None and isinstance(value, (int, float)) and not 0 <= value <= largest:
+            raise SwitchtuneError(
+                f"{place}: {name} is {value:,}, where a number up to {largest:,} is expected. Correct it."
+            )
+
+
+@contextmanager
+def explained(path: str, *files: str, remedy: str | None = None) -> Iterator[None]:
+    """Errors of the libraries that read a model's files as one that names the files and says what to do.
+
+    Args:
+        path: the model.
+        files: names or patterns of those that are read in the block.
+        remedy: what to do, where it is not what `again` says.
+
+    Raises:
+        SwitchtuneError: whatever went wrong in the block.
+    """
     try:
-        return auto.from_pretrained(path)
-    except (OSError, ValueError, TypeError) as error:
-        advice = (
-            "A file in the folder is missing or damaged; get the model again."
-            if folder.is_dir()
-            else "No such folder, and not to be had from the Hub. Check the spelling and the network; "
-            "for a private model log in with `hf auth login`."
+        yield
+    except SwitchtuneError:
+        raise
+    except BaseException as error:
+        # What is written in Rust panics, and that is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise SwitchtuneError(_explanation(path, files, error, remedy or again(path))) from error
+
+
+def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: str) -> str:
+    if "trust_remote_code=True" in str(error):
+        return f"{path}: {_FOREIGN_CODE}"
+    if isinstance(error, PermissionError):
+        return f"{error.filename or path}: no permission to read it. Have its owner give it to you (chmod a+r)."
+    folder = Path(path)
+    names = ", ".join(sorted({file.name for name in files for file in folder.glob(name)}) if folder.is_dir() else ())
+    if isinstance(error, pickle.UnpicklingError):
+        return (
+            f"{path}: {names} is damaged, or holds other Python objects than weights, which can run code and are never "
+            "loaded. Get the model as model.safetensors. Where you trust who made it, convert it yourself: "
+            "`torch.load(FILE, weights_only=False)`, then `safetensors.torch.save_file`."
         )
-        raise SwitchtuneError(f"{path}: cannot be loaded ({_first_line(error)}). {advice}") from error
+    text = repr(error) if isinstance(error, LookupError) else str(error)
+    reason = next((line.strip(" .")[:200] for line in text.splitlines() if line.strip()), type(error).__name__)
+    if not folder.is_dir():
+        return (
+            f"{path}: cannot be loaded ({reason}). No such folder, and not to be had from the Hub. Check the spelling "
+            "and the network; for a private model log in with `hf auth login`."
+        )
+    reason = f"{names}: {reason}" if names else reason
+    return f"{path}: cannot be loaded ({reason}). A file is missing or damaged, or belongs to another model. {remedy}"
 
 
-def _first_line(error: Exception) -> str:
-    return next((line.strip(" .") for line in str(error).splitlines() if line.strip()), type(error).__name__)
+def again(path: str | Path) -> str:
+    """How to come by a model anew whose files cannot be used: the sentence at the end of a message."""
+    folder = Path(path).resolve()
+    if any(list((parent / "steps").glob("*.json")) for parent in folder.parents):
+        return f"Remove {folder} and give the command that made it again: it is made again."
+    return "Get the model again."
 
 
-def _pretrained_model(path: str, config: PretrainedConfig) -> PreTrainedModel:
+def load_weights(auto: Any, path: str, config: PretrainedConfig) -> tuple[PreTrainedModel, list[str]]:
+    """A model in float32, and the names of the weights that its files lack, which are random.
+
+    Raises:
+        SwitchtuneError: the files are damaged or belong to another model, or a weight is not finite.
+    """
+    files = chain.from_iterable(Path(path).glob(name) for name in ("*.safetensors", "*.bin"))
+    _require_room(auto, path, config, stored=sum(file.stat().st_size for file in files))
     model: PreTrainedModel
-    try:
-        with quietly():
-            model, report = AutoModelForSeq2SeqLM.from_pretrained(
-                path, config=config, dtype=torch.float32, output_loading_info=True
-            )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise SwitchtuneError(
-            f"{path}: its weights cannot be loaded ({_first_line(error)}). The file is damaged, or belongs to a "
-            "model of another size; get the model again."
-        ) from error
-    if missing := sorted(report["missing_keys"]):
-        raise SwitchtuneError(
-            f"{path}: the checkpoint lacks {len(missing)} of the model's weights ({', '.join(missing[:3])}, …); "
-            "they would have been random. Get the complete checkpoint."
+    with quietly():
+        model, report = from_pretrained(
+            auto,
+            path,
+            config=config,
+            dtype=torch.float32,
+            weights_only=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
         )
-    _keep_own_head(model)
-    return model
+    if misfits := sorted(report["mismatched_keys"]):
+        name, found, expected = misfits[0]
+        raise SwitchtuneError(
+            f"{path}: {len(misfits)} of its weights are not of the size that config.json says ({name}: {list(found)}, "
+            f"expected {list(expected)}). The files belong to different models, or config.json was changed. "
+            f"{again(path)}"
+        )
+    require_finite(path, dict(chain(model.named_parameters(), model.named_buffers())))
+    return model, sorted(report["missing_keys"])
+
+
+def require_finite(path: str, weights: Mapping[str, torch.Tensor]) -> None:
+    """Make sure that no weight is nan or infinite.
+
+    Raises:
+        SwitchtuneError: some are.
+    """
+    broken = [name for name, values in weights.items() if not torch.isfinite(values).all()]
+    if broken:
+        raise SwitchtuneError(
+            f"{path}: {len(broken)} of its {len(weights)} weights hold values that are not finite, nan or inf "
+            f"({', '.join(broken[:3])}{', …' if broken[3:] else ''}); it can compute nothing. Its training diverged, "
+            f"or the file is damaged. {again(path)}"
+        )
+
+
+def _require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int) -> None:
+    """Make sure that a model is not much larger than its files, of `stored` bytes; without files, than the memory."""
+    model = on_meta(path, config, lambda: auto.from_config(copy.deepcopy(config), trust_remote_code=False))
+    weights = sum(each.numel() for each in chain(model.parameters(), model.buffers()))
+    memory = psutil.virtual_memory().total
+    if weights > (stored + _SLACK_WEIGHTS if stored else memory // 4):
+        room = f"its files hold {stored:,} bytes" if stored else f"this machine has {memory / 1e9:,.0f} GB of memory"
+        raise SwitchtuneError(
+            f"{path}: config.json describes a model of {weights:,} weights, {4 * weights / 1e9:,.1f} GB; {room}. "
+            "Give the configuration that belongs to the model, or a smaller model."
+        )
 
 
 def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
@@ -575,7 +807,7 @@ def _train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequen
     except RuntimeError as error:
         raise SwitchtuneError(
             f"No vocabulary of {pieces} pieces can be trained on {sum(map(len, texts.values()))} passages: "
-            f"{_first_line(error)}. Give more text, or change size.pieces."
+            f"{str(error).strip()}. Give more text, or change size.pieces."
         ) from error
     return model.getvalue()
 

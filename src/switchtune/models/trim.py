@@ -26,6 +26,7 @@ from switchtune.models.families import Layout, TokenIds, instruction, token_ids
 from switchtune.models.load import (
     TRIM_RECORD,
     Loaded,
+    explained,
     from_pretrained,
     load_layout,
     load_model,
@@ -166,9 +167,13 @@ def _as_runs(ids: Sequence[int]) -> str:
     return " ".join(runs)
 
 
-def _from_runs(text: str) -> tuple[int, ...]:
-    ends = [run.partition("-") for run in text.split()]
-    return tuple(number for first, _, last in ends for number in range(int(first), int(last or first) + 1))
+def _from_runs(text: str, *, rows: int) -> tuple[int, ...]:
+    parts = [run.partition("-") for run in text.split()]
+    runs = [(int(first), int(last or first)) for first, _, last in parts]
+    ends = [end for run in runs for end in run]
+    if ends != sorted(ends) or not 0 <= ends[0] <= ends[-1] < rows:
+        raise ValueError(f"kept: ids below {rows}, ascending, are expected")
+    return tuple(number for first, last in runs for number in range(first, last + 1))
 
 
 def read_record(folder: Path) -> TrimRecord:
@@ -183,15 +188,14 @@ def read_record(folder: Path) -> TrimRecord:
             f"{folder}: no {TRIM_RECORD} in it, so its vocabulary was not trimmed by `switchtune trim` (or the file "
             "was lost: copy it from the model that the training began with)."
         )
-    content = read_json(path)
-    try:
+    remedy = f"Copy {TRIM_RECORD} from the model that the training began with."
+    with explained(str(folder), TRIM_RECORD, remedy=remedy):
+        content = read_json(path, remedy=remedy)
         values = {field.name: content[field.name] for field in fields(TrimRecord)}
         texts = tuple(TextHash(**text) for text in values["texts"])
-        kept = _from_runs(values["kept"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SwitchtuneError(f"{path}: not a record of `switchtune trim` ({error!r}).") from error
-    tuples = {name: tuple(values[name]) for name in ("languages", "parameters")}
-    return TrimRecord(**{**values, **tuples, "kept": kept, "texts": texts})
+        kept = _from_runs(values["kept"], rows=values["rows_before"])
+        tuples = {name: tuple(values[name]) for name in ("languages", "parameters")}
+        return TrimRecord(**{**values, **tuples, "kept": kept, "texts": texts})
 
 
 def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[str]) -> Need:
@@ -234,7 +238,10 @@ def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[st
     if not sample:
         raise SwitchtuneError(f"{', '.join(texts) or 'texts'}: no text to keep the vocabulary of.")
     unwanted = set(layout.tags) - set(codes) if layout.family.sheds_tags else set()
-    named = _named_ids(config.to_dict()) | _named_ids(_generation(path, config))
+    with explained(path, "config.json", "generation_config.json"):
+        named = _named_ids(config.to_dict()) | _named_ids(_generation(path, config))
+        if unknown := named - set(vocabulary.ids.values()):
+            raise ValueError(f"ids that the vocabulary lacks: {unknown}")
     wanted = set(vocabulary.characters(codes)) | (vocabulary.machinery() - unwanted)
     wanted |= {token for token, number in vocabulary.ids.items() if number in named}
     wanted |= {passed for piece in counts for passed in vocabulary.merged_from(piece)} - unwanted
@@ -338,8 +345,8 @@ def _set_to_kept(loaded: Loaded, path: str, need: Need) -> PreTrainedTokenizerBa
     tokenizer = loaded.tokenizer
     if not loaded.layout.family.sheds_tags or {tokenizer.src_lang, tokenizer.tgt_lang} <= {*need.languages, None}:
         return tokenizer
-    tagged: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-        path, src_lang=need.languages[0], tgt_lang=need.languages[-1]
+    tagged: PreTrainedTokenizerBase = from_pretrained(
+        AutoTokenizer, path, src_lang=need.languages[0], tgt_lang=need.languages[-1]
     )
     return tagged
 
@@ -476,8 +483,10 @@ def _named_ids(settings: Mapping[str, Any]) -> set[int]:
 def _generation(path: str, config: Any) -> dict[str, Any]:
     """How the model at `path` generates when nobody asks for anything else."""
     try:
-        generation = GenerationConfig.from_pretrained(path)
-    except OSError:
+        generation = from_pretrained(GenerationConfig, path)
+    except SwitchtuneError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
         generation = GenerationConfig.from_model_config(config)
     settings: dict[str, Any] = json.loads(generation.to_json_string())
     return settings
@@ -487,9 +496,10 @@ def _write(loaded: Loaded, folder: Path, settings_of: str, number: Callable[[int
     """Write a model with the settings of the one at `settings_of`, its ids renumbered, and its tokenizer."""
     loaded.model.save_pretrained(folder)
     base = from_pretrained(AutoConfig, settings_of)
-    config = _renumbered(read_json(folder / "config.json"), number)
+    with explained(settings_of, "config.json", "generation_config.json"):
+        config = _renumbered(read_json(folder / "config.json"), number)
+        generation = _renumbered(_generation(settings_of, base), number)
     write_json(folder / "config.json", config)
-    generation = _renumbered(_generation(settings_of, base), number)
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2, sort_keys=True) + "\n")
     loaded.tokenizer.save_pretrained(folder)
 
@@ -533,8 +543,8 @@ def untrim(folder: Path, base: str, out: Path) -> TrimRecord:
     replace_rows(tuned.model, with_base_rows)
     state = {name: getattr(tuned.tokenizer, name, None) for name in ("src_lang", "tgt_lang", "legacy_behaviour")}
     with atomic_path(out, verb="untrim") as temporary, quietly():
-        tokenizer = AutoTokenizer.from_pretrained(
-            base, **{name: set_to for name, set_to in state.items() if set_to is not None}
+        tokenizer = from_pretrained(
+            AutoTokenizer, base, **{name: set_to for name, set_to in state.items() if set_to is not None}
         )
         _write(Loaded(tuned.model, tokenizer, tuned.layout), temporary, str(folder), lambda new: record.kept[new])
         if whole.trim is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForSequenceClassification,
@@ -28,7 +28,19 @@ from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.models.families import FAMILIES, TokenIds, padded
-from switchtune.models.load import Loaded, from_pretrained, load_model, parameter_count, quietly, save_model
+from switchtune.models.load import (
+    Loaded,
+    explained,
+    from_pretrained,
+    load_model,
+    load_weights,
+    on_meta,
+    parameter_count,
+    quietly,
+    require_finite,
+    require_tokens,
+    save_model,
+)
 from switchtune.nli.data import LABELS
 from switchtune.run_dir import atomic_path
 
@@ -190,8 +202,8 @@ def weight_count(path: str) -> int:
     config = from_pretrained(AutoConfig, path)
     if not _is_encoder(path, config):
         return parameter_count(path)
-    with torch.device("meta"):
-        return sum(weights.numel() for weights in AutoModelForSequenceClassification.from_config(config).parameters())
+    model = on_meta(path, config, lambda: AutoModelForSequenceClassification.from_config(config))
+    return sum(weights.numel() for weights in model.parameters())
 
 
 def open_classifier(
@@ -224,7 +236,9 @@ def open_classifier(
     head = _new_head(loaded.model, seed)
     saved = _saved_head(Path(path))
     if saved and init == "pretrained":
-        head.load_state_dict(saved)
+        with explained(path, "*.safetensors"):
+            head.load_state_dict(saved)
+        require_finite(path, saved)
     cast("torch.nn.Module", loaded.model).add_module(HEAD, head.to(loaded.model.device))
     loaded.model.eval()
     return Seq2SeqClassifier(loaded, language, loaded.layout.fitting(max_tokens))
@@ -258,18 +272,19 @@ def _open_encoder(
     config.id2label = dict(enumerate(LABELS))
     config.label2id = {label: number for number, label in enumerate(LABELS)}
     tokenizer = from_pretrained(AutoTokenizer, path)
+    require_tokens(path, tokenizer, "pad_token")
     with torch.random.fork_rng(devices=[]), quietly():
         torch.manual_seed(seed)
         if init == "random":
             model = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32)
         else:
-            try:
-                model = AutoModelForSequenceClassification.from_pretrained(path, config=config, dtype=torch.float32)
-            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-                raise SwitchtuneError(
-                    f"{path}: its weights cannot be loaded ({error}). Get the model again."
-                ) from error
+            model, _ = load_weights(AutoModelForSequenceClassification, path, config)
     model.eval()
     if torch.cuda.is_available():
         model.to("cuda")
-    return EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))
+    with explained(path, "config.json", "tokenizer_config.json"), torch.no_grad():
+        classifier = EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))
+        # Some settings are read when they are first needed.
+        batch, _ = classifier.batch(["1."], ["2."], "")
+        classifier.logits({name: values.to(model.device) for name, values in batch.items()})
+    return classifier

@@ -1,14 +1,15 @@
 """COMET (Rei et al., 2020), computed by its own program in its own environment: it needs an older transformers."""
 
-import json
 import math
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from switchtune.run_dir import read_json
 from switchtune.scoring.metrics import Score, ScoringError, check_counts
 
 COMET_VERSION = "2.2.7"
@@ -85,13 +86,17 @@ def comet(
         command = [str(program), "--sources", str(folder / "source"), "--translations", *translations]
         command += ["--references", str(folder / "reference"), "--model", model, "--to_json", str(found), "--quiet"]
         command += ["--only_system"]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        except OSError as error:
+            raise CometError(f"{program}: cannot be run ({error.strerror}). Set the environment up again.") from error
         if done.returncode or not found.is_file():
             said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:]) or "nothing"
             raise CometError(f"{program} --model {model} ended with code {done.returncode}. It said:\n{said}")
-        records = json.loads(found.read_text(encoding="utf-8"))
+        records = read_json(found, remedy=f"This was written for unbabel-comet {COMET_VERSION}.")
     signature = f"nrefs:1|model:{model}|unbabel-comet:{_version(environment)}"
-    return [_score(records.get(path), len(references), program, signature) for path in translations]
+    scores = records if isinstance(records, dict) else {}
+    return [_score(scores.get(path), len(references), program, signature) for path in translations]
 
 
 def _one_line(text: str) -> str:
@@ -100,7 +105,8 @@ def _one_line(text: str) -> str:
 
 
 def _score(records: object, count: int, program: Path, signature: str) -> Score:
-    values = [record.get("COMET") for record in records] if isinstance(records, list) else []
+    rows = records if isinstance(records, list) else []
+    values: list[Any] = [row.get("COMET") for row in rows if isinstance(row, dict)]
     if len(values) != count or not all(isinstance(value, float) and math.isfinite(value) for value in values):
         raise CometError(
             f"{program} did not give one finite value for each of {count:,} sentences but {len(values):,} values. "
