@@ -80,7 +80,7 @@ VERBS = {
     ),
     "report": Verb(
         "report inputs/finished --out work/report.html",
-        "report inputs/finished inputs/finished --out work/report.html",
+        "report inputs/finished inputs/again --out work/report.html",
         "work/report.html",
     ),
     "lexicon": Verb(f"{LEXICON} --k 1", f"{LEXICON} --k 3", "work/lexicon", whole=False),
@@ -174,6 +174,7 @@ def _prepare(log: Path) -> None:
     (inputs / "b.txt").write_text("Zwei Männer sitzen auf einer Bank.\n", encoding="utf-8")
     done("pretrain inputs/pretrain.yaml --out inputs/pretrained", log)
     done("run inputs/run.yaml --out inputs/finished", log)
+    shutil.copytree("inputs/finished", "inputs/again")
 
 
 def _fresh(verb: Verb, log: Path) -> None:

@@ -91,7 +91,7 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
             assert code in (0, 1, 2), (words, said)
             assert code == 0 or said.count("switchtune: ") == 1, (words, said)
             assert "Traceback" not in said, (words, said)
-            assert "not foreseen" not in said, (words, said)
+            assert "unexpected error" not in said, (words, said)
             if value == "" or (value == "nan" and type(option.default) in (int, float)):
                 assert code == 2, (words, said)
 
@@ -128,7 +128,7 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("trim empty --text text --langs , --out out", "--langs ,"),
         ("export empty --out out --text none", "'none' does not exist"),
         ("report text --out report.html", "'text' is a file"),
-        ("report empty --out=", "--out=: found nothing after it"),
+        ("report empty --out=", "--out=: no value given"),
         ("run none --out out", "none: no such configuration file"),
         ("report empty --nonsense", "--nonsense"),
         ("nonsense", "nonsense"),
@@ -197,7 +197,7 @@ def test_what_nobody_foresaw_is_one_message_and_a_log(
     fail_with(error, monkeypatch)
     code, told = called(capsys, monkeypatch, *DIFF)
     assert code == 1
-    assert told.startswith(f"switchtune: not foreseen: {type(error).__module__}".removesuffix("builtins"))
+    assert told.startswith(f"switchtune: unexpected error: {type(error).__module__}".removesuffix("builtins"))
     assert type(error).__name__ in told
     (log,) = folder.glob("switchtune-*.log")
     assert f"The traceback is in {log}" in told
@@ -213,7 +213,7 @@ def test_a_log_that_cannot_be_written(
     monkeypatch.setattr(tempfile, "tempdir", str(folder / "none"))
     code, told = called(capsys, monkeypatch, *DIFF)
     assert code == 1
-    assert "not foreseen: ValueError: odd\nIts traceback could not be written" in told
+    assert "unexpected error: ValueError: odd\nIts traceback could not be written" in told
 
 
 def test_an_interrupt_is_told_by_the_exit_code_alone(
@@ -229,7 +229,7 @@ def test_an_interrupt_is_told_by_the_exit_code_alone(
         (errno.EACCES, "lexicon.tsv", 1, "lexicon.tsv: Permission denied. Change its permissions"),
         (errno.ENOSPC, None, 1, "No space left on device. Free some"),
         (errno.EDQUOT, "out/model", 1, "out/model (--out out): Disk quota exceeded. Free some"),
-        (errno.EROFS, "out/model", 1, "out/model (--out out): Read-only file system. It can be read alone"),
+        (errno.EROFS, "out/model", 1, "out/model (--out out): Read-only file system. The file system is read-only"),
         (errno.EMFILE, "out/model", 1, "out/model (--out out): Too many open files. Raise the limit (ulimit -n"),
         (errno.ENOENT, "out", 2, "out (--out out): No such file or directory. Check its name"),
         (errno.ENOENT, "out/steps", 1, "out/steps (--out out): No such file or directory. Check its name"),

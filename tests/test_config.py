@@ -251,15 +251,15 @@ def laughs(value: str) -> str:
         ("a: x\nb:\n  c: x\n  d: x\n  c: y\n", "'c' stands twice, first in line 3"),
         ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "'<<' stands twice, first in line 3"),
         ("a: x\n1: x", "line 2"),
-        ("null: x", "a key that is no text: write it in quotes"),
-        ("[a]: x", "a key that is no text"),
+        ("null: x", "a key that is not text: put it in quotes"),
+        ("[a]: x", "a key that is not text"),
         ("a: !!int abc", "the tag '!!int' does not fit"),
         ("a: !!int ''", "the tag '!!int' does not fit"),
         ("a: !!binary aGk=", "the tag '!!binary' does not fit"),
         ("a: !!set {a}", "the tag '!!set' does not fit"),
         ("a: !!python/object/apply:os.system [ls]", "the tag '!!python/object/apply:os.system' does not fit"),
-        (r'a: "\0"', r"a character that text does not have, in '\x00'"),
-        (r'a: "\ud800"', r"a character that text does not have, in '\ud800'"),
+        (r'a: "\0"', r"a control character in '\x00'"),
+        (r'a: "\ud800"', r"a control character in '\ud800'"),
     ],
 )
 def test_what_yaml_could_do_but_is_not_to(tmp_path: Path, text: str, message: str) -> None:
@@ -270,7 +270,7 @@ def test_what_yaml_could_do_but_is_not_to(tmp_path: Path, text: str, message: st
     (tmp_path / "c.yaml").write_text(PLAIN)
     with pytest.raises(UsageError, match="--set training") as caught:
         load_run_config(tmp_path / "c.yaml", [f"training={text}"])
-    assert message.replace("line 2", "no text") in str(caught.value)
+    assert message.replace("line 2", "not text") in str(caught.value)
 
 
 def test_aliases_and_merge_keys_as_people_use_them(tmp_path: Path) -> None:

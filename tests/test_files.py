@@ -17,7 +17,9 @@ from typer.testing import CliRunner
 
 from switchtune import generation
 from switchtune.cli import app, main
+from switchtune.config import RunConfig, load_config
 from switchtune.errors import UsageError
+from switchtune.experiment import run_experiment
 from switchtune.files import MARK, GrowingFile, claim_file, claim_folder
 from tests.miniature import ENGLISH, GERMAN
 
@@ -51,7 +53,6 @@ FOLDER_VERBS = {
     "train": "train run.yaml",
     "zeroshot": "zeroshot run.yaml",
     "search": "search run.yaml",
-    "show-batch": "show-batch run.yaml",
     "lexicon": "lexicon text.de text.en --langs de-en",
 }
 FILE_VERBS = {
@@ -72,7 +73,7 @@ def test_no_verb_that_writes_is_missing_here() -> None:
 
     found = commands(typer.main.get_command(app), "")
     writing = {name for name, command in found if any("--out" in option.opts for option in command.params)}
-    assert writing == {*FOLDER_VERBS, *FILE_VERBS} - {"lexicon"} | {"build"}
+    assert writing == {*FOLDER_VERBS, *FILE_VERBS} - {"lexicon"} | {"build", "show-batch"}
 
 
 def refused(command: str, model: Path, out: str) -> str:
@@ -106,7 +107,7 @@ def test_a_file_of_the_users_stands_after_every_verb(place: Path, model: Path, c
     before = sorted(path for path in place.rglob("*"))
     assert "--force" in refused(command, model, "other")
     assert "a folder" in refused(command, model, "d")
-    assert "no regular file" in refused(command, model, os.devnull)
+    assert "not a regular file" in refused(command, model, os.devnull)
     refused(command, model, "")
     assert (place / "other").read_text() == THESIS
     assert sorted(path for path in place.rglob("*")) == before
@@ -116,7 +117,8 @@ def test_a_file_of_the_users_stands_after_every_verb(place: Path, model: Path, c
 def test_an_input_is_never_an_output_whatever_is_forced(place: Path, model: Path, command: str) -> None:
     read = re.findall(r"text\.de|my\.tsv", command)[0]
     (place / "link").symlink_to(read)
-    for name in (read, f"d/../{read}", "link"):
+    os.link(read, "hard link")
+    for name in (read, f"d/../{read}", "link", "hard link"):
         assert "is read" in refused(f"{command} --force", model, name)
 
 
@@ -143,14 +145,35 @@ def test_a_verb_takes_what_it_made_and_what_is_forced(place: Path, model: Path) 
     assert (place / "trimmed/config.json").exists()
 
 
+def test_a_failed_attempt_with_force_claims_nothing(place: Path, model: Path) -> None:
+    done = CliRunner().invoke(app, "trim no/model --text text.de --langs de --out d --force".split())
+    assert done.exit_code != 0
+    assert [path.name for path in (place / "d").iterdir()] == ["thesis.txt"]
+
+
+def test_show_batch_shows_runs_alone(place: Path) -> None:
+    assert "not the folder of a run" in refused("show-batch run.yaml", place, "d")
+    assert not (place / "new").exists()
+
+
+def test_what_a_report_is_made_of_is_not_overwritten(place: Path) -> None:
+    (place / "d" / "metrics.json").write_text("{}")
+    assert "belongs to d, which is read" in refused("report d --force", place, "d/metrics.json")
+
+
+def test_a_folder_of_others_is_no_run_in_python_either(place: Path) -> None:
+    with pytest.raises(UsageError, match="did not make"):
+        run_experiment(load_config(RunConfig, "run.yaml"), place / "d")
+
+
 def test_a_report_is_written_again_and_a_page_of_others_is_not(place: Path) -> None:
     from switchtune.report.html import is_report, page
 
     (place / "report.html").write_text(page("A run", ""), encoding="utf-8")
-    claim_file(place / "report.html", is_own=is_report)
+    claim_file(place / "report.html", own=is_report(place / "report.html"))
     (place / "report.html").write_text("<!DOCTYPE html><title>Mine</title>", encoding="utf-8")
-    with pytest.raises(UsageError, match="there already"):
-        claim_file(place / "report.html", is_own=is_report)
+    with pytest.raises(UsageError, match="already exists"):
+        claim_file(place / "report.html", own=is_report(place / "report.html"))
 
 
 def test_where_nothing_may_be_written_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,8 +210,8 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
     assert translate(model) == 0
     whole = (place / "out").read_bytes()
     assert whole.count(b"\n") == len(GERMAN)
-    assert translate(model, "--resume") == 2
-    assert "is finished" in capsys.readouterr().err
+    assert translate(model, "--resume") == 0
+    assert "nothing to resume" in capsys.readouterr().err
 
     real, seen = generation._translate_some, []
 
@@ -199,7 +222,7 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
         return real(*arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(generation, "_translate_some", stopped)
-    assert translate(model, "--force") != 0
+    assert translate(model, "--force") == 130
     assert seen[2] == b"".join(whole.splitlines(keepends=True)[:8])  # lines are there while later ones are made
     assert "8 lines are done" in capsys.readouterr().err
     (place / "out").write_bytes(seen[2] + b"half a li")

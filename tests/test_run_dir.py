@@ -1,5 +1,6 @@
 """A run's folder: nothing half-written, finished steps skipped, one process at a time."""
 
+import json
 import os
 import re
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK
+from switchtune.files import MARK, mark_folder
 from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
 
 
@@ -62,19 +63,20 @@ def test_what_changed_since_it_was_made_is_moved_aside_or_kept_when_that_is_aske
     told: list[str] = []
     run, model = RunDir(tmp_path, told.append), tmp_path / "model"
     model.mkdir()
-    (model / "weights").write_bytes(bytes(2000))
+    (model / "model.safetensors").write_bytes(bytes(2000))
     run.finish("task", {}, {"loss": 2.5}, made=[model])
     assert run.result("task", {}, made=[model]) == {"loss": 2.5}
     (model / "generation_config.json").write_text("{}")  # how it is searched may change
+    (model / ".DS_Store").write_text("")  # other files may come and go
     assert run.result("task", {}, made=[model]) == {"loss": 2.5}
-    (model / "weights").write_bytes(bytes(1000) + b"\1" * 1000)
+    (model / "model.safetensors").write_bytes(bytes(1000) + b"\1" * 1000)
     kept = RunDir(tmp_path, told.append, keep_changed=True)
     assert kept.result("task", {}, made=[model]) == {"loss": 2.5}
     assert "used as it is" in told.pop()
     assert run.result("task", {}, made=[model]) is None
     assert re.search(r"model: has changed since it was made, and is made again; .*model\.changed-", told.pop())
     assert not model.exists()
-    assert (next(tmp_path.glob("model.changed-*")) / "weights").read_bytes().count(1) == 1000
+    assert (next(tmp_path.glob("model.changed-*")) / "model.safetensors").read_bytes().count(1) == 1000
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "3", '{"inputs": "x"}', "[" * 100_000])
@@ -84,6 +86,23 @@ def test_a_marker_that_was_edited_is_named(tmp_path: Path, content: str) -> None
     run.marker("task").write_text(content)
     with pytest.raises(SwitchtuneError, match=r"task\.json: .*Remove the file to have its step done again"):
         run.result("task", {})
+
+
+def test_a_marker_of_an_earlier_version_is_taken_as_it_is(tmp_path: Path) -> None:
+    run, inputs = RunDir(tmp_path), {"seed": 1}
+    (tmp_path / "model").mkdir()
+    run.marker("task").parent.mkdir()
+    run.marker("task").write_text(json.dumps({"inputs": fingerprint(inputs), "result": {"loss": 2.5}}))
+    assert run.result("task", inputs, made=[tmp_path / "model"]) == {"loss": 2.5}
+
+
+def test_a_folder_within_a_run_is_the_runs_own(tmp_path: Path) -> None:
+    (tmp_path / "run/task/model").mkdir(parents=True)
+    (tmp_path / "run/task/model/old").touch()
+    mark_folder(tmp_path / "run", "run")
+    with atomic_path(tmp_path / "run/task/model") as temporary:
+        temporary.mkdir()
+    assert not (tmp_path / "run/task/model/old").exists()
 
 
 def test_no_figure_of_a_marker_can_be_changed_unseen(tmp_path: Path) -> None:

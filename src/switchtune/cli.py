@@ -34,7 +34,14 @@ from switchtune.cli_options import (
 )
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
-from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError, explain_os_error, log_unforeseen
+from switchtune.errors import (
+    SaidElsewhereError,
+    Stopped,
+    SwitchtuneError,
+    UsageError,
+    explain_os_error,
+    log_unforeseen,
+)
 from switchtune.files import claim_file, claim_folder
 from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
@@ -77,7 +84,7 @@ def _exit_code() -> int:
     try:
         for before, word in pairwise(sys.argv):
             if re.fullmatch("(--[^=]+=)?", word):  # As a path it would be the working folder.
-                raise UsageError(f"{word or before}: found nothing after it; a value is expected.")
+                raise UsageError(f"{word or before}: no value given.")
         try:
             with typer.main.get_command(app).make_context("switchtune", sys.argv[1:]) as context:
                 context.command.invoke(context)
@@ -289,7 +296,7 @@ def train(
     out: Out,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
     pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="By default the first of the file.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="By default the first of the file.")] = None,
     gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Train with so many processes on a machine without GPUs.")
@@ -442,8 +449,8 @@ def show_batch(
     from switchtune.config import RunConfig, load_config
 
     settings = load_config(RunConfig, config, overrides)
-    if out is not None:
-        claim_folder(out, "run")
+    if out is not None and not (out / "config.resolved.yaml").is_file():
+        raise UsageError(f"--out {out}: not the folder of a run: there is no config.resolved.yaml in it.")
     from switchtune.experiment import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
@@ -492,19 +499,26 @@ def translate(
     if out is None and resume:
         raise UsageError("--resume goes on with a file: name it by --out.")
     if out is not None:
-        if not resume and not force and GrowingFile(out, "").is_unfinished:
+        unfinished = GrowingFile(out, "").is_unfinished
+        if unfinished and not resume and not force:
             raise UsageError(f"{out}: holds an unfinished translation. --resume goes on with it, --force begins anew.")
-        claim_file(out, inputs=[file], force=force or resume)
+        if resume and not unfinished and out.is_file():
+            print_line(f"{out}: no unfinished translation; nothing to resume", err=True)
+            return
+        claim_file(out, inputs=[file], force=force, own=unfinished)
+    signal.signal(signal.SIGTERM, _stop)
     search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     with launched():
         if not file.is_file() and (size() > 1 or resume):
             asker = "--resume" if resume else "more than one process"
             raise UsageError(f"{file}: can be read only once, and {asker} needs it again: give the text as a file.")
-        opened = open_model(model, engine, "int8" if int8 else None)
+        noted = ready_to_translate(model, [], source, search)[1].engine
+        opened = open_model(model, engine or ("ct2" if noted == "ct2" else None), "int8" if int8 else None)
 
         def translations(lines: Iterable[str], before: int = 0) -> Iterator[list[str]]:
             for window in windows(islice(lines, before, None)):
                 texts, settings = ready_to_translate(model, window, source, search)
+                settings = settings.model_copy(update={"engine": "transformers"})  # or what the model was opened for
                 yield translate_over_ranks(opened, texts, source, target, settings, lines_before=before)
                 before += len(window)
 
@@ -518,9 +532,8 @@ def translate(
         text = hash_file(file) if file.is_file() else None
         growing = GrowingFile(out, fingerprint([text, model_fingerprint(model), source, target, beams, engine, int8]))
         done = on_first(growing.lines_written) if resume else 0
-        if resume and first:
+        if done and first:
             print_line(f"{out}: goes on after line {done:,}", err=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             for window in translations(lines, done):
                 if first:
@@ -532,6 +545,10 @@ def translate(
             raise
         if first:
             growing.finish(empty=done == 0)
+
+
+def _stop(number: int, frame: object) -> None:
+    raise Stopped(128 + number)
 
 
 @app.command()
@@ -560,7 +577,7 @@ def export(
     claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages = language_pair(langs) if langs else None
     settings = parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
-    made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings)
+    made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings, force=force)
     if as_json:
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
         print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})

@@ -42,7 +42,7 @@ def trim(
     languages = [language.strip() for language in langs.split(",") if language.strip()]
     if not languages:
         raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
-    record = trimmed(model, survey(model, texts, languages), texts, out)
+    record = trimmed(model, survey(model, texts, languages), texts, out, force=force)
     if as_json:
         print_json(record.figures())
     else:
@@ -63,7 +63,7 @@ def untrim(
     from switchtune.models.trim import untrim as untrimmed
 
     claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
-    record = untrimmed(folder, base, out)
+    record = untrimmed(folder, base, out, force=force)
     print_line(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
 
 
@@ -82,7 +82,7 @@ def add_language(
     from switchtune.models.trim import add_language as with_language
 
     claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
-    layout = with_language(model, code, like, out)
+    layout = with_language(model, code, like, out, force=force)
     print_line(f"{out}: has a tag for {code}, which begins as that of {like}")
     if not layout.plain_source(code):
         print_line(

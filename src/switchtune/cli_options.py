@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
 NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write to this file, not to standard output.")]
-Force = Annotated[bool, typer.Option("--force", help="Write to --out whatever is there; what it replaces is lost.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Write to --out even if something is there; what is replaced is lost.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 PiecesOf = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")

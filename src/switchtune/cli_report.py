@@ -27,7 +27,7 @@ def report(
     from switchtune.report.run_page import run_page
     from switchtune.run_dir import write_text
 
-    claim_file(out, force=force, is_own=is_report)
+    claim_file(out, inputs=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
         claim_folder(figures, "report", force=force)
     made = run_page(runs)

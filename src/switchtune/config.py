@@ -877,7 +877,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(node, yaml.MappingNode):
                 _check_keys(node)
             if isinstance(node, yaml.ScalarNode) and self.NON_PRINTABLE.search(node.value):
-                raise _refused(f"a character that text does not have, in {node.value!r}", node)
+                raise _refused(f"a control character in {node.value!r}", node)
             plain: str = self.resolve(type(node), node.value, (True, True))  # type: ignore[no-untyped-call]
             if node.tag not in {plain, self.DEFAULT_SCALAR_TAG}:
                 raise _refused(f"the tag {node.tag.replace(_TAG, '!!')!r} does not fit here: leave it out", node)
@@ -898,7 +898,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
     lines: dict[str, int] = {}
     for key, _ in mapping.value:
         if not isinstance(key, yaml.ScalarNode) or key.tag not in {_Loader.DEFAULT_SCALAR_TAG, _MERGE}:
-            raise _refused("a key that is no text: write it in quotes", key)
+            raise _refused("a key that is not text: put it in quotes", key)
         if key.value in lines:
             raise _refused(f"the key {key.value!r} stands twice, first in line {lines[key.value]}", key)
         lines[key.value] = key.start_mark.line + 1

@@ -44,7 +44,7 @@ _NEXT_STEPS = {
     errno.ENOSPC: _SPACE,
     errno.EDQUOT: _SPACE,
     errno.EFBIG: "Raise the limit on the size of files (ulimit -f), or name a place on another file system",
-    errno.EROFS: "It can be read alone: name a place that can be written to",
+    errno.EROFS: "The file system is read-only: choose a writable place",
     errno.EMFILE: "Raise the limit (ulimit -n 4096)",
     errno.ENFILE: "End other programs, or raise the limit of the system",
     errno.EISDIR: "A file is expected",
@@ -77,11 +77,11 @@ def explain_os_error(error: OSError, arguments: Sequence[str]) -> SwitchtuneErro
 def log_unforeseen(error: BaseException) -> str:
     """Write the traceback of an error that nobody foresaw to a file of its own, and say what and where it is."""
     lines = traceback.format_exception(error)
-    said = f"not foreseen: {lines[-1].strip().splitlines()[0]}"
+    said = f"unexpected error: {lines[-1].strip().splitlines()[0]}"
     try:
         descriptor, path = tempfile.mkstemp(prefix="switchtune-", suffix=".log")
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:  # noqa: PTH123
             stream.writelines(lines)
     except OSError as refused:
         return f"{said}\nIts traceback could not be written to a file ({refused})."
-    return f"{said}\nThe traceback is in {path}: send it to those who make switchtune."
+    return f"{said}\nThe traceback is in {path}; please attach it to a bug report."

@@ -24,7 +24,7 @@ import yaml
 from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import Stopped, SwitchtuneError, UsageError, nearest
-from switchtune.files import mark_folder
+from switchtune.files import claim_folder
 from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
 from switchtune.lexicon.build import (
@@ -79,9 +79,9 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
     """
     require_one_process()
     folder = Path(folder)
+    claim_folder(folder, "run")
     run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
-        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check_equal_updates(config)
@@ -162,9 +162,9 @@ def prepare_trial(
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is preparing in `folder`.
     """
+    claim_folder(folder, "run")
     run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
-        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check(config, pair, arm, layout)

@@ -51,6 +51,7 @@ def export_ct2(
     text: Path | None = None,
     int8: bool = False,
     settings: GenerationSettings | None = None,
+    force: bool = False,
 ) -> Exported:
     """Write a model in CTranslate2's form, with its tokenizer, a proof that it does the same, and a script to use it.
 
@@ -64,6 +65,7 @@ def export_ct2(
             sentences of the embedded corpus, which has English, German and Turkish.
         int8: write the matrices in 8 bits.
         settings: of the search, for the proof and for the script.
+        force: replace whatever folder is there.
 
     Raises:
         UsageError: CTranslate2 is not installed; the languages or the text are not to be had.
@@ -78,7 +80,7 @@ def export_ct2(
         layout.code(language)
     sentences = _proof_sentences(source, text)
     loaded = load_model(path)
-    with atomic_path(folder, verb="export") as temporary:
+    with atomic_path(folder, verb="export", force=force) as temporary:
         convert(loaded, temporary, int8=int8)
         save_tokenizer(layout, temporary, source, target)
         converted = open_converted(temporary, layout)

@@ -1,7 +1,7 @@
 """Where a command may write: an output is new, empty or its own, and an input is never an output."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def require_own(path: Path, verb: str | None = None) -> None:
     """Have what is about to be replaced be a folder that switchtune made, or an empty one.
 
     Args:
-        verb: which made it; None for any.
+        verb: which made it; None for any, and for folders within one that switchtune made.
 
     Raises:
         UsageError: it is anything else.
@@ -29,6 +29,8 @@ def require_own(path: Path, verb: str | None = None) -> None:
         raise UsageError(f"{path}: a file; a folder is written here, and would replace it. Give another name.")
     mark = path / MARK
     if not any(entry != mark for entry in path.iterdir()):
+        return
+    if verb is None and any((folder / MARK).is_file() for folder in path.parents):
         return
     made_by = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else None
     if made_by is None:
@@ -65,7 +67,9 @@ def claim_folder(
     if place.exists() and not place.is_dir():
         raise UsageError(f"--out {folder}: a file; the name of a folder is expected.")
     if replaces and Path.cwd().is_relative_to(place):
-        raise UsageError(f"--out {folder}: the folder would be replaced, and the shell is in it. Give a new name.")
+        raise UsageError(
+            f"--out {folder}: this is the current folder, or holds it, and would be replaced. Give a new name."
+        )
     for given in inputs:
         read = Path(os.path.realpath(given))
         if read.exists() and (read.is_relative_to(place) if replaces else read == place):
@@ -76,7 +80,7 @@ def claim_folder(
             require_own(place, verb)
         except UsageError as error:
             raise UsageError(f"--out {error} --force takes this one; what is replaced there is lost.") from None
-    if not replaces or (force and place.exists()):
+    if not replaces:
         place.mkdir(parents=True, exist_ok=True)
         mark_folder(place, verb)
 
@@ -86,7 +90,7 @@ def claim_file(
     *,
     inputs: Iterable[Path | str] = (),
     force: bool = False,
-    is_own: Callable[[Path], bool] = lambda path: False,
+    own: bool = False,
 ) -> None:
     """Check that a verb may write to a file, before any work is done.
 
@@ -94,7 +98,7 @@ def claim_file(
         path: new, or what the same verb wrote; with `force` any file.
         inputs: files that the verb reads; they are refused whatever is forced.
         force: replace a file that is there.
-        is_own: whether the file there was written by the verb, where its format tells.
+        own: whether the file there was written by the verb, where its format tells.
 
     Raises:
         UsageError: something else is there, it is an input, or it cannot be written.
@@ -102,13 +106,16 @@ def claim_file(
     place = Path(os.path.realpath(path))
     if place.is_dir():
         raise UsageError(f"--out {path}: a folder; the name of a file is expected.")
-    if any(Path(os.path.realpath(given)) == place for given in inputs):
-        raise UsageError(f"--out {path}: this file is read, and would be lost. Give another name.")
+    for read in map(Path, inputs):
+        if place.exists() and read.exists() and place.samefile(read):
+            raise UsageError(f"--out {path}: this file is read, and would be lost. Give another name.")
+        if place.exists() and not own and place.is_relative_to(os.path.realpath(read)):
+            raise UsageError(f"--out {path}: belongs to {read}, which is read. Give another name.")
     if place.exists():
         if not place.is_file():
-            raise UsageError(f"--out {path}: no regular file. Leave out --out to write to standard output.")
-        if not force and not is_own(place):
-            raise UsageError(f"--out {path}: the file is there already. Give another name, or --force to replace it.")
+            raise UsageError(f"--out {path}: not a regular file. Leave out --out to write to standard output.")
+        if not force and not own:
+            raise UsageError(f"--out {path}: the file already exists. Give another name, or --force to replace it.")
     _require_writable(place, path)
 
 
@@ -117,9 +124,11 @@ def _require_writable(place: Path, told: Path) -> None:
     there = next(each for each in (place, *place.parents) if each.exists())
     there = there.parent if place.is_file() else there
     if not there.is_dir():
-        raise UsageError(f"--out {told}: {there} is a file, and cannot hold anything.")
+        raise UsageError(f"--out {told}: {there} is a file, not a folder.")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(f"--out {told}: no permission to write in {there}. Give another place, or change that.")
+        raise UsageError(
+            f"--out {told}: no permission to write in {there}. Choose another place, or change its permissions."
+        )
 
 
 @dataclass(frozen=True)
@@ -146,11 +155,10 @@ class GrowingFile:
         """How many lines stand, what was begun of a further one being removed.
 
         Raises:
-            UsageError: there is nothing to go on with, or it is made of something else.
+            UsageError: they are made of something else.
         """
         if not self.is_unfinished:
-            state = "is finished" if self.path.exists() else "was not begun"
-            raise UsageError(f"--resume: {self.path} {state}; leave out --resume.")
+            return 0
         if self._note.read_text(encoding="utf-8") != self.made_of:
             raise UsageError(
                 f"--resume: what stands in {self.path} was made of another text, by another model or with other "

@@ -24,7 +24,7 @@ class RunLockedError(SwitchtuneError):
 
 
 @contextmanager
-def atomic_path(path: Path, *, verb: str = "") -> Iterator[Path]:
+def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[Path]:
     """Yield a temporary sibling of `path`; when the block ends well it becomes `path`, otherwise it is removed.
 
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
@@ -33,6 +33,7 @@ def atomic_path(path: Path, *, verb: str = "") -> Iterator[Path]:
 
     Args:
         verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
+        force: replace any folder.
 
     Raises:
         UsageError: a folder, or a file where a folder is made, that switchtune did not make and would have to remove.
@@ -40,7 +41,7 @@ def atomic_path(path: Path, *, verb: str = "") -> Iterator[Path]:
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path)
-    if path.is_dir() or (verb and path.exists()):
+    if path.exists() and (path.is_dir() or verb) and not (force and path.is_dir()):
         require_own(path, verb or None)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     replaced = path.with_name(f".{path.name}.replaced.{os.getpid()}.tmp")
@@ -49,7 +50,8 @@ def atomic_path(path: Path, *, verb: str = "") -> Iterator[Path]:
         if temporary.is_dir():
             mark_folder(temporary, verb)
             if path.exists():
-                require_own(path, verb or None)
+                if not path.is_dir():
+                    require_own(path)
                 path.replace(replaced)
         else:
             with temporary.open("rb") as stream:
@@ -140,15 +142,20 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def loaded_files(folder: Path) -> list[Path]:
+    """The files of a model's folder that decide what it is; others may come and go beside them."""
+    return sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
+
+
 def content_hash(path: Path) -> str | None:
-    """A short hash of a file, or of the names and contents of all files in a folder; None where nothing is.
+    """A short hash of a file, or of what is loaded of a model's folder; None where nothing is.
 
     How a model is searched (`generation_config.json`) may change after it was made, and counts for nothing.
     """
     if not path.is_dir():
         return hash_file(path) if path.exists() else None
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != "generation_config.json")
-    return fingerprint({str(file.relative_to(path)): hash_file(file) for file in files})
+    files = (file for file in loaded_files(path) if file.name != "generation_config.json")
+    return fingerprint({file.name: hash_file(file) for file in files})
 
 
 _MARKER_REMEDY = "Remove the file to have its step done again."
@@ -188,7 +195,10 @@ class RunDir:
         if not marker.exists() or not all(path.exists() for path in made):
             return None
         content = read_json(marker, remedy=_MARKER_REMEDY)
-        if not isinstance(content, dict) or content.pop("seal", None) != fingerprint(content):
+        by_earlier_version = isinstance(content, dict) and set(content) == {"inputs", "result"}
+        if by_earlier_version:
+            made = ()
+        elif not isinstance(content, dict) or content.pop("seal", None) != fingerprint(content):
             raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
         if content["inputs"] != fingerprint(inputs):
             return None

@@ -18,6 +18,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartC
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
+from switchtune.files import mark_folder
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.load import (
     Loaded,
@@ -565,7 +566,7 @@ def test_shards_are_files_of_the_folder(shard: object, model: Path, tmp_path: Pa
     (folder / "model.safetensors").rename(tmp_path / "outside.safetensors")
     index = {"weight_map": {"model.shared.weight": shard}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
-    with pytest.raises(SwitchtuneError, match=r"model.safetensors.index.json: names .* which is no file"):
+    with pytest.raises(SwitchtuneError, match=r"model.safetensors.index.json: names .* which is not in the folder"):
         load_model(str(folder))
 
 
@@ -611,8 +612,7 @@ def test_no_permission_is_told_as_such(file: str, model: Path, readable_by_all: 
 def test_what_a_run_made_is_made_again(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run" / "de-en" / "csr" / "seed1" / "task" / "model"
     shutil.copytree(model, folder)
-    (folder.parent.parent / "steps").mkdir()
-    (folder.parent.parent / "steps" / "task.json").write_text("{}")
+    mark_folder(tmp_path / "run", "run")
     (folder / "config.json").write_text("{")
-    with pytest.raises(SwitchtuneError, match=f"Remove {folder} and give the command that made it again"):
+    with pytest.raises(SwitchtuneError, match=f"Remove {folder} and run the command that made it once more"):
         load_model(str(folder))

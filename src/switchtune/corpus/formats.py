@@ -398,10 +398,10 @@ def _instead(path: Path) -> str:
         names = sorted(entry.name for entry in path.iterdir())
         listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
         return f"a folder; a file is expected. It holds {listing}."
-    if path.is_symlink():
-        return f"a link to {path.readlink()}, which cannot be found. Mend the link."
     if path.exists():
         return "not a plain file (a pipe?). It is read more than once: write it to a file first."
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which cannot be found. Mend the link."
     if not path.parent.is_dir():
         return f"not found; there is no folder {path.parent} either."
     known = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
@@ -413,7 +413,7 @@ def _instead(path: Path) -> str:
 
 LONGEST_LINE = 1 << 22
 """In bytes, of a line or of a cell: few books have more."""
-_TOO_LONG = f"over {LONGEST_LINE:,} bytes, more than a sentence or a document. Break it into lines, if it is text."
+_TOO_LONG = f"over {LONGEST_LINE:,} bytes, longer than any sentence or document. If it is text, split it into lines."
 _HARMLESS, _HIGHEST_RATIO = 1 << 22, 100
 """Text is packed to a third, repetitive text to a twentieth. What grows more, and to more bytes than these, is none."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -426,7 +426,7 @@ def _most_unpacked(path: Path) -> int:
 def _bomb(origin: Path | str) -> CorpusError:
     return CorpusError(
         f"{origin}: unpacks to over {_HARMLESS:,} bytes and over {_HIGHEST_RATIO} times its size, as text does not. "
-        "If it is what you want, unpack it yourself and give what comes out."
+        "If this is intended, unpack it first and give the unpacked file."
     )
 
 
@@ -444,29 +444,27 @@ def text_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         # gzip, lzma and bz2 read lines in Python, the buffer does not.
         stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
-        yield from stream_lines(stream, path, file if opener else None)
+        yield from stream_lines(stream, path, _most_unpacked(path) if opener else None)
 
 
-def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
+def stream_lines(stream: BinaryIO, origin: Path | str, most_bytes: int | None = None) -> Iterator[str]:
     """The lines of an opened stream as `text_lines` gives them.
 
     Args:
         origin: names it in errors.
-        packed: the compressed file that it unpacks.
+        most_bytes: the size of an unpacked file beyond which it is no text.
 
     Raises:
         CorpusError: as `text_lines`.
     """
-    number, size, raw, most = 0, 0, b"", _HARMLESS
+    number, size, raw = 0, 0, b""
     try:
         for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
             size += len(raw)
             if len(raw) > LONGEST_LINE:
                 raise CorpusError(f"{origin}:{number}: the line has {_TOO_LONG}")
-            if packed and size > most:
-                most = _HIGHEST_RATIO * packed.tell()
-                if size > most:
-                    raise _bomb(origin)
+            if most_bytes is not None and size > most_bytes:
+                raise _bomb(origin)
             text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:

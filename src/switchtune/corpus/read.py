@@ -243,7 +243,7 @@ def read_lines(path: Path) -> list[str]:
     return _held(text_lines(path), path)
 
 
-_MOST_HELD = 20_000_000
+_MOST_HELD = 100_000_000
 
 
 def _held(lines: Iterable[str], origin: Path | str) -> list[str]:

@@ -145,7 +145,7 @@ def open_converted(
     types = sorted(package.get_supported_compute_types(device))
     if compute_type not in (None, *types):
         raise UsageError(
-            f"compute_type {compute_type}: not to be had. This machine's {device} has: {', '.join(types)}."
+            f"compute_type {compute_type} is not supported here; this machine's {device} supports: {', '.join(types)}."
         )
     with explained(str(folder), "model.bin", "config.json", _VOCABULARY, remedy=remedy):
         translator = package.Translator(

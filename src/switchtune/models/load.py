@@ -1,7 +1,6 @@
 """Models in and out: from the Hub or a folder, made at any size, saved so that plain transformers loads them."""
 
 import copy
-import errno
 import io
 import json
 import os
@@ -43,9 +42,10 @@ from transformers.utils import logging
 
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import MARK
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
-from switchtune.run_dir import atomic_path, fingerprint, hash_file, read_json, write_text
+from switchtune.run_dir import atomic_path, fingerprint, hash_file, loaded_files, read_json, write_text
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
@@ -175,10 +175,9 @@ def model_fingerprint(path: str) -> str:
     """What tells one state of a model from another: a hash of a folder's files; a Hub model's name and revision."""
     folder = Path(path)
     if folder.is_dir():
-        suffixes = {".json", ".safetensors", ".model", ".bin"}
         with explained(path):
             # How a vocabulary came about changes nothing about the model.
-            files = sorted(file for file in folder.iterdir() if file.suffix in suffixes and file.name != TRIM_RECORD)
+            files = (file for file in loaded_files(folder) if file.name != TRIM_RECORD)
             return fingerprint({file.name: hash_file(file) for file in files})
     revision = getattr(from_pretrained(AutoConfig, path), "_commit_hash", None)
     return f"{path}@{revision}" if revision else path
@@ -535,19 +534,19 @@ def _require_sound_file(file: Path) -> None:
             f"{file}: the folder holds adapters, whose model may be another one. Merge them into it by peft "
             "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
         )
-    if not os.access(file, os.R_OK, effective_ids=True):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
     if file.name not in _SETTINGS:
+        if file.name in _TOKENIZER_FILES or file.suffix in {".safetensors", ".bin", ".model"}:
+            file.open("rb").close()
         return
     content = read_json(file, remedy=again(folder))
     if not isinstance(content, dict):
         raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {again(folder)}")
     if file.name == "config.json":
         _require_bounds(str(file), content)
-    if ".index." in file.name:
+    if ".index." in file.name and not ("bin" in file.name and any(folder.glob("*.safetensors"))):
         for shard in sorted(set(map(str, content["weight_map"].values()))):
             if Path(shard).name != shard or not (folder / shard).is_file():
-                raise SwitchtuneError(f"{file}: names {shard!r}, which is no file of the folder. {again(folder)}")
+                raise SwitchtuneError(f"{file}: names {shard!r}, which is not in the folder. {again(folder)}")
 
 
 def _require_bounds(place: str, settings: Mapping[str, Any]) -> None:
@@ -599,7 +598,7 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
     reason = next((line.strip(" .")[:200] for line in text.splitlines() if line.strip()), type(error).__name__)
     if not folder.is_dir():
         return (
-            f"{path}: cannot be loaded ({reason}). No such folder, and not to be had from the Hub. Check the spelling "
+            f"{path}: cannot be loaded ({reason}). No such folder, and not found on the Hub. Check the spelling "
             "and the network; for a private model log in with `hf auth login`."
         )
     reason = f"{names}: {reason}" if names else reason
@@ -609,8 +608,8 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
 def again(path: str | Path) -> str:
     """How to come by a model anew whose files cannot be used: the sentence at the end of a message."""
     folder = Path(path).resolve()
-    if any(list((parent / "steps").glob("*.json")) for parent in folder.parents):
-        return f"Remove {folder} and give the command that made it again: it is made again."
+    if any(os.path.isfile(parent / MARK) for parent in folder.parents):  # noqa: PTH113 - False where it is not readable
+        return f"Remove {folder} and run the command that made it once more."
     return "Get the model again."
 
 
@@ -650,11 +649,15 @@ def require_finite(path: str, weights: Mapping[str, torch.Tensor]) -> None:
     Raises:
         SwitchtuneError: some are.
     """
-    broken = [name for name, values in weights.items() if not torch.isfinite(values).all()]
+    broken = [
+        name
+        for name, values in weights.items()
+        if values.numel() and not torch.stack(values.aminmax()).isfinite().all()
+    ]
     if broken:
         raise SwitchtuneError(
             f"{path}: {len(broken)} of its {len(weights)} weights hold values that are not finite, nan or inf "
-            f"({', '.join(broken[:3])}{', …' if broken[3:] else ''}); it can compute nothing. Its training diverged, "
+            f"({', '.join(broken[:3])}{', …' if broken[3:] else ''}); it cannot be used. Its training diverged, "
             f"or the file is damaged. {again(path)}"
         )
 

@@ -291,13 +291,14 @@ def pays(need: Need) -> bool:
     return saved >= LEAST_SAVED and len(need.ids) <= MOST_KEPT * need.rows
 
 
-def trim(path: str, need: Need, texts: Mapping[str, Iterable[str]], folder: Path) -> TrimRecord:
+def trim(path: str, need: Need, texts: Mapping[str, Iterable[str]], folder: Path, *, force: bool = False) -> TrimRecord:
     """Write a model with the vocabulary that is needed, once it is proved to do the same as the whole one.
 
     Args:
         path: the model.
         need: what `survey` found, for the same texts.
-        folder: to be written; it appears when all is proved, and replaces what stood there.
+        folder: to be written; it appears when all is proved, and replaces what was trimmed there before.
+        force: replace whatever folder is there.
 
     Raises:
         TrimFailedError: a line of the texts is segmented otherwise than before, or a logit differs by more than
@@ -312,7 +313,7 @@ def trim(path: str, need: Need, texts: Mapping[str, Iterable[str]], folder: Path
     before = loaded.model.num_parameters()
     replace_rows(loaded.model, lambda _, weights: weights[torch.tensor(need.ids, device=weights.device)])
     after = loaded.model.num_parameters()
-    with atomic_path(folder, verb="trim") as temporary, quietly():
+    with atomic_path(folder, verb="trim", force=force) as temporary, quietly():
         _write(replace(loaded, tokenizer=_set_to_kept(loaded, path, need)), temporary, path, lambda old: numbers[old])
         rewrite_tokenizer(temporary, need.kept, numbers)
         del loaded
@@ -504,7 +505,7 @@ def _write(loaded: Loaded, folder: Path, settings_of: str, number: Callable[[int
     loaded.tokenizer.save_pretrained(folder)
 
 
-def untrim(folder: Path, base: str, out: Path) -> TrimRecord:
+def untrim(folder: Path, base: str, out: Path, *, force: bool = False) -> TrimRecord:
     """Give a trimmed model, trained or not, its old vocabulary back.
 
     The rows that it has keep their weights; those that were trimmed away are the base's. The tokenizer is the base's,
@@ -542,7 +543,7 @@ def untrim(folder: Path, base: str, out: Path) -> TrimRecord:
 
     replace_rows(tuned.model, with_base_rows)
     state = {name: getattr(tuned.tokenizer, name, None) for name in ("src_lang", "tgt_lang", "legacy_behaviour")}
-    with atomic_path(out, verb="untrim") as temporary, quietly():
+    with atomic_path(out, verb="untrim", force=force) as temporary, quietly():
         tokenizer = from_pretrained(
             AutoTokenizer, base, **{name: set_to for name, set_to in state.items() if set_to is not None}
         )
@@ -565,7 +566,7 @@ def _probe(layout: Layout, ids: Sequence[int]) -> list[TokenIds]:
     ]
 
 
-def add_language(path: str, code: str, like: str, out: Path) -> Layout:
+def add_language(path: str, code: str, like: str, out: Path, *, force: bool = False) -> Layout:
     """Give a model a tag for a language that it lacks, with the weights of another language's tag.
 
     No direction that the model had changes: the logits of its old tokens are compared. The tag is new, not the pieces:
@@ -606,7 +607,7 @@ def add_language(path: str, code: str, like: str, out: Path) -> Layout:
         return rows
 
     replace_rows(loaded.model, with_new_row)
-    with atomic_path(out, verb="add-language") as temporary, quietly():
+    with atomic_path(out, verb="add-language", force=force) as temporary, quietly():
         _write(loaded, temporary, path, lambda same: same)
         again = load_model(str(temporary))
         if again.layout.family is not layout.family or again.layout.tags != {**layout.tags, code: number}:

@@ -15,7 +15,7 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import restore_examples
 from switchtune.experiment import jobs_for, require_one_process, side_by_side, surroundings
-from switchtune.files import mark_folder
+from switchtune.files import claim_folder
 from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import side_of
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
@@ -84,9 +84,9 @@ def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda
     """
     require_one_process()
     folder = Path(folder)
+    claim_folder(folder, "run")
     run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
-        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         for arm in config.recipes:
             _check(config, arm)

@@ -62,14 +62,14 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
     """
     environment = {name: value for name, value in environment.items() if value}
     size = _number(environment, "WORLD_SIZE", least=1, default=1)
-    # transformers goes by LOCAL_RANK.
-    if size > 1 or "LOCAL_RANK" in environment:
+    if size > 1:
         names = ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"]
-        launcher = f"{'WORLD_SIZE' if size > 1 else 'LOCAL_RANK'} is set, as torchrun does"
+        launcher = "WORLD_SIZE is set, as torchrun does"
     elif "SLURM_PROCID" in environment and (size := _number(environment, "SLURM_NTASKS", least=1, default=1)) > 1:
         names = ["SLURM_PROCID", "SLURM_LOCALID"]
         launcher = "SLURM_NTASKS is set, as srun does"
     else:
+        _number(environment, "LOCAL_RANK", default=0)  # transformers goes by it
         return None
     missing = [name for name in names if name not in environment]
     if missing:
@@ -79,8 +79,7 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
     # Jobs on the same machine are not to meet.
     port = 20_000 + _number(environment, "SLURM_JOB_ID", default=0) % 20_000
     port = _number(environment, "MASTER_PORT", least=1, most=65_535, default=port)
-    place = Place(rank, size, local_rank, environment.get("MASTER_ADDR") or first_host(hosts), port)
-    return place if size > 1 else None
+    return Place(rank, size, local_rank, environment.get("MASTER_ADDR") or first_host(hosts), port)
 
 
 def _number(

@@ -34,7 +34,7 @@ def heeding() -> Iterator[Request]:
             if request.signal:
                 raise KeyboardInterrupt
             # Not by a stream, in whose lock this may have come.
-            os.write(2, b"\nStopping after this update. Ctrl-C once more ends at once.\n")
+            os.write(2, b"\nStopping after this update. Press Ctrl-C again to stop at once.\n")
         request.signal = request.signal or number
 
     former = {}

@@ -293,7 +293,9 @@ def trainer_arguments(
     settings: TrainingSettings, choice: OptimizerChoice, *, updates: int, seed: int, folder: Path, sharded: bool
 ) -> TrainingArguments:
     """What transformers' trainer is told; batches, loss, rhythm and trackers are ours."""
-    place_of(os.environ)  # transformers reads the same variables, and does not say which is wrong
+    # transformers reads the same variables; LOCAL_RANK alone, as wrappers of srun set it, has it look for others.
+    if place_of(os.environ) is None and size() == 1:
+        os.environ.pop("LOCAL_RANK", None)
     arguments = TrainingArguments(
         **(fsdp_arguments() if sharded else {}),
         output_dir=str(folder),
