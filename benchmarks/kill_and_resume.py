@@ -2,8 +2,9 @@
 
     python benchmarks/kill_and_resume.py examples/quickstart.yaml --out runs/kills --kills 10
 
-The run is killed (SIGKILL, the main process alone: its workers must notice) at moments drawn at random, and started
-again with the same command, until it has been killed so often; then it may come to its end.
+The run is killed (the main process alone: its workers must notice; with `--signal INT` or TERM they write checkpoints)
+at moments drawn at random, and started again with the same command, until it has been killed so often; then it may come
+to its end.
 """
 
 import argparse
@@ -49,6 +50,7 @@ def main() -> None:
         default=(0.05, 0.2),
         help="bounds of the time to a kill, in undisturbed durations",
     )
+    parser.add_argument("--signal", choices=("KILL", "INT", "TERM"), default="KILL")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--json", type=Path, help="where to write the result")
@@ -81,7 +83,7 @@ def main() -> None:
                     f"came to its end after {len(kills)} kills: give a longer training or shorter --delays"
                 )
             except subprocess.TimeoutExpired:
-                os.kill(process.pid, signal.SIGKILL)
+                process.send_signal(signal.Signals[f"SIG{options.signal}"])
                 process.wait()
         kills.append({"after_seconds": round(delay, 1), "reached": last_update(killed)})
         print(f"kill {len(kills)} after {delay:.1f} s, at {kills[-1]['reached']}", flush=True)

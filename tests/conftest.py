@@ -22,7 +22,9 @@ SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    help_text = "examples of each fuzz test; any number but the default draws new ones in every run"
+    help_text = (
+        "of each fuzz test; another number than the default draws new ones in every run (add --timeout 0 for many)"
+    )
     parser.addoption("--fuzz-examples", type=int, default=FUZZ_EXAMPLES, metavar="N", help=help_text)
 
 

@@ -126,10 +126,10 @@ def test_comet_of_another_environment(
         ("compare a b references --lang en --metric in-language", 2, "not tested"),
         ("compare a b references --lang en --metric word-F", 2, "word-F needs --train FILE"),
         ("score a references --lang en --train train --buckets 9,x", 2, "--buckets 9,x: expected whole numbers"),
-        ("score a references --lang en --train train --buckets 9,9", 1, "frequencies of buckets rise"),
+        ("score a references --lang en --train train --buckets 9,9", 2, "whole numbers from 1 that rise"),
         ("score a references --lang en --source train", 2, "pip install unbabel-comet=="),
         ("score a references --lang en --source a --comet-env none", 1, "-m venv none && none/bin/pip install"),
-        ("score a none --lang en", 1, "none"),
+        ("score a none --lang en", 2, "'none' does not exist"),
     ],
 )
 def test_wrong_use_is_explained(

@@ -1,10 +1,23 @@
 """Configuration files: what is refused, and how it is said."""
 
+import math
+import os
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
 from switchtune.config import (
+    GenerationSettings,
+    NliConfig,
     PretrainConfig,
     RunConfig,
     TrainingSettings,
@@ -12,8 +25,9 @@ from switchtune.config import (
     load_run_config,
     parse_config,
 )
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 
+PLAIN = "model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n"
 PAIR = {"source": "de", "target": "en", "train": "t", "valid": "v", "test": "x"}
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
@@ -181,12 +195,258 @@ def test_wrong_overrides_are_explained(tmp_path: Path, override: str, message: s
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize(("text", "message"), [("a: [", "not valid YAML"), ("- 1\n", "expected a mapping")])
-def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a: [", "not valid YAML"),
+        (b"- 1\n", "expected a mapping of settings, found list"),
+        (b"", "found an empty file"),
+        (b"a: b\n---\na: b\n", "expected a single document"),
+        (b"\ta: b", "cannot start any token"),
+        (b"a: \0", "unacceptable character #x0000"),
+        (b"\x7fELF\xd0\0", "not valid YAML"),
+        (PLAIN.encode("utf-16-le"), "not valid YAML"),
+        (b"#" * 2**19 + b"\n", "524,289 bytes, and a configuration has at most 524,288"),
+    ],
+)
+def test_files_that_are_no_configuration(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(text)
+    path.write_bytes(content)
     with pytest.raises(UsageError, match=message):
         load_config(RunConfig, path)
+
+
+def test_pipes_devices_and_folders_are_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        with pytest.raises(UsageError, match="a folder, pipe or device"):
+            load_run_config(path)
+    with pytest.raises(UsageError, match="cannot be read: File name too long"):
+        load_run_config(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_files_of_other_editors(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "c.yaml").write_text(PLAIN.replace("train: t", "train: Ä"), encoding=encoding)
+    assert load_config(RunConfig, tmp_path / "c.yaml").pairs[0].train == "Ä"
+
+
+def laughs(value: str) -> str:
+    """A short document whose aliases stand for 10 ** 12 values."""
+    lines = [f"a0: &a0 [{', '.join([value] * 10)}]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 12)]
+    return "\n".join(lines)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (laughs("x"), "more than 100,000 keys and values"),
+        (re.sub(r"\[([*].*)\]", r"{<<: [\1]}", laughs("x")), "more than 100,000 keys and values"),
+        ("a: &a [*a]", "a block in itself"),
+        ("a: &a {<<: *a}", "a block in itself"),
+        ("- " * 10_000, "more than 32 blocks in each other"),
+        ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 99)), "more than 32 blocks"),
+        ("a: x\nb:\n  c: x\n  d: x\n  c: y\n", "'c' stands twice, first in line 3"),
+        ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "'<<' stands twice, first in line 3"),
+        ("a: x\n1: x", "line 2"),
+        ("null: x", "a key that is no text: write it in quotes"),
+        ("[a]: x", "a key that is no text"),
+        ("a: !!int abc", "the tag '!!int' does not fit"),
+        ("a: !!int ''", "the tag '!!int' does not fit"),
+        ("a: !!binary aGk=", "the tag '!!binary' does not fit"),
+        ("a: !!set {a}", "the tag '!!set' does not fit"),
+        ("a: !!python/object/apply:os.system [ls]", "the tag '!!python/object/apply:os.system' does not fit"),
+        (r'a: "\0"', r"a character that text does not have, in '\x00'"),
+        (r'a: "\ud800"', r"a character that text does not have, in '\ud800'"),
+    ],
+)
+def test_what_yaml_could_do_but_is_not_to(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "c.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        load_run_config(tmp_path / "c.yaml")
+    assert message in str(caught.value)
+    (tmp_path / "c.yaml").write_text(PLAIN)
+    with pytest.raises(UsageError, match="--set training") as caught:
+        load_run_config(tmp_path / "c.yaml", [f"training={text}"])
+    assert message.replace("line 2", "no text") in str(caught.value)
+
+
+def test_aliases_and_merge_keys_as_people_use_them(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        "model: m\npairs:\n- &de {source: de, target: en, train: t, valid: v, test: x}\n- {<<: *de, source: it}\n"
+        "recipes: [standard, {recipe: csr, training: &slow {lr: 1e-5}}, {recipe: random, training: *slow}]\n"
+    )
+    made = load_config(RunConfig, tmp_path / "c.yaml", ["recipes.1.training.lr=1e-3"])
+    assert [(pair.source, pair.train) for pair in made.pairs] == [("de", "t"), ("it", "t")]
+    assert [made.training_of(arm).lr for arm in made.recipes] == [None, 1e-3, 1e-5]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("010", 10), ("1_000", 1000), ("1e3", 1000), ("1.0e+3", 1000), ("+5", 5), ("'7'", 7)]
+)
+def test_whole_numbers_as_people_write_them(tmp_path: Path, text: str, value: int) -> None:
+    (tmp_path / "c.yaml").write_text(f"{PLAIN}training: {{updates: {text}}}")
+    assert load_config(RunConfig, tmp_path / "c.yaml").training.updates == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2024-13-45", "2024-01-01", "1:30", "0x10", ".inf", ".nan", "1e400", "9" * 5000, "1.5", "~", "[1]", "{a: 1}"],
+)
+def test_what_is_no_whole_number_is_told_with_its_key(tmp_path: Path, text: str) -> None:
+    (tmp_path / "c.yaml").write_text(f"{PLAIN}training: {{updates: {text}}}")
+    with pytest.raises(UsageError, match=r"c.yaml: training.updates: .*\(found ") as caught:
+        load_config(RunConfig, tmp_path / "c.yaml")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_date_may_name_a_file(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(PLAIN.replace("model: m", "model: 2024-01-01"))
+    assert load_config(RunConfig, tmp_path / "c.yaml").model.name == "2024-01-01"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"model": [1]}, "model: Input should be a valid dictionary"),
+        ({"model": ""}, "model.name: String should have at least 1 character"),
+        ({"pairs": {}}, "pairs: expected a list (found {})"),
+        ({"recipes": ["standard"] * 100_000}, "recipes: Tuple should have at most 1000 items"),
+        ({"pairs": [PAIR] * 100_000}, "pairs: Tuple should have at most 1000 items"),
+        ({"seeds": list(range(100_000))}, "seeds: Tuple should have at most 1000 items"),
+        ({"seeds": list(range(1000)), "recipes": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)]}, "baseline"),
+        (
+            {
+                "seeds": list(range(1000)),
+                "baseline": "a0",
+                "recipes": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)],
+            },
+            "11,000 trainings (pairs × recipes × seeds); a run has at most 10,000",
+        ),
+        ({"recipes": ["csx"] * 30}, "10 more like these"),
+        ({"recipes": [{"recipe": "standard", "name": "a" * 101}]}, "100 at most"),
+        ({"training": {"adam_betas": [-1, 5]}}, "training.adam_betas.1: Input should be less than 1 (found 5)"),
+        ({"training": {"lora": {"targets": 5}}}, "training.lora.targets: Input should be 'auto' (found 5)"),
+        ({"recipes": ["standard", {"recipe": "csr", "training": {"lr": math.nan}}]}, "recipes.csr.training: lr: "),
+    ],
+)
+def test_what_could_only_go_wrong_later(values: dict[str, object], message: str) -> None:
+    assert message in refused(**values)
+
+
+def test_an_unknown_key_in_a_dictionary_of_a_language(tmp_path: Path) -> None:
+    text = "task: nli\nmodel: m\nlanguages: [de]\ndata: {train: a, valid: b, test: 'c*'}\n"
+    (tmp_path / "c.yaml").write_text(f"{text}lexicon: {{dictionaries: {{de: {{pth: x}}}}}}")
+    with pytest.raises(UsageError, match=r"unknown key 'lexicon.dictionaries.de.0.pth'; did you mean 'path'"):
+        load_run_config(tmp_path / "c.yaml")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"width": 30, "heads": 4}, "size: width 30 cannot be shared out evenly among 4 heads"),
+        ({"encoder_layers": 1, "decoder_layers": 2}, "size: 2 decoder layers, 1 encoder layers"),
+        ({"pieces": 1e9}, "size.pieces: Input should be less than or equal to 1000000"),
+    ],
+)
+def test_sizes_that_do_not_fit_together(values: dict[str, int], message: str) -> None:
+    pretraining = {"family": "mt5", "size": values, "texts": [{"language": "de", "path": "x"}]}
+    with pytest.raises(UsageError, match=message):
+        parse_config(PretrainConfig, pretraining)
+
+
+def is_block(part: Any) -> bool:
+    return hasattr(part, "model_fields")
+
+
+def parts_of(annotation: Any) -> list[Any]:
+    """All types that an annotation is made of, with those of the fields of blocks."""
+    inner = [field.annotation for field in getattr(annotation, "model_fields", {}).values()] or get_args(annotation)
+    return [annotation, *(part for each in inner for part in parts_of(each))]
+
+
+BLOCKS = {part for kind in (RunConfig, NliConfig, PretrainConfig) for part in parts_of(kind) if is_block(part)}
+
+
+@pytest.mark.parametrize("block", sorted(BLOCKS, key=str), ids=lambda block: block.__name__)
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 1e300, -1e300, 10**12, -(10**12)])
+def test_every_number_has_bounds(block: type[BaseModel], value: float) -> None:
+    for name, field in block.model_fields.items():
+        own = [part for part in parts_of(field.annotation) if not is_block(part)]
+        if not {int, float} & set(own) or own != parts_of(field.annotation):
+            continue
+        for given_value in (value, [value], [value, value], {"zh": value}, {"align": value}):
+            with pytest.raises(ValidationError) as caught:
+                block.model_validate({name: given_value})
+            assert name in {error["loc"][0] for error in caught.value.errors()}, name
+
+
+def test_the_bounds_themselves_are_settings_that_work() -> None:
+    generation = parse_config(GenerationSettings, {"beams": 1000, "length_penalty": -10, "max_length_extra": 100_000})
+    assert generation.longest_output(5, "de") == 100_007
+
+
+texts = st.text(max_size=200) | st.text("ab:-[]{}&*<!|>#?'\"%@`,\n\t 019.e~=", max_size=200)
+trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates(),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=9) | st.integers(), inner, max_size=5),
+    max_leaves=15,
+)
+KEYS = sorted({name for block in BLOCKS for name in block.model_fields} | {"0", "1", "de", "", "x"})
+overrides = st.lists(
+    st.builds(
+        "{}={}".format,
+        st.lists(st.sampled_from(KEYS), max_size=4).map(".".join) | st.text(max_size=20),
+        texts | trees.map(partial(yaml.dump, default_flow_style=True)),
+    ),
+    max_size=3,
+)
+EXAMPLE_TEXTS = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.rglob("*.yaml"))]
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """An example with some of its lines replaced, repeated, moved or torn."""
+    lines = draw(st.sampled_from(EXAMPLE_TEXTS)).splitlines()
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(lines) - 1))
+        key = lines[place].partition(":")[0]
+        value = trees.map(partial(yaml.dump, default_flow_style=True))
+        torn = st.sampled_from([lines[place][:length] for length in range(len(lines[place]) + 1)])
+        new = draw(st.builds("{}: {}".format, st.just(key), value) | texts | st.sampled_from(lines) | torn)
+        lines[place : place + draw(st.integers(0, 1))] = [new]
+    return "\n".join(lines)
+
+
+def works_or_is_told(path: Path, sets: Sequence[str] = ()) -> None:
+    pretraining = partial(load_config, PretrainConfig)
+    loads: list[Callable[[Path, Sequence[str]], object]] = [load_run_config, pretraining]
+    for load in loads:
+        with suppress(SwitchtuneError):
+            load(path, sets)
+
+
+@settings.get_profile("fuzz")
+@given(texts.map(str.encode) | st.binary(max_size=200) | trees.map(yaml.dump).map(str.encode), overrides)
+def test_any_file_works_or_is_told(tmp_path: Path, content: bytes, sets: list[str]) -> None:
+    (tmp_path / "c.yaml").write_bytes(content)
+    works_or_is_told(tmp_path / "c.yaml", sets)
+
+
+@settings.get_profile("fuzz")
+@given(mutated(), overrides)
+def test_any_edit_of_an_example_works_or_is_told(tmp_path: Path, content: str, sets: list[str]) -> None:
+    (tmp_path / "c.yaml").write_text(content, encoding="utf-8", errors="surrogatepass")
+    works_or_is_told(tmp_path / "c.yaml", sets)
+
+
+@settings.get_profile("fuzz")
+@given(st.sampled_from([RunConfig, NliConfig, PretrainConfig]), st.dictionaries(st.sampled_from(KEYS), trees))
+def test_any_values_work_or_are_told(kind: type[RunConfig], values: dict[str, Any]) -> None:
+    with suppress(SwitchtuneError):
+        parse_config(kind, {"model": "m", "pairs": [PAIR], **values})
 
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
@@ -227,6 +487,7 @@ def test_every_training_field_is_documented() -> None:
         ({}, "evaluate_every", False),
         ({"patience": 2}, "evaluate_every", True),
         ({}, "checkpoint_every", False),
+        ({"keep": "best", "average": 1, "snapshots": True}, "checkpoint_minutes", False),
         ({"keep": "best"}, "checkpoint_every", True),
         ({"average": 2}, "checkpoint_every", True),
         ({"keep": "best"}, "valid_sentences", False),

@@ -3,11 +3,13 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 from switchtune.cli import main
 from switchtune.models.load import save_model
+from switchtune.training.checkpoints import complete_checkpoints
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 CONTROLS = ("random", "anti", "mask")
@@ -130,7 +133,7 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
 
 
 @pytest.mark.timeout(300)
-def test_a_run_killed_in_the_middle_ends_with_the_same_scores(
+def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def command(out: Path, jobs: int) -> tuple[str, ...]:
@@ -138,36 +141,50 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_scores(
         settings = ("recipes=[standard, csr]", f"jobs={jobs}", "training.updates=120")
         return ("run", str(workplace / "config.yaml"), "--out", str(out), *(f"--set={each}" for each in settings))
 
-    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    undisturbed, ended = tmp_path / "undisturbed", tmp_path / "ended"
     # Two workers on two cores have one thread each, and so has what is compared with them.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     assert switchtune(capsys, monkeypatch, *command(undisturbed, 1))[0] == 0
-    process = subprocess.Popen(
-        [sys.executable, "-m", "switchtune", *command(killed, 2)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
-    stage = killed / "de-en/standard/seed1/task"
-    # A later checkpoint is begun only when the one before it is whole.
-    while not any(int(path.name.split("-")[1]) >= 4 for path in stage.glob("checkpoint-*")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    time.sleep(random.Random(1).uniform(0, 0.3))
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (killed / "metrics.json").exists()
-    assert switchtune(capsys, monkeypatch, *command(killed, 1))[0] == 0
+    stage, reached = ended / "de-en/standard/seed1/task", 0
+    for number in (signal.SIGINT, signal.SIGKILL):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "switchtune", *command(ended, 2)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+        # A later checkpoint is begun only when the one before it is whole.
+        while not any(int(path.name.split("-")[1]) >= reached + 4 for path in stage.glob("checkpoint-*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(random.Random(1).uniform(0, 0.3))
+        os.kill(process.pid, number)
+        _, said = process.communicate()
+        assert not (ended / "metrics.json").exists()
+        if number == signal.SIGKILL:
+            assert process.returncode == -number
+            continue
+        assert process.returncode == 128 + number
+        stopped = re.findall(r"^de-en/(\w+)/seed1: task: stopped after update (\d+) of 120; .* at (.*)$", said, re.M)
+        for arm, update, path in stopped:
+            assert path == str(ended / f"de-en/{arm}/seed1/task/checkpoint-{update}")
+            assert complete_checkpoints(Path(path).parent)[-1].update == int(update)
+        reached = {arm: int(update) for arm, update, _ in stopped}["standard"]
+        assert said.splitlines()[-1] == "Stopped. The same command goes on from the last checkpoints."
+        assert "Traceback" not in said
+    code, _, said = switchtune(capsys, monkeypatch, *command(ended, 1))
+    assert (code, re.findall(r"standard/seed1: task: goes on from update \d+ of 120", said)) == (0, [ANY])
     torch.set_num_threads(threads)
 
     def without_times(folder: Path) -> list[dict[str, object]]:
         rows = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["rows"]
         return [{key: value for key, value in row.items() if key != "minutes"} for row in rows]
 
-    assert without_times(killed) == without_times(undisturbed)
-    report = json.loads((killed / "de-en/standard/seed1/steps/task.json").read_text(encoding="utf-8"))
-    assert report["result"]["training"]["resumed_from"] >= 2
+    assert without_times(ended) == without_times(undisturbed)
+    report = json.loads((ended / "de-en/standard/seed1/steps/task.json").read_text(encoding="utf-8"))
+    assert report["result"]["training"]["resumed_from"] >= reached
 
 
 def test_lexicon_switch_and_show_batch(
@@ -257,7 +274,7 @@ def test_translate_score_and_compare(
     assert json.loads(found)["difference"] > 5
 
 
-LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-en", "--out", "{folder}/out")
+LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-en", "--out", "{folder}/o")
 
 
 @pytest.mark.parametrize(
@@ -274,8 +291,8 @@ LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-e
             1,
             "no such folder",
         ),
-        (["lexicon", "{folder}/train.de", "{folder}/test.en", "--langs", "de-en", "--out", "{folder}/out"], 1, "lines"),
-        (["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "deen", "--out", "{folder}/out"], 2, "de-en"),
+        (["lexicon", "{folder}/train.de", "{folder}/test.en", "--langs", "de-en", "--out", "{folder}/o"], 1, "lines"),
+        (["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "deen", "--out", "{folder}/o"], 2, "de-en"),
         (
             ["lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-deu", "--out", "{folder}/o"],
             2,

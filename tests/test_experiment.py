@@ -1,13 +1,14 @@
 """The parts of a comparison, and what a second call of it keeps or makes again."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from switchtune import experiment, trial
 from switchtune.config import RunConfig, parse_config
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import jobs_for, run_experiment
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
@@ -47,6 +48,38 @@ def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeyp
         (str(stage_1), "pretrained", 0.25, 5),
         (str(model), "random", 0.25, 5),
     ]
+
+
+def test_a_damaged_model_is_made_again_before_anything_is_trained_from_it(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["csr"], baseline="csr")
+    run_experiment(config, tmp_path / "run")
+    trained = tmp_path / "run/de-en/csr/seed1"
+    weights, told = [trained / stage / "model/model.safetensors" for stage in ("restore", "task")], []
+    before = [path.read_bytes() for path in weights]
+    with weights[0].open("r+b") as stream:
+        stream.seek(-1000, 2)
+        stream.write(bytes(1000))
+    shutil.rmtree(trained / "task")
+    run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    assert [path.read_bytes() for path in weights] == before
+    assert [line for line in told if "restore/model: has changed since it was made" in line]
+    assert list((trained / "restore").glob("model.changed-*"))
+
+
+def test_edited_outputs_are_made_again_or_scored_as_they_are(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["standard"])
+    run_experiment(config, tmp_path / "run")
+    outputs = tmp_path / "run/de-en/standard/seed1/hypotheses.txt"
+    before = outputs.read_bytes()
+    outputs.write_text("".join(f"{line}\n" for line in ENGLISH[:6]))
+    kept = run_experiment(config.model_copy(update={"keep_changed": True}), tmp_path / "run")
+    assert kept.rows[0].scores["BLEU"][0].value == pytest.approx(100)
+    again = run_experiment(config, tmp_path / "run")
+    assert outputs.read_bytes() == before
+    assert again.rows[0].scores["BLEU"][0].value < 50
+    outputs.write_text("one line\n")
+    with pytest.raises(SwitchtuneError, match=r"hypotheses\.txt: 1 lines, where the test set has 6 sentences"):
+        run_experiment(config.model_copy(update={"keep_changed": True}), tmp_path / "run")
 
 
 def test_an_edited_lexicon_is_kept_and_trained_on(model: Path, tmp_path: Path) -> None:

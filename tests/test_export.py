@@ -155,17 +155,24 @@ def test_a_tokenizer_that_does_not_tell_the_languages(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--langs de-en"):
         export_ct2(str(tmp_path / "model"), tmp_path / "made")
     save_tokenizer(load_layout(str(tmp_path / "model")), tmp_path / "model", "en", "de")
-    with pytest.raises(UsageError, match="holds something else"):
+    with pytest.raises(UsageError, match="not by `switchtune export`"):
         export_ct2(str(tmp_path / "model"), tmp_path / "model")
 
 
 def test_nothing_else_is_overwritten(model: Path, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(UsageError, match="holds something else than an exported model"):
+    with pytest.raises(UsageError, match="holds files that switchtune did not make"):
         export_ct2(str(model), tmp_path)
-    with pytest.raises(UsageError, match="holds something else than an exported model"):
+    with pytest.raises(UsageError, match="a file; a folder is written here"):
         export_ct2(str(model), tmp_path / "thesis.txt")
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("command", ["export nowhere --out made", "translate nowhere --from de --to en"])
+def test_beams_by_the_million_are_refused_before_any_work(command: str, text: Path) -> None:
+    words = [*command.split(), *([str(text)] if "translate" in command else []), "--beams", "1000000"]
+    with pytest.raises(UsageError, match="--beams: beams: Input should be less than or equal to 1000"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 def test_the_commands(model: Path, text: Path, tmp_path: Path) -> None:

@@ -314,6 +314,14 @@ def test_a_type_that_the_machine_does_not_have(learned: Loaded) -> None:
         translate(learned, GERMAN, "de", "en", GenerationSettings(engine="ct2", compute_type="float16"))
 
 
+def test_a_folder_of_the_users_beside_a_model_is_not_taken_for_its_conversion(model: Path) -> None:
+    thesis = model.with_name(f"{model.name}.ct2") / "thesis.txt"
+    thesis.parent.mkdir()
+    thesis.write_text("years of work")
+    assert load_converted(str(model), "float32").tokens
+    assert list(thesis.parent.iterdir()) == [thesis]
+
+
 def test_heads_that_ct2_cannot_have(tmp_path: Path) -> None:
     loaded = lively("mbart")
     loaded.model.config.decoder_attention_heads = 4

@@ -12,7 +12,7 @@ import pytest
 from switchtune import lexicon_folder
 from switchtune.config import BlockSettings, LexiconSettings
 from switchtune.corpus.words import word_segmenter
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import LexiconError, read_lexicon
 from switchtune.lexicon.build import Material, build_and_judge, side_of
 from switchtune.lexicon_folder import JUDGEMENT, PAGE, Made, judge_file, make_folder, read_material, write_page
@@ -133,7 +133,7 @@ def test_the_page_and_the_judge(material: Material, tmp_path: Path) -> None:
     assert write_page(tmp_path) == tmp_path / PAGE
     assert judge_file(made.paths[0], material).directions[0].verdict == "green"
     (tmp_path / JUDGEMENT).write_text("{}", encoding="utf-8")
-    with pytest.raises(UsageError, match="no languages"):
+    with pytest.raises(SwitchtuneError, match=r"judgement.json: languages: Field required .* builds the folder anew"):
         write_page(tmp_path)
 
 

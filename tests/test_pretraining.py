@@ -1,12 +1,13 @@
 """Pretraining: what it trains and validates on, and what a second call keeps."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from switchtune.config import PretrainConfig, TextSettings, parse_config
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import Stopped, SwitchtuneError
 from switchtune.models.load import load_model
 from switchtune.pretraining import pretrain, read_passages
 from tests.miniature import ENGLISH, GERMAN
@@ -51,6 +52,19 @@ def test_it_trains_once_and_again_only_where_the_model_is_gone(tmp_path: Path) -
     (out / "model").rename(tmp_path / "elsewhere")
     pretrain(config, out)
     assert weights.read_bytes() == first
+
+
+def test_a_pretraining_that_is_asked_to_stop_goes_on_to_the_same_model(tmp_path: Path) -> None:
+    config, out, told = config_of(tmp_path), tmp_path / "out", list[str]()
+    pretrain(config, tmp_path / "whole")
+    with pytest.raises(Stopped):
+        pretrain(config, out, on_progress=lambda step: signal.raise_signal(signal.SIGTERM), on_message=told.append)
+    assert told == [f"stopped after update 3 of 3; a checkpoint is at {out}/work/training/checkpoint-3"]
+    assert not (out / "model").exists()
+    pretrain(config, out, on_message=told.append)
+    assert told[1:] == ["goes on from update 3 of 3"]
+    weights = [(folder / "model/model.safetensors").read_bytes() for folder in (out, tmp_path / "whole")]
+    assert weights[0] == weights[1]
 
 
 def test_a_model_of_other_settings_is_moved_aside(tmp_path: Path) -> None:

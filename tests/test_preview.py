@@ -55,6 +55,18 @@ def test_standard_input_and_files_are_read_alike(tmp_path: Path) -> None:
     assert list(read_text(tmp_path / "text.txt", io.BytesIO())) == lines
 
 
+def test_a_line_of_megabytes_on_standard_input_is_refused_before_it_is_read() -> None:
+    stream = io.BytesIO(b"gut\n" + bytes(1 << 24))
+    with pytest.raises(SwitchtuneError, match="standard input:2: the line has over 4,194,304 bytes"):
+        list(read_text(Path("-"), stream))
+    assert stream.tell() < 1 << 23
+
+
+def test_files_are_read_as_they_are_used(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_bytes(b"gut\n\xff\n")
+    assert next(read_text(tmp_path / "text.txt", io.BytesIO())) == "gut"
+
+
 def test_standard_input_that_is_not_utf8_is_refused_with_its_line() -> None:
-    with pytest.raises(SwitchtuneError, match="standard input, line 2: not UTF-8"):
+    with pytest.raises(SwitchtuneError, match="standard input:2: not UTF-8"):
         list(read_text(Path("-"), io.BytesIO(b"gut\nGr\xf6\xdfe\n")))

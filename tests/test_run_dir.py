@@ -1,6 +1,7 @@
 """A run's folder: nothing half-written, finished steps skipped, one process at a time."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import MARK
 from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
 
 
@@ -29,7 +31,7 @@ def test_a_folder_is_replaced_at_once(tmp_path: Path) -> None:
         with atomic_path(folder) as temporary:
             temporary.mkdir()
             (temporary / content).touch()
-    assert [path.name for path in folder.iterdir()] == ["second"]
+    assert {path.name for path in folder.iterdir()} == {MARK, "second"}
 
 
 def test_a_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
@@ -54,6 +56,95 @@ def test_a_step_is_done_only_with_the_same_inputs(tmp_path: Path) -> None:
     run.finish("task", {"seed": 1}, {"loss": 2.5})
     assert run.result("task", {"seed": 1}) == {"loss": 2.5}
     assert run.result("task", {"seed": 2}) is None
+
+
+def test_what_changed_since_it_was_made_is_moved_aside_or_kept_when_that_is_asked(tmp_path: Path) -> None:
+    told: list[str] = []
+    run, model = RunDir(tmp_path, told.append), tmp_path / "model"
+    model.mkdir()
+    (model / "weights").write_bytes(bytes(2000))
+    run.finish("task", {}, {"loss": 2.5}, made=[model])
+    assert run.result("task", {}, made=[model]) == {"loss": 2.5}
+    (model / "generation_config.json").write_text("{}")  # how it is searched may change
+    assert run.result("task", {}, made=[model]) == {"loss": 2.5}
+    (model / "weights").write_bytes(bytes(1000) + b"\1" * 1000)
+    kept = RunDir(tmp_path, told.append, keep_changed=True)
+    assert kept.result("task", {}, made=[model]) == {"loss": 2.5}
+    assert "used as it is" in told.pop()
+    assert run.result("task", {}, made=[model]) is None
+    assert re.search(r"model: has changed since it was made, and is made again; .*model\.changed-", told.pop())
+    assert not model.exists()
+    assert (next(tmp_path.glob("model.changed-*")) / "weights").read_bytes().count(1) == 1000
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "null", "3", '{"inputs": "x"}', "[" * 100_000])
+def test_a_marker_that_was_edited_is_named(tmp_path: Path, content: str) -> None:
+    run = RunDir(tmp_path)
+    run.finish("task", {}, {"loss": 2.5})
+    run.marker("task").write_text(content)
+    with pytest.raises(SwitchtuneError, match=r"task\.json: .*Remove the file to have its step done again"):
+        run.result("task", {})
+
+
+def test_no_figure_of_a_marker_can_be_changed_unseen(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.finish("task", {}, {"loss": 2.5, "valid_nll": ((1, 2.0),), "name": "é"})
+    assert run.result("task", {}) == {"loss": 2.5, "valid_nll": [[1, 2.0]], "name": "é"}
+    run.marker("task").write_text(run.marker("task").read_text().replace("2.5", "1.5"))
+    with pytest.raises(SwitchtuneError, match="damaged or edited"):
+        run.result("task", {})
+
+
+def test_a_kill_between_the_two_renames_of_a_replacement_loses_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        (temporary / "old").touch()
+    program = (
+        "import os, signal, sys; from pathlib import Path; from switchtune.run_dir import atomic_path\n"
+        "renames = []\n"
+        "real = Path.replace\n"
+        "def replace(self, target):\n"
+        "    if renames: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    renames.append(target); return real(self, target)\n"
+        "Path.replace = replace\n"
+        "with atomic_path(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.mkdir(); (temporary / 'new').touch()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(folder)], check=False).returncode == -signal.SIGKILL
+    assert not folder.exists()
+    with pytest.raises(KeyError), atomic_path(folder) as temporary:  # the rerun fails
+        raise KeyError
+    assert (folder / "old").exists()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_rename_that_fails_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, real = tmp_path / "model", Path.replace
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        (temporary / "old").touch()
+
+    def fails(path: Path, target: Path) -> Path:
+        if path.name.startswith(".model.") and "replaced" not in path.name:
+            raise OSError("no")
+        return real(path, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(OSError, match="no"), atomic_path(folder) as temporary:
+        temporary.mkdir()
+    assert (folder / "old").exists()
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_folder_of_others_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="did not make"), atomic_path(tmp_path) as temporary:
+        temporary.mkdir()
+    file = tmp_path / "thesis.txt"
+    with pytest.raises(UsageError, match="a file"), atomic_path(file) as temporary:
+        temporary.mkdir()
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_begin_keeps_an_interrupted_attempt_and_moves_one_with_other_inputs_aside(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from switchtune import search as module
 from switchtune.config import RunConfig, load_config, parse_config
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.search import Point, SearchResult, Tried, grid, search, search_table
 from tests.miniature import ENGLISH, GERMAN
 
@@ -71,6 +71,21 @@ def test_a_stopped_search_goes_on(model: Path, tmp_path: Path, monkeypatch: pyte
     assert study.best_trial.value == min(each.nll for each in result.tried)
     assert search(config, tmp_path / "out") == result
     assert len(trained) == 4
+
+
+@pytest.mark.parametrize(
+    "change", [("[", "}"), ('"op_code":', '"x":'), ('"lr"', '"x"'), ('"values":[', '"values":["a",')]
+)
+def test_a_damaged_journal_is_told(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str]
+) -> None:
+    config = config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3]})
+    monkeypatch.setattr(module, "_valid_nll", lambda *arguments: 1.0)
+    search(config, tmp_path / "out")
+    journal = tmp_path / "out/studies.log"
+    journal.write_text(journal.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
+    with pytest.raises(SwitchtuneError, match=r"studies\.log: cannot be read as optuna's journal .* move it away"):
+        search(config, tmp_path / "out")
 
 
 def test_one_number_of_updates_is_chosen_for_all_arms() -> None:

@@ -1,5 +1,6 @@
 """Switching: rates, spans, casing, reproducibility."""
 
+import tracemalloc
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -258,6 +259,17 @@ def test_the_rate_counts_replaced_words_where_many_have_no_translation() -> None
     assert rates.realised_rate == pytest.approx(0.35, abs=1e-9)
     assert rates.coverage == 0.5
     assert not rates.falls_short
+
+
+def test_sentences_are_measured_without_being_held() -> None:
+    whole = switch_by(["k"] * 9, upper_or_nothing, key=1)
+    tracemalloc.start()
+    try:
+        rates = measure(replace(whole, words=list(whole.words)) for _ in range(5_000))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 16
+    finally:
+        tracemalloc.stop()
+    assert (rates.sentences, rates.words, rates.replaced) == (5_000, 45_000, 5_000 * len(whole.positions))
 
 
 def test_a_lexicon_that_covers_too_little_is_called_out() -> None:

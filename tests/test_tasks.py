@@ -3,7 +3,10 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from switchtune.config import GenerationSettings, RunConfig, parse_config
+from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model
 from switchtune.tasks import note_task, ready_to_translate
@@ -72,3 +75,10 @@ def test_documents_are_prepared_for_a_model_that_summarises(tmp_path: Path) -> N
     texts, search = ready_to_translate(str(tmp_path), lines, "en", two)
     assert texts == ["A dog ran. </s> It", ""]
     assert (search.beams, search.no_repeat_ngram, search.fixed_length("de")) == (2, 3, 130)
+
+
+@pytest.mark.parametrize("note", ["{}", "[1]", '{"document_words": 4, "generation": {"beams": 1e9}}'])
+def test_an_edited_note_of_the_task_is_told(tmp_path: Path, note: str) -> None:
+    (tmp_path / "summarization.json").write_text(note, encoding="utf-8")
+    with pytest.raises(UsageError, match=r"summarization\.json: "):
+        ready_to_translate(str(tmp_path), ["A dog ran."], "en", None)

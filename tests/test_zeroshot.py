@@ -12,6 +12,7 @@ from switchtune.config import RunConfig, parse_config
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded, load_model
 from switchtune.report.matrix import Cell, Matrix, matrices_markdown, matrix_table
+from switchtune.report.run_files import read_run
 from switchtune.scoring.metrics import bleu
 from switchtune.scoring.significance import Comparison
 from switchtune.zeroshot import run_zeroshot
@@ -63,6 +64,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     ]
     expected = bleu([f"{line} it" for line in GERMAN[1:5]], list(ENGLISH[:4]), "en").value
     assert news.cells[2].comparison.value_a == pytest.approx(expected)
+    assert read_run(tmp_path / "run").damaged == ()
     of_the_run = (tmp_path / "run/it-en/csr/seed1/hypotheses.txt").read_text(encoding="utf-8").splitlines()
     assert own.cells[3].comparison.value_b == bleu(of_the_run[:5], list(ENGLISH[:5]), "en").value
     assert news.count(better=True, significant=False) == news.count(better=False, significant=False) == 0

@@ -1,11 +1,14 @@
 """Verb → function. Heavy libraries are imported by the verbs that need them, so that --help answers at once."""
 
 import json
+import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,13 +17,30 @@ import typer
 from switchtune.cli_analysis import analyse
 from switchtune.cli_lexicon import lexicon_app, lexicon_judge
 from switchtune.cli_model import add_language, trim, untrim
-from switchtune.cli_options import AsJson, Out, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import (
+    FILE,
+    AsJson,
+    Force,
+    NewFolder,
+    Out,
+    OutFile,
+    PiecesOf,
+    Seed,
+    finite,
+    language_pair,
+    piece_segmenter,
+    print_json,
+    text_or_dash,
+)
 from switchtune.cli_report import demo, report
 from switchtune.cli_scores import compare, score
-from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError, explain_os_error, log_unforeseen
+from switchtune.files import claim_file, claim_folder
+from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
     from switchtune.preview import SwitchedLine
+    from switchtune.switching import Switched
 
 app = typer.Typer(
     name="switchtune",
@@ -37,24 +57,58 @@ Overrides = Annotated[
 
 Beams = Annotated[int, typer.Option(min=1, help="Beam size.")]
 Accept = Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")]
+KeepChanged = Annotated[
+    bool, typer.Option("--keep-changed", help="Use models and outputs in --out that were changed since they were made.")
+]
 
 
-def _with_accept(overrides: list[str], accept: bool) -> list[str]:
-    return [*overrides, "lexicon.accept=true"] if accept else overrides
+def _with_flags(overrides: list[str], accept: bool, keep_changed: bool) -> list[str]:
+    return [*overrides, *["lexicon.accept=true"] * accept, *["keep_changed=true"] * keep_changed]
 
 
 def main() -> None:
-    """Entry point. Errors for people are printed without a traceback. Exit codes: 0 done, 1 failed, 2 wrong use."""
+    """Entry point. Errors are told in one message each. Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    with standard_streams():
+        sys.exit(_exit_code())
+
+
+def _exit_code() -> int:
+    code = 0
     try:
-        app()
+        for before, word in pairwise(sys.argv):
+            if re.fullmatch("(--[^=]+=)?", word):  # As a path it would be the working folder.
+                raise UsageError(f"{word or before}: found nothing after it; a value is expected.")
+        try:
+            with typer.main.get_command(app).make_context("switchtune", sys.argv[1:]) as context:
+                context.command.invoke(context)
+        except typer.Exit as ended:
+            code = ended.exit_code
+        sys.stdout.flush()
     except SaidElsewhereError:
-        sys.exit(1)
-    except SwitchtuneError as error:
-        typer.echo(f"switchtune: {error}", err=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
-    except OSError as error:
-        typer.echo(f"switchtune: {error}", err=True)
-        sys.exit(1)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001
+        return _told(error)
+    return code
+
+
+def _told(error: Exception) -> int:
+    """Tell people of an error; the exit code that it asks for."""
+    if isinstance(error, BrokenPipeError) and error.filename == STANDARD_OUTPUT:
+        return 1  # Who reads has seen enough.
+    if isinstance(error, OSError):
+        error = explain_os_error(error, sys.argv[1:])
+    if isinstance(error, SwitchtuneError):
+        print_line(f"switchtune: {error}", err=True)
+        return 2 if isinstance(error, UsageError) else 1
+    if hasattr(error, "format_message"):  # The command line was not understood; where it was empty, help is shown.
+        if said := error.format_message():
+            verb = getattr(getattr(error, "ctx", None), "command_path", "switchtune")
+            print_line(f"switchtune: {said.rstrip('.')}. `{verb} --help` tells more.", err=True)
+        return 2
+    print_line(f"switchtune: {log_unforeseen(error)}", err=True)
+    return 1
 
 
 app.add_typer(lexicon_app, name="lexicon")
@@ -80,20 +134,25 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
 @app.command()
 def switch(
-    text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.")],
-    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.")],
+    text: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", callback=text_or_dash)
+    ],
+    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.", **FILE)],
     lang: Annotated[str, typer.Option(help="Language of the text.")],
-    rate: Annotated[float, typer.Option(min=0, max=1, help="Share of the words to replace.")] = 0.35,
-    mean_span: Annotated[float, typer.Option(help="Mean length of the spans, in words.")] = 3.5,
+    rate: Annotated[float, typer.Option(min=0, max=1, callback=finite, help="Share of the words to replace.")] = 0.35,
+    mean_span: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Mean length of the spans, in words.")
+    ] = 3.5,
     pieces_of: PiecesOf = None,
     source: Annotated[
         Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
     ] = "lexicon",
     seed: Seed = 1,
-    epoch: Annotated[int, typer.Option(min=0, help="Another epoch, other replacements.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another epoch, other replacements.")] = 0,
     tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
+    out: OutFile = None,
+    force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
 ) -> None:
     """Replace words of a text by their translations: a switched line per line.
@@ -102,16 +161,17 @@ def switch(
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
-    from rich.console import Console
-
     from switchtune.lexicon import read_lexicon
     from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
     from switchtune.run_dir import atomic_path
     from switchtune.switching import measure
+    from switchtune.terminal import TextConsole
 
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
     form = "tsv" if tsv else "jsonl" if jsonl else "text"
+    if out is not None:
+        claim_file(out, inputs=[text, lexicon_path], force=force)
     switcher = text_switcher(
         read_lexicon(lexicon_path),
         lang,
@@ -121,7 +181,6 @@ def switch(
         mean_span=mean_span,
         seed=seed,
     )
-    results = []
     with ExitStack() as stack:
         lines = switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch)
         show: Callable[[SwitchedLine], object]
@@ -129,18 +188,21 @@ def switch(
             stream = stack.enter_context(stack.enter_context(atomic_path(out)).open("w", encoding="utf-8"))
             show = lambda line: stream.write(FORMATS[form](line) + "\n")  # noqa: E731
         elif form == "text" and sys.stdout.isatty():
-            console = Console(soft_wrap=True)
-            show = lambda line: console.print(coloured(line))  # noqa: E731
+            console = TextConsole()
+            show = lambda line: console.print(coloured(line), soft_wrap=True)  # noqa: E731
         else:
-            show = lambda line: typer.echo(FORMATS[form](line))  # noqa: E731
-        for line in lines:
-            show(line)
-            results.append(line.switched)
-    rates = measure(results)
+            show = lambda line: sys.stdout.write(FORMATS[form](line) + "\n")  # noqa: E731
+
+        def shown() -> Iterator["Switched"]:
+            for line in lines:
+                show(line)
+                yield line.switched
+
+        rates = measure(shown())
     if as_json:
-        typer.echo(json.dumps(rates.record()), err=True)
+        print_line(json.dumps(rates.record()), err=True)
     else:
-        typer.echo(rates.describe(), err=True)
+        print_line(rates.describe(), err=True)
 
 
 @app.command()
@@ -148,6 +210,7 @@ def pretrain(
     config: Annotated[Path, typer.Argument(help="YAML file with texts, size and training.")],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a small model from monolingual text by denoising (the paper's equation 2).
@@ -158,6 +221,7 @@ def pretrain(
     from switchtune.progress import Display
 
     settings = load_config(PretrainConfig, config, overrides)
+    claim_folder(out, "pretrain", force=force)
     from switchtune.pretraining import pretrain as pretrain_model
     from switchtune.trial import Event, stage_event
 
@@ -169,11 +233,11 @@ def pretrain(
             on_message=lambda message: display.show(Event("pretrain", message)),
         )
     if made.set_aside is not None:
-        typer.echo(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
+        print_line(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
     if as_json:
         print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
     else:
-        typer.echo(
+        print_line(
             f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
             f"passages ({made.too_long:,} left out for their length), {made.training.seconds / 60:.1f} minutes"
         )
@@ -185,6 +249,8 @@ def run(
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Fine-tune with every recipe at the same total of updates, try the models on the test sets, compare.
@@ -196,7 +262,8 @@ def run(
     from switchtune.config import NliConfig, load_run_config
     from switchtune.progress import Display, print_accuracies, print_summary
 
-    settings = load_run_config(config, _with_accept(overrides, accept))
+    settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "run", force=force)
     from switchtune.experiment import run_experiment
     from switchtune.nli.experiment import run_nli
     from switchtune.report.accuracy import accuracy_record
@@ -223,12 +290,14 @@ def train(
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
     pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help="By default the first of the file.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=1, help="Train with so many GPUs, a process each.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, help="Train with so many processes on a machine without GPUs.")
+        int | None, typer.Option(min=1, max=1024, help="Train with so many processes on a machine without GPUs.")
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Train one recipe on one pair, with one process or many, and print where the model is.
@@ -242,7 +311,8 @@ def train(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display
 
-    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
+    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "run", force=force)
     from switchtune.train import train_arm
 
     with Display() as display:
@@ -268,6 +338,8 @@ def zeroshot(
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Test the models of each pair on the source languages of all pairs: a matrix of tested against trained.
@@ -279,7 +351,8 @@ def zeroshot(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_matrices
 
-    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
+    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "run", force=force)
     from switchtune.zeroshot import run_zeroshot
 
     with Display() as display:
@@ -298,6 +371,8 @@ def search(
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Try learning rates, batches and numbers of updates on the validation set, the same for every recipe.
@@ -309,7 +384,8 @@ def search(
     from switchtune.config import RunConfig, load_config
     from switchtune.progress import Display, print_table
 
-    settings = load_config(RunConfig, config, _with_accept(overrides, accept))
+    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    claim_folder(out, "search", force=force)
     from switchtune.search import search as search_grid
     from switchtune.search import search_table
 
@@ -351,9 +427,12 @@ def plan_run(
 @app.command("show-batch")
 def show_batch(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
-    rows: Annotated[int, typer.Option(min=1, help="Examples shown per stage.")] = 2,
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Examples shown per stage.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run: show its lexicon, hand edits included."),
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.
@@ -363,18 +442,20 @@ def show_batch(
     from switchtune.config import RunConfig, load_config
 
     settings = load_config(RunConfig, config, overrides)
+    if out is not None:
+        claim_folder(out, "run")
     from switchtune.experiment import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
-        typer.echo(block)
+        print_line(block)
 
 
 @app.command()
 def translate(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    file: Annotated[Path, typer.Argument(help="Text file, one sentence a line; standard input by default.")] = Path(
-        "-"
-    ),
+    file: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", callback=text_or_dash)
+    ] = Path("-"),
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
@@ -386,65 +467,102 @@ def translate(
         typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs."),
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write to this file, not to standard output.")] = None,
+    out: OutFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
+    ] = False,
+    force: Force = False,
 ) -> None:
     """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
 
-    A model that was trained to summarise takes a document a line.
+    Lines are written as they are done. A model that was trained to summarise takes a document a line.
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
-    from switchtune.config import GenerationSettings
+    from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import open_model
-    from switchtune.generation import translate_over_ranks
+    from switchtune.files import GrowingFile
+    from switchtune.generation import translate_over_ranks, windows
+    from switchtune.models.load import model_fingerprint
     from switchtune.preview import read_text
-    from switchtune.run_dir import write_text
+    from switchtune.run_dir import fingerprint, hash_file
     from switchtune.tasks import ready_to_translate
-    from switchtune.training.distributed import launched, rank, size
+    from switchtune.training.distributed import launched, on_first, rank, size
 
+    if out is None and resume:
+        raise UsageError("--resume goes on with a file: name it by --out.")
+    if out is not None:
+        if not resume and not force and GrowingFile(out, "").is_unfinished:
+            raise UsageError(f"{out}: holds an unfinished translation. --resume goes on with it, --force begins anew.")
+        claim_file(out, inputs=[file], force=force or resume)
+    search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     with launched():
-        if size() > 1 and str(file) == "-":
-            raise UsageError("Several processes cannot share standard input: give the text as a file.")
-        lines = list(read_text(file, sys.stdin.buffer))
+        if not file.is_file() and (size() > 1 or resume):
+            asker = "--resume" if resume else "more than one process"
+            raise UsageError(f"{file}: can be read only once, and {asker} needs it again: give the text as a file.")
         opened = open_model(model, engine, "int8" if int8 else None)
-        search = None if beams is None else GenerationSettings(beams=beams)
-        texts, search = ready_to_translate(model, lines, source, search)
-        translations = translate_over_ranks(opened, texts, source, target, search)
-        first = rank() == 0
-    text = "".join(f"{line}\n" for line in translations if first)
-    if out is None:
-        sys.stdout.write(text)
-    elif first:
-        write_text(out, text)
+
+        def translations(lines: Iterable[str], before: int = 0) -> Iterator[list[str]]:
+            for window in windows(islice(lines, before, None)):
+                texts, settings = ready_to_translate(model, window, source, search)
+                yield translate_over_ranks(opened, texts, source, target, settings, lines_before=before)
+                before += len(window)
+
+        lines, first = read_text(file, sys.stdin.buffer), rank() == 0
+        if out is None:
+            for window in translations(lines):
+                if first:
+                    sys.stdout.write("".join(f"{line}\n" for line in window))
+                    sys.stdout.flush()
+            return
+        text = hash_file(file) if file.is_file() else None
+        growing = GrowingFile(out, fingerprint([text, model_fingerprint(model), source, target, beams, engine, int8]))
+        done = on_first(growing.lines_written) if resume else 0
+        if resume and first:
+            print_line(f"{out}: goes on after line {done:,}", err=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            for window in translations(lines, done):
+                if first:
+                    growing.append(window, begin=done == 0)
+                done += len(window)
+        except BaseException:
+            if first and done:
+                print_line(f"{out}: {done:,} lines are done; the same command with --resume goes on there", err=True)
+            raise
+        if first:
+            growing.finish(empty=done == 0)
 
 
 @app.command()
 def export(
     model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; an older export there is replaced.")],
+    out: NewFolder,
     form: Annotated[Literal["ct2"], typer.Option("--to", help="What to export to: CTranslate2.")] = "ct2",
     int8: Annotated[bool, typer.Option("--int8", help="Write the matrices in 8 bits: a quarter of the size.")] = False,
     langs: Annotated[
         str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
     ] = None,
     text: Annotated[
-        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.")
+        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.", **FILE)
     ] = None,
     beams: Beams = 5,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a folder that translates without switchtune, with a proof that it does the same and a script that uses it.
 
     Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
     """
-    from switchtune.config import GenerationSettings
+    from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import export_ct2
 
+    claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages = language_pair(langs) if langs else None
-    settings = GenerationSettings(beams=beams)
+    settings = parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings)
     if as_json:
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
         print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})
     else:
-        typer.echo(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")
+        print_line(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")

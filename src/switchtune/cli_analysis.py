@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from switchtune.cli_options import AsJson, Seed, print_json
+from switchtune.cli_options import FOLDER, AsJson, Seed, frequencies, print_json
 from switchtune.errors import UsageError
+from switchtune.terminal import print_line
 
 
 def analyse(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`.", **FOLDER)
+    ],
     what: Annotated[list[str], typer.Option("--what", help="Which analysis; again for more. By default all.")] = [],  # noqa: B006
     multiway: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Measure distances on 'ntrex/test.*.xz' too: a line in each.")
@@ -19,12 +22,16 @@ def analyse(
         list[str], typer.Option("--text", metavar="LANG=FILE", help="Text of the pretraining, for the ellipses.")
     ] = [],  # noqa: B006
     method: Annotated[Literal["pca", "tsne"], typer.Option(help="How the projection finds its plane.")] = "pca",
-    sentences: Annotated[int, typer.Option(min=2, help="Pairs whose distance is measured, at most.")] = 2000,
-    points: Annotated[int, typer.Option(min=3, help="Sentences of each text and side projected, at most.")] = 300,
+    sentences: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Pairs whose distance is measured, at most.")
+    ] = 2000,
+    points: Annotated[
+        int, typer.Option(min=3, max=1_000_000, help="Sentences of each text and side projected, at most.")
+    ] = 300,
     buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first a word is rare.")] = (
         "100,1000"
     ),
-    cases: Annotated[int, typer.Option(min=1, help="Sentences shown for two systems, at most.")] = 20,
+    cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences shown for two systems, at most.")] = 20,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
@@ -50,7 +57,7 @@ def analyse(
         seed=seed,
         distance_sentences=sentences,
         projection_sentences=points,
-        buckets=_bounds(buckets),
+        buckets=frequencies(buckets),
         cases=cases,
     )
     with Display() as display:
@@ -61,7 +68,7 @@ def analyse(
     for path in found.files:
         typer.echo(path)
     for line in (*found.missing, *([found.hint] if found.hint else [])):
-        typer.echo(line, err=True)
+        print_line(line, err=True)
 
 
 def _texts(options: list[str]) -> dict[str, list[str]]:
@@ -75,13 +82,3 @@ def _texts(options: list[str]) -> dict[str, list[str]]:
             raise UsageError(f"--text {option}: expected a language and a file, as in de=news.de")
         texts.setdefault(find_language(language).code, []).extend(read_monolingual(path, language))
     return texts
-
-
-def _bounds(text: str) -> tuple[int, ...]:
-    parts = text.split(",")
-    if not all(part.strip().isdigit() for part in parts):
-        raise UsageError(f"--buckets {text}: expected rising numbers, as in 100,1000")
-    bounds = tuple(map(int, parts))
-    if sorted(set(bounds)) != list(bounds) or bounds[0] < 1:
-        raise UsageError(f"--buckets {text}: expected rising numbers from 1, as in 100,1000")
-    return bounds

@@ -7,8 +7,22 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 from typer.core import TyperGroup
 
-from switchtune.cli_options import AsJson, Languages, PiecesOf, Seed, language_pair, piece_segmenter, print_json
+from switchtune.cli_options import (
+    FILE,
+    FOLDER,
+    AsJson,
+    Force,
+    Languages,
+    PiecesOf,
+    Seed,
+    finite,
+    language_pair,
+    piece_segmenter,
+    print_json,
+)
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import claim_file, claim_folder
+from switchtune.terminal import print_line
 
 
 class _BuildByDefault(TyperGroup):
@@ -40,7 +54,10 @@ def build(
     target: Target = None,
     *,
     langs: Languages,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; hand edits of lexicons there are kept.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder to write to; hand edits in it are kept."),
+    ],
     method: Annotated[
         Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
         typer.Option(
@@ -65,15 +82,19 @@ def build(
         typer.Option(help="What the mapping of vecmap begins with."),
     ] = "auto",
     preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
     floor: Annotated[
         float,
         typer.Option(
-            min=0, max=1, help="align, dictionary, mixed: leave out what is weaker than this share of the strongest."
+            min=0,
+            max=1,
+            callback=finite,
+            help="align, dictionary, mixed: leave out what is weaker than this share of the strongest.",
         ),
     ] = 0.1,
     block: Annotated[
-        Path | None, typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.")
+        Path | None,
+        typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.", **FILE),
     ] = None,
     neighbours: Annotated[
         Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
@@ -87,6 +108,7 @@ def build(
     accept: Annotated[bool, typer.Option("--accept-lexicon", help="Exit 0 even if the lexicon is judged red.")] = False,
     pieces_of: PiecesOf = None,
     seed: Seed = 1,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
@@ -120,8 +142,10 @@ def build(
         origin="switchtune lexicon",
     )
     require_files(settings)
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out}: a file; the name of a folder is expected, there or not.")
+    inputs = [source, *([target] if target else []), *settings.files, *(judge_by or ())]
+    if any(Path(path).resolve().parent == out.resolve() for path in inputs):
+        raise UsageError(f"--out {out}: a file in it is read, and might be overwritten. Give another folder.")
+    claim_folder(out, "lexicon", force=force)
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
         paired = True if method == "align" else None
@@ -176,7 +200,7 @@ def _part(text: str) -> tuple[str, float]:
 
 
 @lexicon_app.command()
-def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.")]) -> None:
+def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.", **FOLDER)]) -> None:
     """Write the page of a folder of lexicons anew, hand edits included.
 
     Example: `switchtune lexicon report lexicon`
@@ -188,8 +212,8 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 
 @lexicon_app.command()
 def diff(
-    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.")],
-    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.")],
+    lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.", **FILE)],
+    lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.", **FILE)],
     as_json: AsJson = False,
 ) -> None:
     """What two lexicons have in common, and where their first translations differ.
@@ -203,16 +227,19 @@ def diff(
     if as_json:
         print_json(found.record())
     else:
-        typer.echo(found.describe())
+        print_line(found.describe())
 
 
 @lexicon_app.command()
 def merge(
     lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
     out: Annotated[Path, typer.Option(help="File to write.")],
-    k: Annotated[int, typer.Option(min=1, help="Translations per word, at most.")] = 3,
-    floor: Annotated[float, typer.Option(min=0, max=1, help="Least share of a word's strongest.")] = 0.1,
+    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
+    floor: Annotated[
+        float, typer.Option(min=0, max=1, callback=finite, help="Least share of a word's strongest.")
+    ] = 0.1,
     numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
+    force: Force = False,
 ) -> None:
     """Merge lexicons of one direction, each with a weight.
 
@@ -222,16 +249,16 @@ def merge(
     from switchtune.lexicon.block import BlockList
     from switchtune.lexicon.combine import Weighted, combined
 
-    if out.is_dir():
-        raise UsageError(f"--out {out}: a folder; the name of a file is expected, as in {out / 'lexicon.de-en.tsv'}.")
-    parts = [Weighted(read_lexicon(Path(path)), weight) for path, weight in map(_weighted, lexicons)]
+    weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
+    claim_file(out, inputs=[path for path, _ in weighted], force=force)
+    parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
     write_lexicon(merged, out)
-    typer.echo(f"{out}: {len(merged):,} words")
+    print_line(f"{out}: {len(merged):,} words")
 
 
 def lexicon_judge(
-    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.")],
+    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.", **FILE)],
     source: Source,
     target: Target = None,
     *,
@@ -247,7 +274,7 @@ def lexicon_judge(
     from switchtune.progress import print_direction
 
     pieces = piece_segmenter(pieces_of)
-    tell = lambda text: typer.echo(text, err=True)  # noqa: E731
+    tell = lambda text: print_line(text, err=True)  # noqa: E731
     material = read_material(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
     judgement = judge_file(lexicon, material)
     if as_json:

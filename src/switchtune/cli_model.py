@@ -5,19 +5,24 @@ from typing import Annotated
 
 import typer
 
-from switchtune.cli_options import AsJson, print_json
+from switchtune.cli_options import FILE, FOLDER, AsJson, Force, NewFolder, print_json
+from switchtune.errors import UsageError
+from switchtune.files import claim_folder
+from switchtune.terminal import print_line
 
 Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
-NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write the new model to.")]
 
 
 def trim(
     model: Model,
-    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Text files beyond the first.")] = [],  # noqa: B006
+    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Text files beyond the first.", **FILE)] = [],  # noqa: B006
     *,
-    text: Annotated[list[Path], typer.Option("--text", metavar="FILE...", help="Text files, one sentence a line.")],
+    text: Annotated[
+        list[Path], typer.Option("--text", metavar="FILE...", help="Text files, one sentence a line.", **FILE)
+    ],
     langs: Annotated[str, typer.Option("--langs", help="Languages whose characters and tags stay: de,en.")],
     out: NewFolder,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Leave out the pieces of a model's vocabulary that a text does not need.
@@ -32,20 +37,24 @@ def trim(
     from switchtune.models.trim import survey
     from switchtune.models.trim import trim as trimmed
 
+    claim_folder(out, "trim", replaces=True, inputs=[model, *text, *more], force=force)
     texts = {str(path): read_lines(path) for path in (*text, *more)}
     languages = [language.strip() for language in langs.split(",") if language.strip()]
+    if not languages:
+        raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
     record = trimmed(model, survey(model, texts, languages), texts, out)
     if as_json:
         print_json(record.figures())
     else:
-        typer.echo(record.describe())
+        print_line(record.describe())
 
 
 def untrim(
-    folder: Annotated[Path, typer.Argument(help="A trimmed model, or one that was trained from it.")],
+    folder: Annotated[Path, typer.Argument(help="A trimmed model, or one that was trained from it.", **FOLDER)],
     *,
     base: Annotated[str, typer.Option(help="The model that was trimmed: a model of the Hub or a folder.")],
     out: NewFolder,
+    force: Force = False,
 ) -> None:
     """Give a trimmed model its whole vocabulary back: its own rows where it has them, the base's for the others.
 
@@ -53,8 +62,9 @@ def untrim(
     """
     from switchtune.models.trim import untrim as untrimmed
 
+    claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
     record = untrimmed(folder, base, out)
-    typer.echo(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
+    print_line(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
 
 
 def add_language(
@@ -63,6 +73,7 @@ def add_language(
     code: Annotated[str, typer.Option(help="The language as the model's family writes it: hsb_Latn, hsb, hs_DE.")],
     like: Annotated[str, typer.Option(help="A language of the model, whose tag's weights the new tag begins with.")],
     out: NewFolder,
+    force: Force = False,
 ) -> None:
     """Give a model a tag for a language that it lacks. What it does in its other languages does not change.
 
@@ -70,10 +81,11 @@ def add_language(
     """
     from switchtune.models.trim import add_language as with_language
 
+    claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
     layout = with_language(model, code, like, out)
-    typer.echo(f"{out}: has a tag for {code}, which begins as that of {like}")
+    print_line(f"{out}: has a tag for {code}, which begins as that of {like}")
     if not layout.plain_source(code):
-        typer.echo(
+        print_line(
             f"transformers' own {layout.family.name} tokenizer cannot be set to {code} as the source language; "
             "switchtune can, and both translate into it"
         )

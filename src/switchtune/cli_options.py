@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
 import json
+import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,17 +14,59 @@ if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
+NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="Write to this file, not to standard output.")]
+Force = Annotated[bool, typer.Option("--force", help="Write to --out whatever is there; what it replaces is lost.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 PiecesOf = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
 ]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything drawn at random.")]
+FILE: dict[str, Any] = {"exists": True, "dir_okay": False}
+"""What is asked of a file to read."""
+FOLDER: dict[str, Any] = {"exists": True, "file_okay": False}
+"""What is asked of a folder to read."""
 Languages = Annotated[str, typer.Option("--langs", help="Languages of the two sides: de-en.")]
 
 
 def print_json(value: Any) -> None:
     """Print figures as JSON."""
     typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def text_or_dash(path: Path) -> Path:
+    """A text to read, where - is standard input (typer's `allow_dash` is for strings).
+
+    Raises:
+        typer.BadParameter: there is no file of that name.
+    """
+    if str(path) != "-" and (path.is_dir() or not path.exists()):
+        raise typer.BadParameter(f"{path}: " + ("a folder; a file is expected." if path.is_dir() else "no such file."))
+    return path
+
+
+def finite(value: float) -> float:
+    """A number of an option, whose bounds let nan through.
+
+    Raises:
+        typer.BadParameter: it is not finite.
+    """
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def frequencies(text: str) -> tuple[int, ...]:
+    """Word frequencies of `--buckets 100,1000`.
+
+    Raises:
+        UsageError: they are not whole numbers from 1 that rise.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    bounds = tuple(int(part) for part in parts if re.fullmatch("[1-9][0-9]{,14}", part))
+    if len(bounds) < len(parts) or sorted(set(bounds)) != list(bounds):
+        raise UsageError(f"--buckets {text}: expected whole numbers from 1 that rise, as in 100,1000")
+    return bounds
 
 
 def language_pair(text: str) -> tuple[str, str]:

@@ -5,13 +5,16 @@ from typing import Annotated
 
 import typer
 
-from switchtune.errors import UsageError
+from switchtune.cli_options import FOLDER, Force
+from switchtune.files import claim_file, claim_folder
+from switchtune.terminal import print_line
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.", **FOLDER)],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
+    force: Force = False,
 ) -> None:
     """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
 
@@ -20,16 +23,16 @@ def report(
 
     Example: `switchtune report runs/quickstart --out report.html --figures figures`
     """
+    from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
     from switchtune.run_dir import write_text
 
-    if out.is_dir():
-        raise UsageError(f"--out {out}: a folder; the name of a file is expected, as in {out / 'report.html'}.")
-    if figures is not None and figures.exists() and not figures.is_dir():
-        raise UsageError(f"--figures {figures}: a file; the name of a folder is expected.")
+    claim_file(out, force=force, is_own=is_report)
+    if figures is not None:
+        claim_folder(figures, "report", force=force)
     made = run_page(runs)
     for warning in made.warnings:
-        typer.echo(f"switchtune: {warning}", err=True)
+        print_line(f"switchtune: {warning}", err=True)
     write_text(out, made.html)
     if figures is not None:
         for figure in made.figures:
@@ -38,7 +41,7 @@ def report(
 
 
 def demo(
-    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.")],
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.", **FOLDER)],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
 ) -> None:
@@ -49,6 +52,7 @@ def demo(
     Example: `switchtune demo runs/quickstart`
     """
     import webbrowser
+    from threading import Thread
 
     from switchtune.demo.server import serve
     from switchtune.demo.workshop import open_workshop
@@ -56,6 +60,6 @@ def demo(
     def ready(url: str) -> None:
         typer.echo(f"{url} (Ctrl-C ends)")
         if not no_open:
-            webbrowser.open(url)
+            Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 
     serve(open_workshop(run), port, ready)

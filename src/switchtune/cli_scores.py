@@ -5,22 +5,23 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from switchtune.cli_options import AsJson, Seed, print_json
-from switchtune.errors import UsageError
+from switchtune.cli_options import FILE, AsJson, Seed, frequencies, print_json
+from switchtune.terminal import print_line
 
 if TYPE_CHECKING:
     from switchtune.scoring.assess import Material
 
 Lang = Annotated[str, typer.Option(help="Language of the outputs: decides how they are tokenised.")]
-References = Annotated[Path, typer.Argument(help="References, line by line.")]
+References = Annotated[Path, typer.Argument(help="References, line by line.", **FILE)]
 Train = Annotated[
-    Path | None, typer.Option(help="Target side of the training text: word accuracy by how often it has a word.")
+    Path | None,
+    typer.Option(help="Target side of the training text: word accuracy by how often it has a word.", **FILE),
 ]
 Buckets = Annotated[str, typer.Option(metavar="N,N…", help="Frequencies at which the buckets of words begin.")]
 Tokenised = Annotated[
     bool, typer.Option("--tokenised", help="The texts are tokenised: with --train, words stand between spaces.")
 ]
-Source = Annotated[Path | None, typer.Option(help="The texts that were translated, for COMET.")]
+Source = Annotated[Path | None, typer.Option(help="The texts that were translated, for COMET.", **FILE)]
 CometEnvironment = Annotated[
     Path | None, typer.Option("--comet-env", metavar="FOLDER", help="Virtual environment that has unbabel-comet.")
 ]
@@ -41,15 +42,9 @@ def _material(
     from switchtune.scoring.assess import Material
     from switchtune.scoring.comet import DEFAULT_MODEL
 
-    try:
-        frequencies = [int(part) for part in buckets.split(",")]
-    except ValueError:
-        raise UsageError(
-            f"--buckets {buckets}: expected whole numbers with commas between them, as in 100,1000"
-        ) from None
     return Material(
         training=None if train is None else read_lines(train),
-        frequencies=frequencies,
+        frequencies=frequencies(buckets),
         tokenised=tokenised,
         sources=None if source is None else read_lines(source),
         comet_environment=comet_environment,
@@ -58,7 +53,7 @@ def _material(
 
 
 def score(
-    hypotheses: Annotated[Path, typer.Argument(help="Outputs (translations, summaries), one a line.")],
+    hypotheses: Annotated[Path, typer.Argument(help="Outputs (translations, summaries), one a line.", **FILE)],
     references: References,
     *,
     lang: Lang,
@@ -92,16 +87,16 @@ def score(
         material=_material(train, buckets, tokenised, source, comet_env, comet_model),
     )
     for name, reason in found.left_out.items():
-        typer.echo(f"{name} is left out: {reason}", err=True)
+        print_line(f"{name} is left out: {reason}", err=True)
     if as_json:
         print_json(assessment_record(found))
     else:
-        typer.echo(assessment_text(found))
+        print_line(assessment_text(found))
 
 
 def compare(
-    hypotheses_a: Annotated[Path, typer.Argument(help="Outputs of system A (the baseline), one a line.")],
-    hypotheses_b: Annotated[Path, typer.Argument(help="Outputs of system B.")],
+    hypotheses_a: Annotated[Path, typer.Argument(help="Outputs of system A (the baseline), one a line.", **FILE)],
+    hypotheses_b: Annotated[Path, typer.Argument(help="Outputs of system B.", **FILE)],
     references: References,
     *,
     lang: Lang,
@@ -115,7 +110,9 @@ def compare(
     ] = "bootstrap",
     resamples: Annotated[
         int | None,
-        typer.Option(min=100, help="Test sets drawn (by default 1,000), or shufflings (by default 10,000)."),
+        typer.Option(
+            min=100, max=100_000, help="Test sets drawn (by default 1,000), or shufflings (by default 10,000)."
+        ),
     ] = None,
     seed: Seed = 12345,
     train: Train = None,
@@ -151,8 +148,8 @@ def compare(
     )
     for name, outputs in (("A", a), ("B", b)):
         if empty := empty_outputs(outputs):
-            typer.echo(f"{name}: {empty:,} of {len(outputs):,} outputs are empty: they count as wrong", err=True)
+            print_line(f"{name}: {empty:,} of {len(outputs):,} outputs are empty: they count as wrong", err=True)
     if as_json:
         print_json([asdict(each) for each in found] if len(found) > 1 else asdict(found[0]))
     else:
-        typer.echo("\n".join(map(difference_text, found)))
+        print_line("\n".join(map(difference_text, found)))

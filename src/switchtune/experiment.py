@@ -6,6 +6,7 @@ import platform
 import queue
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import psutil
 import torch
@@ -22,7 +23,8 @@ import yaml
 
 from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
-from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.errors import Stopped, SwitchtuneError, UsageError, nearest
+from switchtune.files import mark_folder
 from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
 from switchtune.lexicon.build import (
@@ -43,8 +45,10 @@ from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.tasks import TASKS, read_pair
+from switchtune.terminal import show_standard_error
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.recipes import RECIPES, stage_updates
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 from switchtune.training.trainer import require_runnable
 from switchtune.trial import (
     Event,
@@ -75,8 +79,9 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
     """
     require_one_process()
     folder = Path(folder)
-    run = RunDir(folder)
+    run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
+        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check_equal_updates(config)
@@ -157,8 +162,9 @@ def prepare_trial(
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is preparing in `folder`.
     """
-    run = RunDir(folder)
+    run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
+        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         layout = load_layout(config.model.name)
         _check(config, pair, arm, layout)
@@ -317,7 +323,7 @@ def _prepare_alignments(
         aligned = align(source, target, seed=config.lexicon_of(arm).seed)
         for part, path in zip(parts(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
             write_alignment(part, path)
-        run.finish(f"lexicon.{pair.name}.{name}", inputs, len(aligned.source))
+        run.finish(f"lexicon.{pair.name}.{name}", inputs, len(aligned.source), made=paths)
     return paths
 
 
@@ -348,7 +354,9 @@ def _prepare_model(
         "languages": languages,
     }
     done = run.result(TRIMMED, inputs)
-    if done is None or (done["trimmed"] and not folder.exists()):
+    if done is not None and done["trimmed"]:
+        done = run.result(TRIMMED, inputs, made=[folder])
+    if done is None:
         on_event(Event("model", f"looking for the pieces of {model.name} that the text needs"))
         texts = {
             f"{name}.{part}.{language}": side(corpus)
@@ -359,7 +367,7 @@ def _prepare_model(
         texts |= {str(path.relative_to(run.path)): lexicon_words(read_lexicon(path)) for path in lexicons}
         texts |= {path: read_lines(Path(path)) for path in model.text}
         done = _trimmed(model, survey(model.name, texts, languages), texts, folder)
-        run.finish(TRIMMED, inputs, done)
+        run.finish(TRIMMED, inputs, done, made=[folder] if done["trimmed"] else [])
     on_event(Event("model", done["because"]))
     return str(folder) if done["trimmed"] else model.name
 
@@ -420,36 +428,54 @@ def side_by_side(
 ) -> list[_Result]:
     """`work(*each, on_event)` for each of the arguments, so many at a time, each in a process of its own if several.
 
+    Ctrl-C and SIGTERM are passed on, and heeded by those that train.
+
     Raises:
         SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.
+        Stopped: a signal came, and each has written a checkpoint.
     """
     if jobs == 1:
         return [work(*each, on_event) for each in arguments]
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
     start = (events, _cores() // jobs, os.getpid())
-    with ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+    with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
         futures = [pool.submit(_work, work, each) for each in arguments]
+        workers = list(pool._processes.values())
         try:
-            while not all(future.done() for future in futures):
+            while not request.signal and not all(future.done() for future in futures):
                 _raise_first_error(futures)
-                with suppress(queue.Empty):
-                    on_event(events.get(timeout=0.2))
-            with suppress(queue.Empty):
-                while True:
-                    on_event(events.get_nowait())
+                _show(events, on_event)
+            if request.signal:
+                for process in workers:
+                    process.terminate()
+                latest = time.monotonic() + SECONDS_TO_STOP
+                while any(process.is_alive() for process in workers) and time.monotonic() < latest:
+                    _show(events, on_event)
+            while _show(events, on_event, patience=0.0):
+                pass
+            if request.signal:
+                raise Stopped(128 + request.signal)
             return [future.result() for future in futures]
-        except BrokenProcessPool as error:
-            raise SwitchtuneError(
-                "A training process was killed, perhaps for want of memory. Run the same command again: it goes on "
-                "from the last checkpoints. `--set jobs=1` needs the least memory."
-            ) from error
-        except BaseException:
+        except BaseException as error:
             # Leaving the block would wait for the trainings that still run.
-            for process in list(pool._processes.values()):
-                process.terminate()
+            for process in workers:
+                process.kill()
             pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise SwitchtuneError(
+                    "A training process was killed, perhaps for want of memory. Run the same command again: it goes "
+                    "on from the last checkpoints. `--set jobs=1` needs the least memory."
+                ) from error
             raise
+
+
+def _show(events: "multiprocessing.Queue[Event]", on_event: OnEvent, *, patience: float = 0.2) -> bool:
+    """Show the next event if one comes within so many seconds, and tell whether it did."""
+    with suppress(queue.Empty):
+        on_event(events.get(timeout=patience))
+        return True
+    return False
 
 
 def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
@@ -464,6 +490,7 @@ _events: "multiprocessing.Queue[Event] | None" = None
 def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: int) -> None:
     global _events
     _events = events
+    show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(max(1, threads))
@@ -474,7 +501,13 @@ def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: 
 
 def _work(work: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
     assert _events is not None
-    return work(*arguments, _events.put)
+    try:
+        return work(*arguments, _events.put)
+    except Stopped as stopped:
+        # The pool would give this process the next training. What was told is to arrive before it ends.
+        _events.close()
+        _events.join_thread()
+        os._exit(cast("int", stopped.code))
 
 
 def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: Sequence[TrialResult]) -> list[Row]:

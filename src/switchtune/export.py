@@ -66,22 +66,19 @@ def export_ct2(
         settings: of the search, for the proof and for the script.
 
     Raises:
-        UsageError: CTranslate2 is not installed; the languages or the text are not to be had; something else stands in
-            `folder`.
+        UsageError: CTranslate2 is not installed; the languages or the text are not to be had.
         SwitchtuneError: the model cannot be loaded or converted.
         ParityError: the converted model does not do what the model did.
     """
     ct2()
     settings = settings or GenerationSettings()
-    if folder.exists() and not (folder / _ABOUT).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder}: holds something else than an exported model. Give another --out.")
     layout = load_layout(path)
     source, target = languages = languages or _saved_languages(path, layout)
     for language in languages:
         layout.code(language)
     sentences = _proof_sentences(source, text)
     loaded = load_model(path)
-    with atomic_path(folder) as temporary:
+    with atomic_path(folder, verb="export") as temporary:
         convert(loaded, temporary, int8=int8)
         save_tokenizer(layout, temporary, source, target)
         converted = open_converted(temporary, layout)

@@ -20,8 +20,9 @@ from switchtune.lexicon.build import (
 )
 from switchtune.lexicon.combine import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
 from switchtune.lexicon.judge import Judgement, judge
+from switchtune.records import JUDGEMENT_RECORD, read_record
 from switchtune.report.lexicon_page import lexicon_page
-from switchtune.run_dir import read_json, write_json, write_text
+from switchtune.run_dir import write_json, write_text
 
 JUDGEMENT = "judgement.json"
 PAGE = "report.html"
@@ -177,14 +178,12 @@ def write_page(folder: Path) -> Path:
 
     Raises:
         UsageError: the folder holds no judgement.
+        SwitchtuneError: the judgement or a lexicon cannot be read.
     """
     if not (folder / JUDGEMENT).exists():
         raise UsageError(f"{folder}: no {JUDGEMENT} here. `switchtune lexicon SOURCE TARGET --out {folder}` makes one.")
-    judgement = read_json(folder / JUDGEMENT)
-    if "languages" not in judgement:
-        raise UsageError(
-            f"{folder / JUDGEMENT}: not what `switchtune lexicon` writes (no languages); build the folder anew."
-        )
+    remedy = "The same `switchtune lexicon` builds the folder anew, and keeps what was edited by hand."
+    judgement = read_record(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
     write_text(folder / PAGE, lexicon_page([read_lexicon(folder / name) for name in names], judgement))

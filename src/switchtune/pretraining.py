@@ -11,6 +11,7 @@ from switchtune.corpus.read import read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, denoise_examples
+from switchtune.files import mark_folder
 from switchtune.models.load import Loaded, load_model, new_model, save_model
 from switchtune.run_dir import RunDir, fingerprint, write_text
 from switchtune.training.checkpoints import remove_checkpoints
@@ -81,8 +82,9 @@ def pretrain(
         RunLockedError: another process is working in `folder`.
     """
     folder = Path(folder)
-    run = RunDir(folder)
+    run = RunDir(folder, on_message)
     with run.lock():
+        mark_folder(folder, "pretrain")
         texts = [read_passages(text, valid_lines=config.valid_lines) for text in config.texts]
         decisive = config.model_dump(mode="json", exclude={"texts": True, "training": config.training.without_effect})
         inputs = {"config": decisive, "text": fingerprint([asdict(text) for text in texts])}
@@ -120,7 +122,7 @@ def pretrain(
             )
             save_model(loaded, folder / "model", *languages)
             result = asdict(stage)
-            run.finish("pretrain", inputs, result)
+            run.finish("pretrain", inputs, result, made=made)
         remove_checkpoints(folder / "work" / "training")
         return Pretrained(
             folder / "model",

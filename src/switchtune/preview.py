@@ -8,11 +8,13 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from rich.text import Text
 
+from switchtune.corpus.formats import stream_lines, text_lines
 from switchtune.corpus.words import Segmenter, Words, word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
 from switchtune.lexicon import UNDETERMINED, Lexicon, randomised
 from switchtune.switching import Switched, Switcher, example_key, from_lexicon, from_mask
+from switchtune.terminal import printable
 
 MASK = "<mask>"
 """How a masked word is written where no model decides it."""
@@ -115,10 +117,10 @@ def coloured(line: SwitchedLine) -> Text:
     places = set(line.switched.positions)
 
     def side(words: Words, style: str) -> Text:
-        text = Text(words.gaps[0])
+        text = Text(printable(words.gaps[0]))
         for position, (word, gap) in enumerate(zip(words.words, words.gaps[1:], strict=True)):
-            text.append(word, style if position in places else "")
-            text.append(gap)
+            text.append(printable(word), style if position in places else "")
+            text.append(printable(gap))
         return text
 
     first = Text.assemble((f"{line.number:>5} ", "dim"), side(line.original, "red"))
@@ -132,15 +134,6 @@ def read_text(path: Path, stream: BinaryIO) -> Iterator[str]:
     A byte order mark before the first line is dropped.
 
     Raises:
-        SwitchtuneError: not UTF-8, with the line.
+        CorpusError: as `text_lines`.
     """
-    if str(path) != "-":
-        from switchtune.corpus.read import read_lines
-
-        yield from read_lines(path)
-        return
-    for number, raw in enumerate(stream, start=1):
-        try:
-            yield raw.decode("utf-8-sig" if number == 1 else "utf-8").removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise SwitchtuneError(f"standard input, line {number}: not UTF-8 ({error}). Convert it first.") from error
+    return stream_lines(stream, "standard input") if str(path) == "-" else text_lines(path)

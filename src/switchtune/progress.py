@@ -1,6 +1,5 @@
 """A run as people watch it: progress bars on a terminal, a line now and then elsewhere; tables at the end."""
 
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 
@@ -15,7 +14,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
+from switchtune.errors import Stopped
 from switchtune.lexicon import BuildStep
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
@@ -24,10 +25,8 @@ from switchtune.plan import cells as cells_of_plan
 from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
 from switchtune.report.matrix import Matrix, legend, matrix_table
 from switchtune.report.table import Summary, cells, header, verdict
+from switchtune.terminal import TextConsole, print_line, printable
 from switchtune.trial import Event
-
-WIDTH_OFF_TERMINAL = 160
-"""Columns of a table that goes to a file or a pipe."""
 
 LINES_PER_STAGE = 10
 """How many progress lines a stage gives where there is no terminal."""
@@ -35,14 +34,17 @@ LINES_PER_STAGE = 10
 
 def _bars(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
+        # What others write during it is shown by the streams, not read as colours and links.
+        redirect_stdout=False,
+        redirect_stderr=False,
     )
 
 
@@ -50,7 +52,7 @@ class Display:
     """Shows events as they come; use it in a `with` block."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, soft_wrap=True)
+        self._console = TextConsole(stderr=True)
         self._progress = _bars(self._console)
         self._bars: dict[tuple[str, str], TaskID] = {}
         self._shown: dict[tuple[str, str], int] = {}
@@ -63,13 +65,13 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if kind is KeyboardInterrupt:
-            self._console.print("Stopped. The same command goes on from the last checkpoints.", highlight=False)
+        if kind in (KeyboardInterrupt, Stopped):
+            self._console.print("Stopped. The same command goes on from the last checkpoints.", soft_wrap=True)
 
     def show(self, event: Event) -> None:
         """Show a message, or how far a stage of a trial is."""
         if not event.updates:
-            self._console.print(f"{event.subject}: {event.what}", highlight=False, markup=False)
+            self._console.print(f"{event.subject}: {event.what}", soft_wrap=True)
             return
         key = (event.subject, event.what)
         loss = "" if event.loss is None else f"loss {event.loss:.3f}"
@@ -79,9 +81,8 @@ class Display:
         figures = ", ".join(filter(None, (loss, speed, padding, memory)))
         if self._console.is_terminal:
             if key not in self._bars:
-                self._bars[key] = self._progress.add_task(
-                    f"{event.subject} {event.what}", total=event.updates, figures=""
-                )
+                subject = printable(f"{event.subject} {event.what}")
+                self._bars[key] = self._progress.add_task(subject, total=event.updates, figures="")
             self._progress.update(self._bars[key], completed=event.update, figures=figures)
             return
         step = event.update * LINES_PER_STAGE // event.updates
@@ -89,8 +90,7 @@ class Display:
             self._shown[key] = step
             self._console.print(
                 f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}",
-                highlight=False,
-                markup=False,
+                soft_wrap=True,
             )
 
 
@@ -98,7 +98,7 @@ class BuildDisplay:
     """Shows the steps of building a lexicon: bars on a terminal, nothing but what is told elsewhere."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, soft_wrap=True)
+        self._console = TextConsole(stderr=True)
         self._progress = _bars(self._console)
         self._bar: TaskID | None = None
         self._shown: tuple[str, int] = ("", 0)
@@ -114,15 +114,17 @@ class BuildDisplay:
 
     def tell(self, text: str) -> None:
         """Show a message."""
-        self._console.print(text, highlight=False, markup=False)
+        self._console.print(text, soft_wrap=True)
 
     def show(self, step: BuildStep) -> None:
         """Show how far the building is; a step with a lower number begins something new."""
         what, number = self._shown
         if self._bar is None or step.number <= number or (step.what != what and not step.total):
-            self._bar = self._progress.add_task(step.what, total=step.total or None, figures="")
+            self._bar = self._progress.add_task("", total=step.total or None, figures="")
         self._shown = (step.what, step.number)
-        self._progress.update(self._bar, description=step.what, completed=step.number, figures=step.objective)
+        self._progress.update(
+            self._bar, description=printable(step.what), completed=step.number, figures=printable(step.objective)
+        )
 
 
 def print_judgement(made: Made) -> None:
@@ -145,11 +147,9 @@ def print_judgement(made: Made) -> None:
 
 def print_direction(direction: DirectionJudgement) -> None:
     """Print the judgement of one direction: figures, reasons, thirty entries."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
     colour = {"green": "green", "amber": "yellow", "red": "red"}[direction.verdict]
-    table = Table(
-        title=f"{direction.source}-{direction.target}: [bold {colour}]{direction.verdict}[/]", title_justify="left"
-    )
+    title = Text.assemble(printable(f"{direction.source}-{direction.target}: "), (direction.verdict, f"bold {colour}"))
+    table = Table(title=title, title_justify="left")
     for name in ("entries", "lift", "paired", "shuffled", "deviations", "coverage", "stability"):
         table.add_column(name, justify="right")
     table.add_row(
@@ -161,30 +161,24 @@ def print_direction(direction: DirectionJudgement) -> None:
         f"{direction.coverage:.1%}",
         _figure(direction.stability, ".1%"),
     )
-    console.print(table)
+    TextConsole().print(table)
     for reason in direction.reasons:
-        console.print(f"because {reason}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"because {reason}")
     for band in ("frequent", "middling", "rare"):
         entries = [
             f"{sample.word} → {', '.join(word for word, _ in sample.translations)}"
             for sample in direction.samples
             if sample.band == band
         ]
-        console.print(f"{band}: {'; '.join(entries)}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"{band}: {'; '.join(entries)}")
 
 
 def _figure(value: float | None, form: str) -> str:
     return "not known" if value is None else format(value, form)
 
 
-def print_line(text: str) -> None:
-    """Print a line as it is."""
-    Console(soft_wrap=True).print(text, highlight=False, markup=False)
-
-
 def print_plan(planned: Plan) -> None:
     """Print what a run will take: a table, what does not fit, what the figures rest on."""
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
     title = (
         f"{planned.parameters:,} weights on {planned.device.name}, {planned.device.memory / 1e9:.0f} GB{side_by_side}; "
@@ -195,7 +189,7 @@ def print_plan(planned: Plan) -> None:
         table.add_column(name, justify="right" if position > 2 else "left")
     for stage in planned.stages:
         table.add_row(*cells_of_plan(stage))
-    console.print(table)
+    TextConsole().print(table)
     print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
     for line in (*verdicts(planned), *assumptions(planned)):
         print_line(line)
@@ -231,11 +225,9 @@ def print_matrices(matrices: Sequence[Matrix]) -> None:
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:
     """Print a table, the first column to the left and the others to the right."""
-    # Off a terminal nothing says how wide the reader is; a table that is cut helps nobody.
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)
     table = Table(title=title, title_justify="left")
     for position, name in enumerate(heads):
         table.add_column(name, justify="right" if position else "left")
     for row in rows:
         table.add_row(*row)
-    console.print(table)
+    TextConsole().print(table)

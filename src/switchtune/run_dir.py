@@ -1,19 +1,22 @@
 """One run's folder: atomic writes, fingerprints of inputs, and the markers of finished steps."""
 
+import errno
 import fcntl
 import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from switchtune.errors import SwitchtuneError
+from switchtune.files import mark_folder, require_own
 
 
 class RunLockedError(SwitchtuneError):
@@ -21,45 +24,76 @@ class RunLockedError(SwitchtuneError):
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, verb: str = "") -> Iterator[Path]:
     """Yield a temporary sibling of `path`; when the block ends well it becomes `path`, otherwise it is removed.
 
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
-    replaced there is nothing to see for the moment between two renames. What killed processes left is cleared away.
+    replaced there is nothing to see for the moment between two renames, and what a process that was killed in that
+    moment had there is brought back by the next. What killed processes left besides is cleared away.
+
+    Args:
+        verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
+
+    Raises:
+        UsageError: a folder, or a file where a folder is made, that switchtune did not make and would have to remove.
     """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
-        if not _alive(left.name.rsplit(".", 2)[1]):
-            _remove(left)
+    recover(path)
+    if path.is_dir() or (verb and path.exists()):
+        require_own(path, verb or None)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     replaced = path.with_name(f".{path.name}.replaced.{os.getpid()}.tmp")
-    _remove(temporary)
     try:
         yield temporary
         if temporary.is_dir():
+            mark_folder(temporary, verb)
             if path.exists():
+                require_own(path, verb or None)
                 path.replace(replaced)
         else:
             with temporary.open("rb") as stream:
                 os.fsync(stream.fileno())
         temporary.replace(path)
+    except Exception as error:
+        # A write that fails does not know its file, and safetensors has words of its own for it.
+        full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
+        number = next(full, getattr(error, "errno", None))
+        if number is None or not str(getattr(error, "filename", None) or temporary).startswith(str(temporary)):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        _remove(temporary)
-        _remove(replaced)
+        remove(temporary)
+        if replaced.exists() and not path.exists():
+            replaced.replace(path)
+        remove(replaced)
 
 
-def _alive(process: str) -> bool:
+def recover(path: Path) -> None:
+    """Bring back what a process was replacing when it was killed, then clear away what killed processes left."""
+    others = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
+    left = [other for other in others if not _in_use(other.name.rsplit(".", 2)[1])]
+    for former in left:
+        if former.name.startswith(f".{path.name}.replaced.") and not path.exists():
+            former.replace(path)
+    for other in left:
+        remove(other)
+
+
+def _in_use(process: str) -> bool:
+    """Whether another process is at work: an earlier one may have had the number that this one has."""
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return False
     except (ValueError, PermissionError):
         return True
-    return True
+    return int(process) != os.getpid()
 
 
-def _remove(path: Path) -> None:
-    if path.is_dir():
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -80,7 +114,7 @@ def read_json(path: Path, *, remedy: str = "Remove the file to have it made agai
     """The content of a JSON file.
 
     Args:
-        remedy: what to do where it is damaged.
+        remedy: what to do where it cannot be read, a sentence.
 
     Raises:
         SwitchtuneError: the file is not valid JSON.
@@ -106,15 +140,34 @@ def hash_file(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def content_hash(path: Path) -> str | None:
+    """A short hash of a file, or of the names and contents of all files in a folder; None where nothing is.
+
+    How a model is searched (`generation_config.json`) may change after it was made, and counts for nothing.
+    """
+    if not path.is_dir():
+        return hash_file(path) if path.exists() else None
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != "generation_config.json")
+    return fingerprint({str(file.relative_to(path)): hash_file(file) for file in files})
+
+
+_MARKER_REMEDY = "Remove the file to have its step done again."
+
+
 @dataclass(frozen=True)
 class RunDir:
     """A folder whose steps leave a marker when they are done.
 
-    A step is named; its marker holds the fingerprint of its inputs and what it reported. A step whose marker bears
-    the same fingerprint is skipped on the next run; another fingerprint means that its inputs changed.
+    A step is named; its marker holds the fingerprint of its inputs, what it reported, and hashes of what it made. A
+    step whose marker bears the same fingerprint is skipped on the next run; another fingerprint means that its inputs
+    changed.
     """
 
     path: Path
+    tell: Callable[[str], None] = lambda message: None
+    """Listener for messages about results that changed after they were made."""
+    keep_changed: bool = False
+    """Whether such results are used as they are; otherwise they are moved aside and made again."""
 
     def marker(self, step: str) -> Path:
         """Where the marker of `step` stands."""
@@ -123,17 +176,43 @@ class RunDir:
     def result(self, step: str, inputs: Mapping[str, Any], *, made: Sequence[Path] = ()) -> Any | None:
         """What the finished step reported.
 
-        None where it is not done, was done with other inputs, or something of what it `made` is gone.
+        None where it is not done, was done with other inputs, or something of what it `made` is gone or, unless it is
+        to be kept, has changed since: that is moved aside.
+
+        Raises:
+            SwitchtuneError: the marker was damaged or edited.
         """
+        for path in made:
+            recover(path)
         marker = self.marker(step)
         if not marker.exists() or not all(path.exists() for path in made):
             return None
-        content = read_json(marker)
-        return content["result"] if content["inputs"] == fingerprint(inputs) else None
+        content = read_json(marker, remedy=_MARKER_REMEDY)
+        if not isinstance(content, dict) or content.pop("seal", None) != fingerprint(content):
+            raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
+        if content["inputs"] != fingerprint(inputs):
+            return None
+        hashes = {path: content_hash(path) for path in made}
+        changed = [path for path, found in hashes.items() if content["made"].get(self._name(path)) != found]
+        if changed and not self.keep_changed:
+            for path in changed:
+                aside = path.with_name(f"{path.name}.changed-{hashes[path]}")
+                remove(aside)
+                path.replace(aside)
+                self.tell(f"{path}: has changed since it was made, and is made again; what was there is now {aside}")
+            return None
+        for path in changed:
+            self.tell(f"{path}: has changed since it was made; used as it is")
+        return content["result"]
 
-    def finish(self, step: str, inputs: Mapping[str, Any], result: Any) -> None:
-        """Mark `step` as done with these inputs. `result` is any JSON value but null."""
-        write_json(self.marker(step), {"inputs": fingerprint(inputs), "result": result})
+    def finish(self, step: str, inputs: Mapping[str, Any], result: Any, *, made: Sequence[Path] = ()) -> None:
+        """Mark `step` as done with these inputs. `result` is any JSON value but null; `made` is as in `result`."""
+        hashes = {self._name(path): content_hash(path) for path in made}
+        content = {"inputs": fingerprint(inputs), "result": result, "made": hashes}
+        write_json(self.marker(step), {**content, "seal": fingerprint(content)})
+
+    def _name(self, path: Path) -> str:
+        return str(path.relative_to(self.path))
 
     def begin(self, step: str, inputs: Mapping[str, Any], folder: Path, *, made: Sequence[Path] = ()) -> Path | None:
         """Prepare `folder` for `step`: keep what an interrupted attempt with the same inputs left.
@@ -146,6 +225,8 @@ class RunDir:
         begun = self.path / "steps" / f"{step}.begun.json"
         mark = fingerprint(inputs)
         former = read_json(begun) if begun.exists() else None
+        if not re.fullmatch(r"[0-9a-f]{16}", str(former)):
+            former = None
         aside = None
         if former != mark:
             self.marker(step).unlink(missing_ok=True)
@@ -155,7 +236,7 @@ class RunDir:
                     path.replace(folder / path.name)
             if folder.exists() and any(folder.iterdir()):
                 aside = folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}")
-                _remove(aside)
+                remove(aside)
                 folder.replace(aside)
             write_json(begun, mark)
         folder.mkdir(parents=True, exist_ok=True)

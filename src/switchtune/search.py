@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import FiniteFloat, TypeAdapter
 
 from switchtune.config import ArmSettings, RunConfig
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import prepare_trial
 from switchtune.report.table import markdown_table
 from switchtune.run_dir import RunDir, fingerprint, write_json, write_text
@@ -146,8 +147,7 @@ def _try_all(
     optuna = _optuna()
     own = folder / arm.name
     with RunDir(own).lock("search"):
-        study = _study(optuna, folder, arm, points)
-        known = {Point(**trial.params): trial.value for trial in study.trials if trial.value is not None}
+        study, known = _study(optuna, folder, arm, points)
         for left in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
             # By a killed search. Its training goes on from the last checkpoint, as a trial of its own.
             study.tell(left.number, state=optuna.trial.TrialState.FAIL)
@@ -175,12 +175,23 @@ def _optuna() -> Any:
     return optuna
 
 
-def _study(optuna: Any, folder: Path, arm: ArmSettings, points: Sequence[Point]) -> Any:
-    journal = optuna.storages.journal.JournalFileBackend(str(folder / STUDIES))
+def _study(optuna: Any, folder: Path, arm: ArmSettings, points: Sequence[Point]) -> tuple[Any, dict[Point, float]]:
+    """An arm's study in the journal, and the loss of every point that was tried."""
     # A study's values cannot change, so another grid is another study; what was trained for it is found all the same.
     name = f"{arm.name}-{fingerprint([asdict(point) for point in points])[:8]}"
-    storage = optuna.storages.JournalStorage(journal)
-    return optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
+    try:
+        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / STUDIES)))
+        study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
+        tried = [(trial.params, trial.value) for trial in study.trials if trial.value is not None]
+        return study, {Point(**params): _LOSS.validate_python(loss) for params, loss in tried}
+    except Exception as error:  # optuna reads a damaged journal until something or other fails
+        raise SwitchtuneError(
+            f"{folder / STUDIES}: cannot be read as optuna's journal ({type(error).__name__}: {error}). Put back a "
+            "copy, or move it away: then every point is tried again."
+        ) from error
+
+
+_LOSS: TypeAdapter[float] = TypeAdapter(FiniteFloat)
 
 
 def _distributions(optuna: Any, points: Sequence[Point]) -> dict[str, Any]:

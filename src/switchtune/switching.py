@@ -385,12 +385,12 @@ class Rates:
 
 
 def measure(switched: Iterable[Switched]) -> Rates:
-    """Sum up the rates of switched sentences, all made with the same requested rate."""
-    sentences = list(switched)
-    return Rates(
-        sentences=len(sentences),
-        words=sum(len(sentence.words) for sentence in sentences),
-        replaceable=sum(sentence.replaceable for sentence in sentences),
-        replaced=sum(len(sentence.positions) for sentence in sentences),
-        requested_rate=sentences[0].requested_rate if sentences else 0.0,
-    )
+    """Sum up the rates of switched sentences, all made with the same requested rate; none is held."""
+    sentences, words, replaceable, replaced, rate = 0, 0, 0, 0, 0.0
+    for sentence in switched:
+        sentences += 1
+        words += len(sentence.words)
+        replaceable += sentence.replaceable
+        replaced += len(sentence.positions)
+        rate = sentence.requested_rate
+    return Rates(sentences, words, replaceable, replaced, rate)

@@ -4,9 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from switchtune.config import GenerationSettings, PairSettings, RunConfig, TaskName
+from switchtune.config import (
+    GenerationSettings,
+    PairSettings,
+    RunConfig,
+    SummarizationSettings,
+    TaskName,
+    parse_config,
+)
 from switchtune.corpus.documents import marked, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
@@ -64,14 +71,19 @@ def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[C
 
 
 _SUMMARIZES = "summarization.json"
-"""In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
+
+
+class _Summarizes(SummarizationSettings):
+    """In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
+
+    generation: GenerationSettings
 
 
 def note_task(config: RunConfig, model: Path) -> None:
     """Have a model's folder say what `ready_to_translate` is to know of its task."""
     if config.task == "summarization":
-        generation = config.generation.model_dump(mode="json")
-        write_json(model / _SUMMARIZES, {**config.summarization.model_dump(), "generation": generation})
+        noted = _Summarizes(**config.summarization.model_dump(), generation=config.generation)
+        write_json(model / _SUMMARIZES, noted.model_dump(mode="json"))
 
 
 def ready_to_translate(
@@ -82,12 +94,14 @@ def ready_to_translate(
     Args:
         lines: sentences; for a model that summarises a document each.
         settings: of a model that summarises their beams alone are taken; None for what is usual.
+
+    Raises:
+        UsageError: the model's note of its task was edited to something else.
     """
     note = Path(model) / _SUMMARIZES
     if not note.exists():
         return list(lines), settings or GenerationSettings()
-    noted: dict[str, Any] = read_json(note)
-    segmenter = word_segmenter(language)
-    texts = [marked(line, language, segmenter, noted["document_words"])[0] for line in lines]
-    search = GenerationSettings.model_validate(noted["generation"])
+    noted, segmenter = parse_config(_Summarizes, read_json(note), origin=str(note)), word_segmenter(language)
+    texts = [marked(line, language, segmenter, noted.document_words)[0] for line in lines]
+    search = noted.generation
     return texts, search if settings is None else search.model_copy(update={"beams": settings.beams})

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
+from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, iaft_examples, task_examples
 from switchtune.generation import translate
 from switchtune.in_context import AlignedSwitcher, SideSwitcher
@@ -27,6 +28,7 @@ from switchtune.models.load import (
     save_model,
     verify_saved,
 )
+from switchtune.records import content_of
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
 from switchtune.tasks import TASKS, note_task, read_pair
@@ -200,7 +202,7 @@ def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) 
         SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
         RunLockedError: another process is working in `folder`.
     """
-    run = RunDir(folder)
+    run = _run_dir(config, trial, folder, on_event)
     with run.lock():
         train, valid, test = read_pair(config, trial.pair, trial.corpora)
         trained = _train_stages(config, trial, (train, valid), run, on_event)
@@ -225,11 +227,15 @@ def train_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent
 
     Process 0 holds the folder, and does what is to be done once.
     """
-    run = RunDir(folder)
+    run = _run_dir(config, trial, folder, on_event)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
         train, valid, _ = first_before_others(partial(read_pair, config, trial.pair, trial.corpora))
         return _train_stages(config, trial, (train, valid), run, on_event)
+
+
+def _run_dir(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> RunDir:
+    return RunDir(folder, lambda message: on_event(Event(trial.name, message)), config.keep_changed)
 
 
 def _train_stages(
@@ -260,7 +266,7 @@ def _train_stages(
             examples = _stage_examples(loaded.layout, stage, trial, *corpora, config)
             log = StageLog(run.path / METRICS, stage.name, sum(done))
             report = _train(loaded, count, trial, examples, config, folder, before, log, trackers, on_event)
-            on_first(partial(run.finish, stage.name, inputs, report))
+            on_first(partial(run.finish, stage.name, inputs, report, made=[saved]))
             # Gone before the next stage's model comes; the optimizer refers to it in circles.
             del loaded
             gc.collect()
@@ -405,8 +411,7 @@ def _translate_test(
         "generation": config.generation.model_dump(mode="json"),
     }
     written = run.path / "hypotheses.txt"
-    hypotheses: list[str] | None = run.result("translate", inputs, made=[written])
-    if hypotheses is None:
+    if run.result("translate", inputs, made=[written]) is None:
         loaded = load_model(str(trained.model))
         save_generation(loaded, trained.model, trial.pair.target, config.generation)
         hypotheses = translate(
@@ -418,7 +423,27 @@ def _translate_test(
             on_progress=lambda done, total: on_event(Event(trial.name, "translate", done, total)),
         )
         write_text(written, "".join(f"{line}\n" for line in hypotheses))
-        run.finish("translate", inputs, hypotheses)
+        run.finish("translate", inputs, len(hypotheses), made=[written])
+    return read_hypotheses(written, len(test))
+
+
+def read_hypotheses(path: Path, sentences: int | None = None) -> list[str]:
+    """The translations of a test set of so many sentences (None: not known), a line each.
+
+    Raises:
+        SwitchtuneError: the file cannot be read, is not UTF-8, ends within a line, or has another number of lines.
+    """
+    again = "Remove the file, and the same command translates them again."
+    try:
+        *hypotheses, rest = content_of(path).decode().split("\n")
+    except UnicodeDecodeError as error:
+        raise SwitchtuneError(f"{path}: not UTF-8 ({error.reason} at byte {error.start:,}). {again}") from error
+    if rest:
+        raise SwitchtuneError(f"{path}: ends within a line. {again}")
+    if sentences is not None and len(hypotheses) != sentences:
+        raise SwitchtuneError(
+            f"{path}: {len(hypotheses):,} lines, where the test set has {sentences:,} sentences. {again}"
+        )
     return hypotheses
 
 

@@ -18,7 +18,7 @@ from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import compare_seeds
 from switchtune.tasks import TASKS
 from switchtune.training.recipes import RECIPES
-from switchtune.trial import Event, OnEvent, trial_name
+from switchtune.trial import Event, OnEvent, read_hypotheses, trial_name
 
 OWN_TESTS = "own-tests"
 """The collection of the pairs' own test sets."""
@@ -65,7 +65,8 @@ def run_zeroshot(
     folder = Path(folder)
     tests = _read_tests(config, folder / "corpus")
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
-    run = RunDir(folder / "zeroshot")
+    tell = lambda message: on_event(Event("zero-shot", message))  # noqa: E731
+    run = RunDir(folder / "zeroshot", tell, config.keep_changed)
     with run.lock():
         outputs = {system: _translations(config, system, tests, run, on_event) for system in _systems(config, folder)}
     matrices = tuple(
@@ -159,8 +160,7 @@ def _translations(
                 "generation": config.generation.model_dump(mode="json"),
             }
             written = run.path / f"{step}.txt"
-            hypotheses: list[str] | None = run.result(step, inputs, made=[written])
-            if hypotheses is None:
+            if run.result(step, inputs, made=[written]) is None:
                 loaded = loaded or load_model(str(system.model))
                 hypotheses = translate(
                     loaded,
@@ -171,8 +171,8 @@ def _translations(
                     on_progress=lambda done, total: on_event(Event(subject, f"{name} {language}", done, total)),  # noqa: B023
                 )
                 write_text(written, "".join(f"{line}\n" for line in hypotheses))
-                run.finish(step, inputs, hypotheses)
-            found[name, language] = hypotheses
+                run.finish(step, inputs, len(hypotheses), made=[written])
+            found[name, language] = read_hypotheses(written, len(corpus))
     return found
 
 

@@ -16,6 +16,7 @@ from switchtune.analysis.analyse import ANALYSES, AnalysisSettings, analyse
 from switchtune.cli import app
 from switchtune.errors import UsageError
 from switchtune.report.matrix import Cell, Matrix
+from switchtune.report.run_files import read_run
 from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN
 
@@ -43,6 +44,8 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
     assert (found.missing, found.hint) == ((), None)
     expected = {f"{name}.json" for name in ANALYSES}
     expected |= {f"{name}.{form}" for name in FIGURES for form in ("svg", "png")}
+    read = read_run(run)
+    assert (read.damaged, read.missing) == ((), ())
     assert {path.name for path in found.files} == expected == {path.name for path in (run / "analysis").iterdir()}
     titles = {
         "distance": (
@@ -155,6 +158,14 @@ def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path,
     assert [pair["sentences"] for pair in distance["pairs"]] == [16]
 
 
+@pytest.mark.parametrize("content", ["[]", "{", '{"result": {"training": {"chosen_update": "6"}, "rates": {}}}'])
+def test_a_damaged_marker_is_named(run: Path, content: str) -> None:
+    marker = run / "de-en/csr/seed1/steps/task.json"
+    marker.write_text(content, encoding="utf-8")
+    (line,) = (line for line in analyse(run, ["dynamics"]).missing if "distance.json is not there" not in line)
+    assert line.startswith(f"dynamics: {marker}: ")
+
+
 def test_a_model_that_cannot_be_loaded_is_missing_alone(run: Path) -> None:
     (run / "de-en/csr/seed1/restore/model/config.json").unlink()
     found = analyse(run, ["distance", "projection"])
@@ -192,9 +203,9 @@ def test_the_verb_writes_what_it_is_asked_for(run: Path, tmp_path: Path) -> None
     [
         (["--what", "distances"], "--what distances: choose from distance, frequency"),
         (["--text", "news.de"], "--text news.de: expected a language and a file, as in de=news.de"),
-        (["--buckets", "100,10"], "--buckets 100,10: expected rising numbers"),
-        (["--buckets", "few"], "--buckets few: expected rising numbers"),
-        (["--buckets", "0,10"], "--buckets 0,10: expected rising numbers from 1"),
+        (["--buckets", "100,10"], "--buckets 100,10: expected whole numbers from 1 that rise"),
+        (["--buckets", "few"], "--buckets few: expected whole numbers from 1 that rise"),
+        (["--buckets", "0,10"], "--buckets 0,10: expected whole numbers from 1 that rise"),
     ],
 )
 def test_options_that_do_not_fit(run: Path, options: list[str], message: str) -> None:

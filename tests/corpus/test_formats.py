@@ -1,8 +1,11 @@
 """File formats: every one gives the same rows, and what is wrong is refused with file and line."""
 
+import bz2
 import gzip
 import json
 import lzma
+import os
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,7 +16,19 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from switchtune.corpus.formats import PARALLEL_TEXT, SUFFIXES, CorpusError, Request, open_rows, plain, text_lines
+from switchtune.corpus import formats
+from switchtune.corpus.formats import (
+    COMPRESSIONS,
+    LONGEST_LINE,
+    PARALLEL_TEXT,
+    SUFFIXES,
+    CorpusError,
+    Request,
+    existing,
+    open_rows,
+    plain,
+    text_lines,
+)
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import find_language
 
@@ -102,20 +117,19 @@ WRITERS = [
 Writer = Callable[..., tuple[Path, ...]]
 
 
+def two_frames(content: bytes) -> bytes:
+    """As parallel compressors and `cat` make them."""
+    half = len(content) // 2
+    return b"".join(bytes(pa.compress(part, "zstd")) for part in (content[:half], content[half:]))
+
+
+COMPRESS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": two_frames}
+
+
 def compress(path: Path, suffix: str) -> Path:
-    content = path.read_bytes()
-    path.unlink()
     compressed = path.with_name(path.name + suffix)
-    match suffix:
-        case ".gz":
-            compressed.write_bytes(gzip.compress(content))
-        case ".xz":
-            compressed.write_bytes(lzma.compress(content))
-        case ".zst":
-            # Two frames, as parallel compressors and `cat` make them.
-            half = len(content) // 2
-            frames = (bytes(pa.compress(part, "zstd")) for part in (content[:half], content[half:]))
-            compressed.write_bytes(b"".join(frames))
+    compressed.write_bytes(COMPRESS[suffix](path.read_bytes()))
+    path.unlink()
     return compressed
 
 
@@ -301,7 +315,122 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     content = bytearray(write_parquet(tmp_path, PAIRS * 100)[0].read_bytes())
     content[4:40] = b"\xff" * 36
     (tmp_path / "a.parquet").write_bytes(content)
-    refused(tmp_path / "a.parquet", match=r"a\.parquet: damaged ")
+    refused(tmp_path / "a.parquet", match=r"a\.parquet: damaged after row 0 ")
+
+
+def test_parquet_with_bad_utf8(tmp_path: Path) -> None:
+    offsets, text = (pa.py_buffer(content) for content in (b"\0\0\0\0\2\0\0\0", b"\xff\xfe"))
+    bad = pa.Array.from_buffers(pa.string(), 1, [None, offsets, text])
+    parquet.write_table(pa.table({"de": bad, "en": ["a"]}), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", match=r"a\.parquet: damaged after row 0 .*'utf-8' codec can't decode byte 0xff")
+
+
+# Bombs
+
+TOO_LONG = "a" * (LONGEST_LINE + 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.tsv", f"ja\tyes\n{TOO_LONG}", "a.tsv:2: the line has over 4,194,304 bytes.*Break it into lines"),
+        ("a.jsonl", f'{{"de": "{TOO_LONG}"}}', "a.jsonl:1: the line has over"),
+        ("a.csv", f"de,en\nja,yes\n{TOO_LONG},yes", "a.csv:3: the line has over"),
+        ("a.csv", f"de,en\n{TOO_LONG[:200_000]},yes", "a.csv:2: not valid CSV .field larger"),
+        (
+            "a.csv",
+            'de,en\n"ja\n",yes\nx,"\n' + '","\n' * (LONGEST_LINE // 4 + 1),
+            "a.csv:4: not valid CSV .a record of over",
+        ),
+    ],
+)
+def test_a_line_or_cell_of_megabytes_is_refused(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    refused(tmp_path / name, match=message)
+
+
+def test_a_parquet_cell_of_megabytes_is_refused(tmp_path: Path) -> None:
+    parquet.write_table(pa.table({"de": ["ja", TOO_LONG], "en": ["yes", "x"]}), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", match=r"a\.parquet: row 2 holds over 4,194,304 bytes")
+
+
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+def test_an_endless_line_is_refused_in_flat_memory(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"bomb.txt{ending}"
+    path.write_bytes(COMPRESS[ending](bytes(1 << 25)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorpusError, match=":1: the line has over 4,194,304 bytes"):
+            next(text_lines(path))
+        assert tracemalloc.get_traced_memory()[1] < 3 << 23
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("ending", COMPRESSIONS)
+@pytest.mark.parametrize("repeated", ["\n", "Das Haus ist klein.\n"])
+def test_what_grows_beyond_measure_is_refused_as_it_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, repeated: str
+) -> None:
+    monkeypatch.setattr(formats, "_HARMLESS", 1 << 16)
+    path = tmp_path / f"bomb.txt{ending}"
+    content = repeated.encode() * ((1 << 22) // len(repeated))
+    path.write_bytes(COMPRESS[ending](content))
+    with pytest.raises(CorpusError, match=r"unpacks to over 65,536 bytes and over 100 times its size.*unpack it"):
+        for number, _ in enumerate(text_lines(path)):
+            assert number * len(repeated) < len(content) / 2
+
+
+def test_what_grows_little_is_read_and_so_is_what_is_not_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "_HARMLESS", 1 << 10)
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{number * 7919}\n" for number in range(9_000)) + "\n" * 50_000)
+    assert len(list(text_lines(path))) == 59_000
+    assert len(list(text_lines(compress(path, ".gz")))) == 59_000
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_parquet_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    monkeypatch.setattr(formats, "_HARMLESS", 1 << 16)
+    parquet.write_table(pa.table({side: ["yes"] * (1 << 19) for side in ("de", "en")}), tmp_path / "a.parquet")
+    path = compress(tmp_path / "a.parquet", suffix) if suffix else tmp_path / "a.parquet"
+    refused(path, match="unpacks to over 65,536 bytes")
+
+
+# No files that can be read
+
+
+def test_no_permission_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    path = tmp_path / "a.txt"
+    path.write_text("ja\n")
+    for method in ("open", "is_file"):  # of the file, of its folder
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, method, forbidden)
+            with pytest.raises(CorpusError, match=r"a\.txt: no permission to read it.*chmod u\+r"):
+                existing(path)
+
+
+def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("gone")
+    for name, message in {
+        "pipe": "not a plain file",
+        "/dev/zero": "not a plain file",
+        "link": "a link to gone, which cannot be found",
+        ".": "a folder; a file is expected",
+        "a\nb": r"a\nb: not found",
+        "a\0b": "not found",
+        "a" * 300: "cannot be opened .*too long",
+        "~nobody-of-this-name/a": "there is no folder|cannot be opened",
+        "\udcff": r"udcff': the name is not UTF-8",
+    }.items():
+        with pytest.raises(CorpusError, match=message):
+            existing(Path(name) if name.startswith("~") else tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -313,11 +442,19 @@ def test_damaged_parquet(tmp_path: Path) -> None:
         ("a.tsv", "fr\ten\nx\ty\n", "no column for German .de.. Columns: 'fr', 'en'"),
         ("a.csv", "de,en\nja,yes\nnein,no,x\n", "a.csv:3: 3 columns where the header names 2, in 'nein,no,x'"),
         ("a.csv", 'de,en\nja,yes\n"nein,no\n', "a.csv:3: not valid CSV"),
+        ("a.csv", 'de,en\n"ja\nja",yes\n"nein,no\nx,y\n', "a.csv:4: not valid CSV"),
+        ("a.csv", 'de,"en\n', "a.csv:1: not valid CSV"),
+        ("a.csv", "de,en,de\nja,yes,ja\n", "a.csv:1: several columns are named 'de'"),
+        ("a.tsv", "de\ten\tde\nja\tyes\tja\n", "a.tsv:1: several columns are named 'de'"),
         ("a.csv", "dee,en\nja,yes\n", "a.csv:1: no column for German .de.*'dee', 'en'; did you mean 'dee'"),
         ("a.csv", "deu,ger,en\nja,ja,yes\n", "several columns may hold German: 'deu', 'ger'"),
         ("a.jsonl", '{"de": "ja", "en": "yes"}\n{"de": "x"\n', "a.jsonl:2: not valid JSON"),
         ("a.jsonl", '{"de": "ja", "en": "yes"}\n[1]\n', "a.jsonl:2: one JSON object a line is expected, found '.1.'"),
         ("a.jsonl", '{"de": "ja", "en": "yes"}\n{"de": "x"}\n', "a.jsonl:2: no 'en' here.*Found: .'de'."),
+        ("a.jsonl", '{"de": "ja", "en": "yes"}\n' + "[" * 100_000, "a.jsonl:2: not valid JSON .*recursion"),
+        ("a.jsonl", '{"de": "ja", "en": ' + "[" * 900 + "]" * 900 + "}", r"a.jsonl:1: 'en' is \[\[.*valid text"),
+        *(("a.jsonl", f"{value}\n", f"a.jsonl:1: one JSON .*'{value}'") for value in ("7", "null", "NaN", '"x"')),
+        ("a.jsonl", '{"de": "ja", "en": NaN}\n', "a.jsonl:1: 'en' is nan; valid text is expected"),
         ("a.jsonl", '{"de": "ja", "en": 7}\n', "a.jsonl:1: 'en' is 7; valid text is expected"),
         ("a.jsonl", '{"de": "ja", "en": "\\ud800"}\n', "a.jsonl:1: 'en' is .*; valid text is expected"),
         ("a.jsonl", '{"translation": {"de": "ja", "en": "y"}}\n{"translation": 3}\n', "a.jsonl:2: 'translation' is 3"),
@@ -327,3 +464,58 @@ def test_damaged_parquet(tmp_path: Path) -> None:
 def test_lines_that_make_no_sense(tmp_path: Path, name: str, content: str, message: str) -> None:
     (tmp_path / name).write_text(content)
     refused(tmp_path / name, match=message)
+
+
+def test_parquet_with_two_columns_of_a_name(tmp_path: Path) -> None:
+    parquet.write_table(pa.Table.from_arrays([pa.array(["a"])] * 3, ["de", "en", "de"]), tmp_path / "a.parquet")
+    refused(tmp_path / "a.parquet", match="several columns are named 'de'")
+
+
+# Anything at all: read, or refused in one message
+
+VALID = {
+    "a.tsv": b"de\ten\nja\tyes\nnein\tno\n",
+    "a.csv": b'de,en\n"ja, ja",yes\n"nein\n""x""",no\n',
+    "a.jsonl": b'{"de": "ja", "en": "yes"}\n{"translation": {"de": "ja", "en": [1, null, NaN]}}\n',
+    "a.parquet": b"",
+}
+
+
+@pytest.fixture(scope="module")
+def valid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("valid")
+    return VALID | {"a.parquet": write_parquet_nested(folder, PAIRS)[0].read_bytes()}
+
+
+@st.composite
+def damaged(draw: st.DrawFn, content: bytes) -> bytes:
+    """Other bytes, or these with some of them cut out, doubled or replaced."""
+    if draw(st.booleans()):
+        return draw(st.binary(max_size=200))
+    for _ in range(draw(st.integers(1, 4))):
+        begin, end = sorted((draw(st.integers(0, len(content))), draw(st.integers(0, len(content)))))
+        piece = draw(
+            st.sampled_from([b"", content[begin:end] * 2, b"\0", b"\xff", b"\n", b'"', b"[" * 3000]) | st.binary()
+        )
+        content = content[:begin] + piece + content[draw(st.sampled_from([begin, begin + 1, end])) :]
+    return content
+
+
+@pytest.mark.parametrize("packed_first", [True, False])
+@pytest.mark.parametrize("name", VALID)
+@settings.get_profile("fuzz")
+@given(data=st.data())
+def test_any_bytes_are_read_or_refused(
+    tmp_path: Path, valid: dict[str, bytes], name: str, packed_first: bool, data: st.DataObject
+) -> None:
+    suffix = data.draw(st.sampled_from(list(COMPRESS)))
+    if packed_first:
+        content = data.draw(damaged(COMPRESS[suffix](valid[name])))
+    else:
+        content = COMPRESS[suffix](data.draw(damaged(valid[name])))
+    path = tmp_path / f"{name}{suffix}"
+    path.write_bytes(content)
+    try:
+        assert all(isinstance(text, str) for row in rows(path) for text in row)
+    except SwitchtuneError as error:
+        assert len(str(error)) < 2_000

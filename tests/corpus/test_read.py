@@ -1,16 +1,22 @@
 """Reading corpora: where they are found, what is kept of their rows, and what is refused."""
 
 import gzip
+import io
 import json
 import os
+import pickle
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import parquet
 
+from switchtune.corpus import read
 from switchtune.corpus.grammar import embedded_sentences
 from switchtune.corpus.read import Corpus, CorpusError, Pair, describe, read_corpus, read_lines, read_monolingual
 from switchtune.errors import SwitchtuneError, UsageError
@@ -244,6 +250,53 @@ def test_a_refused_corpus_leaves_nothing_in_the_cache(tmp_path: Path, cache: Pat
     assert list(cache.iterdir()) == []
 
 
+def test_a_damaged_or_edited_cache_is_made_again_and_said(
+    tmp_path: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    location = write_text(tmp_path, PAIRS)
+    first = read_corpus(location, "de", "en")
+    (table,) = cache.glob("*.arrow")
+    note = table.with_suffix(".json")
+    whole, noted = table.read_bytes(), note.read_text()
+    for path, content in (
+        (table, whole[:-100]),
+        (table, whole.replace(b"Haus", b"Boot")),
+        (table, b""),
+        (note, noted.replace('"rows": 4', '"rows": 5')),
+        (note, "[1]"),
+        (note, "[" * 100_000),
+        (note, "\0"),
+    ):
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        caplog.clear()
+        again = read_corpus(location, "de", "en")
+        assert (rows(again), again.reading) == (PAIRS, first.reading)
+        assert f"{table} was changed or damaged since it was written. It is made again." in caplog.messages
+        assert (table.read_bytes(), note.read_text()) == (whole, noted)
+    caplog.clear()
+    for path in (table, note):
+        path.unlink()
+        assert rows(read_corpus(location, "de", "en")) == PAIRS
+    assert not caplog.messages
+
+
+def test_a_cache_that_cannot_be_written_is_told_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(read, "write_json", full)
+    refused(write_text(tmp_path, PAIRS), "cache: the cache cannot be written or read .*No space left.*SWITCHTUNE_CACHE")
+
+
+def test_batches_of_long_documents_hold_fewer_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_CHARACTERS_PER_BATCH", 40)
+    corpus = read_corpus(write_text(tmp_path, PAIRS), "de", "en")
+    assert [len(chunk) for chunk in corpus.table.column("source").chunks] == [2, 1, 1]
+    assert rows(corpus) == PAIRS
+
+
 def test_cache_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     location = write_text(tmp_path, PAIRS)
     monkeypatch.delenv("SWITCHTUNE_CACHE")
@@ -318,7 +371,62 @@ def test_locations_that_make_no_sense(location: Any) -> None:
         read_corpus(location, "de", "en")
 
 
+@settings.get_profile("fuzz")
+@given(
+    location=st.builds(
+        lambda *parts: "".join(parts),
+        st.sampled_from(["", "embedded:", "embedded:kitchen:", "hf::", "hf:a:", "~", "./", "x.{", "x.{de,"]),
+        st.text(st.characters(exclude_characters="/"), max_size=8),
+        st.sampled_from(["", ":train", "}", ".tsv", ".csv.gz"]),
+    )
+)
+def test_any_location_is_read_or_refused(tmp_path: Path, location: str) -> None:
+    if not location.startswith("hf:") or location.startswith("hf::"):
+        with pytest.raises(SwitchtuneError):
+            read_corpus(location, "de", "en", cache_dir=tmp_path)
+
+
 # The Hub
+
+
+@pytest.mark.parametrize("name", ["data.py", "train.pkl", "train.tar"])
+def test_scripts_and_pickles_of_data_sets_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(datasets.utils.tqdm, "disable", True, raising=False)
+    (tmp_path / "data").mkdir()
+    path, ran = tmp_path / "data" / name, tmp_path / "ran"
+    bad = pickle.dumps(_Touches(ran))
+    if name.endswith(".py"):
+        path.write_text(f"open({str(ran)!r}, 'w')")
+    elif name.endswith(".pkl"):
+        path.write_bytes(bad)
+    else:
+        with tarfile.open(path, "w") as archive:
+            for member in ("0.pth", "0.npy", "0.pkl"):
+                entry = tarfile.TarInfo(member)
+                entry.size = len(bad)
+                archive.addfile(entry, io.BytesIO(bad))
+    refused(f"hf:{tmp_path / 'data'}::train", "cannot be loaded|no column for German")
+    assert not ran.exists()
+
+
+class _Touches:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_whatever_loading_a_data_set_raises_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets")
+
+    def load_dataset(*_: Any, **__: Any) -> None:
+        raise AttributeError("module 'x' has no attribute 'y'")
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    refused("hf:org/name::train", "cannot be loaded .AttributeError: module 'x'")
 
 
 def test_hub_reads_a_data_set(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,6 +486,27 @@ def test_lines_are_kept_as_they_are(tmp_path: Path) -> None:
     assert read_lines(tmp_path / "a.txt") == [" eins ", "", "drei\u2028vier\rfünf"]
     (tmp_path / "b.txt").write_bytes(b"")
     assert read_lines(tmp_path / "b.txt") == []
+
+
+def test_only_so_many_lines_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(read, "_MOST_HELD", 3)
+    (tmp_path / "a.txt").write_text("a\n\nb\n")
+    assert len(read_lines(tmp_path / "a.txt")) == 3
+    (tmp_path / "a.txt").write_text("a\n\nb\nc\n")
+    assert read_monolingual(tmp_path / "a.txt", "de") == ["a", "b", "c"]
+    for path in ("a.txt", "b.txt"):
+        (tmp_path / path).write_text("a\nb\nc\nd\n")
+        with pytest.raises(CorpusError, match=f"{path}: over 3 lines, more than are held in memory.*head -n 3"):
+            read_lines(tmp_path / path) if path == "a.txt" else read_monolingual(tmp_path / path, "de")
+
+
+def test_no_permission_for_a_folder_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", forbidden)
+    for location in (tmp_path, tmp_path / "train", str(tmp_path / "train.{de,en}")):
+        refused(location, "no permission to read it")
 
 
 # Real text

@@ -1,6 +1,8 @@
 """The aligner as a whole: it finds known alignments, repeats itself, and says what it cannot align."""
 
 import os
+import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -101,10 +103,34 @@ def test_an_alignment_reversed_cut_and_written(tmp_path: Path) -> None:
     again = read_alignment(tmp_path / "a.npz")
     assert (all_links(again), again.left_out) == (all_links(whole), 1)
     assert np.array_equal(again.probability, whole.probability)
-    for content in (b"", b"not an archive"):
+    np.save(tmp_path / "c.npy", whole.source)
+    for content in (b"", b"not an archive", pickle.dumps([1]), (tmp_path / "c.npy").read_bytes()):
         (tmp_path / "b.npz").write_bytes(content)
         with pytest.raises(LexiconError, match="no alignment that can be read"):
             read_alignment(tmp_path / "b.npz")
+    for name, column in {
+        "starts": whole.starts + 1,
+        "source": whole.source[:-1],
+        "target": -whole.target - 1,
+        "probability": whole.probability.astype(object),
+    }.items():
+        np.savez(tmp_path / "b.npz", **{**vars(whole), name: column})
+        with pytest.raises(LexiconError, match="no alignment that can be read"):
+            read_alignment(tmp_path / "b.npz")
+
+
+@settings.get_profile("fuzz")
+@given(data=st.data())
+def test_a_damaged_file_is_an_alignment_or_refused(tmp_path: Path, data: st.DataObject) -> None:
+    links = np.array([0, 1], np.int16)
+    write_alignment(Alignment(np.array([0, 2]), links, links, np.ones(2, np.float32), 0), tmp_path / "a.npz")
+    content = bytearray((tmp_path / "a.npz").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    (tmp_path / "a.npz").write_bytes(content)
+    with suppress(LexiconError):
+        read_alignment(tmp_path / "a.npz")
 
 
 def test_effort_shrinks_with_the_corpus() -> None:

@@ -259,7 +259,7 @@ def test_block_list_with_several_words_a_line_is_refused(tmp_path: Path) -> None
     path.write_text("Berlin\nHund\tdog\n", encoding="utf-8")
     with pytest.raises(LexiconError, match=r"block\.txt:2: 2 words in 'Hund\\tdog'; one word a line"):
         read_block_list(path)
-    with pytest.raises(LexiconError, match=r"none\.txt: cannot be read"):
+    with pytest.raises(LexiconError, match=r"none\.txt: not found"):
         read_block_list(tmp_path / "none.txt")
 
 
@@ -415,9 +415,12 @@ def test_edits_are_written_and_read(tmp_path: Path) -> None:
     write_edits(made, tmp_path / "edits.json")
     assert read_edits(tmp_path / "edits.json") == made
     assert json.loads((tmp_path / "edits.json").read_text(encoding="utf-8"))["removed"] == {"a": ["y", "ü"]}
-    for content in ("{}", "nothing"):
+    whole = (tmp_path / "edits.json").read_text(encoding="utf-8")
+    for content in ("{}", "nothing", "[]", "[" * 100_000, whole.replace("0.8", "NaN"), whole.replace("0.8", '"0.8"')):
         (tmp_path / "edits.json").write_text(content, encoding="utf-8")
-        with pytest.raises(SwitchtuneError, match=r"edits\.json: not .* Remove "):
+        with pytest.raises(
+            SwitchtuneError, match=r"edits\.json: .* Put back a copy, or remove it; then only the edits "
+        ):
             read_edits(tmp_path / "edits.json")
 
 

@@ -4,8 +4,10 @@ import bz2
 import gzip
 import lzma
 import time
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from switchtune.corpus.formats import COMPRESSIONS
+from switchtune.corpus.formats import COMPRESSIONS, LONGEST_LINE
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon import (
     UNDETERMINED,
@@ -28,10 +30,13 @@ from switchtune.lexicon import (
     read_lexicon,
     write_lexicon,
 )
+from switchtune.lexicon.block import read_block_list
 
 HUND = Entry("Hund", 12, (Translation("dog", 0.75, 15), Translation("hound", 0.125, 2)))
 KATZE = Entry("Katze", 30, (Translation("cat", 0.9, 28),))
 LEXICON = Lexicon("de", "en", "align", "probability", "word", {"hund": HUND, "katze": KATZE})
+
+HEADER = "# switchtune lexicon de-en method=align measure=probability unit=word\n"
 
 patient = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 
@@ -115,6 +120,42 @@ def test_hash_sign_can_be_a_word(path: Path) -> None:
     assert read(path, "#\thash\n").find("#") == Entry("#", 0, (Translation("hash", 1.0, 0),))
 
 
+def test_repeated_lines_are_not_held(path: Path) -> None:
+    path.write_text("Hund\tdog\n" * 20_000)
+    tracemalloc.start()
+    try:
+        assert len(read_lexicon(path)) == 1
+        assert tracemalloc.get_traced_memory()[1] < 1 << 19
+    finally:
+        tracemalloc.stop()
+
+
+@settings.get_profile("fuzz")
+@given(
+    fields=st.lists(
+        st.lists(
+            st.sampled_from(["Hund", "dog", "0.5", "-1", "nan", "1e400", "3", "9" * 5_000, "#", HEADER]) | st.text()
+        ),
+        max_size=4,
+    ),
+    separator=st.sampled_from(["\t", " "]),
+    raw=st.binary(max_size=100) | st.just(b""),
+)
+def test_any_bytes_are_read_or_refused(path: Path, fields: list[list[str]], separator: str, raw: bytes) -> None:
+    text = "\n".join(map(separator.join, fields))
+    path.write_bytes(raw or text.encode(errors="surrogatepass"))
+    try:
+        lexicon = read_lexicon(path)
+    except LexiconError as error:
+        assert str(path) in str(error)
+        assert len(str(error)) < 2_000
+    else:
+        for entry in lexicon.entries.values():
+            assert all(np.isfinite(translation.strength) for translation in entry.translations)
+    with suppress(LexiconError):
+        read_block_list(path)
+
+
 def test_repeated_line_adds_nothing(path: Path) -> None:
     lexicon = read(path, "Hund\tdog\t0.2\nhund\tdog\t0.4\n")
     assert lexicon.entries == {"hund": Entry("Hund", 0, (Translation("dog", 0.4, 0),))}
@@ -123,9 +164,6 @@ def test_repeated_line_adds_nothing(path: Path) -> None:
 def test_languages_unknown_without_header_and_name(tmp_path: Path) -> None:
     lexicon = read(tmp_path / "mine.tsv", "Hund\tdog\n")
     assert (lexicon.source_language, lexicon.target_language) == (UNDETERMINED, UNDETERMINED)
-
-
-HEADER = "# switchtune lexicon de-en method=align measure=probability unit=word\n"
 
 
 @pytest.mark.parametrize(
@@ -145,6 +183,10 @@ HEADER = "# switchtune lexicon de-en method=align measure=probability unit=word\
         ("Hund\tdog\tnan\n", r"tsv:1: strength"),
         (HEADER + "Hund\tdog\t1.5\n", r"tsv:2: strength.*'1\.5'; expected a probability"),
         ("Hund\tdog\t0.5\t-3\t4\n", r"tsv:1: count '-3'"),
+        ("Hund\tdog\t1e400\n", r"tsv:1: strength"),
+        (f"Hund\tdog\t0.5\t{'9' * 5000}\t4\n", r"tsv:1: count '999.* at most 18 digits"),
+        ("Hund\tdog\t0.5\t²\t4\n", r"tsv:1: count '²'"),
+        ("a" * (LONGEST_LINE + 1), r"tsv:1: the line has over"),
         ("Hund\tdog\t0.5\t3\n", r"tsv:1: expected source and target"),
         ("# switchtune lexicon de-xyz\nHund\tdog\n", r"tsv:1: in the header, unknown language 'xyz'"),
         ("# switchtune lexicon deutsch measure=none\nHund\tdog\n", r"tsv:1: not a header"),
@@ -165,9 +207,9 @@ def test_not_utf8_is_named_with_its_line(path: Path) -> None:
 
 
 def test_missing_file_is_named(path: Path) -> None:
-    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: cannot be read: no such file"):
+    with pytest.raises(LexiconError, match=r"lexicon\.de-en\.tsv: not found"):
         read_lexicon(path)
-    with pytest.raises(LexiconError, match=r"cannot be read: a folder"):
+    with pytest.raises(LexiconError, match=r"a folder; a file is expected"):
         read_lexicon(path.parent)
 
 

@@ -304,18 +304,6 @@ def test_the_other_families_share_their_embeddings(family: FamilyName, tmp_path:
         assert loaded.model.lm_head.weight is loaded.model.model.shared.weight
 
 
-@pytest.mark.parametrize(
-    ("family", "size", "message"),
-    [
-        ("mbart", {"width": 30, "heads": 4}, "width 30 cannot be shared out evenly among 4 heads"),
-        ("mt5", {"encoder_layers": 1, "decoder_layers": 2}, "2 decoder layers, 1 encoder layers"),
-    ],
-)
-def test_sizes_that_do_not_fit_together(family: FamilyName, size: dict[str, int], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        new_model(family, SizeSettings(**{**TINY.model_dump(), **size}), {"de": GERMAN}, seed=1)
-
-
 def test_a_new_model_for_a_language_its_family_does_not_have() -> None:
     with pytest.raises(UnknownLanguageError, match="mbart model has no tag for 'uk'"):
         new_model("mbart", TINY, {"de": GERMAN, "uk": ["Собака біжить."]}, seed=1)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from switchtune.corpus.formats import CorpusError
+from switchtune.corpus.formats import LONGEST_LINE, CorpusError
 from switchtune.nli.data import LABELS, read_nli
 
 ROWS = (("A dog runs.", "An animal moves.", 0), ("A man sits.", "He stands.", 2), ("It rains.", "It is cold.", 1))
@@ -98,6 +98,7 @@ def test_a_data_set_of_the_hub_may_number_its_labels(monkeypatch: pytest.MonkeyP
         ("a\tb\tneutral\nc\td\tyes\n", r"row 2 has the label 'yes', in column '3'; expected entailment, neutral"),
         ("a\tb\t-\n", "no example is left"),
         ("a\tb\n", "no column '3'"),
+        ("a" * (LONGEST_LINE + 1), "some.tsv:1: the line has over"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text: str, message: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import save_model
 from switchtune.nli import experiment
 from switchtune.nli.experiment import run_nli
+from switchtune.report.run_files import read_run
 from switchtune.report.run_page import run_page
 from switchtune.scoring.significance import mcnemar, share_interval
 from tests.miniature import ENGLISH, GERMAN, miniature
@@ -148,6 +149,7 @@ def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Pat
     )
     summary = run_nli(config, tmp_path / "run")
     other = summary.rows[1]
+    assert read_run(tmp_path / "run").damaged == ()
     assert [len(test.of_seeds) for test in other.tests] == [2, 2]
     assert all(len(test.p_values) == 2 for test in other.tests)
     assert other.tests[1].mean == pytest.approx(sum(other.tests[1].of_seeds) / 2)

@@ -1,6 +1,8 @@
 """The classifier's training: it learns, stops early, keeps the best, and goes on after a stop as if there was none."""
 
 import json
+import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +10,12 @@ import pytest
 import torch
 
 from switchtune.config import ClassificationSettings, TrainingSettings
+from switchtune.errors import Stopped
 from switchtune.nli import training
 from switchtune.nli.classifier import Classifier, open_classifier
 from switchtune.nli.data import NliSet
 from switchtune.nli.training import ClassifierResult, accuracy, predict, train_classifier
+from switchtune.training import resumable
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
 from switchtune.training.curve import StageLog
 from tests.miniature import ENGLISH
@@ -86,6 +90,29 @@ def test_a_stopped_training_ends_in_the_same_weights(
     assert (done.resumed_from, done.updates, done.valid_accuracy) == (24, 24, expected.valid_accuracy)
     with pytest.raises(CheckpointError, match="other data, settings, updates or seed"):
         trained(model, tmp_path / "stopped", seed=2)
+
+
+def test_a_training_that_is_asked_to_stop_ends_in_the_same_weights(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setattr(resumable, "_logging_interval", lambda updates: 5)
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_REPORTS", 0.0)
+    whole, expected = trained(model, tmp_path / "whole")
+    told: list[str] = []
+
+    def ask_after(update: int, loss: float) -> None:
+        if update == 14:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Stopped) as end:
+        trained(model, tmp_path / "stopped", on_progress=ask_after, on_message=told.append)
+    assert end.value.code == 130
+    again, result = trained(model, tmp_path / "stopped", on_message=told.append)
+    path = tmp_path / "stopped/classify/checkpoint-14"
+    assert told == [f"stopped after update 14 of 24; a checkpoint is at {path}", "goes on from update 14 of 24"]
+    assert torch.equal(weights_of(again), weights_of(whole))
+    assert result == replace(expected, seconds=result.seconds, resumed_from=14)
 
 
 def test_patience_ends_it_and_the_best_weights_are_kept(

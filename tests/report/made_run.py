@@ -81,7 +81,7 @@ def make_run(folder: Path, **changed: Any) -> Path:
             "lexicons": {},
         },
         "zeroshot.json": {"matrices": [matrix()]},
-        **{f"analysis/{name}.json": content for name, content in analyses().items()},
+        **{f"analysis/{name}.json": {"missing": [], **content} for name, content in analyses().items()},
         **changed,
     }
     for name, content in files.items():
@@ -199,6 +199,7 @@ def analyses() -> dict[str, Any]:
             "pairs": [
                 {
                     "pair": "de-en",
+                    "tests": "test",
                     "sentences": 6,
                     "systems": [
                         each

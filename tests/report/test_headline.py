@@ -106,12 +106,12 @@ def test_no_gain_is_said_with_what_would_still_fit() -> None:
     assert "Any true difference from -1.9 to +2.1 fits" in found.sentences[1]
 
 
-def test_scores_are_found_by_their_form_whatever_they_are_called() -> None:
+def test_scores_are_found_by_their_keys() -> None:
     row = {
-        "rougeL": [score("ROUGE-L", 30.0)],
+        "rouge_l": [score("ROUGE-L", 30.0)],
         "updates": {"task": 3},
         "valid_nll": [{"update": 0, "nll": 1.0}],
-        "x": [],
+        "in_language": [],
     }
     assert list(scores_of(row)) == ["ROUGE-L"]
 

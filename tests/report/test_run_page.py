@@ -3,7 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from switchtune.report.html import package_text, rows_within
 from switchtune.report.parts import MOST_BYTES
 from switchtune.report.run_page import run_page
 from switchtune.report.sentences import difference_html
-from tests.report.made_run import EVIL, against, analyses, make_run, metrics, write
+from tests.report.made_run import EVIL, against, make_run, metrics, write
 from tests.report.test_lexicon_page import Page
 
 PARTS = (
@@ -101,14 +101,24 @@ def test_what_an_unfinished_run_has_is_shown(tmp_path: Path) -> None:
 
 
 def test_files_of_an_unknown_form_leave_the_other_parts_alone(tmp_path: Path) -> None:
-    found = analyses() | {"frequency": {"pairs": [{"pair": "de-en"}]}, "cost": {"rows": [{"pair": 3}]}}
-    changed = {f"analysis/{name}.json": content for name, content in found.items()}
-    folder = make_run(tmp_path / "mine", **changed)
+    found = {"frequency": {"missing": [], "pairs": [{"pair": "de-en"}]}, "cost": {"missing": [], "rows": [{"pair": 3}]}}
+    folder = make_run(tmp_path / "mine", **{f"analysis/{name}.json": content for name, content in found.items()})
     write(folder / "manifest.json", "{")
-    html = run_page([folder]).html
-    assert html.count("Not shown: the files of this part have a form") == 2
-    assert "manifest.json: not valid JSON" in html
-    assert [part for part in PARTS if part not in headings(html)] == ["What it was made of"]
+    made = run_page([folder])
+    assert [warning.removeprefix(f"{folder}/") for warning in made.warnings] == [
+        "manifest.json: not valid JSON (EOF while parsing an object at line 1 column 1). The same `switchtune run` "
+        "makes it again.",
+        "analysis/frequency.json: pairs.0.buckets: Field required (found {'pair': 'de-en'}); 2 problems in all. The "
+        "same `switchtune analyse` makes it again.",
+        "analysis/cost.json: rows.0.pair: Input should be a valid string (found 3); 9 problems in all. The same "
+        "`switchtune analyse` makes it again.",
+    ]
+    assert all(escape(warning) in made.html for warning in made.warnings)
+    assert [part for part in PARTS if part not in headings(made.html)] == [
+        "Rare and frequent words",
+        "Cost",
+        "What it was made of",
+    ]
 
 
 def test_texts_that_cannot_be_read_are_said_to_be_missing(tmp_path: Path) -> None:
@@ -134,7 +144,9 @@ def test_the_headline_is_honest(tmp_path: Path, comparison: dict[str, Any], says
 
 
 def test_other_metrics_are_shown_by_their_names(tmp_path: Path) -> None:
-    made = metrics(against(1.5, 0.01, (0.4, 2.6), metric="ROUGE-1"), scores={"rouge1": "ROUGE-1", "rougeL": "ROUGE-L"})
+    made = metrics(
+        against(1.5, 0.01, (0.4, 2.6), metric="ROUGE-1"), scores={"rouge_1": "ROUGE-1", "rouge_l": "ROUGE-L"}
+    )
     html = run_page([make_run(tmp_path / "mine", **{"metrics.json": made})]).html
     assert {"ROUGE-1", "ROUGE-L"} <= set(Page(html).texts["th"])
     assert "better than standard by 1.5 ROUGE-1" in html
@@ -177,7 +189,9 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     rows = [row("standard", 0.7, 0.5), row("csr", 0.71, 0.57)]
     content = {"task": "nli", "baseline": "standard", "seeds": [1], "remarks": ["fr: at chance."], "rows": rows}
     write(folder / "metrics.json", json.dumps(content))
-    entries = [{"stage": "task", "update": update, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)]
+    entries = [
+        {"stage": "task", "update": update, "seconds": 1.0, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)
+    ]
     write(folder / "csr/seed1/metrics.jsonl", "".join(f"{json.dumps(entry)}\n" for entry in entries))
     html = unescape(run_page([folder]).html)
     assert "Code-switching helped in part: of 3 comparisons better in 1, worse in 0, not decided in 2." in html
@@ -247,17 +261,18 @@ def test_figures_are_files_of_their_own(
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 0
-    names = {path.stem for path in figures.iterdir()}
+    names = {path.stem for path in figures.glob("*.svg")}
     assert {"valid_nll-de-en", "nll-de-en", "zeroshot-test-csr", "frequency-de-en", "domain-de-en-csr-1-task"} <= names
-    for path in figures.iterdir():
+    for path in figures.glob("*.svg"):
         assert "var(" not in path.read_text(encoding="utf-8")
     assert ">csr</text>" in (figures / "nll-de-en.svg").read_text(encoding="utf-8")
-    for path in figures.iterdir():
+    for path in figures.glob("*.svg"):
         assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
 
 
 def test_a_run_of_any_size_makes_a_page_below_the_limit(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "mine")
+    (tmp_path / "data-of-mine/test.de").unlink()
     for arm in ("standard", "csr"):
         lines = "".join(f"{arm} {'<&> ' * 40} {number}\n" for number in range(20_000))
         write(folder / f"de-en/{arm}/seed1/hypotheses.txt", lines)
@@ -436,6 +451,7 @@ def test_on_paper_all_is_there(opened: Tab) -> None:
 
 def test_on_paper_long_lists_are_cut(tmp_path: Path, watched: tuple[Tab, list[str]]) -> None:
     folder = make_run(tmp_path / "mine")
+    (tmp_path / "data-of-mine/test.de").unlink()
     for arm in ("standard", "csr"):
         write(folder / f"de-en/{arm}/seed1/hypotheses.txt", "".join(f"{arm} {number}\n" for number in range(40)))
     path = tmp_path / "report.html"

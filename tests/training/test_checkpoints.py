@@ -34,13 +34,13 @@ from switchtune.training.checkpoints import (
 from tests.training.test_trainer import fresh, same_weights, train
 
 
-def checkpoint(folder: Path, update: int, score: float | None = None) -> Checkpoint:
+def checkpoint(folder: Path, update: int, score: float | None = None, *, between: bool = False) -> Checkpoint:
     path = checkpoint_folder(folder, update)
     path.mkdir(parents=True)
     save_file({"a": torch.full((3,), float(update)), "b": torch.ones(2)}, path / "model.safetensors")
     (path / "optimizer.pt").write_bytes(b"state" * 100)
     (path / "trainer_state.json").write_text("{}")
-    made = Checkpoint(path, update, score, "inputs", "model", processes=2)
+    made = Checkpoint(path, update, score, "inputs", "model", processes=2, between=between)
     mark_complete(made)
     return made
 
@@ -88,6 +88,21 @@ def test_the_newest_is_kept_whole_and_of_others_only_weights(
         assert weights_of(each.path)["a"].tolist() == [each.update] * 3
         assert (each.path / "optimizer.pt").exists() == each.resumable
     assert resumption(tmp_path).checkpoint == found[-1]
+
+
+@pytest.mark.parametrize(
+    ("keep_best", "keep_newest", "kept"),
+    [(False, 1, [35]), (True, 1, [10, 35]), (False, 2, [20, 35]), (False, None, [10, 20, 35])],
+)
+def test_those_between_the_regular_ones_do_not_count(
+    keep_best: bool, keep_newest: int | None, kept: list[int], tmp_path: Path
+) -> None:
+    for update, score in ((10, -1.0), (15, None), (20, -2.0), (30, None), (35, None)):
+        checkpoint(tmp_path, update, score, between=score is None)
+        prune(tmp_path, keep_best=keep_best, keep_newest=keep_newest)
+    found = complete_checkpoints(tmp_path)
+    assert [each.update for each in found] == kept
+    assert [each.resumable for each in found] == [False] * (len(found) - 1) + [True]
 
 
 def test_the_best_is_the_earliest_of_equals(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """metrics.jsonl: one file for all stages, of which each goes on where it was."""
 
+import re
 from pathlib import Path
 
+import pytest
+
+from switchtune.errors import SwitchtuneError
 from switchtune.training.curve import Curve, StageLog, read_metrics
 
 
@@ -46,3 +50,19 @@ def test_stages_write_one_file_and_count_updates_on(tmp_path: Path) -> None:
     assert [(each["stage"], each["update"]) for each in read_metrics(path)] == [
         ("restore", update) for update in range(3)
     ]
+
+
+def test_a_line_that_is_no_entry_is_told_and_the_cut_end_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    curve = Curve(StageLog(path, "task"), until=None)
+    for update in range(3):
+        curve.add(entry(update, nll=0.1 + update / 3))
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    assert Curve(StageLog(path, "task"), until=2).entries == curve.entries
+    assert path.read_text(encoding="utf-8").splitlines(keepends=True) == lines
+    path.write_text("".join([*lines[:2], lines[2][:-1]]), encoding="utf-8")
+    assert len(read_metrics(path)) == 3
+    path.write_text("".join([lines[0], lines[1][:9] + "\n", lines[2]]), encoding="utf-8")
+    with pytest.raises(SwitchtuneError, match=re.escape(f"{path}:2: not valid JSON")):
+        Curve(StageLog(path, "task"), until=2)
+    assert path.read_text(encoding="utf-8").endswith(lines[2])

@@ -1,14 +1,18 @@
 """Groups of processes: which of them a launcher made, who does what in them, and how they end."""
 
+import multiprocessing
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
 import pytest
 import torch
 from accelerate.state import PartialState
@@ -16,8 +20,8 @@ from accelerate.utils import DistributedType
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.training import distributed, trainer
+from switchtune.errors import Stopped, SwitchtuneError, UsageError
+from switchtune.training import distributed, resumable, trainer
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.distributed import (
@@ -26,12 +30,14 @@ from switchtune.training.distributed import (
     first_before_others,
     first_host,
     launch,
+    launched,
     on_first,
     place_of,
     rank,
     size,
     wait,
 )
+from switchtune.training.stopping import Request, heeding
 from tests.training.test_trainer import fresh, same_weights, train, translation, untimed
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "node7", "MASTER_PORT": "1234"}
@@ -57,6 +63,30 @@ def test_half_a_place_is_refused(environment: dict[str, str]) -> None:
     (name,) = {"LOCAL_RANK", "SLURM_LOCALID"} & environment.keys()
     with pytest.raises(UsageError, match=f"{name} is missing"):
         place_of({key: value for key, value in environment.items() if key != name})
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (TORCHRUN | {"RANK": "abc"}, "RANK is 'abc'; expected a whole number from 0 to 3"),
+        (TORCHRUN | {"RANK": "4"}, "RANK is '4'; expected a whole number from 0 to 3"),
+        (TORCHRUN | {"RANK": "-1"}, "RANK is '-1'"),
+        (TORCHRUN | {"LOCAL_RANK": "4"}, "LOCAL_RANK is '4'"),
+        (TORCHRUN | {"WORLD_SIZE": "x"}, "WORLD_SIZE is 'x'; expected a whole number from 1"),
+        (TORCHRUN | {"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2'"),
+        (TORCHRUN | {"WORLD_SIZE": "9" * 5000}, "WORLD_SIZE is '9{40}'"),
+        (TORCHRUN | {"MASTER_PORT": "abc"}, "MASTER_PORT is 'abc'; expected a whole number from 1 to 65535"),
+        (TORCHRUN | {"MASTER_PORT": "99999999"}, "MASTER_PORT is '99999999'"),
+        ({"WORLD_SIZE": "1", "LOCAL_RANK": "abc"}, "LOCAL_RANK is set, as torchrun does, but RANK, MASTER_ADDR"),
+        (TORCHRUN | {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "abc"}, "LOCAL_RANK is 'abc'"),
+        (SRUN | {"SLURM_PROCID": "4"}, "SLURM_PROCID is '4'"),
+        (SRUN | {"SLURM_NTASKS": "x"}, "SLURM_NTASKS is 'x'"),
+        (SRUN | {"SLURM_JOB_ID": "x"}, "SLURM_JOB_ID is 'x'"),
+    ],
+)
+def test_what_no_launcher_sets_is_named(environment: dict[str, str], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        place_of(environment)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +173,7 @@ def _failing(tell: Tell, what: str) -> None:
     [
         ("kill", SwitchtuneError, r"^Process 1 of 2 was killed \(SIGKILL\).*goes on from the last checkpoint"),
         ("error", UsageError, "^process 1 does not like it$"),
-        ("crash", SwitchtuneError, r"^Process 1 of 2 failed(.|\n)*ZeroDivisionError"),
+        ("crash", RuntimeError, r"^process 1 of 2 failed, and the others were ended: ZeroDivisionError\nTraceback"),
     ],
 )
 def test_one_that_fails_ends_all_with_its_reason(
@@ -189,6 +219,43 @@ def _take_cpus_for_gpus() -> None:
     trainer.memory_bytes = lambda: 1  # type: ignore[assignment]
 
 
+def _listening(tell: Tell) -> None:
+    wait()
+    # Where a machine's name means the loopback interface, gloo would listen there anyway.
+    own = psutil.net_if_addrs()[os.environ["GLOO_SOCKET_IFNAME"]]
+    assert "127.0.0.1" in {each.address for each in own}
+    if rank() == 0:
+        parent = psutil.Process(os.getppid())
+        processes = [parent, *parent.children(recursive=True)]
+        tell([each.laddr.ip for process in processes for each in process.net_connections() if each.status == "LISTEN"])
+    wait()
+
+
+def _launched(folder: Path, number: int, port: int) -> None:
+    os.environ |= {"RANK": str(number), "LOCAL_RANK": str(number), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    with launched():
+        _listening(lambda addresses: (folder / "listening").write_text(" ".join(addresses)))
+
+
+def test_nothing_but_this_machine_can_reach_the_processes(forked: None, tmp_path: Path) -> None:
+    (addresses,) = in_two(_listening)
+    assert len(addresses) >= 3  # the store, and gloo in both
+    assert set(addresses) == {"127.0.0.1"}
+    # Likewise where a launcher names this machine alone.
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_launched, args=(tmp_path, number, port)) for number in (0, 1)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert set((tmp_path / "listening").read_text().split()) == {"127.0.0.1"}
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
@@ -232,6 +299,50 @@ def test_a_group_of_which_one_is_killed_resumes_to_the_same_weights(
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
+def _stopping(tell: Tell, folder: Path) -> None:
+    """A training of which process 0 waits in update 5 until it was asked to stop."""
+    requests, looks, plain = [], count(1), resumable.largest
+
+    @contextmanager
+    def noting() -> Iterator[Request]:
+        with heeding() as request:
+            requests.append(request)
+            yield request
+
+    def waiting(asked: int, due: int) -> list[int]:
+        if next(looks) == 5 and rank() == 0:
+            tell("in 5")
+            while not requests[0].signal:
+                time.sleep(0.01)
+            asked = requests[0].signal
+        return plain(asked, due)
+
+    resumable.heeding = noting
+    resumable.largest = waiting  # type: ignore[assignment]
+    _training(tell, folder, None, 0.1)
+
+
+def test_a_group_that_is_asked_to_stop_ends_with_the_same_update(
+    forked: None, undisturbed: tuple[dict[str, Any], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable, "_logging_interval", lambda updates: 4)
+    expected, expected_folder = undisturbed
+    events = launch(_stopping, (tmp_path,), processes=2, device="cpu")
+    assert next(events) == "in 5"
+    signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Stopped) as end:
+        list(events)
+    assert end.value.code == 128 + signal.SIGTERM
+    newest = complete_checkpoints(tmp_path)[-1]
+    assert (newest.update, newest.between, newest.processes) == (5, True, 2)
+    assert len(read_metrics(tmp_path / "metrics.jsonl")[-1]["sums"]) == 2
+    (result,) = in_two(_training, tmp_path, None, 0.1)
+    assert result["resumed_from"] == 5
+    assert untimed(result) == untimed(expected)
+    weights = [torch.load(folder / "weights0.pt") for folder in (expected_folder, tmp_path)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def test_one_process_goes_on_from_what_two_have_written_and_says_so(
     forked: None, undisturbed: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
@@ -243,8 +354,8 @@ def test_one_process_goes_on_from_what_two_have_written_and_says_so(
         loaded, tmp_path, updates=9, examples=translation(FEW), checkpoint_every=3, on_message=told.append, **SETTINGS
     )
     assert result.resumed_from == 3
-    assert len(told) == 1
-    assert "written by 2 processes, and now there are 1" in told[0]
+    assert told[0] == "goes on from update 3 of 9"
+    assert "written by 2 processes, and now there are 1" in told[1]
     assert not same_weights(loaded, fresh())
 
 

@@ -365,7 +365,7 @@ def test_from_a_damaged_checkpoint_it_goes_back_to_a_whole_one_and_says_so(
     assert train(resumed, folder, on_message=told.append).resumed_from == 4
     assert told == [
         f"{folder}/checkpoint-8: model.safetensors has other content than when it was written; removed",
-        "going on from the checkpoint of update 4, which is whole",
+        "goes on from update 4 of 12",
     ]
     assert same_weights(resumed, undisturbed(0)[0])
 

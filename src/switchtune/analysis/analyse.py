@@ -22,7 +22,8 @@ from switchtune.analysis.frequency import frequency_record
 from switchtune.analysis.projection import Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
-from switchtune.run_dir import read_json, write_json
+from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.run_dir import write_json
 from switchtune.scoring.word_accuracy import FREQUENCIES
 from switchtune.trial import Event, OnEvent
 
@@ -122,7 +123,8 @@ _DRAW: Mapping[Analysis, "Callable[[Mapping[str, Any]], Figure | None]"] = {
 
 
 def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_event: OnEvent) -> dict[str, Any]:
-    distances = out / "distance.json"
+    distances, kind = out / "distance.json", ANALYSIS_RECORDS["distance"]
+    remedy = "`switchtune analyse RUN --what distance` makes it again."
     make: Mapping[Analysis, Callable[[], dict[str, Any]]] = {
         "distance": lambda: distance_record(
             run, multiway=settings.multiway, limit=settings.distance_sentences, on_event=on_event
@@ -137,7 +139,7 @@ def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_
             on_event=on_event,
         ),
         "dynamics": lambda: dynamics_record(
-            run, read_json(distances) if distances.exists() else None, on_event=on_event
+            run, read_record(distances, kind, remedy=remedy) if distances.exists() else None, on_event=on_event
         ),
         "cost": lambda: cost_record(run),
         "cases": lambda: cases_record(run, rare_below=settings.buckets[0], limit=settings.cases),

@@ -9,7 +9,7 @@ from sacrebleu.metrics import CHRF
 from switchtune.analysis.run import Run, Training
 from switchtune.config import PairSettings
 from switchtune.corpus.read import Corpus
-from switchtune.scoring.metrics import check_counts
+from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
 
@@ -103,7 +103,11 @@ def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20)
                 missing.append(f"{pair.name}: no seed with translations of both {run.config.baseline} and {arm}")
                 continue
             outputs = (baseline[seed].hypotheses or [], trainings[seed].hypotheses or [])
-            cases = most_different(test, outputs, counts, rare_below=rare_below, limit=limit)
+            try:
+                cases = most_different(test, outputs, counts, rare_below=rare_below, limit=limit)
+            except ScoringError as error:
+                missing.append(f"{pair.name}, {run.config.baseline} and {arm}, seed {seed}: {error}")
+                continue
             systems = {"arm_a": run.config.baseline, "arm_b": arm, "seed": seed, "rare_below": rare_below}
             compared.append({**systems, "sentences": [asdict(case) for case in cases]})
         return {"compared": compared}, missing

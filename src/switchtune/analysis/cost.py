@@ -44,7 +44,7 @@ def stage_cost(entries: Sequence[Mapping[str, Any]], updates_before: int) -> dic
         `tokens_per_second` (target tokens, over the time of training alone); null where nothing was measured.
     """
     last = entries[-1]
-    trained = [entry for entry in entries if "tokens_per_second" in entry]
+    trained = [entry for entry in entries if entry.get("tokens_per_second") and "tokens" in entry]
     seconds, tokens = 0.0, 0
     for entry in trained:
         seconds += (entry["tokens"] - tokens) / entry["tokens_per_second"]

@@ -185,7 +185,7 @@ def _arm(
         "train": [
             {"update": entry["update"], "stage": entry["stage"], "loss": entry["loss"], "nll": entry["nll"]}
             for entry in training.metrics
-            if "loss" in entry
+            if {"loss", "nll"} <= entry.keys()
         ],
         "valid": [measured(entry) for entry in training.metrics if "valid_nll" in entry],
         "updates_to_baseline": to_baseline,

@@ -6,15 +6,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from switchtune.config import ArmSettings, NliConfig, PairSettings, RunConfig, load_run_config
-from switchtune.corpus.read import Corpus, read_lines
+from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED
-from switchtune.run_dir import RunDir, read_json
+from switchtune.records import object_of, read_record
+from switchtune.run_dir import RunDir
 from switchtune.tasks import TASKS, read_pair
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES
-from switchtune.trial import trial_name
+from switchtune.trial import read_hypotheses, trial_name
+
+_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=int))))
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
@@ -68,7 +73,7 @@ class Training:
         marker = RunDir(self.folder).marker(stage)
         if not marker.exists() or not self.model(stage).exists():
             return None
-        return int(read_json(marker)["result"]["training"]["chosen_update"])
+        return int(read_record(marker, _STAGE)["result"]["training"]["chosen_update"])
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
@@ -80,7 +85,7 @@ class Training:
     def hypotheses(self) -> list[str] | None:
         """Its translations of the test set; None where it has not come to them."""
         path = self.folder / "hypotheses.txt"
-        return read_lines(path) if path.exists() else None
+        return read_hypotheses(path) if path.exists() else None
 
 
 @dataclass(frozen=True)

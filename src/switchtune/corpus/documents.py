@@ -88,6 +88,6 @@ def read_documents(
         write_pairs(path, pairs())
         return {"cut": cut}
 
-    noted, table = cached_table(fingerprint(["documents", 2, read.fingerprint(), words]), write, cache_dir)
+    noted, table = cached_table(fingerprint(["documents", 3, read.fingerprint(), words]), write, cache_dir)
     origin = f"{read.origin} ({noted['cut']:,} of {len(read):,} documents cut to {words:,} words)"
     return replace(read, table=table, origin=origin)

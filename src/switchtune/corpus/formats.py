@@ -10,9 +10,11 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any
+from reprlib import repr as shortened
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 from pyarrow import compute, parquet
@@ -151,36 +153,53 @@ def _tsv_pairs(
 
 def _csv_rows(path: Path, request: Request) -> Rows:
     lines = text_lines(path)
-    header = next(lines, None)
-    if header is None:
+    first = next(lines, None)
+    if first is None:
         raise _empty(path)
-    delimiter = ";" if ";" in header and "," not in header else ","
-    names = next(csv.reader([header], delimiter=delimiter), [])
+    delimiter = ";" if ";" in first and "," not in first else ","
+    records = _csv_records(path, chain((first,), lines), delimiter)
+    _, names = next(records)
     columns = _choose_columns(names, request, f"{path}:1")
-    return Rows(columns, _csv_pairs(path, lines, delimiter, names, columns))
+    return Rows(columns, _csv_pairs(path, records, delimiter, names, columns))
+
+
+def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """The number of the line on which each record begins, and its cells."""
+    begins, size = 1, 0
+
+    def fed() -> Iterator[str]:
+        nonlocal size
+        for line in lines:
+            size += len(line) + 1
+            if size > LONGEST_LINE:
+                raise csv.Error(f"a record of over {LONGEST_LINE:,} characters")
+            yield f"{line}\n"
+
+    reader = csv.reader(fed(), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            yield begins, cells
+            begins, size = reader.line_num + 1, 0
+    except csv.Error as error:
+        raise CorpusError(
+            f"{path}:{begins}: not valid CSV ({error}). Look for a quote that is not closed, or not doubled."
+        ) from error
 
 
 def _csv_pairs(
-    path: Path, lines: Iterator[str], delimiter: str, names: list[str], columns: tuple[str, str]
+    path: Path, records: Iterable[tuple[int, list[str]]], delimiter: str, names: list[str], columns: tuple[str, str]
 ) -> Iterator[tuple[str, str]]:
     source, target = map(names.index, columns)
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
-    try:
-        for cells in reader:
-            if len(cells) == len(names):
-                yield cells[source], cells[target]
-            elif cells:
-                raise CorpusError(
-                    f"{path}:{reader.line_num + 1}: {len(cells)} columns where the header names {len(names)}, in "
-                    f"{delimiter.join(cells)[:80]!r}. Put a text that holds the character {delimiter!r} in quotes."
-                )
-            else:
-                yield "", ""
-    except csv.Error as error:
-        raise CorpusError(
-            f"{path}:{reader.line_num + 1}: not valid CSV ({error}). "
-            "Look for a quote that is not closed, or not doubled."
-        ) from error
+    for number, cells in records:
+        if len(cells) == len(names):
+            yield cells[source], cells[target]
+        elif cells:
+            raise CorpusError(
+                f"{path}:{number}: {len(cells)} columns where the header names {len(names)}, in "
+                f"{delimiter.join(cells)[:80]!r}. Put a text that holds the character {delimiter!r} in quotes."
+            )
+        else:
+            yield "", ""
 
 
 # JSON lines
@@ -200,7 +219,7 @@ def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     for number, line in enumerate(text_lines(path), 1):
         try:
             record = json.loads(line) if line.strip() else {}
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorpusError(f"{path}:{number}: not valid JSON ({error}), in {line[:80]!r}.") from error
         if not isinstance(record, dict):
             raise CorpusError(f"{path}:{number}: one JSON object a line is expected, found {line[:80]!r}.")
@@ -214,7 +233,9 @@ def _json_pairs(path: Path, columns: tuple[str, str], *, nested: bool, numbers: 
             continue
         fields = record.get(_NESTED) if nested else record
         if not isinstance(fields, dict):
-            raise CorpusError(f"{path}:{number}: {_NESTED!r} is {fields!r}; an object with {columns} is expected.")
+            raise CorpusError(
+                f"{path}:{number}: {_NESTED!r} is {shortened(fields)}; an object with {columns} is expected."
+            )
         source, target = (_json_text(path, number, fields, column, numbers=numbers) for column in columns)
         yield source, target
 
@@ -224,31 +245,47 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def _json_text(path: Path, number: int, fields: dict[str, Any], column: str, *, numbers: bool) -> str:
     if column not in fields:
-        raise CorpusError(f"{path}:{number}: no {column!r} here, where earlier lines have it. Found: {list(fields)!r}.")
+        raise CorpusError(
+            f"{path}:{number}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
+        )
     text = fields[column]
     if text is None:
         return ""
     if numbers and type(text) is int:
         return str(text)
     if not isinstance(text, str) or _SURROGATE.search(text):
-        raise CorpusError(f"{path}:{number}: {column!r} is {text!r}; valid text is expected.")
+        raise CorpusError(f"{path}:{number}: {column!r} is {shortened(text)}; valid text is expected.")
     return text
 
 
 # Parquet, and what else comes in Arrow's batches
 
 
+# What Arrow raises for files and columns that are not what they say; a text that is not UTF-8 is a ValueError.
+_DAMAGED = (OSError, ValueError, KeyError, pa.ArrowException)
+_ROWS_PER_BATCH = 1 << 10
+"""Few, as each may hold a document."""
+
+
 def _parquet_rows(path: Path, request: Request) -> Rows:
     try:
         table = parquet.ParquetFile(path if path == plain(path) else _unpacked(path))
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowInvalid) as error:
+        schema, about = table.schema_arrow, table.metadata
+        # A row of nothing takes no bytes there, but is one here.
+        size = max(about.num_rows, sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups)))
+    except (EOFError, lzma.LZMAError, zlib.error, *_DAMAGED) as error:
         raise CorpusError(f"{path}: not a Parquet file, or damaged ({error}). Fetch it again.") from error
-    return arrow_rows(table.schema_arrow, table.iter_batches, request, path)
+    if size > _most_unpacked(path):
+        raise _bomb(path)
+    return arrow_rows(schema, partial(table.iter_batches, batch_size=_ROWS_PER_BATCH), request, path)
 
 
 def _unpacked(path: Path) -> pa.BufferReader:
-    with _open(path) as stream:
-        return pa.BufferReader(stream.read())
+    with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
+        content = stream.read(_most_unpacked(path))
+        if stream.read(1):
+            raise _bomb(path)
+    return pa.BufferReader(content)
 
 
 def arrow_rows(
@@ -261,8 +298,9 @@ def arrow_rows(
     """
     types = {field.name: field.type for field in schema}
     nested = _is_nested(types.get(_NESTED), types, request)
-    fields = {field.name: field.type for field in types[_NESTED]} if nested else types
-    columns = _choose_columns(list(fields), request, origin)
+    chosen = list(types[_NESTED] if nested else schema)
+    fields = {field.name: field.type for field in chosen}
+    columns = _choose_columns([field.name for field in chosen], request, origin)
     for column in columns:
         text = fields[column].value_type if pa.types.is_dictionary(fields[column]) else fields[column]
         if not (
@@ -271,27 +309,28 @@ def arrow_rows(
             or pa.types.is_string_view(text)
             or (request.numbers and pa.types.is_integer(text))
         ):
-            raise CorpusError(f"{origin}: column {column!r} holds {text}; text is expected. Columns: {list(fields)!r}.")
+            raise CorpusError(f"{origin}: column {column!r} holds {text}; text is expected. All: {_listed(fields)}.")
     return Rows(columns, _arrow_pairs(batches(), columns, origin, nested=nested))
 
 
 def _arrow_pairs(
     batches: Iterable[pa.RecordBatch | pa.Table], columns: tuple[str, str], origin: Path | str, *, nested: bool
 ) -> Iterator[tuple[str, str]]:
+    number = 0
     try:
         for batch in batches:
             sides = (
                 compute.struct_field(batch.column(_NESTED), column) if nested else batch.column(column)
                 for column in columns
             )
-            for source, target in zip(*(side.to_pylist() for side in sides), strict=True):
-                yield _arrow_text(source), _arrow_text(target)
-    except (OSError, pa.ArrowException) as error:
-        raise CorpusError(f"{origin}: damaged ({error}). Fetch it again.") from error
-
-
-def _arrow_text(value: str | int | None) -> str:
-    return "" if value is None else str(value)
+            for row in zip(*(side.to_pylist() for side in sides), strict=True):
+                number += 1
+                source, target = ("" if value is None else str(value) for value in row)
+                if max(len(source), len(target)) > LONGEST_LINE:
+                    raise CorpusError(f"{origin}: row {number:,} holds {_TOO_LONG}")
+                yield source, target
+    except _DAMAGED as error:
+        raise CorpusError(f"{origin}: damaged after row {number:,} ({error}). Fetch it again.") from error
 
 
 _READERS: dict[str, Callable[[Path, Request], Rows]] = {
@@ -314,16 +353,12 @@ SUFFIXES = {
 # Files and lines
 
 
-def _open_zst(path: Path) -> io.BufferedReader:
-    # Arrow's reader goes on after the first frame and notices a file that was cut off.
-    return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), 1 << 18)
-
-
-_OPENERS: dict[str, Callable[[Path], io.BufferedIOBase]] = {
+_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,
     ".xz": lzma.open,
     ".bz2": bz2.open,
-    ".zst": _open_zst,
+    # Arrow's reader goes on after the first frame and notices a file that was cut off.
+    ".zst": partial(pa.input_stream, compression="zstd"),
 }
 COMPRESSIONS = tuple(_OPENERS)
 """The endings of compressed files."""
@@ -334,43 +369,121 @@ def plain(path: Path) -> Path:
     return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
 
 
-def _open(path: Path) -> io.BufferedIOBase:
-    opener = _OPENERS.get(path.suffix.lower())
-    return opener(path) if opener else path.open("rb")
+def existing(path: Path) -> Path:
+    """The path of a file that can be read, with its user's folder for `~`.
+
+    Raises:
+        CorpusError: there is none, it is no plain file, or there is no permission to read it.
+    """
+    try:
+        str(path).encode()  # what a report could not name
+        found = path.expanduser()
+        if found.is_file():
+            found.open("rb").close()
+            return found
+        raise CorpusError(f"{path}: {_instead(found)}")
+    except PermissionError as error:
+        raise CorpusError(
+            f"{path}: no permission to read it. Ask its owner, or change it: chmod u+r, of its folder chmod u+rx."
+        ) from error
+    except UnicodeEncodeError as error:
+        raise CorpusError(f"{str(path)!a}: the name is not UTF-8. Rename the file.") from error
+    except (OSError, RuntimeError) as error:  # such as a name that is too long, or the folder of an unknown user
+        raise CorpusError(f"{path}: cannot be opened ({error}).") from error
 
 
+def _instead(path: Path) -> str:
+    """What there is where a file is expected, and what to do."""
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
+        listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
+        return f"a folder; a file is expected. It holds {listing}."
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which cannot be found. Mend the link."
+    if path.exists():
+        return "not a plain file (a pipe?). It is read more than once: write it to a file first."
+    if not path.parent.is_dir():
+        return f"not found; there is no folder {path.parent} either."
+    known = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
+    if not known:
+        return f"not found. The folder {path.parent} is empty."
+    hint = nearest(path.name, known)
+    return f"not found in {path.parent}. {hint[0].upper()}{hint[1:]}"
+
+
+LONGEST_LINE = 1 << 22
+"""In bytes, of a line or of a cell: few books have more."""
+_TOO_LONG = f"over {LONGEST_LINE:,} bytes, more than a sentence or a document. Break it into lines, if it is text."
+_HARMLESS, _HIGHEST_RATIO = 1 << 22, 100
+"""Text is packed to a third, repetitive text to a twentieth. What grows more, and to more bytes than these, is none."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
+def _most_unpacked(path: Path) -> int:
+    return max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
+
+
+def _bomb(origin: Path | str) -> CorpusError:
+    return CorpusError(
+        f"{origin}: unpacks to over {_HARMLESS:,} bytes and over {_HIGHEST_RATIO} times its size, as text does not. "
+        "If it is what you want, unpack it yourself and give what comes out."
+    )
+
+
 def text_lines(path: Path) -> Iterator[str]:
-    """The lines of an existing UTF-8 file, plain or compressed, without their ends and without a byte order mark.
+    """The lines of a UTF-8 file, plain or compressed, without their ends and without a byte order mark.
 
     Splits at line feeds only: text may hold other characters that Unicode calls breaks.
 
     Raises:
-        CorpusError: the file is damaged or not UTF-8; with the line.
+        CorpusError: the file is missing, damaged, not UTF-8, or grows beyond measure when unpacked, or a line is longer
+            than `LONGEST_LINE`; with the line.
     """
-    number, raw = 0, b""
+    path = existing(path)
+    opener = _OPENERS.get(path.suffix.lower())
+    with path.open("rb") as file:
+        # gzip, lzma and bz2 read lines in Python, the buffer does not.
+        stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
+        yield from stream_lines(stream, path, file if opener else None)
+
+
+def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
+    """The lines of an opened stream as `text_lines` gives them.
+
+    Args:
+        origin: names it in errors.
+        packed: the compressed file that it unpacks.
+
+    Raises:
+        CorpusError: as `text_lines`.
+    """
+    number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
-        with _open(path) as stream:
-            for number, raw in enumerate(stream, 1):
-                text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
-                yield text.removesuffix("\n").removesuffix("\r")
+        for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
+            size += len(raw)
+            if len(raw) > LONGEST_LINE:
+                raise CorpusError(f"{origin}:{number}: the line has {_TOO_LONG}")
+            if packed and size > most:
+                most = _HIGHEST_RATIO * packed.tell()
+                if size > most:
+                    raise _bomb(origin)
+            text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
+            yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, number, raw, error) from error
+        raise _not_utf8(origin, number, raw, error) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise CorpusError(
-            f"{path}: cannot be read after line {number:,} ({error}). "
+            f"{origin}: cannot be read after line {number:,} ({error}). "
             "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
         ) from error
 
 
-def _not_utf8(path: Path, number: int, raw: bytes, error: UnicodeDecodeError) -> CorpusError:
+def _not_utf8(origin: Path | str, number: int, raw: bytes, error: UnicodeDecodeError) -> CorpusError:
     wrong = error.object[error.start : error.end].hex(" ")
     around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
     encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
     return CorpusError(
-        f"{path}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
+        f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
         f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
     )
 
@@ -403,15 +516,13 @@ def _is_nested(inner: object, names: Iterable[str], request: Request) -> bool:
 
 def _choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str]:
     """The columns of source and target among those that exist."""
-    if request.columns:
-        _require_columns(names, request.columns, origin)
-        return request.columns
-    if columns := _infer_columns(names, request, origin):
+    if columns := request.columns or _infer_columns(names, request, origin):
+        _require_columns(names, columns, origin)
         return columns
     language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
     raise CorpusError(
-        f"{origin}: no column for {language.name} ({language.code}). Columns: {', '.join(map(repr, names))}; "
-        f"{nearest(language.code, names)} Say which hold source and target: columns: [SOURCE, TARGET]."
+        f"{origin}: no column for {language.name} ({language.code}). Columns: {_listed(names)}; "
+        f"{nearest(language.code, _short(names))} Say which hold source and target: columns: [SOURCE, TARGET]."
     )
 
 
@@ -419,8 +530,18 @@ def _require_columns(names: Sequence[str], columns: tuple[str, str], origin: Pat
     for column in columns:
         if column not in names:
             raise CorpusError(
-                f"{origin}: no column {column!r}; {nearest(column, names)} Columns: {', '.join(map(repr, names))}."
+                f"{origin}: no column {column!r}; {nearest(column, _short(names))} Columns: {_listed(names)}."
             )
+        if names.count(column) > 1:
+            raise CorpusError(f"{origin}: several columns are named {column!r}. Columns: {_listed(names)}.")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return f"{', '.join(map(repr, names)):.500}"
+
+
+def _short(names: Iterable[str]) -> list[str]:
+    return [name[:80] for name in names]
 
 
 def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str] | None:
@@ -439,7 +560,7 @@ def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> 
     found = [name for name in names if language_named(_COLUMN_PREFIXES.sub("", name)) == language]
     if len(found) > 1:
         raise CorpusError(
-            f"{origin}: several columns may hold {language.name}: {', '.join(map(repr, found))}. "
+            f"{origin}: several columns may hold {language.name}: {_listed(found)}. "
             "Say which hold source and target: columns: [SOURCE, TARGET]."
         )
     return found[0] if found else None

@@ -1,6 +1,7 @@
 """Parallel text from anywhere, as pairs in one memory-mapped table."""
 
 import hashlib
+import logging
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -22,13 +23,16 @@ from switchtune.corpus.formats import (
     Request,
     Rows,
     arrow_rows,
+    existing,
     open_rows,
     plain,
     text_lines,
 )
-from switchtune.errors import UsageError, nearest
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language, language_named
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, read_json, write_json
+
+_LOGGER = logging.getLogger(__name__)
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
 """Where a corpus is: one path, pattern or name, or the two files of a parallel text."""
@@ -155,7 +159,7 @@ def read_corpus(
     Args:
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
             .tsv .csv .jsonl .parquet, "hf:org/name:config:split" (the config may be empty), "embedded:domain:split".
-            Every file may be compressed (.gz .xz .zst).
+            Every file may be compressed (.gz .xz .bz2 .zst).
         source_language, target_language: any name that `find_language` knows.
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
@@ -234,24 +238,36 @@ def read_lines(path: Path) -> list[str]:
     """The lines of one UTF-8 text file, plain or compressed, without their ends; a byte order mark is dropped.
 
     Raises:
-        CorpusError: the file is missing, damaged or not UTF-8; with the line.
+        CorpusError: as `text_lines`, or the file has more lines than are held at once.
     """
-    return list(text_lines(_existing(path)))
+    return _held(text_lines(path), path)
+
+
+_MOST_HELD = 20_000_000
+
+
+def _held(lines: Iterable[str], origin: Path | str) -> list[str]:
+    held = list(islice(lines, _MOST_HELD + 1))
+    if len(held) > _MOST_HELD:
+        raise CorpusError(
+            f"{origin}: over {_MOST_HELD:,} lines, more than are held in memory. Take some: head -n {_MOST_HELD}."
+        )
+    return held
 
 
 def read_monolingual(location: str | Path, language: str, *, limit: int | None = None) -> list[str]:
     """The sentences of a text file (a line each, plain or compressed) or of "embedded:domain:split"; no empty ones.
 
     Raises:
-        CorpusError: the file is missing, damaged, not UTF-8, or holds no text.
+        CorpusError: as `read_lines`, or the file holds no text.
         UnknownLanguageError: the language is unknown.
     """
     code = find_language(language).code
     if str(location).startswith("embedded:"):
         lines: Iterable[str] = (row[0] for row in _embedded_rows(str(location), (code,), limit))
     else:
-        lines = text_lines(_existing(Path(location)))
-    sentences = list(islice(filter(None, map(str.strip, lines)), limit))
+        lines = text_lines(Path(location))
+    sentences = _held(islice(filter(None, map(str.strip, lines)), limit), location)
     if not sentences:
         raise CorpusError(f"{location}: no text in it; one sentence a line is expected.")
     return sentences
@@ -298,12 +314,19 @@ def _fold(text: str, between: str) -> str:
 
 
 _SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string())])
-_ROWS_PER_BATCH = 1 << 15
+_ROWS_PER_BATCH, _CHARACTERS_PER_BATCH = 1 << 15, 1 << 26
 
 
-def _batches(pairs: Iterator[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
-    while block := list(islice(pairs, _ROWS_PER_BATCH)):
-        yield pa.record_batch([pa.array(side, pa.string()) for side in zip(*block, strict=True)], schema=_SCHEMA)
+def _batches(pairs: Iterable[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
+    block: list[tuple[str, str]] = []
+    room = _CHARACTERS_PER_BATCH
+    for pair in chain(pairs, [None]):
+        if block and (pair is None or len(block) == _ROWS_PER_BATCH or room < 0):
+            yield pa.record_batch([pa.array(side, pa.string()) for side in zip(*block, strict=True)], schema=_SCHEMA)
+            block, room = [], _CHARACTERS_PER_BATCH
+        if pair is not None:
+            block.append(pair)
+            room -= len(pair[0]) + len(pair[1])
 
 
 def _reading(format_name: str, rows: Rows, filtered: _Filter) -> Reading:
@@ -324,9 +347,9 @@ def _cached(
     content: _Content, request: Request, cache_dir: Path | None, *, deduplicate: bool, keep_lines: bool
 ) -> tuple[Reading, pa.Table]:
     """The table of this content from the cache, made first where it is not there."""
-    # The number stands for the rules by which rows become pairs: it grows when they change.
+    # The number stands for the rules by which rows become pairs, and for what is noted: it grows when they change.
     rules = {"deduplicate": deduplicate} | ({"keep_lines": True} if keep_lines else {})
-    name = fingerprint([1, content.format, *content.identity, {**asdict(request), **rules}])
+    name = fingerprint([2, content.format, *content.identity, {**asdict(request), **rules}])
 
     def write(path: Path) -> dict[str, Any]:
         rows, filtered = content.open(), _Filter(deduplicate, keep_lines)
@@ -353,26 +376,35 @@ def cached_table(
         name: that stands for all that decides what is in it.
         write: writes it to a path (`write_pairs`), and returns what is to be noted.
     """
-    path = _cache_folder(cache_dir) / f"{name}.arrow"
-    note = path.with_suffix(".json")
-    if not (path.exists() and note.exists()):
-        with atomic_path(path) as temporary:
-            write_json(note, write(temporary))
-    noted: dict[str, Any] = read_json(note)
-    return noted, ipc.open_file(pa.memory_map(str(path))).read_all()
-
-
-def _cache_folder(cache_dir: Path | None) -> Path:
     by_user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = cache_dir or Path(os.environ.get("SWITCHTUNE_CACHE") or Path(by_user) / "switchtune")
+    path, note = folder / f"{name}.arrow", folder / f"{name}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        noted = _noted(note, path)
+        if noted is None:
+            with atomic_path(path) as temporary:
+                noted = dict(write(temporary))
+                write_json(note, {"noted": noted, "hash": fingerprint([noted, hash_file(temporary)])})
+        return noted, ipc.open_file(pa.memory_map(str(path))).read_all()
     except OSError as error:
         raise CorpusError(
-            f"{folder}: the cache folder cannot be made ({error.strerror}). "
-            "Name another in the environment variable SWITCHTUNE_CACHE."
+            f"{folder}: the cache cannot be written or read ({error}). Make room or give permission there, or name "
+            "another folder in the environment variable SWITCHTUNE_CACHE."
         ) from error
-    return folder
+
+
+def _noted(note: Path, path: Path) -> dict[str, Any] | None:
+    """What is noted of a table of the cache; None where either is not there or not as it was written."""
+    if not (note.exists() and path.exists()):
+        return None
+    try:
+        content = read_json(note)
+        if content["hash"] == fingerprint([content["noted"], hash_file(path)]):
+            return dict(content["noted"])
+    except (SwitchtuneError, KeyError, TypeError):
+        pass
+    _LOGGER.warning("%s was changed or damaged since it was written. It is made again.", path)
+    return None
 
 
 # Which files
@@ -380,12 +412,13 @@ def _cache_folder(cache_dir: Path | None) -> Path:
 
 def _paths(location: Path | Sequence[str | Path]) -> tuple[Path, ...]:
     parts = (location,) if isinstance(location, Path) else location
-    return tuple(Path(part).expanduser() for part in parts)
+    return tuple(map(Path, parts))
 
 
 def _files(location: Location, request: Request) -> _Content:
-    format_name, paths = _locate(location, request)
-    identity = [part for path in map(_existing, paths) for part in (path.name, hash_file(path))]
+    format_name, found = _locate(location, request)
+    paths = tuple(map(existing, found))
+    identity = [part for path in paths for part in (path.name, hash_file(path))]
     return _Content(format_name, tuple(identity), partial(open_rows, format_name, paths, request))
 
 
@@ -396,18 +429,18 @@ def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]
         if len(paths) != 2:
             raise UsageError(f"{len(paths)} files named; two are expected, of the source and of the target.")
         return PARALLEL_TEXT, _checked_order(paths, request)
-    if braces := re.fullmatch(r"(.*)\{([^{},]*),([^{},]*)\}(.*)", str(location)):
+    if braces := re.fullmatch(r"(?s)(.*)\{([^{},]*),([^{},]*)\}(.*)", str(location)):
         before, first, second, after = braces.groups()
         order = (second, first) if _swapped((first, second), request) else (first, second)
         _refuse_other_languages(order, request)
-        return PARALLEL_TEXT, tuple(Path(before + part + after).expanduser() for part in order)
-    path = Path(location).expanduser()
+        return PARALLEL_TEXT, tuple(Path(before + part + after) for part in order)
+    path = Path(location)
     if format_name := SUFFIXES.get(plain(path).suffix.lower()):
         return format_name, (path,)
     if pair := _by_prefix(path, request):
         return PARALLEL_TEXT, pair
     raise CorpusError(
-        f"{_existing(path)}: unknown format. Expected a name ending in {', '.join(SUFFIXES)} "
+        f"{existing(path)}: unknown format. Expected a name ending in {', '.join(SUFFIXES)} "
         f"(then perhaps {', '.join(COMPRESSIONS)}), or two text files: "
         f"{path.stem}.{{{request.source.code},{request.target.code}}}."
     )
@@ -415,10 +448,12 @@ def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]
 
 def _by_prefix(prefix: Path, request: Request) -> tuple[Path, ...]:
     """The two files `prefix.LANGUAGE`, plain or compressed, or nothing."""
-    if not prefix.name or not prefix.parent.is_dir():
+    try:
+        beside = sorted(prefix.expanduser().parent.iterdir())
+    except (OSError, ValueError, RuntimeError):  # `existing` says why
         return ()
     found: dict[str, list[Path]] = {request.source.code: [], request.target.code: []}
-    for path in sorted(prefix.parent.iterdir()):
+    for path in beside:
         ending = plain(path).name.removesuffix(".txt").removeprefix(f"{prefix.name}.")
         if path.name.startswith(f"{prefix.name}.") and (language := language_named(ending)) and language.code in found:
             found[language.code].append(path)
@@ -459,28 +494,6 @@ def _swapped(names: Sequence[str], request: Request) -> bool:
     return [language_named(name) for name in names] == [request.target, request.source]
 
 
-def _existing(path: Path) -> Path:
-    path = path.expanduser()
-    if path.is_dir():
-        raise CorpusError(f"{path}: a folder; a file is expected. It holds {_listing(path)}.")
-    if path.is_file():
-        return path
-    if path.exists():
-        raise CorpusError(f"{path}: not a plain file (a pipe?). It is read more than once: write it to a file first.")
-    if not path.parent.is_dir():
-        raise CorpusError(f"{path}: not found; there is no folder {path.parent} either.")
-    known = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-    if not known:
-        raise CorpusError(f"{path}: not found. The folder {path.parent} is empty.")
-    hint = nearest(path.name, known)
-    raise CorpusError(f"{path}: not found in {path.parent}. {hint[0].upper()}{hint[1:]}")
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(entry.name for entry in folder.iterdir())
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
-
-
 # Corpora that are not files
 
 
@@ -490,7 +503,7 @@ def _hub(location: str, request: Request) -> _Content:
 
     try:
         dataset = datasets.load_dataset(name, config or None, split=split)
-    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+    except Exception as error:  # whatever a data set of others, or what loads it, may raise
         raise CorpusError(
             f"{location}: cannot be loaded ({type(error).__name__}: {error}). Check name, config and split on the Hub. "
             "Without network, use a data set that was loaded before, or files (TSV, JSONL, Parquet, parallel text)."

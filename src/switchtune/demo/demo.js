@@ -9,11 +9,11 @@ function made(name, properties = {}, ...children) {
 }
 
 async function ask(question, content) {
-  const response = await fetch(`/api/${question}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json", "X-Switchtune-Token": token },
-    body: JSON.stringify({ pair: chosenPair().name, ...content }),
-  });
+  const body = JSON.stringify({ pair: chosenPair().name, ...content });
+  const headers = { "Content-Type": "application/json", "X-Switchtune-Token": token };
+  let response;
+  while ((response = await fetch(`/api/${question}`, { method: "POST", headers, body })).status === 503)
+    await new Promise(again => setTimeout(again, 1000 * response.headers.get("Retry-After")));
   const found = await response.json();
   if (!response.ok) throw new Error(found.error);
   return found;

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from switchtune.config import PairSettings, RunConfig, TaskName
 from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
 from switchtune.lexicon import Entry, Lexicon, Translation, read_lexicon, strongest_first, write_lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
@@ -293,16 +293,24 @@ class Workshop:
         """Give a word other translations in the file that the run uses; comments of one's own in it are not kept.
 
         Raises:
-            SwitchtuneError: the edited lexicon could not be read again, or would be empty; the file is as it was.
+            LexiconError: the edited lexicon could not be read again, or would be empty; the file is as it was.
+            SwitchtuneError: it cannot be written; the file is as it was.
         """
         path = self._path(self._pair(asked.pair), asked.language)
         lexicon = self._lexicon(path)
         edited = with_translations(lexicon, asked.word, [(each.word, each.strength) for each in asked.translations])
-        with tempfile.TemporaryDirectory() as folder:
-            trial = Path(folder) / path.name
-            write_lexicon(edited, trial)
-            edited = read_lexicon(trial)
-        write_lexicon(edited, path)
+        try:
+            path.open("r+b").close()  # to be replaced, a file need not be writable
+            with tempfile.TemporaryDirectory() as folder:
+                trial = Path(folder) / path.name
+                write_lexicon(edited, trial)
+                edited = read_lexicon(trial)
+            write_lexicon(edited, path)
+        except OSError as error:
+            raise SwitchtuneError(
+                f"{path}: the edit was not saved, the lexicon is as it was ({error.strerror}). Make the file and its "
+                "folder writable, or make room on the disk, and save again."
+            ) from error
         return {"file": path.name, "all": len(edited)}
 
 

@@ -1,8 +1,9 @@
 """Translation by beam search, in batches of sentences of similar length, by transformers or by CTranslate2."""
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 
 from torch import distributed
 
@@ -16,6 +17,7 @@ from switchtune.training.distributed import rank, size
 
 _LOGGER = logging.getLogger(__name__)
 _LINES_NAMED = 10
+_FIRST_WINDOW, _LARGEST_WINDOW = 64, 2048
 
 
 def translate(
@@ -59,6 +61,8 @@ def translate_over_ranks(
     target_language: str,
     settings: GenerationSettings,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    lines_before: int = 0,
 ) -> list[str]:
     """As `translate`, each process of torch.distributed's default group doing its share: all of them must call it.
 
@@ -67,19 +71,32 @@ def translate_over_ranks(
 
     Args:
         on_progress: is told of this process's share.
+        lines_before: how many sentences of the same text were translated before, for the numbers that the log names.
 
     Returns:
         The translations of all sentences, in their order, in every process.
     """
-    if size() == 1:
-        return translate(model, sentences, source_language, target_language, settings, on_progress)
     written = [index for index, sentence in enumerate(sentences) if sentence.strip()]
-    share = sorted(written, key=lambda index: -len(sentences[index]))[rank() :: size()]
-    own = _translate_some(model, sentences, share, source_language, target_language, settings, on_progress)
-    shares: list[dict[int, str]] = [{}] * size()
-    distributed.all_gather_object(shares, own)
+    share = sorted(written, key=lambda index: -len(sentences[index]))[rank() :: size()] if size() > 1 else written
+    own = _translate_some(
+        model, sentences, share, source_language, target_language, settings, on_progress, lines_before=lines_before
+    )
+    shares: list[dict[int, str]] = [own] * size()
+    if size() > 1:
+        distributed.all_gather_object(shares, own)
     found = {index: text for share in shares for index, text in share.items()}
     return [found.get(index, "") for index in range(len(sentences))]
+
+
+def windows(sentences: Iterable[str]) -> Iterator[list[str]]:
+    """Sentences in groups, each of which can be translated and written before the next is read.
+
+    The first are small, so that something is seen soon; later ones have room for batches of similar lengths.
+    """
+    remaining, count = iter(sentences), _FIRST_WINDOW
+    while window := list(islice(remaining, count)):
+        yield window
+        count = min(2 * count, _LARGEST_WINDOW)
 
 
 def best_outputs(
@@ -107,11 +124,13 @@ def _translate_some(
     target_language: str,
     settings: GenerationSettings,
     on_progress: Callable[[int, int], None] | None,
+    *,
+    lines_before: int = 0,
 ) -> dict[int, str]:
     """The translations of the sentences at `places`; the others count as done."""
     translations: dict[int, str] = {}
     with _ready(model, settings) as ready:
-        sources = _encode(ready.layout, sentences, places, source_language, target_language)
+        sources = _encode(ready.layout, sentences, places, source_language, target_language, lines_before)
         with closing(best_outputs(ready, sources, target_language, settings)) as found:
             for batch in found:
                 texts = ready.layout.batch_decode([ids for _, ids in batch])
@@ -133,7 +152,12 @@ def _ready(model: Loaded | Converted, settings: GenerationSettings) -> Iterator[
 
 
 def _encode(
-    layout: Layout, sentences: Sequence[str], places: Sequence[int], source_language: str, target_language: str
+    layout: Layout,
+    sentences: Sequence[str],
+    places: Sequence[int],
+    source_language: str,
+    target_language: str,
+    lines_before: int,
 ) -> list[tuple[int, ...]]:
     """Encoder inputs of the sentences at `places`, cut to the model's positions."""
 
@@ -147,7 +171,7 @@ def _encode(
     if too_long:
         for number, ids in zip(too_long, encode([places[number] for number in too_long], positions), strict=True):
             sources[number] = ids
-        lines = ", ".join(str(places[number] + 1) for number in too_long[:_LINES_NAMED])
+        lines = ", ".join(str(lines_before + places[number] + 1) for number in too_long[:_LINES_NAMED])
         _LOGGER.warning(
             "%d of %d sentences are longer than the model's %d positions; what is beyond them was not translated. "
             "Split these lines: %s%s",

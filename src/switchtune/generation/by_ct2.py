@@ -23,6 +23,7 @@ import torch
 
 from switchtune.config import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import is_own
 from switchtune.generation.batching import Outputs, batches
 from switchtune.models.families import Layout, token_ids
 from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
@@ -176,7 +177,7 @@ def converted(loaded: Loaded, compute_type: ComputeType) -> Iterator[Converted]:
 def load_converted(path: str, compute_type: ComputeType) -> Converted:
     """Load a model in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until the model changes.
 
-    Nothing is kept of a model from the Hub, or where `DIR.ct2` cannot be written.
+    Nothing is kept of a model from the Hub, or where `DIR.ct2` cannot be written or holds something else.
 
     Args:
         path: a model's folder, or its name on the Hub.
@@ -187,10 +188,10 @@ def load_converted(path: str, compute_type: ComputeType) -> Converted:
     """
     ct2()
     folder = Path(path).resolve()
-    if not (folder.is_dir() and os.access(folder.parent, os.W_OK)):
+    cache = folder.with_name(f"{folder.name}.ct2")
+    if not (folder.is_dir() and os.access(folder.parent, os.W_OK) and (is_own(cache) or not cache.exists())):
         with converted(load_model(path), compute_type) as model:
             return model
-    cache = folder.with_name(f"{folder.name}.ct2")
     mark = {"made_from": model_fingerprint(path), "ctranslate2": ct2().__version__}
     with RunDir(folder.parent).lock(cache.name, patience_seconds=_CONVERSION_SECONDS):
         made = cache / "made_from.json"

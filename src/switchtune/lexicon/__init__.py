@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple, TypeAlias, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import FiniteFloat, NonNegativeInt
 
 from switchtune.corpus.formats import CorpusError, plain, text_lines
 from switchtune.corpus.words import Segmenter, Words, lower_case
@@ -60,8 +61,8 @@ class Translation:
     """
 
     word: str
-    strength: float
-    count: int
+    strength: FiniteFloat
+    count: NonNegativeInt
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,7 +338,7 @@ def read_lexicon(path: Path) -> Lexicon:
             are named).
     """
     header = _Header(*_languages_from_name(path), "file", "none", "word")
-    rows: list[_Row] = []
+    rows = dict[_Row, None]()
     lines = enumerate(lines_of(path), start=1)
     for number, line in lines:
         if line.startswith(_HEADER):
@@ -349,7 +350,7 @@ def read_lexicon(path: Path) -> Lexicon:
             header = _parse_header(line, f"{path}:{number}")
         elif not _is_passed_over(line):
             try:
-                rows.append(_parse_row(line, header.measure))
+                rows[_parse_row(line, header.measure)] = None
             except _TextForStrengthError as error:
                 alike = sum(_has_text_for_strength(other) for _, other in lines)
                 advice = _about_third_column(line, alike, first=not rows)
@@ -365,18 +366,15 @@ def lines_of(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file that goes with lexicons, plain or compressed, without their ends.
 
     Raises:
-        LexiconError: the file is missing, damaged or not UTF-8 (file and line are named).
+        LexiconError: as `text_lines`.
     """
-    if path.is_dir() or not path.exists():
-        found = "a folder" if path.is_dir() else "no such file"
-        raise LexiconError(f"{path}: cannot be read: {found}. `switchtune lexicon` makes lexicons from two text files.")
     try:
         yield from text_lines(path)
     except CorpusError as error:
         raise LexiconError(str(error)) from error
 
 
-def _entries_of(rows: Sequence[_Row], language: str) -> dict[str, Entry]:
+def _entries_of(rows: Iterable[_Row], language: str) -> dict[str, Entry]:
     keys = {word: lower_case(word, language) for word in dict.fromkeys(row.source for row in rows)}
     words: dict[str, str] = {}
     counts: dict[str, int] = {}
@@ -411,14 +409,14 @@ def _parse_header(line: str, where: str) -> _Header:
     method, measure, unit = values.get("method", "file"), values.get("measure", "none"), values.get("unit", "word")
     if not (source and target) or measure not in get_args(Measure) or unit not in get_args(Unit):
         raise LexiconError(
-            f"{where}: not a header that can be read: {line!r}. Expected "
+            f"{where}: not a header that can be read: {line[:160]!r}. Expected "
             f"'{_HEADER}de-en method=align measure=probability unit=word', where measure is one of "
             f"{', '.join(get_args(Measure))} and unit one of {', '.join(get_args(Unit))}."
         )
     try:
         codes = [name if name == UNDETERMINED else find_language(name).code for name in (source, target)]
     except UnknownLanguageError as error:
-        raise LexiconError(f"{where}: in the header, {error}") from error
+        raise LexiconError(f"{where}: in the header, {str(error)[:500]}") from error
     return _Header(codes[0], codes[1], method, cast(Measure, measure), cast(Unit, unit))
 
 
@@ -438,7 +436,7 @@ def _parse_row(line: str, measure: Measure) -> _Row:
     if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
         raise _MalformedError(
             "expected source and target, then nothing, a strength, or a strength and two counts, split by tabs; found"
-            f" {line!r}."
+            f" {line[:80]!r}."
         )
     if len(fields) == 2:
         return _Row(fields[0], fields[1], 1.0, 0, 0)
@@ -471,7 +469,7 @@ def _parse_strength(field: str, measure: Measure) -> float:
 
 def _about_strength(field: str, measure: Measure) -> str:
     expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
-    return f"strength, the third column, is {field!r}; expected {expected}."
+    return f"strength, the third column, is {field[:80]!r}; expected {expected}."
 
 
 def _has_text_for_strength(line: str) -> bool:
@@ -495,6 +493,6 @@ def _about_third_column(line: str, alike: int, *, first: bool) -> str:
 
 
 def _parse_count(field: str) -> int:
-    if not (field.isascii() and field.isdigit()):
-        raise _MalformedError(f"count {field!r} is not a whole number of at least 0.")
+    if not re.fullmatch("[0-9]{1,18}", field):
+        raise _MalformedError(f"count {field[:80]!r} is not a whole number of at least 0 and at most 18 digits.")
     return int(field)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numba import njit
@@ -217,10 +216,19 @@ def read_alignment(path: Path) -> Alignment:
         LexiconError: the file is missing, or no alignment.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            columns = (arrays["starts"], arrays["source"], arrays["target"], arrays["probability"])
-            return Alignment(*columns, left_out=int(arrays["left_out"]))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            starts = arrays["starts"]
+            links = (arrays["source"], arrays["target"], arrays["probability"])
+            found = Alignment(starts, *links, left_out=int(arrays["left_out"]))
+        if not (
+            [column.dtype for column in (starts, *links)] == [np.int64, np.int16, np.int16, np.float32]
+            and starts[0] == 0
+            and {column.shape for column in links} == {(starts[-1],)}
+            and all((column >= 0).all() for column in (np.diff(starts), *links[:2]))
+        ):
+            raise ValueError("its arrays do not belong together")
+        return found
+    except Exception as error:  # NumPy and zipfile raise almost anything for a damaged file
         raise LexiconError(
             f"{path}: no alignment that can be read ({error}). Remove the folder it stands in: it is made anew."
         ) from error

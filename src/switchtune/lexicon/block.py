@@ -75,8 +75,8 @@ def read_block_list(path: Path) -> frozenset[str]:
         found = _before_comment(line).split()
         if len(found) > 1:
             raise LexiconError(
-                f"{path}:{number}: {len(found)} words in {line!r}; one word a line is expected. Put each on its own"
-                " line; a comment begins with '# '."
+                f"{path}:{number}: {len(found)} words in {line[:80]!r}; one word a line is expected. Put each on its"
+                " own line; a comment begins with '# '."
             )
         words.update(lower_case(word, UNDETERMINED) for word in found)
     return frozenset(words)

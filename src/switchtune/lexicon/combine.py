@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import PlainSerializer, TypeAdapter, ValidationError
+from pydantic import PlainSerializer, TypeAdapter
 
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon import (
@@ -21,7 +21,8 @@ from switchtune.lexicon import (
     strongest_first,
 )
 from switchtune.lexicon.block import BlockList, without_blocked
-from switchtune.run_dir import read_json, write_json
+from switchtune.records import read_record
+from switchtune.run_dir import write_json
 
 LEAST_FIT = 0.01
 """A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this
@@ -402,13 +403,8 @@ def read_edits(path: Path) -> Edits:
     Raises:
         SwitchtuneError: it is not what that writes.
     """
-    try:
-        return _EDITS.validate_python(read_json(path))
-    except ValidationError as error:
-        raise LexiconError(
-            f"{path}: not a record of edits ({error.error_count()} problems). Remove it; then only the edits that the"
-            " lexicon's file shows are known."
-        ) from error
+    remedy = "Put back a copy, or remove it; then only the edits that the lexicon's file shows are known."
+    return read_record(path, _EDITS, remedy=remedy)
 
 
 def _check_direction(one: Lexicon, other: Lexicon) -> None:

@@ -1,7 +1,8 @@
 """The paper's lexicon (4.1): word embeddings of each side alone, learned here or read, then mapped into one space."""
 
+import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -13,9 +14,8 @@ from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
 from switchtune.config import MapMode
-from switchtune.corpus.formats import CorpusError, text_lines
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words
+from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, lines_of
 from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.map import (
     FAST,
@@ -148,22 +148,13 @@ def read_embeddings(path: Path, language: str, *, limit: int | None = 200_000) -
         LexiconError: the file is missing, not UTF-8, damaged or empty, or a line has another number of dimensions than
             is expected or a number that is not finite (file and line are named).
     """
-    if not path.is_file():
-        raise LexiconError(f"{path}: no such file. Give a text file of word vectors (.vec), as fastText offers them.")
-    try:
-        return _parse_embeddings(path, text_lines(path), language, limit)
-    except CorpusError as error:
-        raise LexiconError(str(error)) from error
-
-
-def _parse_embeddings(path: Path, lines: Iterable[str], language: str, limit: int | None) -> WordVectors:
     dimensions: int | None = None
     words: dict[str, str] = {}
     vectors: list[Vectors] = []
     duplicates = 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(lines_of(path), 1):
         fields = line.strip(" \t").split(" ")
-        if number == 1 and len(fields) == 2 and all(field.isdigit() for field in fields):
+        if number == 1 and re.fullmatch("[0-9]+ [0-9]{1,18}", " ".join(fields)):
             dimensions = int(fields[1])
             continue
         if len(vectors) == limit:
@@ -199,13 +190,14 @@ def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, 
             vector = np.array(list(map(float, numbers)), dtype=np.float32)
     except ValueError as error:
         raise LexiconError(
-            f"{where}: {dimensions} numbers are expected after the word {word!r} ({error}). Mend it or take it out."
+            f"{where}: {dimensions} numbers are expected after the word {word[:80]!r} ({error!s:.120}). Mend it or take"
+            " it out."
         ) from error
     if not np.isfinite(vector).all():
         place = int(np.argmin(np.isfinite(vector)))
         raise LexiconError(
-            f"{where}: number {place + 1} of the word {word!r} is {numbers[place]}; finite numbers are expected. Mend"
-            " the line or take it out."
+            f"{where}: number {place + 1} of the word {word[:80]!r} is {numbers[place][:80]}; finite numbers are"
+            " expected. Mend the line or take it out."
         )
     return word, vector
 

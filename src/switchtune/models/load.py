@@ -282,15 +282,8 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
 
     Raises:
         UnknownLanguageError: the family does not have a language.
-        SwitchtuneError: the texts are too few for so many pieces, or the size does not fit together.
+        SwitchtuneError: the texts are too few for so many pieces.
     """
-    if size.width % size.heads:
-        raise UsageError(f"size: width {size.width} cannot be shared out evenly among {size.heads} heads.")
-    if family == "mt5" and size.decoder_layers > size.encoder_layers:
-        raise UsageError(
-            f"size: {size.decoder_layers} decoder layers, {size.encoder_layers} encoder layers. transformers cannot "
-            "generate with an mT5 whose decoder is the deeper one: give it as many encoder layers."
-        )
     tokenizer = _new_tokenizer(family, size, texts, seed)
     config = _new_config(family, size, 1 + max(tokenizer.get_vocab().values()))
     layout = Layout(FAMILIES[family], tokenizer, _positions(config))

@@ -312,7 +312,7 @@ def trim(path: str, need: Need, texts: Mapping[str, Iterable[str]], folder: Path
     before = loaded.model.num_parameters()
     replace_rows(loaded.model, lambda _, weights: weights[torch.tensor(need.ids, device=weights.device)])
     after = loaded.model.num_parameters()
-    with atomic_path(folder) as temporary, quietly():
+    with atomic_path(folder, verb="trim") as temporary, quietly():
         _write(replace(loaded, tokenizer=_set_to_kept(loaded, path, need)), temporary, path, lambda old: numbers[old])
         rewrite_tokenizer(temporary, need.kept, numbers)
         del loaded
@@ -542,7 +542,7 @@ def untrim(folder: Path, base: str, out: Path) -> TrimRecord:
 
     replace_rows(tuned.model, with_base_rows)
     state = {name: getattr(tuned.tokenizer, name, None) for name in ("src_lang", "tgt_lang", "legacy_behaviour")}
-    with atomic_path(out) as temporary, quietly():
+    with atomic_path(out, verb="untrim") as temporary, quietly():
         tokenizer = from_pretrained(
             AutoTokenizer, base, **{name: set_to for name, set_to in state.items() if set_to is not None}
         )
@@ -606,7 +606,7 @@ def add_language(path: str, code: str, like: str, out: Path) -> Layout:
         return rows
 
     replace_rows(loaded.model, with_new_row)
-    with atomic_path(out) as temporary, quietly():
+    with atomic_path(out, verb="add-language") as temporary, quietly():
         _write(loaded, temporary, path, lambda same: same)
         again = load_model(str(temporary))
         if again.layout.family is not layout.family or again.layout.tags != {**layout.tags, code: number}:

@@ -10,10 +10,12 @@ import torch
 import yaml
 
 from switchtune.config import NliArmSettings, NliConfig
+from switchtune.corpus.read import read_lines
 from switchtune.corpus.words import word_segmenter
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import restore_examples
 from switchtune.experiment import jobs_for, require_one_process, side_by_side, surroundings
+from switchtune.files import mark_folder
 from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import side_of
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
@@ -82,8 +84,9 @@ def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda
     """
     require_one_process()
     folder = Path(folder)
-    run = RunDir(folder)
+    run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
+        mark_folder(folder, "run")
         write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
         for arm in config.recipes:
             _check(config, arm)
@@ -156,7 +159,7 @@ def _prepare_lexicons(
         name = f"dictionary-{fingerprint(inputs)[:8]}"
         path = run.path / "lexicon" / pair / name / f"lexicon.{pair}.tsv"
         step = f"lexicon.{pair}.{name}"
-        if run.result(step, inputs, made=[path]) is None:
+        if run.result(step, inputs) is None or not path.exists():
             text = text or side_of((*train.premises, *train.hypotheses), train.language, word_segmenter(train.language))
             lexicon = dictionary_lexicon(text, language, settings)
             write_lexicon(lexicon, path)
@@ -183,7 +186,7 @@ def run_trial(config: NliConfig, trial: NliTrial, folder: Path, on_event: OnEven
         SwitchtuneError: data, model or lexicons cannot be used, or the training failed; the message says why.
         RunLockedError: another process is working in `folder`.
     """
-    run = RunDir(folder)
+    run = RunDir(folder, lambda message: on_event(Event(trial.name, message)), config.keep_changed)
     with run.lock():
         training, recipe = config.training_of(trial.arm), RECIPES[trial.arm.recipe]
         *_, updates = counts = stage_updates(recipe, training.updates, training.restore_share)
@@ -271,7 +274,7 @@ def _restore(
         )
         save_model(loaded, folder / "model", config.language, config.language)
         report = {"training": asdict(trained), "rates": {code: asdict(each) for code, each in rates.items()}}
-        run.finish(RESTORE.name, inputs, report)
+        run.finish(RESTORE.name, inputs, report, made=[folder / "model"])
     remove_checkpoints(folder)
     return report, _Start(str(folder / "model"), "pretrained", fingerprint(inputs))
 
@@ -323,10 +326,11 @@ def _classify(
             origin=start.fingerprint,
             log=StageLog(run.path / METRICS, STAGE, updates_before),
             on_progress=lambda update, loss: on_event(Event(trial.name, STAGE, update, updates, loss)),
+            on_message=lambda message: on_event(Event(trial.name, f"{STAGE}: {message}")),
         )
         classifier.save(folder / "model")
         report = asdict(trained)
-        run.finish(STAGE, inputs, report)
+        run.finish(STAGE, inputs, report, made=[folder / "model"])
     remove_checkpoints(folder)
     return report, _Start(str(folder / "model"), "pretrained", fingerprint(inputs))
 
@@ -339,14 +343,25 @@ def _predict(
     inputs = {"before": start.fingerprint, "test": test.fingerprint()}
     written = run.path / f"predictions.{language}.txt"
     step = f"predict.{language}"
-    predicted: list[int] | None = run.result(step, inputs, made=[written])
-    if predicted is None:
+    if run.result(step, inputs, made=[written]) is None:
         on_event(Event(trial.name, f"classifying {len(test):,} examples in {language}"))
         max_tokens = config.classification_of(trial.arm).max_tokens
         predicted = predict(open_classifier(start.model, config.language, max_tokens=max_tokens), test)
         write_text(written, "".join(f"{LABELS[label]}\n" for label in predicted))
-        run.finish(step, inputs, predicted)
-    return predicted
+        run.finish(step, inputs, len(predicted), made=[written])
+    return _read_predictions(written, len(test))
+
+
+def _read_predictions(path: Path, examples: int) -> list[int]:
+    names = read_lines(path)
+    unknown = sorted(set(names) - set(LABELS))
+    if unknown or len(names) != examples:
+        found = f"the label {unknown[0]!r}" if unknown else f"{len(names):,} lines"
+        raise SwitchtuneError(
+            f"{path}: found {found}; {examples:,} lines of {', '.join(LABELS)} are expected. Remove the file, and the "
+            "same command makes it again."
+        )
+    return [LABELS.index(name) for name in names]
 
 
 def _row(

@@ -20,14 +20,7 @@ from switchtune.nli.classifier import Batch, Classifier
 from switchtune.nli.data import NliSet
 from switchtune.run_dir import fingerprint
 from switchtune.training.batches import BatchPlan
-from switchtune.training.checkpoints import (
-    best,
-    complete_checkpoints,
-    find_resumption,
-    remove_after,
-    remove_incomplete,
-    weights_of,
-)
+from switchtune.training.checkpoints import best, complete_checkpoints, weights_of
 from switchtune.training.curve import Curve, StageLog
 from switchtune.training.optimizers import OptimizerChoice
 from switchtune.training.precision import computing_in
@@ -38,7 +31,7 @@ from switchtune.training.resumable import (
     TrainingError,
     set_weights,
 )
-from switchtune.training.trainer import trainer_arguments
+from switchtune.training.trainer import taken_up, trainer_arguments
 
 STAGE = "classify"
 """Name of the stage in folders and curves."""
@@ -110,6 +103,7 @@ def train_classifier(
     origin: str,
     log: StageLog,
     on_progress: Callable[[int, float], None] = lambda update, loss: None,
+    on_message: Callable[[str], None] = lambda message: None,
 ) -> ClassifierResult:
     """Train a classifier in place for `updates` updates or until the patience ends, and leave it with its best weights.
 
@@ -118,13 +112,15 @@ def train_classifier(
     training that was not interrupted.
 
     Args:
-        computing: `precision` and `workers` are used.
+        computing: precision, Adam's numbers, clipping and `checkpoint_minutes` are used.
         origin: fingerprint of what the classifier began with.
         on_progress: update, loss of the batch.
+        on_message: where the training goes on or was stopped, a damaged checkpoint.
 
     Raises:
         TrainingError: the loss or the gradients are not finite.
         CheckpointError: `folder` has checkpoints of another training.
+        Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
     lengths = np.array([len(one) + len(other) for one, other in zip(train.premises, train.hypotheses, strict=True)])
     # Every example costs the same, so that batches have so many examples; the surplus puts those alike together.
@@ -134,10 +130,7 @@ def train_classifier(
         fingerprint([used, updates, seed, train.fingerprint(), valid.fingerprint()]),
         fingerprint([type(classifier.model).__name__, origin]),
     )
-    remove_incomplete(folder)
-    found = find_resumption(folder, inputs=identity.inputs, model=identity.model).checkpoint
-    if found is not None:
-        remove_after(folder, found.update)
+    found = taken_up(folder, identity, updates, on_message)
     curve = Curve(log, until=found.update if found else None)
     trainer = _ClassifierTrainer(
         classifier,
@@ -148,6 +141,7 @@ def train_classifier(
         identity=identity,
         folder=folder,
         on_progress=on_progress,
+        on_message=on_message,
     )
     set_seed(seed)
     with quietly():
@@ -202,6 +196,7 @@ class _ClassifierTrainer(ResumableTrainer):
         identity: Identity,
         folder: Path,
         on_progress: Callable[[int, float], None],
+        on_message: Callable[[str], None],
     ) -> None:
         self._classifier = classifier
         self._train, self._valid = data
@@ -224,6 +219,7 @@ class _ClassifierTrainer(ResumableTrainer):
             curve=curve,
             identity=identity,
             evaluates=True,
+            on_message=on_message,
         )
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -279,6 +275,12 @@ class _ClassifierTrainer(ResumableTrainer):
             )
         self._record({"loss": loss / pairs, "learning_rate": logs["learning_rate"]})
         self._sums.zero_()
+
+    def sums(self) -> list[float]:
+        return cast("list[float]", self._sums.tolist())
+
+    def take_up(self, sums: Sequence[float]) -> None:
+        self._sums.copy_(torch.tensor(sums))
 
     def scores(self) -> Sequence[tuple[int, float]]:
         return self._curve.measured("valid_accuracy")

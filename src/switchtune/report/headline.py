@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any, Literal, TypeAlias
 
+from switchtune.records import SCORES
 from switchtune.report.run_files import RunFiles
 from switchtune.report.table import SIGNIFICANT, signed
 from switchtune.scoring.significance import holm
@@ -71,12 +72,7 @@ def interval_text(comparison: Row) -> str:
 
 def scores_of(row: Row) -> dict[str, Sequence[Mapping[str, Any]]]:
     """The scores in a row, whatever the task's metrics are: by name, one a seed."""
-    found = [value for value in row.values() if isinstance(value, list) and value and _is_score(value[0])]
-    return {records[0]["metric"]: records for records in found}
-
-
-def _is_score(value: Any) -> bool:
-    return isinstance(value, dict) and {"metric", "value", "signature", "n"} <= value.keys()
+    return {records[0]["metric"]: records for key in (*SCORES, "accuracy") if (records := row.get(key))}
 
 
 def answer_of(comparison: Row, p_value: float | None = None) -> Answer:
@@ -94,7 +90,7 @@ def answer_of(comparison: Row, p_value: float | None = None) -> Answer:
 
 def headline(run: RunFiles) -> Headline | None:
     """The answer of a run about its arm of code-switching; None where it has no finished comparison of one."""
-    rows = {(row["pair"], row["recipe"]): row for row in run.rows if "pair" in row and "recipe" in row}
+    rows = {(row["pair"], row["recipe"]): row for row in run.rows}
     compared = [
         row for (_, name), row in rows.items() if name == (run.code_switching or name) and row.get("against_baseline")
     ]

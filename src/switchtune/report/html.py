@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import NamedTuple
 
@@ -139,6 +140,12 @@ def rows_within(rows: Iterable[str], most_bytes: int) -> list[str]:
 def package_text(name: str) -> str:
     """A file that lies beside this module."""
     return files("switchtune.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def is_report(path: Path) -> bool:
+    """Whether a file is a page that was written here."""
+    with path.open("rb") as stream:
+        return b'<meta name="generator" content="switchtune">' in stream.read(300)
 
 
 def page(title: str, body: str) -> str:

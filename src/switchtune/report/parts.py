@@ -1,6 +1,7 @@
 """The parts of a run's page, each from what the run's folder holds, with the figures that it draws."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -64,7 +65,7 @@ class Asked:
 
 
 def parts_of(asked: Asked) -> list[Part]:
-    """All parts of a run. One whose files have a form that is not known here says so and leaves the others alone."""
+    """All parts of a run. One that cannot be shown says so and leaves the others alone."""
     return [part for name, title, make in _PARTS if (part := _made(name, title, make, asked)) is not None]
 
 
@@ -73,12 +74,6 @@ def _made(name: str, title: str, make: "Make", asked: Asked) -> Part | None:
         html, figures = make(asked)
     except SwitchtuneError as error:
         html, figures = f"<p>Not shown: {escape(str(error))}</p>", ()
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        html = (
-            f"<p>Not shown: the files of this part have a form that this version of switchtune does not know "
-            f"({escape(type(error).__name__)}: {escape(str(error))}).</p>"
-        )
-        figures = ()
     return Part(name, title, html, tuple(figures)) if html else None
 
 
@@ -87,7 +82,7 @@ Make = Callable[[Asked], Made]
 
 
 def _file_name(*parts: object) -> str:
-    return "-".join(str(part).replace("/", "-") for part in parts if part is not None)
+    return re.sub(r"[^\w.-]", "-", "-".join(str(part)[:60] for part in parts if part is not None), flags=re.ASCII)
 
 
 # Scores

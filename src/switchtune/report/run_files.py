@@ -3,21 +3,27 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import yaml
+from pydantic import TypeAdapter
 
-from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config
+from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config, read_settings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import Lexicon, read_lexicon
-from switchtune.run_dir import read_json
+from switchtune.records import (
+    ACCURACIES_RECORD,
+    ANALYSIS_RECORDS,
+    JUDGEMENT_RECORD,
+    MANIFEST_RECORD,
+    METRICS_RECORD,
+    ZEROSHOT_RECORD,
+    read_record,
+)
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES, stage_updates
-from switchtune.trial import trial_name
+from switchtune.trial import read_hypotheses, trial_name
 
 CONFIG = "config.resolved.yaml"
-ANALYSES = ("distance", "projection", "frequency", "dynamics", "cost", "cases")
-"""What `switchtune analyse` can find out, each in a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,17 @@ class LexiconFolder:
 
     name: str
     paths: tuple[Path, Path]
-    judgement: Mapping[str, Any]
+
+    @property
+    def judgement(self) -> Mapping[str, Any]:
+        """What was found about it when it was built.
+
+        Raises:
+            SwitchtuneError: it cannot be read.
+        """
+        path = self.paths[0].with_name("judgement.json")
+        remedy = f"Move {path.parent} away, and the same `switchtune run` builds the lexicon again."
+        return cast("Mapping[str, Any]", read_record(path, JUDGEMENT_RECORD, remedy=remedy))
 
     def read(self) -> tuple[Lexicon, Lexicon]:
         """Both directions.
@@ -71,6 +87,8 @@ class RunFiles:
     analyses: Mapping[str, Mapping[str, Any]]
     """By name, those that were made."""
     trainings: tuple[Training, ...]
+    damaged: tuple[str, ...]
+    """Of the files that are there, those that are not what is written there, and why; they count as missing."""
     missing: tuple[str, ...]
 
     @property
@@ -82,13 +100,13 @@ class RunFiles:
     @property
     def baseline(self) -> str | None:
         """What the other arms are compared with."""
-        return self.settings.get("baseline") or (self.metrics or {}).get("baseline")
+        configured = self.config or self.inference
+        return configured.baseline if configured else (self.metrics or {}).get("baseline")
 
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the arms, the baseline first, so that it has the same colour in every run."""
-        named = [arm["name"] if isinstance(arm, Mapping) else arm for arm in self.settings.get("recipes", ())]
-        named += [row["recipe"] for row in self.rows if "recipe" in row]
+        named = [*(arm.name for arm, _ in self._arms()), *(row["recipe"] for row in self.rows)]
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
 
     def test_set(self, pair: str) -> str | None:
@@ -101,10 +119,7 @@ class RunFiles:
     @property
     def code_switching(self) -> str | None:
         """Name of the arm of code-switching."""
-        if self.config or self.inference:
-            return self.switching_arm.name if self.switching_arm else None
-        arms = [arm for arm in self.settings.get("recipes", ()) if isinstance(arm, Mapping)]
-        return next((arm["name"] for arm in arms if arm.get("recipe") == "csr"), None)
+        return self.switching_arm.name if self.switching_arm else None
 
     @property
     def switching_arm(self) -> ArmSettings | None:
@@ -131,7 +146,6 @@ class RunFiles:
             LexiconFolder(
                 path.parent.name,
                 (path.with_name(f"lexicon.{source}-{target}.tsv"), path.with_name(f"lexicon.{target}-{source}.tsv")),
-                read_json(path),
             )
             for path in self._used(pair, "judgement.json")
         ]
@@ -204,7 +218,20 @@ def read_run(folder: Path) -> RunFiles:
             "--out)."
         )
     missing: list[str] = []
-    settings = _settings(path)
+    damaged: list[str] = []
+
+    def content(name: str, kind: TypeAdapter[Any], verb: str = "run", absent: str = "") -> Any:
+        try:
+            if (folder / name).exists():
+                again = f"The same `switchtune {verb}` makes it again."
+                return read_record(folder / name, kind, remedy=again)
+        except SwitchtuneError as error:
+            damaged.append(str(error))
+        else:
+            missing.extend([f"{name} is not there: {absent}"] if absent else [])
+        return None
+
+    settings = read_settings(path)
     try:
         config = load_run_config(path)
     except UsageError as error:
@@ -216,15 +243,18 @@ def read_run(folder: Path) -> RunFiles:
         missing += [text for training in trainings for text in _unfinished(training, config, scored=scored)]
     else:
         trainings = tuple(_other_trainings(folder, settings))
-    metrics = _optional(folder / "metrics.json", missing)
-    if metrics is None:
-        missing.append("metrics.json is not there: the run is not finished, so there are no scores to compare.")
-    manifest = _optional(folder / "manifest.json", missing)
-    if manifest is None:
-        missing.append("manifest.json is not there: versions, hashes of the data and the machine are not known.")
-    found = {name: _optional(folder / "analysis" / f"{name}.json", missing) for name in ANALYSES}
-    analyses = {name: content for name, content in found.items() if content is not None}
-    missing += [f"{name}.json: {text}" for name, content in analyses.items() for text in content.get("missing", ())]
+    metrics = content(
+        "metrics.json",
+        ACCURACIES_RECORD if settings.get("task") == "nli" else METRICS_RECORD,
+        absent="the run is not finished, so there are no scores to compare.",
+    )
+    manifest = content(
+        "manifest.json", MANIFEST_RECORD, absent="versions, hashes of the data and the machine are not known."
+    )
+    zeroshot = content("zeroshot.json", ZEROSHOT_RECORD, "zeroshot")
+    found = {name: content(f"analysis/{name}.json", kind, "analyse") for name, kind in ANALYSIS_RECORDS.items()}
+    analyses = {name: each for name, each in found.items() if each is not None}
+    missing += [f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"]]
     return RunFiles(
         folder,
         folder.resolve().name,
@@ -233,36 +263,12 @@ def read_run(folder: Path) -> RunFiles:
         config if isinstance(config, NliConfig) else None,
         metrics,
         manifest,
-        _optional(folder / "zeroshot.json", missing),
+        zeroshot,
         analyses,
         trainings,
-        tuple(missing),
+        tuple(damaged),
+        (*missing, *damaged),
     )
-
-
-def _settings(path: Path) -> Mapping[str, Any]:
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(settings, dict):
-        raise UsageError(f"{path}: expected a mapping of settings, found {type(settings).__name__}.")
-    return settings
-
-
-def _optional(path: Path, missing: list[str]) -> Mapping[str, Any] | None:
-    """The object in a JSON file; None where there is no such file, or another content, which is then missing."""
-    if not path.exists():
-        return None
-    try:
-        content = read_json(path)
-    except SwitchtuneError as error:
-        missing.append(str(error))
-        return None
-    if not isinstance(content, dict):
-        missing.append(f"{path}: expected an object, found {type(content).__name__}.")
-        return None
-    return content
 
 
 def _trainings(folder: Path, config: RunConfig) -> Iterator[Training]:
@@ -276,7 +282,7 @@ def _other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Trai
     """Those of a task without pairs, whose folders are `ARM/seedN`."""
     for path in sorted(folder.glob(f"*/seed*/{METRICS}")):
         seed = path.parent.name.removeprefix("seed")
-        if seed.isdigit():
+        if seed.isdecimal():
             name, arm = str(path.parent.relative_to(folder)), path.parent.parent.name
             yield _training(folder, name, str(settings.get("task", folder.name)), arm, int(seed))
 
@@ -289,7 +295,7 @@ def _training(folder: Path, name: str, pair: str, arm: str, seed: int) -> Traini
         seed,
         name,
         read_metrics(curve) if curve.exists() else [],
-        outputs.read_text(encoding="utf-8").split("\n")[:-1] if outputs.exists() else None,
+        read_hypotheses(outputs) if outputs.exists() else None,
     )
 
 

@@ -8,11 +8,12 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.records import ANALYSIS_RECORDS
 from switchtune.report.charts import Figure
 from switchtune.report.headline import Headline, headline
 from switchtune.report.html import items, page, prose, section, tabs
 from switchtune.report.parts import MOST_BYTES, Asked, Part, parts_of, scores_html
-from switchtune.report.run_files import ANALYSES, RunFiles, read_run
+from switchtune.report.run_files import RunFiles, read_run
 
 _SIGNS = {"green": "✓", "amber": "~", "red": "✕"}
 
@@ -39,7 +40,8 @@ def run_page(folders: Sequence[Path]) -> RunPage:
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise UsageError("A run is named twice.")
     runs = _told_apart([read_run(folder) for folder in folders])
-    warnings = different_tests(runs)
+    different = different_tests(runs)
+    warnings = [*(text for run in runs for text in run.damaged), *different]
     room = (MOST_BYTES - 500_000) // len(runs)
     made = [(run, parts_of(Asked(run, number, room))) for number, run in enumerate(runs)]
     title = f"switchtune: {', '.join(run.name for run in runs)}"
@@ -51,7 +53,7 @@ def run_page(folders: Sequence[Path]) -> RunPage:
     if len(runs) == 1:
         blocks += [_contents(made[0][1]), _run_html(*made[0], number=0)]
     else:
-        if not warnings:
+        if not different:
             blocks.append(section("Scores side by side", scores_html(runs), name="side-by-side"))
         panels = [(run.name, _run_html(run, parts, number=number)) for number, (run, parts) in enumerate(made)]
         blocks.append(tabs("runs", "Run", panels))
@@ -154,7 +156,7 @@ def _run_html(run: RunFiles, parts: Sequence[Part], *, number: int) -> str:
 
 
 def _unmade(run: RunFiles) -> str:
-    names = [name for name in ANALYSES if name not in run.analyses]
+    names = [name for name in ANALYSIS_RECORDS if name not in run.analyses]
     if not names or run.inference:
         return ""
     text = f"Not made for this run: {', '.join(names)}. `switchtune analyse {run.folder}` makes them."

@@ -77,7 +77,9 @@ def _cache(folder: Path) -> Iterator[Path]:
 def compared(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
     """The baseline and the arm of code-switching (or the next arm), with the first seed of which both have outputs."""
     arm = run.code_switching or next((name for name in run.arms if name != run.baseline), None)
-    outputs = {(each.arm, each.seed): each for each in run.trainings if each.pair == pair and each.hypotheses}
+    outputs = {
+        (each.arm, each.seed): each for each in run.trainings if each.pair == pair and each.hypotheses is not None
+    }
     for (name, seed), training in outputs.items():
         if name == run.baseline and (arm, seed) in outputs:
             return training, outputs[str(arm), seed]
@@ -89,7 +91,18 @@ def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[
 
     Args:
         test: the test set; empty where it cannot be read.
+
+    Raises:
+        SwitchtuneError: the outputs are not as many as its texts, or as each other.
     """
+    counts = {str(run.folder / each.name): len(each.hypotheses or ()) for each in systems}
+    counts |= {"the test set": len(test)} if test else {}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        raise SwitchtuneError(
+            f"outputs are not as many as texts ({found}). Remove hypotheses.txt where it is wrong; the same "
+            "`switchtune run` makes it again."
+        )
     first = _cases(run, systems)
     rows = {each.row for each in first}
     outputs = zip(*(each.hypotheses or () for each in systems), strict=False)

@@ -53,6 +53,8 @@ class Checkpoint:
     """That wrote it."""
     resumable: bool = True
     """Whether it has all that a training goes on from; otherwise only the weights."""
+    between: bool = False
+    """Whether the clock or somebody who stopped the training had it written: no choice of weights may depend on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,14 +208,17 @@ def remove_but_weights(folder: Path) -> None:
 def prune(folder: Path, *, keep_best: bool, keep_newest: int | None = 1) -> None:
     """Keep the newest whole checkpoint and, where asked, weights: those of the best and of the newest so many.
 
+    Older ones that stand between the regular ones are not kept, and do not count.
+
     With `keep_newest` None the weights of all are kept.
 
     All else is removed, the optimizer's state of older ones first of all.
     """
     checkpoints = complete_checkpoints(folder)
-    kept = {checkpoint.path for checkpoint in checkpoints[-(keep_newest or len(checkpoints)) :]}
+    counted = [*(each for each in checkpoints[:-1] if not each.between), *checkpoints[-1:]]
+    kept = {checkpoint.path for checkpoint in counted[-(keep_newest or len(counted)) :]}
     if keep_best:
-        kept.add(best(checkpoints).path)
+        kept.add(best(counted).path)
     for checkpoint in checkpoints[:-1]:
         if checkpoint.path not in kept:
             _remove(checkpoint.path)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from switchtune.records import CURVE_ENTRY, content_of, parse_record
 from switchtune.run_dir import write_text
 
 METRICS = "metrics.jsonl"
@@ -31,8 +32,10 @@ class Curve:
     tokens since the start of the stage), `tokens_per_second` (of training alone) and `padding` (share of the batches'
     positions); validation entries have `valid_nll` and where it is measured `valid_chrf`.
 
+    At a checkpoint between two training entries there is one with `sums`: what each process has summed since the last.
     An update that was left out has an entry with `skipped`, the size of a part that did not fit into memory
-    (`too_large`, in padded tokens) one of its own: what a resumed training has to know of both stands there.
+    (`too_large`, in padded tokens) one of its own: what a resumed training has to know of all of this
+    stands there.
 
     In memory updates are counted from the start of the stage.
     """
@@ -92,6 +95,10 @@ class Curve:
         """Padded tokens of the smallest part that did not fit into memory; infinite where all did."""
         return min((entry["too_large"] for entry in self.entries if "too_large" in entry), default=math.inf)
 
+    def sums(self, update: int) -> list[list[float]]:
+        """What each process has summed up to `update` since the last training entry; empty where it is that entry."""
+        return next((e["sums"] for e in self.entries if e["update"] == update and "sums" in e), [])
+
     def recent_mean(self, name: str) -> float:
         """Mean of a training loss over the entries of the last tenth of the updates; NaN where there is none."""
         measured = self.measured(name)
@@ -102,14 +109,17 @@ class Curve:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The entries of a `metrics.jsonl`, as far as they are whole: a kill may have cut the last line short."""
-    entries = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            entries.append(json.loads(line))
-        except ValueError:
-            break
-    return entries
+    """The entries of a `metrics.jsonl`; a kill may have cut the last line short, which is left out then.
+
+    Raises:
+        SwitchtuneError: the file cannot be read, or another line is no entry; with the line.
+    """
+    lines = content_of(path).split(b"\n")
+    last = lines[-1]
+    if not last or (last.startswith(b"{") and not last.endswith(b"}")):
+        lines.pop()
+    remedy = f"Mend the line, or remove {path.parent}: the same command then trains anew what is in it."
+    return [parse_record(line, CURVE_ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)]
 
 
 def _line(entry: dict[str, Any]) -> str:

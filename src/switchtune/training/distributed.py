@@ -3,10 +3,12 @@
 Without a group every function here acts as in a group of one.
 """
 
+import math
 import multiprocessing
 import os
 import re
 import signal
+import socket
 import threading
 import time
 import traceback
@@ -16,17 +18,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
+import psutil
 import torch
 from torch import distributed
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
-from switchtune.errors import SaidElsewhereError, SwitchtuneError, UsageError
+from switchtune.errors import SaidElsewhereError, Stopped, SwitchtuneError, UsageError
+from switchtune.terminal import show_standard_error
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 
 Device: TypeAlias = Literal["cuda", "cpu"]
 
 _T = TypeVar("_T")
 
+_HERE = "127.0.0.1"
 _START_METHOD = "spawn"
 _SECONDS_BETWEEN_LOOKS = 0.2
 _PATIENCE = timedelta(days=7)
@@ -52,29 +58,40 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
     """The place that torchrun, `accelerate launch` or SLURM's srun gave this process; None where it is alone.
 
     Raises:
-        UsageError: variables of a launcher are there in part.
+        UsageError: variables of a launcher are there in part, or are no such numbers.
     """
-    if int(environment.get("WORLD_SIZE", 1)) > 1:
-        names = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"]
-        launcher = "WORLD_SIZE is set, as torchrun does"
-    elif int(environment.get("SLURM_NTASKS", 1)) > 1 and "SLURM_PROCID" in environment:
-        names = ["SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"]
+    environment = {name: value for name, value in environment.items() if value}
+    size = _number(environment, "WORLD_SIZE", least=1, default=1)
+    # transformers goes by LOCAL_RANK.
+    if size > 1 or "LOCAL_RANK" in environment:
+        names = ["RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"]
+        launcher = f"{'WORLD_SIZE' if size > 1 else 'LOCAL_RANK'} is set, as torchrun does"
+    elif "SLURM_PROCID" in environment and (size := _number(environment, "SLURM_NTASKS", least=1, default=1)) > 1:
+        names = ["SLURM_PROCID", "SLURM_LOCALID"]
         launcher = "SLURM_NTASKS is set, as srun does"
     else:
         return None
     missing = [name for name in names if name not in environment]
     if missing:
         raise UsageError(f"{launcher}, but {', '.join(missing)} is missing. Start with torchrun, srun or --gpus.")
-    rank, size, local_rank = (int(environment[name]) for name in names[:3])
-    if names[0] == "RANK":
-        return Place(rank, size, local_rank, environment["MASTER_ADDR"], int(environment["MASTER_PORT"]))
+    rank, local_rank = (_number(environment, name, most=size - 1) for name in names[:2])
     hosts = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_NODELIST", "localhost")
     # Jobs on the same machine are not to meet.
-    port = 20_000 + int(environment.get("SLURM_JOB_ID", 0)) % 20_000
-    return Place(
-        *(rank, size, local_rank),
-        environment.get("MASTER_ADDR") or first_host(hosts),
-        int(environment.get("MASTER_PORT") or port),
+    port = 20_000 + _number(environment, "SLURM_JOB_ID", default=0) % 20_000
+    port = _number(environment, "MASTER_PORT", least=1, most=65_535, default=port)
+    place = Place(rank, size, local_rank, environment.get("MASTER_ADDR") or first_host(hosts), port)
+    return place if size > 1 else None
+
+
+def _number(
+    environment: Mapping[str, str], name: str, *, least: int = 0, most: int = 10**9, default: int | None = None
+) -> int:
+    text = environment.get(name, str(default))
+    if re.fullmatch("[0-9]{1,10}", text) and least <= int(text) <= most:
+        return int(text)
+    raise UsageError(
+        f"The environment variable {name} is {text[:40]!r}; expected a whole number from {least} to {most}, as a "
+        "launcher sets it. Start with torchrun, srun or --gpus, or unset it."
     )
 
 
@@ -123,6 +140,24 @@ def on_first(work: Callable[[], _T]) -> _T:
     return result
 
 
+def from_all(value: _T) -> list[_T]:
+    """What every process has, which is pickled, in their order."""
+    values = [value] * size()
+    if size() > 1:
+        distributed.all_gather_object(values, value, group=_patient)
+    return values
+
+
+def largest(*numbers: int) -> list[int]:
+    """The largest that any process has of each number."""
+    if size() == 1:
+        return list(numbers)
+    # Not on a GPU, which is busy with the update still.
+    found = torch.tensor(numbers)
+    distributed.all_reduce(found, distributed.ReduceOp.MAX, group=_patient)
+    return [int(number) for number in found]
+
+
 def first_before_others(work: Callable[[], _T]) -> _T:
     """Do the work in every process, in process 0 before the others, who find what it has written."""
     if size() == 1:
@@ -160,6 +195,8 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
         "MASTER_PORT": str(place.port),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads())),
     }
+    if _is_here(place.address):
+        variables |= {name: os.environ.get(name, _loopback()) for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
     if device == "cpu":
         variables["ACCELERATE_USE_CPU"] = "true"
     elif place.local_rank >= torch.cuda.device_count():
@@ -196,14 +233,33 @@ def launched() -> AbstractContextManager[None]:
     return nullcontext() if place is None else joined(place, default_device())
 
 
+def _is_here(address: str) -> bool:
+    """Whether nobody but this machine is named, so that no other needs to reach its processes."""
+    return address in {"localhost", "::1"} or address.startswith("127.")
+
+
+def _loopback() -> str:
+    return next(name for name, own in psutil.net_if_addrs().items() if any(each.address == _HERE for each in own))
+
+
+def _local_store(port: int) -> TCPStore:
+    """A store that only this machine reaches: torch's own socket listens on all interfaces, whatever it is told."""
+    listener = socket.create_server((_HERE, port))
+    port = listener.getsockname()[1]
+    return TCPStore(_HERE, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
+
+
 def _gather(place: Place, device: Device, store: Store | None) -> None:
     backend = "nccl" if device == "cuda" else "gloo"
     try:
+        # torchrun holds the store itself.
+        if store is None and _is_here(place.address) and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ:
+            store = TCPStore(_HERE, place.port, is_master=False) if place.rank else _local_store(place.port)
         if store is None:
             distributed.init_process_group(backend, init_method="env://")
         else:
             distributed.init_process_group(backend, store=store, rank=place.rank, world_size=place.size)
-    except distributed.DistError as error:
+    except (distributed.DistError, OSError) as error:
         raise SwitchtuneError(
             f"Process {place.rank} of {place.size} did not find the others at {place.address}:{place.port}: {error}. "
             "All of them must be started at the same time, by torchrun or srun, and reach that address."
@@ -219,7 +275,8 @@ _Reports: TypeAlias = "multiprocessing.SimpleQueue[tuple[Literal['sent', 'failed
 def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: int, device: Device) -> Iterator[Any]:
     """Run `work(tell, *arguments)` in so many new processes of this machine, which make a group.
 
-    When one of them fails the others are ended, within seconds; likewise when the iteration is given up.
+    When one of them fails the others are ended, within seconds; likewise when the iteration is given up. Ctrl-C and
+    SIGTERM are passed on, and heeded by a training.
 
     Args:
         work: a function of a module, so that a new process can import it; arguments are pickled. Its `tell` does
@@ -230,11 +287,13 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
 
     Raises:
         SwitchtuneError: that of the process that failed first, or which process died, and how.
+        RuntimeError: another error of a process; its traceback follows the first line.
+        Stopped: a signal came, and the training has written a checkpoint.
     """
     context = multiprocessing.get_context(_START_METHOD)
     reports: _Reports = context.SimpleQueue()
     threads = max(1, torch.get_num_threads() // processes)
-    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = _local_store(0)
     started = start_processes(
         _process,
         (work, arguments, processes, device, store.port, threads, reports, os.getpid()),
@@ -243,21 +302,28 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
         start_method=_START_METHOD,
     )
     failures: list[tuple[int, Any]] = []
-    try:
-        while True:
-            done = started.join(timeout=_SECONDS_BETWEEN_LOOKS, grace_period=_GRACE_SECONDS)
+    latest = math.inf
+    with heeding() as request:
+        try:
+            done = False
+            while not done and time.monotonic() < latest:
+                done = started.join(timeout=_SECONDS_BETWEEN_LOOKS, grace_period=_GRACE_SECONDS)
+                yield from _sent(reports, failures)
+                if request.signal and latest == math.inf:
+                    latest = time.monotonic() + SECONDS_TO_STOP
+                    for process in started.processes:
+                        process.terminate()
+        except ProcessException as ended:
             yield from _sent(reports, failures)
-            if done:
-                return
-    except ProcessException as ended:
-        yield from _sent(reports, failures)
-        raise _cause(ended, [process.exitcode for process in started.processes], failures) from None
-    finally:
-        for process in started.processes:
-            if process.is_alive():
-                process.terminate()
-        # Its thread ends here, and not whenever the frames of an error are collected.
-        del store
+            if not request.signal:
+                raise _cause(ended, [process.exitcode for process in started.processes], failures) from None
+        finally:
+            for process in started.processes:
+                process.kill()
+            # Its thread ends here, and not whenever the frames of an error are collected.
+            del store
+        if request.signal:
+            raise Stopped(128 + request.signal)
 
 
 def _sent(reports: _Reports, failures: list[tuple[int, Any]]) -> Iterator[Any]:
@@ -270,8 +336,8 @@ def _sent(reports: _Reports, failures: list[tuple[int, Any]]) -> Iterator[Any]:
             failures.append((number, value))
 
 
-def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list[tuple[int, Any]]) -> SwitchtuneError:
-    """What to tell. Where one was killed, others may have failed because they lost it."""
+def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list[tuple[int, Any]]) -> Exception:
+    """What to tell, in its first line. Where one was killed, others may have failed because they lost it."""
     signals = {number: -code for number, code in enumerate(exit_codes) if code is not None and code < 0}
     # Those that did not end by themselves were ended by SIGTERM.
     killed = [number for number, name in signals.items() if name != signal.SIGTERM]
@@ -285,7 +351,10 @@ def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list
     for number, failure in failures:
         if isinstance(failure, SwitchtuneError):
             return failure
-        return SwitchtuneError(f"Process {number} of {len(exit_codes)} failed, and the others were ended.\n{failure}")
+        what = failure.splitlines()[-1]
+        return RuntimeError(
+            f"process {number} of {len(exit_codes)} failed, and the others were ended: {what}\n{failure}"
+        )
     return SwitchtuneError(
         f"Process {ended.error_index} of {len(exit_codes)} ended with exit code {exit_codes[ended.error_index]}, and "
         "the others were ended."
@@ -303,18 +372,17 @@ def _process(
     reports: _Reports,
     parent: int,
 ) -> None:
+    show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
     torch.set_num_threads(threads)
-    address = "127.0.0.1"
 
     def tell(value: Any) -> None:
         if number == 0:
             reports.put(("sent", number, value))
 
-    store = TCPStore(address, port, is_master=False)
-    with joined(Place(number, processes, number, address, port), device, store=store):
+    with joined(Place(number, processes, number, _HERE, port), device, store=TCPStore(_HERE, port, is_master=False)):
         try:
             work(tell, *arguments)
         except Exception as error:

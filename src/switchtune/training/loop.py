@@ -2,6 +2,7 @@
 
 import math
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,6 @@ class StageTrainer(ResumableTrainer):
         self._valid_batches = valid_batches
         self._validate = validate
         self._on_progress = on_progress
-        self._on_message = on_message
         self._choice = choice
         self._room = Room(curve.too_large)
         self._watch = FiniteWatch(self._left_out)
@@ -121,6 +121,7 @@ class StageTrainer(ResumableTrainer):
             curve=curve,
             identity=identity,
             evaluates=bool(valid_batches),
+            on_message=on_message,
             callbacks=[tracking],
         )
 
@@ -133,6 +134,7 @@ class StageTrainer(ResumableTrainer):
             num_workers=self._settings.workers,
             # Examples are closures over memory-mapped tables: only forked workers can have them.
             multiprocessing_context=multiprocessing.get_context("fork") if self._settings.workers else None,
+            worker_init_fn=_deaf,
             pin_memory=self.args.device.type == "cuda",
             # Its own, so that starting it takes nothing from the random state that dropout draws from.
             generator=torch.Generator(),
@@ -264,10 +266,6 @@ class StageTrainer(ResumableTrainer):
             )
         self._tell(f"update {update} is left out: its gradients are not finite. Its batch is in {path}.")
 
-    def _tell(self, message: str) -> None:
-        if rank() == 0:
-            self._on_message(message)
-
     @property
     def _more_stable(self) -> str:
         return (
@@ -360,7 +358,7 @@ class StageTrainer(ResumableTrainer):
 
     def hand_on(self, done: int, model: torch.nn.Module) -> int:
         """Give the model the weights that the stage hands on; returns their update."""
-        checkpoints = complete_checkpoints(self._folder)
+        checkpoints = [each for each in complete_checkpoints(self._folder) if not each.between]
         if self._settings.keep == "best":
             chosen = best(checkpoints)
             set_weights(model, weights_of(chosen.path))
@@ -371,15 +369,30 @@ class StageTrainer(ResumableTrainer):
             set_weights(model, weights_of(checkpoints[-1].path))
         return done
 
+    def sums(self) -> list[float]:
+        return [*self._sums.tolist(), *self._positions.tolist(), self._trained_seconds]
+
+    def take_up(self, sums: Sequence[float]) -> None:
+        self._sums.copy_(torch.tensor(sums[:3]))
+        self._positions.copy_(torch.tensor(sums[3:5]))
+        self._trained_seconds = sums[5]
+
     def scores(self) -> Sequence[tuple[int, float]]:
         if self._settings.best_by == "chrf":
             return self._curve.measured("valid_chrf")
         return [(update, -nll) for update, nll in self._curve.measured("valid_nll")]
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self._watch.settle()
         self._pause()
         super()._save_checkpoint(model, trial)
         self._went_on_at = time.perf_counter()
+
+
+def _deaf(worker: int) -> None:
+    """Have this process outlive a signal to the whole group: the update in progress needs its batches."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _without_labels(batch: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

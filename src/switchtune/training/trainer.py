@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -18,9 +19,9 @@ from switchtune.models.families import Layout
 from switchtune.models.load import Loaded, quietly
 from switchtune.run_dir import fingerprint
 from switchtune.training.batches import BatchPlan, EncodedExamples, Lengths, epoch_batches, measure
-from switchtune.training.checkpoints import Resumption, find_resumption, remove_after, remove_incomplete
+from switchtune.training.checkpoints import Checkpoint, Resumption, find_resumption, remove_after, remove_incomplete
 from switchtune.training.curve import METRICS, Curve, StageLog
-from switchtune.training.distributed import on_first, rank, size
+from switchtune.training.distributed import on_first, place_of, rank, size
 from switchtune.training.loop import LESS_MEMORY, Progress, StageTrainer
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.memory import is_out_of_memory
@@ -133,8 +134,8 @@ def train_stage(
         trackers: by default those of `settings.report_to`, with a run for this stage alone.
         validate: gives chrF++ of outputs, for `best_by: chrf`; called in process 0.
         on_progress: called about twice a second, and at the end, in process 0.
-        on_message: called in process 0 with what people should know: an update that is left out, parts that are halved
-            from now on, a damaged checkpoint.
+        on_message: called in process 0 with what people should know: where the training goes on or was stopped, an
+            update that is left out, parts that are halved from now on, a damaged checkpoint.
 
     Raises:
         TrainingError: no examples; gradients or a validation loss that are not finite; too little memory even for a
@@ -142,6 +143,7 @@ def train_stage(
         CheckpointError: checkpoints in `folder` of another training or another model, or none that is undamaged.
         NoSpaceError: the disk is full; the checkpoint before is whole.
         UsageError: something that the settings ask for cannot be had here.
+        Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
     if examples.count == 0 or (valid is not None and valid.count == 0):
         raise TrainingError(f"{folder}: the {'validation' if examples.count else 'training'} set has no examples.")
@@ -190,11 +192,7 @@ def train_stage(
         _inputs(settings, lengths, updates=updates, seed=seed, sharded=sharded),
         _model_fingerprint(loaded.model, origin),
     )
-    resumption = on_first(lambda: _resumption(folder, identity))
-    checkpoint = resumption.checkpoint
-    if rank() == 0:
-        for line in _remarks(resumption):
-            on_message(line)
+    checkpoint = taken_up(folder, identity, updates, on_message)
     curve = Curve(log, until=checkpoint.update if checkpoint else None, writes=rank() == 0)
     valid_batches, truncated_valid = _valid_batches(valid, loaded.layout, max_tokens, settings)
     arguments.eval_on_start = checkpoint is None and valid is not None
@@ -255,6 +253,19 @@ def train_stage(
     )
 
 
+def taken_up(folder: Path, identity: Identity, updates: int, on_message: Callable[[str], None]) -> Checkpoint | None:
+    """What the training in a folder goes on from, where it does; what was written after it is removed, and people told.
+
+    Raises:
+        CheckpointError: checkpoints of another training or another model, or none that is undamaged.
+    """
+    resumption = on_first(lambda: _resumption(folder, identity))
+    if rank() == 0:
+        for line in _remarks(resumption, updates):
+            on_message(line)
+    return resumption.checkpoint
+
+
 def _resumption(folder: Path, identity: Identity) -> Resumption:
     remove_incomplete(folder)
     found = find_resumption(folder, inputs=identity.inputs, model=identity.model)
@@ -263,18 +274,17 @@ def _resumption(folder: Path, identity: Identity) -> Resumption:
     return found
 
 
-def _remarks(resumption: Resumption) -> list[str]:
+def _remarks(resumption: Resumption, updates: int) -> list[str]:
     """What people should know about a resumption."""
-    if resumption.checkpoint is None:
+    checkpoint = resumption.checkpoint
+    if checkpoint is None:
         return []
     remarks = [f"{fault}; removed" for fault in resumption.damaged]
-    if remarks:
-        remarks.append(f"going on from the checkpoint of update {resumption.checkpoint.update}, which is whole")
-    if resumption.checkpoint.processes != size():
+    remarks.append(f"goes on from update {checkpoint.update:,} of {updates:,}")
+    if checkpoint.processes != size():
         remarks.append(
-            f"the checkpoint of update {resumption.checkpoint.update} was written by "
-            f"{resumption.checkpoint.processes} processes, and now there are {size()}: the batches are the same, "
-            "dropout is drawn otherwise"
+            f"the checkpoint of update {checkpoint.update} was written by {checkpoint.processes} processes, and now "
+            f"there are {size()}: the batches are the same, dropout is drawn otherwise"
         )
     return remarks
 
@@ -283,6 +293,7 @@ def trainer_arguments(
     settings: TrainingSettings, choice: OptimizerChoice, *, updates: int, seed: int, folder: Path, sharded: bool
 ) -> TrainingArguments:
     """What transformers' trainer is told; batches, loss, rhythm and trackers are ours."""
+    place_of(os.environ)  # transformers reads the same variables, and does not say which is wrong
     arguments = TrainingArguments(
         **(fsdp_arguments() if sharded else {}),
         output_dir=str(folder),

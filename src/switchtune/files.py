@@ -1,0 +1,178 @@
+"""Where a command may write: an output is new, empty or its own, and an input is never an output."""
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchtune.errors import UsageError
+
+MARK = ".switchtune"
+"""File in a folder that switchtune made: by which verb of the command line, if it was one."""
+
+
+def mark_folder(folder: Path, verb: str) -> None:
+    """Have a folder say that it was made here."""
+    (folder / MARK).write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
+
+
+def require_own(path: Path, verb: str | None = None) -> None:
+    """Have what is about to be replaced be a folder that switchtune made, or an empty one.
+
+    Args:
+        verb: which made it; None for any.
+
+    Raises:
+        UsageError: it is anything else.
+    """
+    if not path.is_dir():
+        raise UsageError(f"{path}: a file; a folder is written here, and would replace it. Give another name.")
+    mark = path / MARK
+    if not any(entry != mark for entry in path.iterdir()):
+        return
+    made_by = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else None
+    if made_by is None:
+        raise UsageError(f"{path}: holds files that switchtune did not make. Give a new folder or an empty one.")
+    if verb is not None and made_by != f"switchtune {verb}":
+        maker = f"`{made_by}`" if made_by != "switchtune" else "another command"
+        raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. Give a new folder or an empty one.")
+
+
+def is_own(path: Path) -> bool:
+    """Whether a folder is one that switchtune made, or an empty one."""
+    try:
+        require_own(path)
+    except UsageError:
+        return False
+    return True
+
+
+def claim_folder(
+    folder: Path, verb: str, *, replaces: bool = False, inputs: Iterable[Path | str] = (), force: bool = False
+) -> None:
+    """Check that a verb may write to a folder, before any work is done.
+
+    Args:
+        folder: new, empty, or one that the same verb made; with `force` any.
+        replaces: whether the folder is replaced as a whole; one that is written into is made and marked at once.
+        inputs: files and folders that the verb reads.
+        force: take a folder that something else is in; what is replaced there is lost.
+
+    Raises:
+        UsageError: the folder holds something else, is an input or holds one, or cannot be written.
+    """
+    place = Path(os.path.realpath(folder))
+    if place.exists() and not place.is_dir():
+        raise UsageError(f"--out {folder}: a file; the name of a folder is expected.")
+    if replaces and Path.cwd().is_relative_to(place):
+        raise UsageError(f"--out {folder}: the folder would be replaced, and the shell is in it. Give a new name.")
+    for given in inputs:
+        read = Path(os.path.realpath(given))
+        if read.exists() and (read.is_relative_to(place) if replaces else read == place):
+            raise UsageError(f"--out {folder}: {given} is read from there, and would be lost. Give another folder.")
+    _require_writable(place, folder)
+    if place.exists() and not force:
+        try:
+            require_own(place, verb)
+        except UsageError as error:
+            raise UsageError(f"--out {error} --force takes this one; what is replaced there is lost.") from None
+    if not replaces or (force and place.exists()):
+        place.mkdir(parents=True, exist_ok=True)
+        mark_folder(place, verb)
+
+
+def claim_file(
+    path: Path,
+    *,
+    inputs: Iterable[Path | str] = (),
+    force: bool = False,
+    is_own: Callable[[Path], bool] = lambda path: False,
+) -> None:
+    """Check that a verb may write to a file, before any work is done.
+
+    Args:
+        path: new, or what the same verb wrote; with `force` any file.
+        inputs: files that the verb reads; they are refused whatever is forced.
+        force: replace a file that is there.
+        is_own: whether the file there was written by the verb, where its format tells.
+
+    Raises:
+        UsageError: something else is there, it is an input, or it cannot be written.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise UsageError(f"--out {path}: a folder; the name of a file is expected.")
+    if any(Path(os.path.realpath(given)) == place for given in inputs):
+        raise UsageError(f"--out {path}: this file is read, and would be lost. Give another name.")
+    if place.exists():
+        if not place.is_file():
+            raise UsageError(f"--out {path}: no regular file. Leave out --out to write to standard output.")
+        if not force and not is_own(place):
+            raise UsageError(f"--out {path}: the file is there already. Give another name, or --force to replace it.")
+    _require_writable(place, path)
+
+
+def _require_writable(place: Path, told: Path) -> None:
+    """Have the first folder that is there, of those above a place and itself, be one that can be written to."""
+    there = next(each for each in (place, *place.parents) if each.exists())
+    there = there.parent if place.is_file() else there
+    if not there.is_dir():
+        raise UsageError(f"--out {told}: {there} is a file, and cannot hold anything.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--out {told}: no permission to write in {there}. Give another place, or change that.")
+
+
+@dataclass(frozen=True)
+class GrowingFile:
+    """A text file that is written line by line, and that can be gone on with where its writing was stopped.
+
+    While it is not finished, a hidden file beside it knows what it is made of.
+    """
+
+    path: Path
+    made_of: str
+    """Fingerprint of all that decides what its lines are."""
+
+    @property
+    def _note(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.unfinished")
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its writing was begun and not ended."""
+        return self._note.exists() and self.path.exists()
+
+    def lines_written(self) -> int:
+        """How many lines stand, what was begun of a further one being removed.
+
+        Raises:
+            UsageError: there is nothing to go on with, or it is made of something else.
+        """
+        if not self.is_unfinished:
+            state = "is finished" if self.path.exists() else "was not begun"
+            raise UsageError(f"--resume: {self.path} {state}; leave out --resume.")
+        if self._note.read_text(encoding="utf-8") != self.made_of:
+            raise UsageError(
+                f"--resume: what stands in {self.path} was made of another text, by another model or with other "
+                "options. Give the same ones, or --force in place of --resume to begin anew."
+            )
+        with self.path.open("rb+") as stream:
+            whole = [len(line) for line in stream if line.endswith(b"\n")]
+            stream.truncate(sum(whole))
+        return len(whole)
+
+    def append(self, lines: Iterable[str], *, begin: bool) -> None:
+        """Add lines, which are on the disk when this returns; with `begin` they are the first."""
+        if begin:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._note.write_text(self.made_of, encoding="utf-8")
+        with self.path.open("w" if begin else "a", encoding="utf-8", newline="\n") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    def finish(self, *, empty: bool) -> None:
+        """Declare the file whole."""
+        if empty:
+            self.append([], begin=True)
+        self._note.unlink()

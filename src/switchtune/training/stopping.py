@@ -1,0 +1,51 @@
+"""Ctrl-C and SIGTERM while a training goes on: it ends with its update and a checkpoint, not in the middle."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+SECONDS_TO_STOP = 600.0
+"""How long other processes may take for the update and the checkpoint that they end with."""
+
+
+@dataclass
+class Request:
+    """Whether somebody asked to stop."""
+
+    signal: int = 0
+    """The first that came; 0 where none did."""
+
+
+@contextmanager
+def heeding() -> Iterator[Request]:
+    """Within, Ctrl-C or SIGTERM is noted in what is given; Ctrl-C ends at once where something is noted already.
+
+    Signals that this process ignores it goes on ignoring; elsewhere than in the main thread nothing is noted. A signal
+    that nobody has answered in the block has its usual effect after it.
+    """
+    request = Request()
+
+    def note(number: int, frame: Any) -> None:
+        if number == signal.SIGINT:
+            if request.signal:
+                raise KeyboardInterrupt
+            # Not by a stream, in whose lock this may have come.
+            os.write(2, b"\nStopping after this update. Ctrl-C once more ends at once.\n")
+        request.signal = request.signal or number
+
+    former = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                former[number] = signal.signal(number, note)
+    try:
+        yield request
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+    if request.signal:
+        signal.raise_signal(request.signal)

@@ -1,0 +1,312 @@
+"""The command line as a whole: every error is one message, wrong use is exit 2."""
+
+import errno
+import json
+import os
+import re
+import resource
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from pydantic import BaseModel
+
+from switchtune.cli import app, main
+from tests.report.made_run import make_run
+
+COMMAND = typer.main.get_command(app)
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]")
+
+
+def verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, below in getattr(command, "commands", {}).items():
+        yield from verbs(below, (*path, name))
+    if path and not hasattr(command, "commands"):
+        yield path, command
+
+
+def called(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str
+) -> tuple[int | str | None, str]:
+    """Exit code and standard error; nothing that a terminal obeys is on either stream."""
+    monkeypatch.setattr(sys, "argv", ["switchtune", *words])
+    with pytest.raises(SystemExit) as end:
+        main()
+    printed = capsys.readouterr()
+    assert not OBEYED.search(printed.out + printed.err), (words, printed)
+    return end.value.code, printed.err
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "text").write_text("ein Hund\nzwei Katzen\n", encoding="utf-8")
+    (tmp_path / "lexicon.tsv").write_text("Hund\tdog\n", encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+NONSENSE = ("", "-", "nan", "-inf", "-1", "9" * 30, "empty", "text", "a/b", "\x1b[31m\u202e[/]", "x" * 300)
+FITTING = {
+    "lang": "de",
+    "langs": "de-en",
+    "source": "text",
+    "target": "text",
+    "out": "out",
+    "lexicon_path": "lexicon.tsv",
+}
+FITTING |= {"model": "empty", "base": "empty", "run": "empty", "runs": "empty", "folder": "empty", "code": "hsb"}
+
+
+@pytest.mark.parametrize(("path", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in verbs(COMMAND)])
+def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    path: tuple[str, ...],
+    command: Any,
+) -> None:
+    monkeypatch.setattr(typer.main, "get_command", lambda app: COMMAND)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    languages = {"source": "de", "target": "en"} if path == ("translate",) else {}
+    needed = {each.name: (languages | FITTING).get(each.name, "text") for each in command.params if each.required}
+    for option in command.params:
+        if option.name == "help" or getattr(option, "is_flag", False):
+            continue
+        for value in NONSENSE:
+            values = needed | {option.name: value}
+            words = list(path)
+            for each in command.params:
+                if each.name in values and each.param_type_name == "option":
+                    words += [each.opts[-1], *[values[each.name]] * each.nargs]
+            places = [each.name for each in command.params if each.param_type_name == "argument"]
+            words += ["--", *(values[name] for name in places if name in values)]
+            code, said = called(capsys, monkeypatch, *words)
+            assert code in (0, 1, 2), (words, said)
+            assert code == 0 or said.count("switchtune: ") == 1, (words, said)
+            assert "Traceback" not in said, (words, said)
+            assert "not foreseen" not in said, (words, said)
+            if value == "" or (value == "nan" and type(option.default) in (int, float)):
+                assert code == 2, (words, said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("switch text --lexicon lexicon.tsv --lang de --mean-span 0", "--mean-span"),
+        ("switch text --lexicon lexicon.tsv --lang de --mean-span 0.09", "--mean-span"),
+        ("switch text --lexicon lexicon.tsv --lang de --mean-span inf", "--mean-span"),
+        ("switch text --lexicon lexicon.tsv --lang de --rate nan", "--rate"),
+        ("switch text --lexicon lexicon.tsv --lang de --rate -0.1", "--rate"),
+        ("switch text --lexicon lexicon.tsv --lang de --rate 1.1", "--rate"),
+        ("switch text --lexicon none --lang de", "'none' does not exist"),
+        ("switch text --lexicon empty --lang de", "'empty' is a directory"),
+        ("switch none --lexicon lexicon.tsv --lang de", "none: no such file"),
+        ("switch empty --lexicon lexicon.tsv --lang de", "empty: a folder"),
+        ("translate empty none --from de --to en", "none: no such file"),
+        ("switch text --lexicon lexicon.tsv --lang klingon", "klingon"),
+        ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected whole numbers from 1 that rise"),
+        ("score text text --lang de --buckets x", "--buckets x"),
+        ("score text text --lang de --buckets 0,10", "--buckets 0,10"),
+        ("score text text --lang de --buckets ²", "--buckets ²"),
+        ("analyse empty --buckets 10,10", "--buckets 10,10"),
+        ("score none text --lang de", "'none' does not exist"),
+        ("score text empty --lang de", "'empty' is a directory"),
+        ("score text text --lang", "--lang"),
+        ("compare text text text --lang de --resamples 1000000000000", "--resamples"),
+        ("lexicon text text --langs de --out out", "--langs de"),
+        ("lexicon text text --langs de-de --out out", "--langs de-de"),
+        ("lexicon merge lexicon.tsv --out merged --floor nan", "--floor"),
+        ("lexicon report none", "'none' does not exist"),
+        ("trim empty --text none --langs de --out out", "'none' does not exist"),
+        ("trim empty --text text --langs , --out out", "--langs ,"),
+        ("export empty --out out --text none", "'none' does not exist"),
+        ("report text --out report.html", "'text' is a file"),
+        ("report empty --out=", "--out=: found nothing after it"),
+        ("run none --out out", "none: no such configuration file"),
+        ("report empty --nonsense", "--nonsense"),
+        ("nonsense", "nonsense"),
+    ],
+)
+def test_wrong_use_is_exit_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    code, told = called(capsys, monkeypatch, *words.split())
+    assert code == 2, told
+    assert said in told
+    assert told.startswith("switchtune: ")
+    assert told.count("\n") == 1
+
+
+def test_a_dash_is_standard_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (folder / "text").open(encoding="utf-8") as stream:
+        monkeypatch.setattr(sys, "stdin", stream)
+        code, said = called(capsys, monkeypatch, *"switch - --lexicon lexicon.tsv --lang de".split())
+    assert (code, "of 4 running words" in said) == (0, True)
+
+
+def test_help_where_nothing_is_asked(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert called(capsys, monkeypatch) == (2, "")
+    assert called(capsys, monkeypatch, "score", "--help") == (0, "")
+
+
+def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr("switchtune.lexicon.read_lexicon", failing)
+
+
+def recursion() -> RecursionError:
+    def deeper() -> None:
+        deeper()
+
+    with pytest.raises(RecursionError) as caught:
+        deeper()
+    return caught.value
+
+
+def refused() -> Exception:
+    class Settings(BaseModel):
+        number: int
+
+    with pytest.raises(ValueError, match="number") as caught:
+        Settings.model_validate({"number": "\x1b[31m\u202e"})
+    return caught.value
+
+
+DIFF = ("lexicon", "diff", "lexicon.tsv", "lexicon.tsv")
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), recursion(), refused(), RuntimeError("[enforce fail at x.cpp]\nmore"), KeyError("\x1b")]
+)
+def test_what_nobody_foresaw_is_one_message_and_a_log(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    fail_with(error, monkeypatch)
+    code, told = called(capsys, monkeypatch, *DIFF)
+    assert code == 1
+    assert told.startswith(f"switchtune: not foreseen: {type(error).__module__}".removesuffix("builtins"))
+    assert type(error).__name__ in told
+    (log,) = folder.glob("switchtune-*.log")
+    assert f"The traceback is in {log}" in told
+    assert "Traceback" not in told
+    assert "Traceback (most recent call last)" in log.read_text(encoding="utf-8")
+    assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_cannot_be_written(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(ValueError("odd"), monkeypatch)
+    monkeypatch.setattr(tempfile, "tempdir", str(folder / "none"))
+    code, told = called(capsys, monkeypatch, *DIFF)
+    assert code == 1
+    assert "not foreseen: ValueError: odd\nIts traceback could not be written" in told
+
+
+def test_an_interrupt_is_told_by_the_exit_code_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(KeyboardInterrupt(), monkeypatch)
+    assert called(capsys, monkeypatch, *DIFF) == (130, "")
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code", "said"),
+    [
+        (errno.EACCES, "lexicon.tsv", 1, "lexicon.tsv: Permission denied. Change its permissions"),
+        (errno.ENOSPC, None, 1, "No space left on device. Free some"),
+        (errno.EDQUOT, "out/model", 1, "out/model (--out out): Disk quota exceeded. Free some"),
+        (errno.EROFS, "out/model", 1, "out/model (--out out): Read-only file system. It can be read alone"),
+        (errno.EMFILE, "out/model", 1, "out/model (--out out): Too many open files. Raise the limit (ulimit -n"),
+        (errno.ENOENT, "out", 2, "out (--out out): No such file or directory. Check its name"),
+        (errno.ENOENT, "out/steps", 1, "out/steps (--out out): No such file or directory. Check its name"),
+        (errno.EISDIR, "out", 2, "out (--out out): Is a directory. A file is expected"),
+        (errno.ENOTDIR, "out/x", 2, "out/x (--out out): Not a directory. A folder is expected"),
+        (errno.ENAMETOOLONG, "out/x", 2, "out/x (--out out): File name too long. Give a shorter one"),
+        (errno.EPIPE, None, 1, "Broken pipe. BrokenPipeError"),
+    ],
+)
+def test_what_the_system_refuses(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    name: str | None,
+    code: int,
+    said: str,
+) -> None:
+    fail_with(OSError(number, os.strerror(number), name), monkeypatch)
+    found, told = called(capsys, monkeypatch, "lexicon", "merge", "lexicon.tsv", "--out", "out")
+    assert found == code
+    assert told.startswith(f"switchtune: {said}")
+    assert told.count("\n") == 1
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files cannot grow beyond a few bytes, which fails where a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+PARTS = {part: f"embedded:kitchen:{part}" for part in ("train", "valid", "test")}
+CONFIG = {
+    "model": "model",
+    "pairs": [{"source": source, "target": "en", **PARTS} for source in ("de", "tr")],
+    "training": {"updates": 4},
+    "search": {"lr": [1e-4, 1e-5]},
+}
+PRETRAIN = {"texts": [{"language": "de", "path": "text"}], "valid_lines": 1, "training": {"updates": 4}}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "switch text --lexicon lexicon.tsv --lang de --out out",
+        "lexicon merge lexicon.tsv --out out",
+        "lexicon text text --langs de-en --method align --out out",
+        "report run --out out",
+        "run run.yaml --out out",
+        "train run.yaml --out out",
+        "zeroshot run.yaml --out out",
+        "search run.yaml --out out",
+        "pretrain pretrain.yaml --out out",
+        "trim model --text text --langs de,en --out out",
+        "export model --out out",
+        "add-language model --code hs_DE --like de_DE --out out",
+        "translate model text --from de --to en --out out",
+    ],
+)
+def test_a_full_disk_is_one_message(
+    folder: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setenv("SWITCHTUNE_CACHE", str(folder / "cache"))
+    (folder / "model").symlink_to(model)
+    make_run(folder / "run")
+    (folder / "run.yaml").write_text(json.dumps(CONFIG), encoding="utf-8")
+    (folder / "pretrain.yaml").write_text(json.dumps(PRETRAIN), encoding="utf-8")
+    with full_disk():
+        code, told = called(capsys, monkeypatch, *words.split())
+    assert code == 1, told
+    assert told.endswith(
+        "File too large. Raise the limit on the size of files (ulimit -f), or name a place on another file system.\n"
+    ), told
+    assert told.count("switchtune: ") == 1
+    assert not (folder / "out").is_file()

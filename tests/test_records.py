@@ -1,0 +1,252 @@
+"""What runs and lexicons left, damaged: named with its file, or shown as it stands; nothing else comes of it."""
+
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from switchtune.analysis.cost import cost_record
+from switchtune.analysis.dynamics import dynamics_record
+from switchtune.analysis.run import open_run
+from switchtune.config import load_run_config
+from switchtune.demo.server import Demo
+from switchtune.demo.workshop import open_workshop
+from switchtune.errors import SwitchtuneError
+from switchtune.lexicon_folder import write_page
+from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.report.run_page import run_page
+from tests.report.made_run import EVIL, make_run
+
+LEXICON = "lexicon/de-en/auto-1a2b3c4d"
+CURVE, OUTPUTS = "de-en/csr/seed1/metrics.jsonl", "de-en/csr/seed1/hypotheses.txt"
+SHOWN = ("metrics.json", "manifest.json", "zeroshot.json", *(f"analysis/{name}.json" for name in ANALYSIS_RECORDS))
+"""What a report leaves out and names where it is damaged."""
+FILES = ("config.resolved.yaml", *SHOWN, CURVE, OUTPUTS, f"{LEXICON}/judgement.json", f"{LEXICON}/lexicon.de-en.tsv")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run; a test that changes a file of it puts it back."""
+    folder = make_run(tmp_path_factory.mktemp("runs") / "mine")
+    config = load_run_config(folder / "config.resolved.yaml").model_dump(mode="json", exclude_defaults=True)
+    (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return folder
+
+
+def report(folder: Path) -> str:
+    return run_page([folder]).html
+
+
+def analyse(folder: Path) -> str:
+    run = open_run(folder)
+    cost_record(run)
+    distances = read_record(folder / "analysis/distance.json", ANALYSIS_RECORDS["distance"])
+    return "\n".join(dynamics_record(run, distances)["missing"])
+
+
+def demo(folder: Path) -> None:
+    with Demo(open_workshop(folder), 0) as server:
+        server.page("nonce")
+
+
+READERS: tuple[Callable[[Path], object], ...] = (report, analyse, demo, lambda folder: write_page(folder / LEXICON))
+
+
+# Contents that no file has
+
+
+ENTRY = b'{"stage": "task", "update": 0, "seconds": 1}\n'
+OBJECTS = (b"{}", b'{"missing": [], "pairs": [NaN]}', b'{"rows": {}, "seeds": [], "baseline": null}')
+DAMAGES = (
+    *(b"", b"{", b"[]", b"null", b"7", b'"text"', b"[[]]", b"NaN", b"[" * 100_000, b"9" * 5000, b"\xff\xfe\x00"),
+    *(b'{"x": "\\ud800"}', *OBJECTS),
+)
+
+
+@contextmanager
+def holding(path: Path, content: bytes) -> Iterator[None]:
+    """Have a file hold something else for a while."""
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    try:
+        yield
+    finally:
+        path.write_bytes(whole)
+
+
+def said(read: Callable[[Path], object], folder: Path) -> str:
+    try:
+        return str(read(folder))
+    except SwitchtuneError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: repr(damage[:12]))
+def test_what_a_report_lacks_is_named_with_its_file(run: Path, damage: bytes) -> None:
+    for name in SHOWN:
+        if name == "manifest.json" and damage in OBJECTS:
+            continue
+        with holding(run / name, damage):
+            (warning,) = run_page([run]).warnings
+        assert warning.startswith(f"{run / name}: ")
+        assert warning.endswith("makes it again.")
+        assert len(warning) < 400 + len(str(run))
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(run: Path) -> None:
+    for name in (*SHOWN, CURVE, OUTPUTS):
+        (run / name).rename(run / "kept")
+        (run / name).mkdir()
+        found = said(report, run)
+        (run / name).rmdir()
+        (run / "kept").rename(run / name)
+        assert f"{run / name}: cannot be read (Is a directory)" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        (CURVE, b"[]\n{}\n", ":1: Input should be an object (found []). Mend the line, or remove "),
+        (CURVE, ENTRY + b"[]", ":2: Input should be an object (found [])."),
+        (CURVE, ENTRY + b'{"stage": "task", "update": 1e400, "seconds": 1}\n', ":2: update: Input should be "),
+        (OUTPUTS, b"one\n\xff\n", ": not UTF-8 (invalid start byte at byte 4). Remove the file, and the same command"),
+        (OUTPUTS, b"one\ntwo", ": ends within a line. Remove the file, and the same command"),
+    ],
+)
+def test_damaged_curves_and_outputs_are_told(run: Path, name: str, content: bytes, says: str) -> None:
+    with holding(run / name, content):
+        assert said(report, run).startswith(f"{run / name}{says}")
+        assert f"{run / name}{says}" in said(analyse, run)
+
+
+@pytest.mark.parametrize("lines", [0, 5, 7])
+def test_outputs_are_not_shown_where_they_are_not_as_many_as_texts(run: Path, lines: int) -> None:
+    with holding(run / OUTPUTS, b"a line\n" * lines):
+        html = report(run)
+    assert f"csr/seed1 {lines}, the test set 6). Remove hypotheses.txt where it is wrong" in html
+    assert "Text 4 of the test set" not in html
+
+
+def test_a_demo_needs_no_judgement(run: Path) -> None:
+    with holding(run / LEXICON / "judgement.json", b"{"):
+        demo(run)
+        assert "Not shown: " in report(run)
+        with pytest.raises(SwitchtuneError, match=r"judgement.json: not valid JSON"):
+            write_page(run / LEXICON)
+
+
+def evil(value: Any) -> Any:
+    """A record all of whose texts and names of one's own are HTML."""
+    if isinstance(value, dict):
+        fixed = {"verdict": value.get("verdict"), "metric": value.get("metric"), "languages": [EVIL, EVIL]}
+        whole = {key: fixed[key] if key in fixed else evil(inner) for key, inner in value.items()}
+        return whole | {"updates": {EVIL: 7}} if isinstance(value.get("updates"), dict) else whole
+    return [evil(inner) for inner in value] if isinstance(value, list) else EVIL if isinstance(value, str) else value
+
+
+def test_no_text_of_any_file_becomes_html(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "mine")
+    for path in folder.rglob("*.json"):
+        path.write_text(json.dumps(evil(json.loads(path.read_bytes()))), encoding="utf-8")
+    entries = (folder / CURVE).read_text(encoding="utf-8").replace('"task"', json.dumps(EVIL))
+    (folder / CURVE).write_text(entries, encoding="utf-8")
+    made = run_page([folder])
+    assert made.warnings == ()
+    for title in (
+        "Scores",
+        "Curves",
+        "Zero-shot",
+        "Rare",
+        "Lexicon",
+        "Distance",
+        "The domain",
+        "Cost",
+        "What it was made",
+    ):
+        assert f"<h2>{title}" in made.html
+    assert made.html.count(escape(EVIL)) > 40
+    assert made.html.count("<script>") == 1
+    assert "<img" not in made.html
+    for figure in made.figures:
+        ElementTree.fromstring(figure.file())
+        assert re.fullmatch(r"[\w.-]+", figure.name, re.ASCII)
+
+
+# Drawn
+
+
+SCALARS = st.one_of(
+    st.sampled_from(
+        [None, True, -1, 0, 0.5, 1e-320, 1e300, float("nan"), float("inf"), "", "x" * 300, "\0", "../../x"]
+    ),
+    st.sampled_from(["</script><script>alert(1)</script>", "<b id='taken'>", "\u202e", "de-en", "green", 10**400]),
+    st.integers(-(10**20), 10**20),
+    st.floats(),
+    st.text(max_size=5),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container in a value with each of its keys or indices."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from places(inner)
+
+
+def changed(data: st.DataObject, value: Any) -> Any:
+    """A value with something in it replaced, left out or repeated."""
+    found = list(places(value)) if isinstance(value, dict | list) else []
+    if not found or data.draw(st.integers(0, 30)) == 0:
+        return data.draw(VALUES)
+    for _ in range(data.draw(st.integers(1, 3))):
+        within, key = data.draw(st.sampled_from(found))
+        if isinstance(within, list) and key >= len(within):
+            continue
+        kind = data.draw(st.sampled_from(["replace", "leave out", "repeat"]))
+        if kind == "leave out":
+            within.pop(key, None) if isinstance(within, dict) else within.pop(key)
+        elif kind == "repeat" and isinstance(within, list):
+            within.append(within[key])
+        else:
+            within[key] = data.draw(VALUES)
+    return value
+
+
+def damaged(data: st.DataObject, name: str, content: bytes) -> bytes:
+    if name.endswith("json"):
+        return json.dumps(changed(data, json.loads(content))).encode()
+    if name.endswith("yaml"):
+        return yaml.safe_dump(changed(data, yaml.safe_load(content))).encode()
+    lines = content.split(b"\n")
+    place = data.draw(st.integers(0, len(lines) - 1))
+    if name.endswith("jsonl") and lines[place] and data.draw(st.booleans()):
+        lines[place] = json.dumps(changed(data, json.loads(lines[place]))).encode()
+    else:
+        lines[place : place + data.draw(st.integers(0, 2))] = data.draw(st.lists(st.binary(max_size=8), max_size=2))
+    return b"\n".join(lines)
+
+
+@settings.get_profile("fuzz")
+@given(data=st.data())
+def test_whatever_a_file_holds_is_shown_or_refused(run: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(FILES))
+    read = data.draw(st.sampled_from(READERS))
+    with holding(run / name, damaged(data, name, (run / name).read_bytes())):
+        found = said(read, run)
+    if read is report and not found.startswith(str(run)):
+        assert found.count("<script>") == 1
+        assert "<b id=" not in found
