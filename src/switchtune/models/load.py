@@ -44,7 +44,7 @@ from transformers.utils import logging
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
-from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported, token_ids
+from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, read_json, write_text
 
 TRIM_RECORD = "trim.json"
@@ -146,8 +146,10 @@ def tried(path: str, layout: Layout) -> Layout:
         SwitchtuneError: it is of no use.
     """
     require_tokens(path, layout.tokenizer, "eos_token", "pad_token", "unk_token")
-    if any(not isinstance(number, int) or number < 0 for number in token_ids(layout.tokenizer).values()):
-        raise SwitchtuneError(f"{path}: its tokenizer has ids that are no numbers from 0 on. {again(path)}")
+    # M2M100Tokenizer says of its table no more than how long it is.
+    table: Mapping[str, Any] = getattr(layout.tokenizer, "encoder", {})
+    if any(not isinstance(number, int) or not 0 <= number < len(layout.tokenizer) for number in table.values()):
+        raise SwitchtuneError(f"{path}: vocab.json: ids from 0 to {len(layout.tokenizer)} are expected. {again(path)}")
     layout.decode(layout.encode_source(*_trial(layout)))
     return layout
 
