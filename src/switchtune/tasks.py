@@ -101,7 +101,8 @@ def ready_to_translate(
     note = Path(model) / _SUMMARIZES
     if not note.exists():
         return list(lines), settings or GenerationSettings()
-    noted, segmenter = parse_config(_Summarizes, read_json(note), origin=str(note)), word_segmenter(language)
+    content = read_json(note, remedy="Copy it from where the model came from.")
+    noted, segmenter = parse_config(_Summarizes, content, origin=str(note)), word_segmenter(language)
     texts = [marked(line, language, segmenter, noted.document_words)[0] for line in lines]
     search = noted.generation
     return texts, search if settings is None else search.model_copy(update={"beams": settings.beams})

@@ -515,6 +515,7 @@ def test_settings_that_are_damaged_are_named(
         ("activation_function", "banana", "config.json: KeyError"),
         ("dtype", "banana", "config.json: .*banana"),
         ("dropout", -1, "dropout is -1"),
+        ("is_encoder_decoder", False, "config.json says that it is no encoder with a decoder"),
         ("pad_token_id", None, r"config.json: ne\(\) received an invalid"),
         ("model_type", ["mbart"], "config.json: unhashable"),
         ("transformers_weights", "../../passwd", "cannot be loaded"),
@@ -615,4 +616,12 @@ def test_what_a_run_made_is_made_again(model: Path, tmp_path: Path) -> None:
     mark_folder(tmp_path / "run", "run")
     (folder / "config.json").write_text("{")
     with pytest.raises(SwitchtuneError, match=f"Remove {folder} and run the command that made it once more"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("number", [None, -1, "", 1.5, 10**9])
+def test_ids_of_no_row(number: object, tmp_path: Path) -> None:
+    folder = saved("m2m100", tmp_path)
+    tampered(folder, "vocab.json", **{"▁A": number})
+    with pytest.raises(SwitchtuneError, match=r"vocab.json: ids from 0 to \d+ are expected"):
         load_model(str(folder))

@@ -395,6 +395,8 @@ def require_supported(config: PretrainedConfig) -> None:
     """
     if config.model_type not in {family.model_type for family in FAMILIES.values()}:
         raise _unsupported(config, f"a model of type {config.model_type!r}")
+    if not config.is_encoder_decoder:
+        raise _unsupported(config, "a model whose config.json says that it is no encoder with a decoder")
 
 
 def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Family:

@@ -146,6 +146,10 @@ def tried(path: str, layout: Layout) -> Layout:
         SwitchtuneError: it is of no use.
     """
     require_tokens(path, layout.tokenizer, "eos_token", "pad_token", "unk_token")
+    # M2M100Tokenizer says of its table no more than how long it is.
+    table: Mapping[str, Any] = getattr(layout.tokenizer, "encoder", {})
+    if any(not isinstance(number, int) or not 0 <= number < len(layout.tokenizer) for number in table.values()):
+        raise SwitchtuneError(f"{path}: vocab.json: ids from 0 to {len(layout.tokenizer)} are expected. {again(path)}")
     layout.decode(layout.encode_source(*_trial(layout)))
     return layout
 
