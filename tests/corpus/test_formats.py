@@ -336,7 +336,6 @@ TOO_LONG = "a" * (LONGEST_LINE + 1)
         ("a.tsv", f"ja\tyes\n{TOO_LONG}", "a.tsv:2: the line has over 4,194,304 bytes.*split it into lines"),
         ("a.jsonl", f'{{"de": "{TOO_LONG}"}}', "a.jsonl:1: the line has over"),
         ("a.csv", f"de,en\nja,yes\n{TOO_LONG},yes", "a.csv:3: the line has over"),
-        ("a.csv", f"de,en\n{TOO_LONG[:200_000]},yes", "a.csv:2: not valid CSV .field larger"),
         (
             "a.csv",
             'de,en\n"ja\n",yes\nx,"\n' + '","\n' * (LONGEST_LINE // 4 + 1),

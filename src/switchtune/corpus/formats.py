@@ -175,6 +175,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[t
                 raise csv.Error(f"a record of over {LONGEST_LINE:,} characters")
             yield f"{line}\n"
 
+    csv.field_size_limit(LONGEST_LINE)
     reader = csv.reader(fed(), delimiter=delimiter, strict=True)
     try:
         for cells in reader:

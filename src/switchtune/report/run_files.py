@@ -1,9 +1,9 @@
 """A run's folder as the report reads it: whatever is there, and what is missing, in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 
@@ -24,6 +24,7 @@ from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.trial import read_hypotheses, trial_name
 
 CONFIG = "config.resolved.yaml"
+_Content = TypeVar("_Content")
 
 
 @dataclass(frozen=True)
@@ -239,10 +240,10 @@ def read_run(folder: Path) -> RunFiles:
         missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
     scored = (folder / "metrics.json").exists()
     if isinstance(config, RunConfig):
-        trainings = tuple(_trainings(folder, config))
+        trainings = tuple(_trainings(folder, config, damaged))
         missing += [text for training in trainings for text in _unfinished(training, config, scored=scored)]
     else:
-        trainings = tuple(_other_trainings(folder, settings))
+        trainings = tuple(_other_trainings(folder, settings, damaged))
     metrics = content(
         "metrics.json",
         ACCURACIES_RECORD if settings.get("task") == "nli" else METRICS_RECORD,
@@ -271,31 +272,36 @@ def read_run(folder: Path) -> RunFiles:
     )
 
 
-def _trainings(folder: Path, config: RunConfig) -> Iterator[Training]:
+def _trainings(folder: Path, config: RunConfig, damaged: list[str]) -> Iterator[Training]:
     for pair in config.pairs:
         for arm in config.recipes:
             for seed in config.seeds:
-                yield _training(folder, trial_name(pair, arm, seed), pair.name, arm.name, seed)
+                yield _training(folder, trial_name(pair, arm, seed), pair.name, arm.name, seed, damaged)
 
 
-def _other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:
+def _other_trainings(folder: Path, settings: Mapping[str, Any], damaged: list[str]) -> Iterator[Training]:
     """Those of a task without pairs, whose folders are `ARM/seedN`."""
     for path in sorted(folder.glob(f"*/seed*/{METRICS}")):
         seed = path.parent.name.removeprefix("seed")
         if seed.isdecimal():
             name, arm = str(path.parent.relative_to(folder)), path.parent.parent.name
-            yield _training(folder, name, str(settings.get("task", folder.name)), arm, int(seed))
+            yield _training(folder, name, str(settings.get("task", folder.name)), arm, int(seed), damaged)
 
 
-def _training(folder: Path, name: str, pair: str, arm: str, seed: int) -> Training:
-    curve, outputs = folder / name / METRICS, folder / name / "hypotheses.txt"
+def _training(folder: Path, name: str, pair: str, arm: str, seed: int, damaged: list[str]) -> Training:
+    def content(file: str, read: Callable[[Path], _Content], absent: _Content) -> _Content:
+        try:
+            return read(folder / name / file) if (folder / name / file).exists() else absent
+        except SwitchtuneError as error:
+            damaged.append(str(error))
+            return absent
+
+    no_curve: list[dict[str, Any]] = []
+    no_outputs: list[str] | None = None
     return Training(
-        pair,
-        arm,
-        seed,
-        name,
-        read_metrics(curve) if curve.exists() else [],
-        read_hypotheses(outputs) if outputs.exists() else None,
+        *(pair, arm, seed, name),
+        curve=content(METRICS, read_metrics, no_curve),
+        hypotheses=content("hypotheses.txt", read_hypotheses, no_outputs),
     )
 
 
