@@ -146,7 +146,7 @@ def test_a_verb_takes_what_it_made_and_what_is_forced(place: Path, model: Path) 
 
 
 def test_a_failed_attempt_with_force_claims_nothing(place: Path, model: Path) -> None:
-    done = CliRunner().invoke(app, "trim no/model --text text.de --langs de --out d --force".split())
+    done = CliRunner().invoke(app, "trim ./nothing --text text.de --langs de --out d --force".split())
     assert done.exit_code != 0
     assert [path.name for path in (place / "d").iterdir()] == ["thesis.txt"]
 

@@ -310,7 +310,9 @@ def test_without_ct2_the_message_says_what_to_install(learned: Loaded, monkeypat
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has this type")
 def test_a_type_that_the_machine_does_not_have(learned: Loaded) -> None:
-    with pytest.raises(UsageError, match=r"compute_type float16: .* This machine's cpu has: .*float32.*int8"):
+    with pytest.raises(
+        UsageError, match=r"compute_type float16 is not supported here; this machine's cpu supports: .*float32.*int8"
+    ):
         translate(learned, GERMAN, "de", "en", GenerationSettings(engine="ct2", compute_type="float16"))
 
 

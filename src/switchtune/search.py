@@ -13,6 +13,7 @@ from pydantic import FiniteFloat, TypeAdapter
 from switchtune.config import ArmSettings, RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import prepare_trial
+from switchtune.files import claim_folder
 from switchtune.report.table import markdown_table
 from switchtune.run_dir import RunDir, fingerprint, write_json, write_text
 from switchtune.training.trainer import StageResult
@@ -105,6 +106,7 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     """
     folder = Path(folder)
     points = grid(config)
+    claim_folder(folder, "search")
     result = SearchResult(
         config.pairs[0].name,
         config.seeds[0],
@@ -146,6 +148,7 @@ def _try_all(
     """What each point comes to, in the grid's order."""
     optuna = _optuna()
     own = folder / arm.name
+    claim_folder(own, "run")
     with RunDir(own).lock("search"):
         study, known = _study(optuna, folder, arm, points)
         for left in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):

@@ -10,6 +10,7 @@ from switchtune.config import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
+from switchtune.files import claim_folder
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.report.matrix import Cell, Matrix, matrices_markdown
@@ -63,6 +64,7 @@ def run_zeroshot(
     """
     target = _target(config)
     folder = Path(folder)
+    claim_folder(folder, "run")
     tests = _read_tests(config, folder / "corpus")
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
     tell = lambda message: on_event(Event("zero-shot", message))  # noqa: E731
