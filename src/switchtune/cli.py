@@ -436,10 +436,7 @@ def show_batch(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
     rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Examples shown per stage.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="Which recipe; by default the first with two stages.")] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder of a run: show its lexicon, hand edits included."),
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.
@@ -505,7 +502,7 @@ def translate(
         if resume and not unfinished and out.is_file():
             print_line(f"{out}: no unfinished translation; nothing to resume", err=True)
             return
-        claim_file(out, inputs=[file], force=force, own=unfinished)
+        claim_file(out, inputs=[file, model], force=force, own=unfinished)
     signal.signal(signal.SIGTERM, _stop)
     search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     with launched():

@@ -85,18 +85,12 @@ def claim_folder(
         mark_folder(place, verb)
 
 
-def claim_file(
-    path: Path,
-    *,
-    inputs: Iterable[Path | str] = (),
-    force: bool = False,
-    own: bool = False,
-) -> None:
+def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = False, own: bool = False) -> None:
     """Check that a verb may write to a file, before any work is done.
 
     Args:
         path: new, or what the same verb wrote; with `force` any file.
-        inputs: files that the verb reads; they are refused whatever is forced.
+        inputs: files and folders that the verb reads; they, and what is in them, are refused whatever is forced.
         force: replace a file that is there.
         own: whether the file there was written by the verb, where its format tells.
 
