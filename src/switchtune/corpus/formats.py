@@ -415,7 +415,7 @@ def _instead(path: Path) -> str:
 LONGEST_LINE = 1 << 22
 """In bytes, of a line or of a cell: few books have more."""
 _TOO_LONG = f"over {LONGEST_LINE:,} bytes, longer than any sentence or document. If it is text, split it into lines."
-_HARMLESS, _HIGHEST_RATIO = 1 << 22, 100
+_HARMLESS, _HIGHEST_RATIO = 1 << 24, 200
 """Text is packed to a third, repetitive text to a twentieth. What grows more, and to more bytes than these, is none."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -426,8 +426,8 @@ def _most_unpacked(path: Path) -> int:
 
 def _bomb(origin: Path | str) -> CorpusError:
     return CorpusError(
-        f"{origin}: unpacks to over {_HARMLESS:,} bytes and over {_HIGHEST_RATIO} times its size, as text does not. "
-        "If this is intended, unpack it first and give the unpacked file."
+        f"{origin}: unpacks to over {_HARMLESS:,} bytes and over {_HIGHEST_RATIO} times what was read of it, as text "
+        "does not. If this is intended, unpack it first and give the unpacked file."
     )
 
 
@@ -445,27 +445,29 @@ def text_lines(path: Path) -> Iterator[str]:
     with path.open("rb") as file:
         # gzip, lzma and bz2 read lines in Python, the buffer does not.
         stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
-        yield from stream_lines(stream, path, _most_unpacked(path) if opener else None)
+        yield from stream_lines(stream, path, file if opener else None)
 
 
-def stream_lines(stream: BinaryIO, origin: Path | str, most_bytes: int | None = None) -> Iterator[str]:
+def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
     """The lines of an opened stream as `text_lines` gives them.
 
     Args:
         origin: names it in errors.
-        most_bytes: the size of an unpacked file beyond which it is no text.
+        packed: the compressed file that it unpacks.
 
     Raises:
         CorpusError: as `text_lines`.
     """
-    number, size, raw = 0, 0, b""
+    number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
         for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
             size += len(raw)
             if len(raw) > LONGEST_LINE:
                 raise CorpusError(f"{origin}:{number}: the line has {_TOO_LONG}")
-            if most_bytes is not None and size > most_bytes:
-                raise _bomb(origin)
+            if packed and size > most:
+                most = _HIGHEST_RATIO * packed.tell()
+                if size > most:
+                    raise _bomb(origin)
             text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
