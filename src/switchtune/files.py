@@ -13,6 +13,7 @@ MARK = ".switchtune"
 
 def mark_folder(folder: Path, verb: str) -> None:
     """Have a folder say that it was made here."""
+    (folder / MARK).unlink(missing_ok=True)  # a link to somewhere else is not written through
     (folder / MARK).write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
 
 

@@ -246,7 +246,8 @@ class RunDir:
                     path.replace(folder / path.name)
             if folder.exists() and any(folder.iterdir()):
                 aside = folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}")
-                remove(aside)
+                while aside.exists():
+                    aside = aside.with_name(f"{aside.name}-again")
                 folder.replace(aside)
             write_json(begun, mark)
         folder.mkdir(parents=True, exist_ok=True)
@@ -261,7 +262,7 @@ class RunDir:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + patience_seconds
-        with (self.path / f".{name}.lock").open("w") as stream:
+        with (self.path / f".{name}.lock").open("a") as stream:
             while True:
                 try:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
