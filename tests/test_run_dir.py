@@ -105,6 +105,26 @@ def test_a_folder_within_a_run_is_the_runs_own(tmp_path: Path) -> None:
     assert not (tmp_path / "run/task/model/old").exists()
 
 
+def test_marks_and_locks_are_not_written_through_links(tmp_path: Path) -> None:
+    thesis, run = tmp_path / "thesis.txt", tmp_path / "run"
+    thesis.write_text("years of work")
+    run.mkdir()
+    for name in (MARK, ".run.lock"):
+        (run / name).symlink_to(thesis)
+    mark_folder(run, "run")
+    with RunDir(run).lock():
+        assert thesis.read_text() == "years of work"
+
+
+def test_what_was_moved_aside_is_never_removed(tmp_path: Path) -> None:
+    run, folder = RunDir(tmp_path), tmp_path / "task"
+    for lr in (1, 2, 1, 2):
+        run.begin("task", {"lr": lr}, folder)
+        (folder / f"made with {lr}").touch()
+    asides = sorted(path for path in tmp_path.glob("task.replaced-*"))
+    assert [[made.name for made in aside.iterdir()] for aside in asides].count(["made with 1"]) == 2
+
+
 def test_no_figure_of_a_marker_can_be_changed_unseen(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.finish("task", {}, {"loss": 2.5, "valid_nll": ((1, 2.0),), "name": "é"})
