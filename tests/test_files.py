@@ -145,6 +145,16 @@ def test_a_verb_takes_what_it_made_and_what_is_forced(place: Path, model: Path) 
     assert (place / "trimmed/config.json").exists()
 
 
+def test_an_output_that_is_a_link_is_written_where_it_leads(place: Path, model: Path) -> None:
+    for name in ("switch", "translate", "merge"):
+        (place / f"link of {name}").symlink_to(place / f"d/{name}")
+        words = [word.format(model=model) for word in FILE_VERBS[name].split()]
+        done = CliRunner().invoke(app, [*words, "--out", f"link of {name}"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert (place / f"link of {name}").is_symlink()
+        assert (place / f"d/{name}").is_file()
+
+
 def test_a_failed_attempt_with_force_claims_nothing(place: Path, model: Path) -> None:
     done = CliRunner().invoke(app, "trim ./nothing --text text.de --langs de --out d --force".split())
     assert done.exit_code != 0

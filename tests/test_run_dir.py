@@ -116,6 +116,24 @@ def test_marks_and_locks_are_not_written_through_links(tmp_path: Path) -> None:
         assert thesis.read_text() == "years of work"
 
 
+def test_nothing_in_a_run_is_written_through_links(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    run.mkdir()
+    mark_folder(run, "run")
+    elsewhere.mkdir()
+    (elsewhere / "thesis.txt").write_text("years of work")
+    for name, target in {"file": "thesis.txt", "model": ".", "gone": "nothing", "gone model": "nothing"}.items():
+        (run / name).symlink_to(elsewhere / target)
+    for name in ("file", "gone"):
+        write_text(run / name, "made")
+    for name in ("model", "gone model"):
+        with atomic_path(run / name) as temporary:
+            temporary.mkdir()
+    assert sorted(path.name for path in run.iterdir()) == sorted([MARK, "file", "gone", "gone model", "model"])
+    assert not any(path.is_symlink() for path in run.iterdir())
+    assert [path.read_text() for path in elsewhere.iterdir()] == ["years of work"]
+
+
 def test_what_was_moved_aside_is_never_removed(tmp_path: Path) -> None:
     run, folder = RunDir(tmp_path), tmp_path / "task"
     for lr in (1, 2, 1, 2):

@@ -177,8 +177,7 @@ def switch(
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
     form = "tsv" if tsv else "jsonl" if jsonl else "text"
-    if out is not None:
-        claim_file(out, inputs=[text, lexicon_path], force=force)
+    place = None if out is None else claim_file(out, inputs=[text, lexicon_path], force=force)
     switcher = text_switcher(
         read_lexicon(lexicon_path),
         lang,
@@ -191,8 +190,8 @@ def switch(
     with ExitStack() as stack:
         lines = switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch)
         show: Callable[[SwitchedLine], object]
-        if out is not None:
-            stream = stack.enter_context(stack.enter_context(atomic_path(out)).open("w", encoding="utf-8"))
+        if place is not None:
+            stream = stack.enter_context(stack.enter_context(atomic_path(place)).open("w", encoding="utf-8"))
             show = lambda line: stream.write(FORMATS[form](line) + "\n")  # noqa: E731
         elif form == "text" and sys.stdout.isatty():
             console = TextConsole()
@@ -571,12 +570,12 @@ def export(
     from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import export_ct2
 
-    claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
+    place = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages = language_pair(langs) if langs else None
     settings = parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
-    made = export_ct2(model, out, languages=languages, text=text, int8=int8, settings=settings, force=force)
+    made = export_ct2(model, place, languages=languages, text=text, int8=int8, settings=settings, force=force)
     if as_json:
         figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
-        print_json({"folder": str(made.folder), "languages": made.languages, "to": form, "int8": made.int8, **figures})
+        print_json({"folder": str(out), "languages": made.languages, "to": form, "int8": made.int8, **figures})
     else:
-        print_line(f"{made.folder}: {'-'.join(made.languages)}, {made.parity.describe()}")
+        print_line(f"{out}: {'-'.join(made.languages)}, {made.parity.describe()}")

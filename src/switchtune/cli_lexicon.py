@@ -250,10 +250,10 @@ def merge(
     from switchtune.lexicon.combine import Weighted, combined
 
     weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
-    claim_file(out, inputs=[path for path, _ in weighted], force=force)
+    place = claim_file(out, inputs=[path for path, _ in weighted], force=force)
     parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
-    write_lexicon(merged, out)
+    write_lexicon(merged, place)
     print_line(f"{out}: {len(merged):,} words")
 
 

@@ -37,12 +37,12 @@ def trim(
     from switchtune.models.trim import survey
     from switchtune.models.trim import trim as trimmed
 
-    claim_folder(out, "trim", replaces=True, inputs=[model, *text, *more], force=force)
+    place = claim_folder(out, "trim", replaces=True, inputs=[model, *text, *more], force=force)
     texts = {str(path): read_lines(path) for path in (*text, *more)}
     languages = [language.strip() for language in langs.split(",") if language.strip()]
     if not languages:
         raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
-    record = trimmed(model, survey(model, texts, languages), texts, out, force=force)
+    record = trimmed(model, survey(model, texts, languages), texts, place, force=force)
     if as_json:
         print_json(record.figures())
     else:
@@ -62,8 +62,8 @@ def untrim(
     """
     from switchtune.models.trim import untrim as untrimmed
 
-    claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
-    record = untrimmed(folder, base, out, force=force)
+    place = claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
+    record = untrimmed(folder, base, place, force=force)
     print_line(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
 
 
@@ -81,8 +81,8 @@ def add_language(
     """
     from switchtune.models.trim import add_language as with_language
 
-    claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
-    layout = with_language(model, code, like, out, force=force)
+    place = claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
+    layout = with_language(model, code, like, place, force=force)
     print_line(f"{out}: has a tag for {code}, which begins as that of {like}")
     if not layout.plain_source(code):
         print_line(

@@ -27,13 +27,13 @@ def report(
     from switchtune.report.run_page import run_page
     from switchtune.run_dir import write_text
 
-    claim_file(out, inputs=runs, force=force, own=out.is_file() and is_report(out))
+    place = claim_file(out, inputs=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
         claim_folder(figures, "report", force=force)
     made = run_page(runs)
     for warning in made.warnings:
         print_line(f"switchtune: {warning}", err=True)
-    write_text(out, made.html)
+    write_text(place, made.html)
     if figures is not None:
         for figure in made.figures:
             write_text(figures / f"{figure.name}.svg", figure.file())

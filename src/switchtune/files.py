@@ -52,7 +52,7 @@ def is_own(path: Path) -> bool:
 
 def claim_folder(
     folder: Path, verb: str, *, replaces: bool = False, inputs: Iterable[Path | str] = (), force: bool = False
-) -> None:
+) -> Path:
     """Check that a verb may write to a folder, before any work is done.
 
     Args:
@@ -60,6 +60,9 @@ def claim_folder(
         replaces: whether the folder is replaced as a whole; one that is written into is made and marked at once.
         inputs: files and folders that the verb reads.
         force: take a folder that something else is in; what is replaced there is lost.
+
+    Returns:
+        Where it stands: that which a link leads to.
 
     Raises:
         UsageError: the folder holds something else, is an input or holds one, or cannot be written.
@@ -84,9 +87,10 @@ def claim_folder(
     if not replaces:
         place.mkdir(parents=True, exist_ok=True)
         mark_folder(place, verb)
+    return place
 
 
-def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = False, own: bool = False) -> None:
+def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = False, own: bool = False) -> Path:
     """Check that a verb may write to a file, before any work is done.
 
     Args:
@@ -94,6 +98,9 @@ def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = F
         inputs: files and folders that the verb reads; they, and what is in them, are refused whatever is forced.
         force: replace a file that is there.
         own: whether the file there was written by the verb, where its format tells.
+
+    Returns:
+        Where it stands: that which a link leads to.
 
     Raises:
         UsageError: something else is there, it is an input, or it cannot be written.
@@ -112,6 +119,7 @@ def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = F
         if not force and not own:
             raise UsageError(f"--out {path}: the file already exists. Give another name, or --force to replace it.")
     _require_writable(place, path)
+    return place
 
 
 def _require_writable(place: Path, told: Path) -> None:

@@ -29,7 +29,8 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
 
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
     replaced there is nothing to see for the moment between two renames, and what a process that was killed in that
-    moment had there is brought back by the next. What killed processes left besides is cleared away.
+    moment had there is brought back by the next. What killed processes left besides is cleared away. A link is itself
+    replaced, and what it leads to stays; the verbs follow a link that is their output (`claim_file`, `claim_folder`).
 
     Args:
         verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
@@ -38,7 +39,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     Raises:
         UsageError: a folder, or a file where a folder is made, that switchtune did not make and would have to remove.
     """
-    path = Path(os.path.realpath(path))
+    path = Path(os.path.realpath(path.parent), path.name) if path.is_symlink() else Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path)
     if path.exists() and (path.is_dir() or verb) and not (force and path.is_dir()):
@@ -49,8 +50,8 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
         yield temporary
         if temporary.is_dir():
             mark_folder(temporary, verb)
-            if path.exists():
-                if not path.is_dir():
+            if os.path.lexists(path):
+                if not path.is_dir() and not path.is_symlink():
                     require_own(path)
                 path.replace(replaced)
         else:
@@ -66,7 +67,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
         remove(temporary)
-        if replaced.exists() and not path.exists():
+        if os.path.lexists(replaced) and not os.path.lexists(path):
             replaced.replace(path)
         remove(replaced)
 
@@ -76,7 +77,7 @@ def recover(path: Path) -> None:
     others = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
     left = [other for other in others if not _in_use(other.name.rsplit(".", 2)[1])]
     for former in left:
-        if former.name.startswith(f".{path.name}.replaced.") and not path.exists():
+        if former.name.startswith(f".{path.name}.replaced.") and not os.path.lexists(path):
             former.replace(path)
     for other in left:
         remove(other)
