@@ -183,7 +183,7 @@ def test_a_rename_that_fails_leaves_the_old_folder(tmp_path: Path, monkeypatch: 
         (temporary / "old").touch()
 
     def fails(path: Path, target: Path) -> Path:
-        if path.name.startswith(".model.") and "replaced" not in path.name:
+        if path.name == "made":
             raise OSError("no")
         return real(path, target)
 
@@ -224,13 +224,40 @@ def test_an_attempt_with_other_inputs_ends_the_former_ones_being_done(tmp_path: 
     assert run.result("task", {"lr": 1}) is None
 
 
-def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
+@pytest.fixture
+def dead() -> int:
+    """The number of a process that has ended."""
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    left = tmp_path / f".model.{process.pid}.tmp"
+    return process.pid
+
+
+def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path, dead: int) -> None:
+    left = tmp_path / f".model.{dead}.tmp"
     left.mkdir()
+    mark_folder(left, "temporary")
+    (left / "made").touch()
     write_text(tmp_path / "model", "new")
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_what_another_made_is_never_taken_for_a_temporary_file(tmp_path: Path, dead: int) -> None:
+    names = [f".a.{dead}.tmp", f".a.b.{dead}.tmp", f".a.replaced.{dead}.tmp", ".a.tmp", ".a.mine.tmp", ".a.unfinished"]
+    for name in names:
+        (tmp_path / name).write_text("years of work")
+    run = tmp_path / f".b.{dead}.tmp"
+    (run / "replaced").mkdir(parents=True)
+    mark_folder(run, "run")
+    for name in ("a", "b"):
+        write_text(tmp_path / name, "new")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*names, "a", "b", run.name])
+    assert {(tmp_path / name).read_text() for name in names} == {"years of work"}
+    assert (run / "replaced").is_dir()
+    mine = tmp_path / f".a.{os.getpid()}.tmp"
+    mine.write_text("years of work")
+    with pytest.raises(UsageError, match="in the way of writing"):
+        write_text(tmp_path / "a", "newer")
+    assert mine.read_text() == "years of work"
 
 
 def test_a_folder_in_use_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:

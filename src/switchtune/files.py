@@ -41,10 +41,10 @@ def require_own(path: Path, verb: str | None = None) -> None:
         raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. Give a new folder or an empty one.")
 
 
-def is_own(path: Path) -> bool:
-    """Whether a folder is one that switchtune made, or an empty one."""
+def is_own(path: Path, verb: str | None = None) -> bool:
+    """Whether a folder is one that switchtune made, by any verb or by this one, or an empty one."""
     try:
-        require_own(path)
+        require_own(path, verb)
     except UsageError:
         return False
     return True

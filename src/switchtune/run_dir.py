@@ -15,17 +15,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from switchtune.errors import SwitchtuneError
-from switchtune.files import mark_folder, require_own
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import MARK, is_own, mark_folder, require_own
 
 
 class RunLockedError(SwitchtuneError):
     """Another process is working in the same folder."""
 
 
+_TEMPORARY = "temporary"
+"""What the mark of a folder says, in place of a verb, in which something is made before it gets its name."""
+_REPLACED = "replaced"
+"""In such a folder, what stood where the new one is about to."""
+
+
 @contextmanager
 def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`; when the block ends well it becomes `path`, otherwise it is removed.
+    """Yield a temporary path beside `path`; when the block ends well it becomes `path`, otherwise it is removed.
 
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
     replaced there is nothing to see for the moment between two renames, and what a process that was killed in that
@@ -37,16 +43,21 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
         force: replace any folder.
 
     Raises:
-        UsageError: a folder, or a file where a folder is made, that switchtune did not make and would have to remove.
+        UsageError: something is in the way that switchtune did not make: a folder, or a file where a folder is made,
+            or whatever has the name that is needed for a moment beside `path`.
     """
     path = Path(os.path.realpath(path.parent), path.name) if path.is_symlink() else Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path)
     if path.exists() and (path.is_dir() or verb) and not (force and path.is_dir()):
         require_own(path, verb or None)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    replaced = path.with_name(f".{path.name}.replaced.{os.getpid()}.tmp")
+    around = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if os.path.lexists(around):
+        raise UsageError(f"{around}: in the way of writing {path}, and switchtune did not make it. Move it elsewhere.")
+    temporary, replaced = around / "made", around / _REPLACED
     try:
+        around.mkdir()
+        mark_folder(around, _TEMPORARY)
         yield temporary
         if temporary.is_dir():
             mark_folder(temporary, verb)
@@ -62,25 +73,34 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
         # A write that fails does not know its file, and safetensors has words of its own for it.
         full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
         number = next(full, getattr(error, "errno", None))
-        if number is None or not str(getattr(error, "filename", None) or temporary).startswith(str(temporary)):
+        if number is None or not str(getattr(error, "filename", None) or around).startswith(str(around)):
             raise
         raise OSError(number, os.strerror(number), str(path)) from error
     finally:
-        remove(temporary)
-        if os.path.lexists(replaced) and not os.path.lexists(path):
-            replaced.replace(path)
-        remove(replaced)
+        if around.is_dir():
+            _undo(around, path)
 
 
 def recover(path: Path) -> None:
-    """Bring back what a process was replacing when it was killed, then clear away what killed processes left."""
-    others = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
-    left = [other for other in others if not _in_use(other.name.rsplit(".", 2)[1])]
-    for former in left:
-        if former.name.startswith(f".{path.name}.replaced.") and not os.path.lexists(path):
-            former.replace(path)
-    for other in left:
-        remove(other)
+    """Bring back what a process was replacing when it was killed, then clear away what killed processes left.
+
+    Nothing but what bears the mark of a temporary folder is taken for theirs.
+    """
+    for around in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = around.name[len(f".{path.name}.") : -len(".tmp")]
+        if process.isdecimal() and not _in_use(process) and not around.is_symlink() and is_own(around, _TEMPORARY):
+            _undo(around, path)
+
+
+def _undo(around: Path, path: Path) -> None:
+    """Remove the temporary folder of `path`, what was replaced being put back where nothing stands in its place."""
+    replaced = around / _REPLACED
+    if os.path.lexists(replaced) and not os.path.lexists(path):
+        replaced.replace(path)
+    for inside in around.iterdir():
+        if inside.name != MARK:  # it goes last: what a kill leaves is still known
+            remove(inside)
+    remove(around)
 
 
 def _in_use(process: str) -> bool:
@@ -89,7 +109,7 @@ def _in_use(process: str) -> bool:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return False
-    except (ValueError, PermissionError):
+    except (OverflowError, PermissionError):
         return True
     return int(process) != os.getpid()
 
