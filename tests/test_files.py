@@ -122,6 +122,19 @@ def test_an_input_is_never_an_output_whatever_is_forced(place: Path, model: Path
         assert "is read" in refused(f"{command} --force", model, name)
 
 
+@pytest.mark.parametrize("command", ["switch - --lexicon my.tsv --lang de", "translate {model} --from de --to en"])
+def test_a_text_on_standard_input_is_no_output_either(place: Path, model: Path, command: str) -> None:
+    text, standard_input = (place / "text.de").read_bytes(), os.dup(0)
+    try:
+        with (place / "text.de").open("rb") as stream:
+            os.dup2(stream.fileno(), 0)
+        assert "this file is read" in refused(f"{command} --force", model, "text.de")
+    finally:
+        os.dup2(standard_input, 0)
+        os.close(standard_input)
+    assert (place / "text.de").read_bytes() == text
+
+
 def test_a_model_that_is_read_is_not_replaced(place: Path, model: Path) -> None:
     for verb in ("trim", "untrim", "add-language", "export"):
         assert "is read from there" in refused(f"{FOLDER_VERBS[verb]} --force", model, str(model))

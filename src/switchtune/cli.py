@@ -30,6 +30,7 @@ from switchtune.cli_options import (
     language_pair,
     piece_segmenter,
     print_json,
+    read_from,
     text_or_dash,
 )
 from switchtune.cli_report import demo, report
@@ -177,7 +178,7 @@ def switch(
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
     form = "tsv" if tsv else "jsonl" if jsonl else "text"
-    place = None if out is None else claim_file(out, inputs=[text, lexicon_path], force=force)
+    place = None if out is None else claim_file(out, inputs=[read_from(text), lexicon_path], force=force)
     switcher = text_switcher(
         read_lexicon(lexicon_path),
         lang,
@@ -501,7 +502,7 @@ def translate(
         if resume and not unfinished and out.is_file():
             print_line(f"{out}: no unfinished translation; nothing to resume", err=True)
             return
-        claim_file(out, inputs=[file, model], force=force, own=unfinished)
+        claim_file(out, inputs=[read_from(file), model], force=force, own=unfinished)
     signal.signal(signal.SIGTERM, _stop)
     search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
     with launched():

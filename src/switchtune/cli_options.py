@@ -47,6 +47,11 @@ def text_or_dash(path: Path) -> Path:
     return path
 
 
+def read_from(text: Path) -> Path:
+    """The file that a text of `text_or_dash` is in, under whatever name, for `claim_file`."""
+    return Path("/dev/stdin") if str(text) == "-" else text
+
+
 def finite(value: float) -> float:
     """A number of an option, whose bounds let nan through.
 
