@@ -12,7 +12,7 @@ import switchtune
 PACKAGE = Path(switchtune.__file__).parent
 
 ORDER = (
-    "errors terminal languages files run_dir records config corpus.words corpus.vocabulary corpus.syntax "
+    "errors terminal languages files run_dir growing records config corpus.words corpus.vocabulary corpus.syntax "
     "corpus.grammar corpus.formats corpus.read corpus.documents lexicon lexicon.block lexicon.hmm lexicon.fertility "
     "lexicon.alignment lexicon.cooccurrence lexicon.align lexicon.map lexicon.neighbours lexicon.embed lexicon.plm "
     "lexicon.combine lexicon.judge lexicon.build switching in_context examples models.chunks models.families "

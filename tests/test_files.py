@@ -20,7 +20,8 @@ from switchtune.cli import app, main
 from switchtune.config import RunConfig, load_config
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
-from switchtune.files import MARK, GrowingFile, claim_file, claim_folder
+from switchtune.files import MARK, claim_file, claim_folder
+from switchtune.growing import GrowingFile
 from tests.miniature import ENGLISH, GERMAN
 
 THESIS = "years of work\n"
@@ -248,7 +249,7 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
     assert translate(model, "--force") == 130
     assert seen[2] == b"".join(whole.splitlines(keepends=True)[:8])  # lines are there while later ones are made
     assert "8 lines are done" in capsys.readouterr().err
-    (place / "out").write_bytes(seen[2] + b"half a li")
+    (place / "out").write_bytes(seen[2][:-5])  # as a kill in the middle of the second lot leaves it
     assert translate(model) == 2
     assert "--resume goes on with it" in capsys.readouterr().err
     assert translate(model, "--resume", "--beams", "1") == 2
@@ -257,7 +258,79 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
     assert translate(model, "--resume") == 0
     assert "goes on after line 8" in capsys.readouterr().err
     assert (place / "out").read_bytes() == whole
-    assert not GrowingFile(place / "out", "").is_unfinished
+    assert not GrowingFile(place / "out").is_unfinished
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> GrowingFile:
+    """A file of two lots of lines that is not finished."""
+    made = GrowingFile(tmp_path / "out")
+    made.begin("x", resume=False)
+    made.append(["a", "b"])
+    made.append(["ü", "d"])
+    return made
+
+
+WRITTEN = "a\nb\nü\nd\n".encode()
+
+
+@pytest.mark.parametrize("size", range(4, len(WRITTEN) + 1))
+def test_what_a_kill_while_lines_are_added_leaves_is_gone_on_with(growing: GrowingFile, size: int) -> None:
+    growing.path.write_bytes(WRITTEN[:size])
+    again = GrowingFile(growing.path)
+    assert again.begin("x", resume=True) == 4
+    assert growing.path.read_bytes() == WRITTEN
+    again.append(["e"])
+    assert growing.path.read_bytes() == WRITTEN + b"e\n"
+    assert GrowingFile(growing.path).begin("x", resume=True) == 5
+
+
+@pytest.mark.parametrize(
+    "content", [b"", WRITTEN[:3], b"A" + WRITTEN[1:], WRITTEN[:-2] + b"D\n", WRITTEN[:5] + b"u", WRITTEN + b"e\n"]
+)
+def test_an_unfinished_file_that_was_changed_is_not_gone_on_with(growing: GrowingFile, content: bytes) -> None:
+    growing.path.write_bytes(content)
+    with pytest.raises(UsageError, match="out was changed since it was written"):
+        GrowingFile(growing.path).begin("x", resume=True)
+    assert growing.path.read_bytes() == content
+
+
+def test_what_is_begun_anew_is_not_taken_for_what_was_there(
+    growing: GrowingFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("switchtune.growing.write_json", killed)
+    again = GrowingFile(growing.path)
+    assert again.begin("x", resume=False) == 0
+    with pytest.raises(KeyboardInterrupt):
+        again.append(["a"])
+    assert not again.is_unfinished
+    assert GrowingFile(growing.path).begin("x", resume=True) == 0
+
+
+@pytest.mark.parametrize("content", [THESIS, "{}", "[1]"])
+def test_a_file_that_has_the_name_of_a_note_stands(place: Path, model: Path, content: str) -> None:
+    (place / ".out.unfinished").write_text(content)
+    (place / "out").write_text(THESIS)
+    for options in ("", " --force", " --resume"):
+        assert "none that it wrote" in refused(FILE_VERBS["translate"] + options, model, "out")
+    assert (place / ".out.unfinished").read_text() == content
+    assert (place / "out").read_text() == THESIS
+
+
+def test_one_process_at_a_time_translates_into_a_file(
+    place: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "link").symlink_to("out")
+    with GrowingFile(place / "link").lock():
+        for options in ([], ["--resume"], ["--force"]):
+            assert translate(model, *options) == 1
+            assert "another process is writing this file" in capsys.readouterr().err
+        assert not (place / "out").exists()
+    assert translate(model) == 0
+    assert not [path.name for path in place.glob(".out*")]
 
 
 def test_an_empty_text_gives_an_empty_translation(place: Path, model: Path) -> None:

@@ -1,5 +1,6 @@
 """A run's folder: nothing half-written, finished steps skipped, one process at a time."""
 
+import fcntl
 import json
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -283,6 +285,34 @@ def test_the_lock_waits_for_a_process_that_is_about_to_end(tmp_path: Path) -> No
         start = time.monotonic()
         with RunDir(tmp_path).lock(patience_seconds=20):
             assert time.monotonic() - start > 0.1
+
+
+def test_a_lock_leaves_nothing_and_one_that_a_kill_left_is_free(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from switchtune.run_dir import RunDir\n"
+        "with RunDir(Path(sys.argv[1])).lock(): os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(tmp_path)], check=False).returncode == -signal.SIGKILL
+    (tmp_path / ".notes.lock").write_text("years of work")
+    for name in ("run", "notes"):
+        with RunDir(tmp_path).lock(name, patience_seconds=0):
+            assert (tmp_path / f".{name}.lock").exists()
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["years of work"]
+
+
+def test_a_lock_whose_file_was_just_removed_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, locked = fcntl.flock, []
+
+    def late(stream: IO[str], operation: int) -> None:
+        if not locked:
+            (tmp_path / ".run.lock").unlink()  # by who had it, between this process's opening and locking it
+        locked.append(stream)
+        real(stream, operation)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with RunDir(tmp_path).lock():
+        assert len(locked) == 2
+        assert (tmp_path / ".run.lock").exists()
 
 
 def test_fingerprints_ignore_the_order_of_keys_and_see_every_value(tmp_path: Path) -> None:

@@ -47,6 +47,7 @@ from switchtune.files import claim_file, claim_folder
 from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
+    from switchtune.growing import GrowingFile
     from switchtune.preview import SwitchedLine
     from switchtune.switching import Switched
 
@@ -485,8 +486,8 @@ def translate(
     """
     from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import open_model
-    from switchtune.files import GrowingFile
     from switchtune.generation import translate_over_ranks, windows
+    from switchtune.growing import GrowingFile
     from switchtune.models.load import model_fingerprint
     from switchtune.preview import read_text
     from switchtune.run_dir import fingerprint, hash_file
@@ -495,17 +496,15 @@ def translate(
 
     if out is None and resume:
         raise UsageError("--resume goes on with a file: name it by --out.")
-    if out is not None:
-        unfinished = GrowingFile(out, "").is_unfinished
-        if unfinished and not resume and not force:
-            raise UsageError(f"{out}: holds an unfinished translation. --resume goes on with it, --force begins anew.")
-        if resume and not unfinished and out.is_file():
-            print_line(f"{out}: no unfinished translation; nothing to resume", err=True)
-            return
-        claim_file(out, inputs=[read_from(file), model], force=force, own=unfinished)
+    growing = None if out is None else GrowingFile(out)
+    if growing is not None:
+        read: list[str | Path] = [read_from(file), model]
+        claim_file(growing.path, inputs=read, force=force or resume, own=growing.is_unfinished)
     signal.signal(signal.SIGTERM, _stop)
     search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")
-    with launched():
+    with launched(), ExitStack() as stack:
+        if growing is not None and not on_first(lambda: _hold(growing, stack, resume, force)):
+            return
         if not file.is_file() and (size() > 1 or resume):
             asker = "--resume" if resume else "more than one process"
             raise UsageError(f"{file}: can be read only once, and {asker} needs it again: give the text as a file.")
@@ -520,28 +519,43 @@ def translate(
                 before += len(window)
 
         lines, first = read_text(file, sys.stdin.buffer), rank() == 0
-        if out is None:
+        if growing is None:
             for window in translations(lines):
                 if first:
                     sys.stdout.write("".join(f"{line}\n" for line in window))
                     sys.stdout.flush()
             return
         text = hash_file(file) if file.is_file() else None
-        growing = GrowingFile(out, fingerprint([text, model_fingerprint(model), source, target, beams, engine, int8]))
-        done = on_first(growing.lines_written) if resume else 0
+        made_of = fingerprint([text, model_fingerprint(model), source, target, beams, engine, int8])
+        done = on_first(partial(growing.begin, made_of, resume=resume))
         if done and first:
             print_line(f"{out}: goes on after line {done:,}", err=True)
         try:
             for window in translations(lines, done):
                 if first:
-                    growing.append(window, begin=done == 0)
+                    growing.append(window)
                 done += len(window)
         except BaseException:
             if first and done:
                 print_line(f"{out}: {done:,} lines are done; the same command with --resume goes on there", err=True)
             raise
         if first:
-            growing.finish(empty=done == 0)
+            growing.finish()
+
+
+def _hold(growing: "GrowingFile", stack: ExitStack, resume: bool, force: bool) -> bool:
+    """Have an output for this process alone; whether anything is to be done, now that none other can change it."""
+    stack.enter_context(growing.lock())
+    unfinished = growing.is_unfinished
+    if unfinished and not resume and not force:
+        raise UsageError(
+            f"{growing.path}: holds an unfinished translation. --resume goes on with it, --force begins anew."
+        )
+    if resume and not unfinished and growing.path.is_file():
+        print_line(f"{growing.path}: no unfinished translation; nothing to resume", err=True)
+        return False
+    claim_file(growing.path, force=force, own=unfinished)  # again: one that wrote it may have ended meanwhile
+    return True
 
 
 def _stop(number: int, frame: object) -> None:

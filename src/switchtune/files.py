@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 from switchtune.errors import UsageError
@@ -132,58 +131,3 @@ def _require_writable(place: Path, told: Path) -> None:
         raise UsageError(
             f"--out {told}: no permission to write in {there}. Choose another place, or change its permissions."
         )
-
-
-@dataclass(frozen=True)
-class GrowingFile:
-    """A text file that is written line by line, and that can be gone on with where its writing was stopped.
-
-    While it is not finished, a hidden file beside it knows what it is made of.
-    """
-
-    path: Path
-    made_of: str
-    """Fingerprint of all that decides what its lines are."""
-
-    @property
-    def _note(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.unfinished")
-
-    @property
-    def is_unfinished(self) -> bool:
-        """Whether its writing was begun and not ended."""
-        return self._note.exists() and self.path.exists()
-
-    def lines_written(self) -> int:
-        """How many lines stand, what was begun of a further one being removed.
-
-        Raises:
-            UsageError: they are made of something else.
-        """
-        if not self.is_unfinished:
-            return 0
-        if self._note.read_text(encoding="utf-8") != self.made_of:
-            raise UsageError(
-                f"--resume: what stands in {self.path} was made of another text, by another model or with other "
-                "options. Give the same ones, or --force in place of --resume to begin anew."
-            )
-        with self.path.open("rb+") as stream:
-            whole = [len(line) for line in stream if line.endswith(b"\n")]
-            stream.truncate(sum(whole))
-        return len(whole)
-
-    def append(self, lines: Iterable[str], *, begin: bool) -> None:
-        """Add lines, which are on the disk when this returns; with `begin` they are the first."""
-        if begin:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._note.write_text(self.made_of, encoding="utf-8")
-        with self.path.open("w" if begin else "a", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(f"{line}\n" for line in lines)
-            stream.flush()
-            os.fsync(stream.fileno())
-
-    def finish(self, *, empty: bool) -> None:
-        """Declare the file whole."""
-        if empty:
-            self.append([], begin=True)
-        self._note.unlink()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import MARK, is_own, mark_folder, require_own
@@ -282,17 +282,30 @@ class RunDir:
             RunLockedError: another process still held it after `patience_seconds`.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + patience_seconds
-        with (self.path / f".{name}.lock").open("a") as stream:
-            while True:
-                try:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError as error:
-                    if time.monotonic() > deadline:
-                        raise RunLockedError(
-                            f"{self.path}: another process is working in this folder ({name}). "
-                            "Wait for it, stop it, or give another --out."
-                        ) from error
-                    time.sleep(0.2)
-            yield
+        path, deadline = self.path / f".{name}.lock", time.monotonic() + patience_seconds
+        while (stream := _locked(path)) is None:
+            if time.monotonic() > deadline:
+                raise RunLockedError(
+                    f"{self.path}: another process is working in this folder ({name}). "
+                    "Wait for it, stop it, or give another --out."
+                )
+            time.sleep(0.2)
+        with stream:
+            try:
+                yield
+            finally:
+                if not os.fstat(stream.fileno()).st_size:  # else it is somebody's
+                    path.unlink(missing_ok=True)
+
+
+def _locked(path: Path) -> TextIO | None:
+    """The file, which no other process can lock until it is closed; None where another has locked it."""
+    stream = path.open("a")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
+            return stream
+    except (BlockingIOError, FileNotFoundError):  # the latter where who had it has just removed it
+        pass
+    stream.close()
+    return None

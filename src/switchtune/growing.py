@@ -1,0 +1,153 @@
+"""A text file that is written line by line, and gone on with where its writing was stopped."""
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pydantic import TypeAdapter
+
+from switchtune.errors import UsageError
+from switchtune.run_dir import RunDir, RunLockedError, write_json
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Note:
+    """What is known of a file that is not finished; written before the lines that it announces are."""
+
+    made_of: str
+    lines: int
+    """How many lines stand."""
+    bytes: int
+    sha256: str
+    """Of those bytes."""
+    announced: Sequence[str]
+    """Lines that are being added."""
+
+
+_NOTE = TypeAdapter(_Note)
+
+
+class GrowingFile:
+    """A text file that is written line by line, and gone on with where its writing was stopped.
+
+    While it is not finished, a hidden note beside it says what stands in it and what is being added. So whenever the
+    process is killed, what it left is told from what others changed, and is completed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._place = Path(os.path.realpath(path))
+        self._note = self._place.with_name(f".{self._place.name}.unfinished")
+        self._made_of = ""
+        self._lines, self._bytes, self._digest = 0, 0, hashlib.sha256()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Have the file for this process alone.
+
+        Raises:
+            RunLockedError: another process has it.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(RunDir(self._place.parent).lock(self._place.name, patience_seconds=0))
+            except RunLockedError as error:
+                raise RunLockedError(
+                    f"--out {self.path}: another process is writing this file. Wait for it, stop it, or give another "
+                    "name."
+                ) from error
+            yield
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether its writing was begun and not ended.
+
+        Raises:
+            UsageError: something else has the name of the note.
+        """
+        return self._noted() is not None and self._place.exists()
+
+    def _noted(self) -> _Note | None:
+        if not os.path.lexists(self._note):
+            return None
+        try:
+            return _NOTE.validate_json(self._note.read_bytes())
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{self._note}: while {self.path} is not finished, switchtune keeps a note under this name, and what "
+                "is there is none that it wrote. Move it elsewhere, or give another --out."
+            ) from error
+
+    def begin(self, made_of: str, *, resume: bool) -> int:
+        """Prepare for lines to be added.
+
+        Args:
+            made_of: fingerprint of all that decides what its lines are.
+            resume: go on where its writing was stopped; otherwise what is there is replaced when the first lines come.
+
+        Returns:
+            How many lines stand.
+
+        Raises:
+            UsageError: they are made of something else, or are not what was written.
+        """
+        self._made_of = made_of
+        note = self._noted() if resume else None
+        if note is None or not self._place.exists():
+            return 0
+        if note.made_of != made_of:
+            raise UsageError(
+                f"--resume: what stands in {self.path} was made of another text, by another model or with other "
+                "options. Give the same ones, or --force in place of --resume to begin anew."
+            )
+        announced = _encoded(note.announced)
+        with self._place.open("rb") as stream:
+            _hash(stream, note.bytes, self._digest)
+            added = stream.read(len(announced) + 1)
+        if self._digest.hexdigest() != note.sha256 or not announced.startswith(added):
+            raise UsageError(
+                f"--resume: {self.path} was changed since it was written, by hand or by another program. Undo that, "
+                "or --force in place of --resume to begin anew: what is there is then lost."
+            )
+        self._lines, self._bytes = note.lines, note.bytes
+        self._add(note.announced, announced, announced[len(added) :])
+        return self._lines
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Add lines, which are on the disk when this returns."""
+        text = _encoded(lines)
+        if not self._bytes:
+            self._place.unlink(missing_ok=True)  # before the note, which is not to vouch for what was there
+        write_json(self._note, asdict(_Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)))
+        self._add(lines, text, text)
+
+    def _add(self, lines: Sequence[str], text: bytes, missing: bytes) -> None:
+        with self._place.open("ab") as stream:
+            stream.write(missing)
+            stream.flush()
+            os.fsync(stream.fileno())
+        self._lines, self._bytes = self._lines + len(lines), self._bytes + len(text)
+        self._digest.update(text)
+
+    def finish(self) -> None:
+        """Declare the file whole."""
+        if not self._lines:
+            self.append([])
+        self._note.unlink()
+
+
+def _encoded(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _hash(stream: BinaryIO, size: int, digest: "hashlib._Hash") -> None:
+    """Have a digest take in so many bytes, or as many as there are."""
+    while size and (block := stream.read(min(size, _BLOCK))):
+        digest.update(block)
+        size -= len(block)
