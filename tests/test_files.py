@@ -216,6 +216,24 @@ def test_a_configuration_in_the_output_is_not_rewritten(place: Path, monkeypatch
     assert resolved.read_bytes() == before
 
 
+def test_an_analysis_replaces_no_files_of_the_users(place: Path) -> None:
+    (place / "r/analysis").mkdir(parents=True)
+    (place / "r/config.resolved.yaml").write_text(load_config(RunConfig, "run.yaml").as_yaml())
+    (place / "r/analysis/cost.json").symlink_to(place / "d/thesis.txt")
+    refusal = refused("analyse r --what cost", place)
+    assert f"{place / 'r/analysis'}: holds files that switchtune did not make. Analyses are written here" in refusal
+    assert (place / "d/thesis.txt").read_text() == THESIS
+    assert [path.name for path in (place / "r/analysis").iterdir()] == ["cost.json"]
+
+
+def test_a_lexicons_page_replaces_no_page_of_the_users(place: Path) -> None:
+    (place / "d/judgement.json").write_text("{}")
+    (place / "d/report.html").write_text(THESIS)
+    refusal = refused("lexicon report d", place)
+    assert refusal == ("switchtune: d/report.html: the file already exists. The page is written here: move it away.\n")
+    assert (place / "d/report.html").read_text() == THESIS
+
+
 def test_a_verb_takes_what_it_made_and_what_is_forced(place: Path, model: Path) -> None:
     def trim(*options: str) -> None:
         words = [word.format(model=model) for word in FOLDER_VERBS["trim"].split()]
