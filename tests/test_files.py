@@ -17,11 +17,16 @@ from typer.testing import CliRunner
 
 from switchtune import generation
 from switchtune.cli import app, main
-from switchtune.config import RunConfig, load_config
+from switchtune.config import NliConfig, PretrainConfig, RunConfig, load_config
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
 from switchtune.files import MARK, claim_file, claim_folder
 from switchtune.growing import GrowingFile
+from switchtune.nli.experiment import run_nli
+from switchtune.pretraining import pretrain
+from switchtune.search import search
+from switchtune.train import train_arm
+from switchtune.zeroshot import run_zeroshot
 from tests.miniature import ENGLISH, GERMAN
 
 THESIS = "years of work\n"
@@ -36,8 +41,12 @@ def place(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "thesis.txt").write_text(THESIS)
     pair = {"source": "de", "target": "en", **dict.fromkeys(("train", "valid", "test"), "text.{de,en}")}
-    run = {"model": str(model), "pairs": [pair], "training": {"updates": 2}, "search": {"lr": [1e-4, 1e-3]}}
+    common = {"model": str(model), "recipes": ["standard", "csr"], "training": {"updates": 2}}
+    run = {**common, "pairs": [pair, {**pair, "source": "fr"}], "search": {"lr": [1e-4, 1e-3]}}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
+    data = dict.fromkeys(("train", "valid", "test"), "text.*")
+    nli = {**common, "task": "nli", "languages": ["de"], "data": data, "lexicon": {"dictionaries": {"de": "my.tsv"}}}
+    (tmp_path / "nli.yaml").write_text(yaml.safe_dump(nli))
     texts = [{"language": code, "path": f"text.{code}"} for code in ("de", "en")]
     (tmp_path / "pretrain.yaml").write_text(yaml.safe_dump({"texts": texts}))
     monkeypatch.chdir(tmp_path)
@@ -77,11 +86,11 @@ def test_no_verb_that_writes_is_missing_here() -> None:
     assert writing == {*FOLDER_VERBS, *FILE_VERBS} - {"lexicon"} | {"build", "show-batch"}
 
 
-def refused(command: str, model: Path, out: str) -> str:
+def refused(command: str, model: Path, out: str | None = None) -> str:
     """What is said of an output that is wrong use."""
-    words = [word.format(model=model) for word in command.split()]
+    words = [word.replace("{model}", str(model)) for word in command.split()]
     with (
-        patch.object(sys, "argv", ["switchtune", *words, "--out", out]),
+        patch.object(sys, "argv", ["switchtune", *words, *([] if out is None else ["--out", out])]),
         redirect_stderr(StringIO()) as said,
         pytest.raises(SystemExit) as ended,
     ):
@@ -129,7 +138,7 @@ def test_a_text_on_standard_input_is_no_output_either(place: Path, model: Path, 
     try:
         with (place / "text.de").open("rb") as stream:
             os.dup2(stream.fileno(), 0)
-        assert "this file is read" in refused(f"{command} --force", model, "text.de")
+        assert "this is read" in refused(f"{command} --force", model, "text.de")
     finally:
         os.dup2(standard_input, 0)
         os.close(standard_input)
@@ -138,8 +147,105 @@ def test_a_text_on_standard_input_is_no_output_either(place: Path, model: Path, 
 
 def test_a_model_that_is_read_is_not_replaced(place: Path, model: Path) -> None:
     for verb in ("trim", "untrim", "add-language", "export"):
-        assert "is read from there" in refused(f"{FOLDER_VERBS[verb]} --force", model, str(model))
+        assert "this is read" in refused(f"{FOLDER_VERBS[verb]} --force", model, str(model))
         assert "is read from there" in refused(f"{FOLDER_VERBS[verb]} --force", model, str(model.parent))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(FOLDER_VERBS[verb] for verb in ("trim", "untrim", "add-language", "export", "run", "train", "search")),
+        f"{FOLDER_VERBS['lexicon']} --model {{model}}",
+        FILE_VERBS["translate"],
+        f"{FILE_VERBS['switch']} --pieces-of {{model}}",
+    ],
+)
+def test_nothing_is_written_into_a_model_that_is_read(place: Path, model: Path, command: str) -> None:
+    before = sorted(model.rglob("*"))
+    assert f"lies in {model}, which is read" in refused(f"{command} --force", model, str(model / "new"))
+    assert sorted(model.rglob("*")) == before
+
+
+IN_PYTHON: dict[tuple[Any, str], Any] = {
+    (RunConfig, "run"): run_experiment,
+    (RunConfig, "train"): train_arm,
+    (RunConfig, "zeroshot"): run_zeroshot,
+    (RunConfig, "search"): search,
+    (PretrainConfig, "pretrain"): pretrain,
+    (NliConfig, "run"): run_nli,
+}
+
+
+@pytest.mark.parametrize(
+    ("verb", "setting"),
+    [
+        ("run", "model=r/in"),
+        ("run", "model.text=[r/in.de]"),
+        ("run", "pairs.0.train=r/in.{de,en}"),
+        ("train", "pairs.0.valid=r/in"),
+        ("search", "pairs.0.test=./r/../link/in.tsv"),
+        ("run", "lexicon.dictionaries=[r/in.tsv]"),
+        ("run", "lexicon.block.words=r/in.de"),
+        ("run", "lexicon.corpus=r/in.{en,de}"),
+        ("search", "recipes.1.lexicon.dictionaries=[r/in.tsv]"),
+        ("zeroshot", "zeroshot.multiway.own=r/in.*"),
+        ("pretrain", "texts.0.path=r/in.de"),
+        ("run", "data.valid=r/in.*"),
+        ("run", "recipes.1.model=r/in"),
+        ("run", "lexicon.dictionaries.de=r/in.tsv"),
+    ],
+)
+def test_nothing_that_a_configuration_names_is_in_the_output(place: Path, verb: str, setting: str) -> None:
+    """From the command line or from Python, whichever of a corpus's names stands for the files."""
+    nli = setting.startswith(("data", "recipes.1.model", "lexicon.dictionaries.de"))
+    kind: Any = NliConfig if nli else PretrainConfig if verb == "pretrain" else RunConfig
+    configuration = {NliConfig: "nli.yaml", PretrainConfig: "pretrain.yaml", RunConfig: "run.yaml"}[kind]
+    claim_folder(place / "r", verb if verb in ("pretrain", "search") else "run")
+    (place / "link").symlink_to("r")
+    (place / "r/in").mkdir()
+    for ending in ("de", "en", "tsv"):
+        (place / f"r/in.{ending}").write_text(THESIS)
+    before = sorted(place.rglob("*"))
+    refusal = refused(f"{verb} {configuration} --force --set {setting}", place, "r")
+    assert "is read from there" in refusal
+    with pytest.raises(UsageError, match="is read from there"):
+        IN_PYTHON[kind, verb](load_config(kind, configuration, [setting]), place / "r")
+    assert sorted(place.rglob("*")) == before
+
+
+def test_a_configuration_in_the_output_is_not_rewritten(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def begun(*_: object, **__: object) -> None:
+        raise UsageError("begun")
+
+    monkeypatch.setattr("switchtune.experiment.run_experiment", begun)
+    claim_folder(place / "r", "run")
+    resolved = place / "r/config.resolved.yaml"
+    resolved.write_text(load_config(RunConfig, "run.yaml").as_yaml())
+    before = resolved.read_bytes()
+    assert "begun" in refused("run r/config.resolved.yaml", place, "r")
+    assert "is read from there" in refused("run r/config.resolved.yaml --set training.updates=3 --force", place, "r")
+    assert "is read from there" in refused("train r/config.resolved.yaml --keep-changed", place, "r")
+    (place / "r/mine.yaml").write_bytes(before)
+    assert "is read from there" in refused("run r/mine.yaml", place, "r")
+    assert resolved.read_bytes() == before
+
+
+def test_an_analysis_replaces_no_files_of_the_users(place: Path) -> None:
+    (place / "r/analysis").mkdir(parents=True)
+    (place / "r/config.resolved.yaml").write_text(load_config(RunConfig, "run.yaml").as_yaml())
+    (place / "r/analysis/cost.json").symlink_to(place / "d/thesis.txt")
+    refusal = refused("analyse r --what cost", place)
+    assert f"{place / 'r/analysis'}: holds files that switchtune did not make. Analyses are written here" in refusal
+    assert (place / "d/thesis.txt").read_text() == THESIS
+    assert [path.name for path in (place / "r/analysis").iterdir()] == ["cost.json"]
+
+
+def test_a_lexicons_page_replaces_no_page_of_the_users(place: Path) -> None:
+    (place / "d/judgement.json").write_text("{}")
+    (place / "d/report.html").write_text(THESIS)
+    refusal = refused("lexicon report d", place)
+    assert refusal == ("switchtune: d/report.html: the file already exists. The page is written here: move it away.\n")
+    assert (place / "d/report.html").read_text() == THESIS
 
 
 def test_a_verb_takes_what_it_made_and_what_is_forced(place: Path, model: Path) -> None:
@@ -176,13 +282,30 @@ def test_a_failed_attempt_with_force_claims_nothing(place: Path, model: Path) ->
 
 
 def test_show_batch_shows_runs_alone(place: Path) -> None:
+    (place / "pretrained").mkdir()
+    (place / "pretrained/config.resolved.yaml").touch()
+    assert "did not make. Give the folder of a run." in refused("show-batch run.yaml", place, "pretrained")
     assert "not the folder of a run" in refused("show-batch run.yaml", place, "d")
     assert not (place / "new").exists()
 
 
 def test_what_a_report_is_made_of_is_not_overwritten(place: Path) -> None:
     (place / "d" / "metrics.json").write_text("{}")
-    assert "belongs to d, which is read" in refused("report d --force", place, "d/metrics.json")
+    assert "lies in d, which is read" in refused("report d --force", place, "d/metrics.json")
+    assert "--figures d: this is read" in refused("report d --force --figures d", place, "new.html")
+    assert "--figures .: d is read from there" in refused("report d --force --figures .", place, "new.html")
+    (place / "d/task").mkdir()
+    (place / "d/task/state.json").touch()
+    assert "--figures d/task: lies in d" in refused("report d --force --figures d/task", place, "new.html")
+    assert not list(place.rglob(MARK))
+
+
+def test_a_report_may_stand_in_the_run_that_it_is_of(place: Path) -> None:
+    for own in (False, True):
+        claim_file(place / "d/report.html", hosts=[place / "d"], own=own)
+        claim_folder(place / "d/figures", "report", hosts=[place / "d"])
+        (place / "d/report.html").touch()
+        (place / "d/figures/figure.svg").touch()
 
 
 def test_a_folder_of_others_is_no_run_in_python_either(place: Path) -> None:

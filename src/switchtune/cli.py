@@ -47,6 +47,7 @@ from switchtune.files import claim_file, claim_folder
 from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
+    from switchtune.config import NliConfig, PretrainConfig, RunConfig
     from switchtune.growing import GrowingFile
     from switchtune.preview import SwitchedLine
     from switchtune.switching import Switched
@@ -73,6 +74,15 @@ KeepChanged = Annotated[
 
 def _with_flags(overrides: list[str], accept: bool, keep_changed: bool) -> list[str]:
     return [*overrides, *["lexicon.accept=true"] * accept, *["keep_changed=true"] * keep_changed]
+
+
+def _claim(
+    out: Path, verb: str, file: Path, settings: "RunConfig | NliConfig | PretrainConfig", *, force: bool
+) -> None:
+    """Claim a folder for what a configuration asks for. Its file may be what the verb would write there."""
+    written = out / "config.resolved.yaml"
+    as_it_is = written.is_file() and file.samefile(written) and file.read_bytes() == settings.as_yaml().encode()
+    claim_folder(out, verb, inputs=[*settings.inputs, *([] if as_it_is else [file])], force=force)
 
 
 def main() -> None:
@@ -179,7 +189,8 @@ def switch(
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
     form = "tsv" if tsv else "jsonl" if jsonl else "text"
-    place = None if out is None else claim_file(out, inputs=[read_from(text), lexicon_path], force=force)
+    inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
+    place = None if out is None else claim_file(out, inputs=inputs, force=force)
     switcher = text_switcher(
         read_lexicon(lexicon_path),
         lang,
@@ -229,7 +240,7 @@ def pretrain(
     from switchtune.progress import Display
 
     settings = load_config(PretrainConfig, config, overrides)
-    claim_folder(out, "pretrain", force=force)
+    _claim(out, "pretrain", config, settings, force=force)
     from switchtune.pretraining import pretrain as pretrain_model
     from switchtune.trial import Event, stage_event
 
@@ -271,7 +282,7 @@ def run(
     from switchtune.progress import Display, print_accuracies, print_summary
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
-    claim_folder(out, "run", force=force)
+    _claim(out, "run", config, settings, force=force)
     from switchtune.experiment import run_experiment
     from switchtune.nli.experiment import run_nli
     from switchtune.report.accuracy import accuracy_record
@@ -320,7 +331,7 @@ def train(
     from switchtune.progress import Display
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
-    claim_folder(out, "run", force=force)
+    _claim(out, "run", config, settings, force=force)
     from switchtune.train import train_arm
 
     with Display() as display:
@@ -360,7 +371,7 @@ def zeroshot(
     from switchtune.progress import Display, print_matrices
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
-    claim_folder(out, "run", force=force)
+    _claim(out, "run", config, settings, force=force)
     from switchtune.zeroshot import run_zeroshot
 
     with Display() as display:
@@ -393,7 +404,7 @@ def search(
     from switchtune.progress import Display, print_table
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
-    claim_folder(out, "search", force=force)
+    _claim(out, "search", config, settings, force=force)
     from switchtune.search import search as search_grid
     from switchtune.search import search_table
 

@@ -142,10 +142,8 @@ def build(
         origin="switchtune lexicon",
     )
     require_files(settings)
-    inputs = [source, *([target] if target else []), *settings.files, *(judge_by or ())]
-    if any(Path(path).resolve().parent == out.resolve() for path in inputs):
-        raise UsageError(f"--out {out}: a file in it is read, and might be overwritten. Give another folder.")
-    claim_folder(out, "lexicon", force=force)
+    inputs = [source, target, *settings.inputs, *(judge_by or ()), model, pieces_of]
+    claim_folder(out, "lexicon", inputs=filter(None, inputs), force=force)
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
         paired = True if method == "align" else None

@@ -27,9 +27,9 @@ def report(
     from switchtune.report.run_page import run_page
     from switchtune.run_dir import write_text
 
-    place = claim_file(out, inputs=runs, force=force, own=out.is_file() and is_report(out))
+    place = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
-        claim_folder(figures, "report", force=force)
+        claim_folder(figures, "report", hosts=runs, force=force, option="--figures")
     made = run_page(runs)
     for warning in made.warnings:
         print_line(f"switchtune: {warning}", err=True)

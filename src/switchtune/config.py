@@ -85,6 +85,10 @@ class Settings(BaseModel):
         str_max_length=4096,
     )
 
+    def as_yaml(self) -> str:
+        """All values, defaults included: the content of a run's `config.resolved.yaml`."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
 
 _Block = TypeVar("_Block", bound=Settings)
 
@@ -161,6 +165,11 @@ class LexiconSettings(Settings):
         """Files that decide what the lexicon becomes."""
         block = [self.block.words] if self.block.words is not None else []
         return [*(dictionary.path for dictionary in self.dictionaries), *(self.embeddings or ()), *block]
+
+    @property
+    def inputs(self) -> list[str]:
+        """All that is named in it to be read."""
+        return self.files if self.corpus is None else [*self.files, self.corpus]
 
     @property
     def built_from(self) -> dict[str, Any]:
@@ -531,6 +540,13 @@ class RunConfig(Settings):
                 )
         return self
 
+    @property
+    def inputs(self) -> list[str]:
+        """All that is named in it to be read: models, corpora, lexicons, texts."""
+        corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
+        lexicons = [name for arm in self.recipes for name in self.lexicon_of(arm).inputs]
+        return [self.model.name, *self.model.text, *corpora, *lexicons, *self.zeroshot.multiway.values()]
+
     def lexicon_of(self, arm: ArmSettings) -> LexiconSettings:
         """The run's lexicon settings with the arm's own values in their place."""
         return _with(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
@@ -613,6 +629,11 @@ class PretrainConfig(Settings):
                 "transformers cannot generate with an mT5 whose decoder is the deeper one: give both as many"
             )
         return self
+
+    @property
+    def inputs(self) -> list[str]:
+        """All that is named in it to be read."""
+        return [text.path for text in self.texts]
 
 
 class NliDataSettings(Settings):
@@ -757,6 +778,14 @@ class NliConfig(Settings):
     def tested(self) -> tuple[str, ...]:
         """All languages that are tested, that of the training set first."""
         return (self.language, *self.languages, *self.also_tested)
+
+    @property
+    def inputs(self) -> list[str]:
+        """All that is named in it to be read: models, data, dictionaries."""
+        models = [self.model_of(arm) for arm in self.recipes]
+        lexicons = [self.lexicon_of(arm) for arm in self.recipes]
+        dictionaries = [name for each in lexicons for code in each.dictionaries for name in each.of(code).inputs]
+        return [*models, self.data.train, self.data.valid, self.data.test, *dictionaries]
 
     def model_of(self, arm: NliArmSettings) -> str:
         """The model that an arm starts from."""

@@ -19,7 +19,6 @@ from typing import Any, TypeVar, cast
 
 import psutil
 import torch
-import yaml
 
 from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
@@ -79,10 +78,10 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
     """
     require_one_process()
     folder = Path(folder)
-    claim_folder(folder, "run")
+    claim_folder(folder, "run", inputs=config.inputs)
     run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
-        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        write_text(folder / "config.resolved.yaml", config.as_yaml())
         layout = load_layout(config.model.name)
         _check_equal_updates(config)
         for pair in config.pairs:
@@ -162,10 +161,10 @@ def prepare_trial(
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is preparing in `folder`.
     """
-    claim_folder(folder, "run")
+    claim_folder(folder, "run", inputs=config.inputs)
     run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
-        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        write_text(folder / "config.resolved.yaml", config.as_yaml())
         layout = load_layout(config.model.name)
         _check(config, pair, arm, layout)
         corpora = read_pair(config, pair, folder / "corpus")
@@ -204,9 +203,11 @@ def batch_preview(
         rows: examples per stage.
 
     Raises:
-        UsageError: no arm of that name.
+        UsageError: no arm of that name, or a folder that is not of a run.
     """
     pair, arm = config.pairs[0], chosen_arm(config, recipe)
+    if folder is not None:
+        claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
         run = RunDir(folder or Path(temporary))
         train, valid, _ = read_pair(config, pair, run.path / "corpus")

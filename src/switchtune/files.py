@@ -1,7 +1,8 @@
 """Where a command may write: an output is new, empty or its own, and an input is never an output."""
 
+import glob
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from switchtune.errors import UsageError
@@ -16,11 +17,12 @@ def mark_folder(folder: Path, verb: str) -> None:
     (folder / MARK).write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
 
 
-def require_own(path: Path, verb: str | None = None) -> None:
+def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a new folder or an empty one.") -> None:
     """Have what is about to be replaced be a folder that switchtune made, or an empty one.
 
     Args:
         verb: which made it; None for any, and for folders within one that switchtune made.
+        remedy: what to do where it is a folder of others, a sentence.
 
     Raises:
         UsageError: it is anything else.
@@ -34,14 +36,14 @@ def require_own(path: Path, verb: str | None = None) -> None:
         return
     made_by = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else None
     if made_by is None:
-        raise UsageError(f"{path}: holds files that switchtune did not make. Give a new folder or an empty one.")
+        raise UsageError(f"{path}: holds files that switchtune did not make. {remedy}")
     if verb is not None and made_by != f"switchtune {verb}":
         maker = f"`{made_by}`" if made_by != "switchtune" else "another command"
-        raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. Give a new folder or an empty one.")
+        raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. {remedy}")
 
 
 def is_own(path: Path, verb: str | None = None) -> bool:
-    """Whether a folder is one that switchtune made, by any verb or by this one, or an empty one."""
+    """Whether a folder is one that switchtune made, by this verb where one is given, or an empty one."""
     try:
         require_own(path, verb)
     except UsageError:
@@ -50,84 +52,130 @@ def is_own(path: Path, verb: str | None = None) -> bool:
 
 
 def claim_folder(
-    folder: Path, verb: str, *, replaces: bool = False, inputs: Iterable[Path | str] = (), force: bool = False
+    folder: Path,
+    verb: str,
+    *,
+    replaces: bool = False,
+    inputs: Iterable[Path | str] = (),
+    hosts: Sequence[Path] = (),
+    force: bool = False,
+    option: str = "--out",
+    remedy: str = "Give a new folder or an empty one. --force takes this one; what is replaced there is lost.",
 ) -> Path:
     """Check that a verb may write to a folder, before any work is done.
 
     Args:
         folder: new, empty, or one that the same verb made; with `force` any.
         replaces: whether the folder is replaced as a whole; one that is written into is made and marked at once.
-        inputs: files and folders that the verb reads.
+        inputs: what the verb reads: files, folders, corpora by the names that stand for several files. None of it may
+            be in the folder, nor the folder in it, whatever is forced.
+        hosts: folders that the verb reads, and in which it may make folders.
         force: take a folder that something else is in; what is replaced there is lost.
+        option: that names the folder on the command line; empty where none does.
+        remedy: what to do where something else is in the folder, a sentence or more.
 
     Returns:
         Where it stands: that which a link leads to.
 
     Raises:
-        UsageError: the folder holds something else, is an input or holds one, or cannot be written.
+        UsageError: the folder holds something else, is an input, holds one or is in one, or cannot be written.
     """
+    named = f"{option} {folder}".lstrip()
     place = Path(os.path.realpath(folder))
     if place.exists() and not place.is_dir():
-        raise UsageError(f"--out {folder}: a file; the name of a folder is expected.")
+        raise UsageError(f"{named}: a file; the name of a folder is expected.")
     if replaces and Path.cwd().is_relative_to(place):
-        raise UsageError(
-            f"--out {folder}: this is the current folder, or holds it, and would be replaced. Give a new name."
-        )
-    for given in inputs:
-        read = Path(os.path.realpath(given))
-        if read.exists() and (read.is_relative_to(place) if replaces else read == place):
-            raise UsageError(f"--out {folder}: {given} is read from there, and would be lost. Give another folder.")
-    _require_writable(place, folder)
+        raise UsageError(f"{named}: this is the current folder, or holds it, and would be replaced. Give a new name.")
+    _spare_inputs(place, named, inputs, hosts, own=bool(hosts) and is_own(place, verb))
+    _require_writable(place, named)
     if place.exists() and not force:
         try:
-            require_own(place, verb)
+            require_own(place, verb, remedy=remedy)
         except UsageError as error:
-            raise UsageError(f"--out {error} --force takes this one; what is replaced there is lost.") from None
+            raise UsageError(f"{option} {error}".lstrip()) from None
     if not replaces:
         place.mkdir(parents=True, exist_ok=True)
         mark_folder(place, verb)
     return place
 
 
-def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = False, own: bool = False) -> Path:
+def claim_file(
+    path: Path,
+    *,
+    inputs: Iterable[Path | str] = (),
+    hosts: Sequence[Path] = (),
+    force: bool = False,
+    own: bool = False,
+    option: str = "--out",
+    remedy: str = "Give another name, or --force to replace it.",
+) -> Path:
     """Check that a verb may write to a file, before any work is done.
 
     Args:
         path: new, or what the same verb wrote; with `force` any file.
-        inputs: files and folders that the verb reads; they, and what is in them, are refused whatever is forced.
+        inputs: as in `claim_folder`.
+        hosts: folders that the verb reads, and in which it may make files.
         force: replace a file that is there.
         own: whether the file there was written by the verb, where its format tells.
+        option: that names the file on the command line; empty where none does.
+        remedy: what to do where something else is there, a sentence or more.
 
     Returns:
         Where it stands: that which a link leads to.
 
     Raises:
-        UsageError: something else is there, it is an input, or it cannot be written.
+        UsageError: something else is there, it is an input or in one, or it cannot be written.
     """
+    named = f"{option} {path}".lstrip()
     place = Path(os.path.realpath(path))
     if place.is_dir():
-        raise UsageError(f"--out {path}: a folder; the name of a file is expected.")
-    for read in map(Path, inputs):
-        if place.exists() and read.exists() and place.samefile(read):
-            raise UsageError(f"--out {path}: this file is read, and would be lost. Give another name.")
-        if place.exists() and not own and place.is_relative_to(os.path.realpath(read)):
-            raise UsageError(f"--out {path}: belongs to {read}, which is read. Give another name.")
+        raise UsageError(f"{named}: a folder; the name of a file is expected.")
+    _spare_inputs(place, named, inputs, hosts, own=own)
     if place.exists():
         if not place.is_file():
-            raise UsageError(f"--out {path}: not a regular file. Leave out --out to write to standard output.")
+            raise UsageError(f"{named}: not a regular file. Leave out --out to write to standard output.")
         if not force and not own:
-            raise UsageError(f"--out {path}: the file already exists. Give another name, or --force to replace it.")
-    _require_writable(place, path)
+            raise UsageError(f"{named}: the file already exists. {remedy}")
+    _require_writable(place, named)
     return place
 
 
-def _require_writable(place: Path, told: Path) -> None:
+def _spare_inputs(place: Path, named: str, inputs: Iterable[Path | str], hosts: Sequence[Path], *, own: bool) -> None:
+    """Have an output be no input, hold none, and lie in none; in a host it may be new or the verb's own."""
+    for given, may_hold in (*((each, False) for each in inputs), *((each, True) for each in hosts)):
+        for read in _found(given):
+            if place.exists() and read.exists() and place.samefile(read):
+                raise UsageError(f"{named}: this is read, and would be lost. Give another name.")
+            if read.is_relative_to(place):
+                raise UsageError(
+                    f"{named}: {given} is read from there, and might be replaced. Give another folder, or read a copy "
+                    "that is elsewhere."
+                )
+            if place.is_relative_to(read) and not (may_hold and (own or not place.exists())):
+                raise UsageError(f"{named}: lies in {given}, which is read and stays as it is. Give another place.")
+
+
+def _found(given: Path | str) -> list[Path]:
+    """What there is of an input: itself, or the files that `train.{de,en}`, `test.*.xz` or the prefix `train` mean."""
+    # The methods of `Path` raise where a name is too long, or a user unknown; whoever reads it says so.
+    name = os.path.expanduser(given)  # noqa: PTH111
+    if os.path.exists(name):  # noqa: PTH110
+        return [Path(os.path.realpath(name))]
+    before, brace, rest = name.partition("{")
+    inside, _, after = rest.partition("}")
+    names = [f"{before}{part}{after}" for part in inside.split(",")] if brace else [name]
+    patterns = [glob.escape(each).replace("[*]", "*") for each in names]
+    found = [path for pattern in patterns for ending in ("", ".*") for path in glob.glob(pattern + ending)]  # noqa: PTH207
+    return [Path(os.path.realpath(path)) for path in found]
+
+
+def _require_writable(place: Path, named: str) -> None:
     """Have the first folder that is there, of those above a place and itself, be one that can be written to."""
     there = next(each for each in (place, *place.parents) if each.exists())
     there = there.parent if place.is_file() else there
     if not there.is_dir():
-        raise UsageError(f"--out {told}: {there} is a file, not a folder.")
+        raise UsageError(f"{named}: {there} is a file, not a folder.")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(
-            f"--out {told}: no permission to write in {there}. Choose another place, or change its permissions."
+            f"{named}: no permission to write in {there}. Choose another place, or change its permissions."
         )

@@ -8,6 +8,7 @@ from switchtune.config import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
+from switchtune.files import claim_file
 from switchtune.lexicon import Lexicon, OnStep, Unit, read_lexicon, write_lexicon
 from switchtune.lexicon.build import (
     JudgedLexicons,
@@ -21,6 +22,7 @@ from switchtune.lexicon.build import (
 from switchtune.lexicon.combine import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
 from switchtune.lexicon.judge import Judgement, judge
 from switchtune.records import JUDGEMENT_RECORD, read_record
+from switchtune.report.html import is_report
 from switchtune.report.lexicon_page import lexicon_page
 from switchtune.run_dir import write_json, write_text
 
@@ -177,17 +179,20 @@ def write_page(folder: Path) -> Path:
     """The page of a folder of lexicons, hand edits included.
 
     Raises:
-        UsageError: the folder holds no judgement.
+        UsageError: the folder holds no judgement, or something else of the page's name.
         SwitchtuneError: the judgement or a lexicon cannot be read.
     """
     if not (folder / JUDGEMENT).exists():
         raise UsageError(f"{folder}: no {JUDGEMENT} here. `switchtune lexicon SOURCE TARGET --out {folder}` makes one.")
+    written = folder / PAGE
+    own = written.is_file() and is_report(written)
+    claim_file(written, own=own, option="", remedy="The page is written here: move it away.")
     remedy = "The same `switchtune lexicon` builds the folder anew, and keeps what was edited by hand."
     judgement = read_record(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
-    write_text(folder / PAGE, lexicon_page([read_lexicon(folder / name) for name in names], judgement))
-    return folder / PAGE
+    write_text(written, lexicon_page([read_lexicon(folder / name) for name in names], judgement))
+    return written
 
 
 def judge_file(path: Path, material: Material) -> Judgement:

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
 from switchtune.config import GenerationSettings, PretrainConfig, TextSettings
 from switchtune.corpus.read import read_monolingual
 from switchtune.corpus.words import word_segmenter
@@ -82,7 +80,7 @@ def pretrain(
         RunLockedError: another process is working in `folder`.
     """
     folder = Path(folder)
-    claim_folder(folder, "pretrain")
+    claim_folder(folder, "pretrain", inputs=config.inputs)
     run = RunDir(folder, on_message)
     with run.lock():
         texts = [read_passages(text, valid_lines=config.valid_lines) for text in config.texts]
@@ -93,7 +91,7 @@ def pretrain(
         set_aside = None
         if result is None:
             set_aside = run.begin("pretrain", inputs, folder / "work", made=made)
-            write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+            write_text(folder / "config.resolved.yaml", config.as_yaml())
             initial = folder / "work" / "initial"
             languages = (texts[0].language, texts[-1].language)
             if not initial.exists():

@@ -106,7 +106,7 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     """
     folder = Path(folder)
     points = grid(config)
-    claim_folder(folder, "search")
+    claim_folder(folder, "search", inputs=config.inputs)
     result = SearchResult(
         config.pairs[0].name,
         config.seeds[0],

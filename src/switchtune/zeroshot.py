@@ -64,7 +64,7 @@ def run_zeroshot(
     """
     target = _target(config)
     folder = Path(folder)
-    claim_folder(folder, "run")
+    claim_folder(folder, "run", inputs=config.inputs)
     tests = _read_tests(config, folder / "corpus")
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
     tell = lambda message: on_event(Event("zero-shot", message))  # noqa: E731

@@ -22,6 +22,7 @@ from switchtune.analysis.frequency import frequency_record
 from switchtune.analysis.projection import Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
+from switchtune.files import claim_folder
 from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.run_dir import write_json
 from switchtune.scoring.word_accuracy import FREQUENCIES
@@ -83,7 +84,8 @@ def analyse(
     """Analyse what is there of a run, finished or not, and write `analysis/<what>.json`, .svg and .png.
 
     Raises:
-        UsageError: no run is there, a name is unknown, or what an analysis is told does not fit.
+        UsageError: no run is there, its `analysis/` holds files of others, a name is unknown, or what an analysis is
+            told does not fit.
     """
     unknown = [name for name in what if name not in ANALYSES]
     if unknown:
@@ -91,6 +93,7 @@ def analyse(
     settings = settings or AnalysisSettings()
     run = open_run(folder)
     out = folder / "analysis"
+    claim_folder(out, "analyse", option="", remedy="Analyses are written here: move it away.")
     files: list[Path] = []
     missing: list[str] = []
     figures: list[tuple[Path, Callable[[Mapping[str, Any]], Figure | None], Mapping[str, Any]]] = []

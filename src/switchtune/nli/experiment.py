@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import yaml
 
 from switchtune.config import NliArmSettings, NliConfig
 from switchtune.corpus.read import read_lines
@@ -84,10 +83,10 @@ def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda
     """
     require_one_process()
     folder = Path(folder)
-    claim_folder(folder, "run")
+    claim_folder(folder, "run", inputs=config.inputs)
     run = RunDir(folder, lambda message: on_event(Event("run", message)), config.keep_changed)
     with run.lock():
-        write_text(folder / "config.resolved.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+        write_text(folder / "config.resolved.yaml", config.as_yaml())
         for arm in config.recipes:
             _check(config, arm)
         train, valid = _read_training(config)
