@@ -20,7 +20,7 @@ from switchtune.cli import app, main
 from switchtune.config import NliConfig, PretrainConfig, RunConfig, load_config
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
-from switchtune.files import MARK, claim_file, claim_folder
+from switchtune.files import MARK, claim_file, claim_folder, mark_folder
 from switchtune.growing import GrowingFile
 from switchtune.nli.experiment import run_nli
 from switchtune.pretraining import pretrain
@@ -416,6 +416,17 @@ def test_an_unfinished_file_that_was_changed_is_not_gone_on_with(growing: Growin
     with pytest.raises(UsageError, match="out was changed since it was written"):
         GrowingFile(growing.path).begin("x", resume=True)
     assert growing.path.read_bytes() == content
+
+
+def test_a_finished_file_stands_alone_whatever_kills_there_were(growing: GrowingFile) -> None:
+    left = growing.path.with_name(f"..out.unfinished.{os.getpid()}.tmp")  # of a process that had this one's number
+    left.mkdir()
+    mark_folder(left, "temporary")
+    (left / "made").touch()
+    again = GrowingFile(growing.path)
+    again.begin("x", resume=True)
+    again.finish()
+    assert list(growing.path.parent.iterdir()) == [growing.path]
 
 
 def test_what_is_begun_anew_is_not_taken_for_what_was_there(

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from pydantic import TypeAdapter
 
 from switchtune.errors import UsageError
-from switchtune.run_dir import RunDir, RunLockedError, write_json
+from switchtune.run_dir import RunDir, RunLockedError, recover, write_json
 
 _BLOCK = 1 << 20
 
@@ -139,6 +139,7 @@ class GrowingFile:
         """Declare the file whole."""
         if not self._lines:
             self.append([])
+        recover(self._note)
         self._note.unlink()
 
 
