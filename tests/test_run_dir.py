@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,7 +77,13 @@ def test_what_changed_since_it_was_made_is_moved_aside_or_kept_when_that_is_aske
     assert run.result("task", {}, made=[model]) is None
     assert re.search(r"model: has changed since it was made, and is made again; .*model\.changed-", told.pop())
     assert not model.exists()
-    assert (next(tmp_path.glob("model.changed-*")) / "model.safetensors").read_bytes().count(1) == 1000
+    aside = next(tmp_path.glob("model.changed-*"))
+    assert (aside / "model.safetensors").read_bytes().count(1) == 1000
+    (aside / "notes.txt").touch()
+    shutil.copytree(aside, model)
+    assert run.result("task", {}, made=[model]) is None
+    assert {path.name for path in tmp_path.glob("model.changed-*")} == {aside.name, f"{aside.name}-again"}
+    assert (aside / "notes.txt").exists()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "3", '{"inputs": "x"}', "[" * 100_000])
@@ -211,8 +218,11 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path) -> None:
         process.wait()
     left = tmp_path / f".model.{process.pid}.tmp"
     left.mkdir()
+    mine = [tmp_path / f".model.{name}.tmp" for name in (f"mine.{process.pid}", "mine", "9" * 30, -process.pid)]
+    for path in mine:
+        path.touch()
     write_text(tmp_path / "model", "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(tmp_path.iterdir()) == sorted([*mine, tmp_path / "model"])
 
 
 def test_a_folder_in_use_is_refused_and_free_again_afterwards(tmp_path: Path) -> None:

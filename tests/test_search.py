@@ -62,8 +62,12 @@ def test_a_stopped_search_goes_on(model: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "train_trial", train)
     with pytest.raises(KeyboardInterrupt):
         search(config, tmp_path / "out")
+    mine = tmp_path / "out/standard/updates4-tokens200-lr0.001/backup/model"
+    mine.mkdir(parents=True)
+    (mine / "weights").touch()
     result = search(config, tmp_path / "out")
     second = "updates4-tokens200-lr0.001"
+    assert (mine / "weights").exists()
     assert trained == ["updates4-tokens200-lr0.0001", second, second, "updates4-tokens200-lr0.01"]
     journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / "out/studies.log"))
     (study,) = optuna.get_all_study_summaries(optuna.storages.JournalStorage(journal))

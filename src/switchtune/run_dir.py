@@ -2,7 +2,6 @@
 
 import errno
 import fcntl
-import glob
 import hashlib
 import json
 import os
@@ -73,8 +72,9 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
 
 def recover(path: Path) -> None:
     """Bring back what a process was replacing when it was killed, then clear away what killed processes left."""
-    others = path.parent.glob(f".{glob.escape(path.name)}.*.tmp")
-    left = [other for other in others if not _in_use(other.name.rsplit(".", 2)[1])]
+    temporary = re.compile(rf"\.{re.escape(path.name)}(?:\.replaced)?\.([1-9][0-9]{{,8}})\.tmp")
+    named = ((other, temporary.fullmatch(other.name)) for other in path.parent.glob(".*.tmp"))
+    left = [other for other, name in named if name and not _in_use(int(name[1]))]
     for former in left:
         if former.name.startswith(f".{path.name}.replaced.") and not path.exists():
             former.replace(path)
@@ -82,15 +82,15 @@ def recover(path: Path) -> None:
         remove(other)
 
 
-def _in_use(process: str) -> bool:
+def _in_use(process: int) -> bool:
     """Whether another process is at work: an earlier one may have had the number that this one has."""
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except (ValueError, PermissionError):
+    except PermissionError:
         return True
-    return int(process) != os.getpid()
+    return process != os.getpid()
 
 
 def remove(path: Path) -> None:
@@ -158,6 +158,13 @@ def content_hash(path: Path) -> str | None:
     return fingerprint({file.name: hash_file(file) for file in files})
 
 
+def _free(path: Path) -> Path:
+    """A name for what is moved aside that nothing has yet."""
+    while os.path.lexists(path):
+        path = path.with_name(f"{path.name}-again")
+    return path
+
+
 _MARKER_REMEDY = "Remove the file to have its step done again."
 
 
@@ -206,8 +213,7 @@ class RunDir:
         changed = [path for path, found in hashes.items() if content["made"].get(self._name(path)) != found]
         if changed and not self.keep_changed:
             for path in changed:
-                aside = path.with_name(f"{path.name}.changed-{hashes[path]}")
-                remove(aside)
+                aside = _free(path.with_name(f"{path.name}.changed-{hashes[path]}"))
                 path.replace(aside)
                 self.tell(f"{path}: has changed since it was made, and is made again; what was there is now {aside}")
             return None
@@ -245,9 +251,7 @@ class RunDir:
                     folder.mkdir(parents=True, exist_ok=True)
                     path.replace(folder / path.name)
             if folder.exists() and any(folder.iterdir()):
-                aside = folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}")
-                while aside.exists():
-                    aside = aside.with_name(f"{aside.name}-again")
+                aside = _free(folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}"))
                 folder.replace(aside)
             write_json(begun, mark)
         folder.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,8 @@ from switchtune.training.checkpoints import (
     mean_weights,
     prune,
     remove_after,
+    remove_but_weights,
+    remove_checkpoints,
     remove_incomplete,
     sound_or_removed,
     weights_of,
@@ -66,6 +68,40 @@ def test_what_is_not_complete_is_removed(tmp_path: Path) -> None:
     checkpoint(tmp_path, 5)
     remove_after(tmp_path, 4)
     assert list(tmp_path.iterdir()) == [whole.path]
+
+
+def test_what_only_has_a_similar_name_is_left_alone(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 4)
+    mine = [tmp_path / f"checkpoint-{name}" for name in ("backup", "4.old", "04", "notes.txt", "")]
+    for path in mine[:-2]:
+        checkpoint(tmp_path, 5).path.rename(path)
+    mine[-2].touch()
+    mine[-1].mkdir()
+    remove_incomplete(tmp_path)
+    remove_after(tmp_path, -1)
+    checkpoint(tmp_path, 6)
+    assert [found.update for found in complete_checkpoints(tmp_path)] == [6]
+    remove_checkpoints(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(mine)
+    assert all((path / "optimizer.pt").exists() for path in mine[:-2])
+
+
+def test_nothing_is_removed_through_a_link_or_a_marker_that_leads_elsewhere(tmp_path: Path) -> None:
+    elsewhere, folder = checkpoint(tmp_path / "elsewhere", 4).path, tmp_path / "mine"
+    folder.mkdir()
+    (folder / "checkpoint-4").symlink_to(elsewhere)
+    for remove in (remove_incomplete, remove_checkpoints, remove_but_weights, resumption):
+        with pytest.raises(CheckpointError, match=r"checkpoint-4: a link, where the folder of a checkpoint is .* Move"):
+            remove(folder)
+    (folder / "checkpoint-4").unlink()
+    (folder / "checkpoint-4").touch()
+    with pytest.raises(CheckpointError, match="checkpoint-4: a file"):
+        remove_checkpoints(folder)
+    (folder / "checkpoint-4").unlink()
+    marker = checkpoint(folder, 5).path / "complete.json"
+    marker.write_text(marker.read_text().replace("optimizer.pt", f"../../elsewhere/{elsewhere.name}/optimizer.pt"))
+    remove_but_weights(folder)
+    assert (elsewhere / "optimizer.pt").exists()
 
 
 @pytest.mark.parametrize(
