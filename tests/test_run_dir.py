@@ -15,6 +15,7 @@ import pytest
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import MARK, mark_folder
 from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
+from tests.unreadable import UNREADABLE, make_unreadable
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
@@ -121,6 +122,23 @@ def test_marks_and_locks_are_not_written_through_links(tmp_path: Path) -> None:
     mark_folder(run, "run")
     with RunDir(run).lock():
         assert thesis.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    run = RunDir(tmp_path)
+    run.finish("task", {}, 1)
+    make_unreadable(run.marker("task"), kind)
+    with pytest.raises(SwitchtuneError, match=r"task\.json: .*Remove the file to have its step done again"):
+        run.result("task", {})
+    if kind == "giant":
+        return
+    for read in (hash_file, lambda path: write_text(path, "new")):
+        with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+            read(run.marker("task"))
+    make_unreadable(tmp_path / ".run.lock", kind)
+    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a folder, pipe or device.* Remove it"), run.lock():
+        raise AssertionError("the lock was given")
 
 
 def test_what_was_moved_aside_is_never_removed(tmp_path: Path) -> None:

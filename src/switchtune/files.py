@@ -1,14 +1,55 @@
-"""Where a command may write: an output is new, empty or its own, and an input is never an output."""
+"""What is read and where a command may write: files are read that end; an output is new, empty or its own, no input."""
 
 import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 
 MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
+
+
+LARGEST = 1 << 28
+"""In bytes, of a file that is read whole: the largest tokenizers, and the curves of a million updates, have less."""
+_LARGEST_NOTE = 1 << 20
+
+
+def require_plain(path: Path, largest: int | None = None, *, remedy: str = "") -> None:
+    """Have what a path leads to, through links too, be a file whose reading ends: no pipe, and no /dev/zero.
+
+    Args:
+        largest: its size in bytes at most; None for any.
+        remedy: what to do where it is not, a sentence.
+
+    Raises:
+        SwitchtuneError: it is something else, or larger.
+        OSError: there is nothing, or nothing that may be looked at.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise SwitchtuneError(f"{path}: a folder, pipe or device; a plain file is expected. {remedy}".rstrip())
+    if largest is not None and found.st_size > largest:
+        raise SwitchtuneError(
+            f"{path}: {found.st_size:,} bytes, where at most {largest:,} are expected. {remedy}".rstrip()
+        )
+
+
+def content_of(path: Path, largest: int = LARGEST, *, remedy: str = "") -> bytes:
+    """What stands in a file, as `require_plain` asks for it.
+
+    Raises:
+        SwitchtuneError: it is no such file, or cannot be read.
+    """
+    try:
+        require_plain(path, largest, remedy=remedy)
+        return path.read_bytes()
+    except OSError as error:
+        raise SwitchtuneError(
+            f"{path}: cannot be read ({error.strerror}); a file that you have the right to read is expected."
+        ) from error
 
 
 def mark_folder(folder: Path, verb: str) -> None:
@@ -33,7 +74,7 @@ def require_own(path: Path, verb: str | None = None) -> None:
         return
     if verb is None and any((folder / MARK).is_file() for folder in path.parents):
         return
-    made_by = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else None
+    made_by = content_of(mark, _LARGEST_NOTE).decode(errors="replace").strip() if mark.is_file() else None
     if made_by is None:
         raise UsageError(f"{path}: holds files that switchtune did not make. Give a new folder or an empty one.")
     if verb is not None and made_by != f"switchtune {verb}":
@@ -45,7 +86,7 @@ def is_own(path: Path) -> bool:
     """Whether a folder is one that switchtune made, or an empty one."""
     try:
         require_own(path)
-    except UsageError:
+    except SwitchtuneError:
         return False
     return True
 
@@ -154,7 +195,7 @@ class GrowingFile:
         """
         if not self.is_unfinished:
             return 0
-        if self._note.read_text(encoding="utf-8") != self.made_of:
+        if content_of(self._note, _LARGEST_NOTE) != self.made_of.encode():
             raise UsageError(
                 f"--resume: what stands in {self.path} was made of another text, by another model or with other "
                 "options. Give the same ones, or --force in place of --resume to begin anew."

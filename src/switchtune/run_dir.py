@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from switchtune.errors import SwitchtuneError
-from switchtune.files import mark_folder, require_own
+from switchtune.files import content_of, mark_folder, require_own, require_plain
 
 
 class RunLockedError(SwitchtuneError):
@@ -36,12 +36,15 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
 
     Raises:
         UsageError: a folder, or a file where a folder is made, that switchtune did not make and would have to remove.
+        SwitchtuneError: a pipe or a device.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     recover(path)
     if path.exists() and (path.is_dir() or verb) and not (force and path.is_dir()):
         require_own(path, verb or None)
+    if path.exists() and not path.is_dir():
+        require_plain(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     replaced = path.with_name(f".{path.name}.replaced.{os.getpid()}.tmp")
     try:
@@ -119,10 +122,11 @@ def read_json(path: Path, *, remedy: str = "Remove the file to have it made agai
         remedy: what to do where it cannot be read, a sentence.
 
     Raises:
-        SwitchtuneError: the file is not valid JSON.
+        SwitchtuneError: the file cannot be read, or is not valid JSON.
     """
+    content = content_of(path, remedy=remedy)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise SwitchtuneError(f"{path}: not valid JSON ({error}). {remedy}") from error
 
@@ -134,7 +138,12 @@ def fingerprint(value: Any) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """A short hash of a file's bytes."""
+    """A short hash of a file's bytes.
+
+    Raises:
+        SwitchtuneError: it is a folder, pipe or device.
+    """
+    require_plain(path)
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -266,7 +275,10 @@ class RunDir:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         deadline = time.monotonic() + patience_seconds
-        with (self.path / f".{name}.lock").open("a") as stream:
+        lock = self.path / f".{name}.lock"
+        if lock.exists():
+            require_plain(lock, remedy="Remove it.")
+        with lock.open("a") as stream:
             while True:
                 try:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from pydantic import FiniteFloat, TypeAdapter
 from switchtune.config import ArmSettings, RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import prepare_trial
-from switchtune.files import claim_folder
+from switchtune.files import claim_folder, require_plain
 from switchtune.report.table import markdown_table
 from switchtune.run_dir import RunDir, fingerprint, remove, write_json, write_text
 from switchtune.training.recipes import RECIPES
@@ -182,6 +182,8 @@ def _study(optuna: Any, folder: Path, arm: ArmSettings, points: Sequence[Point])
     """An arm's study in the journal, and the loss of every point that was tried."""
     # A study's values cannot change, so another grid is another study; what was trained for it is found all the same.
     name = f"{arm.name}-{fingerprint([asdict(point) for point in points])[:8]}"
+    if (folder / STUDIES).exists():
+        require_plain(folder / STUDIES)
     try:
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / STUDIES)))
         study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,6 +35,7 @@ from switchtune.training.checkpoints import (
     weights_of,
 )
 from tests.training.test_trainer import fresh, same_weights, train
+from tests.unreadable import UNREADABLE, make_unreadable
 
 
 def checkpoint(folder: Path, update: int, score: float | None = None, *, between: bool = False) -> Checkpoint:
@@ -253,6 +255,14 @@ def test_other_damage_is_named(tmp_path: Path) -> None:
     (empty / "complete.json").write_text("[]")
     assert fault_of(gone) == "optimizer.pt is gone"
     assert fault_of(marker) == fault_of(empty) == "complete.json is damaged"
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize("name", ["complete.json", "optimizer.pt"])
+def test_what_is_no_file_is_damage(tmp_path: Path, name: str, kind: str) -> None:
+    path = checkpoint(tmp_path, 1).path
+    make_unreadable(path / name, kind)
+    assert re.match(rf"{name} (is damaged|is gone|has 20,000,000,000 bytes)", str(fault_of(path)))
 
 
 def test_an_older_one_takes_the_place_of_damaged_ones_and_they_are_named(tmp_path: Path) -> None:

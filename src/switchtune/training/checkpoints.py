@@ -163,7 +163,7 @@ def fault_of(path: Path) -> str | None:
         return f"{_MARKER} is damaged"
     for name, mark in files.items():
         file = path / name
-        if not file.exists():
+        if not file.is_file():
             return f"{name} is gone"
         size = file.stat().st_size
         if size != mark.size:
