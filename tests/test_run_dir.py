@@ -14,7 +14,17 @@ import pytest
 
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import MARK, mark_folder
-from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
+from switchtune.run_dir import (
+    RunDir,
+    RunLockedError,
+    atomic_path,
+    edit_warning,
+    fingerprint,
+    hash_file,
+    read_json,
+    write_sealed,
+    write_text,
+)
 from tests.unreadable import UNREADABLE, make_unreadable
 
 
@@ -157,6 +167,18 @@ def test_no_figure_of_a_marker_can_be_changed_unseen(tmp_path: Path) -> None:
     run.marker("task").write_text(run.marker("task").read_text().replace("2.5", "1.5"))
     with pytest.raises(SwitchtuneError, match="damaged or edited"):
         run.result("task", {})
+
+
+def test_a_change_by_hand_is_told_of_what_was_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_sealed(path, {"rows": [{"bleu": 20.5}, {"bleu": float("nan")}], "seeds": (1, 2)})
+    assert edit_warning(path, "run") is None
+    path.write_text(json.dumps(json.loads(path.read_text())))  # set otherwise, the figures are the same
+    assert edit_warning(path, "run") is None
+    path.write_text(path.read_text().replace("20.5", "40.5"))
+    assert re.match(rf"{path}: has been changed since .* `switchtune run`, run again", str(edit_warning(path, "run")))
+    write_text(path, '{"rows": []}')  # by an earlier version
+    assert edit_warning(path, "run") is None
 
 
 def test_a_kill_between_the_two_renames_of_a_replacement_loses_nothing(tmp_path: Path) -> None:

@@ -137,6 +137,35 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an object as JSON with a seal, by which it is noticed that somebody has changed it since."""
+    write_json(path, {**content, "seal": fingerprint(content)})
+
+
+def edit_warning(path: Path, verb: str) -> str | None:
+    """What people are to know of a file of `write_sealed` that was changed since; None where it was not.
+
+    A file without a seal is one of an earlier version: nobody can tell.
+
+    Args:
+        verb: of the command line, which writes the file again.
+
+    Raises:
+        SwitchtuneError: the file cannot be read, or is not valid JSON.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or "seal" not in content or _is_sealed(content):
+        return None
+    return (
+        f"{path}: has been changed since it was written; its figures are those that stand there now, not those that "
+        f"were measured. The same `switchtune {verb}`, run again, writes it anew."
+    )
+
+
+def _is_sealed(content: Mapping[str, Any]) -> bool:
+    return content.get("seal") == fingerprint({name: value for name, value in content.items() if name != "seal"})
+
+
 def hash_file(path: Path) -> str:
     """A short hash of a file's bytes.
 
@@ -196,6 +225,20 @@ class RunDir:
         """Where the marker of `step` stands."""
         return self.path / "steps" / f"{step}.json"
 
+    def content(self, step: str) -> dict[str, Any] | None:
+        """What the marker of a step holds, that of an earlier version without `made`; None where there is no marker.
+
+        Raises:
+            SwitchtuneError: the marker was damaged or edited.
+        """
+        marker = self.marker(step)
+        if not marker.exists():
+            return None
+        content = read_json(marker, remedy=_MARKER_REMEDY)
+        if not isinstance(content, dict) or (set(content) != {"inputs", "result"} and not _is_sealed(content)):
+            raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
+        return content
+
     def result(self, step: str, inputs: Mapping[str, Any], *, made: Sequence[Path] = ()) -> Any | None:
         """What the finished step reported.
 
@@ -207,17 +250,11 @@ class RunDir:
         """
         for path in made:
             recover(path)
-        marker = self.marker(step)
-        if not marker.exists() or not all(path.exists() for path in made):
+        content = self.content(step) if all(path.exists() for path in made) else None
+        if content is None or content["inputs"] != fingerprint(inputs):
             return None
-        content = read_json(marker, remedy=_MARKER_REMEDY)
-        by_earlier_version = isinstance(content, dict) and set(content) == {"inputs", "result"}
-        if by_earlier_version:
-            made = ()
-        elif not isinstance(content, dict) or content.pop("seal", None) != fingerprint(content):
-            raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
-        if content["inputs"] != fingerprint(inputs):
-            return None
+        if "made" not in content:
+            return content["result"]
         hashes = {path: content_hash(path) for path in made}
         changed = [path for path, found in hashes.items() if content["made"].get(self._name(path)) != found]
         if changed and not self.keep_changed:
@@ -233,8 +270,7 @@ class RunDir:
     def finish(self, step: str, inputs: Mapping[str, Any], result: Any, *, made: Sequence[Path] = ()) -> None:
         """Mark `step` as done with these inputs. `result` is any JSON value but null; `made` is as in `result`."""
         hashes = {self._name(path): content_hash(path) for path in made}
-        content = {"inputs": fingerprint(inputs), "result": result, "made": hashes}
-        write_json(self.marker(step), {**content, "seal": fingerprint(content)})
+        write_sealed(self.marker(step), {"inputs": fingerprint(inputs), "result": result, "made": hashes})
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.path))

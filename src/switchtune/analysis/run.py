@@ -70,10 +70,10 @@ class Training:
 
     def kept_update(self, stage: str) -> int | None:
         """The update of the stage, counted from its start, that its model is of; None where there is no model."""
-        marker = RunDir(self.folder).marker(stage)
-        if not marker.exists() or not self.model(stage).exists():
+        run = RunDir(self.folder)
+        if run.content(stage) is None or not self.model(stage).exists():
             return None
-        return int(read_record(marker, _STAGE)["result"]["training"]["chosen_update"])
+        return int(read_record(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
