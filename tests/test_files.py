@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 from switchtune import generation
 from switchtune.cli import app, main
 from switchtune.config import NliConfig, PretrainConfig, RunConfig, load_config
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import run_experiment
-from switchtune.files import MARK, claim_file, claim_folder, mark_folder
+from switchtune.files import MARK, claim_file, claim_folder, content_of, mark_folder
 from switchtune.growing import GrowingFile
 from switchtune.nli.experiment import run_nli
 from switchtune.pretraining import pretrain
@@ -28,6 +28,7 @@ from switchtune.search import search
 from switchtune.train import train_arm
 from switchtune.zeroshot import run_zeroshot
 from tests.miniature import ENGLISH, GERMAN
+from tests.unreadable import UNREADABLE, make_unreadable
 
 THESIS = "years of work\n"
 
@@ -471,3 +472,18 @@ def test_an_empty_text_gives_an_empty_translation(place: Path, model: Path) -> N
     (place / "text.de").write_text("")
     assert translate(model) == 0
     assert (place / "out").read_bytes() == b""
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_only_files_whose_reading_ends_are_read(tmp_path: Path, kind: str) -> None:
+    make_unreadable(tmp_path / "a.json", kind)
+    said = "20,000,000,000 bytes, where at most 268,435,456" if kind == "giant" else "a folder, pipe or device"
+    with pytest.raises(SwitchtuneError, match=rf"a\.json: {said}.* expected\. Make it again\.$"):
+        content_of(tmp_path / "a.json", remedy="Make it again.")
+    with pytest.raises(SwitchtuneError, match=r"none\.json: cannot be read \(No such file or directory\)"):
+        content_of(tmp_path / "none.json")
+    (tmp_path / "run").mkdir()
+    make_unreadable(tmp_path / "run" / MARK, kind)
+    (tmp_path / "run" / "thesis.txt").touch()
+    with pytest.raises(SwitchtuneError, match=r"did not make|where at most 1,048,576 are expected"):
+        claim_folder(tmp_path / "run", "run")

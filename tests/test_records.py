@@ -26,6 +26,7 @@ from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.report.run_files import read_run
 from switchtune.report.run_page import run_page
 from tests.report.made_run import EVIL, make_run
+from tests.unreadable import UNREADABLE, make_unreadable
 
 LEXICON = "lexicon/de-en/auto-1a2b3c4d"
 CURVE, OUTPUTS = "de-en/csr/seed1/metrics.jsonl", "de-en/csr/seed1/hypotheses.txt"
@@ -103,14 +104,21 @@ def test_what_a_report_lacks_is_named_with_its_file(run: Path, damage: bytes) ->
         assert len(warning) < 400 + len(str(run))
 
 
-def test_a_folder_in_the_place_of_a_file_is_named(run: Path) -> None:
+@pytest.mark.parametrize("kind", ["folder", *UNREADABLE])
+def test_what_is_no_file_to_be_read_is_named(run: Path, kind: str) -> None:
     for name in (*SHOWN, CURVE, OUTPUTS):
         (run / name).rename(run / "kept")
-        (run / name).mkdir()
+        (run / name).mkdir() if kind == "folder" else make_unreadable(run / name, kind)
         found = read_run(run).damaged
-        (run / name).rmdir()
+        (run / name).rmdir() if kind == "folder" else (run / name).unlink()
         (run / "kept").rename(run / name)
-        assert any(f"{run / name}: cannot be read (Is a directory)" in line for line in found)
+        expected = "20,000,000,000 bytes" if kind == "giant" else "a folder, pipe or device; a plain file is expected"
+        assert any(line.startswith(f"{run / name}: {expected}") for line in found)
+
+
+def test_lists_without_end_are_refused(run: Path) -> None:
+    with holding(run / "analysis/cost.json", b'{"missing": [], "rows": [' + b"0," * 10**6 + b"0]}"):
+        assert "rows: List should have at most 1000000 items" in read_run(run).damaged[0]
 
 
 @pytest.mark.parametrize(

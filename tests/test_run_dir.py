@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,18 @@ import pytest
 
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import MARK, mark_folder
-from switchtune.run_dir import RunDir, RunLockedError, atomic_path, fingerprint, hash_file, read_json, write_text
+from switchtune.run_dir import (
+    RunDir,
+    RunLockedError,
+    atomic_path,
+    edit_warning,
+    fingerprint,
+    hash_file,
+    read_json,
+    write_sealed,
+    write_text,
+)
+from tests.unreadable import UNREADABLE, make_unreadable
 
 
 def test_a_failed_write_leaves_the_old_content_and_no_litter(tmp_path: Path) -> None:
@@ -78,7 +90,13 @@ def test_what_changed_since_it_was_made_is_moved_aside_or_kept_when_that_is_aske
     assert run.result("task", {}, made=[model]) is None
     assert re.search(r"model: has changed since it was made, and is made again; .*model\.changed-", told.pop())
     assert not model.exists()
-    assert (next(tmp_path.glob("model.changed-*")) / "model.safetensors").read_bytes().count(1) == 1000
+    aside = next(tmp_path.glob("model.changed-*"))
+    assert (aside / "model.safetensors").read_bytes().count(1) == 1000
+    (aside / "notes.txt").touch()
+    shutil.copytree(aside, model)
+    assert run.result("task", {}, made=[model]) is None
+    assert {path.name for path in tmp_path.glob("model.changed-*")} == {aside.name, f"{aside.name}-again"}
+    assert (aside / "notes.txt").exists()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "null", "3", '{"inputs": "x"}', "[" * 100_000])
@@ -136,6 +154,25 @@ def test_nothing_in_a_run_is_written_through_links(tmp_path: Path) -> None:
     assert [path.read_text() for path in elsewhere.iterdir()] == ["years of work"]
 
 
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    run = RunDir(tmp_path)
+    run.finish("task", {}, 1)
+    make_unreadable(run.marker("task"), kind)
+    with pytest.raises(SwitchtuneError, match=r"task\.json: .*Remove the file to have its step done again"):
+        run.result("task", {})
+    if kind == "giant":
+        return
+    with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+        hash_file(run.marker("task"))
+    if kind == "pipe":  # a link is replaced, whatever it leads to
+        with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+            write_text(run.marker("task"), "new")
+    make_unreadable(tmp_path / ".run.lock", kind)
+    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a folder, pipe or device.* Remove it"), run.lock():
+        raise AssertionError("the lock was given")
+
+
 def test_what_was_moved_aside_is_never_removed(tmp_path: Path) -> None:
     run, folder = RunDir(tmp_path), tmp_path / "task"
     for lr in (1, 2, 1, 2):
@@ -152,6 +189,18 @@ def test_no_figure_of_a_marker_can_be_changed_unseen(tmp_path: Path) -> None:
     run.marker("task").write_text(run.marker("task").read_text().replace("2.5", "1.5"))
     with pytest.raises(SwitchtuneError, match="damaged or edited"):
         run.result("task", {})
+
+
+def test_a_change_by_hand_is_told_of_what_was_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.json"
+    write_sealed(path, {"rows": [{"bleu": 20.5}, {"bleu": float("nan")}], "seeds": (1, 2)})
+    assert edit_warning(path, "run") is None
+    path.write_text(json.dumps(json.loads(path.read_text())))  # set otherwise, the figures are the same
+    assert edit_warning(path, "run") is None
+    path.write_text(path.read_text().replace("20.5", "40.5"))
+    assert re.match(rf"{path}: has been changed since .* `switchtune run`, run again", str(edit_warning(path, "run")))
+    write_text(path, '{"rows": []}')  # by an earlier version
+    assert edit_warning(path, "run") is None
 
 
 def test_a_kill_between_the_two_renames_of_a_replacement_loses_nothing(tmp_path: Path) -> None:
@@ -239,8 +288,11 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path: Path, dead: int) -
     left.mkdir()
     mark_folder(left, "temporary")
     (left / "made").touch()
+    mine = [tmp_path / f".model.{name}.tmp" for name in (f"mine.{dead}", "mine", "9" * 30, -dead)]
+    for path in mine:
+        path.touch()
     write_text(tmp_path / "model", "new")
-    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    assert sorted(tmp_path.iterdir()) == sorted([*mine, tmp_path / "model"])
 
 
 def test_what_another_made_is_never_taken_for_a_temporary_file(tmp_path: Path, dead: int) -> None:

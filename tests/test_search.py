@@ -9,8 +9,10 @@ import pytest
 from switchtune import search as module
 from switchtune.config import RunConfig, load_config, parse_config
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import claim_folder
 from switchtune.search import Point, SearchResult, Tried, grid, search, search_table
 from tests.miniature import ENGLISH, GERMAN
+from tests.unreadable import make_unreadable
 
 
 def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
@@ -62,8 +64,12 @@ def test_a_stopped_search_goes_on(model: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "train_trial", train)
     with pytest.raises(KeyboardInterrupt):
         search(config, tmp_path / "out")
+    mine = tmp_path / "out/standard/updates4-tokens200-lr0.001/backup/model"
+    mine.mkdir(parents=True)
+    (mine / "weights").touch()
     result = search(config, tmp_path / "out")
     second = "updates4-tokens200-lr0.001"
+    assert (mine / "weights").exists()
     assert trained == ["updates4-tokens200-lr0.0001", second, second, "updates4-tokens200-lr0.01"]
     journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / "out/studies.log"))
     (study,) = optuna.get_all_study_summaries(optuna.storages.JournalStorage(journal))
@@ -86,6 +92,14 @@ def test_a_damaged_journal_is_told(
     journal.write_text(journal.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
     with pytest.raises(SwitchtuneError, match=r"studies\.log: cannot be read as optuna's journal .* move it away"):
         search(config, tmp_path / "out")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_journal_that_is_no_file_is_not_waited_for(model: Path, tmp_path: Path, kind: str) -> None:
+    claim_folder(tmp_path / "out", "search")
+    make_unreadable(tmp_path / "out/studies.log", kind)
+    with pytest.raises(SwitchtuneError, match=r"studies\.log: a folder, pipe or device"):
+        search(config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3]}), tmp_path / "out")
 
 
 def test_one_number_of_updates_is_chosen_for_all_arms() -> None:

@@ -64,7 +64,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     ]
     expected = bleu([f"{line} it" for line in GERMAN[1:5]], list(ENGLISH[:4]), "en").value
     assert news.cells[2].comparison.value_a == pytest.approx(expected)
-    assert read_run(tmp_path / "run").damaged == ()
+    assert read_run(tmp_path / "run").warnings == ()
     of_the_run = (tmp_path / "run/it-en/csr/seed1/hypotheses.txt").read_text(encoding="utf-8").splitlines()
     assert own.cells[3].comparison.value_b == bleu(of_the_run[:5], list(ENGLISH[:5]), "en").value
     assert news.count(better=True, significant=False) == news.count(better=False, significant=False) == 0

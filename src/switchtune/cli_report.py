@@ -62,4 +62,7 @@ def demo(
         if not no_open:
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 
-    serve(open_workshop(run), port, ready)
+    workshop = open_workshop(run)
+    for warning in workshop.run.warnings:
+        print_line(f"switchtune: {warning}", err=True)
+    serve(workshop, port, ready)

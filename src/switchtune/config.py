@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from itertools import chain
 from pathlib import Path
-from typing import IO, Annotated, Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import content_of
 from switchtune.languages import find_language, language_named
 
 FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
@@ -824,21 +825,16 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file is missing, larger than any configuration, or holds something else.
     """
+    remedy = "Give the YAML file of settings, and name corpora in it."
     try:
-        if not path.is_file() and path.exists():
-            raise UsageError(f"{path}: a folder, pipe or device; a YAML file is expected.")
-        with path.open("rb") as file:
-            if (size := path.stat().st_size) > _LARGEST_FILE:
-                raise UsageError(
-                    f"{path}: {size:,} bytes, and a configuration has at most {_LARGEST_FILE:,}. Give the YAML file of "
-                    "settings, and name corpora in it."
-                )
-            values = _yaml(file, str(path))
-    except FileNotFoundError as error:
-        near = nearest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
-        raise UsageError(f"{path}: no such configuration file; {near}") from error
-    except OSError as error:
-        raise UsageError(f"{path}: the configuration cannot be read: {error.strerror}.") from error
+        values = _yaml(content_of(path, _LARGEST_FILE, remedy=remedy), str(path))
+    except UsageError:
+        raise
+    except SwitchtuneError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            near = nearest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
+            raise UsageError(f"{path}: no such configuration file; {near}") from error
+        raise UsageError(str(error)) from error
     if not isinstance(values, dict):
         found = "an empty file" if values is None else type(values).__name__
         raise UsageError(f"{path}: expected a mapping of settings, found {found}.")
@@ -955,7 +951,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(_TAG + _tag, re.compile(f"^({_pattern})$"), list(_first))
 
 
-def _yaml(document: IO[bytes] | str, origin: str) -> Any:
+def _yaml(document: bytes | str, origin: str) -> Any:
     try:
         return yaml.load(document, _Loader)
     except yaml.YAMLError as error:

@@ -40,7 +40,7 @@ from switchtune.models.load import load_layout, load_model, model_fingerprint, p
 from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
-from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
+from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_sealed, write_text
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.tasks import TASKS, read_pair
@@ -100,12 +100,12 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
                 trials += [Trial(pair, arm, seed, *prepared) for seed in config.seeds]
         start = _prepare_model(config, corpora, trials, run, on_event)
         trials = [replace(trial, model=start) for trial in trials]
-        write_json(folder / "manifest.json", manifest(config, corpora, trials))
+        write_sealed(folder / "manifest.json", manifest(config, corpora, trials))
         jobs = jobs_for(config.jobs, len(trials), partial(parameter_count, start))
         results = side_by_side(run_trial, [(config, trial, folder / trial.name) for trial in trials], jobs, on_event)
         references = {name: test.targets() for name, (_, _, test) in corpora.items()}
         summary = Summary(tuple(_rows(config, references, results)), config.baseline, config.seeds)
-        write_json(folder / "metrics.json", metrics_record(summary))
+        write_sealed(folder / "metrics.json", metrics_record(summary))
         write_text(folder / "comparison.md", comparison_markdown(summary))
         return summary
 
@@ -173,7 +173,7 @@ def prepare_trial(
         prepared = (_prepare_lexicons(*prepare), _prepare_alignments(*prepare), folder / "corpus", config.model.name)
         trial = Trial(pair, arm, seed, *prepared)
         trial = replace(trial, model=_prepare_model(config, {pair.name: corpora}, [trial], run, on_event))
-        write_json(folder / trial.name / "manifest.json", manifest(config, {pair.name: corpora}, [trial]))
+        write_sealed(folder / trial.name / "manifest.json", manifest(config, {pair.name: corpora}, [trial]))
         return trial
 
 

@@ -1,14 +1,55 @@
-"""Where a command may write: an output is new, empty or its own, and an input is never an output."""
+"""What is read and where a command may write: files are read that end; an output is new, empty or its own, no input."""
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 
 MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
+
+
+LARGEST = 1 << 28
+"""In bytes, of a file that is read whole: the largest tokenizers, and the curves of a million updates, have less."""
+_LARGEST_NOTE = 1 << 20
+
+
+def require_plain(path: Path, largest: int | None = None, *, remedy: str = "") -> None:
+    """Have what a path leads to, through links too, be a file whose reading ends: no pipe, and no /dev/zero.
+
+    Args:
+        largest: its size in bytes at most; None for any.
+        remedy: what to do where it is not, a sentence.
+
+    Raises:
+        SwitchtuneError: it is something else, or larger.
+        OSError: there is nothing, or nothing that may be looked at.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise SwitchtuneError(f"{path}: a folder, pipe or device; a plain file is expected. {remedy}".rstrip())
+    if largest is not None and found.st_size > largest:
+        raise SwitchtuneError(
+            f"{path}: {found.st_size:,} bytes, where at most {largest:,} are expected. {remedy}".rstrip()
+        )
+
+
+def content_of(path: Path, largest: int = LARGEST, *, remedy: str = "") -> bytes:
+    """What stands in a file, as `require_plain` asks for it.
+
+    Raises:
+        SwitchtuneError: it is no such file, or cannot be read.
+    """
+    try:
+        require_plain(path, largest, remedy=remedy)
+        return path.read_bytes()
+    except OSError as error:
+        raise SwitchtuneError(
+            f"{path}: cannot be read ({error.strerror}); a file that you have the right to read is expected."
+        ) from error
 
 
 def mark_folder(folder: Path, verb: str) -> None:
@@ -34,7 +75,7 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
         return
     if verb is None and any((folder / MARK).is_file() for folder in path.parents):
         return
-    made_by = mark.read_text(encoding="utf-8", errors="replace").strip() if mark.is_file() else None
+    made_by = content_of(mark, _LARGEST_NOTE).decode(errors="replace").strip() if mark.is_file() else None
     if made_by is None:
         raise UsageError(f"{path}: holds files that switchtune did not make. {remedy}")
     if verb is not None and made_by != f"switchtune {verb}":
@@ -46,7 +87,7 @@ def is_own(path: Path, verb: str | None = None) -> bool:
     """Whether a folder is one that switchtune made, by this verb where one is given, or an empty one."""
     try:
         require_own(path, verb)
-    except UsageError:
+    except SwitchtuneError:
         return False
     return True
 

@@ -10,7 +10,8 @@ from typing import BinaryIO
 
 from pydantic import TypeAdapter
 
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import content_of
 from switchtune.run_dir import RunDir, RunLockedError, recover, write_json
 
 _BLOCK = 1 << 20
@@ -77,8 +78,8 @@ class GrowingFile:
         if not os.path.lexists(self._note):
             return None
         try:
-            return _NOTE.validate_json(self._note.read_bytes())
-        except (OSError, ValueError) as error:
+            return _NOTE.validate_json(content_of(self._note))
+        except (SwitchtuneError, ValueError) as error:
             raise UsageError(
                 f"{self._note}: while {self.path} is not finished, switchtune keeps a note under this name, and what "
                 "is there is none that it wrote. Move it elsewhere, or give another --out."

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationE
 from typing_extensions import NotRequired, TypedDict
 
 from switchtune.errors import SwitchtuneError
+from switchtune.files import content_of
 
 _Record = TypeVar("_Record")
 
@@ -23,21 +24,7 @@ def read_record(path: Path, kind: TypeAdapter[_Record], *, remedy: str = AGAIN) 
     Raises:
         SwitchtuneError: the file cannot be read, is not valid JSON, or not of this kind.
     """
-    return parse_record(content_of(path), kind, str(path), remedy=remedy)
-
-
-def content_of(path: Path) -> bytes:
-    """What stands in a file.
-
-    Raises:
-        SwitchtuneError: it cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SwitchtuneError(
-            f"{path}: cannot be read ({error.strerror}); a file that you have the right to read is expected."
-        ) from error
+    return parse_record(content_of(path, remedy=remedy), kind, str(path), remedy=remedy)
 
 
 def parse_record(content: str | bytes, kind: TypeAdapter[_Record], origin: str, *, remedy: str = AGAIN) -> _Record:
@@ -75,7 +62,8 @@ def _all(kind: Any, names: str) -> dict[str, Any]:
 
 
 def _list(item: Any, *, least: int = 0) -> Any:
-    return Annotated[list[item], Field(min_length=least)]
+    # An item takes tens of bytes of memory, and one or two in the file.
+    return Annotated[list[item], Field(min_length=least, max_length=10**6)]
 
 
 def _by_name(item: Any) -> Any:
@@ -102,9 +90,10 @@ def _whole(kind: Any) -> Any:
 
 
 _Count: TypeAlias = Annotated[int, Field(ge=0, le=10**15)]
+_Whole: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
 _Figure: TypeAlias = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
 _Share: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-_COUNT, _FIGURE, _SHARE = cast("Any", (_Count, _Figure, _Share))
+_COUNT, WHOLE, _FIGURE, _SHARE = cast("Any", (_Count, _Whole, _Figure, _Share))
 _INTERVAL: Any = tuple[_Figure, _Figure]
 _VERDICT: Any = Literal["green", "amber", "red"]
 
@@ -152,7 +141,7 @@ def _of_all_seeds(metrics: Any) -> bool:
 
 
 def _metrics(row: Any, **fields: Any) -> TypeAdapter[Any]:
-    whole = object_of(baseline=str, seeds=_list(int, least=1), rows=_list(row), **fields)
+    whole = object_of(baseline=str, seeds=_list(WHOLE, least=1), rows=_list(row), **fields)
     return TypeAdapter(_checked(whole, _of_all_seeds, "as many scores as seeds are expected in every row"))
 
 
@@ -196,7 +185,7 @@ def _analysis(**fields: Any) -> TypeAdapter[Any]:
 
 
 def _systems(**fields: Any) -> Any:
-    return _list(object_of(arm=str | None, seed=int | None, stage=str, **fields))
+    return _list(object_of(arm=str | None, seed=WHOLE | None, stage=str, **fields))
 
 
 def _a_figure_each_bucket(pair: Any) -> bool:
@@ -210,13 +199,13 @@ _ELLIPSE = object_of(**_all(_FIGURE, "x y semi_major semi_minor angle_degrees"),
 _FREQUENCIES = object_of(
     pair=str,
     buckets=_list(object_of(**{"from": _COUNT, "to": _COUNT | None}), least=1),
-    systems=_list(object_of(arm=str, seed=int, f_measure=_list(_FIGURE | None), reference_words=_list(_COUNT))),
+    systems=_list(object_of(arm=str, seed=WHOLE, f_measure=_list(_FIGURE | None), reference_words=_list(_COUNT))),
 )
 _EVALUATION = object_of(update=_COUNT, **_all(_FIGURE | None, "bleu distance"))
-_DYNAMICS = object_of(arm=str, seed=int, valid=_list(_EVALUATION), updates_to_baseline=_COUNT | None)
+_DYNAMICS = object_of(arm=str, seed=WHOLE, valid=_list(_EVALUATION), updates_to_baseline=_COUNT | None)
 _STAGE = object_of(
     **_all(str, "pair arm stage"),
-    seed=int,
+    seed=WHOLE,
     updates=_COUNT,
     seconds=_FIGURE,
     **_all(_FIGURE | None, "peak_gigabytes kilowatt_hours tokens_per_second"),

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK, is_own, mark_folder, require_own
+from switchtune.files import MARK, content_of, is_own, mark_folder, require_own, require_plain
 
 
 class RunLockedError(SwitchtuneError):
@@ -45,6 +45,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     Raises:
         UsageError: something is in the way that switchtune did not make: a folder, or a file where a folder is made,
             or whatever has the name that is needed for a moment beside `path`.
+        SwitchtuneError: a pipe or a device.
     """
     path = Path(os.path.realpath(path.parent), path.name) if path.is_symlink() else Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,6 +56,8 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     if os.path.lexists(around):
         raise UsageError(f"{around}: in the way of writing {path}, and switchtune did not make it. Move it elsewhere.")
     temporary, replaced = around / "made", around / _REPLACED
+    if path.exists() and not path.is_dir() and not path.is_symlink():
+        require_plain(path)
     try:
         around.mkdir()
         mark_folder(around, _TEMPORARY)
@@ -88,7 +91,7 @@ def recover(path: Path) -> None:
     """
     for around in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = around.name[len(f".{path.name}.") : -len(".tmp")]
-        if process.isdecimal() and not _in_use(process) and not around.is_symlink() and is_own(around, _TEMPORARY):
+        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and is_own(around, _TEMPORARY):
             _undo(around, path)
 
 
@@ -103,15 +106,15 @@ def _undo(around: Path, path: Path) -> None:
     remove(around)
 
 
-def _in_use(process: str) -> bool:
+def _in_use(process: int) -> bool:
     """Whether another process is at work: an earlier one may have had the number that this one has."""
     try:
-        os.kill(int(process), 0)
+        os.kill(process, 0)
     except ProcessLookupError:
         return False
     except (OverflowError, PermissionError):
         return True
-    return int(process) != os.getpid()
+    return process != os.getpid()
 
 
 def remove(path: Path) -> None:
@@ -140,10 +143,11 @@ def read_json(path: Path, *, remedy: str = "Remove the file to have it made agai
         remedy: what to do where it cannot be read, a sentence.
 
     Raises:
-        SwitchtuneError: the file is not valid JSON.
+        SwitchtuneError: the file cannot be read, or is not valid JSON.
     """
+    content = content_of(path, remedy=remedy)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise SwitchtuneError(f"{path}: not valid JSON ({error}). {remedy}") from error
 
@@ -154,8 +158,42 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Write an object as JSON with a seal, by which it is noticed that somebody has changed it since."""
+    write_json(path, {**content, "seal": fingerprint(content)})
+
+
+def edit_warning(path: Path, verb: str) -> str | None:
+    """What people are to know of a file of `write_sealed` that was changed since; None where it was not.
+
+    A file without a seal is one of an earlier version: nobody can tell.
+
+    Args:
+        verb: of the command line, which writes the file again.
+
+    Raises:
+        SwitchtuneError: the file cannot be read, or is not valid JSON.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict) or "seal" not in content or _is_sealed(content):
+        return None
+    return (
+        f"{path}: has been changed since it was written; its figures are those that stand there now, not those that "
+        f"were measured. The same `switchtune {verb}`, run again, writes it anew."
+    )
+
+
+def _is_sealed(content: Mapping[str, Any]) -> bool:
+    return content.get("seal") == fingerprint({name: value for name, value in content.items() if name != "seal"})
+
+
 def hash_file(path: Path) -> str:
-    """A short hash of a file's bytes."""
+    """A short hash of a file's bytes.
+
+    Raises:
+        SwitchtuneError: it is a folder, pipe or device.
+    """
+    require_plain(path)
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -177,6 +215,13 @@ def content_hash(path: Path) -> str | None:
         return hash_file(path) if path.exists() else None
     files = (file for file in loaded_files(path) if file.name != "generation_config.json")
     return fingerprint({file.name: hash_file(file) for file in files})
+
+
+def _free(path: Path) -> Path:
+    """A name for what is moved aside that nothing has yet."""
+    while os.path.lexists(path):
+        path = path.with_name(f"{path.name}-again")
+    return path
 
 
 _MARKER_REMEDY = "Remove the file to have its step done again."
@@ -201,6 +246,20 @@ class RunDir:
         """Where the marker of `step` stands."""
         return self.path / "steps" / f"{step}.json"
 
+    def content(self, step: str) -> dict[str, Any] | None:
+        """What the marker of a step holds, that of an earlier version without `made`; None where there is no marker.
+
+        Raises:
+            SwitchtuneError: the marker was damaged or edited.
+        """
+        marker = self.marker(step)
+        if not marker.exists():
+            return None
+        content = read_json(marker, remedy=_MARKER_REMEDY)
+        if not isinstance(content, dict) or (set(content) != {"inputs", "result"} and not _is_sealed(content)):
+            raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
+        return content
+
     def result(self, step: str, inputs: Mapping[str, Any], *, made: Sequence[Path] = ()) -> Any | None:
         """What the finished step reported.
 
@@ -212,23 +271,16 @@ class RunDir:
         """
         for path in made:
             recover(path)
-        marker = self.marker(step)
-        if not marker.exists() or not all(path.exists() for path in made):
+        content = self.content(step) if all(path.exists() for path in made) else None
+        if content is None or content["inputs"] != fingerprint(inputs):
             return None
-        content = read_json(marker, remedy=_MARKER_REMEDY)
-        by_earlier_version = isinstance(content, dict) and set(content) == {"inputs", "result"}
-        if by_earlier_version:
-            made = ()
-        elif not isinstance(content, dict) or content.pop("seal", None) != fingerprint(content):
-            raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
-        if content["inputs"] != fingerprint(inputs):
-            return None
+        if "made" not in content:
+            return content["result"]
         hashes = {path: content_hash(path) for path in made}
         changed = [path for path, found in hashes.items() if content["made"].get(self._name(path)) != found]
         if changed and not self.keep_changed:
             for path in changed:
-                aside = path.with_name(f"{path.name}.changed-{hashes[path]}")
-                remove(aside)
+                aside = _free(path.with_name(f"{path.name}.changed-{hashes[path]}"))
                 path.replace(aside)
                 self.tell(f"{path}: has changed since it was made, and is made again; what was there is now {aside}")
             return None
@@ -239,8 +291,7 @@ class RunDir:
     def finish(self, step: str, inputs: Mapping[str, Any], result: Any, *, made: Sequence[Path] = ()) -> None:
         """Mark `step` as done with these inputs. `result` is any JSON value but null; `made` is as in `result`."""
         hashes = {self._name(path): content_hash(path) for path in made}
-        content = {"inputs": fingerprint(inputs), "result": result, "made": hashes}
-        write_json(self.marker(step), {**content, "seal": fingerprint(content)})
+        write_sealed(self.marker(step), {"inputs": fingerprint(inputs), "result": result, "made": hashes})
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.path))
@@ -266,9 +317,7 @@ class RunDir:
                     folder.mkdir(parents=True, exist_ok=True)
                     path.replace(folder / path.name)
             if folder.exists() and any(folder.iterdir()):
-                aside = folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}")
-                while aside.exists():
-                    aside = aside.with_name(f"{aside.name}-again")
+                aside = _free(folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}"))
                 folder.replace(aside)
             write_json(begun, mark)
         folder.mkdir(parents=True, exist_ok=True)
@@ -300,6 +349,8 @@ class RunDir:
 
 def _locked(path: Path) -> TextIO | None:
     """The file, which no other process can lock until it is closed; None where another has locked it."""
+    if path.exists():
+        require_plain(path, remedy="Remove it.")
     stream = path.open("a")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,5 @@
 """Learning rate, batch and updates by the validation set: the same grid for every arm, stopped and resumed at will."""
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
@@ -13,9 +12,10 @@ from pydantic import FiniteFloat, TypeAdapter
 from switchtune.config import ArmSettings, RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import prepare_trial
-from switchtune.files import claim_folder
+from switchtune.files import claim_folder, require_plain
 from switchtune.report.table import markdown_table
-from switchtune.run_dir import RunDir, fingerprint, write_json, write_text
+from switchtune.run_dir import RunDir, fingerprint, remove, write_json, write_text
+from switchtune.training.recipes import RECIPES
 from switchtune.training.trainer import StageResult
 from switchtune.trial import Event, OnEvent, train_trial
 
@@ -182,6 +182,8 @@ def _study(optuna: Any, folder: Path, arm: ArmSettings, points: Sequence[Point])
     """An arm's study in the journal, and the loss of every point that was tried."""
     # A study's values cannot change, so another grid is another study; what was trained for it is found all the same.
     name = f"{arm.name}-{fingerprint([asdict(point) for point in points])[:8]}"
+    if (folder / STUDIES).exists():
+        require_plain(folder / STUDIES)
     try:
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / STUDIES)))
         study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
@@ -210,8 +212,8 @@ def _valid_nll(config: RunConfig, arm: ArmSettings, point: Point, folder: Path, 
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     trial = prepare_trial(settings, config.pairs[0], at_point, config.seeds[0], folder, on_event)
     trained = train_trial(settings, trial, folder / point.name, on_event)
-    for model in (folder / point.name).glob("*/model"):
-        shutil.rmtree(model)
+    for stage in RECIPES[arm.recipe].stages:
+        remove(folder / point.name / stage.name / "model")
     return StageResult.from_record(trained.reports[-1]["training"]).chosen_nll
 
 

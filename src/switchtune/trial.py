@@ -14,6 +14,7 @@ from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, iaft_examples, task_examples
+from switchtune.files import content_of
 from switchtune.generation import translate
 from switchtune.in_context import AlignedSwitcher, SideSwitcher
 from switchtune.lexicon import Lexicon, randomised, read_lexicon
@@ -28,7 +29,6 @@ from switchtune.models.load import (
     save_model,
     verify_saved,
 )
-from switchtune.records import content_of
 from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
 from switchtune.tasks import TASKS, note_task, read_pair
@@ -309,7 +309,7 @@ def finished_or_begun(
     if report is None:
         aside = run.begin(stage, inputs, folder)
         if aside is not None:
-            if (run.path / METRICS).exists():
+            if (run.path / METRICS).is_file():
                 shutil.copy(run.path / METRICS, aside)
             on_event(Event(subject, f"{stage}: its inputs have changed; what was there is now {aside}"))
     return report

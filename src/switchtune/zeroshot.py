@@ -14,7 +14,7 @@ from switchtune.files import claim_folder
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.report.matrix import Cell, Matrix, matrices_markdown
-from switchtune.run_dir import RunDir, write_json, write_text
+from switchtune.run_dir import RunDir, write_sealed, write_text
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import compare_seeds
 from switchtune.tasks import TASKS
@@ -78,7 +78,7 @@ def run_zeroshot(
         if arm.name != config.baseline
     )
     record = {"matrices": [matrix.record() for matrix in matrices]}
-    write_json(folder / "zeroshot.json", record)
+    write_sealed(folder / "zeroshot.json", record)
     write_text(folder / "zeroshot.md", matrices_markdown(matrices))
     try:
         write_figure(folder / "zeroshot", draw_matrix, record)

@@ -46,7 +46,7 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
     expected = {f"{name}.json" for name in ANALYSES}
     expected |= {f"{name}.{form}" for name in FIGURES for form in ("svg", "png")}
     read = read_run(run)
-    assert (read.damaged, read.missing) == ((), ())
+    assert (read.warnings, read.missing) == ((), ())
     there = {path.name for path in (run / "analysis").iterdir()}
     assert {path.name for path in found.files} == expected == there - {MARK}
     titles = {
@@ -158,6 +158,18 @@ def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path,
     analyse(run, ["distance"], AnalysisSettings(multiway=str(tmp_path / "news.*")))
     distance = json.loads((run / "analysis/distance.json").read_text(encoding="utf-8"))
     assert [pair["sentences"] for pair in distance["pairs"]] == [16]
+
+
+def test_figures_that_were_edited_by_hand_are_told(run: Path) -> None:
+    analyse(run, ["distance"])
+    path, marker = run / "analysis/distance.json", run / "de-en/csr/seed1/steps/task.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"sentences": 8', '"sentences": 7'), encoding="utf-8")
+    (line,) = analyse(run, ["dynamics"]).missing
+    assert line.startswith(f"dynamics: {path}: has been changed since it was written")
+    assert analyse(run, ["distance", "dynamics"]).missing == ()
+    marker.write_text(marker.read_text(encoding="utf-8").replace('"chosen_update": ', '"chosen_update": 1'))
+    (line,) = analyse(run, ["dynamics"]).missing
+    assert line.startswith(f"dynamics: {marker}: not what was written here")
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"result": {"training": {"chosen_update": "6"}, "rates": {}}}'])

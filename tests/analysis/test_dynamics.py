@@ -16,6 +16,7 @@ from switchtune.experiment import run_experiment
 from switchtune.generation import translate
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
+from switchtune.run_dir import write_sealed
 from switchtune.scoring.metrics import bleu
 from tests.miniature import ENGLISH, GERMAN
 
@@ -123,7 +124,8 @@ def test_models_that_were_chosen_by_validation_stand_at_their_own_update(run: Pa
     marker = run / "de-en/standard/seed1/steps/task.json"
     content = json.loads(marker.read_text(encoding="utf-8"))
     content["result"]["training"]["chosen_update"] = 4
-    marker.write_text(json.dumps(content), encoding="utf-8")
+    del content["seal"]
+    write_sealed(marker, content)
     standard = dynamics_record(open_run(run), distances)["pairs"][0]["arms"][0]
     assert [entry["update"] for entry in standard["valid"] if entry["bleu"] is not None] == [4]
     assert [entry["update"] for entry in standard["valid"] if entry["distance"] is not None] == [0, 4]

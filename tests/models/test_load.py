@@ -21,16 +21,19 @@ from switchtune.examples import Example
 from switchtune.files import mark_folder
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.load import (
+    TRIM_RECORD,
     Loaded,
     SavedModelDiffersError,
     load_layout,
     load_model,
+    model_fingerprint,
     new_model,
     save_model,
     verify_saved,
 )
 from switchtune.nli.classifier import open_classifier
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
+from tests.unreadable import UNREADABLE, make_unreadable
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
 
@@ -558,6 +561,26 @@ def test_damaged_weights_are_named(content: bytes | str, model: Path, tmp_path: 
     file.write_bytes(content)  # type: ignore[arg-type]
     with pytest.raises(SwitchtuneError, match=r"model.safetensors: .*|lacks \d+ of the model's weights"):
         load_model(str(folder))
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "summarization.json"),
+        *(TRIM_RECORD, "chat_template.jinja", "additional_chat_templates/a.jinja", "model.safetensors"),
+    ],
+)
+def test_what_is_no_file_is_not_given_to_transformers(name: str, kind: str, model: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(model, folder)
+    (folder / name).parent.mkdir(exist_ok=True)
+    make_unreadable(folder / name, kind)
+    with pytest.raises(SwitchtuneError, match=rf"{re.escape(Path(name).name)}: .*Get the model again"):
+        load_model(str(folder))
+    if kind != "giant" and name != TRIM_RECORD and not name.endswith("jinja"):
+        with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+            model_fingerprint(str(folder))
 
 
 @pytest.mark.parametrize("shard", ["../outside.safetensors", "/etc/passwd", "missing.safetensors", 3, None])

@@ -149,7 +149,7 @@ def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Pat
     )
     summary = run_nli(config, tmp_path / "run")
     other = summary.rows[1]
-    assert read_run(tmp_path / "run").damaged == ()
+    assert read_run(tmp_path / "run").warnings == ()
     assert [len(test.of_seeds) for test in other.tests] == [2, 2]
     assert all(len(test.p_values) == 2 for test in other.tests)
     assert other.tests[1].mean == pytest.approx(sum(other.tests[1].of_seeds) / 2)

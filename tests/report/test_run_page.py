@@ -20,6 +20,7 @@ from switchtune.report.html import package_text, rows_within
 from switchtune.report.parts import MOST_BYTES
 from switchtune.report.run_page import run_page
 from switchtune.report.sentences import difference_html
+from switchtune.run_dir import write_sealed
 from tests.report.made_run import EVIL, against, make_run, metrics, write
 from tests.report.test_lexicon_page import Page
 
@@ -80,6 +81,27 @@ def test_all_text_is_escaped(finished: Path) -> None:
     assert html.count("<script>") == 1
     assert "<img" not in html
     assert EVIL in unescape(html)
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "manifest.json", "zeroshot.json", "analysis/cost.json"])
+def test_figures_that_were_edited_by_hand_are_told_before_all_else(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_run(tmp_path / "mine")
+    write_sealed(folder / name, json.loads((folder / name).read_text(encoding="utf-8")))
+    assert run_page([folder]).warnings == ()
+    content = json.loads((folder / name).read_text(encoding="utf-8"))
+    write(folder / name, json.dumps({**content, "added": 1}))
+    (warning,) = run_page([folder]).warnings
+    assert warning.startswith(f"{folder / name}: has been changed since it was written")
+    monkeypatch.setattr("switchtune.demo.server.serve", lambda *_: None)
+    for words in (["report", str(folder), "--out", str(tmp_path / "page.html")], ["demo", str(folder)]):
+        monkeypatch.setattr("sys.argv", ["switchtune", *words])
+        with pytest.raises(SystemExit):
+            main()
+        assert warning in " ".join(capsys.readouterr().err.split("\n"))
+    html = unescape((tmp_path / "page.html").read_text(encoding="utf-8"))
+    assert html.index(warning) < html.index('id="results"')
 
 
 def test_what_an_unfinished_run_has_is_shown(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,11 +28,14 @@ from switchtune.training.checkpoints import (
     mean_weights,
     prune,
     remove_after,
+    remove_but_weights,
+    remove_checkpoints,
     remove_incomplete,
     sound_or_removed,
     weights_of,
 )
 from tests.training.test_trainer import fresh, same_weights, train
+from tests.unreadable import UNREADABLE, make_unreadable
 
 
 def checkpoint(folder: Path, update: int, score: float | None = None, *, between: bool = False) -> Checkpoint:
@@ -66,6 +70,40 @@ def test_what_is_not_complete_is_removed(tmp_path: Path) -> None:
     checkpoint(tmp_path, 5)
     remove_after(tmp_path, 4)
     assert list(tmp_path.iterdir()) == [whole.path]
+
+
+def test_what_only_has_a_similar_name_is_left_alone(tmp_path: Path) -> None:
+    checkpoint(tmp_path, 4)
+    mine = [tmp_path / f"checkpoint-{name}" for name in ("backup", "4.old", "04", "notes.txt", "")]
+    for path in mine[:-2]:
+        checkpoint(tmp_path, 5).path.rename(path)
+    mine[-2].touch()
+    mine[-1].mkdir()
+    remove_incomplete(tmp_path)
+    remove_after(tmp_path, -1)
+    checkpoint(tmp_path, 6)
+    assert [found.update for found in complete_checkpoints(tmp_path)] == [6]
+    remove_checkpoints(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(mine)
+    assert all((path / "optimizer.pt").exists() for path in mine[:-2])
+
+
+def test_nothing_is_removed_through_a_link_or_a_marker_that_leads_elsewhere(tmp_path: Path) -> None:
+    elsewhere, folder = checkpoint(tmp_path / "elsewhere", 4).path, tmp_path / "mine"
+    folder.mkdir()
+    (folder / "checkpoint-4").symlink_to(elsewhere)
+    for remove in (remove_incomplete, remove_checkpoints, remove_but_weights, resumption):
+        with pytest.raises(CheckpointError, match=r"checkpoint-4: a link, where the folder of a checkpoint is .* Move"):
+            remove(folder)
+    (folder / "checkpoint-4").unlink()
+    (folder / "checkpoint-4").touch()
+    with pytest.raises(CheckpointError, match="checkpoint-4: a file"):
+        remove_checkpoints(folder)
+    (folder / "checkpoint-4").unlink()
+    marker = checkpoint(folder, 5).path / "complete.json"
+    marker.write_text(marker.read_text().replace("optimizer.pt", f"../../elsewhere/{elsewhere.name}/optimizer.pt"))
+    remove_but_weights(folder)
+    assert (elsewhere / "optimizer.pt").exists()
 
 
 @pytest.mark.parametrize(
@@ -217,6 +255,14 @@ def test_other_damage_is_named(tmp_path: Path) -> None:
     (empty / "complete.json").write_text("[]")
     assert fault_of(gone) == "optimizer.pt is gone"
     assert fault_of(marker) == fault_of(empty) == "complete.json is damaged"
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+@pytest.mark.parametrize("name", ["complete.json", "optimizer.pt"])
+def test_what_is_no_file_is_damage(tmp_path: Path, name: str, kind: str) -> None:
+    path = checkpoint(tmp_path, 1).path
+    make_unreadable(path / name, kind)
+    assert re.match(rf"{name} (is damaged|is gone|has 20,000,000,000 bytes)", str(fault_of(path)))
 
 
 def test_an_older_one_takes_the_place_of_damaged_ones_and_they_are_named(tmp_path: Path) -> None:

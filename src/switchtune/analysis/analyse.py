@@ -24,7 +24,7 @@ from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.files import claim_folder
 from switchtune.records import ANALYSIS_RECORDS, read_record
-from switchtune.run_dir import write_json
+from switchtune.run_dir import edit_warning, write_sealed
 from switchtune.scoring.word_accuracy import FREQUENCIES
 from switchtune.trial import Event, OnEvent
 
@@ -101,8 +101,11 @@ def analyse(
         if name not in what:
             continue
         on_event(Event(folder.name, name))
+        measured = out / "distance.json"
+        if name == "dynamics" and measured.exists() and (warning := edit_warning(measured, "analyse")):
+            missing.append(f"{name}: {warning}")
         record = _record(name, run, settings, out, on_event)
-        write_json(out / f"{name}.json", record)
+        write_sealed(out / f"{name}.json", record)
         files.append(out / f"{name}.json")
         missing += [f"{name}: {line}" for line in record["missing"]]
         if name in _DRAW:

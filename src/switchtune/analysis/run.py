@@ -12,14 +12,14 @@ from switchtune.config import ArmSettings, NliConfig, PairSettings, RunConfig, l
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED
-from switchtune.records import object_of, read_record
+from switchtune.records import WHOLE, object_of, read_record
 from switchtune.run_dir import RunDir
 from switchtune.tasks import TASKS, read_pair
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES
 from switchtune.trial import read_hypotheses, trial_name
 
-_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=int))))
+_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=WHOLE))))
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
@@ -70,10 +70,10 @@ class Training:
 
     def kept_update(self, stage: str) -> int | None:
         """The update of the stage, counted from its start, that its model is of; None where there is no model."""
-        marker = RunDir(self.folder).marker(stage)
-        if not marker.exists() or not self.model(stage).exists():
+        run = RunDir(self.folder)
+        if run.content(stage) is None or not self.model(stage).exists():
             return None
-        return int(read_record(marker, _STAGE)["result"]["training"]["chosen_update"])
+        return int(read_record(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:

@@ -23,7 +23,7 @@ import torch
 
 from switchtune.config import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import is_own
+from switchtune.files import is_own, require_plain
 from switchtune.generation.batching import Outputs, batches
 from switchtune.models.families import Layout, token_ids
 from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
@@ -147,7 +147,10 @@ def open_converted(
         raise UsageError(
             f"compute_type {compute_type} is not supported here; this machine's {device} supports: {', '.join(types)}."
         )
-    with explained(str(folder), "model.bin", "config.json", _VOCABULARY, remedy=remedy):
+    files = ("model.bin", "config.json", _VOCABULARY)
+    with explained(str(folder), *files, remedy=remedy):
+        for name in files:
+            require_plain(folder / name, remedy=remedy or "")
         translator = package.Translator(
             str(folder),
             device=device,

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from switchtune.files import require_plain
 from switchtune.lexicon import BuildStep, Encoded, LexiconError, OnStep, selected
 from switchtune.lexicon.fertility import Links, refine
 from switchtune.lexicon.hmm import MOST_WORDS, Schedule, train
@@ -216,6 +217,7 @@ def read_alignment(path: Path) -> Alignment:
         LexiconError: the file is missing, or no alignment.
     """
     try:
+        require_plain(path)
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             starts = arrays["starts"]
             links = (arrays["source"], arrays["target"], arrays["probability"])

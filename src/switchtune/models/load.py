@@ -42,7 +42,7 @@ from transformers.utils import logging
 
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK
+from switchtune.files import LARGEST, MARK, require_plain
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, loaded_files, read_json, write_text
@@ -73,6 +73,10 @@ _SETTINGS = frozenset(
     )
 ) | {TRIM_RECORD}
 """Small files of a model's folder that hold a JSON object. transformers passes over some of them where damaged."""
+
+_WEIGHTS = frozenset({".safetensors", ".bin"})
+_READ = _WEIGHTS | {".json", ".model", ".txt", ".jinja"}
+"""Endings of what transformers reads in a model's folder."""
 
 _FOREIGN_CODE = (
     "it brings Python code of its own (`auto_map` in its config.json or tokenizer_config.json), which switchtune never "
@@ -520,9 +524,9 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
 def _require_sound(folder: Path) -> None:
     """Refuse, by its name, what of a model's folder is of another model, damaged, or may not be read."""
     files = sorted(folder.iterdir())
-    for file in files:
+    for file in (*files, *folder.glob("additional_chat_templates/*")):
         with explained(str(folder), file.name):
-            _require_sound_file(file)
+            _require_sound_file(folder, file)
     if folder / "config.json" not in files:
         found = ", ".join(file.name for file in files[:8]) or "nothing"
         raise SwitchtuneError(
@@ -531,16 +535,16 @@ def _require_sound(folder: Path) -> None:
         )
 
 
-def _require_sound_file(file: Path) -> None:
-    folder = file.parent
+def _require_sound_file(folder: Path, file: Path) -> None:
     if file.name == "adapter_config.json":
         raise SwitchtuneError(
             f"{file}: the folder holds adapters, whose model may be another one. Merge them into it by peft "
             "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
         )
+    if file.suffix in _READ:
+        require_plain(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=again(folder))
+        file.open("rb").close()
     if file.name not in _SETTINGS:
-        if file.name in _TOKENIZER_FILES or file.suffix in {".safetensors", ".bin", ".model"}:
-            file.open("rb").close()
         return
     content = read_json(file, remedy=again(folder))
     if not isinstance(content, dict):

@@ -29,7 +29,7 @@ from switchtune.report.accuracy import (
     accuracy_of,
     accuracy_record,
 )
-from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_text
+from switchtune.run_dir import RunDir, fingerprint, hash_file, write_sealed, write_text
 from switchtune.switching import Rates, example_keys, measure
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
@@ -97,13 +97,13 @@ def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda
         for arm in config.recipes:
             lexicons = _prepare_lexicons(config, arm, train, run, on_event)
             trials += [NliTrial(arm, seed, lexicons) for seed in config.seeds]
-        write_json(folder / "manifest.json", _manifest(config, train, valid, tests, trials))
+        write_sealed(folder / "manifest.json", _manifest(config, train, valid, tests, trials))
         models = {config.model_of(arm) for arm in config.recipes}
         jobs = jobs_for(config.jobs, len(trials), lambda: max(map(weight_count, models)))
         results = side_by_side(run_trial, [(config, trial, folder / trial.name) for trial in trials], jobs, on_event)
         rows = tuple(_row(config, arm, tests, results) for arm in config.recipes)
         summary = AccuracySummary(rows, config.baseline, config.seeds)
-        write_json(folder / "metrics.json", accuracy_record(summary))
+        write_sealed(folder / "metrics.json", accuracy_record(summary))
         write_text(folder / "comparison.md", accuracy_markdown(summary))
         return summary
 

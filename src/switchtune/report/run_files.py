@@ -19,6 +19,7 @@ from switchtune.records import (
     ZEROSHOT_RECORD,
     read_record,
 )
+from switchtune.run_dir import edit_warning
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.trial import read_hypotheses, trial_name
@@ -90,7 +91,15 @@ class RunFiles:
     trainings: tuple[Training, ...]
     damaged: tuple[str, ...]
     """Of the files that are there, those that are not what is written there, and why; they count as missing."""
+    changed: tuple[str, ...]
+    """Of the files that are there, those that somebody has changed since they were written, and what to do; they are
+    shown as they are."""
     missing: tuple[str, ...]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a reader is to know before the figures."""
+        return self.damaged + self.changed
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
@@ -220,12 +229,15 @@ def read_run(folder: Path) -> RunFiles:
         )
     missing: list[str] = []
     damaged: list[str] = []
+    changed: list[str] = []
 
     def content(name: str, kind: TypeAdapter[Any], verb: str = "run", absent: str = "") -> Any:
         try:
             if (folder / name).exists():
                 again = f"The same `switchtune {verb}` makes it again."
-                return read_record(folder / name, kind, remedy=again)
+                found = read_record(folder / name, kind, remedy=again)
+                changed.extend(filter(None, [edit_warning(folder / name, verb)]))
+                return found
         except SwitchtuneError as error:
             damaged.append(str(error))
         else:
@@ -268,6 +280,7 @@ def read_run(folder: Path) -> RunFiles:
         analyses,
         trainings,
         tuple(damaged),
+        tuple(changed),
         (*missing, *damaged),
     )
 

@@ -41,7 +41,7 @@ def run_page(folders: Sequence[Path]) -> RunPage:
         raise UsageError("A run is named twice.")
     runs = _told_apart([read_run(folder) for folder in folders])
     different = different_tests(runs)
-    warnings = [*(text for run in runs for text in run.damaged), *different]
+    warnings = [*(text for run in runs for text in run.warnings), *different]
     room = (MOST_BYTES - 500_000) // len(runs)
     made = [(run, parts_of(Asked(run, number, room))) for number, run in enumerate(runs)]
     title = f"switchtune: {', '.join(run.name for run in runs)}"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from safetensors.torch import load_file
 from switchtune.errors import SwitchtuneError
 from switchtune.run_dir import read_json, write_json
 
+_NAME = re.compile("checkpoint-(0|[1-9][0-9]*)")
 _MARKER = "complete.json"
 _BLOCK = 1 << 22
 
@@ -161,7 +163,7 @@ def fault_of(path: Path) -> str | None:
         return f"{_MARKER} is damaged"
     for name, mark in files.items():
         file = path / name
-        if not file.exists():
+        if not file.is_file():
             return f"{name} is gone"
         size = file.stat().st_size
         if size != mark.size:
@@ -174,14 +176,14 @@ def fault_of(path: Path) -> str | None:
 def remove_incomplete(folder: Path) -> None:
     """Remove what a killed process had begun to write or to remove."""
     whole = set(_marked(folder))
-    for path in folder.glob("checkpoint-*"):
+    for path in _folders(folder):
         if path not in whole:
             shutil.rmtree(path)
 
 
 def remove_checkpoints(folder: Path) -> None:
     """Remove all checkpoints, complete or not: the training is over, and its optimizer's state takes much room."""
-    for path in folder.glob("checkpoint-*"):
+    for path in _folders(folder):
         shutil.rmtree(path)
 
 
@@ -245,8 +247,24 @@ def mean_weights(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
     return {name: (total / len(paths)).to(types[name]) for name, total in sums.items()}
 
 
-def _marked(folder: Path) -> Iterator[Path]:
-    return (marker.parent for marker in folder.glob(f"checkpoint-*/{_MARKER}"))
+def _folders(folder: Path) -> list[Path]:
+    """The folders of checkpoints; what else is there by a similar name is somebody's own.
+
+    Raises:
+        CheckpointError: a link or a file has a checkpoint's name. Nothing is written to or removed through a link.
+    """
+    found = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
+    for path in found:
+        if path.is_symlink() or not path.is_dir():
+            raise CheckpointError(
+                f"{path}: a {'link' if path.is_symlink() else 'file'}, where the folder of a checkpoint is expected. "
+                "Move it away, or give it another name."
+            )
+    return found
+
+
+def _marked(folder: Path) -> list[Path]:
+    return [path for path in _folders(folder) if (path / _MARKER).exists()]
 
 
 def _read(path: Path) -> tuple[Checkpoint, dict[str, FileMark]]:
@@ -291,5 +309,6 @@ def _reduce_to_weights(checkpoint: Checkpoint) -> None:
     # The marker goes first here too: what is still there after a kill is more than it promises.
     content = asdict(checkpoint) | {"resumable": False}
     _mark(Checkpoint(**content), weights)
-    for name in files.keys() - weights.keys():
+    # Only what is in the folder: a name in an edited marker may lead out of it.
+    for name in files.keys() & set(_file_names(checkpoint.path)) - weights.keys():
         (checkpoint.path / name).unlink()
