@@ -216,6 +216,34 @@ def test_a_log_that_cannot_be_written(
     assert "unexpected error: ValueError: odd\nIts traceback could not be written" in told
 
 
+def test_no_place_for_temporary_files(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), monkeypatch)
+    code, told = called(capsys, monkeypatch, *DIFF)
+    assert (code, "['/tmp']. Make room there" in told, "TMPDIR" in told) == (1, True, True)
+
+
+def test_a_working_folder_that_was_removed_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> None:
+        (folder / "empty").rmdir()
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "other.tsv")
+
+    monkeypatch.chdir(folder / "empty")
+    monkeypatch.setattr("switchtune.lexicon.read_lexicon", gone)
+    diff = ("lexicon", "diff", *[str(folder / "lexicon.tsv")] * 2)
+    code, told = called(capsys, monkeypatch, *diff)
+    assert (code, "The working folder was removed" in told) == (1, True)
+    for words in [diff, *([*path, "--nonsense"] for path, _ in verbs(COMMAND))]:
+        code, told = called(capsys, monkeypatch, *words)
+        assert code == 1
+        assert told.startswith("switchtune: cannot begin. The working folder was removed")
+        assert told.count("\n") == 1
+    assert called(capsys, monkeypatch, "--version") == (0, "")
+
+
 def test_an_interrupt_is_told_by_the_exit_code_alone(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +265,12 @@ def test_an_interrupt_is_told_by_the_exit_code_alone(
         (errno.ENOTDIR, "out/x", 2, "out/x (--out out): Not a directory. A folder is expected"),
         (errno.ENAMETOOLONG, "out/x", 2, "out/x (--out out): File name too long. Give a shorter one"),
         (errno.EPIPE, None, 1, "Broken pipe. BrokenPipeError"),
+        (
+            errno.ELOOP,
+            "out",
+            2,
+            "out (--out out): Too many levels of symbolic links. A link there leads back to itself",
+        ),
     ],
 )
 def test_what_the_system_refuses(
@@ -308,5 +342,7 @@ def test_a_full_disk_is_one_message(
     assert told.endswith(
         "File too large. Raise the limit on the size of files (ulimit -f), or name a place on another file system.\n"
     ), told
-    assert told.count("switchtune: ") == 1
+    assert re.match(rf"switchtune: ({folder}/)?(out|cache)", told), told
+    assert told.count("\n") == 1
     assert not (folder / "out").is_file()
+    assert not list(folder.glob(".out*"))

@@ -1,7 +1,9 @@
 """Where a command may write: an output is new, empty or its own, and an input is never an output."""
 
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +13,32 @@ MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
 
 
+@contextmanager
+def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
+    """Have a write that fails name its file: of an open file the system does not know the name.
+
+    Args:
+        path: the file or folder, as people know it.
+        written: what is written in its place, where that is another.
+    """
+    try:
+        yield
+    except Exception as error:
+        # safetensors has words of its own for it.
+        full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
+        number = next(full, getattr(error, "errno", None))
+        written = written or path
+        if number is None or not str(getattr(error, "filename", None) or written).startswith(str(written)):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
+
+
 def mark_folder(folder: Path, verb: str) -> None:
     """Have a folder say that it was made here."""
-    (folder / MARK).unlink(missing_ok=True)  # a link to somewhere else is not written through
-    (folder / MARK).write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
+    mark = folder / MARK
+    mark.unlink(missing_ok=True)  # a link to somewhere else is not written through
+    with naming(mark):
+        mark.write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
 
 
 def require_own(path: Path, verb: str | None = None) -> None:
@@ -167,12 +191,21 @@ class GrowingFile:
     def append(self, lines: Iterable[str], *, begin: bool) -> None:
         """Add lines, which are on the disk when this returns; with `begin` they are the first."""
         if begin:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._note.write_text(self.made_of, encoding="utf-8")
-        with self.path.open("w" if begin else "a", encoding="utf-8", newline="\n") as stream:
+            self._begin()
+        with naming(self.path), self.path.open("a", encoding="utf-8", newline="\n") as stream:
             stream.writelines(f"{line}\n" for line in lines)
             stream.flush()
             os.fsync(stream.fileno())
+
+    def _begin(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with naming(self.path, written=self._note):
+                self._note.write_text(self.made_of, encoding="utf-8")
+            self.path.write_bytes(b"")
+        except OSError:
+            self._note.unlink(missing_ok=True)
+            raise
 
     def finish(self, *, empty: bool) -> None:
         """Declare the file whole."""

@@ -1,6 +1,5 @@
 """One run's folder: atomic writes, fingerprints of inputs, and the markers of finished steps."""
 
-import errno
 import fcntl
 import glob
 import hashlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from switchtune.errors import SwitchtuneError
-from switchtune.files import mark_folder, require_own
+from switchtune.files import mark_folder, naming, require_own
 
 
 class RunLockedError(SwitchtuneError):
@@ -46,24 +45,18 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     replaced = path.with_name(f".{path.name}.replaced.{os.getpid()}.tmp")
     try:
-        yield temporary
-        if temporary.is_dir():
-            mark_folder(temporary, verb)
-            if path.exists():
-                if not path.is_dir():
-                    require_own(path)
-                path.replace(replaced)
-        else:
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-        temporary.replace(path)
-    except Exception as error:
-        # A write that fails does not know its file, and safetensors has words of its own for it.
-        full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
-        number = next(full, getattr(error, "errno", None))
-        if number is None or not str(getattr(error, "filename", None) or temporary).startswith(str(temporary)):
-            raise
-        raise OSError(number, os.strerror(number), str(path)) from error
+        with naming(path, written=temporary):
+            yield temporary
+            if temporary.is_dir():
+                mark_folder(temporary, verb)
+                if path.exists():
+                    if not path.is_dir():
+                        require_own(path)
+                    path.replace(replaced)
+            else:
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            temporary.replace(path)
     finally:
         remove(temporary)
         if replaced.exists() and not path.exists():

@@ -42,7 +42,7 @@ from transformers.utils import logging
 
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK
+from switchtune.files import MARK, naming
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, loaded_files, read_json, write_text
@@ -770,13 +770,15 @@ def _new_tokenizer(
     trained = _train_sentencepiece(FAMILIES[family], size.pieces, texts, seed)
     # M2M100Tokenizer reads its file again when it is copied to another process, so the folder lives as long as it does.
     folder = Path(tempfile.mkdtemp(prefix="switchtune-"))
-    (folder / vocabulary.file).write_bytes(trained)
+    with naming(folder):
+        (folder / vocabulary.file).write_bytes(trained)
     options: dict[str, Any] = {}
     if family == "m2m100":
         processor = sentencepiece.SentencePieceProcessor(model_proto=trained)
         pieces = [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]
         tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
-        (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+        with naming(folder):
+            (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
         options = {
             "additional_special_tokens": [f"__{code}__" for code in M2M100_CODES["m2m100"]],
             "mask_token": "<mask>",
