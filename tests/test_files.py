@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
@@ -114,6 +115,41 @@ def test_a_file_of_the_users_stands_after_every_verb(place: Path, model: Path, c
 
 
 @pytest.mark.parametrize("command", [FILE_VERBS[name] for name in ("switch", "translate", "merge")])
+def test_a_link_to_itself_is_never_written_through(place: Path, model: Path) -> None:
+    (place / "loop").symlink_to("loop")
+    for command in (*FOLDER_VERBS.values(), *FILE_VERBS.values()):
+        for out in ("loop", "loop/below"):
+            assert "leads back to itself" in refused(command, model, out), command
+    assert (place / "loop").is_symlink()
+
+
+def test_what_stands_where_a_file_is_expected(place: Path, model: Path) -> None:
+    (place / "loop").symlink_to("loop")
+    os.mkfifo("pipe")
+    (place / "hidden").mkdir()
+    (place / "hidden" / ".notes").touch()
+    for given, said in {
+        "loop": "a link that leads back to itself",
+        "pipe": "is a pipe; save it to a file first",
+        "d": "a folder; a file is expected",
+        "/dev/zero": "a device",
+        "hidden/x": "nothing but hidden files",
+    }.items():
+        assert f"{given}: {said}" in refused(
+            f"lexicon text.de text.en --langs de-en --dictionary {given}", model, "new"
+        )
+
+
+def test_a_text_that_is_read_once_may_be_a_pipe(place: Path) -> None:
+    os.mkfifo("pipe")
+    writer = Thread(target=(place / "pipe").write_bytes, args=[(place / "text.de").read_bytes()])
+    writer.start()
+    words = "switch pipe --lexicon my.tsv --lang de --rate 0 --out out"
+    assert CliRunner().invoke(app, words.split(), catch_exceptions=False).exit_code == 0
+    writer.join()
+    assert (place / "out").read_bytes() == (place / "text.de").read_bytes()
+
+
 def test_an_input_is_never_an_output_whatever_is_forced(place: Path, model: Path, command: str) -> None:
     read = re.findall(r"text\.de|my\.tsv", command)[0]
     (place / "link").symlink_to(read)

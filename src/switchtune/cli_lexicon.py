@@ -1,6 +1,7 @@
 """The verbs of the lexicon: build (by default), report, diff, merge; and judge."""
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -143,7 +144,7 @@ def build(
     )
     require_files(settings)
     inputs = [source, *([target] if target else []), *settings.files, *(judge_by or ())]
-    if any(Path(path).resolve().parent == out.resolve() for path in inputs):
+    if any(Path(os.path.realpath(path)).parent == Path(os.path.realpath(out)) for path in inputs):
         raise UsageError(f"--out {out}: a file in it is read, and might be overwritten. Give another folder.")
     claim_folder(out, "lexicon", force=force)
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)

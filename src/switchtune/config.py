@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import broken_link, instead_of_file
 from switchtune.languages import find_language, language_named
 
 FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
@@ -796,8 +797,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         UsageError: the file is missing, larger than any configuration, or holds something else.
     """
     try:
-        if not path.is_file() and path.exists():
-            raise UsageError(f"{path}: a folder, pipe or device; a YAML file is expected.")
+        if not path.is_file() and (path.exists() or broken_link(path)):
+            raise UsageError(f"{path}: {instead_of_file(path)}")
         with path.open("rb") as file:
             if (size := path.stat().st_size) > _LARGEST_FILE:
                 raise UsageError(

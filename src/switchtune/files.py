@@ -1,4 +1,4 @@
-"""Where a command may write: an output is new, empty or its own, and an input is never an output."""
+"""What stands at a path, and where a command may write: to what is new, empty or its own, and never to an input."""
 
 import errno
 import os
@@ -7,10 +7,44 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchtune.errors import UsageError
+from switchtune.errors import UsageError, nearest
 
 MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
+
+
+def instead_of_file(path: Path) -> str:
+    """What there is where a file to read is expected, and what to do."""
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
+        listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
+        return f"a folder; a file is expected. It holds {listing}."
+    if path.is_fifo():
+        return "is a pipe; save it to a file first."
+    if path.exists():
+        return "a device or a socket; a file is expected."
+    if broken := broken_link(path):
+        return broken
+    if not path.parent.is_dir():
+        return f"not found; there is no folder {path.parent} either."
+    entries = [entry.name for entry in path.parent.iterdir()]
+    known = [name for name in entries if not name.startswith(".") or path.name.startswith(".")]
+    if not known:
+        return f"not found. The folder {path.parent} {'holds nothing but hidden files' if entries else 'is empty'}."
+    hint = nearest(path.name, known)
+    return f"not found in {path.parent}. {hint[0].upper()}{hint[1:]}"
+
+
+def broken_link(path: Path) -> str | None:
+    """What is wrong with a path that is a link, or leads through one, to nothing; None where nothing is."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            end = Path(os.path.realpath(place))
+            told = "a link" if place == path else f"{place} is a link"
+            if end.is_symlink():  # Links that lead to each other are not resolved.
+                return f"{told} that leads back to itself. Remove it or mend it."
+            return f"{told} to {place.readlink()}, which cannot be found. Mend the link."
+    return None
 
 
 @contextmanager
@@ -140,6 +174,8 @@ def claim_file(path: Path, *, inputs: Iterable[Path | str] = (), force: bool = F
 
 def _require_writable(place: Path, told: Path) -> None:
     """Have the first folder that is there, of those above a place and itself, be one that can be written to."""
+    if broken := broken_link(place):
+        raise UsageError(f"--out {told}: {broken}")
     there = next(each for each in (place, *place.parents) if each.exists())
     there = there.parent if place.is_file() else there
     if not there.is_dir():

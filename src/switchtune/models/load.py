@@ -42,7 +42,7 @@ from transformers.utils import logging
 
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK, naming
+from switchtune.files import MARK, broken_link, naming
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, loaded_files, read_json, write_text
@@ -500,6 +500,8 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
     with explained(path, *files.get(auto, ("*.safetensors", "*.bin", "generation_config.json"))):
         if folder.is_dir():
             _require_sound(folder)
+        elif broken := broken_link(folder):
+            raise SwitchtuneError(f"{path}: {broken}")
         elif folder.exists():
             raise SwitchtuneError(f"{path}: a file; a model is a folder, or a name on the Hub.")
         elif folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
@@ -611,7 +613,7 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
 
 def again(path: str | Path) -> str:
     """How to come by a model anew whose files cannot be used: the sentence at the end of a message."""
-    folder = Path(path).resolve()
+    folder = Path(os.path.realpath(path))
     if any(os.path.isfile(parent / MARK) for parent in folder.parents):  # noqa: PTH113 - False where it is not readable
         return f"Remove {folder} and run the command that made it once more."
     return "Get the model again."
