@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -214,6 +215,13 @@ def test_a_log_that_cannot_be_written(
     code, told = called(capsys, monkeypatch, *DIFF)
     assert code == 1
     assert "unexpected error: ValueError: odd\nIts traceback could not be written" in told
+
+
+def test_docstrings_that_were_stripped_are_said(folder: Path) -> None:
+    words = [sys.executable, "-OO", "-m", "switchtune", *DIFF]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("switchtune: Python runs without docstrings")
 
 
 def test_no_place_for_temporary_files(

@@ -138,6 +138,10 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
         typer.echo(f"switchtune {installed_version('switchtune')}")
         raise typer.Exit
+    if sys.flags.optimize > 1:
+        raise UsageError(
+            "Python runs without docstrings, which transformers needs. Leave out -OO, and unset PYTHONOPTIMIZE."
+        )
     if lack_of_working_folder():  # Libraries fail in their own ways, some as they are loaded.
         raise SwitchtuneError("cannot begin.")
 

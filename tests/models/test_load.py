@@ -437,7 +437,7 @@ def test_pickled_weights_are_loaded_and_nothing_else_of_a_pickle(tmp_path: Path)
         hostile = {**tensors, "evil": Evil(ran)}
         torch.save(hostile, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
         with pytest.raises(
-            SwitchtuneError, match=r"pytorch_model.bin is damaged, or holds other .* convert it yourself"
+            SwitchtuneError, match=r": pytorch_model.bin is damaged, or holds other .* convert it yourself"
         ):
             load_model(str(folder))
     assert not ran.exists()

@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -436,7 +437,9 @@ def quietly() -> Iterator[None]:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # What cannot be loaded is said.
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if shown:
@@ -595,9 +598,10 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
     folder = Path(path)
     names = ", ".join(sorted({file.name for name in files for file in folder.glob(name)}) if folder.is_dir() else ())
     if isinstance(error, pickle.UnpicklingError):
+        pickled = ", ".join(sorted(file.name for file in folder.glob("*.bin"))) or "a file of weights"
         return (
-            f"{path}: {names} is damaged, or holds other Python objects than weights, which can run code and are never "
-            "loaded. Get the model as model.safetensors. Where you trust who made it, convert it yourself: "
+            f"{path}: {pickled} is damaged, or holds other Python objects than weights, which can run code and are "
+            "never loaded. Get the model as model.safetensors. Where you trust who made it, convert it yourself: "
             "`torch.load(FILE, weights_only=False)`, then `safetensors.torch.save_file`."
         )
     text = repr(error) if isinstance(error, LookupError) else str(error)
