@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -107,9 +108,9 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("switch text --lexicon lexicon.tsv --lang de --rate 1.1", "--rate"),
         ("switch text --lexicon none --lang de", "'none' does not exist"),
         ("switch text --lexicon empty --lang de", "'empty' is a directory"),
-        ("switch none --lexicon lexicon.tsv --lang de", "none: no such file"),
+        ("switch none --lexicon lexicon.tsv --lang de", "none: not found in"),
         ("switch empty --lexicon lexicon.tsv --lang de", "empty: a folder"),
-        ("translate empty none --from de --to en", "none: no such file"),
+        ("translate empty none --from de --to en", "none: not found in"),
         ("switch text --lexicon lexicon.tsv --lang klingon", "klingon"),
         ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected whole numbers from 1 that rise"),
         ("score text text --lang de --buckets x", "--buckets x"),
@@ -216,6 +217,41 @@ def test_a_log_that_cannot_be_written(
     assert "unexpected error: ValueError: odd\nIts traceback could not be written" in told
 
 
+def test_docstrings_that_were_stripped_are_said(folder: Path) -> None:
+    words = [sys.executable, "-OO", "-m", "switchtune", *DIFF]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("switchtune: Python runs without docstrings")
+
+
+def test_no_place_for_temporary_files(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_with(FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']"), monkeypatch)
+    code, told = called(capsys, monkeypatch, *DIFF)
+    assert (code, "['/tmp']. Make room there" in told, "TMPDIR" in told) == (1, True, True)
+
+
+def test_a_working_folder_that_was_removed_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> None:
+        (folder / "empty").rmdir()
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", "other.tsv")
+
+    monkeypatch.chdir(folder / "empty")
+    monkeypatch.setattr("switchtune.lexicon.read_lexicon", gone)
+    diff = ("lexicon", "diff", *[str(folder / "lexicon.tsv")] * 2)
+    code, told = called(capsys, monkeypatch, *diff)
+    assert (code, "The working folder was removed" in told) == (1, True)
+    for words in [diff, *([*path, "--nonsense"] for path, _ in verbs(COMMAND))]:
+        code, told = called(capsys, monkeypatch, *words)
+        assert code == 1
+        assert told.startswith("switchtune: cannot begin. The working folder was removed")
+        assert told.count("\n") == 1
+    assert called(capsys, monkeypatch, "--version") == (0, "")
+
+
 def test_an_interrupt_is_told_by_the_exit_code_alone(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +273,12 @@ def test_an_interrupt_is_told_by_the_exit_code_alone(
         (errno.ENOTDIR, "out/x", 2, "out/x (--out out): Not a directory. A folder is expected"),
         (errno.ENAMETOOLONG, "out/x", 2, "out/x (--out out): File name too long. Give a shorter one"),
         (errno.EPIPE, None, 1, "Broken pipe. BrokenPipeError"),
+        (
+            errno.ELOOP,
+            "out",
+            2,
+            "out (--out out): Too many levels of symbolic links. A link there leads back to itself",
+        ),
     ],
 )
 def test_what_the_system_refuses(
@@ -308,5 +350,7 @@ def test_a_full_disk_is_one_message(
     assert told.endswith(
         "File too large. Raise the limit on the size of files (ulimit -f), or name a place on another file system.\n"
     ), told
-    assert told.count("switchtune: ") == 1
+    assert re.match(rf"switchtune: ({folder}/)?(out|cache)", told), told
+    assert told.count("\n") == 1
     assert not (folder / "out").is_file()
+    assert not list(folder.glob(".out*"))

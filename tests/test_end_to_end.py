@@ -316,7 +316,7 @@ LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-e
         (
             [*LEXICON, "--dictionary", "none.txt"],
             2,
-            "No such file: none.txt",
+            "none.txt: not found",
         ),
         (["lexicon", "merge", "{folder}/mine.de-en.tsv", "--out", "{folder}"], 2, "a folder; the name of a file"),
         (["lexicon", "merge", "{folder}/a.tsv=0", "--out", "{folder}/b.tsv"], 2, "above 0"),

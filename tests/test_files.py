@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import redirect_stderr
 from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from unittest.mock import patch
 
@@ -122,6 +123,41 @@ def test_a_file_of_the_users_stands_after_every_verb(place: Path, model: Path, c
     refused(command, model, "")
     assert (place / "other").read_text() == THESIS
     assert sorted(path for path in place.rglob("*")) == before
+
+
+def test_a_link_to_itself_is_never_written_through(place: Path, model: Path) -> None:
+    (place / "loop").symlink_to("loop")
+    for command in (*FOLDER_VERBS.values(), *FILE_VERBS.values()):
+        for out in ("loop", "loop/below"):
+            assert "leads back to itself" in refused(command, model, out), command
+    assert (place / "loop").is_symlink()
+
+
+def test_what_stands_where_a_file_is_expected(place: Path, model: Path) -> None:
+    (place / "loop").symlink_to("loop")
+    os.mkfifo("pipe")
+    (place / "hidden").mkdir()
+    (place / "hidden" / ".notes").touch()
+    for given, said in {
+        "loop": "a link that leads back to itself",
+        "pipe": "is a pipe; save it to a file first",
+        "d": "a folder; a file is expected",
+        "/dev/zero": "a device",
+        "hidden/x": "not found. The folder hidden holds nothing but hidden files",
+    }.items():
+        assert f"{given}: {said}" in refused(
+            f"lexicon text.de text.en --langs de-en --dictionary {given}", model, "new"
+        )
+
+
+def test_a_text_that_is_read_once_may_be_a_pipe(place: Path) -> None:
+    os.mkfifo("pipe")
+    writer = Thread(target=(place / "pipe").write_bytes, args=[(place / "text.de").read_bytes()])
+    writer.start()
+    words = "switch pipe --lexicon my.tsv --lang de --rate 0 --out out"
+    assert CliRunner().invoke(app, words.split(), catch_exceptions=False).exit_code == 0
+    writer.join()
+    assert (place / "out").read_bytes() == (place / "text.de").read_bytes()
 
 
 @pytest.mark.parametrize("command", [FILE_VERBS[name] for name in ("switch", "translate", "merge")])
@@ -477,7 +513,7 @@ def test_an_empty_text_gives_an_empty_translation(place: Path, model: Path) -> N
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_only_files_whose_reading_ends_are_read(tmp_path: Path, kind: str) -> None:
     make_unreadable(tmp_path / "a.json", kind)
-    said = "20,000,000,000 bytes, where at most 268,435,456" if kind == "giant" else "a folder, pipe or device"
+    said = "20,000,000,000 bytes, where at most 268,435,456" if kind == "giant" else "a (pipe|device)"
     with pytest.raises(SwitchtuneError, match=rf"a\.json: {said}.* expected\. Make it again\.$"):
         content_of(tmp_path / "a.json", remedy="Make it again.")
     with pytest.raises(SwitchtuneError, match=r"none\.json: cannot be read \(No such file or directory\)"):

@@ -163,13 +163,13 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
         run.result("task", {})
     if kind == "giant":
         return
-    with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+    with pytest.raises(SwitchtuneError, match=r"a (pipe|device)"):
         hash_file(run.marker("task"))
     if kind == "pipe":  # a link is replaced, whatever it leads to
-        with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+        with pytest.raises(SwitchtuneError, match=r"a (pipe|device)"):
             write_text(run.marker("task"), "new")
     make_unreadable(tmp_path / ".run.lock", kind)
-    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a folder, pipe or device.* Remove it"), run.lock():
+    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a (pipe|device).* Remove it"), run.lock():
         raise AssertionError("the lock was given")
 
 

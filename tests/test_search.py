@@ -98,7 +98,7 @@ def test_a_damaged_journal_is_told(
 def test_a_journal_that_is_no_file_is_not_waited_for(model: Path, tmp_path: Path, kind: str) -> None:
     claim_folder(tmp_path / "out", "search")
     make_unreadable(tmp_path / "out/studies.log", kind)
-    with pytest.raises(SwitchtuneError, match=r"studies\.log: a folder, pipe or device"):
+    with pytest.raises(SwitchtuneError, match=r"studies\.log: a (pipe|device)"):
         search(config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3]}), tmp_path / "out")
 
 

@@ -41,6 +41,7 @@ from switchtune.errors import (
     SwitchtuneError,
     UsageError,
     explain_os_error,
+    lack_of_working_folder,
     log_unforeseen,
 )
 from switchtune.files import claim_file, claim_folder
@@ -119,7 +120,7 @@ def _told(error: Exception) -> int:
     if isinstance(error, OSError):
         error = explain_os_error(error, sys.argv[1:])
     if isinstance(error, SwitchtuneError):
-        print_line(f"switchtune: {error}", err=True)
+        print_line(f"switchtune: {error}{lack_of_working_folder()}", err=True)
         return 2 if isinstance(error, UsageError) else 1
     if hasattr(error, "format_message"):  # The command line was not understood; where it was empty, help is shown.
         if said := error.format_message():
@@ -149,6 +150,12 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
 
         typer.echo(f"switchtune {installed_version('switchtune')}")
         raise typer.Exit
+    if sys.flags.optimize > 1:
+        raise UsageError(
+            "Python runs without docstrings, which transformers needs. Leave out -OO, and unset PYTHONOPTIMIZE."
+        )
+    if lack_of_working_folder():  # Libraries fail in their own ways, some as they are loaded.
+        raise SwitchtuneError("cannot begin.")
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from switchtune.errors import UsageError
+from switchtune.files import instead_of_file
 
 if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
@@ -43,7 +44,7 @@ def text_or_dash(path: Path) -> Path:
         typer.BadParameter: there is no file of that name.
     """
     if str(path) != "-" and (path.is_dir() or not path.exists()):
-        raise typer.BadParameter(f"{path}: " + ("a folder; a file is expected." if path.is_dir() else "no such file."))
+        raise typer.BadParameter(f"{path}: {instead_of_file(path)}")
     return path
 
 

@@ -38,6 +38,7 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
 
 
 _SPACE = "Free some, or name a place on another disk; what was written whole stays"
+_TEMPORARY = "Make room there, permit it (also by ulimit -f), or name another folder in the environment variable TMPDIR"
 _NEXT_STEPS = {
     errno.EACCES: "Change its permissions or those of its folder (ls -ld shows them), or name another",
     errno.EPERM: "Change its permissions or those of its folder (ls -ld shows them), or name another",
@@ -52,6 +53,7 @@ _NEXT_STEPS = {
     errno.EEXIST: "A folder is expected, but a file of that name stands there",
     errno.ENAMETOOLONG: "Give a shorter one",
     errno.ENOENT: "Check its name",
+    errno.ELOOP: "A link there leads back to itself: remove it or mend it",
 }
 
 
@@ -61,17 +63,28 @@ def explain_os_error(error: OSError, arguments: Sequence[str]) -> SwitchtuneErro
         return SwitchtuneError(str(error))
     said, name = error.strerror or os.strerror(error.errno), error.filename
     if name is None:
-        return SwitchtuneError(f"{said}. {_NEXT_STEPS.get(error.errno, type(error).__name__)}.")
+        # A file that is not there has a name; tempfile asks for any place, which need not be there.
+        step = _TEMPORARY if error.errno == errno.ENOENT else _NEXT_STEPS.get(error.errno, type(error).__name__)
+        return SwitchtuneError(f"{said}. {step}.")
     path = Path(os.fsdecode(name))
     words = [part for word in arguments for part in (word.split("=", 1) if word.startswith("--") else [word])]
     led = [(before, word) for before, word in pairwise(words) if word and Path(word) in (path, *path.parents)]
     option = next((f" ({before} {word})" for before, word in led if before.startswith("-")), "")
-    wrong = (error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG} and led) or (
+    wrong = (error.errno in {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP} and led) or (
         error.errno in {errno.EISDIR, errno.ENOENT} and path in (Path(word) for _, word in led)
     )
     return (UsageError if wrong else SwitchtuneError)(
         f"{path}{option}: {said}. {_NEXT_STEPS.get(error.errno, type(error).__name__)}."
     )
+
+
+def lack_of_working_folder() -> str:
+    """What to add to any message where the folder that names are relative to was removed; elsewhere nothing."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except FileNotFoundError:
+        return " The working folder was removed. Change to another folder (cd), and run the command again."
+    return ""
 
 
 def log_unforeseen(error: BaseException) -> str:

@@ -1,12 +1,14 @@
 """What is read and where a command may write: files are read that end; an output is new, empty or its own, no input."""
 
+import errno
 import glob
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.errors import SwitchtuneError, UsageError, nearest
 
 MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
@@ -30,7 +32,7 @@ def require_plain(path: Path, largest: int | None = None, *, remedy: str = "") -
     """
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise SwitchtuneError(f"{path}: a folder, pipe or device; a plain file is expected. {remedy}".rstrip())
+        raise SwitchtuneError(f"{path}: {instead_of_file(path)} {remedy}".rstrip())
     if largest is not None and found.st_size > largest:
         raise SwitchtuneError(
             f"{path}: {found.st_size:,} bytes, where at most {largest:,} are expected. {remedy}".rstrip()
@@ -47,15 +49,70 @@ def content_of(path: Path, largest: int = LARGEST, *, remedy: str = "") -> bytes
         require_plain(path, largest, remedy=remedy)
         return path.read_bytes()
     except OSError as error:
-        raise SwitchtuneError(
-            f"{path}: cannot be read ({error.strerror}); a file that you have the right to read is expected."
-        ) from error
+        unreadable = f"cannot be read ({error.strerror}); a file that you have the right to read is expected."
+        raise SwitchtuneError(f"{path}: {broken_link(path) or unreadable}") from error
+
+
+def instead_of_file(path: Path) -> str:
+    """What there is where a file to read is expected, and what to do."""
+    if path.is_dir():
+        names = sorted(entry.name for entry in path.iterdir())
+        listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
+        return f"a folder; a file is expected. It holds {listing}."
+    if path.is_fifo():
+        return "is a pipe; save it to a file first."
+    if path.exists():
+        return "a device or a socket; a file is expected."
+    if broken := broken_link(path):
+        return broken
+    if not path.parent.is_dir():
+        return f"not found; there is no folder {path.parent} either."
+    entries = [entry.name for entry in path.parent.iterdir()]
+    known = [name for name in entries if not name.startswith(".") or path.name.startswith(".")]
+    if not known:
+        return f"not found. The folder {path.parent} {'holds nothing but hidden files' if entries else 'is empty'}."
+    hint = nearest(path.name, known)
+    return f"not found in {path.parent}. {hint[0].upper()}{hint[1:]}"
+
+
+def broken_link(path: Path) -> str | None:
+    """What is wrong with a path that is a link, or leads through one, to nothing; None where nothing is."""
+    for place in (path, *path.parents):
+        if place.is_symlink() and not place.exists():
+            end = Path(os.path.realpath(place))
+            told = "a link" if place == path else f"{place} is a link"
+            if end.is_symlink():  # Links that lead to each other are not resolved.
+                return f"{told} that leads back to itself. Remove it or mend it."
+            return f"{told} to {place.readlink()}, which cannot be found. Mend the link."
+    return None
+
+
+@contextmanager
+def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
+    """Have a write that fails name its file: of an open file the system does not know the name.
+
+    Args:
+        path: the file or folder, as people know it.
+        written: what is written in its place, where that is another.
+    """
+    try:
+        yield
+    except Exception as error:
+        # safetensors has words of its own for it.
+        full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
+        number = next(full, getattr(error, "errno", None))
+        written = written or path
+        if number is None or not str(getattr(error, "filename", None) or written).startswith(str(written)):
+            raise
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def mark_folder(folder: Path, verb: str) -> None:
     """Have a folder say that it was made here."""
-    (folder / MARK).unlink(missing_ok=True)  # a link to somewhere else is not written through
-    (folder / MARK).write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
+    mark = folder / MARK
+    mark.unlink(missing_ok=True)  # a link to somewhere else is not written through
+    with naming(mark):
+        mark.write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
 
 
 def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a new folder or an empty one.") -> None:
@@ -212,6 +269,8 @@ def _found(given: Path | str) -> list[Path]:
 
 def _require_writable(place: Path, named: str) -> None:
     """Have the first folder that is there, of those above a place and itself, be one that can be written to."""
+    if broken := broken_link(place):
+        raise UsageError(f"{named}: {broken}")
     there = next(each for each in (place, *place.parents) if each.exists())
     there = there.parent if place.is_file() else there
     if not there.is_dir():

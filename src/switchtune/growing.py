@@ -11,7 +11,7 @@ from typing import BinaryIO
 from pydantic import TypeAdapter
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import content_of
+from switchtune.files import content_of, naming
 from switchtune.run_dir import RunDir, RunLockedError, recover, write_json
 
 _BLOCK = 1 << 20
@@ -129,7 +129,7 @@ class GrowingFile:
         self._add(lines, text, text)
 
     def _add(self, lines: Sequence[str], text: bytes, missing: bytes) -> None:
-        with self._place.open("ab") as stream:
+        with naming(self.path, written=self._place), self._place.open("ab") as stream:
             stream.write(missing)
             stream.flush()
             os.fsync(stream.fileno())

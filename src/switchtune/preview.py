@@ -129,11 +129,17 @@ def coloured(line: SwitchedLine) -> Text:
 
 
 def read_text(path: Path, stream: BinaryIO) -> Iterator[str]:
-    """The lines of a file of any compression, or of `stream` where the path is `-`; lines end at a line feed alone.
+    """The lines of a file of any compression, of a pipe, or of `stream` where the path is `-`.
 
-    A byte order mark before the first line is dropped.
+    Lines end at a line feed alone. A byte order mark before the first line is dropped.
 
     Raises:
         CorpusError: as `text_lines`.
     """
-    return stream_lines(stream, "standard input") if str(path) == "-" else text_lines(path)
+    if str(path) == "-":
+        yield from stream_lines(stream, "standard input")
+    elif path.is_fifo():
+        with path.open("rb") as pipe:
+            yield from stream_lines(pipe, path)
+    else:
+        yield from text_lines(path)

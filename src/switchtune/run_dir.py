@@ -1,6 +1,5 @@
 """One run's folder: atomic writes, fingerprints of inputs, and the markers of finished steps."""
 
-import errno
 import fcntl
 import glob
 import hashlib
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK, content_of, is_own, mark_folder, require_own, require_plain
+from switchtune.files import MARK, content_of, is_own, mark_folder, naming, require_own, require_plain
 
 
 class RunLockedError(SwitchtuneError):
@@ -59,26 +58,20 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     if path.exists() and not path.is_dir() and not path.is_symlink():
         require_plain(path)
     try:
-        around.mkdir()
-        mark_folder(around, _TEMPORARY)
-        yield temporary
-        if temporary.is_dir():
-            mark_folder(temporary, verb)
-            if os.path.lexists(path):
-                if not path.is_dir() and not path.is_symlink():
-                    require_own(path)
-                path.replace(replaced)
-        else:
-            with temporary.open("rb") as stream:
-                os.fsync(stream.fileno())
-        temporary.replace(path)
-    except Exception as error:
-        # A write that fails does not know its file, and safetensors has words of its own for it.
-        full = (number for number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) if f"(os error {number})" in str(error))
-        number = next(full, getattr(error, "errno", None))
-        if number is None or not str(getattr(error, "filename", None) or around).startswith(str(around)):
-            raise
-        raise OSError(number, os.strerror(number), str(path)) from error
+        with naming(path, written=around):
+            around.mkdir()
+            mark_folder(around, _TEMPORARY)
+            yield temporary
+            if temporary.is_dir():
+                mark_folder(temporary, verb)
+                if os.path.lexists(path):
+                    if not path.is_dir() and not path.is_symlink():
+                        require_own(path)
+                    path.replace(replaced)
+            else:
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            temporary.replace(path)
     finally:
         if around.is_dir():
             _undo(around, path)

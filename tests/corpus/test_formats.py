@@ -421,8 +421,8 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("gone")
     for name, message in {
-        "pipe": "not a plain file",
-        "/dev/zero": "not a plain file",
+        "pipe": "is a pipe; save it to a file first",
+        "/dev/zero": "a device",
         "link": "a link to gone, which cannot be found",
         ".": "a folder; a file is expected",
         "a\nb": r"a\nb: not found",

@@ -164,8 +164,9 @@ def test_what_could_not_be_read_again_is_refused(
     workshop: Workshop, folder: Path, word: str, translations: list[tuple[str, float]]
 ) -> None:
     before = lexicon_path(folder).read_bytes()
-    with pytest.raises(LexiconError):
+    with pytest.raises(LexiconError) as refused:
         workshop.edit(edit(word, *translations))
+    assert str(refused.value).startswith(str(lexicon_path(folder)))
     assert lexicon_path(folder).read_bytes() == before
 
 

@@ -440,7 +440,7 @@ def test_pickled_weights_are_loaded_and_nothing_else_of_a_pickle(tmp_path: Path)
         hostile = {**tensors, "evil": Evil(ran)}
         torch.save(hostile, folder / "pytorch_model.bin", _use_new_zipfile_serialization=zipped)
         with pytest.raises(
-            SwitchtuneError, match=r"pytorch_model.bin is damaged, or holds other .* convert it yourself"
+            SwitchtuneError, match=r": pytorch_model.bin is damaged, or holds other .* convert it yourself"
         ):
             load_model(str(folder))
     assert not ran.exists()
@@ -579,7 +579,7 @@ def test_what_is_no_file_is_not_given_to_transformers(name: str, kind: str, mode
     with pytest.raises(SwitchtuneError, match=rf"{re.escape(Path(name).name)}: .*Get the model again"):
         load_model(str(folder))
     if kind != "giant" and name != TRIM_RECORD and not name.endswith("jinja"):
-        with pytest.raises(SwitchtuneError, match="a folder, pipe or device"):
+        with pytest.raises(SwitchtuneError, match=r"a (pipe|device)"):
             model_fingerprint(str(folder))
 
 

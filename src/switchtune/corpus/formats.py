@@ -20,6 +20,7 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import instead_of_file
 from switchtune.languages import Language, language_named
 
 
@@ -382,7 +383,7 @@ def existing(path: Path) -> Path:
         if found.is_file():
             found.open("rb").close()
             return found
-        raise CorpusError(f"{path}: {_instead(found)}")
+        raise CorpusError(f"{path}: {instead_of_file(found)}")
     except PermissionError as error:
         raise CorpusError(
             f"{path}: no permission to read it. Ask its owner, or change it: chmod u+r, of its folder chmod u+rx."
@@ -391,25 +392,6 @@ def existing(path: Path) -> Path:
         raise CorpusError(f"{str(path)!a}: the name is not UTF-8. Rename the file.") from error
     except (OSError, RuntimeError) as error:  # such as a name that is too long, or the folder of an unknown user
         raise CorpusError(f"{path}: cannot be opened ({error}).") from error
-
-
-def _instead(path: Path) -> str:
-    """What there is where a file is expected, and what to do."""
-    if path.is_dir():
-        names = sorted(entry.name for entry in path.iterdir())
-        listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
-        return f"a folder; a file is expected. It holds {listing}."
-    if path.exists():
-        return "not a plain file (a pipe?). It is read more than once: write it to a file first."
-    if path.is_symlink():
-        return f"a link to {path.readlink()}, which cannot be found. Mend the link."
-    if not path.parent.is_dir():
-        return f"not found; there is no folder {path.parent} either."
-    known = [entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")]
-    if not known:
-        return f"not found. The folder {path.parent} is empty."
-    hint = nearest(path.name, known)
-    return f"not found in {path.parent}. {hint[0].upper()}{hint[1:]}"
 
 
 LONGEST_LINE = 1 << 22

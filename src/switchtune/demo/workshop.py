@@ -13,7 +13,7 @@ from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
-from switchtune.lexicon import Entry, Lexicon, Translation, read_lexicon, strongest_first, write_lexicon
+from switchtune.lexicon import Entry, Lexicon, LexiconError, Translation, read_lexicon, strongest_first, write_lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.preview import switched_lines, text_switcher
 from switchtune.report.html import language_name
@@ -311,6 +311,8 @@ class Workshop:
                 f"{path}: the edit was not saved, the lexicon is as it was ({error.strerror}). Make the file and its "
                 "folder writable, or make room on the disk, and save again."
             ) from error
+        except LexiconError as error:
+            raise LexiconError(str(error).replace(str(trial), str(path))) from error
         return {"file": path.name, "all": len(edited)}
 
 

@@ -190,7 +190,7 @@ def load_converted(path: str, compute_type: ComputeType) -> Converted:
         UsageError: as in `open_converted`.
     """
     ct2()
-    folder = Path(path).resolve()
+    folder = Path(os.path.realpath(path))
     cache = folder.with_name(f"{folder.name}.ct2")
     if not (folder.is_dir() and os.access(folder.parent, os.W_OK) and (is_own(cache) or not cache.exists())):
         with converted(load_model(path), compute_type) as model:

@@ -12,6 +12,7 @@ from switchtune.config import LexiconSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import UsageError
+from switchtune.files import instead_of_file
 from switchtune.lexicon import (
     BuildStep,
     Encoded,
@@ -156,16 +157,16 @@ def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, s
 
 
 def require_files(settings: LexiconSettings) -> None:
-    """Have files that the settings name, and that are missing, known before any work.
+    """Have files that the settings name, and that are missing or no files, known before any work.
 
     Raises:
         UsageError: with all of them.
     """
-    missing = [path for path in settings.files if not Path(path).is_file()]
-    if missing:
+    wrong = [f"{path}: {instead_of_file(Path(path))}" for path in settings.files if not Path(path).is_file()]
+    if wrong:
         raise UsageError(
-            f"No such file: {', '.join(missing)}. The lexicon's settings name it (dictionaries, embeddings or the words"
-            " of its block list): mend the path, or leave it out."
+            "\n".join(wrong) + "\nThe lexicon's settings name it (dictionaries, embeddings or the words of its block "
+            "list): mend the path, or leave it out."
         )
 
 

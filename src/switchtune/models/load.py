@@ -7,6 +7,7 @@ import os
 import pickle
 import shutil
 import tempfile
+import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ from transformers.utils import logging
 
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import LARGEST, MARK, require_plain
+from switchtune.files import LARGEST, MARK, broken_link, naming, require_plain
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
 from switchtune.run_dir import atomic_path, fingerprint, hash_file, loaded_files, read_json, write_text
@@ -440,7 +441,9 @@ def quietly() -> Iterator[None]:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # What cannot be loaded is said.
+            yield
     finally:
         logging.set_verbosity(verbosity)
         if shown:
@@ -504,6 +507,8 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
     with explained(path, *files.get(auto, ("*.safetensors", "*.bin", "generation_config.json"))):
         if folder.is_dir():
             _require_sound(folder)
+        elif broken := broken_link(folder):
+            raise SwitchtuneError(f"{path}: {broken}")
         elif folder.exists():
             raise SwitchtuneError(f"{path}: a file; a model is a folder, or a name on the Hub.")
         elif folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
@@ -597,9 +602,10 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
     folder = Path(path)
     names = ", ".join(sorted({file.name for name in files for file in folder.glob(name)}) if folder.is_dir() else ())
     if isinstance(error, pickle.UnpicklingError):
+        pickled = ", ".join(sorted(file.name for file in folder.glob("*.bin"))) or "a file of weights"
         return (
-            f"{path}: {names} is damaged, or holds other Python objects than weights, which can run code and are never "
-            "loaded. Get the model as model.safetensors. Where you trust who made it, convert it yourself: "
+            f"{path}: {pickled} is damaged, or holds other Python objects than weights, which can run code and are "
+            "never loaded. Get the model as model.safetensors. Where you trust who made it, convert it yourself: "
             "`torch.load(FILE, weights_only=False)`, then `safetensors.torch.save_file`."
         )
     text = repr(error) if isinstance(error, LookupError) else str(error)
@@ -615,7 +621,7 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
 
 def again(path: str | Path) -> str:
     """How to come by a model anew whose files cannot be used: the sentence at the end of a message."""
-    folder = Path(path).resolve()
+    folder = Path(os.path.realpath(path))
     if any(os.path.isfile(parent / MARK) for parent in folder.parents):  # noqa: PTH113 - False where it is not readable
         return f"Remove {folder} and run the command that made it once more."
     return "Get the model again."
@@ -774,13 +780,15 @@ def _new_tokenizer(
     trained = _train_sentencepiece(FAMILIES[family], size.pieces, texts, seed)
     # M2M100Tokenizer reads its file again when it is copied to another process, so the folder lives as long as it does.
     folder = Path(tempfile.mkdtemp(prefix="switchtune-"))
-    (folder / vocabulary.file).write_bytes(trained)
+    with naming(folder):
+        (folder / vocabulary.file).write_bytes(trained)
     options: dict[str, Any] = {}
     if family == "m2m100":
         processor = sentencepiece.SentencePieceProcessor(model_proto=trained)
         pieces = [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]
         tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
-        (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+        with naming(folder):
+            (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
         options = {
             "additional_special_tokens": [f"__{code}__" for code in M2M100_CODES["m2m100"]],
             "mask_token": "<mask>",

@@ -1,5 +1,6 @@
 """A run's folder as the report reads it: whatever is there, and what is missing, in words."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -270,7 +271,7 @@ def read_run(folder: Path) -> RunFiles:
     missing += [f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"]]
     return RunFiles(
         folder,
-        folder.resolve().name,
+        Path(os.path.realpath(folder)).name,
         settings,
         config if isinstance(config, RunConfig) else None,
         config if isinstance(config, NliConfig) else None,

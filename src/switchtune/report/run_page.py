@@ -1,5 +1,6 @@
 """Runs as one HTML page that needs nothing else: what came out, how sure that is, and all that led there."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -37,7 +38,7 @@ def run_page(folders: Sequence[Path]) -> RunPage:
         UsageError: a folder holds no run, or is named twice.
         SwitchtuneError: the page would be too large.
     """
-    if len({folder.resolve() for folder in folders}) < len(folders):
+    if len({os.path.realpath(folder) for folder in folders}) < len(folders):
         raise UsageError("A run is named twice.")
     runs = _told_apart([read_run(folder) for folder in folders])
     different = different_tests(runs)

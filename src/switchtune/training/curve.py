@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from switchtune.files import content_of
+from switchtune.files import content_of, naming
 from switchtune.records import CURVE_ENTRY, parse_record
 from switchtune.run_dir import write_text
 
@@ -61,7 +61,7 @@ class Curve:
         """Append an entry."""
         self.entries.append({"stage": self._log.stage, **entry})
         if self._writes:
-            with self._log.path.open("a", encoding="utf-8") as stream:
+            with naming(self._log.path), self._log.path.open("a", encoding="utf-8") as stream:
                 stream.write(_line(self._over_all_stages(self.entries[-1])))
 
     def _over_all_stages(self, entry: dict[str, Any]) -> dict[str, Any]:
