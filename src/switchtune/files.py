@@ -60,7 +60,7 @@ def instead_of_file(path: Path) -> str:
         listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
         return f"a folder; a file is expected. It holds {listing}."
     if path.is_fifo():
-        return "is a pipe; save it to a file first."
+        return "a pipe; a file is expected. Save it to one first."
     if path.exists():
         return "a device or a socket; a file is expected."
     if broken := broken_link(path):
@@ -78,7 +78,7 @@ def instead_of_file(path: Path) -> str:
 def broken_link(path: Path) -> str | None:
     """What is wrong with a path that is a link, or leads through one, to nothing; None where nothing is."""
     for place in (path, *path.parents):
-        if place.is_symlink() and not place.exists():
+        if os.path.islink(place) and not os.path.exists(place):  # noqa: PTH110, PTH114 — never raise, as Path's do
             end = Path(os.path.realpath(place))
             told = "a link" if place == path else f"{place} is a link"
             if end.is_symlink():  # Links that lead to each other are not resolved.

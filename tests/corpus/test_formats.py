@@ -421,7 +421,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("gone")
     for name, message in {
-        "pipe": "is a pipe; save it to a file first",
+        "pipe": "a pipe; a file is expected. Save it to one first",
         "/dev/zero": "a device",
         "link": "a link to gone, which cannot be found",
         ".": "a folder; a file is expected",
