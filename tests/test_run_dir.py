@@ -125,6 +125,18 @@ def test_a_folder_within_a_run_is_the_runs_own(tmp_path: Path) -> None:
     assert not (tmp_path / "run/task/model/old").exists()
 
 
+def test_what_an_earlier_version_left_in_a_run_is_to_be_moved_away(tmp_path: Path) -> None:
+    (tmp_path / "model-trimmed").mkdir()
+    (tmp_path / "model-trimmed/config.json").touch()
+    mark_folder(tmp_path, "run")
+    with (
+        pytest.raises(UsageError, match=r"model-trimmed: .* an earlier version may have\. Move it away, and run"),
+        atomic_path(tmp_path / "model-trimmed", verb="trim") as temporary,
+    ):
+        temporary.mkdir()
+    assert (tmp_path / "model-trimmed/config.json").exists()
+
+
 def test_marks_and_locks_are_not_written_through_links(tmp_path: Path) -> None:
     thesis, run = tmp_path / "thesis.txt", tmp_path / "run"
     thesis.write_text("years of work")

@@ -130,9 +130,15 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
     mark = path / MARK
     if not any(entry != mark for entry in path.iterdir()):
         return
-    if verb is None and any((folder / MARK).is_file() for folder in path.parents):
+    within = any((folder / MARK).is_file() for folder in path.parents)
+    if verb is None and within:
         return
     made_by = content_of(mark, _LARGEST_NOTE).decode(errors="replace").strip() if mark.is_file() else None
+    if made_by is None and within:
+        raise UsageError(
+            f"{path}: would be replaced, and nothing in it says that switchtune made it; an earlier version may have. "
+            "Move it away, and run the command again."
+        )
     if made_by is None:
         raise UsageError(f"{path}: holds files that switchtune did not make. {remedy}")
     if verb is not None and made_by != f"switchtune {verb}":
