@@ -23,9 +23,9 @@ from pathlib import Path
 from record import RESULTS, machine
 
 from switchtune.corpus.words import word_segmenter
+from switchtune.files import write_json
 from switchtune.lexicon import encode
 from switchtune.lexicon.alignment import align
-from switchtune.run_dir import write_json
 
 PAIRS = {"zhen": ("zh", "en"), "jaen": ("ja", "en"), "roen": ("ro", "en")}
 

@@ -42,12 +42,12 @@ from switchtune.config import LexiconSettings, SizeSettings
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples
+from switchtune.files import write_json
 from switchtune.lexicon import Lexicon
 from switchtune.lexicon.build import lexicons_from_corpus
 from switchtune.models.chunks import PlainIds
 from switchtune.models.families import Layout
 from switchtune.models.load import new_model
-from switchtune.run_dir import write_json
 from switchtune.switching import Switcher, candidates, draw, example_keys, from_lexicon, switch_all
 from switchtune.training.batches import EncodedExamples, Lengths, epoch_batches, measure
 

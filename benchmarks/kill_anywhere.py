@@ -24,7 +24,7 @@ from pathlib import Path
 import yaml
 from record import machine
 
-from switchtune.run_dir import recover
+from switchtune.files import recover
 
 PRETRAIN = {
     "size": {"width": 32, "feed_forward": 64, "encoder_layers": 1, "decoder_layers": 1, "heads": 2, "pieces": 400},

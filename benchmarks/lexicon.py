@@ -28,10 +28,10 @@ from lexicon_precision import gold_dictionaries, read_sides
 from record import RESULTS, machine
 
 from switchtune.config import MapMode
+from switchtune.files import write_json
 from switchtune.lexicon.embed import MODES, EmbeddingSettings, WordVectors, choose_seed, read_embeddings
 from switchtune.lexicon.embed import word_vectors as train
 from switchtune.lexicon.map import Neighbours, map_embeddings, nearest_by_csls, normalise
-from switchtune.run_dir import write_json
 
 SETTINGS = EmbeddingSettings(dimensions=300, window=5, negatives=10, epochs=10, min_count=3)
 

@@ -20,10 +20,10 @@ from record import RESULTS, machine
 from scipy.stats import spearmanr
 
 from switchtune.config import LexiconSettings
+from switchtune.files import write_json
 from switchtune.lexicon import Entry, Lexicon, Translation, randomised
 from switchtune.lexicon.build import Material, build
 from switchtune.lexicon.judge import judge
-from switchtune.run_dir import write_json
 
 Lexicons = tuple[Lexicon, Lexicon]
 

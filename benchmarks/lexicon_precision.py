@@ -22,10 +22,10 @@ from record import RESULTS, machine
 from switchtune.config import LexiconSettings
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
+from switchtune.files import read_json, write_json
 from switchtune.lexicon import Lexicon, Sentences, Vocabulary, randomised
 from switchtune.lexicon.build import Material, build, corpus_material
 from switchtune.lexicon.judge import judge
-from switchtune.run_dir import read_json, write_json
 
 METHODS = ("align", "vecmap", "dictionary", "mixed", "plm", "anti", "random")
 

@@ -29,8 +29,8 @@ from transformers import AutoTokenizer
 from switchtune.config import FamilyName, RunConfig, SizeSettings, load_config
 from switchtune.corpus.read import read_corpus, read_lines
 from switchtune.examples import task_examples
+from switchtune.files import read_json, write_json
 from switchtune.models.load import load_model, model_config, new_model
-from switchtune.run_dir import read_json, write_json
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.trainer import train_stage
 

@@ -51,14 +51,14 @@ from switchtune.config import LexiconSettings, SizeSettings, SwitchingSettings, 
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples
+from switchtune.files import read_json, write_json
 from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import build, corpus_material
 from switchtune.models.families import FAMILIES, IGNORED_LABEL, Layout
 from switchtune.models.load import Loaded, load_model, new_model, save_model
-from switchtune.run_dir import read_json, write_json
+from switchtune.recipes import RECIPES, stage_updates
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.loss import label_smoothed_nll
-from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.training.trainer import train_stage
 from switchtune.trial import make_switchers
 

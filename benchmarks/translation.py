@@ -27,11 +27,11 @@ from record import RESULTS, machine
 
 from switchtune.config import GenerationSettings
 from switchtune.corpus.read import read_lines
+from switchtune.files import write_json
 from switchtune.generation import translate
 from switchtune.generation.batching import batches
 from switchtune.generation.by_ct2 import Converted, convert, open_converted
 from switchtune.models.load import Loaded, load_model
-from switchtune.run_dir import write_json
 from switchtune.scoring.metrics import bleu
 
 SIDES = ("generate", "transformers", "ct2 float32", "ct2 int8")

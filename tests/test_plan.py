@@ -15,8 +15,8 @@ from switchtune.corpus.read import read_corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import load_layout, save_model
 from switchtune.plan import SideLengths, batches_of, plan, plan_record, sample_lengths, verdicts
+from switchtune.recipes import RECIPES
 from switchtune.training.devices import Device, Rates
-from switchtune.training.recipes import RECIPES
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 

@@ -15,18 +15,8 @@ from typing import IO
 import pytest
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK, mark_folder
-from switchtune.run_dir import (
-    RunDir,
-    RunLockedError,
-    atomic_path,
-    edit_warning,
-    fingerprint,
-    hash_file,
-    read_json,
-    write_sealed,
-    write_text,
-)
+from switchtune.files import MARK, atomic_path, fingerprint, hash_file, mark_folder, read_json, write_text
+from switchtune.run_dir import RunDir, RunLockedError, edit_warning, write_sealed
 from tests.unreadable import UNREADABLE, make_unreadable
 
 

@@ -12,11 +12,11 @@ import pytest
 from rich.table import Table
 
 from switchtune.cli import main
+from switchtune.events import Event
 from switchtune.lexicon import BuildStep
 from switchtune.preview import coloured, switched_lines, text_switcher
 from switchtune.progress import BuildDisplay, Display, print_table
 from switchtune.terminal import StandardStream, TextConsole, printable, standard_streams
-from switchtune.trial import Event
 from tests.test_preview import lexicon
 
 HOSTILE = "a\x1b]0;t\x07\x9b31m\x7f\r\b\u202eb\u2066c\u200b\u200dd\u2028e\u00ad\ufeff[bold][/]f\U000e0041\udc80"

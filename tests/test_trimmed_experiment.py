@@ -9,12 +9,12 @@ import pytest
 from switchtune import experiment, trial
 from switchtune.config import RunConfig, parse_config
 from switchtune.errors import SwitchtuneError
+from switchtune.events import Event
 from switchtune.experiment import lexicon_words, run_experiment
 from switchtune.lexicon import read_lexicon
 from switchtune.models import trim as trimming
 from switchtune.models.load import load_layout, load_model, new_model, save_model
 from switchtune.models.trim import TrimFailedError, read_record, untrim
-from switchtune.trial import Event
 from tests.miniature import ENGLISH, GERMAN, TINY
 
 RUSSIAN = ("Собака бежит по лугу.", "Двое мужчин сидят на скамейке.", "Женщина читает книгу у окна.")

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.models.load import Loaded, load_model, new_model, save_model
     from switchtune.pretraining import pretrain
+    from switchtune.recipes import RECIPES, Recipe
     from switchtune.scoring.assess import assess, compare_outputs
     from switchtune.scoring.comet import comet
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all, spbleu
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
     )
     from switchtune.train import TrainedArm, train_arm
     from switchtune.training.collator import RestoreCollator
-    from switchtune.training.recipes import RECIPES, Recipe
     from switchtune.training.trainer import StageResult, train_stage
 
 _HOMES = {
@@ -92,6 +92,7 @@ _HOMES = {
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
     "switchtune.models.load": "Loaded load_model new_model save_model",
     "switchtune.pretraining": "pretrain",
+    "switchtune.recipes": "RECIPES Recipe",
     "switchtune.scoring.assess": "assess compare_outputs",
     "switchtune.scoring.comet": "comet",
     "switchtune.scoring.metrics": "Score bleu chrf in_language score_all spbleu",
@@ -106,7 +107,6 @@ _HOMES = {
     ),
     "switchtune.train": "TrainedArm train_arm",
     "switchtune.training.collator": "RestoreCollator",
-    "switchtune.training.recipes": "RECIPES Recipe",
     "switchtune.training.trainer": "StageResult train_stage",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

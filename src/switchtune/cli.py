@@ -187,9 +187,9 @@ def switch(
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
+    from switchtune.files import atomic_path
     from switchtune.lexicon import read_lexicon
     from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
-    from switchtune.run_dir import atomic_path
     from switchtune.switching import measure
     from switchtune.terminal import TextConsole
 
@@ -248,8 +248,8 @@ def pretrain(
 
     settings = load_config(PretrainConfig, config, overrides)
     _claim(out, "pretrain", config, settings, force=force)
+    from switchtune.events import Event, stage_event
     from switchtune.pretraining import pretrain as pretrain_model
-    from switchtune.trial import Event, stage_event
 
     with Display() as display:
         made = pretrain_model(
@@ -504,11 +504,11 @@ def translate(
     """
     from switchtune.config import GenerationSettings, parse_config
     from switchtune.export import open_model
+    from switchtune.files import fingerprint, hash_file
     from switchtune.generation import translate_over_ranks, windows
     from switchtune.growing import GrowingFile
     from switchtune.models.load import model_fingerprint
     from switchtune.preview import read_text
-    from switchtune.run_dir import fingerprint, hash_file
     from switchtune.tasks import ready_to_translate
     from switchtune.training.distributed import launched, on_first, rank, size
 

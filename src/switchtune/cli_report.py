@@ -23,9 +23,9 @@ def report(
 
     Example: `switchtune report runs/quickstart --out report.html --figures figures`
     """
+    from switchtune.files import write_text
     from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
-    from switchtune.run_dir import write_text
 
     place = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:

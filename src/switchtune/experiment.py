@@ -23,7 +23,8 @@ import torch
 from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import Stopped, SwitchtuneError, UsageError, nearest
-from switchtune.files import claim_folder
+from switchtune.events import Event, OnEvent
+from switchtune.files import claim_folder, fingerprint, hash_file, write_json, write_text
 from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
 from switchtune.lexicon.build import (
@@ -39,25 +40,17 @@ from switchtune.models.families import Layout
 from switchtune.models.load import load_layout, load_model, model_fingerprint, parameter_count
 from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
+from switchtune.recipes import RECIPES, stage_updates
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
-from switchtune.run_dir import RunDir, fingerprint, hash_file, write_json, write_sealed, write_text
+from switchtune.run_dir import RunDir, write_sealed
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.tasks import TASKS, read_pair
 from switchtune.terminal import show_standard_error
 from switchtune.training.distributed import end_with, place_of
-from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 from switchtune.training.trainer import require_runnable
-from switchtune.trial import (
-    Event,
-    OnEvent,
-    Trial,
-    TrialResult,
-    run_trial,
-    segmenters_for,
-    stage_previews,
-)
+from switchtune.trial import Trial, TrialResult, run_trial, segmenters_for, stage_previews
 
 _Result = TypeVar("_Result")
 

@@ -9,6 +9,7 @@ from switchtune.config import ComputeType, Engine, GenerationSettings
 from switchtune.corpus.grammar import LANGUAGES as EMBEDDED_LANGUAGES
 from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError
+from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted, search_options
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Layout
@@ -25,7 +26,6 @@ from switchtune.models.load import (
     tried,
 )
 from switchtune.parity import Parity, compare_engines, require_parity
-from switchtune.run_dir import atomic_path, read_json, write_json, write_text
 
 PROOF_SENTENCES = 100
 _ABOUT = "switchtune.json"

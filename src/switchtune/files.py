@@ -2,11 +2,15 @@
 
 import errno
 import glob
+import hashlib
+import json
 import os
+import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 
@@ -285,3 +289,162 @@ def _require_writable(place: Path, named: str) -> None:
         raise UsageError(
             f"{named}: no permission to write in {there}. Choose another place, or change its permissions."
         )
+
+
+_TEMPORARY = "temporary"
+"""What the mark of a folder says, in place of a verb, in which something is made before it gets its name."""
+_REPLACED = "replaced"
+"""In such a folder, what stood where the new one is about to."""
+
+
+@contextmanager
+def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; when the block ends well it becomes `path`, otherwise it is removed.
+
+    Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
+    replaced there is nothing to see for the moment between two renames, and what a process that was killed in that
+    moment had there is brought back by the next. What killed processes left besides is cleared away. A link is itself
+    replaced, and what it leads to stays; the verbs follow a link that is their output (`claim_file`, `claim_folder`).
+
+    Args:
+        verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
+        force: replace any folder.
+
+    Raises:
+        UsageError: something is in the way that switchtune did not make: a folder, or a file where a folder is made,
+            or whatever has the name that is needed for a moment beside `path`.
+        SwitchtuneError: a pipe or a device.
+    """
+    path = Path(os.path.realpath(path.parent), path.name) if path.is_symlink() else Path(os.path.realpath(path))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    recover(path)
+    if path.exists() and (path.is_dir() or verb) and not (force and path.is_dir()):
+        require_own(path, verb or None)
+    around = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if os.path.lexists(around):
+        raise UsageError(f"{around}: in the way of writing {path}, and switchtune did not make it. Move it elsewhere.")
+    temporary, replaced = around / "made", around / _REPLACED
+    if path.exists() and not path.is_dir() and not path.is_symlink():
+        require_plain(path)
+    try:
+        with naming(path, written=around):
+            around.mkdir()
+            mark_folder(around, _TEMPORARY)
+            yield temporary
+            if temporary.is_dir():
+                mark_folder(temporary, verb)
+                if os.path.lexists(path):
+                    if not path.is_dir() and not path.is_symlink():
+                        require_own(path)
+                    path.replace(replaced)
+            else:
+                with temporary.open("rb") as stream:
+                    os.fsync(stream.fileno())
+            temporary.replace(path)
+    finally:
+        if around.is_dir():
+            _undo(around, path)
+
+
+def recover(path: Path) -> None:
+    """Bring back what a process was replacing when it was killed, then clear away what killed processes left.
+
+    Nothing but what bears the mark of a temporary folder is taken for theirs.
+    """
+    for around in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        process = around.name[len(f".{path.name}.") : -len(".tmp")]
+        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and is_own(around, _TEMPORARY):
+            _undo(around, path)
+
+
+def _undo(around: Path, path: Path) -> None:
+    """Remove the temporary folder of `path`, what was replaced being put back where nothing stands in its place."""
+    replaced = around / _REPLACED
+    if os.path.lexists(replaced) and not os.path.lexists(path):
+        replaced.replace(path)
+    for inside in around.iterdir():
+        if inside.name != MARK:  # it goes last: what a kill leaves is still known
+            remove(inside)
+    remove(around)
+
+
+def _in_use(process: int) -> bool:
+    """Whether another process is at work: an earlier one may have had the number that this one has."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OverflowError, PermissionError):
+        return True
+    return process != os.getpid()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON, atomically."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def read_json(path: Path, *, remedy: str = "Remove the file to have it made again.") -> Any:
+    """The content of a JSON file.
+
+    Args:
+        remedy: what to do where it cannot be read, a sentence.
+
+    Raises:
+        SwitchtuneError: the file cannot be read, or is not valid JSON.
+    """
+    content = content_of(path, remedy=remedy)
+    try:
+        return json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise SwitchtuneError(f"{path}: not valid JSON ({error}). {remedy}") from error
+
+
+def fingerprint(value: Any) -> str:
+    """A short hash of anything that JSON can hold (mappings in any key order)."""
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def hash_file(path: Path) -> str:
+    """A short hash of a file's bytes.
+
+    Raises:
+        SwitchtuneError: it is a folder, pipe or device.
+    """
+    require_plain(path)
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def loaded_files(folder: Path) -> list[Path]:
+    """The files of a model's folder that decide what it is; others may come and go beside them."""
+    return sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
+
+
+def content_hash(path: Path) -> str | None:
+    """A short hash of a file, or of what is loaded of a model's folder; None where nothing is.
+
+    How a model is searched (`generation_config.json`) may change after it was made, and counts for nothing.
+    """
+    if not path.is_dir():
+        return hash_file(path) if path.exists() else None
+    files = (file for file in loaded_files(path) if file.name != "generation_config.json")
+    return fingerprint({file.name: hash_file(file) for file in files})

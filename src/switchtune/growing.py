@@ -11,8 +11,8 @@ from typing import BinaryIO
 from pydantic import TypeAdapter
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import content_of, naming
-from switchtune.run_dir import RunDir, RunLockedError, recover, write_json
+from switchtune.files import content_of, naming, recover, write_json
+from switchtune.run_dir import RunDir, RunLockedError
 
 _BLOCK = 1 << 20
 

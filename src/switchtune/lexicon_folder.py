@@ -8,7 +8,7 @@ from switchtune.config import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
-from switchtune.files import claim_file
+from switchtune.files import claim_file, write_json, write_text
 from switchtune.lexicon import Lexicon, OnStep, Unit, read_lexicon, write_lexicon
 from switchtune.lexicon.build import (
     JudgedLexicons,
@@ -24,7 +24,6 @@ from switchtune.lexicon.judge import Judgement, judge
 from switchtune.records import JUDGEMENT_RECORD, read_record
 from switchtune.report.html import is_report
 from switchtune.report.lexicon_page import lexicon_page
-from switchtune.run_dir import write_json, write_text
 
 JUDGEMENT = "judgement.json"
 PAGE = "report.html"

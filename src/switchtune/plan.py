@@ -27,6 +27,7 @@ from switchtune.experiment import jobs_for
 from switchtune.models.families import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count, random_model
 from switchtune.models.trim import may_pay, pays, survey
+from switchtune.recipes import RECIPES, Stage, stage_updates
 from switchtune.training.batches import epoch_batches
 from switchtune.training.devices import (
     BANDWIDTH_SHARE,
@@ -49,7 +50,6 @@ from switchtune.training.devices import (
 )
 from switchtune.training.footprint import BatchShape, Footprint, Load, Precision, footprint
 from switchtune.training.optimizers import choose_optimizer
-from switchtune.training.recipes import RECIPES, Stage, stage_updates
 
 SAMPLE = 2000
 """Pairs of a corpus whose tokens are counted, evenly spaced."""

@@ -8,13 +8,13 @@ from switchtune.config import GenerationSettings, PretrainConfig, TextSettings
 from switchtune.corpus.read import read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
+from switchtune.events import Progress
 from switchtune.examples import Examples, denoise_examples
-from switchtune.files import claim_folder
+from switchtune.files import claim_folder, fingerprint, write_text
 from switchtune.models.load import Loaded, load_model, new_model, save_model
-from switchtune.run_dir import RunDir, fingerprint, write_text
+from switchtune.run_dir import RunDir
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
-from switchtune.training.loop import Progress
 from switchtune.training.trainer import StageResult, train_stage
 from switchtune.validation import chrf_validation
 

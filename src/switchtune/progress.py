@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from switchtune.errors import Stopped
+from switchtune.events import Event
 from switchtune.lexicon import BuildStep
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon_folder import Made
@@ -26,7 +27,6 @@ from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy
 from switchtune.report.matrix import Matrix, legend, matrix_table
 from switchtune.report.table import Summary, cells, header, verdict
 from switchtune.terminal import TextConsole, print_line, printable
-from switchtune.trial import Event
 
 LINES_PER_STAGE = 10
 """How many progress lines a stage gives where there is no terminal."""

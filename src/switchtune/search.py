@@ -11,13 +11,14 @@ from pydantic import FiniteFloat, TypeAdapter
 
 from switchtune.config import ArmSettings, RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.events import Event, OnEvent
 from switchtune.experiment import prepare_trial
-from switchtune.files import claim_folder, require_plain
+from switchtune.files import claim_folder, fingerprint, remove, require_plain, write_json, write_text
+from switchtune.recipes import RECIPES
 from switchtune.report.table import markdown_table
-from switchtune.run_dir import RunDir, fingerprint, remove, write_json, write_text
-from switchtune.training.recipes import RECIPES
+from switchtune.run_dir import RunDir
 from switchtune.training.trainer import StageResult
-from switchtune.trial import Event, OnEvent, train_trial
+from switchtune.trial import train_trial
 
 STUDIES = "studies.log"
 """Journal of optuna within the search's folder: `optuna-dashboard` reads it."""

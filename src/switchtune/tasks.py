@@ -18,8 +18,8 @@ from switchtune.corpus.documents import marked, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, restore_passages
+from switchtune.files import read_json, write_json
 from switchtune.in_context import SideSwitcher
-from switchtune.run_dir import read_json, write_json
 from switchtune.scoring.metrics import MetricName
 
 

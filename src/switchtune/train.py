@@ -10,9 +10,10 @@ import torch
 
 from switchtune.config import ArmSettings, PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
+from switchtune.events import Event, OnEvent
 from switchtune.experiment import chosen_arm, prepare_trial
 from switchtune.training.distributed import Device, Tell, default_device, joined, launch, on_first, place_of
-from switchtune.trial import Event, OnEvent, TrainedStages, TrialResult, run_trial, train_trial
+from switchtune.trial import TrainedStages, TrialResult, run_trial, train_trial
 
 
 @dataclass(frozen=True)

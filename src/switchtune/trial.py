@@ -7,14 +7,19 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.errors import SwitchtuneError
+from switchtune.events import (
+    Event,
+    OnEvent,
+    stage_event,
+)
 from switchtune.examples import Examples, iaft_examples, task_examples
-from switchtune.files import content_of
+from switchtune.files import content_of, fingerprint, hash_file, write_text
 from switchtune.generation import translate
 from switchtune.in_context import AlignedSwitcher, SideSwitcher
 from switchtune.lexicon import Lexicon, randomised, read_lexicon
@@ -29,14 +34,13 @@ from switchtune.models.load import (
     save_model,
     verify_saved,
 )
-from switchtune.run_dir import RunDir, fingerprint, hash_file, write_text
+from switchtune.recipes import RECIPES, Stage, stage_updates
+from switchtune.run_dir import RunDir
 from switchtune.switching import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
 from switchtune.tasks import TASKS, note_task, read_pair
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import first_before_others, on_first
-from switchtune.training.loop import Progress
-from switchtune.training.recipes import RECIPES, Stage, stage_updates
 from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
 from switchtune.validation import chrf_validation
@@ -46,39 +50,6 @@ SHARED_OUT = {"updates", "restore_share"}
 
 RATE_SAMPLE = 2000
 """Sentences of each side on which the realised rate of switching is measured before stage 1."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something to show while a run goes on."""
-
-    subject: str
-    """A trial (`de-en/csr/seed1`), or a pair while its data is prepared."""
-    what: str
-    """A stage's name, or a message."""
-    update: int = 0
-    updates: int = 0
-    """0 where the event is a message."""
-    loss: float | None = None
-    tokens_per_second: float | None = None
-    """Target tokens trained on."""
-    padding: float | None = None
-    """Share of the batches' positions that hold no token."""
-    memory_gb: float | None = None
-    """Peak so far."""
-
-
-def stage_event(subject: str, stage: str, step: Progress) -> Event:
-    """How far a stage is."""
-    return Event(
-        *(subject, stage, step.update, step.updates, step.loss),
-        tokens_per_second=step.tokens_per_second,
-        padding=step.padding,
-        memory_gb=step.memory_gb,
-    )
-
-
-OnEvent: TypeAlias = Callable[[Event], None]
 
 
 @dataclass(frozen=True)

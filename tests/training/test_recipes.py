@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from switchtune import examples
 from switchtune.errors import UsageError
-from switchtune.training.recipes import RECIPES, Recipe, Stage, stage_updates
+from switchtune.recipes import RECIPES, Recipe, Stage, stage_updates
 
 
 def test_the_papers_budget() -> None:

@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from switchtune.config import FamilyName, TrainingSettings
+from switchtune.events import Progress
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
 from switchtune.training.checkpoints import (
@@ -33,7 +34,6 @@ from switchtune.training.checkpoints import (
 )
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.energy import Counter, EnergyMeter
-from switchtune.training.loop import Progress
 from switchtune.training.resumable import TrainingError
 from switchtune.training.schedule import learning_rate_factor, warmup_updates
 from switchtune.training.trainer import StageResult, train_stage

@@ -22,11 +22,11 @@ from switchtune.analysis.frequency import frequency_record
 from switchtune.analysis.projection import Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
+from switchtune.events import Event, OnEvent
 from switchtune.files import claim_folder
 from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.run_dir import edit_warning, write_sealed
 from switchtune.scoring.word_accuracy import FREQUENCIES
-from switchtune.trial import Event, OnEvent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

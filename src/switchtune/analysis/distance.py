@@ -10,10 +10,10 @@ from switchtune.analysis.run import Run, System
 from switchtune.config import PairSettings
 from switchtune.corpus.read import Corpus, Pair, read_corpus
 from switchtune.errors import SwitchtuneError
+from switchtune.events import Event, OnEvent
 from switchtune.lexicon.plm import Vectors
 from switchtune.models.load import Loaded, load_model
 from switchtune.models.states import sentence_states
-from switchtune.trial import Event, OnEvent
 
 TEST = "test"
 """The collection that is the pair's own test set."""

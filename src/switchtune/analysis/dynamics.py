@@ -7,13 +7,13 @@ from switchtune.analysis.distance import TEST, distinct_pairs, last_distance
 from switchtune.analysis.run import PRETRAINED, Run, Training
 from switchtune.config import PairSettings
 from switchtune.errors import SwitchtuneError
+from switchtune.events import Event, OnEvent
 from switchtune.generation import translate
 from switchtune.models.load import load_model
+from switchtune.recipes import RECIPES
 from switchtune.scoring.metrics import ScoringError, bleu
 from switchtune.training.checkpoints import complete_checkpoints, weights_of
-from switchtune.training.recipes import RECIPES
 from switchtune.training.resumable import set_weights
-from switchtune.trial import Event, OnEvent
 
 _Place: TypeAlias = tuple[str | None, int | None, str]
 """Arm, seed and stage that a model is of."""

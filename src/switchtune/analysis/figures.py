@@ -6,8 +6,8 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from switchtune.analysis.distance import TEST
+from switchtune.files import atomic_path
 from switchtune.report.table import SIGNIFICANT, signed
-from switchtune.run_dir import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,10 +11,10 @@ from switchtune.analysis.figures import EXTRA
 from switchtune.analysis.run import Run, System
 from switchtune.config import PairSettings
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.events import Event, OnEvent
 from switchtune.lexicon.plm import Vectors
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
-from switchtune.trial import Event, OnEvent
 
 Method: TypeAlias = Literal["pca", "tsne"]
 Points: TypeAlias = NDArray[np.float64]

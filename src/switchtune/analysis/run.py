@@ -12,11 +12,11 @@ from switchtune.config import ArmSettings, NliConfig, PairSettings, RunConfig, l
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED
+from switchtune.recipes import RECIPES
 from switchtune.records import WHOLE, object_of, read_record
 from switchtune.run_dir import RunDir
 from switchtune.tasks import TASKS, read_pair
 from switchtune.training.curve import METRICS, read_metrics
-from switchtune.training.recipes import RECIPES
 from switchtune.trial import read_hypotheses, trial_name
 
 _STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=WHOLE))))

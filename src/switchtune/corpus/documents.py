@@ -9,7 +9,7 @@ from sentencex import segment
 
 from switchtune.corpus.read import Corpus, Location, cached_table, read_corpus, write_pairs
 from switchtune.corpus.words import Segmenter, word_segmenter
-from switchtune.run_dir import fingerprint
+from switchtune.files import fingerprint
 
 SENTENCE_END = "</s>"
 """What stands between two sentences of a document: the end token of every family's tokenizer."""

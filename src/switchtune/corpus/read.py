@@ -29,8 +29,8 @@ from switchtune.corpus.formats import (
     text_lines,
 )
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import atomic_path, fingerprint, hash_file, read_json, write_json
 from switchtune.languages import find_language, language_named
-from switchtune.run_dir import atomic_path, fingerprint, hash_file, read_json, write_json
 
 _LOGGER = logging.getLogger(__name__)
 

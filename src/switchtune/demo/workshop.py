@@ -16,11 +16,11 @@ from switchtune.generation import translate
 from switchtune.lexicon import Entry, Lexicon, LexiconError, Translation, read_lexicon, strongest_first, write_lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.preview import switched_lines, text_switcher
+from switchtune.recipes import RECIPES
 from switchtune.report.html import language_name
 from switchtune.report.run_files import RunFiles, read_run
 from switchtune.report.sentences import lexicon_of_arm
 from switchtune.tasks import TASKS, ready_to_translate
-from switchtune.training.recipes import RECIPES
 
 LONGEST_TEXT = 3000
 """Characters of a sentence, or of a document to be summarised: 220 words have about 1,500."""

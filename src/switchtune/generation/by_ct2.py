@@ -23,11 +23,11 @@ import torch
 
 from switchtune.config import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import is_own, require_plain
+from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
 from switchtune.generation.batching import Outputs, batches
 from switchtune.models.families import Layout, token_ids
 from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
-from switchtune.run_dir import RunDir, atomic_path, read_json, write_json
+from switchtune.run_dir import RunDir
 
 PATIENCE = 2.0
 """Finished hypotheses at which a search ends, in beams. With 1 it ends before transformers' in one sentence of twenty

@@ -17,8 +17,8 @@ from pydantic import FiniteFloat, NonNegativeInt
 from switchtune.corpus.formats import CorpusError, plain, text_lines
 from switchtune.corpus.words import Segmenter, Words, lower_case
 from switchtune.errors import SwitchtuneError
+from switchtune.files import write_text
 from switchtune.languages import UnknownLanguageError, find_language, language_named
-from switchtune.run_dir import write_text
 
 Measure: TypeAlias = Literal["probability", "similarity", "none"]
 Unit: TypeAlias = Literal["word", "piece"]

@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import PlainSerializer, TypeAdapter
 
 from switchtune.corpus.words import lower_case
+from switchtune.files import write_json
 from switchtune.lexicon import (
     UNDETERMINED,
     Entry,
@@ -22,7 +23,6 @@ from switchtune.lexicon import (
 )
 from switchtune.lexicon.block import BlockList, without_blocked
 from switchtune.records import read_record
-from switchtune.run_dir import write_json
 
 LEAST_FIT = 0.01
 """A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this

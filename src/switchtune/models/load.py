@@ -43,10 +43,21 @@ from transformers.utils import logging
 
 from switchtune.config import FamilyName, GenerationSettings, SizeSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import LARGEST, MARK, broken_link, naming, require_plain
+from switchtune.files import (
+    LARGEST,
+    MARK,
+    atomic_path,
+    broken_link,
+    fingerprint,
+    hash_file,
+    loaded_files,
+    naming,
+    read_json,
+    require_plain,
+    write_text,
+)
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
-from switchtune.run_dir import atomic_path, fingerprint, hash_file, loaded_files, read_json, write_text
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""

@@ -21,6 +21,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PreTrained
 
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
+from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.languages import UnknownLanguageError, find_language
 from switchtune.models.families import Layout, TokenIds, instruction, token_ids
 from switchtune.models.load import (
@@ -34,7 +35,6 @@ from switchtune.models.load import (
     quietly,
 )
 from switchtune.models.vocabulary import read_vocabulary, rewrite_tokenizer, segmented
-from switchtune.run_dir import atomic_path, read_json, write_json, write_text
 
 TOLERANCE = 1e-4
 """Largest difference of a logit, as a share of the largest logit where that is above 1."""

@@ -15,9 +15,9 @@ import regex
 from sentencepiece import sentencepiece_model_pb2
 from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
 
+from switchtune.files import read_json, write_json
 from switchtune.languages import UnknownLanguageError, find_language
 from switchtune.models.families import token_ids
-from switchtune.run_dir import read_json, write_json
 
 SPACE = "▁"
 """How a piece writes the space before it."""

@@ -27,6 +27,7 @@ from switchtune.config import FamilyName
 from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
+from switchtune.files import atomic_path
 from switchtune.models.families import FAMILIES, TokenIds, padded
 from switchtune.models.load import (
     Loaded,
@@ -42,7 +43,6 @@ from switchtune.models.load import (
     save_model,
 )
 from switchtune.nli.data import LABELS
-from switchtune.run_dir import atomic_path
 
 HEAD = "classification_head"
 """Name of the head within the model that it stands on; its weights are saved with the model's."""

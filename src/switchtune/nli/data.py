@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from switchtune.corpus.formats import SUFFIXES, CorpusError, Request, plain, text_lines
 from switchtune.corpus.read import Corpus, Reading, open_location
+from switchtune.files import fingerprint
 from switchtune.languages import find_language
-from switchtune.run_dir import fingerprint
 
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of their numbers, that of XNLI's."""

@@ -12,9 +12,10 @@ from switchtune.config import NliArmSettings, NliConfig
 from switchtune.corpus.read import read_lines
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.events import Event, OnEvent, stage_event
 from switchtune.examples import restore_examples
 from switchtune.experiment import jobs_for, require_one_process, side_by_side, surroundings
-from switchtune.files import claim_folder
+from switchtune.files import claim_folder, fingerprint, hash_file, write_text
 from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import side_of
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
@@ -22,6 +23,7 @@ from switchtune.nli.classifier import is_encoder, open_classifier, weight_count
 from switchtune.nli.data import LABELS, NliSet, read_nli
 from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.nli.training import STAGE, ClassifierResult, predict, train_classifier
+from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.report.accuracy import (
     AccuracyRow,
     AccuracySummary,
@@ -29,13 +31,12 @@ from switchtune.report.accuracy import (
     accuracy_of,
     accuracy_record,
 )
-from switchtune.run_dir import RunDir, fingerprint, hash_file, write_sealed, write_text
+from switchtune.run_dir import RunDir, write_sealed
 from switchtune.switching import Rates, example_keys, measure
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
-from switchtune.training.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.training.trainer import require_runnable, train_stage
-from switchtune.trial import RATE_SAMPLE, SHARED_OUT, Event, OnEvent, finished_or_begun, stage_event
+from switchtune.trial import RATE_SAMPLE, SHARED_OUT, finished_or_begun
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config, read_settings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import Lexicon, read_lexicon
+from switchtune.recipes import RECIPES, stage_updates
 from switchtune.records import (
     ACCURACIES_RECORD,
     ANALYSIS_RECORDS,
@@ -22,7 +23,6 @@ from switchtune.records import (
 )
 from switchtune.run_dir import edit_warning
 from switchtune.training.curve import METRICS, read_metrics
-from switchtune.training.recipes import RECIPES, stage_updates
 from switchtune.trial import read_hypotheses, trial_name
 
 CONFIG = "config.resolved.yaml"

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from switchtune.run_dir import read_json
+from switchtune.files import read_json
 from switchtune.scoring.metrics import Score, ScoringError, check_counts
 
 COMET_VERSION = "2.2.7"

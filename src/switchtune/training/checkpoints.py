@@ -14,7 +14,7 @@ import xxhash
 from safetensors.torch import load_file
 
 from switchtune.errors import SwitchtuneError
-from switchtune.run_dir import read_json, write_json
+from switchtune.files import read_json, write_json
 
 _NAME = re.compile("checkpoint-(0|[1-9][0-9]*)")
 _MARKER = "complete.json"

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from switchtune.files import content_of, naming
+from switchtune.files import content_of, naming, write_text
 from switchtune.records import CURVE_ENTRY, parse_record
-from switchtune.run_dir import write_text
 
 METRICS = "metrics.jsonl"
 

@@ -15,9 +15,12 @@ from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
 
 from switchtune.config import TrainingSettings
+from switchtune.events import (
+    Progress,
+)
+from switchtune.files import write_json
 from switchtune.models.families import IGNORED_LABEL, TokenIds
 from switchtune.models.load import Loaded
-from switchtune.run_dir import write_json
 from switchtune.training.batches import BatchPlan, EncodedExamples
 from switchtune.training.checkpoints import (
     best,
@@ -43,23 +46,6 @@ LESS_MEMORY = (
     "Set training.gradient_checkpointing to true, lower training.max_tokens, take a smaller optimizer "
     "(training.optimizer: adafactor) or train adapters (training.lora)."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """Where a stage stands."""
-
-    update: int
-    """Updates done, those before an interruption included."""
-    updates: int
-    loss: float
-    """Mean smoothed loss per target token since the last entry of the curve, in nats."""
-    tokens_per_second: float
-    """Target tokens trained on since the last report, per second."""
-    padding: float
-    """Share of the positions of this process's batches that hold no token, since the last entry of the curve."""
-    memory_gb: float
-    """Peak of this process so far: of its GPU's memory, or on a CPU of its own."""
 
 
 @dataclass

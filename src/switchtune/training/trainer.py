@@ -13,16 +13,17 @@ import torch
 from transformers import TrainingArguments, set_seed
 
 from switchtune.config import FamilyName, TrainingSettings
+from switchtune.events import Progress
 from switchtune.examples import Examples
+from switchtune.files import fingerprint
 from switchtune.models.adapters import adapted, require_peft
 from switchtune.models.families import Layout
 from switchtune.models.load import Loaded, quietly
-from switchtune.run_dir import fingerprint
 from switchtune.training.batches import BatchPlan, EncodedExamples, Lengths, epoch_batches, measure
 from switchtune.training.checkpoints import Checkpoint, Resumption, find_resumption, remove_after, remove_incomplete
 from switchtune.training.curve import METRICS, Curve, StageLog
 from switchtune.training.distributed import on_first, place_of, rank, size
-from switchtune.training.loop import LESS_MEMORY, Progress, StageTrainer
+from switchtune.training.loop import LESS_MEMORY, StageTrainer
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.memory import is_out_of_memory
 from switchtune.training.optimizers import OptimizerChoice, choose_optimizer, require_optimizer
