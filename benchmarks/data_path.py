@@ -38,7 +38,8 @@ from pyarrow import ipc
 from record import RESULTS, machine
 from transformers import DataCollatorForSeq2Seq
 
-from switchtune.config import LexiconSettings, SizeSettings
+from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.pretrain import SizeSettings
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples

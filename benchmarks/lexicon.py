@@ -27,7 +27,7 @@ import torch
 from lexicon_precision import gold_dictionaries, read_sides
 from record import RESULTS, machine
 
-from switchtune.config import MapMode
+from switchtune.config.lexicon import MapMode
 from switchtune.files import write_json
 from switchtune.lexicon.embed import MODES, EmbeddingSettings, WordVectors, choose_seed, read_embeddings
 from switchtune.lexicon.embed import word_vectors as train

@@ -19,7 +19,7 @@ from lexicon_precision import gold_dictionaries, read_material
 from record import RESULTS, machine
 from scipy.stats import spearmanr
 
-from switchtune.config import LexiconSettings
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.files import write_json
 from switchtune.lexicon import Entry, Lexicon, Translation, randomised
 from switchtune.lexicon.build import Material, build

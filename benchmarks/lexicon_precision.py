@@ -19,7 +19,7 @@ from pathlib import Path
 
 from record import RESULTS, machine
 
-from switchtune.config import LexiconSettings
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.files import read_json, write_json

@@ -26,7 +26,9 @@ import yaml
 from record import RESULTS, machine
 from transformers import AutoTokenizer
 
-from switchtune.config import FamilyName, RunConfig, SizeSettings, load_config
+from switchtune.config.load import load_config
+from switchtune.config.pretrain import FamilyName, SizeSettings
+from switchtune.config.run import RunConfig
 from switchtune.corpus.read import read_corpus, read_lines
 from switchtune.examples import task_examples
 from switchtune.files import read_json, write_json

@@ -47,7 +47,10 @@ from transformers import (
     TrainerCallback,
 )
 
-from switchtune.config import LexiconSettings, SizeSettings, SwitchingSettings, TrainingSettings
+from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.pretrain import SizeSettings
+from switchtune.config.switching import SwitchingSettings
+from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from record import RESULTS, machine
 
-from switchtune.config import GenerationSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.corpus.read import read_lines
 from switchtune.files import write_json
 from switchtune.generation import translate

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from switchtune.config import FamilyName, SizeSettings
+from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.examples import Example
 from switchtune.models.load import Loaded, new_model
 

@@ -15,16 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from switchtune.config import (
-    GenerationSettings,
-    NliConfig,
-    PretrainConfig,
-    RunConfig,
-    TrainingSettings,
-    load_config,
-    load_run_config,
-    parse_config,
-)
+from switchtune.config.inference import NliConfig
+from switchtune.config.load import load_config, load_run_config, parse_config
+from switchtune.config.pretrain import PretrainConfig
+from switchtune.config.run import RunConfig
+from switchtune.config.training import GenerationSettings, TrainingSettings
 from switchtune.errors import SwitchtuneError, UsageError
 
 PLAIN = "model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n"

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from switchtune import experiment, trial
-from switchtune.config import RunConfig, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import jobs_for, run_experiment
 from switchtune.models.load import load_layout, load_model

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from switchtune import export
 from switchtune.cli import app
-from switchtune.config import FamilyName, GenerationSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.export import export_ct2, open_model
 from switchtune.generation import translate

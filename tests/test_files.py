@@ -18,7 +18,10 @@ from typer.testing import CliRunner
 
 from switchtune import generation
 from switchtune.cli import app, main
-from switchtune.config import NliConfig, PretrainConfig, RunConfig, load_config
+from switchtune.config.inference import NliConfig
+from switchtune.config.load import load_config
+from switchtune.config.pretrain import PretrainConfig
+from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import run_experiment
 from switchtune.files import MARK, claim_file, claim_folder, content_of, mark_folder

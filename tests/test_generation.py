@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import GenerationConfig
 
-from switchtune.config import FamilyName, GenerationSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import GenerationSettings
 from switchtune.corpus.documents import marked
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError

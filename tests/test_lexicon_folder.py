@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from switchtune import lexicon_folder
-from switchtune.config import BlockSettings, LexiconSettings
+from switchtune.config.lexicon import BlockSettings, LexiconSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import LexiconError, read_lexicon

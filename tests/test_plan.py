@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 
 from switchtune import plan as plan_module
 from switchtune.cli import app
-from switchtune.config import RunConfig, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
 from switchtune.corpus.read import read_corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import load_layout, save_model

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.config import PretrainConfig, TextSettings, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.pretrain import PretrainConfig, TextSettings
 from switchtune.errors import Stopped, SwitchtuneError
 from switchtune.models.load import load_model
 from switchtune.pretraining import pretrain, read_passages

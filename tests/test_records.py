@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from switchtune.analysis.cost import cost_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.analysis.run import open_run
-from switchtune.config import load_run_config
+from switchtune.config.load import load_run_config
 from switchtune.demo.server import Demo
 from switchtune.demo.workshop import open_workshop
 from switchtune.errors import SwitchtuneError

@@ -7,7 +7,8 @@ import optuna
 import pytest
 
 from switchtune import search as module
-from switchtune.config import RunConfig, load_config, parse_config
+from switchtune.config.load import load_config, parse_config
+from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import claim_folder
 from switchtune.search import Point, SearchResult, Tried, grid, search, search_table

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.config import GenerationSettings, RunConfig, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model

@@ -17,7 +17,8 @@ import torch
 import yaml
 from transformers import AutoModelForSeq2SeqLM
 
-from switchtune.config import RunConfig, load_config
+from switchtune.config.load import load_config
+from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from switchtune import experiment, trial
-from switchtune.config import RunConfig, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
 from switchtune.experiment import lexicon_words, run_experiment

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from switchtune import validation
-from switchtune.config import GenerationSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
 from switchtune.scoring.metrics import chrf

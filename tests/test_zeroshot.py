@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from switchtune import zeroshot
-from switchtune.config import RunConfig, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded, load_model
 from switchtune.report.matrix import Cell, Matrix, matrices_markdown, matrix_table

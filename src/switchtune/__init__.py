@@ -7,17 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from switchtune.config import (
-        EvaluationSettings,
-        GenerationSettings,
-        LexiconSettings,
-        PretrainConfig,
-        RunConfig,
-        SwitchingSettings,
-        TrainingSettings,
-        load_config,
-        parse_config,
-    )
+    from switchtune.config.lexicon import LexiconSettings
+    from switchtune.config.load import load_config, parse_config
+    from switchtune.config.pretrain import PretrainConfig
+    from switchtune.config.run import EvaluationSettings, RunConfig
+    from switchtune.config.switching import SwitchingSettings
+    from switchtune.config.training import GenerationSettings, TrainingSettings
     from switchtune.corpus.formats import CorpusError
     from switchtune.corpus.read import Corpus, Pair, describe, read_corpus, read_monolingual
     from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
@@ -73,10 +68,12 @@ if TYPE_CHECKING:
     from switchtune.training.trainer import StageResult, train_stage
 
 _HOMES = {
-    "switchtune.config": (
-        "EvaluationSettings GenerationSettings LexiconSettings PretrainConfig RunConfig SwitchingSettings "
-        "TrainingSettings load_config parse_config"
-    ),
+    "switchtune.config.lexicon": "LexiconSettings",
+    "switchtune.config.load": "load_config parse_config",
+    "switchtune.config.pretrain": "PretrainConfig",
+    "switchtune.config.run": "EvaluationSettings RunConfig",
+    "switchtune.config.switching": "SwitchingSettings",
+    "switchtune.config.training": "GenerationSettings TrainingSettings",
     "switchtune.corpus.formats": "CorpusError",
     "switchtune.corpus.read": "Corpus Pair describe read_corpus read_monolingual",
     "switchtune.corpus.words": "Words piece_segmenter word_segmenter",

@@ -48,7 +48,9 @@ from switchtune.files import claim_file, claim_folder
 from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
-    from switchtune.config import NliConfig, PretrainConfig, RunConfig
+    from switchtune.config.inference import NliConfig
+    from switchtune.config.pretrain import PretrainConfig
+    from switchtune.config.run import RunConfig
     from switchtune.growing import GrowingFile
     from switchtune.preview import SwitchedLine
     from switchtune.switching import Switched
@@ -243,7 +245,8 @@ def pretrain(
 
     Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/pretrained`
     """
-    from switchtune.config import PretrainConfig, load_config
+    from switchtune.config.load import load_config
+    from switchtune.config.pretrain import PretrainConfig
     from switchtune.progress import Display
 
     settings = load_config(PretrainConfig, config, overrides)
@@ -285,7 +288,8 @@ def run(
 
     Example: `switchtune run examples/quickstart.yaml --out runs/quickstart --set training.updates=300`
     """
-    from switchtune.config import NliConfig, load_run_config
+    from switchtune.config.inference import NliConfig
+    from switchtune.config.load import load_run_config
     from switchtune.progress import Display, print_accuracies, print_summary
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
@@ -334,7 +338,8 @@ def train(
 
     Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --recipe csr --gpus 8`
     """
-    from switchtune.config import RunConfig, load_config
+    from switchtune.config.load import load_config
+    from switchtune.config.run import RunConfig
     from switchtune.progress import Display
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
@@ -374,7 +379,8 @@ def zeroshot(
 
     Example: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
     """
-    from switchtune.config import RunConfig, load_config
+    from switchtune.config.load import load_config
+    from switchtune.config.run import RunConfig
     from switchtune.progress import Display, print_matrices
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
@@ -407,7 +413,8 @@ def search(
 
     Example: `switchtune search mine.yaml --out runs/search --set 'search.lr=[1.0e-5, 3.0e-5, 1.0e-4]'`
     """
-    from switchtune.config import RunConfig, load_config
+    from switchtune.config.load import load_config
+    from switchtune.config.run import RunConfig
     from switchtune.progress import Display, print_table
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
@@ -437,7 +444,8 @@ def plan_run(
 
     Example: `switchtune plan examples/quickstart.yaml --gpu H200`
     """
-    from switchtune.config import RunConfig, load_config
+    from switchtune.config.load import load_config
+    from switchtune.config.run import RunConfig
     from switchtune.progress import print_plan
 
     settings = load_config(RunConfig, config, overrides)
@@ -462,7 +470,8 @@ def show_batch(
 
     Example: `switchtune show-batch examples/quickstart.yaml`
     """
-    from switchtune.config import RunConfig, load_config
+    from switchtune.config.load import load_config
+    from switchtune.config.run import RunConfig
 
     settings = load_config(RunConfig, config, overrides)
     if out is not None and not (out / "config.resolved.yaml").is_file():
@@ -502,7 +511,8 @@ def translate(
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
-    from switchtune.config import GenerationSettings, parse_config
+    from switchtune.config.load import parse_config
+    from switchtune.config.training import GenerationSettings
     from switchtune.export import open_model
     from switchtune.files import fingerprint, hash_file
     from switchtune.generation import translate_over_ranks, windows
@@ -600,7 +610,8 @@ def export(
 
     Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
     """
-    from switchtune.config import GenerationSettings, parse_config
+    from switchtune.config.load import parse_config
+    from switchtune.config.training import GenerationSettings
     from switchtune.export import export_ct2
 
     place = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)

@@ -120,7 +120,8 @@ def build(
     """
     from dataclasses import replace
 
-    from switchtune.config import LexiconSettings, parse_config
+    from switchtune.config.lexicon import LexiconSettings
+    from switchtune.config.load import parse_config
     from switchtune.lexicon.build import require_accepted, require_files
     from switchtune.lexicon_folder import make_folder, read_material
     from switchtune.progress import BuildDisplay, print_judgement
@@ -185,7 +186,7 @@ def _weighted(text: str) -> tuple[str, float]:
 
 
 def _part(text: str) -> tuple[str, float]:
-    from switchtune.config import LexiconMethod
+    from switchtune.config.lexicon import LexiconMethod
 
     method, _, weight = text.partition("=")
     methods = set(get_args(LexiconMethod)) - {"auto", "mixed"}

@@ -20,7 +20,8 @@ from typing import Any, TypeVar, cast
 import psutil
 import torch
 
-from switchtune.config import ArmSettings, ModelSettings, PairSettings, RunConfig
+from switchtune.config.arms import ArmSettings
+from switchtune.config.run import ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import Stopped, SwitchtuneError, UsageError, nearest
 from switchtune.events import Event, OnEvent

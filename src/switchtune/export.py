@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
-from switchtune.config import ComputeType, Engine, GenerationSettings
+from switchtune.config.training import ComputeType, Engine, GenerationSettings
 from switchtune.corpus.grammar import LANGUAGES as EMBEDDED_LANGUAGES
 from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchtune.config import LexiconSettings
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError

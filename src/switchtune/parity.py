@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 
-from switchtune.config import GenerationSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.generation import best_outputs
 from switchtune.generation.batching import batches

@@ -20,7 +20,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from transformers import PretrainedConfig
 
-from switchtune.config import FamilyName, PairSettings, RunConfig, TrainingSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.examples import Example
 from switchtune.experiment import jobs_for

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from switchtune.config import GenerationSettings, PretrainConfig, TextSettings
+from switchtune.config.pretrain import PretrainConfig, TextSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.corpus.read import read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from switchtune.config import RecipeName
+from switchtune.config.arms import RecipeName
 from switchtune.errors import UsageError
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 from pydantic import FiniteFloat, TypeAdapter
 
-from switchtune.config import ArmSettings, RunConfig
+from switchtune.config.arms import ArmSettings
+from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.experiment import prepare_trial

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.config import LEAST_MEAN_SPAN
+from switchtune.config.switching import LEAST_MEAN_SPAN
 from switchtune.corpus.words import Segmenter, Words, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import UNDETERMINED, Lexicon

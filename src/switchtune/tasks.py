@@ -6,14 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from switchtune.config import (
-    GenerationSettings,
-    PairSettings,
-    RunConfig,
-    SummarizationSettings,
-    TaskName,
-    parse_config,
-)
+from switchtune.config.load import parse_config
+from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings, TaskName
+from switchtune.config.training import GenerationSettings
 from switchtune.corpus.documents import marked, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from switchtune.config import ArmSettings, PairSettings, RunConfig
+from switchtune.config.arms import ArmSettings
+from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
 from switchtune.experiment import chosen_arm, prepare_trial

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from switchtune.config import ArmSettings, PairSettings, RunConfig, SwitchingSettings
+from switchtune.config.arms import ArmSettings
+from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.errors import SwitchtuneError

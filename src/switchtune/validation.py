@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from statistics import mean
 
-from switchtune.config import GenerationSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.examples import Example, Examples
 from switchtune.generation import translate
 from switchtune.models.load import Loaded

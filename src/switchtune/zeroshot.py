@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import mean
 
 from switchtune.analysis.figures import EXTRA, draw_matrix, write_figure
-from switchtune.config import PairSettings, RunConfig
+from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.config import RunConfig, parse_config
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
 from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model
 from tests.miniature import ENGLISH, GERMAN, lively

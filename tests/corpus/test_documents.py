@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.documents import document_sentences, marked, read_documents, sentences_of
 from switchtune.corpus.words import word_segmenter
 from switchtune.models.families import FAMILIES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from switchtune.config import LexiconSettings
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.lexicon import BuildStep, LexiconError
 from switchtune.lexicon.align import Compound

@@ -7,7 +7,8 @@ from typing import Any, get_args
 import pytest
 import torch
 
-from switchtune.config import FamilyName, LoraSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError
 from switchtune.models.adapters import adapted, require_peft
 from switchtune.models.load import Loaded, load_model, save_model, verify_saved

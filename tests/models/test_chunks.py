@@ -18,7 +18,7 @@ from sentencepiece import sentencepiece_model_pb2
 from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
-from switchtune.config import FamilyName, SizeSettings
+from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.models import chunks, load
 from switchtune.models.chunks import PlainIds, cuts_at_spaces
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature

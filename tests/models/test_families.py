@@ -16,7 +16,7 @@ from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES 
 from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES as MBART50_CODES
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB_CODES
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError

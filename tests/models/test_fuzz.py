@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.config import FamilyName, GenerationSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.export import export_ct2, open_model
 from switchtune.generation import translate

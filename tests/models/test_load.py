@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartConfig, GenerationConfig
 
-from switchtune.config import FamilyName, GenerationSettings, SizeSettings
+from switchtune.config.pretrain import FamilyName, SizeSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.files import mark_folder

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
 from switchtune.errors import UsageError
 from switchtune.examples import Example

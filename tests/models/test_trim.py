@@ -17,7 +17,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
 from switchtune.cli import app
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.read import read_lines
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example

@@ -17,7 +17,7 @@ from transformers import (
     BertTokenizer,
 )
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 from switchtune.models.families import FAMILIES
 from switchtune.models.load import save_model

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
-from switchtune.config import NliConfig, load_run_config, parse_config
+from switchtune.config.inference import NliConfig
+from switchtune.config.load import load_run_config, parse_config
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import save_model
 from switchtune.nli import experiment

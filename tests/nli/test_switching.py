@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from switchtune.config import LexiconSettings, SwitchingSettings
+from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon import Lexicon, LexiconError, Side
 from switchtune.lexicon.build import side_of

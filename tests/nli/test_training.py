@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from switchtune.config import ClassificationSettings, TrainingSettings
+from switchtune.config.inference import ClassificationSettings
+from switchtune.config.training import TrainingSettings
 from switchtune.errors import Stopped
 from switchtune.nli import training
 from switchtune.nli.classifier import Classifier, open_classifier

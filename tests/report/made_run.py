@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from switchtune.config import RunConfig
+from switchtune.config.run import RunConfig
 from switchtune.lexicon import Entry, Lexicon, Translation, write_lexicon
 from switchtune.report.matrix import Cell, Matrix
 from switchtune.scoring.significance import Comparison

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from switchtune.config import RunConfig
+from switchtune.config.run import RunConfig
 from switchtune.report.headline import (
     answer_of,
     difference_text,

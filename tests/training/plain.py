@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.nn.functional import cross_entropy
 
-from switchtune.config import TrainingSettings
+from switchtune.config.training import TrainingSettings
 from switchtune.examples import Examples
 from switchtune.models.families import IGNORED_LABEL
 from switchtune.models.load import Loaded

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.errors import UsageError
 from switchtune.models.load import random_model
 from switchtune.training.devices import (

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import Adafactor
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.checkpoints import complete_checkpoints
 from switchtune.training.curve import Curve, read_metrics

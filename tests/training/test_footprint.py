@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.models.families import FAMILIES
 from switchtune.models.load import random_model
 from switchtune.training.footprint import (

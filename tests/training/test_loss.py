@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.models.families import IGNORED_LABEL

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import TrainingArguments
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.memory import Room, is_out_of_memory, padded_tokens

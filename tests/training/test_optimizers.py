@@ -7,7 +7,8 @@ import pytest
 import torch
 from transformers import Adafactor
 
-from switchtune.config import FamilyName, LoraSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError
 from switchtune.training.curve import Curve
 from switchtune.training.optimizers import OptimizerChoice, choose_optimizer, require_optimizer, skips_by_itself

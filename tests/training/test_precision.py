@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers.modeling_layers import GradientCheckpointingLayer
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics

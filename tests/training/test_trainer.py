@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
-from switchtune.config import FamilyName, TrainingSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded

@@ -7,7 +7,7 @@ from typing import Any
 from sacrebleu.metrics import CHRF
 
 from switchtune.analysis.run import Run, Training
-from switchtune.config import PairSettings
+from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus
 from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of

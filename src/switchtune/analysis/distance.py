@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from switchtune.analysis.run import Run, System
-from switchtune.config import PairSettings
+from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus, Pair, read_corpus
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent

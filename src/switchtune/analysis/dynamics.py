@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from switchtune.analysis.distance import TEST, distinct_pairs, last_distance
 from switchtune.analysis.run import PRETRAINED, Run, Training
-from switchtune.config import PairSettings
+from switchtune.config.run import PairSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
 from switchtune.generation import translate

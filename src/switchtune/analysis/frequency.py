@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from switchtune.analysis.run import Run
-from switchtune.config import PairSettings
+from switchtune.config.run import PairSettings
 from switchtune.scoring.metrics import ScoringError
 from switchtune.scoring.word_accuracy import FREQUENCIES, count_words, word_accuracy, words_of
 

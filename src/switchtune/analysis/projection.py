@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from switchtune.analysis.figures import EXTRA
 from switchtune.analysis.run import Run, System
-from switchtune.config import PairSettings
+from switchtune.config.run import PairSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.lexicon.plm import Vectors

@@ -8,7 +8,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from switchtune.config import ArmSettings, NliConfig, PairSettings, RunConfig, load_run_config
+from switchtune.config.arms import ArmSettings
+from switchtune.config.inference import NliConfig
+from switchtune.config.load import load_run_config
+from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import TRIMMED

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from switchtune.config import PairSettings, RunConfig, TaskName
+from switchtune.config.run import PairSettings, RunConfig, TaskName
 from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
 from switchtune.errors import SwitchtuneError, UsageError

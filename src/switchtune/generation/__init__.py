@@ -7,7 +7,7 @@ from itertools import islice
 
 from torch import distributed
 
-from switchtune.config import GenerationSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.generation.batching import Outputs
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers

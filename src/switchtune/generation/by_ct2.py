@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 import torch
 
-from switchtune.config import ComputeType, GenerationSettings
+from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
 from switchtune.generation.batching import Outputs, batches

@@ -14,7 +14,7 @@ from transformers import (
     StoppingCriteriaList,
 )
 
-from switchtune.config import GenerationSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.generation.batching import Outputs, batches
 from switchtune.models.load import Loaded
 

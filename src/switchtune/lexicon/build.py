@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.config import LexiconSettings
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import UsageError

@@ -13,7 +13,7 @@ import torch
 from gensim.models import Word2Vec
 from numpy.typing import NDArray
 
-from switchtune.config import MapMode
+from switchtune.config.lexicon import MapMode
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, lines_of
 from switchtune.lexicon.block import NOTHING, BlockList

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import torch
 from transformers import PreTrainedModel
 
-from switchtune.config import LoraSettings
+from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError, nearest
 
 _PROJECTIONS: Mapping[str, tuple[str, ...]] = {

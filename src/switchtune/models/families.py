@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError, nearest
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language

@@ -41,7 +41,8 @@ from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CO
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB_CODES
 from transformers.utils import logging
 
-from switchtune.config import FamilyName, GenerationSettings, SizeSettings
+from switchtune.config.pretrain import FamilyName, SizeSettings
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import (
     LARGEST,

@@ -23,7 +23,7 @@ from transformers import (
 )
 from transformers.models.mbart.modeling_mbart import MBartClassificationHead
 
-from switchtune.config import FamilyName
+from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import torch
 
-from switchtune.config import NliArmSettings, NliConfig
+from switchtune.config.inference import NliArmSettings, NliConfig
 from switchtune.corpus.read import read_lines
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError

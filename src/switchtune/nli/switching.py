@@ -13,7 +13,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.config import LexiconSettings, SwitchingSettings
+from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon import UNDETERMINED, Lexicon, Side, encode, randomised, read_lexicon
 from switchtune.lexicon.build import Material, build, require_files

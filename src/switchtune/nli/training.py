@@ -12,7 +12,8 @@ import torch
 from torch.utils.data import DataLoader
 from transformers import set_seed
 
-from switchtune.config import ClassificationSettings, TrainingSettings
+from switchtune.config.inference import ClassificationSettings
+from switchtune.config.training import TrainingSettings
 from switchtune.examples import Key
 from switchtune.files import fingerprint
 from switchtune.models.families import IGNORED_LABEL

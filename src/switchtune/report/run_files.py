@@ -8,7 +8,11 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter
 
-from switchtune.config import ArmSettings, NliConfig, RunConfig, SwitchingSettings, load_run_config, read_settings
+from switchtune.config.arms import ArmSettings
+from switchtune.config.inference import NliConfig
+from switchtune.config.load import load_run_config, read_settings
+from switchtune.config.run import RunConfig
+from switchtune.config.switching import SwitchingSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon import Lexicon, read_lexicon
 from switchtune.recipes import RECIPES, stage_updates

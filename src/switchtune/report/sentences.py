@@ -11,7 +11,8 @@ from pathlib import Path
 
 import regex
 
-from switchtune.config import PairSettings, SwitchingSettings
+from switchtune.config.run import PairSettings
+from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Pair
 from switchtune.corpus.words import Words

@@ -14,7 +14,7 @@ from torch.distributed.tensor import DTensor
 from torch.utils.data import DataLoader
 from transformers import TrainerCallback, TrainingArguments
 
-from switchtune.config import TrainingSettings
+from switchtune.config.training import TrainingSettings
 from switchtune.events import (
     Progress,
 )

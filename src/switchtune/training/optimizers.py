@@ -7,7 +7,8 @@ from typing import Any, Literal
 import torch
 from transformers import Adafactor
 
-from switchtune.config import FamilyName, TrainingSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
 
 

@@ -11,7 +11,8 @@ from transformers import PreTrainedModel
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils.import_utils import is_flash_attn_2_available
 
-from switchtune.config import FamilyName, TrainingSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
 
 

@@ -11,7 +11,8 @@ from typing import Any, cast
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
-from switchtune.config import FamilyName, TrainingSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import TrainingSettings
 from switchtune.errors import Stopped, SwitchtuneError
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
 from switchtune.training.curve import Curve

@@ -5,7 +5,7 @@ from typing import Literal
 
 import torch
 
-from switchtune.config import TrainingSettings
+from switchtune.config.training import TrainingSettings
 
 
 def learning_rate_factor(

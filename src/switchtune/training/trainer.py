@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from transformers import TrainingArguments, set_seed
 
-from switchtune.config import FamilyName, TrainingSettings
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
 from switchtune.examples import Examples
 from switchtune.files import fingerprint

@@ -1,0 +1,120 @@
+"""What every block of settings is made of: bounds, and problems told by dotted key."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from switchtune.errors import SwitchtuneError, nearest
+from switchtune.languages import find_language
+
+
+def _language_code(name: str) -> str:
+    try:
+        return find_language(name).code
+    except SwitchtuneError as error:
+        raise ValueError(str(error)) from error
+
+
+LanguageCode: TypeAlias = Annotated[str, AfterValidator(_language_code)]
+"""A language by any of its codes or names; kept as its short code."""
+
+
+Updates: TypeAlias = Annotated[int, Field(ge=1, le=10**8)]
+Rows: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
+Tokens: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
+"""Of one text."""
+BatchTokens: TypeAlias = Annotated[int, Field(ge=16, le=10**8)]
+AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
+"""Beams, translations of a word, parts of a batch, checkpoints."""
+Processes: TypeAlias = Annotated[int, Field(ge=0, le=256)]
+Layers: TypeAlias = Annotated[int, Field(ge=1, le=100)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
+"""Processes and second builds add to it, and numpy takes 32 bits."""
+LearningRate: TypeAlias = Annotated[float, Field(gt=0, le=10)]
+Warmup: TypeAlias = Annotated[float, Field(ge=0, le=10**8)]
+Decay: TypeAlias = Annotated[float, Field(ge=0, le=10)]
+BelowOne: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
+
+LONGEST_LIST = 1000
+
+
+def _folder_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
+        raise ValueError(f"{name!r} cannot name a folder: letters, digits, '.', '_' and '-' only, 100 at most")
+    return name
+
+
+FolderName: TypeAlias = Annotated[str, AfterValidator(_folder_name)]
+
+
+class Settings(BaseModel):
+    """Base of every block: unknown keys are refused, values do not change."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        str_min_length=1,
+        str_max_length=4096,
+    )
+
+    def as_yaml(self) -> str:
+        """All values, defaults included: the content of a run's `config.resolved.yaml`."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+
+Block = TypeVar("Block", bound=Settings)
+
+
+MOST_PROBLEMS = 20
+
+
+def shortened(text: str, longest: int = 1000) -> str:
+    return text if len(text) <= longest else f"{text[:longest]} …"
+
+
+def describe(kind: type[BaseModel], error: ErrorDetails) -> str:
+    """One problem for people: the dotted key, what is wrong with it, and the nearest key where it is unknown."""
+    # pydantic's own words for a key, and for what a union might be, stand in brackets.
+    key = ".".join(str(part) for part in error["loc"] if "[" not in str(part))
+    if error["type"] == "extra_forbidden":
+        return f"unknown key {key!r}; {nearest(str(error['loc'][-1]), _keys_at(kind, error['loc'][:-1]))}"
+    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
+    if not key:
+        return message
+    if error["type"] == "tuple_type":
+        message = "expected a list"
+    found = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
+    return f"{key}: {message}{found}"
+
+
+def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys that the block at `location` knows."""
+    block = kind
+    for part in location:
+        if field := block.model_fields.get(str(part)):
+            block = next(_blocks(field.annotation))
+    return list(block.model_fields)
+
+
+def _blocks(annotation: Any) -> Iterator[type[BaseModel]]:
+    if hasattr(annotation, "model_fields"):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _blocks(part)
+
+
+def with_changes(settings: Block, changes: Mapping[str, Any], location: str) -> Block:
+    """`settings` with some values replaced, checked like any other block."""
+    try:
+        return type(settings).model_validate({**settings.model_dump(), **changes})
+    except ValidationError as error:
+        problems = [describe(type(settings), item) for item in error.errors()]
+        raise ValueError("; ".join(f"{location}: {problem}" for problem in problems)) from error

@@ -1,0 +1,103 @@
+"""How the bilingual lexicon is built."""
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from switchtune.config.base import (
+    LONGEST_LIST,
+    AtOnce,
+    Seed,
+    Settings,
+    Share,
+    Weight,
+)
+
+LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
+MapMode: TypeAlias = Literal[
+    "auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"
+]
+
+
+class DictionarySettings(Settings):
+    """A bilingual dictionary of one's own."""
+
+    path: str
+    """MUSE format or TSV, of either direction; any compression."""
+    weight: Weight = 1.0
+    """Where several give translations of a word."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_path(cls, value: Any) -> Any:
+        return {"path": value} if isinstance(value, str) else value
+
+
+class BlockSettings(Settings):
+    """What a lexicon is not to hold."""
+
+    numbers: bool = True
+    """Words of digits: they are the same in all languages."""
+    identical: bool = False
+    """Translations that are the word itself, as most names are; switching never draws them in any case."""
+    words: str | None = None
+    """File of words, one a line, which no entry may have on either side."""
+
+
+class LexiconSettings(Settings):
+    """How the bilingual lexicon is built (paper 4.1)."""
+
+    method: LexiconMethod = "auto"
+    """`align`: a word aligner on sentence pairs; `vecmap`: word embeddings of each side mapped into one space (the
+    paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto` chooses."""
+    k: AtOnce = 3
+    """Translations kept per word."""
+    floor: Share = 0.1
+    """`align`, `mixed`, `dictionary` leave out translations weaker than this share of the word's strongest; 0: none."""
+    preset: Literal["small", "paper"] = "small"
+    """word2vec settings of `vecmap`: `small` suits corpora under 100k pairs, `paper` is the paper's."""
+    mode: MapMode = "auto"
+    """What the mapping of `vecmap` begins with; `auto`: dictionaries, words written alike, or similarity profiles."""
+    embeddings: tuple[str, str] | None = None
+    """Word vectors of the two sides (word2vec or fastText text files) for `vecmap`, in place of word2vec."""
+    dictionaries: tuple[DictionarySettings, ...] = Field((), max_length=LONGEST_LIST)
+    """For `dictionary`, `mixed`, and as the seed of `vecmap`."""
+    parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Weight] = Field(default_factory=dict)
+    """Methods of `mixed` with their weights; by default all that can be used here, with weight 1."""
+    block: BlockSettings = BlockSettings()
+    """What is left out."""
+    corpus: str | None = None
+    """Parallel corpus to build from, where it is not the pair's training corpus."""
+    columns: tuple[str, str] | None = None
+    """Names of the source and target columns of `corpus`, where they are not the language codes."""
+    seed: Seed = 1
+    accept: bool = False
+    """Go on with a lexicon that was judged red."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "LexiconSettings":
+        if self.parts and self.method != "mixed":
+            raise ValueError(f"parts are for method mixed, and the method is {self.method}")
+        if self.columns and self.corpus is None:
+            raise ValueError("columns are those of lexicon.corpus, which is not given; a pair has columns of its own")
+        if self.embeddings and self.method not in {"vecmap", "mixed"}:
+            raise ValueError(f"embeddings are for method vecmap (or mixed), and the method is {self.method}")
+        if self.dictionaries and self.method in {"align", "plm"}:
+            raise ValueError(f"dictionaries are not for method {self.method}: take dictionary, mixed, vecmap or auto")
+        return self
+
+    @property
+    def files(self) -> list[str]:
+        """Files that decide what the lexicon becomes."""
+        block = [self.block.words] if self.block.words is not None else []
+        return [*(dictionary.path for dictionary in self.dictionaries), *(self.embeddings or ()), *block]
+
+    @property
+    def inputs(self) -> list[str]:
+        """All that is named in it to be read."""
+        return self.files if self.corpus is None else [*self.files, self.corpus]
+
+    @property
+    def built_from(self) -> dict[str, Any]:
+        """All that decides what the lexicon becomes."""
+        return self.model_dump(mode="json", exclude={"accept", "columns"})

@@ -1,0 +1,136 @@
+"""Configuration files and `--set` overrides as checked settings."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from switchtune.config.base import (
+    MOST_PROBLEMS,
+    Block,
+    describe,
+    shortened,
+)
+from switchtune.config.inference import (
+    NliConfig,
+)
+from switchtune.config.run import (
+    RunConfig,
+    TaskName,
+)
+from switchtune.config.yaml import (
+    DEEPEST,
+    LARGEST_FILE,
+    parse_yaml,
+)
+from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.files import content_of
+
+
+def load_config(kind: type[Block], path: Path | str, overrides: Sequence[str] = ()) -> Block:
+    """Read a YAML file and apply dotted overrides such as `training.lr=1e-4` or `pairs.0.limit=1000`.
+
+    Raises:
+        UsageError: the file is missing or not YAML, a key is unknown (the nearest known one is named), a value does
+            not fit.
+    """
+    return parse_config(kind, _values(path, overrides), origin=str(path))
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file.
+
+    Raises:
+        UsageError: the file is missing, larger than any configuration, or holds something else.
+    """
+    remedy = "Give the YAML file of settings, and name corpora in it."
+    try:
+        values = parse_yaml(content_of(path, LARGEST_FILE, remedy=remedy), str(path))
+    except UsageError:
+        raise
+    except SwitchtuneError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            near = nearest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
+            raise UsageError(f"{path}: no such configuration file; {near}") from error
+        raise UsageError(str(error)) from error
+    if not isinstance(values, dict):
+        found = "an empty file" if values is None else type(values).__name__
+        raise UsageError(f"{path}: expected a mapping of settings, found {found}.")
+    return values
+
+
+def _values(path: Path | str, overrides: Sequence[str]) -> dict[str, Any]:
+    values = read_settings(Path(path))
+    for override in overrides:
+        _override(values, override)
+    return values
+
+
+def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig | NliConfig:
+    """`load_config` of the kind that the file's `task` asks for.
+
+    Raises:
+        UsageError: as `load_config`, or there is no such task.
+    """
+    values, known = _values(path, overrides), (*get_args(TaskName), "nli")
+    task = values.get("task", "translation")
+    if task not in known:
+        raise UsageError(shortened(f"{path}: task: {nearest(str(task), known)} (found {task!r})"))
+    kind: type[RunConfig | NliConfig] = NliConfig if task == "nli" else RunConfig
+    return parse_config(kind, values, origin=str(path))
+
+
+def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = "configuration") -> Block:
+    """Check settings against `kind`.
+
+    Raises:
+        UsageError: every problem, a line each, with the dotted key.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        # Where an item of a list is refused, the list also counts as too short.
+        problems = [describe(kind, item) for item in error.errors() if item["type"] != "too_short" or not item["input"]]
+        lines = [shortened(f"{origin}: {problem}") for problem in problems[:MOST_PROBLEMS]]
+        more = [f"{origin}: {len(problems) - len(lines):,} more like these"] if len(problems) > len(lines) else []
+        raise UsageError("\n".join(lines + more)) from error
+
+
+_SHORT_FORMS = {"model": "name", "recipes": "recipe", "dictionaries": "path"}
+"""The key that a plain value stands for, in place of such a block or of an item of such a list."""
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, found, text = override.partition("=")
+    override = shortened(override, 200)
+    if not found or not key:
+        raise UsageError(f"--set {override}: expected key=value, as in training.lr=1e-4")
+    *parents, last = key.split(".")
+    if len(parents) > DEEPEST:
+        raise UsageError(f"--set {override}: more than {DEEPEST} keys in each other")
+    block: Any = values
+    list_name = ""
+    for parent in parents:
+        place = _place(block, parent, override)
+        if isinstance(block, dict) and block.get(place) is None:
+            block[place] = {}
+        name = _SHORT_FORMS.get(list_name if isinstance(block, list) else parent)
+        if name is not None and isinstance(block[place], str):
+            block[place] = {name: block[place]}
+        block[place] = copy(block[place])  # an alias of it stays as it was
+        list_name, block = parent, block[place]
+    block[_place(block, last, override)] = parse_yaml(text, f"--set {override}")
+
+
+def _place(block: Any, key: str, override: str) -> Any:
+    """`key` as a key of a mapping or a position in a list."""
+    if isinstance(block, dict):
+        return key
+    if not isinstance(block, list):
+        raise UsageError(f"--set {override}: {key!r} is inside a plain value, which has no keys")
+    places = list(map(str, range(len(block))))
+    if key not in places:
+        raise UsageError(f"--set {override}: expected a position from 0 to {len(block) - 1}, found {key!r}")
+    return places.index(key)

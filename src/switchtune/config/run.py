@@ -1,0 +1,200 @@
+"""`switchtune run`: pairs, arms and seeds."""
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias
+
+from pydantic import Field, field_validator, model_validator
+
+from switchtune.config.arms import (
+    ArmSettings,
+    check_arms,
+)
+from switchtune.config.base import (
+    LONGEST_LIST,
+    BatchTokens,
+    FolderName,
+    LanguageCode,
+    LearningRate,
+    Processes,
+    Rows,
+    Seed,
+    Settings,
+    Updates,
+    with_changes,
+)
+from switchtune.config.lexicon import (
+    LexiconSettings,
+)
+from switchtune.config.switching import (
+    SwitchingSettings,
+)
+from switchtune.config.training import (
+    GenerationSettings,
+    TrainingSettings,
+)
+
+TaskName: TypeAlias = Literal["translation", "summarization"]
+
+
+class EvaluationSettings(Settings):
+    """Scores and their comparison."""
+
+    test: Literal["bootstrap", "randomisation"] = "bootstrap"
+    """What gives the p-values: test sets drawn with replacement, or the two systems' outputs shuffled."""
+    resamples: int | None = Field(None, ge=100, le=100_000)
+    """Test sets that are drawn, or shufflings; null: 1,000 for bootstrap, 10,000 for randomisation (as sacrebleu)."""
+    seed: Seed = 12345
+    """Seed of the test (sacrebleu's default)."""
+
+
+class PairSettings(Settings):
+    """One translation direction and its data."""
+
+    source: LanguageCode
+    target: LanguageCode
+    train: str
+    """The training corpus: `train.{de,en}`, a TSV, JSONL, CSV or Parquet file, `hf:org/name:config:split`,
+    `embedded:domain:split`."""
+    valid: str
+    test: str
+    limit: Rows | None = None
+    """Use only the first so many training pairs."""
+    columns: tuple[str, str] | None = None
+    """Names of the source and target columns, where they are not the language codes."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.source}-{self.target}"
+
+
+class ModelSettings(Settings):
+    """The model that every training starts from."""
+
+    name: str
+    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …"""
+    trim: Literal["auto", "off", "on"] = "auto"
+    """Train without the pieces that the corpora, the lexicons and `text` do not need; `switchtune untrim` puts them
+    back. `auto` does so where it saves 5 million weights and no more than half of the pieces remain."""
+    text: tuple[str, ...] = Field((), max_length=LONGEST_LIST)
+    """Text files, one sentence a line, whose pieces are kept too."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: Any) -> Any:
+        return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ModelSettings":
+        if self.text and self.trim == "off":
+            raise ValueError("text is for trimming the vocabulary, and trim is off")
+        return self
+
+
+class ZeroshotSettings(Settings):
+    """What `switchtune zeroshot` tests, beyond the test sets of the pairs."""
+
+    multiway: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
+    """Further test sets: a name, and files of the same sentences in every language, one a line, with an asterisk where
+    they have the language's code: {ntrex: "ntrex/test.*.xz"}."""
+    limit: Rows | None = None
+    """Use only the first so many sentences of each test set."""
+
+    @field_validator("multiway")
+    @classmethod
+    def _named_files(cls, multiway: dict[str, str]) -> dict[str, str]:
+        for name, pattern in multiway.items():
+            if pattern.count("*") != 1:
+                raise ValueError(f"{name}: one asterisk is expected in place of the language's code, found {pattern!r}")
+        return multiway
+
+
+class SummarizationSettings(Settings):
+    """What `task: summarization` makes of its documents (paper 5.4)."""
+
+    document_words: Rows = 220
+    """Words of a document that are used; what follows them is cut, and counted."""
+
+
+SUMMARIZATION_SEARCH: Mapping[str, Any] = {"beams": 6, "max_length": 130, "max_length_of": {"zh": 160}}
+"""Defaults of `generation` where the task is summarization (paper 5.4)."""
+
+
+class SearchSettings(Settings):
+    """The grid of `switchtune search`; what is empty stays as `training` has it."""
+
+    lr: tuple[LearningRate, ...] = Field((), max_length=50)
+    tokens_per_batch: tuple[BatchTokens, ...] = Field((), max_length=50)
+    updates: tuple[Updates, ...] = Field((), max_length=50)
+
+
+class RunConfig(Settings):
+    """`switchtune run`: pairs × arms × seeds."""
+
+    task: TaskName = "translation"
+    """`summarization`: the source of a pair is a document, the target its summary in the other language."""
+    model: ModelSettings
+    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
+    its vocabulary is trimmed."""
+    pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
+    recipes: tuple[ArmSettings, ...] = Field(
+        (ArmSettings(recipe="standard"), ArmSettings(recipe="csr")), min_length=1, max_length=LONGEST_LIST
+    )
+    """Recipes to run: a name, or a mapping with recipe, name, lexicon, switching, training."""
+    seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
+    baseline: str = "standard"
+    """Name of the arm that the others are compared with."""
+    jobs: Processes = 0
+    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    keep_changed: bool = False
+    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
+    lexicon: LexiconSettings = LexiconSettings()
+    switching: SwitchingSettings = SwitchingSettings()
+    training: TrainingSettings = TrainingSettings()
+    generation: GenerationSettings = GenerationSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    zeroshot: ZeroshotSettings = ZeroshotSettings()
+    search: SearchSettings = SearchSettings()
+    summarization: SummarizationSettings = SummarizationSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_task(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("task") == "nli":
+            raise ValueError("task: nli is trained by `switchtune run` alone; translation or summarization is expected")
+        if isinstance(values, dict) and values.get("task") == "summarization":
+            given = values.get("generation") or {}
+            if isinstance(given, dict):
+                return {**values, "generation": {**SUMMARIZATION_SEARCH, **given}}
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunConfig":
+        check_arms(self.recipes, self.baseline, self.seeds, pairs=len(self.pairs))
+        if len({pair.name for pair in self.pairs}) < len(self.pairs):
+            raise ValueError("pairs: a direction stands twice")
+        for arm in self.recipes:
+            self.lexicon_of(arm), self.training_of(arm)
+            if self.switching_of(arm).source == "aligned" and self.task == "summarization":
+                raise ValueError(
+                    f"recipes.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
+                )
+        return self
+
+    @property
+    def inputs(self) -> list[str]:
+        """All that is named in it to be read: models, corpora, lexicons, texts."""
+        corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
+        lexicons = [name for arm in self.recipes for name in self.lexicon_of(arm).inputs]
+        return [self.model.name, *self.model.text, *corpora, *lexicons, *self.zeroshot.multiway.values()]
+
+    def lexicon_of(self, arm: ArmSettings) -> LexiconSettings:
+        """The run's lexicon settings with the arm's own values in their place."""
+        return with_changes(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
+
+    def switching_of(self, arm: ArmSettings) -> SwitchingSettings:
+        """The run's switching settings with the arm's own values in their place."""
+        return with_changes(self.switching, arm.switching, f"recipes.{arm.name}.switching")
+
+    def training_of(self, arm: ArmSettings) -> TrainingSettings:
+        """The run's training settings with the arm's own values in their place."""
+        return with_changes(self.training, arm.training, f"recipes.{arm.name}.training")

@@ -1,0 +1,40 @@
+"""How words are replaced."""
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from switchtune.config.base import (
+    Settings,
+    Share,
+)
+
+SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"]
+
+LEAST_MEAN_SPAN = 0.1
+"""In words. Nearly all spans of a smaller mean are empty, and would be drawn again for ever."""
+MeanSpan: TypeAlias = Annotated[float, Field(ge=LEAST_MEAN_SPAN, le=1000)]
+
+
+class SwitchingSettings(Settings):
+    """How words are replaced (paper 4.2)."""
+
+    rate: Share = 0.35
+    """Share of a sentence's words to replace."""
+    mean_span: MeanSpan = 3.5
+    """Mean of the Poisson distribution of span lengths, in words."""
+    unit: Literal["word", "piece"] = "word"
+    """What is replaced: words, or the model's subword pieces."""
+    source: SwitchSource = "lexicon"
+    """Where replacements come from: the lexicon; `aligned`: the word it is aligned to in its own sentence pair;
+    `random`, `anti` (least similar) and `mask` are controls."""
+    phrases: bool = False
+    """With `aligned`: a span becomes its translation as a phrase, in the other language's order, where it has one."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "SwitchingSettings":
+        if self.source == "aligned" and self.unit == "piece":
+            raise ValueError("source: aligned switches words; unit: piece does not go with it")
+        if self.phrases and self.source != "aligned":
+            raise ValueError("phrases: true needs source: aligned, which knows what a phrase is translated by")
+        return self

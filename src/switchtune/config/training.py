@@ -1,0 +1,191 @@
+"""How a stage is trained, and how outputs are searched."""
+
+from typing import Literal, TypeAlias
+
+from pydantic import Field, model_validator
+
+from switchtune.config.base import (
+    AtOnce,
+    BatchTokens,
+    BelowOne,
+    Decay,
+    LanguageCode,
+    LearningRate,
+    Processes,
+    Rows,
+    Settings,
+    Tokens,
+    Updates,
+    Warmup,
+)
+from switchtune.languages import language_named
+
+OptimizerName: TypeAlias = Literal["auto", "adamw", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
+Engine: TypeAlias = Literal["transformers", "ct2"]
+ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
+
+
+class LoraSettings(Settings):
+    """Low-rank adapters (LoRA): all weights stay as they are but for small matrices beside the projections.
+
+    At the end of a stage the adapters are merged into the weights: what is saved is a plain model, and the next stage
+    begins with adapters of its own on top of it. Embeddings are not trained: the row of a language that was added stays
+    what its donor gave it, and rows that trimming kept stay what they were.
+    """
+
+    rank: int = Field(16, ge=1, le=4096)
+    """Rank of the matrices."""
+    alpha: int = Field(32, ge=1, le=65_536)
+    """What an adapter adds is scaled by alpha / rank."""
+    dropout: BelowOne = 0.05
+    """Dropout of what goes into an adapter."""
+    targets: Literal["auto"] | tuple[str, ...] = "auto"
+    """Names of the layers that get adapters; `auto`: all projections of attention and feed-forward."""
+
+
+class TrainingSettings(Settings):
+    """One training; each stage of a recipe uses the same settings with its own share of the updates."""
+
+    updates: Updates = 30_000
+    """Total updates of the optimizer, over all stages of a recipe."""
+    restore_share: float = Field(1 / 6, gt=0, lt=1)
+    """Share of the updates given to stage 1 where a recipe has one (the paper: 5k of 30k)."""
+    tokens_per_batch: BatchTokens = 4096
+    """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
+    accumulation: AtOnce = 1
+    """Parts of about equal cost in which a process computes its share of an update's batch, one after the other."""
+    max_tokens: int = Field(256, ge=8, le=100_000)
+    """Longest side of an example, in tokens, within the model's positions; longer sides are cut and counted."""
+    lr: LearningRate | None = None
+    """Peak learning rate; null: 3e-5 with Adam (mT5 3e-4), with LoRA ten times that (mT5 1e-3), 1e-3 with Adafactor,
+    whose steps are in proportion to the size of the weights."""
+    warmup: Warmup = 2500
+    """Warm-up: a number of updates, or below 1 a share of a stage's updates; capped at a tenth of the stage."""
+    schedule: Literal["polynomial", "inverse_sqrt", "constant"] = "polynomial"
+    """Learning rate after the warm-up; `polynomial` falls linearly to zero."""
+    dropout: BelowOne | None = 0.3
+    """Dropout of the model; null keeps the model's own."""
+    attention_dropout: BelowOne | None = 0.1
+    """Dropout of attention weights; null keeps the model's own (mT5 has only one dropout)."""
+    label_smoothing: BelowOne = 0.2
+    """ε of label smoothing, spread over the whole vocabulary."""
+    weight_decay: Decay = 0.0
+    adam_betas: tuple[BelowOne, BelowOne] = (0.9, 0.98)
+    adam_epsilon: float = Field(1e-6, ge=1e-30, le=1)
+    clip_norm: float = Field(1.0, ge=0, le=1e9)
+    """Largest norm of the gradient; 0 does not clip."""
+    evaluate_every: Updates = 500
+    """Updates between two evaluations on the validation set."""
+    checkpoint_every: Updates = 500
+    """Updates between two checkpoints."""
+    checkpoint_minutes: float | None = Field(10.0, gt=0, le=10_080)
+    """A checkpoint is written too when so much time has passed since the last one; null goes by updates alone. It is
+    only there to go on from: `keep`, `average` and `snapshots` know those of `checkpoint_every`."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights a stage hands on: the last, or those that validate best (among checkpoints)."""
+    best_by: Literal["loss", "chrf"] = "loss"
+    """What `keep: best` and `patience` go by: the validation loss, or chrF++ of greedy outputs, at evaluations."""
+    valid_sentences: Rows = 500
+    """Validation examples whose outputs are scored, where `best_by` is chrf."""
+    average: AtOnce = 1
+    """A stage hands on the mean of the weights of its last so many checkpoints."""
+    snapshots: bool = False
+    """Keep the weights of every checkpoint when a stage is over, for `switchtune analyse`: BLEU and distance over
+    updates, at those checkpoints that are evaluated too."""
+    patience: Updates | None = None
+    """End a stage after so many evaluations without a better one; `train` alone has it, as `run` compares arms at equal
+    updates."""
+    least_updates: int = Field(0, ge=0, le=10**8)
+    """Updates of a stage before which `patience` does not end it."""
+    sharding: Literal["auto", "ddp", "fsdp"] = "auto"
+    """With several processes: `ddp` has the whole model in each, `fsdp` a share; `auto`: fsdp where memory wants it."""
+    optimizer: OptimizerName = "auto"
+    """`auto`: Adafactor for mT5, as it was pretrained, AdamW for all others and for LoRA. The 8-bit ones keep their
+    state in a quarter of the memory, but for embeddings (paged: in main memory where the GPU has none left); NVIDIA."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """What is computed in; weights are fp32. `auto`: bf16 on a GPU that has it, else fp32. fp16: on a GPU, not mT5."""
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    """Implementation of attention during the training; `auto`: PyTorch's own (sdpa)."""
+    gradient_checkpointing: bool = False
+    """Compute what is inside the layers twice instead of keeping it: less memory, more time, the same result."""
+    compile: bool = False
+    """Compile the layers with torch.compile: minutes at the start; measure whether updates are faster afterwards."""
+    lora: LoraSettings | None = None
+    """Train low-rank adapters in place of all weights; null trains all."""
+    workers: Processes = 0
+    """Processes that prepare batches (forked, so not on Windows); 0 prepares them in the training process."""
+    report_to: tuple[str, ...] = ()
+    """Trackers of transformers (tensorboard, wandb, mlflow, trackio)."""
+
+    @model_validator(mode="after")
+    def _decides_something(self) -> "TrainingSettings":
+        if self.average > 1 and self.keep == "best":
+            raise ValueError("average: the last checkpoints are averaged, and keep is best; choose one")
+        if self.average > 1 and self.lora is not None:
+            raise ValueError("average: the mean of adapters is not the mean of what they add; leave it out, or lora")
+        if self.snapshots and self.lora is not None:
+            raise ValueError("snapshots: the checkpoints of adapters are no models; leave it out, or lora")
+        if self.best_by == "chrf" and self.keep == "last" and self.patience is None:
+            raise ValueError("best_by: chrf decides nothing without keep: best or patience")
+        if self.least_updates and self.patience is None:
+            raise ValueError("least_updates decides nothing without patience")
+        return self
+
+    @property
+    def without_effect(self) -> set[str]:
+        """Fields that change nothing about the weights after a given number of updates."""
+        fields = {"workers", "report_to", "sharding", "gradient_checkpointing", "snapshots", "checkpoint_minutes"}
+        if self.patience is None:
+            fields.add("evaluate_every")
+        if self.keep == "last" and self.average == 1:
+            fields.add("checkpoint_every")
+        if self.best_by == "loss":
+            fields.add("valid_sentences")
+        return fields
+
+
+class GenerationSettings(Settings):
+    """Beam search."""
+
+    beams: AtOnce = 5
+    tokens_per_batch: BatchTokens = 4096
+    """Budget of a batch, in source tokens of padded batch."""
+    max_length_ratio: float = Field(1.5, gt=0, le=100)
+    """Longest output = ratio × source tokens + max_length_extra."""
+    max_length_extra: Tokens = 10
+    max_length: Tokens | None = None
+    """Longest output in tokens, whatever the source's length."""
+    max_length_of: dict[LanguageCode, Tokens] = Field(default_factory=dict)
+    """The same for single target languages: {zh: 160}."""
+    length_penalty: float = Field(1.0, ge=-10, le=10)
+    no_repeat_ngram: int = Field(0, ge=0, le=1000)
+    """No sequence of so many tokens occurs twice in an output; 0: any may."""
+    engine: Engine = "transformers"
+    """What searches: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
+    compute_type: ComputeType = "float32"
+    """What `ct2` computes in."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "GenerationSettings":
+        if self.compute_type != "float32" and self.engine != "ct2":
+            raise ValueError(f"compute_type: {self.compute_type} is for engine ct2, and the engine is {self.engine}")
+        return self
+
+    @property
+    def search(self) -> dict[str, float | None]:
+        """What transformers' `GenerationConfig` is to know of the search; it refuses a penalty without beams."""
+        return {
+            "num_beams": self.beams,
+            "length_penalty": self.length_penalty if self.beams > 1 else None,
+            "no_repeat_ngram_size": self.no_repeat_ngram or None,
+        }
+
+    def fixed_length(self, target_language: str) -> int | None:
+        """Longest output in a language, in tokens, where it does not depend on the source."""
+        found = language_named(target_language)  # none bears the name of a language that was added to a model
+        return self.max_length_of.get(found.code, self.max_length) if found else self.max_length
+
+    def longest_output(self, source_tokens: int, target_language: str) -> int:
+        """Longest output for a source, in tokens."""
+        fixed = self.fixed_length(target_language)
+        return int(self.max_length_ratio * source_tokens) + self.max_length_extra if fixed is None else fixed
