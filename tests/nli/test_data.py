@@ -10,7 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from switchtune.corpus.formats import LONGEST_LINE, CorpusError
-from switchtune.nli.data import LABELS, read_nli
+from switchtune.corpus.inference import LABELS, read_nli
 
 ROWS = (("A dog runs.", "An animal moves.", 0), ("A man sits.", "He stands.", 2), ("It rains.", "It is cold.", 1))
 NAMES = ("premise", "hypothesis", "label")

@@ -11,10 +11,10 @@ import torch
 
 from switchtune.config.inference import ClassificationSettings
 from switchtune.config.training import TrainingSettings
+from switchtune.corpus.inference import NliSet
 from switchtune.errors import Stopped
 from switchtune.nli import training
 from switchtune.nli.classifier import Classifier, open_classifier
-from switchtune.nli.data import NliSet
 from switchtune.nli.training import ClassifierResult, accuracy, predict, train_classifier
 from switchtune.training import resumable
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints

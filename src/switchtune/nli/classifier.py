@@ -25,6 +25,7 @@ from transformers.models.mbart.modeling_mbart import MBartClassificationHead
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.documents import SENTENCE_END
+from switchtune.corpus.inference import LABELS
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.files import atomic_path
@@ -42,7 +43,6 @@ from switchtune.models.load import (
     require_tokens,
     save_model,
 )
-from switchtune.nli.data import LABELS
 
 HEAD = "classification_head"
 """Name of the head within the model that it stands on; its weights are saved with the model's."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 
 from switchtune.config.inference import NliArmSettings, NliConfig
+from switchtune.corpus.inference import LABELS, NliSet, read_nli
 from switchtune.corpus.read import read_lines
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
@@ -20,7 +21,6 @@ from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import side_of
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
 from switchtune.nli.classifier import is_encoder, open_classifier, weight_count
-from switchtune.nli.data import LABELS, NliSet, read_nli
 from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.nli.training import STAGE, ClassifierResult, predict, train_classifier
 from switchtune.recipes import RECIPES, RESTORE, stage_updates

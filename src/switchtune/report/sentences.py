@@ -14,11 +14,11 @@ import regex
 from switchtune.config.run import PairSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.documents import document_sentences, sentences_of
+from switchtune.corpus.inference import read_nli
 from switchtune.corpus.read import Pair
 from switchtune.corpus.words import Words
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon import Lexicon, read_lexicon
-from switchtune.nli.data import read_nli
 from switchtune.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.report.html import direction_name, in_language
 from switchtune.report.run_files import LexiconFolder, RunFiles, Training
