@@ -24,8 +24,8 @@ from record import RESULTS, machine
 
 from switchtune.corpus.words import word_segmenter
 from switchtune.files import write_json
-from switchtune.lexicon import encode
 from switchtune.lexicon.alignment import align
+from switchtune.lexicon.text import encode
 
 PAIRS = {"zhen": ("zh", "en"), "jaen": ("ja", "en"), "roen": ("ro", "en")}
 

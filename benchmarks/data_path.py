@@ -44,8 +44,8 @@ from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples
 from switchtune.files import write_json
-from switchtune.lexicon import Lexicon
 from switchtune.lexicon.build import lexicons_from_corpus
+from switchtune.lexicon.records import Lexicon
 from switchtune.models.chunks import PlainIds
 from switchtune.models.families import Layout
 from switchtune.models.load import new_model

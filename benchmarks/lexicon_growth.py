@@ -23,9 +23,9 @@ from record import RESULTS, machine
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.files import write_json
-from switchtune.lexicon import Encoded, decoded, encode
 from switchtune.lexicon.align import align_lexicons
 from switchtune.lexicon.alignment import align
+from switchtune.lexicon.text import Encoded, decoded, encode
 
 
 def noised(sentences: Sequence[Sequence[str]], pairs: int, seed: int) -> Iterator[list[str]]:

@@ -21,9 +21,9 @@ from scipy.stats import spearmanr
 
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.files import write_json
-from switchtune.lexicon import Entry, Lexicon, Translation, randomised
 from switchtune.lexicon.build import Material, build
 from switchtune.lexicon.judge import judge
+from switchtune.lexicon.records import Entry, Lexicon, Translation, randomised
 
 Lexicons = tuple[Lexicon, Lexicon]
 

@@ -23,9 +23,10 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.files import read_json, write_json
-from switchtune.lexicon import Lexicon, Sentences, Vocabulary, randomised
 from switchtune.lexicon.build import Material, build, corpus_material
 from switchtune.lexicon.judge import judge
+from switchtune.lexicon.records import Lexicon, Sentences, randomised
+from switchtune.lexicon.text import Vocabulary
 
 METHODS = ("align", "vecmap", "dictionary", "mixed", "plm", "anti", "random")
 

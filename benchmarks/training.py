@@ -55,8 +55,8 @@ from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples
 from switchtune.files import read_json, write_json
-from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import build, corpus_material
+from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.models.families import FAMILIES, IGNORED_LABEL, Layout
 from switchtune.models.load import Loaded, load_model, new_model, save_model
 from switchtune.recipes import RECIPES, stage_updates

@@ -165,7 +165,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr("switchtune.lexicon.read_lexicon", failing)
+    monkeypatch.setattr("switchtune.lexicon.files.read_lexicon", failing)
 
 
 def recursion() -> RecursionError:
@@ -240,7 +240,7 @@ def test_a_working_folder_that_was_removed_is_said(
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", "other.tsv")
 
     monkeypatch.chdir(folder / "empty")
-    monkeypatch.setattr("switchtune.lexicon.read_lexicon", gone)
+    monkeypatch.setattr("switchtune.lexicon.files.read_lexicon", gone)
     diff = ("lexicon", "diff", *[str(folder / "lexicon.tsv")] * 2)
     code, told = called(capsys, monkeypatch, *diff)
     assert (code, "The working folder was removed" in told) == (1, True)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from switchtune.corpus.words import word_segmenter
 from switchtune.in_context import AlignedSwitcher
-from switchtune.lexicon import Entry, Lexicon, Translation
 from switchtune.lexicon.alignment import Alignment
+from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.switching import Switched, example_keys
 
 

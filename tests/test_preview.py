@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import Entry, Lexicon, Translation
+from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.preview import as_text, as_tsv, coloured, read_text, switched_lines, text_switcher
 
 

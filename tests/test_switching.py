@@ -17,7 +17,7 @@ from scipy.stats import poisson
 from switchtune import switching
 from switchtune.corpus.words import capitalised, upper_case, word_segmenter
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import Entry, Lexicon, Translation
+from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.switching import (
     Replacements,
     Switched,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from switchtune.cli import main
 from switchtune.events import Event
-from switchtune.lexicon import BuildStep
+from switchtune.lexicon.records import BuildStep
 from switchtune.preview import coloured, switched_lines, text_switcher
 from switchtune.progress import BuildDisplay, Display, print_table
 from switchtune.terminal import StandardStream, TextConsole, printable, standard_streams

@@ -12,7 +12,7 @@ from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
 from switchtune.experiment import lexicon_words, run_experiment
-from switchtune.lexicon import read_lexicon
+from switchtune.lexicon.files import read_lexicon
 from switchtune.models import trim as trimming
 from switchtune.models.load import load_layout, load_model, new_model, save_model
 from switchtune.models.trim import TrimFailedError, read_record, untrim

@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from switchtune.export import export_ct2
     from switchtune.generation import translate, translate_over_ranks
     from switchtune.in_context import AlignedSwitcher
-    from switchtune.lexicon import Lexicon, LexiconError, randomised, read_lexicon, write_lexicon
     from switchtune.lexicon.alignment import Alignment
     from switchtune.lexicon.build import build_and_judge, corpus_material, lexicons_from_corpus
+    from switchtune.lexicon.files import read_lexicon, write_lexicon
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
+    from switchtune.lexicon.records import Lexicon, LexiconError, randomised
     from switchtune.models.load import Loaded, load_model, new_model, save_model
     from switchtune.pretraining import pretrain
     from switchtune.recipes import RECIPES, Recipe
@@ -83,10 +84,11 @@ _HOMES = {
     "switchtune.export": "export_ct2",
     "switchtune.generation": "translate translate_over_ranks",
     "switchtune.in_context": "AlignedSwitcher",
-    "switchtune.lexicon": "Lexicon LexiconError randomised read_lexicon write_lexicon",
     "switchtune.lexicon.alignment": "Alignment",
     "switchtune.lexicon.build": "build_and_judge corpus_material lexicons_from_corpus",
+    "switchtune.lexicon.files": "read_lexicon write_lexicon",
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
+    "switchtune.lexicon.records": "Lexicon LexiconError randomised",
     "switchtune.models.load": "Loaded load_model new_model save_model",
     "switchtune.pretraining": "pretrain",
     "switchtune.recipes": "RECIPES Recipe",

@@ -190,7 +190,7 @@ def switch(
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
     from switchtune.files import atomic_path
-    from switchtune.lexicon import read_lexicon
+    from switchtune.lexicon.files import read_lexicon
     from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
     from switchtune.switching import measure
     from switchtune.terminal import TextConsole

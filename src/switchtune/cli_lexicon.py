@@ -219,8 +219,8 @@ def diff(
 
     Example: `switchtune lexicon diff first/lexicon.de-en.tsv second/lexicon.de-en.tsv`
     """
-    from switchtune.lexicon import read_lexicon
-    from switchtune.lexicon.combine import difference
+    from switchtune.lexicon.compare import difference
+    from switchtune.lexicon.files import read_lexicon
 
     found = difference(read_lexicon(lexicon_a), read_lexicon(lexicon_b))
     if as_json:
@@ -244,9 +244,9 @@ def merge(
 
     Example: `switchtune lexicon merge mine.de-en.tsv=2 built/lexicon.de-en.tsv --out lexicon.de-en.tsv`
     """
-    from switchtune.lexicon import read_lexicon, write_lexicon
     from switchtune.lexicon.block import BlockList
     from switchtune.lexicon.combine import Weighted, combined
+    from switchtune.lexicon.files import read_lexicon, write_lexicon
 
     weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
     place = claim_file(out, inputs=[path for path, _ in weighted], force=force)

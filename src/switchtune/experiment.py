@@ -26,7 +26,6 @@ from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import Stopped, SwitchtuneError, UsageError, nearest
 from switchtune.events import Event, OnEvent
 from switchtune.files import claim_folder, fingerprint, hash_file, write_json, write_text
-from switchtune.lexicon import Lexicon, read_lexicon, write_lexicon
 from switchtune.lexicon.alignment import align, parts, write_alignment
 from switchtune.lexicon.build import (
     Neighbours,
@@ -37,6 +36,8 @@ from switchtune.lexicon.build import (
     require_files,
     side_of,
 )
+from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.lexicon.records import Lexicon
 from switchtune.models.families import Layout
 from switchtune.models.load import load_layout, load_model, model_fingerprint, parameter_count
 from switchtune.models.states import model_word_encoder

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Segmenter, Words, capitalised
-from switchtune.lexicon import Lexicon
 from switchtune.lexicon.alignment import Alignment
+from switchtune.lexicon.records import Lexicon
 from switchtune.switching import WORDS_REMEMBERED, Switched, initial, recased, switch_all
 
 

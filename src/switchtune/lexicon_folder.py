@@ -9,7 +9,6 @@ from switchtune.corpus.read import describe, read_corpus, read_lines, read_monol
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
 from switchtune.files import claim_file, write_json, write_text
-from switchtune.lexicon import Lexicon, OnStep, Unit, read_lexicon, write_lexicon
 from switchtune.lexicon.build import (
     JudgedLexicons,
     Material,
@@ -19,8 +18,10 @@ from switchtune.lexicon.build import (
     corpus_material,
     side_of,
 )
-from switchtune.lexicon.combine import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
+from switchtune.lexicon.edits import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
+from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.lexicon.judge import Judgement, judge
+from switchtune.lexicon.records import Lexicon, OnStep, Unit
 from switchtune.records import JUDGEMENT_RECORD, read_record
 from switchtune.report.html import is_report
 from switchtune.report.lexicon_page import lexicon_page

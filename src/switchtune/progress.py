@@ -18,8 +18,8 @@ from rich.text import Text
 
 from switchtune.errors import Stopped
 from switchtune.events import Event
-from switchtune.lexicon import BuildStep
 from switchtune.lexicon.judge import DirectionJudgement
+from switchtune.lexicon.records import BuildStep
 from switchtune.lexicon_folder import Made
 from switchtune.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.plan import cells as cells_of_plan

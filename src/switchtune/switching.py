@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from switchtune.config.switching import LEAST_MEAN_SPAN
 from switchtune.corpus.words import Segmenter, Words, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import UNDETERMINED, Lexicon
+from switchtune.lexicon.records import UNDETERMINED, Lexicon
 
 Replacements: TypeAlias = Callable[[str], Sequence[str]]
 """What a word may become; empty where it cannot be replaced."""

@@ -24,8 +24,9 @@ from switchtune.examples import Examples, iaft_examples, task_examples
 from switchtune.files import content_of, fingerprint, hash_file, write_text
 from switchtune.generation import translate
 from switchtune.in_context import AlignedSwitcher, SideSwitcher
-from switchtune.lexicon import Lexicon, randomised, read_lexicon
 from switchtune.lexicon.alignment import Alignment, read_alignment
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import Lexicon, randomised
 from switchtune.models.families import Layout
 from switchtune.models.load import (
     Loaded,

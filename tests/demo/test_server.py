@@ -28,7 +28,7 @@ from switchtune.demo import server
 from switchtune.demo.server import LARGEST_REQUEST, Demo
 from switchtune.demo.workshop import Workshop
 from switchtune.errors import UsageError
-from switchtune.lexicon import read_lexicon
+from switchtune.lexicon.files import read_lexicon
 from tests.miniature import ENGLISH, GERMAN
 
 ENTRIES = {"pair": "de-en", "language": "de", "query": "", "start": 0}

@@ -19,7 +19,8 @@ from switchtune.demo.workshop import (
 )
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
-from switchtune.lexicon import LexiconError, read_lexicon
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import LexiconError
 from switchtune.models.load import load_model
 from tests.miniature import GERMAN
 from tests.report.made_run import make_run

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.lexicon import LexiconError, encode
 from switchtune.lexicon.align import align_lexicons, apart_lexicons, compounds, lower_share
 from switchtune.lexicon.alignment import Alignment, align
+from switchtune.lexicon.records import LexiconError
+from switchtune.lexicon.text import encode
 
 
 def aligned(*pairs: str) -> Alignment:

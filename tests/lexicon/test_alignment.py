@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.lexicon import Encoded, LexiconError, decoded, encode, selected
 from switchtune.lexicon.alignment import (
     Alignment,
     align,
@@ -19,6 +18,8 @@ from switchtune.lexicon.alignment import (
     read_alignment,
     write_alignment,
 )
+from switchtune.lexicon.records import LexiconError
+from switchtune.lexicon.text import Encoded, decoded, encode, selected
 
 GOLD = Path(__file__).parents[3] / "shared/data/alignments"
 

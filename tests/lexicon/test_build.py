@@ -10,11 +10,11 @@ import pytest
 
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.words import Words, word_segmenter
-from switchtune.lexicon import BuildStep, LexiconError
 from switchtune.lexicon.align import Compound
 from switchtune.lexicon.block import BlockList, without_blocked
 from switchtune.lexicon.build import Material, build, build_and_judge, held_out, require_accepted, side_of
 from switchtune.lexicon.judge import RejectedLexiconError
+from switchtune.lexicon.records import BuildStep, LexiconError
 
 WORDS = {f"wort{chr(97 + n // 26)}{chr(97 + n % 26)}": f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60)}
 

@@ -11,34 +11,13 @@ from hypothesis import strategies as st
 
 from switchtune.corpus.words import lower_case
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import (
-    UNDETERMINED,
-    Entry,
-    Lexicon,
-    LexiconError,
-    Measure,
-    Translation,
-    Vocabulary,
-    count_words,
-    read_lexicon,
-    write_lexicon,
-)
 from switchtune.lexicon.block import NOTHING, BlockList, read_block_list, without_blocked
-from switchtune.lexicon.combine import (
-    NO_EDITS,
-    Difference,
-    Example,
-    Weighted,
-    agreement,
-    apply_edits,
-    combined,
-    difference,
-    edits,
-    inverted,
-    oriented,
-    read_edits,
-    write_edits,
-)
+from switchtune.lexicon.combine import Weighted, combined, inverted, oriented
+from switchtune.lexicon.compare import Difference, Example, agreement, difference
+from switchtune.lexicon.edits import NO_EDITS, apply_edits, edits, read_edits, write_edits
+from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError, Measure, Translation
+from switchtune.lexicon.text import Vocabulary, count_words
 
 EVERYTHING = 10**6
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.lexicon import LexiconError, embed
+from switchtune.lexicon import embed
 from switchtune.lexicon.embed import (
     MODES,
     EmbeddingSettings,
@@ -20,6 +20,7 @@ from switchtune.lexicon.embed import (
     word_vectors,
 )
 from switchtune.lexicon.map import MapProgress, MapSettings, SelfLearning
+from switchtune.lexicon.records import LexiconError
 
 SETTINGS = EmbeddingSettings(dimensions=16, window=2, negatives=5, epochs=20, min_count=2)
 MAPPING = MapSettings(learning=SelfLearning(patience=2))

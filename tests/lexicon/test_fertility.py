@@ -5,8 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from switchtune.lexicon import Encoded, LexiconError, Vocabulary, encode, fertility
+from switchtune.lexicon import fertility
 from switchtune.lexicon.fertility import refine
+from switchtune.lexicon.records import LexiconError
+from switchtune.lexicon.text import Encoded, Vocabulary, encode
 
 COUNT_MASK = (1 << 24) - 1
 

@@ -7,8 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from switchtune.lexicon import Encoded, encode, hmm
+from switchtune.lexicon import hmm
 from switchtune.lexicon.hmm import NULL_SHARE, Direction, Schedule, table_bits, train
+from switchtune.lexicon.text import Encoded, encode
 
 HAUS = [["das", "Haus"], ["das", "Buch"], []], [["the", "house"], ["the", "book"], ["x"]]
 BITS = 12

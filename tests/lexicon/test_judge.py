@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from switchtune.lexicon import Encoded, Entry, Lexicon, LexiconError, Translation, encode, randomised
 from switchtune.lexicon.judge import Judgement, judge
+from switchtune.lexicon.records import Entry, Lexicon, LexiconError, Translation, randomised
+from switchtune.lexicon.text import Encoded, encode
 
 Sentences = list[list[str]]
 

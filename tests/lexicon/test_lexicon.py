@@ -18,19 +18,18 @@ from hypothesis import strategies as st
 
 from switchtune.corpus.formats import COMPRESSIONS, LONGEST_LINE
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon import (
+from switchtune.lexicon.block import read_block_list
+from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.lexicon.records import (
     UNDETERMINED,
     Entry,
     Lexicon,
     LexiconError,
     Translation,
-    count_words,
     make_lexicon,
     randomised,
-    read_lexicon,
-    write_lexicon,
 )
-from switchtune.lexicon.block import read_block_list
+from switchtune.lexicon.text import count_words
 
 HUND = Entry("Hund", 12, (Translation("dog", 0.75, 15), Translation("hound", 0.125, 2)))
 KATZE = Entry("Katze", 30, (Translation("cat", 0.9, 28),))

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from switchtune.lexicon import count_words
 from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.neighbours import neighbour_lexicons
+from switchtune.lexicon.text import count_words
 
 ONES = ("Park", "12", "Haus", "Baum")
 OTHERS = ("park", "12", "house", "tree", "garden")

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import LexiconError, Side, encode
 from switchtune.lexicon.plm import PlmSettings, choose_sentences, plm_lexicons, without_main_directions, word_means
+from switchtune.lexicon.records import LexiconError
+from switchtune.lexicon.text import Side, encode
 
 DIMENSIONS = 32
 MEANINGS = 60

@@ -8,8 +8,9 @@ import pytest
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.words import word_segmenter
-from switchtune.lexicon import Lexicon, LexiconError, Side
 from switchtune.lexicon.build import side_of
+from switchtune.lexicon.records import Lexicon, LexiconError
+from switchtune.lexicon.text import Side
 from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching import example_keys
 from tests.miniature import ENGLISH

@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 from switchtune.config.run import RunConfig
-from switchtune.lexicon import Entry, Lexicon, Translation, write_lexicon
+from switchtune.lexicon.files import write_lexicon
+from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.report.matrix import Cell, Matrix
 from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.lexicon import Entry, Lexicon, Measure, Translation
+from switchtune.lexicon.records import Entry, Lexicon, Measure, Translation
 from switchtune.report.lexicon_page import MOST_ENTRIES, lexicon_page
 
 VOID = {"meta", "link", "input", "rect"}

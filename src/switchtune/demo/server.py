@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from switchtune.demo.workshop import LONGEST_TEXT, Workshop, answers
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.lexicon import LexiconError
+from switchtune.lexicon.records import LexiconError
 from switchtune.report.html import package_text
 
 HOST = "127.0.0.1"

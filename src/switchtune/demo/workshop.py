@@ -13,7 +13,8 @@ from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
-from switchtune.lexicon import Entry, Lexicon, LexiconError, Translation, read_lexicon, strongest_first, write_lexicon
+from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.lexicon.records import Entry, Lexicon, LexiconError, Translation, strongest_first
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.preview import switched_lines, text_switcher
 from switchtune.recipes import RECIPES

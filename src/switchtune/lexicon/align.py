@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from switchtune.lexicon import Encoded, Lexicon, LexiconError, Unit, make_lexicon
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
+from switchtune.lexicon.records import Lexicon, LexiconError, Unit, make_lexicon
+from switchtune.lexicon.text import Encoded
 
 _DEVIATIONS = 1.0
 """How many standard deviations below what was observed a share is taken to be: what is seen once proves little."""

@@ -13,9 +13,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from switchtune.files import atomic_path, require_plain
-from switchtune.lexicon import BuildStep, Encoded, LexiconError, OnStep, selected
 from switchtune.lexicon.fertility import Links, refine
 from switchtune.lexicon.hmm import MOST_WORDS, Schedule, train
+from switchtune.lexicon.records import BuildStep, LexiconError, OnStep
+from switchtune.lexicon.text import Encoded, selected
 
 LEAST_PROBABILITY = 0.4
 """Words are linked from this mean of both directions' probabilities on."""

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import is_number, lower_case
-from switchtune.lexicon import UNDETERMINED, Entry, Lexicon, LexiconError, Vocabulary, lines_of
+from switchtune.lexicon.files import lines_of
+from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError
+from switchtune.lexicon.text import Vocabulary
 
 
 @dataclass(frozen=True)

@@ -13,29 +13,15 @@ from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import UsageError
 from switchtune.files import instead_of_file
-from switchtune.lexicon import (
-    BuildStep,
-    Encoded,
-    Lexicon,
-    LexiconError,
-    OnStep,
-    Side,
-    Unit,
-    decoded,
-    encode,
-    read_lexicon,
-)
 from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, compounds
 from switchtune.lexicon.alignment import Alignment, align
 from switchtune.lexicon.block import BlockList, read_block_list, without_blocked
-from switchtune.lexicon.combine import (
-    Weighted,
-    agreement,
-    combined,
-    inverted,
-    oriented,
-)
+from switchtune.lexicon.combine import Weighted, combined, inverted, oriented
+from switchtune.lexicon.compare import agreement
+from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.judge import RED_LIFT, Judgement, RejectedLexiconError, judge
+from switchtune.lexicon.records import BuildStep, Lexicon, LexiconError, OnStep, Unit
+from switchtune.lexicon.text import Encoded, Side, decoded, encode
 
 if TYPE_CHECKING:
     from switchtune.lexicon.plm import WordEncoder

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from switchtune.lexicon import Encoded
+from switchtune.lexicon.text import Encoded
 
 _ENTRIES_PER_BLOCK = 1 << 22
 """Sentences, summed over the words of a block of pairs, that are looked at together: they bound the memory."""

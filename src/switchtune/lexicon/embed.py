@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from switchtune.config.lexicon import MapMode
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon import Lexicon, LexiconError, Sentences, Unit, Vocabulary, count_words, lines_of
 from switchtune.lexicon.block import NOTHING, BlockList
+from switchtune.lexicon.files import lines_of
 from switchtune.lexicon.map import (
     FAST,
     Dictionary,
@@ -33,6 +33,8 @@ from switchtune.lexicon.map import (
     similar_profiles,
 )
 from switchtune.lexicon.neighbours import neighbour_lexicons
+from switchtune.lexicon.records import Lexicon, LexiconError, Sentences, Unit
+from switchtune.lexicon.text import Vocabulary, count_words
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 SeedKind: TypeAlias = Literal["pairs", "identical", "numerals", "profiles"]

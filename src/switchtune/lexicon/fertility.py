@@ -10,8 +10,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.lexicon import Encoded, LexiconError
 from switchtune.lexicon.hmm import MOST_WORDS, NULL_SHARE
+from switchtune.lexicon.records import LexiconError
+from switchtune.lexicon.text import Encoded
 
 _SPARSE = 0.001
 """Dirichlet prior of translations: a word has few of them."""

@@ -14,7 +14,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.lexicon import BuildStep, Encoded, OnStep
+from switchtune.lexicon.records import BuildStep, OnStep
+from switchtune.lexicon.text import Encoded
 
 MOST_WORDS = 200
 """Sentence pairs with more words than this on a side are not aligned: the work grows with the cube of their length."""

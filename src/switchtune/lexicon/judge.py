@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon import UNDETERMINED, Encoded, Entry, Lexicon, LexiconError
 from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
+from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError
+from switchtune.lexicon.text import Encoded
 
 Verdict: TypeAlias = Literal["green", "amber", "red"]
 Band: TypeAlias = Literal["frequent", "middling", "rare"]

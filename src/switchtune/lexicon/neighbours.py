@@ -4,9 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from switchtune.lexicon import Lexicon, Unit, Vocabulary, make_lexicon
 from switchtune.lexicon.block import BlockList
 from switchtune.lexicon.map import Neighbours, nearest_by_csls
+from switchtune.lexicon.records import Lexicon, Unit, make_lexicon
+from switchtune.lexicon.text import Vocabulary
 
 
 def neighbour_lexicons(

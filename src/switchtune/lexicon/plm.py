@@ -15,7 +15,6 @@ from scipy.sparse import csr_array
 from torch import Tensor
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon import Encoded, Lexicon, LexiconError, Side, Unit, Vocabulary
 from switchtune.lexicon.block import NOTHING, BlockList
 from switchtune.lexicon.map import (
     Dictionary,
@@ -27,6 +26,8 @@ from switchtune.lexicon.map import (
     one_thread_each,
 )
 from switchtune.lexicon.neighbours import neighbour_lexicons
+from switchtune.lexicon.records import Lexicon, LexiconError, Unit
+from switchtune.lexicon.text import Encoded, Side, Vocabulary
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 

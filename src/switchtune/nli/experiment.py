@@ -17,8 +17,8 @@ from switchtune.events import Event, OnEvent, stage_event
 from switchtune.examples import restore_examples
 from switchtune.experiment import jobs_for, require_one_process, side_by_side, surroundings
 from switchtune.files import claim_folder, fingerprint, hash_file, write_text
-from switchtune.lexicon import read_lexicon, write_lexicon
 from switchtune.lexicon.build import side_of
+from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
 from switchtune.nli.classifier import is_encoder, open_classifier, weight_count
 from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers

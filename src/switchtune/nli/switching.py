@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.words import word_segmenter
-from switchtune.lexicon import UNDETERMINED, Lexicon, Side, encode, randomised, read_lexicon
 from switchtune.lexicon.build import Material, build, require_files
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
+from switchtune.lexicon.text import Side, encode
 from switchtune.switching import Switched, Switcher, from_lexicon, from_mask
 
 _Result = TypeVar("_Result", str, Switched)

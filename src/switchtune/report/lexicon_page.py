@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from switchtune.lexicon import Entry, Lexicon
 from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_LIFT, GREEN_STABILITY, RED_COVERAGE, RED_LIFT
+from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.report.html import (
     Head,
     described,

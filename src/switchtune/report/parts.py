@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import LexiconError, read_lexicon
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import LexiconError
 from switchtune.report.charts import Figure, Series, bar_chart, heat_map, line_chart, number_text, plane, thinned
 from switchtune.report.headline import Row, difference_text, interval_text, score_text, scores_of, scores_text
 from switchtune.report.html import (

@@ -14,7 +14,8 @@ from switchtune.config.load import load_run_config, read_settings
 from switchtune.config.run import RunConfig
 from switchtune.config.switching import SwitchingSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.lexicon import Lexicon, read_lexicon
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import Lexicon
 from switchtune.recipes import RECIPES, stage_updates
 from switchtune.records import (
     ACCURACIES_RECORD,

@@ -18,7 +18,8 @@ from switchtune.corpus.inference import read_nli
 from switchtune.corpus.read import Pair
 from switchtune.corpus.words import Words
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon import Lexicon, read_lexicon
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import Lexicon
 from switchtune.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.report.html import direction_name, in_language
 from switchtune.report.run_files import LexiconFolder, RunFiles, Training

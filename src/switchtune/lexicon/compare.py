@@ -1,0 +1,133 @@
+"""What two lexicons have in common."""
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from switchtune.corpus.words import lower_case
+from switchtune.lexicon.records import (
+    Lexicon,
+    LexiconError,
+)
+
+
+def check_direction(one: Lexicon, other: Lexicon) -> None:
+    directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (one, other)]
+    if directions[0] != directions[1]:
+        raise LexiconError(
+            f"The lexicons are of two directions, {directions[0]} and {directions[1]}; two of one direction are"
+            " expected. The direction stands in a file's first line, or in its name (lexicon.de-en.tsv)."
+        )
+
+
+# Compared
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A word of two lexicons and its first translation in each; None where the lexicon lacks the word."""
+
+    word: str
+    count: int
+    first_a: str | None
+    first_b: str | None
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where two lexicons of one direction, A and B, agree and where not; examples: most frequent words first."""
+
+    both: int
+    """Words that both have."""
+    only_a: int
+    only_b: int
+    same_first: int
+    """Of the words that both have, those with the same first translation, letter case aside."""
+    other_first: int
+    examples: tuple[Example, ...]
+    """Words with another first translation."""
+    examples_only_a: tuple[Example, ...]
+    examples_only_b: tuple[Example, ...]
+
+    def describe(self) -> str:
+        """All of it, for a terminal."""
+        share = f" ({self.same_first / self.both:.1%})" if self.both else ""
+        lines = [
+            f"{self.both:,} words in both, {self.only_a:,} only in A, {self.only_b:,} only in B",
+            f"in both: {self.same_first:,}{share} with the same first translation, {self.other_first:,} with another",
+        ]
+        for title, examples in (
+            ("another first translation (A | B)", self.examples),
+            ("only in A", self.examples_only_a),
+            ("only in B", self.examples_only_b),
+        ):
+            if examples:
+                lines += ["", f"{title}, the most frequent:", *map(_example_line, examples)]
+        return "\n".join(lines)
+
+    def record(self) -> dict[str, Any]:
+        """All of it, for JSON."""
+        return asdict(self)
+
+
+def _example_line(example: Example) -> str:
+    count = f"{example.count:,}" if example.count else ""
+    firsts = " | ".join(first for first in (example.first_a, example.first_b) if first is not None)
+    return f"{count:>11}  {example.word} → {firsts}"
+
+
+def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
+    """Compare two lexicons of one direction; with so many examples of each kind.
+
+    Raises:
+        LexiconError: they are of different directions.
+    """
+    check_direction(a, b)
+    both = a.entries.keys() & b.entries.keys()
+    other = {key for key in both if not _same_first(a, b, key)}
+    only_a, only_b = a.entries.keys() - both, b.entries.keys() - both
+    return Difference(
+        both=len(both),
+        only_a=len(only_a),
+        only_b=len(only_b),
+        same_first=len(both) - len(other),
+        other_first=len(other),
+        examples=_examples(a, b, other, examples),
+        examples_only_a=_examples(a, b, only_a, examples),
+        examples_only_b=_examples(a, b, only_b, examples),
+    )
+
+
+def _same_first(a: Lexicon, b: Lexicon, key: str) -> bool:
+    first_a, first_b = (
+        lower_case(lexicon.entries[key].translations[0].word, lexicon.target_language) for lexicon in (a, b)
+    )
+    return first_a == first_b
+
+
+def _examples(a: Lexicon, b: Lexicon, keys: Iterable[str], number: int) -> tuple[Example, ...]:
+    found = []
+    for key in keys:
+        entries = [lexicon.entries.get(key) for lexicon in (a, b)]
+        words = [entry.word for entry in entries if entry]
+        firsts = [entry.translations[0].word if entry else None for entry in entries]
+        found.append(Example(words[0], max(entry.count for entry in entries if entry), firsts[0], firsts[1]))
+    return tuple(heapq.nsmallest(number, found, key=lambda example: (-example.count, example.word)))
+
+
+def agreement(a: Lexicon, b: Lexicon, counts: Mapping[str, int]) -> float:
+    """Share of the running words with an entry in either lexicon that have the same first translation in both.
+
+    `counts` is how often each word, in lower case, occurs. Letter case of translations does not matter. 0 where no word
+    has an entry.
+
+    Raises:
+        LexiconError: the lexicons are of different directions.
+    """
+    check_direction(a, b)
+    either = sum(count for key, count in counts.items() if key in a.entries or key in b.entries)
+    same = sum(
+        count for key, count in counts.items() if key in a.entries and key in b.entries and _same_first(a, b, key)
+    )
+    return same / either if either else 0.0
