@@ -49,7 +49,7 @@ from switchtune.lexicon.records import Lexicon
 from switchtune.models.chunks import PlainIds
 from switchtune.models.families import Layout
 from switchtune.models.load import new_model
-from switchtune.switching import Switcher, candidates, draw, example_keys, from_lexicon, switch_all
+from switchtune.switching.switcher import Switcher, candidates, draw, example_keys, from_lexicon, switch_all
 from switchtune.training.batches import EncodedExamples, Lengths, epoch_batches, measure
 
 PAIRS = ("de-en", "it-en", "ja-en", "tr-en", "vi-en", "zh-en")

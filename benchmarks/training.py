@@ -60,10 +60,10 @@ from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.models.families import FAMILIES, IGNORED_LABEL, Layout
 from switchtune.models.load import Loaded, load_model, new_model, save_model
 from switchtune.recipes import RECIPES, stage_updates
+from switchtune.switching.make import make_switchers
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.loss import label_smoothed_nll
 from switchtune.training.trainer import train_stage
-from switchtune.trial import make_switchers
 
 POSITIONS = 256
 LEARNING_RATE = 3e-5

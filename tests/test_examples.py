@@ -21,7 +21,7 @@ from switchtune.examples import (
     restore_passages,
     task_examples,
 )
-from switchtune.switching import Switcher, from_mask
+from switchtune.switching.switcher import Switcher, from_mask
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchtune.corpus.words import word_segmenter
-from switchtune.in_context import AlignedSwitcher
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.switching import Switched, example_keys
+from switchtune.switching.aligned import AlignedSwitcher
+from switchtune.switching.switcher import Switched, example_keys
 
 
 def lexicon(source: str, target: str, words: str) -> Lexicon:

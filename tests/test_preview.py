@@ -7,7 +7,7 @@ import pytest
 
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.preview import as_text, as_tsv, coloured, read_text, switched_lines, text_switcher
+from switchtune.switching.preview import as_text, as_tsv, coloured, read_text, switched_lines, text_switcher
 
 
 def lexicon(source: str, target: str, pairs: dict[str, str]) -> Lexicon:

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
-from switchtune import switching
 from switchtune.corpus.words import capitalised, upper_case, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.switching import (
+from switchtune.switching import switcher as switching
+from switchtune.switching.switcher import (
     Replacements,
     Switched,
     Switcher,

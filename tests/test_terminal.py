@@ -14,8 +14,8 @@ from rich.table import Table
 from switchtune.cli import main
 from switchtune.events import Event
 from switchtune.lexicon.records import BuildStep
-from switchtune.preview import coloured, switched_lines, text_switcher
 from switchtune.progress import BuildDisplay, Display, print_table
+from switchtune.switching.preview import coloured, switched_lines, text_switcher
 from switchtune.terminal import StandardStream, TextConsole, printable, standard_streams
 from tests.test_preview import lexicon
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from switchtune.experiment import run_experiment
     from switchtune.export import export_ct2
     from switchtune.generation import translate, translate_over_ranks
-    from switchtune.in_context import AlignedSwitcher
     from switchtune.lexicon.alignment import Alignment
     from switchtune.lexicon.build import build_and_judge, corpus_material, lexicons_from_corpus
     from switchtune.lexicon.files import read_lexicon, write_lexicon
@@ -53,7 +52,8 @@ if TYPE_CHECKING:
         share_interval,
     )
     from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
-    from switchtune.switching import (
+    from switchtune.switching.aligned import AlignedSwitcher
+    from switchtune.switching.switcher import (
         Switched,
         Switcher,
         candidates,
@@ -83,7 +83,6 @@ _HOMES = {
     "switchtune.experiment": "run_experiment",
     "switchtune.export": "export_ct2",
     "switchtune.generation": "translate translate_over_ranks",
-    "switchtune.in_context": "AlignedSwitcher",
     "switchtune.lexicon.alignment": "Alignment",
     "switchtune.lexicon.build": "build_and_judge corpus_material lexicons_from_corpus",
     "switchtune.lexicon.files": "read_lexicon write_lexicon",
@@ -101,7 +100,8 @@ _HOMES = {
         "Comparison approximate_randomisation compare_scores compare_seeds mcnemar paired_bootstrap share_interval"
     ),
     "switchtune.scoring.word_accuracy": "count_words word_accuracy words_of",
-    "switchtune.switching": (
+    "switchtune.switching.aligned": "AlignedSwitcher",
+    "switchtune.switching.switcher": (
         "Switched Switcher candidates example_key example_keys from_lexicon from_mask switch switch_all"
     ),
     "switchtune.train": "TrainedArm train_arm",

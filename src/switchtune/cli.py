@@ -52,8 +52,8 @@ if TYPE_CHECKING:
     from switchtune.config.pretrain import PretrainConfig
     from switchtune.config.run import RunConfig
     from switchtune.growing import GrowingFile
-    from switchtune.preview import SwitchedLine
-    from switchtune.switching import Switched
+    from switchtune.switching.preview import SwitchedLine
+    from switchtune.switching.switcher import Switched
 
 app = typer.Typer(
     name="switchtune",
@@ -191,8 +191,8 @@ def switch(
     """
     from switchtune.files import atomic_path
     from switchtune.lexicon.files import read_lexicon
-    from switchtune.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
-    from switchtune.switching import measure
+    from switchtune.switching.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
+    from switchtune.switching.switcher import measure
     from switchtune.terminal import TextConsole
 
     if tsv and jsonl:
@@ -518,7 +518,7 @@ def translate(
     from switchtune.generation import translate_over_ranks, windows
     from switchtune.growing import GrowingFile
     from switchtune.models.load import model_fingerprint
-    from switchtune.preview import read_text
+    from switchtune.switching.preview import read_text
     from switchtune.tasks import ready_to_translate
     from switchtune.training.distributed import launched, on_first, rank, size
 

@@ -11,8 +11,8 @@ from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
-from switchtune.in_context import SideSwitcher
-from switchtune.switching import example_keys
+from switchtune.switching.aligned import SideSwitcher
+from switchtune.switching.switcher import example_keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,12 +47,13 @@ from switchtune.report.table import Row, Summary, comparison_markdown, metrics_r
 from switchtune.run_dir import RunDir, write_sealed
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
+from switchtune.switching.make import segmenters_for
 from switchtune.tasks import TASKS, read_pair
 from switchtune.terminal import show_standard_error
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 from switchtune.training.trainer import require_runnable
-from switchtune.trial import Trial, TrialResult, run_trial, segmenters_for, stage_previews
+from switchtune.trial import Trial, TrialResult, run_trial, stage_previews
 
 _Result = TypeVar("_Result")
 

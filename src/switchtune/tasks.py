@@ -14,8 +14,8 @@ from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import read_json, write_json
-from switchtune.in_context import SideSwitcher
 from switchtune.scoring.metrics import MetricName
+from switchtune.switching.aligned import SideSwitcher
 
 
 class Restore(Protocol):

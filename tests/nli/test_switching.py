@@ -11,8 +11,8 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.records import Lexicon, LexiconError
 from switchtune.lexicon.text import Side
-from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers
-from switchtune.switching import example_keys
+from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
+from switchtune.switching.switcher import example_keys
 from tests.miniature import ENGLISH
 
 GERMAN = {"dog": "Hund", "Hand": "Hand", "cold": "kalt", "red": "rot", "sea": "Meer", "bus": "Omnibus", "a": "ein"}

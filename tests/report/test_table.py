@@ -1,7 +1,7 @@
 from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record, signed, verdict
 from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import Test, compare_seeds
-from switchtune.switching import Rates
+from switchtune.switching.switcher import Rates
 
 REFERENCES = ["The cat sat on the mat today.", "A dog runs across the green field.", "Two men are eating bread."] * 10
 GOOD = REFERENCES

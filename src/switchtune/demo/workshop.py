@@ -16,11 +16,11 @@ from switchtune.generation import translate
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.lexicon.records import Entry, Lexicon, LexiconError, Translation, strongest_first
 from switchtune.models.load import Loaded, load_layout, load_model
-from switchtune.preview import switched_lines, text_switcher
 from switchtune.recipes import RECIPES
 from switchtune.report.html import language_name
 from switchtune.report.run_files import RunFiles, read_run
 from switchtune.report.sentences import lexicon_of_arm
+from switchtune.switching.preview import switched_lines, text_switcher
 from switchtune.tasks import TASKS, ready_to_translate
 
 LONGEST_TEXT = 3000

@@ -21,7 +21,6 @@ from switchtune.lexicon.build import side_of
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
 from switchtune.nli.classifier import is_encoder, open_classifier, weight_count
-from switchtune.nli.switching import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.nli.training import STAGE, ClassifierResult, predict, train_classifier
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.report.accuracy import (
@@ -32,11 +31,13 @@ from switchtune.report.accuracy import (
     accuracy_record,
 )
 from switchtune.run_dir import RunDir, write_sealed
-from switchtune.switching import Rates, example_keys, measure
+from switchtune.switching.make import RATE_SAMPLE
+from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
+from switchtune.switching.switcher import Rates, example_keys, measure
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.trainer import require_runnable, train_stage
-from switchtune.trial import RATE_SAMPLE, SHARED_OUT, finished_or_begun
+from switchtune.trial import SHARED_OUT, finished_or_begun
 
 
 @dataclass(frozen=True)

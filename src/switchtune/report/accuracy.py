@@ -7,7 +7,7 @@ from typing import Any
 
 from switchtune.report.table import SIGNIFICANT, markdown_table, signed, spread
 from switchtune.scoring.significance import holm, mcnemar, paired_difference_interval, share_interval
-from switchtune.switching import Rates
+from switchtune.switching.switcher import Rates
 
 
 @dataclass(frozen=True)

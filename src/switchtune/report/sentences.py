@@ -20,9 +20,9 @@ from switchtune.corpus.words import Words
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
-from switchtune.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.report.html import direction_name, in_language
 from switchtune.report.run_files import LexiconFolder, RunFiles, Training
+from switchtune.switching.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.tasks import TASKS, pair_reader
 
 SHOWN_SWITCHED = 6

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.models.families import Layout
-from switchtune.switching import example_key
+from switchtune.switching.switcher import example_key
 
 
 class SentenceSwitcher(Protocol):

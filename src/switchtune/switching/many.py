@@ -20,7 +20,7 @@ from switchtune.lexicon.build import Material, build, require_files
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
 from switchtune.lexicon.text import Side, encode
-from switchtune.switching import Switched, Switcher, from_lexicon, from_mask
+from switchtune.switching.switcher import Switched, Switcher, from_lexicon, from_mask
 
 _Result = TypeVar("_Result", str, Switched)
 

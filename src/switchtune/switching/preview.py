@@ -13,7 +13,7 @@ from switchtune.corpus.words import Segmenter, Words, word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import find_language
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
-from switchtune.switching import Switched, Switcher, example_key, from_lexicon, from_mask
+from switchtune.switching.switcher import Switched, Switcher, example_key, from_lexicon, from_mask
 from switchtune.terminal import printable
 
 MASK = "<mask>"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from switchtune.corpus.words import Segmenter, Words, capitalised
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.records import Lexicon
-from switchtune.switching import WORDS_REMEMBERED, Switched, initial, recased, switch_all
+from switchtune.switching.switcher import WORDS_REMEMBERED, Switched, initial, recased, switch_all
 
 
 class SideSwitcher(Protocol):
