@@ -21,6 +21,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.files import mark_folder
 from switchtune.languages import UnknownLanguageError
+from switchtune.models.classifier import open_classifier
 from switchtune.models.load import (
     TRIM_RECORD,
     Loaded,
@@ -32,7 +33,6 @@ from switchtune.models.load import (
     save_model,
     verify_saved,
 )
-from switchtune.nli.classifier import open_classifier
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 from tests.unreadable import UNREADABLE, make_unreadable
 

@@ -19,9 +19,9 @@ from transformers import (
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
+from switchtune.models.classifier import HEAD, Classifier, is_encoder, open_classifier, weight_count
 from switchtune.models.families import FAMILIES
 from switchtune.models.load import save_model
-from switchtune.nli.classifier import HEAD, Classifier, is_encoder, open_classifier, weight_count
 from tests.miniature import ENGLISH, GERMAN, lively
 
 PREMISES = (ENGLISH[10], ENGLISH[0], ENGLISH[1])

@@ -13,8 +13,8 @@ from switchtune.config.inference import ClassificationSettings
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.inference import NliSet
 from switchtune.errors import Stopped
+from switchtune.models.classifier import Classifier, open_classifier
 from switchtune.nli import training
-from switchtune.nli.classifier import Classifier, open_classifier
 from switchtune.nli.training import ClassifierResult, accuracy, predict, train_classifier
 from switchtune.training import resumable
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints

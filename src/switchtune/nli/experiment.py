@@ -19,8 +19,8 @@ from switchtune.experiment import jobs_for, require_one_process, side_by_side, s
 from switchtune.files import claim_folder, fingerprint, hash_file, write_text
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.models.classifier import is_encoder, open_classifier, weight_count
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
-from switchtune.nli.classifier import is_encoder, open_classifier, weight_count
 from switchtune.nli.training import STAGE, ClassifierResult, predict, train_classifier
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.report.accuracy import (

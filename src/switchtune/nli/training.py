@@ -17,9 +17,9 @@ from switchtune.config.training import TrainingSettings
 from switchtune.corpus.inference import NliSet
 from switchtune.examples import Key
 from switchtune.files import fingerprint
+from switchtune.models.classifier import Batch, Classifier
 from switchtune.models.families import IGNORED_LABEL
 from switchtune.models.load import quietly
-from switchtune.nli.classifier import Batch, Classifier
 from switchtune.training.batches import BatchPlan
 from switchtune.training.checkpoints import best, complete_checkpoints, weights_of
 from switchtune.training.curve import Curve, StageLog
