@@ -14,10 +14,10 @@ from switchtune.config.training import TrainingSettings
 from switchtune.corpus.inference import NliSet
 from switchtune.errors import Stopped
 from switchtune.models.classifier import Classifier, open_classifier
-from switchtune.nli import training
-from switchtune.nli.training import ClassifierResult, accuracy, predict, train_classifier
+from switchtune.training import classification as training
 from switchtune.training import resumable
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
+from switchtune.training.classification import ClassifierResult, accuracy, predict, train_classifier
 from switchtune.training.curve import StageLog
 from tests.miniature import ENGLISH
 

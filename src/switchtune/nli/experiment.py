@@ -21,7 +21,6 @@ from switchtune.lexicon.build import side_of
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.models.classifier import is_encoder, open_classifier, weight_count
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
-from switchtune.nli.training import STAGE, ClassifierResult, predict, train_classifier
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.report.accuracy import (
     AccuracyRow,
@@ -35,6 +34,7 @@ from switchtune.switching.make import RATE_SAMPLE
 from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import Rates, example_keys, measure
 from switchtune.training.checkpoints import remove_checkpoints
+from switchtune.training.classification import STAGE, ClassifierResult, predict, train_classifier
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.trainer import require_runnable, train_stage
 from switchtune.trial import SHARED_OUT, finished_or_begun
