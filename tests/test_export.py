@@ -16,16 +16,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from switchtune import export
 from switchtune.cli import app
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.export import export_ct2, open_model
-from switchtune.generation import translate
+from switchtune.generation import export, translate
 from switchtune.generation.by_ct2 import Converted, convert
+from switchtune.generation.export import export_ct2, open_model
+from switchtune.generation.parity import ParityError
 from switchtune.models.load import Loaded, load_layout, save_model, save_tokenizer
-from switchtune.parity import ParityError
 from tests.miniature import ENGLISH, GERMAN, lively, miniature, taught
 
 BEAMS = GenerationSettings(beams=2)

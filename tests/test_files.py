@@ -25,7 +25,7 @@ from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.experiment import run_experiment
 from switchtune.files import MARK, claim_file, claim_folder, content_of, mark_folder
-from switchtune.growing import GrowingFile
+from switchtune.generation.growing import GrowingFile
 from switchtune.nli.experiment import run_nli
 from switchtune.pretraining import pretrain
 from switchtune.search import search
@@ -475,7 +475,7 @@ def test_what_is_begun_anew_is_not_taken_for_what_was_there(
     def killed(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("switchtune.growing.write_json", killed)
+    monkeypatch.setattr("switchtune.generation.growing.write_json", killed)
     again = GrowingFile(growing.path)
     assert again.begin("x", resume=False) == 0
     with pytest.raises(KeyboardInterrupt):

@@ -28,10 +28,10 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import best_outputs, by_ct2, translate, translate_over_ranks
 from switchtune.generation.batching import batches
 from switchtune.generation.by_ct2 import Converted, convert, converted, load_converted, open_converted
+from switchtune.generation.parity import compare_engines
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.families import Layout
 from switchtune.models.load import Loaded, save_model
-from switchtune.parity import compare_engines
 from tests.miniature import ENGLISH, GERMAN, lively, taught
 
 SHORT = GenerationSettings(beams=3, max_length_ratio=0.4, max_length_extra=3, tokens_per_batch=64)

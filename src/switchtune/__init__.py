@@ -27,8 +27,8 @@ if TYPE_CHECKING:
         task_examples,
     )
     from switchtune.experiment import run_experiment
-    from switchtune.export import export_ct2
     from switchtune.generation import translate, translate_over_ranks
+    from switchtune.generation.export import export_ct2
     from switchtune.lexicon.alignment import Alignment
     from switchtune.lexicon.build import build_and_judge, corpus_material, lexicons_from_corpus
     from switchtune.lexicon.files import read_lexicon, write_lexicon
@@ -81,8 +81,8 @@ _HOMES = {
     "switchtune.errors": "SwitchtuneError UsageError",
     "switchtune.examples": "Example Examples denoise_examples generator iaft_examples restore_examples task_examples",
     "switchtune.experiment": "run_experiment",
-    "switchtune.export": "export_ct2",
     "switchtune.generation": "translate translate_over_ranks",
+    "switchtune.generation.export": "export_ct2",
     "switchtune.lexicon.alignment": "Alignment",
     "switchtune.lexicon.build": "build_and_judge corpus_material lexicons_from_corpus",
     "switchtune.lexicon.files": "read_lexicon write_lexicon",

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from switchtune.config.inference import NliConfig
     from switchtune.config.pretrain import PretrainConfig
     from switchtune.config.run import RunConfig
-    from switchtune.growing import GrowingFile
+    from switchtune.generation.growing import GrowingFile
     from switchtune.switching.preview import SwitchedLine
     from switchtune.switching.switcher import Switched
 
@@ -513,10 +513,10 @@ def translate(
     """
     from switchtune.config.load import parse_config
     from switchtune.config.training import GenerationSettings
-    from switchtune.export import open_model
     from switchtune.files import fingerprint, hash_file
     from switchtune.generation import translate_over_ranks, windows
-    from switchtune.growing import GrowingFile
+    from switchtune.generation.export import open_model
+    from switchtune.generation.growing import GrowingFile
     from switchtune.models.load import model_fingerprint
     from switchtune.switching.preview import read_text
     from switchtune.tasks import ready_to_translate
@@ -612,7 +612,7 @@ def export(
     """
     from switchtune.config.load import parse_config
     from switchtune.config.training import GenerationSettings
-    from switchtune.export import export_ct2
+    from switchtune.generation.export import export_ct2
 
     place = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages = language_pair(langs) if langs else None

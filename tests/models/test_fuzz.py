@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError
-from switchtune.export import export_ct2, open_model
 from switchtune.generation import translate
+from switchtune.generation.export import export_ct2, open_model
 from switchtune.models.load import save_model
 from tests.miniature import GERMAN, lively
 

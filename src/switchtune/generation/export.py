@@ -11,6 +11,7 @@ from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError
 from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted, search_options
+from switchtune.generation.parity import Parity, compare_engines, require_parity
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Layout
 from switchtune.models.load import (
@@ -25,7 +26,6 @@ from switchtune.models.load import (
     save_tokenizer,
     tried,
 )
-from switchtune.parity import Parity, compare_engines, require_parity
 
 PROOF_SENTENCES = 100
 _ABOUT = "switchtune.json"
