@@ -296,8 +296,8 @@ def run(
     _claim(out, "run", config, settings, force=force)
     from switchtune.experiment import run_experiment
     from switchtune.nli.experiment import run_nli
-    from switchtune.report.accuracy import accuracy_record
-    from switchtune.report.table import metrics_record
+    from switchtune.results.accuracy import accuracy_record
+    from switchtune.results.comparison import metrics_record
 
     with Display() as display:
         if isinstance(settings, NliConfig):

@@ -76,7 +76,7 @@ def score(
     Example: `switchtune score hypotheses.txt test.en --lang en --train train.en`
     """
     from switchtune.corpus.read import read_lines
-    from switchtune.report.table import assessment_record, assessment_text
+    from switchtune.results.comparison import assessment_record, assessment_text
     from switchtune.scoring.assess import assess
 
     found = assess(
@@ -130,7 +130,7 @@ def compare(
     from dataclasses import asdict
 
     from switchtune.corpus.read import read_lines
-    from switchtune.report.table import difference_text
+    from switchtune.results.comparison import difference_text
     from switchtune.scoring.assess import compare_outputs
     from switchtune.scoring.outputs import empty_outputs
 

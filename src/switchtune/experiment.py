@@ -43,7 +43,7 @@ from switchtune.models.load import load_layout, load_model, model_fingerprint, p
 from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
 from switchtune.recipes import RECIPES, stage_updates
-from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record
+from switchtune.results.comparison import Row, Summary, comparison_markdown, metrics_record
 from switchtune.run_dir import RunDir, write_sealed
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores

@@ -23,9 +23,9 @@ from switchtune.lexicon.records import BuildStep
 from switchtune.lexicon_folder import Made
 from switchtune.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.plan import cells as cells_of_plan
-from switchtune.report.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
-from switchtune.report.matrix import Matrix, legend, matrix_table
-from switchtune.report.table import Summary, cells, header, verdict
+from switchtune.results.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
+from switchtune.results.comparison import Summary, cells, header, verdict
+from switchtune.results.matrix import Matrix, legend, matrix_table
 from switchtune.terminal import TextConsole, print_line, printable
 
 LINES_PER_STAGE = 10

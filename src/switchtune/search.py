@@ -16,7 +16,7 @@ from switchtune.events import Event, OnEvent
 from switchtune.experiment import prepare_trial
 from switchtune.files import claim_folder, fingerprint, remove, require_plain, write_json, write_text
 from switchtune.recipes import RECIPES
-from switchtune.report.table import markdown_table
+from switchtune.results.comparison import markdown_table
 from switchtune.run_dir import RunDir
 from switchtune.training.trainer import StageResult
 from switchtune.trial import train_trial

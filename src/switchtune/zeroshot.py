@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
 
-from switchtune.analysis.figures import EXTRA, draw_matrix, write_figure
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
@@ -15,7 +14,8 @@ from switchtune.files import claim_folder, write_text
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.recipes import RECIPES
-from switchtune.report.matrix import Cell, Matrix, matrices_markdown
+from switchtune.results.figures import EXTRA, draw_matrix, write_figure
+from switchtune.results.matrix import Cell, Matrix, matrices_markdown
 from switchtune.run_dir import RunDir, write_sealed
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import compare_seeds

@@ -10,7 +10,7 @@ import yaml
 from switchtune.config.run import RunConfig
 from switchtune.lexicon.files import write_lexicon
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.report.matrix import Cell, Matrix
+from switchtune.results.matrix import Cell, Matrix
 from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN
 

@@ -1,6 +1,6 @@
 """Accuracies of classifiers: what is above chance, and what is said where nothing is."""
 
-from switchtune.report.accuracy import (
+from switchtune.results.accuracy import (
     AccuracyRow,
     AccuracySummary,
     accuracy_of,

@@ -1,4 +1,4 @@
-from switchtune.report.table import Row, Summary, comparison_markdown, metrics_record, signed, verdict
+from switchtune.results.comparison import Row, Summary, comparison_markdown, metrics_record, signed, verdict
 from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import Test, compare_seeds
 from switchtune.switching.switcher import Rates

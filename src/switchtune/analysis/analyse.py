@@ -9,7 +9,14 @@ from switchtune.analysis.cases import cases_record
 from switchtune.analysis.cost import cost_record
 from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record
-from switchtune.analysis.figures import (
+from switchtune.analysis.frequency import frequency_record
+from switchtune.analysis.projection import Method, projection_record
+from switchtune.analysis.run import Run, open_run
+from switchtune.errors import UsageError
+from switchtune.events import Event, OnEvent
+from switchtune.files import claim_folder
+from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.results.figures import (
     EXTRA,
     draw_cost,
     draw_distance,
@@ -18,13 +25,6 @@ from switchtune.analysis.figures import (
     draw_projection,
     write_figure,
 )
-from switchtune.analysis.frequency import frequency_record
-from switchtune.analysis.projection import Method, projection_record
-from switchtune.analysis.run import Run, open_run
-from switchtune.errors import UsageError
-from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder
-from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.run_dir import edit_warning, write_sealed
 from switchtune.scoring.word_accuracy import FREQUENCIES
 

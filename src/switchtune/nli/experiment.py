@@ -22,13 +22,7 @@ from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.models.classifier import is_encoder, open_classifier, weight_count
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
-from switchtune.report.accuracy import (
-    AccuracyRow,
-    AccuracySummary,
-    accuracy_markdown,
-    accuracy_of,
-    accuracy_record,
-)
+from switchtune.results.accuracy import AccuracyRow, AccuracySummary, accuracy_markdown, accuracy_of, accuracy_record
 from switchtune.run_dir import RunDir, write_sealed
 from switchtune.switching.make import RATE_SAMPLE
 from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers

@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 from switchtune.records import SCORES
 from switchtune.report.run_files import RunFiles
-from switchtune.report.table import SIGNIFICANT, signed
-from switchtune.scoring.significance import holm
+from switchtune.results.comparison import signed
+from switchtune.scoring.significance import SIGNIFICANT, holm
 
 Answer: TypeAlias = Literal["better", "worse", "unsure"]
 Colour: TypeAlias = Literal["green", "amber", "red"]

@@ -35,7 +35,7 @@ from switchtune.report.sentences import (
     switched_html,
     switched_into_languages,
 )
-from switchtune.report.table import SIGNIFICANT
+from switchtune.scoring.significance import SIGNIFICANT
 
 MOST_BYTES = 5_000_000
 """Of a whole page."""

@@ -383,3 +383,7 @@ def share_interval(successes: int, n: int) -> tuple[float, float]:
         raise ScoringError(f"{successes:,} of {n:,}: a share needs examples, and from none to all of them can count.")
     found = binomtest(successes, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
     return float(found.low), float(found.high)
+
+
+SIGNIFICANT = 0.05
+"""Below this p-value a difference is called significant."""

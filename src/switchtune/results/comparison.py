@@ -7,12 +7,13 @@ from typing import Any
 
 from switchtune.scoring.assess import Assessment
 from switchtune.scoring.metrics import MetricName, Score
-from switchtune.scoring.significance import Comparison, Test
+from switchtune.scoring.significance import (
+    SIGNIFICANT,
+    Comparison,
+    Test,
+)
 from switchtune.scoring.word_accuracy import Bucket
 from switchtune.switching.switcher import Rates
-
-SIGNIFICANT = 0.05
-"""Below this p-value a difference is called significant."""
 
 
 @dataclass(frozen=True)

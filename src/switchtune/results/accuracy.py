@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
-from switchtune.report.table import SIGNIFICANT, markdown_table, signed, spread
-from switchtune.scoring.significance import holm, mcnemar, paired_difference_interval, share_interval
+from switchtune.results.comparison import markdown_table, signed, spread
+from switchtune.scoring.significance import SIGNIFICANT, holm, mcnemar, paired_difference_interval, share_interval
 from switchtune.switching.switcher import Rates
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from switchtune.analysis.distance import TEST
 from switchtune.files import atomic_path
-from switchtune.report.table import SIGNIFICANT, signed
+from switchtune.results.comparison import signed
+from switchtune.scoring.significance import SIGNIFICANT
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#B3A100")
 """Okabe and Ito's, which people who see few colours can tell apart; the yellow darkened to be seen on white."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from switchtune.report.table import SIGNIFICANT, markdown_table, signed, tested_by
-from switchtune.scoring.significance import Comparison
+from switchtune.results.comparison import markdown_table, signed, tested_by
+from switchtune.scoring.significance import SIGNIFICANT, Comparison
 
 NOTHING_TRANSLATED = 2.0
 """BLEU below which outputs have next to nothing of the references: differences between such scores are noise."""
