@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from switchtune import experiment, trial
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.experiment import jobs_for, run_experiment
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
-from switchtune.tasks import read_pair
-from switchtune.trial import TrialResult
+from switchtune.runs import experiment, trial
+from switchtune.runs.experiment import run_experiment
+from switchtune.runs.tasks import read_pair
+from switchtune.runs.trial import TrialResult
+from switchtune.runs.workers import jobs_for
 from tests.miniature import ENGLISH, GERMAN
 
 

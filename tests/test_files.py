@@ -23,14 +23,14 @@ from switchtune.config.load import load_config
 from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.experiment import run_experiment
 from switchtune.files import MARK, claim_file, claim_folder, content_of, mark_folder
 from switchtune.generation.growing import GrowingFile
-from switchtune.nli.experiment import run_nli
-from switchtune.pretraining import pretrain
-from switchtune.search import search
-from switchtune.train import train_arm
-from switchtune.zeroshot import run_zeroshot
+from switchtune.runs.experiment import run_experiment
+from switchtune.runs.inference import run_nli
+from switchtune.runs.pretraining import pretrain
+from switchtune.runs.search import search
+from switchtune.runs.train import train_arm
+from switchtune.runs.zeroshot import run_zeroshot
 from tests.miniature import ENGLISH, GERMAN
 from tests.unreadable import UNREADABLE, make_unreadable
 
@@ -257,7 +257,7 @@ def test_a_configuration_in_the_output_is_not_rewritten(place: Path, monkeypatch
     def begun(*_: object, **__: object) -> None:
         raise UsageError("begun")
 
-    monkeypatch.setattr("switchtune.experiment.run_experiment", begun)
+    monkeypatch.setattr("switchtune.runs.experiment.run_experiment", begun)
     claim_folder(place / "r", "run")
     resolved = place / "r/config.resolved.yaml"
     resolved.write_text(load_config(RunConfig, "run.yaml").as_yaml())

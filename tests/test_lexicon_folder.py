@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from switchtune import lexicon_folder
 from switchtune.config.lexicon import BlockSettings, LexiconSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.build import Material, build_and_judge, side_of
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
-from switchtune.lexicon_folder import JUDGEMENT, PAGE, Made, judge_file, make_folder, read_material, write_page
+from switchtune.runs import lexicon_folder
+from switchtune.runs.lexicon_folder import JUDGEMENT, PAGE, Made, judge_file, make_folder, read_material, write_page
 
 
 @pytest.fixture(scope="module")

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from switchtune import plan as plan_module
 from switchtune.cli import app
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.corpus.read import read_corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import load_layout, save_model
-from switchtune.plan import SideLengths, batches_of, plan, plan_record, sample_lengths, verdicts
 from switchtune.recipes import RECIPES
+from switchtune.runs import plan as plan_module
+from switchtune.runs.plan import SideLengths, batches_of, plan, plan_record, sample_lengths, verdicts
 from switchtune.training.devices import Device, Rates
 from tests.miniature import ENGLISH, GERMAN, miniature
 

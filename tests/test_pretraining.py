@@ -10,7 +10,7 @@ from switchtune.config.load import parse_config
 from switchtune.config.pretrain import PretrainConfig, TextSettings
 from switchtune.errors import Stopped, SwitchtuneError
 from switchtune.models.load import load_model
-from switchtune.pretraining import pretrain, read_passages
+from switchtune.runs.pretraining import pretrain, read_passages
 from tests.miniature import ENGLISH, GERMAN
 
 
@@ -90,7 +90,7 @@ def test_a_kill_before_the_second_training_leaves_no_former_model_in_place(
     def killed(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("switchtune.pretraining.train_stage", killed)
+    monkeypatch.setattr("switchtune.runs.pretraining.train_stage", killed)
     with pytest.raises(KeyboardInterrupt):
         pretrain(config_of(tmp_path, lr=0.01), out)
     assert not (out / "model").exists()

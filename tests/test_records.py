@@ -21,10 +21,10 @@ from switchtune.config.load import load_run_config
 from switchtune.demo.server import Demo
 from switchtune.demo.workshop import open_workshop
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon_folder import write_page
 from switchtune.records import ANALYSIS_RECORDS, read_record
-from switchtune.report.run_files import read_run
 from switchtune.report.run_page import run_page
+from switchtune.runs.lexicon_folder import write_page
+from switchtune.runs.run_files import read_run
 from tests.report.made_run import EVIL, make_run
 from tests.unreadable import UNREADABLE, make_unreadable
 

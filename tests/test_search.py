@@ -6,12 +6,12 @@ from pathlib import Path
 import optuna
 import pytest
 
-from switchtune import search as module
 from switchtune.config.load import load_config, parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import claim_folder
-from switchtune.search import Point, SearchResult, Tried, grid, search, search_table
+from switchtune.runs import search as module
+from switchtune.runs.search import Point, SearchResult, Tried, grid, search, search_table
 from tests.miniature import ENGLISH, GERMAN
 from tests.unreadable import make_unreadable
 

@@ -9,9 +9,9 @@ from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import UsageError
-from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model
-from switchtune.tasks import note_task, ready_to_translate
+from switchtune.runs.experiment import run_experiment
+from switchtune.runs.tasks import note_task, ready_to_translate
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 

@@ -20,9 +20,9 @@ from transformers import AutoModelForSeq2SeqLM
 from switchtune.config.load import load_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
-from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model
-from switchtune.train import TrainedArm, train_arm
+from switchtune.runs.experiment import run_experiment
+from switchtune.runs.train import TrainedArm, train_arm
 from switchtune.training import distributed
 from switchtune.training.curve import read_metrics
 from tests.miniature import ENGLISH, GERMAN, miniature

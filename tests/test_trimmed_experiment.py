@@ -6,16 +6,17 @@ from typing import Any
 
 import pytest
 
-from switchtune import experiment, trial
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
-from switchtune.experiment import lexicon_words, run_experiment
 from switchtune.lexicon.files import read_lexicon
 from switchtune.models import trim as trimming
 from switchtune.models.load import load_layout, load_model, new_model, save_model
 from switchtune.models.trim import TrimFailedError, read_record, untrim
+from switchtune.runs import experiment, trial
+from switchtune.runs.experiment import run_experiment
+from switchtune.runs.prepare import lexicon_words
 from tests.miniature import ENGLISH, GERMAN, TINY
 
 RUSSIAN = ("Собака бежит по лугу.", "Двое мужчин сидят на скамейке.", "Женщина читает книгу у окна.")

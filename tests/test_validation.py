@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import pytest
 
-from switchtune import validation
 from switchtune.config.training import GenerationSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
+from switchtune.runs import validation
+from switchtune.runs.validation import chrf_validation
 from switchtune.scoring.metrics import chrf
-from switchtune.validation import chrf_validation
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from switchtune import zeroshot
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded, load_model
-from switchtune.report.run_files import read_run
 from switchtune.results.matrix import Cell, Matrix, matrices_markdown, matrix_table
+from switchtune.runs import zeroshot
+from switchtune.runs.run_files import read_run
+from switchtune.runs.zeroshot import run_zeroshot
 from switchtune.scoring.metrics import bleu
 from switchtune.scoring.significance import Comparison
-from switchtune.zeroshot import run_zeroshot
 from tests.miniature import ENGLISH, GERMAN
 
 

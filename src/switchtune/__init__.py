@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         restore_examples,
         task_examples,
     )
-    from switchtune.experiment import run_experiment
     from switchtune.generation import translate, translate_over_ranks
     from switchtune.generation.export import export_ct2
     from switchtune.lexicon.alignment import Alignment
@@ -35,8 +34,10 @@ if TYPE_CHECKING:
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.lexicon.records import Lexicon, LexiconError, randomised
     from switchtune.models.load import Loaded, load_model, new_model, save_model
-    from switchtune.pretraining import pretrain
     from switchtune.recipes import RECIPES, Recipe
+    from switchtune.runs.experiment import run_experiment
+    from switchtune.runs.pretraining import pretrain
+    from switchtune.runs.train import TrainedArm, train_arm
     from switchtune.scoring.assess import assess, compare_outputs
     from switchtune.scoring.comet import comet
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all, spbleu
@@ -64,7 +65,6 @@ if TYPE_CHECKING:
         switch,
         switch_all,
     )
-    from switchtune.train import TrainedArm, train_arm
     from switchtune.training.collator import RestoreCollator
     from switchtune.training.trainer import StageResult, train_stage
 
@@ -80,7 +80,6 @@ _HOMES = {
     "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
     "switchtune.errors": "SwitchtuneError UsageError",
     "switchtune.examples": "Example Examples denoise_examples generator iaft_examples restore_examples task_examples",
-    "switchtune.experiment": "run_experiment",
     "switchtune.generation": "translate translate_over_ranks",
     "switchtune.generation.export": "export_ct2",
     "switchtune.lexicon.alignment": "Alignment",
@@ -89,8 +88,10 @@ _HOMES = {
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
     "switchtune.lexicon.records": "Lexicon LexiconError randomised",
     "switchtune.models.load": "Loaded load_model new_model save_model",
-    "switchtune.pretraining": "pretrain",
     "switchtune.recipes": "RECIPES Recipe",
+    "switchtune.runs.experiment": "run_experiment",
+    "switchtune.runs.pretraining": "pretrain",
+    "switchtune.runs.train": "TrainedArm train_arm",
     "switchtune.scoring.assess": "assess compare_outputs",
     "switchtune.scoring.comet": "comet",
     "switchtune.scoring.metrics": "Score bleu chrf in_language score_all spbleu",
@@ -104,7 +105,6 @@ _HOMES = {
     "switchtune.switching.switcher": (
         "Switched Switcher candidates example_key example_keys from_lexicon from_mask switch switch_all"
     ),
-    "switchtune.train": "TrainedArm train_arm",
     "switchtune.training.collator": "RestoreCollator",
     "switchtune.training.trainer": "StageResult train_stage",
 }

@@ -252,7 +252,7 @@ def pretrain(
     settings = load_config(PretrainConfig, config, overrides)
     _claim(out, "pretrain", config, settings, force=force)
     from switchtune.events import Event, stage_event
-    from switchtune.pretraining import pretrain as pretrain_model
+    from switchtune.runs.pretraining import pretrain as pretrain_model
 
     with Display() as display:
         made = pretrain_model(
@@ -294,10 +294,10 @@ def run(
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
-    from switchtune.experiment import run_experiment
-    from switchtune.nli.experiment import run_nli
     from switchtune.results.accuracy import accuracy_record
     from switchtune.results.comparison import metrics_record
+    from switchtune.runs.experiment import run_experiment
+    from switchtune.runs.inference import run_nli
 
     with Display() as display:
         if isinstance(settings, NliConfig):
@@ -344,7 +344,7 @@ def train(
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
-    from switchtune.train import train_arm
+    from switchtune.runs.train import train_arm
 
     with Display() as display:
         trained = train_arm(
@@ -385,7 +385,7 @@ def zeroshot(
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
-    from switchtune.zeroshot import run_zeroshot
+    from switchtune.runs.zeroshot import run_zeroshot
 
     with Display() as display:
         matrices = run_zeroshot(settings, out, on_event=display.show)
@@ -419,8 +419,8 @@ def search(
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "search", config, settings, force=force)
-    from switchtune.search import search as search_grid
-    from switchtune.search import search_table
+    from switchtune.runs.search import search as search_grid
+    from switchtune.runs.search import search_table
 
     with Display() as display:
         found = search_grid(settings, out, on_event=display.show)
@@ -449,7 +449,7 @@ def plan_run(
     from switchtune.progress import print_plan
 
     settings = load_config(RunConfig, config, overrides)
-    from switchtune.plan import plan, plan_record
+    from switchtune.runs.plan import plan, plan_record
 
     planned = plan(settings, gpu=gpu)
     if as_json:
@@ -476,7 +476,7 @@ def show_batch(
     settings = load_config(RunConfig, config, overrides)
     if out is not None and not (out / "config.resolved.yaml").is_file():
         raise UsageError(f"--out {out}: not the folder of a run: there is no config.resolved.yaml in it.")
-    from switchtune.experiment import batch_preview
+    from switchtune.runs.prepare import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
         print_line(block)
@@ -518,8 +518,8 @@ def translate(
     from switchtune.generation.export import open_model
     from switchtune.generation.growing import GrowingFile
     from switchtune.models.load import model_fingerprint
+    from switchtune.runs.tasks import ready_to_translate
     from switchtune.switching.preview import read_text
-    from switchtune.tasks import ready_to_translate
     from switchtune.training.distributed import launched, on_first, rank, size
 
     if out is None and resume:

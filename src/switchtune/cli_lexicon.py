@@ -123,8 +123,8 @@ def build(
     from switchtune.config.lexicon import LexiconSettings
     from switchtune.config.load import parse_config
     from switchtune.lexicon.build import require_accepted, require_files
-    from switchtune.lexicon_folder import make_folder, read_material
     from switchtune.progress import BuildDisplay, print_judgement
+    from switchtune.runs.lexicon_folder import make_folder, read_material
 
     settings = parse_config(
         LexiconSettings,
@@ -204,7 +204,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 
     Example: `switchtune lexicon report lexicon`
     """
-    from switchtune.lexicon_folder import write_page
+    from switchtune.runs.lexicon_folder import write_page
 
     typer.echo(write_page(folder))
 
@@ -269,8 +269,8 @@ def lexicon_judge(
 
     Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
     """
-    from switchtune.lexicon_folder import judge_file, read_material
     from switchtune.progress import print_direction
+    from switchtune.runs.lexicon_folder import judge_file, read_material
 
     pieces = piece_segmenter(pieces_of)
     tell = lambda text: print_line(text, err=True)  # noqa: E731

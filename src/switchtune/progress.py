@@ -20,12 +20,12 @@ from switchtune.errors import Stopped
 from switchtune.events import Event
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon.records import BuildStep
-from switchtune.lexicon_folder import Made
-from switchtune.plan import HEADER, Plan, assumptions, verdicts
-from switchtune.plan import cells as cells_of_plan
 from switchtune.results.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
 from switchtune.results.comparison import Summary, cells, header, verdict
 from switchtune.results.matrix import Matrix, legend, matrix_table
+from switchtune.runs.lexicon_folder import Made
+from switchtune.runs.plan import HEADER, Plan, assumptions, verdicts
+from switchtune.runs.plan import cells as cells_of_plan
 from switchtune.terminal import TextConsole, print_line, printable
 
 LINES_PER_STAGE = 10

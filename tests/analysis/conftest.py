@@ -7,8 +7,8 @@ import pytest
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
-from switchtune.experiment import run_experiment
 from switchtune.models.load import save_model
+from switchtune.runs.experiment import run_experiment
 from tests.miniature import ENGLISH, GERMAN, lively
 
 

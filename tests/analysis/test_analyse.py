@@ -15,9 +15,9 @@ from switchtune.analysis.analyse import ANALYSES, AnalysisSettings, analyse
 from switchtune.cli import app
 from switchtune.errors import UsageError
 from switchtune.files import MARK
-from switchtune.report.run_files import read_run
 from switchtune.results import figures
 from switchtune.results.matrix import Cell, Matrix
+from switchtune.runs.run_files import read_run
 from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN
 

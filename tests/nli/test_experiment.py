@@ -11,10 +11,10 @@ from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, parse_config
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import save_model
-from switchtune.nli import experiment
-from switchtune.nli.experiment import run_nli
-from switchtune.report.run_files import read_run
 from switchtune.report.run_page import run_page
+from switchtune.runs import inference as experiment
+from switchtune.runs.inference import run_nli
+from switchtune.runs.run_files import read_run
 from switchtune.scoring.significance import mcnemar, share_interval
 from tests.miniature import ENGLISH, GERMAN, miniature
 from tests.test_end_to_end import switchtune

@@ -17,8 +17,8 @@ from switchtune.report.headline import (
     score_text,
     scores_of,
 )
-from switchtune.report.run_files import read_run
 from switchtune.report.run_page import run_page
+from switchtune.runs.run_files import read_run
 from tests.report.made_run import against, make_run, score
 
 

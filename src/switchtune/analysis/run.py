@@ -14,13 +14,13 @@ from switchtune.config.load import load_run_config
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.experiment import TRIMMED
 from switchtune.recipes import RECIPES
 from switchtune.records import WHOLE, object_of, read_record
 from switchtune.run_dir import RunDir
-from switchtune.tasks import TASKS, read_pair
+from switchtune.runs.prepare import TRIMMED
+from switchtune.runs.tasks import TASKS, read_pair
+from switchtune.runs.trial import read_hypotheses, trial_name
 from switchtune.training.curve import METRICS, read_metrics
-from switchtune.trial import read_hypotheses, trial_name
 
 _STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=WHOLE))))
 

@@ -18,10 +18,10 @@ from switchtune.lexicon.records import Entry, Lexicon, LexiconError, Translation
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.recipes import RECIPES
 from switchtune.report.html import language_name
-from switchtune.report.run_files import RunFiles, read_run
 from switchtune.report.sentences import lexicon_of_arm
+from switchtune.runs.run_files import RunFiles, read_run
+from switchtune.runs.tasks import TASKS, ready_to_translate
 from switchtune.switching.preview import switched_lines, text_switcher
-from switchtune.tasks import TASKS, ready_to_translate
 
 LONGEST_TEXT = 3000
 """Characters of a sentence, or of a document to be summarised: 220 words have about 1,500."""

@@ -6,8 +6,8 @@ from statistics import mean, stdev
 from typing import Any, Literal, TypeAlias
 
 from switchtune.records import SCORES
-from switchtune.report.run_files import RunFiles
 from switchtune.results.comparison import signed
+from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import SIGNIFICANT, holm
 
 Answer: TypeAlias = Literal["better", "worse", "unsure"]

@@ -26,7 +26,6 @@ from switchtune.report.html import (
     tabs,
 )
 from switchtune.report.lexicon_page import advice_html, entry_table, figures_html, samples_html, verdict_html
-from switchtune.report.run_files import LexiconFolder, RunFiles
 from switchtune.report.sentences import (
     compared,
     different_html,
@@ -35,6 +34,7 @@ from switchtune.report.sentences import (
     switched_html,
     switched_into_languages,
 )
+from switchtune.runs.run_files import LexiconFolder, RunFiles
 from switchtune.scoring.significance import SIGNIFICANT
 
 MOST_BYTES = 5_000_000

@@ -14,7 +14,7 @@ from switchtune.report.charts import Figure
 from switchtune.report.headline import Headline, headline
 from switchtune.report.html import items, page, prose, section, tabs
 from switchtune.report.parts import MOST_BYTES, Asked, Part, parts_of, scores_html
-from switchtune.report.run_files import RunFiles, read_run
+from switchtune.runs.run_files import RunFiles, read_run
 
 _SIGNS = {"green": "✓", "amber": "~", "red": "✕"}
 

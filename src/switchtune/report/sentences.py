@@ -21,9 +21,9 @@ from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
 from switchtune.report.html import direction_name, in_language
-from switchtune.report.run_files import LexiconFolder, RunFiles, Training
+from switchtune.runs.run_files import LexiconFolder, RunFiles, Training
+from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.switching.preview import SwitchedLine, switched_lines, text_switcher
-from switchtune.tasks import TASKS, pair_reader
 
 SHOWN_SWITCHED = 6
 """Sentences of each side that are shown switched."""

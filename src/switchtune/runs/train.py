@@ -12,9 +12,9 @@ from switchtune.config.arms import ArmSettings
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
-from switchtune.experiment import chosen_arm, prepare_trial
+from switchtune.runs.prepare import chosen_arm, prepare_trial
+from switchtune.runs.trial import TrainedStages, TrialResult, run_trial, train_trial
 from switchtune.training.distributed import Device, Tell, default_device, joined, launch, on_first, place_of
-from switchtune.trial import TrainedStages, TrialResult, run_trial, train_trial
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent, stage_event
 from switchtune.examples import restore_examples
-from switchtune.experiment import jobs_for, require_one_process, side_by_side, surroundings
 from switchtune.files import claim_folder, fingerprint, hash_file, write_text
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.files import read_lexicon, write_lexicon
@@ -24,6 +23,9 @@ from switchtune.models.load import load_layout, load_model, model_fingerprint, s
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.results.accuracy import AccuracyRow, AccuracySummary, accuracy_markdown, accuracy_of, accuracy_record
 from switchtune.run_dir import RunDir, write_sealed
+from switchtune.runs.manifest import surroundings
+from switchtune.runs.trial import SHARED_OUT, finished_or_begun
+from switchtune.runs.workers import jobs_for, require_one_process, side_by_side
 from switchtune.switching.make import RATE_SAMPLE
 from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import Rates, example_keys, measure
@@ -31,7 +33,6 @@ from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.classification import STAGE, ClassifierResult, predict, train_classifier
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.trainer import require_runnable, train_stage
-from switchtune.trial import SHARED_OUT, finished_or_begun
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from switchtune.examples import Examples, denoise_examples
 from switchtune.files import claim_folder, fingerprint, write_text
 from switchtune.models.load import Loaded, load_model, new_model, save_model
 from switchtune.run_dir import RunDir
+from switchtune.runs.validation import chrf_validation
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.trainer import StageResult, train_stage
-from switchtune.validation import chrf_validation
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.examples import Example
-from switchtune.experiment import jobs_for
 from switchtune.models.families import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count, random_model
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import RECIPES, Stage, stage_updates
+from switchtune.runs.workers import jobs_for
 from switchtune.training.batches import epoch_batches
 from switchtune.training.devices import (
     BANDWIDTH_SHARE,

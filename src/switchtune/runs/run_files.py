@@ -27,8 +27,8 @@ from switchtune.records import (
     read_record,
 )
 from switchtune.run_dir import edit_warning
+from switchtune.runs.trial import read_hypotheses, trial_name
 from switchtune.training.curve import METRICS, read_metrics
-from switchtune.trial import read_hypotheses, trial_name
 
 CONFIG = "config.resolved.yaml"
 _Content = TypeVar("_Content")

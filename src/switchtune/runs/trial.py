@@ -36,19 +36,19 @@ from switchtune.models.load import (
 )
 from switchtune.recipes import RECIPES, Stage, stage_updates
 from switchtune.run_dir import RunDir
+from switchtune.runs.tasks import TASKS, note_task, read_pair
+from switchtune.runs.validation import chrf_validation
 from switchtune.switching.make import (
     make_switchers,
     segmenters_for,
     switching_rates,
 )
 from switchtune.switching.switcher import Rates
-from switchtune.tasks import TASKS, note_task, read_pair
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import first_before_others, on_first
 from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
-from switchtune.validation import chrf_validation
 
 SHARED_OUT = {"updates", "restore_share"}
 """Training settings that reach a stage only as its own number of updates."""

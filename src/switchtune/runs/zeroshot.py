@@ -9,7 +9,6 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.experiment import run_experiment
 from switchtune.files import claim_folder, write_text
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
@@ -17,10 +16,11 @@ from switchtune.recipes import RECIPES
 from switchtune.results.figures import EXTRA, draw_matrix, write_figure
 from switchtune.results.matrix import Cell, Matrix, matrices_markdown
 from switchtune.run_dir import RunDir, write_sealed
+from switchtune.runs.experiment import run_experiment
+from switchtune.runs.tasks import TASKS
+from switchtune.runs.trial import read_hypotheses, trial_name
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import compare_seeds
-from switchtune.tasks import TASKS
-from switchtune.trial import read_hypotheses, trial_name
 
 OWN_TESTS = "own-tests"
 """The collection of the pairs' own test sets."""

@@ -13,13 +13,13 @@ from switchtune.config.arms import ArmSettings
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.experiment import prepare_trial
 from switchtune.files import claim_folder, fingerprint, remove, require_plain, write_json, write_text
 from switchtune.recipes import RECIPES
 from switchtune.results.comparison import markdown_table
 from switchtune.run_dir import RunDir
+from switchtune.runs.prepare import prepare_trial
+from switchtune.runs.trial import train_trial
 from switchtune.training.trainer import StageResult
-from switchtune.trial import train_trial
 
 STUDIES = "studies.log"
 """Journal of optuna within the search's folder: `optuna-dashboard` reads it."""

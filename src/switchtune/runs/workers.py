@@ -1,0 +1,154 @@
+"""Trainings side by side, each in a process of its own."""
+
+import multiprocessing
+import os
+import queue
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+import psutil
+import torch
+
+from switchtune.errors import Stopped, SwitchtuneError, UsageError
+from switchtune.events import Event, OnEvent
+from switchtune.terminal import show_standard_error
+from switchtune.training.distributed import end_with, place_of
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding
+
+_Result = TypeVar("_Result")
+
+
+def require_one_process() -> None:
+    """Have nothing done by a group of processes that starts its own.
+
+    Raises:
+        UsageError: this is one of several processes.
+    """
+    place = place_of(os.environ)
+    # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
+    if place is not None and (place.rank > 0 or "RANK" in os.environ):
+        raise UsageError(
+            "`switchtune run` was started as several processes, and would do everything as many times. It starts its "
+            "trainings itself (`jobs`); `switchtune train` trains one arm with many processes."
+        )
+
+
+BYTES_PER_PARAMETER = 24
+"""Memory of a training without its activations, in float32: weights, gradients, two moments, and as much for copies."""
+
+
+def jobs_for(jobs: int, trials: int, weights: Callable[[], int]) -> int:
+    """Trainings that run at the same time: as configured, else one with a GPU, one per core where memory allows it.
+
+    All of the machine's memory counts, free or not: another number of jobs means another number of threads for each,
+    and a resumed training would end in other weights than one that was not interrupted.
+
+    Args:
+        jobs: as configured; 0 has them found.
+        trials: how many there are.
+        weights: counts those of the model.
+    """
+    if jobs:
+        wanted = jobs
+    elif torch.cuda.is_available():
+        wanted = 1
+    else:
+        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights())
+        wanted = min(available_cores(), fitting)
+    return max(1, min(wanted, trials))
+
+
+def available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def side_by_side(
+    work: Callable[..., _Result], arguments: Sequence[tuple[Any, ...]], jobs: int, on_event: OnEvent
+) -> list[_Result]:
+    """`work(*each, on_event)` for each of the arguments, so many at a time, each in a process of its own if several.
+
+    Ctrl-C and SIGTERM are passed on, and heeded by those that train.
+
+    Raises:
+        SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.
+        Stopped: a signal came, and each has written a checkpoint.
+    """
+    if jobs == 1:
+        return [work(*each, on_event) for each in arguments]
+    context = multiprocessing.get_context("spawn")
+    events = context.Queue()
+    start = (events, available_cores() // jobs, os.getpid())
+    with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+        futures = [pool.submit(_work, work, each) for each in arguments]
+        workers = list(pool._processes.values())
+        try:
+            while not request.signal and not all(future.done() for future in futures):
+                _raise_first_error(futures)
+                _show(events, on_event)
+            if request.signal:
+                for process in workers:
+                    process.terminate()
+                latest = time.monotonic() + SECONDS_TO_STOP
+                while any(process.is_alive() for process in workers) and time.monotonic() < latest:
+                    _show(events, on_event)
+            while _show(events, on_event, patience=0.0):
+                pass
+            if request.signal:
+                raise Stopped(128 + request.signal)
+            return [future.result() for future in futures]
+        except BaseException as error:
+            # Leaving the block would wait for the trainings that still run.
+            for process in workers:
+                process.kill()
+            pool.shutdown(wait=False, cancel_futures=True)
+            if isinstance(error, BrokenProcessPool):
+                raise SwitchtuneError(
+                    "A training process was killed, perhaps for want of memory. Run the same command again: it goes "
+                    "on from the last checkpoints. `--set jobs=1` needs the least memory."
+                ) from error
+            raise
+
+
+def _show(events: "multiprocessing.Queue[Event]", on_event: OnEvent, *, patience: float = 0.2) -> bool:
+    """Show the next event if one comes within so many seconds, and tell whether it did."""
+    with suppress(queue.Empty):
+        on_event(events.get(timeout=patience))
+        return True
+    return False
+
+
+def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
+    for future in futures:
+        if future.done():
+            future.result()
+
+
+_events: "multiprocessing.Queue[Event] | None" = None
+
+
+def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: int) -> None:
+    global _events
+    _events = events
+    show_standard_error()
+    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(max(1, threads))
+
+    # A killed parent cannot stop its workers, and two runs must not write the same folder.
+    end_with(parent)
+
+
+def _work(work: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
+    assert _events is not None
+    try:
+        return work(*arguments, _events.put)
+    except Stopped as stopped:
+        # The pool would give this process the next training. What was told is to arrive before it ends.
+        _events.close()
+        _events.join_thread()
+        os._exit(cast("int", stopped.code))
