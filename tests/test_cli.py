@@ -17,7 +17,7 @@ import pytest
 import typer
 from pydantic import BaseModel
 
-from switchtune.cli import app, main
+from switchtune.cli.main import app, main
 from tests.report.made_run import make_run
 
 COMMAND = typer.main.get_command(app)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.cli import main
+from switchtune.cli.main import main
 from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import approximate_randomisation, paired_bootstrap
 

@@ -16,7 +16,7 @@ import torch
 import yaml
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-from switchtune.cli import main
+from switchtune.cli.main import main
 from switchtune.models.load import save_model
 from switchtune.training.checkpoints import complete_checkpoints
 from tests.miniature import ENGLISH, GERMAN, miniature

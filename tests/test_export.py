@@ -16,7 +16,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from switchtune.cli import app
+from switchtune.cli.main import app
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError

@@ -17,7 +17,7 @@ import yaml
 from typer.testing import CliRunner
 
 from switchtune import generation
-from switchtune.cli import app, main
+from switchtune.cli.main import app, main
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_config
 from switchtune.config.pretrain import PretrainConfig

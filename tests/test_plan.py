@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from switchtune.cli import app
+from switchtune.cli.main import app
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.corpus.read import read_corpus

@@ -2,8 +2,8 @@
 
 import pytest
 
+from switchtune.cli.display import LINES_PER_STAGE, Display
 from switchtune.events import Progress, stage_event
-from switchtune.progress import LINES_PER_STAGE, Display
 
 
 def test_a_line_now_and_then_with_all_figures(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from switchtune.cli import main
+from switchtune.cli.display import BuildDisplay, Display, print_table
+from switchtune.cli.main import main
 from switchtune.events import Event
 from switchtune.lexicon.records import BuildStep
-from switchtune.progress import BuildDisplay, Display, print_table
 from switchtune.switching.preview import coloured, switched_lines, text_switcher
 from switchtune.terminal import StandardStream, TextConsole, printable, standard_streams
 from tests.test_preview import lexicon
@@ -121,7 +121,7 @@ def test_data_is_shown_on_a_terminal_and_exact_elsewhere(tmp_path: Path, monkeyp
 VERB = """
 import sys
 from pathlib import Path
-from switchtune.cli import app, main
+from switchtune.cli.main import app, main
 
 @app.command()
 def copy() -> None:

@@ -1,6 +1,6 @@
 """`python -m switchtune`."""
 
-from switchtune.cli import main
+from switchtune.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from switchtune.analysis.analyse import ANALYSES, AnalysisSettings, analyse
-from switchtune.cli import app
+from switchtune.cli.main import app
 from switchtune.errors import UsageError
 from switchtune.files import MARK
 from switchtune.results import figures

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from typer.testing import CliRunner
 
-from switchtune.cli import app
+from switchtune.cli.main import app
 from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.read import read_lines
 from switchtune.errors import SwitchtuneError, UsageError

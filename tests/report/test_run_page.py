@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from playwright.sync_api import Page as Tab
 from playwright.sync_api import expect
 
-from switchtune.cli import main
+from switchtune.cli.main import main
 from switchtune.errors import UsageError
 from switchtune.report.charts import Series, line_chart, thinned
 from switchtune.report.html import package_text, rows_within

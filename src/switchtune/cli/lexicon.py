@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 import typer
 from typer.core import TyperGroup
 
-from switchtune.cli_options import (
+from switchtune.cli.options import (
     FILE,
     FOLDER,
     AsJson,
@@ -120,10 +120,10 @@ def build(
     """
     from dataclasses import replace
 
+    from switchtune.cli.display import BuildDisplay, print_judgement
     from switchtune.config.lexicon import LexiconSettings
     from switchtune.config.load import parse_config
     from switchtune.lexicon.build import require_accepted, require_files
-    from switchtune.progress import BuildDisplay, print_judgement
     from switchtune.runs.lexicon_folder import make_folder, read_material
 
     settings = parse_config(
@@ -269,7 +269,7 @@ def lexicon_judge(
 
     Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
     """
-    from switchtune.progress import print_direction
+    from switchtune.cli.display import print_direction
     from switchtune.runs.lexicon_folder import judge_file, read_material
 
     pieces = piece_segmenter(pieces_of)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from switchtune.cli_analysis import analyse
-from switchtune.cli_lexicon import lexicon_app, lexicon_judge
-from switchtune.cli_model import add_language, trim, untrim
-from switchtune.cli_options import (
+from switchtune.cli.analysis import analyse
+from switchtune.cli.lexicon import lexicon_app, lexicon_judge
+from switchtune.cli.model import add_language, trim, untrim
+from switchtune.cli.options import (
     FILE,
     AsJson,
     Force,
@@ -33,8 +33,8 @@ from switchtune.cli_options import (
     read_from,
     text_or_dash,
 )
-from switchtune.cli_report import demo, report
-from switchtune.cli_scores import compare, score
+from switchtune.cli.report import demo, report
+from switchtune.cli.scores import compare, score
 from switchtune.errors import (
     SaidElsewhereError,
     Stopped,
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from switchtune.generation.growing import GrowingFile
     from switchtune.switching.preview import SwitchedLine
     from switchtune.switching.switcher import Switched
+
 
 app = typer.Typer(
     name="switchtune",
@@ -245,9 +246,9 @@ def pretrain(
 
     Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/pretrained`
     """
+    from switchtune.cli.display import Display
     from switchtune.config.load import load_config
     from switchtune.config.pretrain import PretrainConfig
-    from switchtune.progress import Display
 
     settings = load_config(PretrainConfig, config, overrides)
     _claim(out, "pretrain", config, settings, force=force)
@@ -288,9 +289,9 @@ def run(
 
     Example: `switchtune run examples/quickstart.yaml --out runs/quickstart --set training.updates=300`
     """
+    from switchtune.cli.display import Display, print_accuracies, print_summary
     from switchtune.config.inference import NliConfig
     from switchtune.config.load import load_run_config
-    from switchtune.progress import Display, print_accuracies, print_summary
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
@@ -338,9 +339,9 @@ def train(
 
     Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --recipe csr --gpus 8`
     """
+    from switchtune.cli.display import Display
     from switchtune.config.load import load_config
     from switchtune.config.run import RunConfig
-    from switchtune.progress import Display
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
@@ -379,9 +380,9 @@ def zeroshot(
 
     Example: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
     """
+    from switchtune.cli.display import Display, print_matrices
     from switchtune.config.load import load_config
     from switchtune.config.run import RunConfig
-    from switchtune.progress import Display, print_matrices
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
@@ -413,9 +414,9 @@ def search(
 
     Example: `switchtune search mine.yaml --out runs/search --set 'search.lr=[1.0e-5, 3.0e-5, 1.0e-4]'`
     """
+    from switchtune.cli.display import Display, print_table
     from switchtune.config.load import load_config
     from switchtune.config.run import RunConfig
-    from switchtune.progress import Display, print_table
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "search", config, settings, force=force)
@@ -444,9 +445,9 @@ def plan_run(
 
     Example: `switchtune plan examples/quickstart.yaml --gpu H200`
     """
+    from switchtune.cli.display import print_plan
     from switchtune.config.load import load_config
     from switchtune.config.run import RunConfig
-    from switchtune.progress import print_plan
 
     settings = load_config(RunConfig, config, overrides)
     from switchtune.runs.plan import plan, plan_record

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from switchtune.cli_options import FOLDER, AsJson, Seed, frequencies, print_json
+from switchtune.cli.options import FOLDER, AsJson, Seed, frequencies, print_json
 from switchtune.errors import UsageError
 from switchtune.terminal import print_line
 
@@ -44,7 +44,7 @@ def analyse(
     """
     from switchtune.analysis.analyse import ANALYSES, AnalysisSettings
     from switchtune.analysis.analyse import analyse as analyse_run
-    from switchtune.progress import Display
+    from switchtune.cli.display import Display
 
     chosen = tuple(name for name in ANALYSES if name in what or not what)
     unknown = sorted(set(what) - set(chosen))

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from switchtune.cli_options import FILE, FOLDER, AsJson, Force, NewFolder, print_json
+from switchtune.cli.options import FILE, FOLDER, AsJson, Force, NewFolder, print_json
 from switchtune.errors import UsageError
 from switchtune.files import claim_folder
 from switchtune.terminal import print_line

@@ -14,6 +14,7 @@ from switchtune.files import instead_of_file
 if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
 
+
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
 NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]
 OutFile = Annotated[Path | None, typer.Option("--out", help="Write to this file, not to standard output.")]

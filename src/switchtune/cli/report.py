@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from switchtune.cli_options import FOLDER, Force
+from switchtune.cli.options import FOLDER, Force
 from switchtune.files import claim_file, claim_folder
 from switchtune.terminal import print_line
 

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from switchtune.cli_options import FILE, AsJson, Seed, frequencies, print_json
+from switchtune.cli.options import FILE, AsJson, Seed, frequencies, print_json
 from switchtune.terminal import print_line
 
 if TYPE_CHECKING:
     from switchtune.scoring.assess import Material
+
 
 Lang = Annotated[str, typer.Option(help="Language of the outputs: decides how they are tokenised.")]
 References = Annotated[Path, typer.Argument(help="References, line by line.", **FILE)]
