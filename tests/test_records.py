@@ -19,7 +19,7 @@ from switchtune.analysis.dynamics import dynamics_record
 from switchtune.analysis.run import open_run
 from switchtune.config.load import load_run_config
 from switchtune.demo.server import Demo
-from switchtune.demo.workshop import open_workshop
+from switchtune.demo.session import open_workshop
 from switchtune.errors import SwitchtuneError
 from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.report.run_page import run_page

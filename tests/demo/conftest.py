@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.demo.workshop import Workshop, open_workshop
+from switchtune.demo.session import Workshop, open_workshop
 from switchtune.models.load import save_model
 from tests.miniature import miniature, taught
 from tests.report.made_run import make_run

@@ -26,7 +26,7 @@ from playwright.sync_api import expect
 
 from switchtune.demo import server
 from switchtune.demo.server import LARGEST_REQUEST, Demo
-from switchtune.demo.workshop import Workshop
+from switchtune.demo.session import Workshop
 from switchtune.errors import UsageError
 from switchtune.lexicon.files import read_lexicon
 from tests.miniature import ENGLISH, GERMAN

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from switchtune.demo.workshop import (
+from switchtune.demo.session import (
     LONGEST_TEXT,
     EditRequest,
     EntriesRequest,

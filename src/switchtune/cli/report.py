@@ -55,7 +55,7 @@ def demo(
     from threading import Thread
 
     from switchtune.demo.server import serve
-    from switchtune.demo.workshop import open_workshop
+    from switchtune.demo.session import open_workshop
 
     def ready(url: str) -> None:
         typer.echo(f"{url} (Ctrl-C ends)")

@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from switchtune.demo.workshop import LONGEST_TEXT, Workshop, answers
+from switchtune.demo.session import LONGEST_TEXT, Workshop, answers
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.records import LexiconError
 from switchtune.report.html import package_text
