@@ -17,7 +17,7 @@ from switchtune.events import Event
 from switchtune.lexicon.records import BuildStep
 from switchtune.switching.preview import coloured, switched_lines, text_switcher
 from switchtune.terminal import StandardStream, TextConsole, printable, standard_streams
-from tests.test_preview import lexicon
+from tests.switching.test_preview import lexicon
 
 HOSTILE = "a\x1b]0;t\x07\x9b31m\x7f\r\b\u202eb\u2066c\u200b\u200dd\u2028e\u00ad\ufeff[bold][/]f\U000e0041\udc80"
 OBEYED = set("\x1b\x07\x9b\x7f\r\b\u202e\u2066\u200b\u200d\u2028\u00ad\ufeff\U000e0041\udc80")

@@ -24,7 +24,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 
 PLAIN = "model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\n"
 PAIR = {"source": "de", "target": "en", "train": "t", "valid": "v", "test": "x"}
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
 def config(**values: object) -> RunConfig:
