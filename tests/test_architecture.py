@@ -11,54 +11,35 @@ import switchtune
 
 PACKAGE = Path(switchtune.__file__).parent
 
-ORDER = (
-    "errors terminal languages files run_dir growing records config corpus.words corpus.vocabulary corpus.syntax "
-    "corpus.grammar corpus.formats corpus.read corpus.documents lexicon lexicon.block lexicon.hmm lexicon.fertility "
-    "lexicon.alignment lexicon.cooccurrence lexicon.align lexicon.map lexicon.neighbours lexicon.embed lexicon.plm "
-    "lexicon.combine lexicon.judge lexicon.build switching in_context examples models.chunks models.families "
-    "models.load models.states models.adapters models.vocabulary models.trim training.loss training.batches "
-    "training.stopping training.distributed training.checkpoints training.curve training.watch training.sharding "
-    "training.trackers training.recipes training.collator training.memory training.energy training.finite "
-    "training.precision training.optimizers training.schedule training.resumable training.loop training.trainer "
-    "training.footprint training.devices generation.batching generation.by_transformers generation.by_ct2 generation "
-    "scoring.metrics scoring.units scoring.rouge scoring.significance scoring.word_accuracy scoring.outputs "
-    "scoring.comet scoring.assess report.table report.matrix report.html report.charts report.lexicon_page "
-    "lexicon_folder validation pretraining tasks trial experiment search nli.data nli.switching nli.classifier "
-    "nli.training report.accuracy nli.experiment train analysis.run analysis.distance analysis.figures "
-    "analysis.projection analysis.frequency analysis.dynamics analysis.cost analysis.cases analysis.analyse zeroshot "
-    "plan parity export preview report.run_files report.headline report.sentences report.parts report.run_page "
-    "demo.workshop demo.server progress cli_options cli_lexicon cli_model cli_report cli_scores cli_analysis cli"
+ROOMS = (
+    "errors languages terminal files run_dir events records config corpus lexicon switching examples recipes scoring "
+    "models training generation results runs analysis report demo cli"
 ).split()
 
 
-def module_name(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-MODULES = {module_name(path): path for path in PACKAGE.rglob("*.py") if path.stat().st_size and path.parent != PACKAGE}
-MODULES |= {path.stem: path for path in PACKAGE.glob("*.py") if path.stem not in {"__init__", "__main__"}}
-
-
-def imports_of(path: Path) -> set[str]:
-    """Modules of the package that a file imports, at its top or inside functions."""
+def rooms_imported(path: Path) -> set[str]:
+    """Rooms of the package that a file imports from, at its top or inside functions."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0
-            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-    return {name.removeprefix("switchtune.") for name in names if name.startswith("switchtune.")} & set(MODULES)
+    return {name.split(".")[1] for name in names if name.startswith("switchtune.")}
 
 
-def test_every_module_has_its_place() -> None:
-    assert sorted(MODULES) == sorted(ORDER)
+def test_every_room_has_its_place() -> None:
+    entries = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert entries - {"__init__", "__main__"} == set(ROOMS)
 
 
-@pytest.mark.parametrize("name", ORDER)
-def test_a_module_imports_only_what_stands_before_it(name: str) -> None:
-    later = {other for other in imports_of(MODULES[name]) if ORDER.index(other) >= ORDER.index(name)}
-    assert not later
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_from_rooms_before_it(room: str) -> None:
+    folder = PACKAGE / room
+    for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]:
+        later = rooms_imported(path) - set(ROOMS[: ROOMS.index(room) + 1])
+        assert not later, f"{path.relative_to(PACKAGE)} imports from {', '.join(sorted(later))}"
 
 
 @pytest.mark.parametrize("statement", ["import switchtune", "import switchtune.cli.main", "import switchtune.config"])
