@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install run test check format clean
+.PHONY: install run test check format docs clean
 
 install: .venv/installed
 
@@ -30,6 +30,9 @@ check: install  ## format, lint, types
 format: install  ## mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: install  ## the pages that are made from the program
+	$(BIN)/python docs/make_configuration.py
 
 clean:  ## everything made here but the runs of your own
 	rm -rf .venv runs/quickstart .mypy_cache .ruff_cache .pytest_cache

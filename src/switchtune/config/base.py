@@ -100,15 +100,15 @@ def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str
     block = kind
     for part in location:
         if field := block.model_fields.get(str(part)):
-            block = next(_blocks(field.annotation))
+            block = next(blocks_of(field.annotation))
     return list(block.model_fields)
 
 
-def _blocks(annotation: Any) -> Iterator[type[BaseModel]]:
+def blocks_of(annotation: Any) -> Iterator[type[BaseModel]]:
     if hasattr(annotation, "model_fields"):
         yield annotation
     for part in get_args(annotation):
-        yield from _blocks(part)
+        yield from blocks_of(part)
 
 
 def with_changes(settings: Block, changes: Mapping[str, Any], location: str) -> Block:
