@@ -6,6 +6,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -24,13 +25,13 @@ FILES: dict[str, type[Settings]] = {
 
 INTRODUCTION = """# Settings
 
-Every key of the YAML files, made from the program by `make docs`. `--set KEY=VALUE` replaces a value on the command line:
-`--set training.lr=1e-4`, `--set pairs.0.limit=1000`. A block that several files share stands here once."""
+Every key of the YAML files, made from the program by `make docs`. `--set KEY=VALUE` replaces a value on the command
+line: `--set training.lr=1e-4`, `--set pairs.0.limit=1000`. A block that several files share stands here once."""
 
 
 def reference() -> str:
     """Every key of every file with its type, its default and what it does."""
-    lines, shown = [INTRODUCTION], set[type[Settings]]()
+    lines, shown = [INTRODUCTION], set[type[BaseModel]]()
     for title, kind in FILES.items():
         lines += ["", f"## {title}"]
         for key, block in _nested("", kind):
@@ -45,7 +46,7 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _nested(key: str, kind: type[Settings]) -> Iterator[tuple[str, type[Settings]]]:
+def _nested(key: str, kind: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     """A block and those within it, each with its dotted key."""
     yield key, kind
     for name, field in kind.model_fields.items():
