@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from switchtune.corpus import read
-from switchtune.corpus.grammar import embedded_sentences
+from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.read import Corpus, CorpusError, Pair, describe, read_corpus, read_lines, read_monolingual
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.languages import UnknownLanguageError

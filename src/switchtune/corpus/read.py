@@ -187,7 +187,7 @@ def read_corpus(
     request = Request(source, target, None if columns is None else (columns[0], columns[1]))
     origin = location if isinstance(location, str) else " + ".join(map(str, _paths(location)))
     if origin.startswith("embedded:"):
-        # Not cached: it is made faster than read, and a cache would outlive a change of the grammar.
+        # Not cached: it is small, and read in no time.
         rows, filtered = _embedded(origin, request, limit), _Filter(deduplicate, keep_lines)
         table = pa.Table.from_batches(_batches(filtered.kept(rows.pairs)), schema=_SCHEMA)
         reading = _reading("embedded", rows, filtered)
@@ -519,7 +519,7 @@ def _embedded(location: str, request: Request, limit: int | None) -> Rows:
 
 
 def _embedded_rows(location: str, codes: Sequence[str], count: int | None) -> list[tuple[str, ...]]:
-    from switchtune.corpus.grammar import embedded_sentences
+    from switchtune.corpus.embedded import embedded_sentences
 
     domain, split = _parts(location, "embedded:domain:split", "embedded:kitchen:train", 2)
     return embedded_sentences(domain, split, codes, count)

@@ -6,7 +6,7 @@ from pathlib import Path
 from transformers import AutoTokenizer
 
 from switchtune.config.training import ComputeType, Engine, GenerationSettings
-from switchtune.corpus.grammar import LANGUAGES as EMBEDDED_LANGUAGES
+from switchtune.corpus.embedded import LANGUAGES as EMBEDDED_LANGUAGES
 from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError
 from switchtune.files import atomic_path, read_json, write_json, write_text
