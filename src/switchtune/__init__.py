@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from switchtune.config.run import EvaluationSettings, RunConfig
     from switchtune.config.switching import SwitchingSettings
     from switchtune.config.training import GenerationSettings, TrainingSettings
-    from switchtune.corpus.formats import CorpusError
+    from switchtune.corpus.columns import CorpusError
     from switchtune.corpus.read import Corpus, Pair, describe, read_corpus, read_monolingual
     from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
     from switchtune.errors import SwitchtuneError, UsageError
@@ -75,7 +75,7 @@ _HOMES = {
     "switchtune.config.run": "EvaluationSettings RunConfig",
     "switchtune.config.switching": "SwitchingSettings",
     "switchtune.config.training": "GenerationSettings TrainingSettings",
-    "switchtune.corpus.formats": "CorpusError",
+    "switchtune.corpus.columns": "CorpusError",
     "switchtune.corpus.read": "Corpus Pair describe read_corpus read_monolingual",
     "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
     "switchtune.errors": "SwitchtuneError UsageError",

@@ -17,7 +17,7 @@ from tests.miniature import ENGLISH, GERMAN
 
 
 def corpus(sources: list[str], targets: list[str]) -> Corpus:
-    reading = Reading("parallel text", ("de", "en"), len(sources), 0, 0, 0, len(sources))
+    reading = Reading("parallel text", ("de", "en"), len(sources))
     return Corpus("de", "en", "here", pa.table({"source": sources, "target": targets}), reading)
 
 

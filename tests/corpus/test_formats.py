@@ -17,13 +17,12 @@ from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from switchtune.corpus import formats
+from switchtune.corpus.columns import CorpusError, Request
 from switchtune.corpus.formats import (
     COMPRESSIONS,
     LONGEST_LINE,
     PARALLEL_TEXT,
     SUFFIXES,
-    CorpusError,
-    Request,
     existing,
     open_rows,
     plain,
@@ -43,7 +42,7 @@ PAIRS = [
 def rows(*paths: Path, columns: tuple[str, str] | None = None) -> list[tuple[str, str]]:
     """What German-English files hold: two files of parallel text, or one whose ending tells its format."""
     name = PARALLEL_TEXT if len(paths) == 2 else SUFFIXES[plain(paths[0]).suffix]
-    return list(open_rows(name, paths, Request(find_language("de"), find_language("en"), columns)).pairs)
+    return list(open_rows(name, paths, Request(find_language("de"), find_language("en"), columns)).cells)
 
 
 def refused(*paths: Path, match: str, columns: tuple[str, str] | None = None) -> None:
@@ -229,7 +228,7 @@ def test_columns_of_tsv_by_number(tmp_path: Path) -> None:
 
 def test_columns_of_parquet_must_hold_text(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"de": [1, 2], "en": ["a", "b"]}), tmp_path / "a.parquet")
-    refused(tmp_path / "a.parquet", match="column 'de' holds int64; text is expected")
+    refused(tmp_path / "a.parquet", match=r"a\.parquet: row 1: 'de' is 1; valid text is expected")
 
 
 @pytest.mark.parametrize(
@@ -442,7 +441,7 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         ("a.tsv", "de\ten\nja\n", "a.tsv:2: 1 columns"),
         ("a.tsv", "a\tb\tc\n", "a.tsv:1: no column for German .de.. Columns: 'a', 'b', 'c'"),
         ("a.tsv", "fr\ten\nx\ty\n", "no column for German .de.. Columns: 'fr', 'en'"),
-        ("a.csv", "de,en\nja,yes\nnein,no,x\n", "a.csv:3: 3 columns where the header names 2, in 'nein,no,x'"),
+        ("a.csv", "de,en\nja,yes\nnein,no,x\n", "a.csv:3: 3 columns where 2 are expected, in 'nein,no,x'"),
         ("a.csv", 'de,en\nja,yes\n"nein,no\n', "a.csv:3: not valid CSV"),
         ("a.csv", 'de,en\n"ja\nja",yes\n"nein,no\nx,y\n', "a.csv:4: not valid CSV"),
         ("a.csv", 'de,"en\n', "a.csv:1: not valid CSV"),
@@ -459,7 +458,11 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         ("a.jsonl", '{"de": "ja", "en": NaN}\n', "a.jsonl:1: 'en' is nan; valid text is expected"),
         ("a.jsonl", '{"de": "ja", "en": 7}\n', "a.jsonl:1: 'en' is 7; valid text is expected"),
         ("a.jsonl", '{"de": "ja", "en": "\\ud800"}\n', "a.jsonl:1: 'en' is .*; valid text is expected"),
-        ("a.jsonl", '{"translation": {"de": "ja", "en": "y"}}\n{"translation": 3}\n', "a.jsonl:2: 'translation' is 3"),
+        (
+            "a.jsonl",
+            '{"translation": {"de": "ja", "en": "y"}}\n{"translation": 3}\n',
+            "a.jsonl:2: no 'de' here.*Found: .'translation'.",
+        ),
         ("a.jsonl", '{"translation": {"fr": "oui", "en": "yes"}}\n', "no column for German .*'fr', 'en'"),
     ],
 )

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from switchtune.corpus.formats import LONGEST_LINE, CorpusError
+from switchtune.corpus.columns import CorpusError
+from switchtune.corpus.formats import LONGEST_LINE
 from switchtune.corpus.inference import LABELS, read_nli
 
 ROWS = (("A dog runs.", "An animal moves.", 0), ("A man sits.", "He stands.", 2), ("It rains.", "It is cold.", 1))

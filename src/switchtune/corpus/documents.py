@@ -7,7 +7,8 @@ from pathlib import Path
 
 from sentencex import segment
 
-from switchtune.corpus.read import Corpus, Location, cached_table, read_corpus, write_pairs
+from switchtune.corpus.cache import cached_table, write_pairs
+from switchtune.corpus.read import Corpus, Location, read_corpus
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.files import fingerprint
 

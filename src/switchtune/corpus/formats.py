@@ -1,4 +1,4 @@
-"""Every file format as rows: the columns that hold the two sides, and the sides themselves, row after row."""
+"""Every file format as rows: the columns that are looked for, and their cells, row after row."""
 
 import bz2
 import csv
@@ -9,39 +9,20 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, zip_longest
+from operator import itemgetter
 from pathlib import Path
 from reprlib import repr as shortened
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-from pyarrow import compute, parquet
+from pyarrow import parquet
 
-from switchtune.errors import SwitchtuneError, UsageError, nearest
+from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header
+from switchtune.errors import UsageError
 from switchtune.files import instead_of_file
-from switchtune.languages import Language, language_named
-
-
-class CorpusError(SwitchtuneError):
-    """A corpus cannot be read as asked: which file and line, what was found, what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is looked for in a corpus, whatever its format.
-
-    Attributes:
-        source, target: the languages.
-        columns: the names of their columns; None where the languages are to tell.
-        numbers: whether whole numbers stand for text, as labels do; otherwise they are refused.
-    """
-
-    source: Language
-    target: Language
-    columns: tuple[str, str] | None
-    numbers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +30,13 @@ class Rows:
     """An opened corpus.
 
     Attributes:
-        columns: the column (or the file) of the source and of the target.
-        pairs: the two sides of every row as they stand in the file; where one is missing, "". To be read once;
-            raises CorpusError at the row that makes no sense.
+        columns: the columns (or the files) that were asked for or found, of the source first.
+        cells: those of every row in these columns, as they stand in the file; where one is missing, "". To be read
+            once; raises CorpusError at the row that makes no sense.
     """
 
-    columns: tuple[str, str]
-    pairs: Iterable[tuple[str, str]]
+    columns: tuple[str, ...]
+    cells: Iterable[tuple[str, ...]]
 
 
 PARALLEL_TEXT = "parallel text"
@@ -69,13 +50,14 @@ def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows
         UsageError: columns are named, but the format has none.
     """
     for path in paths:
-        if path.stat().st_size == 0:
+        if path.stat().st_size == 0 or (format_name != "parquet" and next(text_lines(path), None) is None):
             raise _empty(path)
-    if format_name == PARALLEL_TEXT:
-        source, target = paths
-        return _text_rows(source, target, request)
-    (path,) = paths
-    return _READERS[format_name](path, request)
+    if format_name != PARALLEL_TEXT:
+        return _READERS[format_name](paths[0], request)
+    source, target = paths
+    if request.columns:
+        raise UsageError(f"{source}: columns {list(request.columns)!r} named, but plain text has no columns.")
+    return Rows((source.name, target.name), _text_pairs(source, target))
 
 
 def _empty(path: Path) -> CorpusError:
@@ -85,29 +67,18 @@ def _empty(path: Path) -> CorpusError:
 # Parallel text
 
 
-def _text_rows(source: Path, target: Path, request: Request) -> Rows:
-    if request.columns:
-        raise UsageError(f"{source}: columns {list(request.columns)!r} named, but plain text has no columns.")
-    return Rows((source.name, target.name), _text_pairs(source, target))
-
-
 def _text_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     sources, targets = text_lines(source), text_lines(target)
-    number = 0
     for number, (line, translation) in enumerate(zip_longest(sources, targets), 1):
         if line is None:
             raise _unequal(source, target, number, translation, targets)
         if translation is None:
             raise _unequal(target, source, number, line, sources)
         yield line, translation
-    if number == 0:
-        raise _empty(source)
 
 
 def _unequal(short: Path, long: Path, number: int, line: str, rest: Iterator[str]) -> CorpusError:
     """`line` is the first of `long` that has no partner, `rest` what follows it."""
-    if number == 1:
-        return _empty(short)
     total = number + sum(1 for _ in rest)
     return CorpusError(
         f"{short} has {number - 1:,} lines and {long} has {total:,}. {short.name} ends before line {number:,}, "
@@ -116,56 +87,33 @@ def _unequal(short: Path, long: Path, number: int, line: str, rest: Iterator[str
     )
 
 
-# TSV and CSV
+# TSV and CSV: the number of the line on which each record begins, and the record's cells (none of an empty line)
 
 
 def _tsv_rows(path: Path, request: Request) -> Rows:
-    lines = enumerate(text_lines(path), 1)
-    first = next(lines, None)
-    if first is None:
-        raise _empty(path)
-    names, columns, where = first[1].split("\t"), request.columns, f"{path}:1"
-    if columns is None and len(names) == 2 and not (_infer_columns(names, request, where) or _is_header(names)):
-        columns = ("1", "2")
-    if columns and all(map(str.isdecimal, columns)):
-        names = [str(number) for number in range(1, len(names) + 1)]
-        _require_columns(names, columns, where)
-        return Rows(columns, _tsv_pairs(path, chain((first,), lines), names, columns))
-    columns = _choose_columns(names, request, where)
-    return Rows(columns, _tsv_pairs(path, lines, names, columns))
-
-
-def _tsv_pairs(
-    path: Path, lines: Iterable[tuple[int, str]], names: list[str], columns: tuple[str, str]
-) -> Iterator[tuple[str, str]]:
-    source, target = map(names.index, columns)
-    for number, line in lines:
-        cells = line.split("\t")
-        if len(cells) == len(names):
-            yield cells[source], cells[target]
-        elif line.strip():
-            raise CorpusError(
-                f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in {line[:80]!r}. "
-                "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
-            )
-        else:
-            yield "", ""
+    split = (line.split("\t") if line.strip() else [] for line in text_lines(path))
+    records: Iterator[tuple[int, list[str]]] = enumerate(split, 1)
+    first = next(records)
+    names = first[1]
+    if request.columns is None and len(names) == 2 and not is_header(names):
+        request = replace(request, columns=("1", "2"))
+    if request.columns and all(map(str.isdecimal, request.columns)):
+        names, records = [str(number) for number in range(1, len(names) + 1)], chain((first,), records)
+    columns = choose_columns(names, request, f"{path}:1")
+    return Rows(columns, _delimited_cells(path, records, "\t", names, columns))
 
 
 def _csv_rows(path: Path, request: Request) -> Rows:
     lines = text_lines(path)
-    first = next(lines, None)
-    if first is None:
-        raise _empty(path)
+    first = next(lines)
     delimiter = ";" if ";" in first and "," not in first else ","
     records = _csv_records(path, chain((first,), lines), delimiter)
     _, names = next(records)
-    columns = _choose_columns(names, request, f"{path}:1")
-    return Rows(columns, _csv_pairs(path, records, delimiter, names, columns))
+    columns = choose_columns(names, request, f"{path}:1")
+    return Rows(columns, _delimited_cells(path, records, delimiter, names, columns))
 
 
 def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """The number of the line on which each record begins, and its cells."""
     begins, size = 1, 0
 
     def fed() -> Iterator[str]:
@@ -188,36 +136,40 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[t
         ) from error
 
 
-def _csv_pairs(
-    path: Path, records: Iterable[tuple[int, list[str]]], delimiter: str, names: list[str], columns: tuple[str, str]
-) -> Iterator[tuple[str, str]]:
-    source, target = map(names.index, columns)
+def _delimited_cells(
+    path: Path,
+    records: Iterable[tuple[int, list[str]]],
+    delimiter: str,
+    names: Sequence[str],
+    columns: tuple[str, ...],
+) -> Iterator[tuple[str, ...]]:
+    chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
     for number, cells in records:
-        if len(cells) == len(names):
-            yield cells[source], cells[target]
-        elif cells:
-            raise CorpusError(
-                f"{path}:{number}: {len(cells)} columns where the header names {len(names)}, in "
-                f"{delimiter.join(cells)[:80]!r}. Put a text that holds the character {delimiter!r} in quotes."
+        if cells and len(cells) != len(names):
+            hint = (
+                "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
+                if delimiter == "\t"
+                else f"Put a text that holds the character {delimiter!r} in quotes."
             )
-        else:
-            yield "", ""
+            raise CorpusError(
+                f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
+                f"{delimiter.join(cells)[:80]!r}. {hint}"
+            )
+        yield chosen(cells) if cells else ("",) * len(columns)
 
 
-# JSON lines
+# JSON lines, and what comes in Arrow's batches: where each record stands, and its fields (none of an empty line)
 
 
 def _jsonl_rows(path: Path, request: Request) -> Rows:
     first = next((record for _, record in _json_records(path) if record), None)
     if first is None:
         raise _empty(path)
-    nested = _is_nested(first.get(_NESTED), first, request)
-    columns = _choose_columns(list(first[_NESTED] if nested else first), request, path)
-    return Rows(columns, _json_pairs(path, columns, nested=nested, numbers=request.numbers))
+    columns = choose_columns(list(first), request, path)
+    return Rows(columns, _record_cells(_json_records(path), columns, request))
 
 
-def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number and object; no keys for an empty line."""
+def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(text_lines(path), 1):
         try:
             record = json.loads(line) if line.strip() else {}
@@ -225,47 +177,18 @@ def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise CorpusError(f"{path}:{number}: not valid JSON ({error}), in {line[:80]!r}.") from error
         if not isinstance(record, dict):
             raise CorpusError(f"{path}:{number}: one JSON object a line is expected, found {line[:80]!r}.")
-        yield number, record
+        yield f"{path}:{number}", _flat(record)
 
 
-def _json_pairs(path: Path, columns: tuple[str, str], *, nested: bool, numbers: bool) -> Iterator[tuple[str, str]]:
-    for number, record in _json_records(path):
-        if not record:
-            yield "", ""
-            continue
-        fields = record.get(_NESTED) if nested else record
-        if not isinstance(fields, dict):
-            raise CorpusError(
-                f"{path}:{number}: {_NESTED!r} is {shortened(fields)}; an object with {columns} is expected."
-            )
-        source, target = (_json_text(path, number, fields, column, numbers=numbers) for column in columns)
-        yield source, target
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _json_text(path: Path, number: int, fields: dict[str, Any], column: str, *, numbers: bool) -> str:
-    if column not in fields:
-        raise CorpusError(
-            f"{path}:{number}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
-        )
-    text = fields[column]
-    if text is None:
-        return ""
-    if numbers and type(text) is int:
-        return str(text)
-    if not isinstance(text, str) or _SURROGATE.search(text):
-        raise CorpusError(f"{path}:{number}: {column!r} is {shortened(text)}; valid text is expected.")
-    return text
-
-
-# Parquet, and what else comes in Arrow's batches
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a record, with those of an object `translation` beside the others."""
+    inner = record.get(_NESTED)
+    return record | inner if isinstance(inner, dict) else record
 
 
 # What Arrow raises for files and columns that are not what they say; a text that is not UTF-8 is a ValueError.
 _DAMAGED = (OSError, ValueError, KeyError, pa.ArrowException)
-_ROWS_PER_BATCH = 1 << 10
+ROWS_PER_BATCH = 1 << 10
 """Few, as each may hold a document."""
 
 
@@ -279,7 +202,7 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
         raise CorpusError(f"{path}: not a Parquet file, or damaged ({error}). Fetch it again.") from error
     if size > _most_unpacked(path):
         raise _bomb(path)
-    return arrow_rows(schema, partial(table.iter_batches, batch_size=_ROWS_PER_BATCH), request, path)
+    return arrow_rows(schema, partial(table.iter_batches, batch_size=ROWS_PER_BATCH), request, path)
 
 
 def _unpacked(path: Path) -> pa.BufferReader:
@@ -296,43 +219,52 @@ def arrow_rows(
     """The rows of batches that have this schema; `origin` names them in errors.
 
     Raises:
-        CorpusError: a column is missing or does not hold text.
+        CorpusError: a column is missing.
     """
-    types = {field.name: field.type for field in schema}
-    nested = _is_nested(types.get(_NESTED), types, request)
-    chosen = list(types[_NESTED] if nested else schema)
-    fields = {field.name: field.type for field in chosen}
-    columns = _choose_columns([field.name for field in chosen], request, origin)
-    for column in columns:
-        text = fields[column].value_type if pa.types.is_dictionary(fields[column]) else fields[column]
-        if not (
-            pa.types.is_string(text)
-            or pa.types.is_large_string(text)
-            or pa.types.is_string_view(text)
-            or (request.numbers and pa.types.is_integer(text))
-        ):
-            raise CorpusError(f"{origin}: column {column!r} holds {text}; text is expected. All: {_listed(fields)}.")
-    return Rows(columns, _arrow_pairs(batches(), columns, origin, nested=nested))
+    inner = {field.name: field.type for field in schema}.get(_NESTED)
+    nested = [field.name for field in inner] if inner is not None and pa.types.is_struct(inner) else []
+    names = [field.name for field in schema if field.name not in nested]
+    columns = choose_columns(names + nested, request, origin)
+    top = list(dict.fromkeys(_NESTED if column in nested else column for column in columns))
+
+    def records() -> Iterator[tuple[str, dict[str, Any]]]:
+        number = 0
+        try:
+            for batch in batches():
+                for record in batch.select(top).to_pylist():
+                    number += 1
+                    yield f"{origin}: row {number:,}", dict.fromkeys(columns) | _flat(record)
+        except _DAMAGED as error:
+            raise CorpusError(f"{origin}: damaged after row {number:,} ({error}). Fetch it again.") from error
+
+    return Rows(columns, _record_cells(records(), columns, request))
 
 
-def _arrow_pairs(
-    batches: Iterable[pa.RecordBatch | pa.Table], columns: tuple[str, str], origin: Path | str, *, nested: bool
-) -> Iterator[tuple[str, str]]:
-    number = 0
-    try:
-        for batch in batches:
-            sides = (
-                compute.struct_field(batch.column(_NESTED), column) if nested else batch.column(column)
-                for column in columns
-            )
-            for row in zip(*(side.to_pylist() for side in sides), strict=True):
-                number += 1
-                source, target = ("" if value is None else str(value) for value in row)
-                if max(len(source), len(target)) > LONGEST_LINE:
-                    raise CorpusError(f"{origin}: row {number:,} holds {_TOO_LONG}")
-                yield source, target
-    except _DAMAGED as error:
-        raise CorpusError(f"{origin}: damaged after row {number:,} ({error}). Fetch it again.") from error
+_NESTED = "translation"
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def _record_cells(
+    records: Iterable[tuple[str, dict[str, Any]]], columns: tuple[str, ...], request: Request
+) -> Iterator[tuple[str, ...]]:
+    for where, fields in records:
+        cells = []
+        for column in columns:
+            if fields and column not in fields:
+                raise CorpusError(
+                    f"{where}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
+                )
+            cell = fields.get(column)
+            if cell is None:
+                cell = ""
+            elif type(cell) is int and column == request.number_column:
+                cell = str(cell)
+            elif not isinstance(cell, str) or _SURROGATE.search(cell):
+                raise CorpusError(f"{where}: {column!r} is {shortened(cell)}; valid text is expected.")
+            elif len(cell) > LONGEST_LINE:
+                raise CorpusError(f"{where} holds {_TOO_LONG}")
+            cells.append(cell)
+        yield tuple(cells)
 
 
 _READERS: dict[str, Callable[[Path, Request], Rows]] = {
@@ -344,9 +276,7 @@ _READERS: dict[str, Callable[[Path, Request], Rows]] = {
 SUFFIXES = {
     ".tsv": "tsv",
     ".csv": "csv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
+    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
     ".parquet": "parquet",
 }
 """The format that a file's ending stands for."""
@@ -469,86 +399,3 @@ def _not_utf8(origin: Path | str, number: int, raw: bytes, error: UnicodeDecodeE
         f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
         f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
     )
-
-
-# Columns
-
-
-_NESTED = "translation"
-_ROLES = (
-    ("source", "target"),
-    ("src", "tgt"),
-    ("src", "trg"),
-    ("source_text", "target_text"),
-    ("source_sentence", "target_sentence"),
-    ("sourcestring", "targetstring"),
-    ("document", "summary"),
-    ("article", "summary"),
-    ("article", "highlights"),
-    ("text", "summary"),
-)
-_COLUMN_PREFIXES = re.compile(r"^(sentence|text)_", re.IGNORECASE)
-
-
-def _is_nested(inner: object, names: Iterable[str], request: Request) -> bool:
-    """Whether the sides stand inside a column `translation`, and were not asked for beside it."""
-    if not (isinstance(inner, dict) or (isinstance(inner, pa.DataType) and pa.types.is_struct(inner))):
-        return False
-    return request.columns is None or not set(request.columns) <= set(names)
-
-
-def _choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str]:
-    """The columns of source and target among those that exist."""
-    if columns := request.columns or _infer_columns(names, request, origin):
-        _require_columns(names, columns, origin)
-        return columns
-    language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
-    raise CorpusError(
-        f"{origin}: no column for {language.name} ({language.code}). Columns: {_listed(names)}; "
-        f"{nearest(language.code, _short(names))} Say which hold source and target: columns: [SOURCE, TARGET]."
-    )
-
-
-def _require_columns(names: Sequence[str], columns: tuple[str, str], origin: Path | str) -> None:
-    for column in columns:
-        if column not in names:
-            raise CorpusError(
-                f"{origin}: no column {column!r}; {nearest(column, _short(names))} Columns: {_listed(names)}."
-            )
-        if names.count(column) > 1:
-            raise CorpusError(f"{origin}: several columns are named {column!r}. Columns: {_listed(names)}.")
-
-
-def _listed(names: Iterable[str]) -> str:
-    return f"{', '.join(map(repr, names)):.500}"
-
-
-def _short(names: Iterable[str]) -> list[str]:
-    return [name[:80] for name in names]
-
-
-def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, str] | None:
-    source, target = _column_of(request.source, names, origin), _column_of(request.target, names, origin)
-    if source is not None and target is not None:
-        return source, target
-    by_lower = {name.lower(): name for name in names}
-    roles = (role for role in _ROLES if role[0] in by_lower and role[1] in by_lower)
-    return next(((by_lower[source], by_lower[target]) for source, target in roles), None)
-
-
-def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:
-    """The column whose name means the language; its own code goes before other names."""
-    if language.code in names:
-        return language.code
-    found = [name for name in names if language_named(_COLUMN_PREFIXES.sub("", name)) == language]
-    if len(found) > 1:
-        raise CorpusError(
-            f"{origin}: several columns may hold {language.name}: {_listed(found)}. "
-            "Say which hold source and target: columns: [SOURCE, TARGET]."
-        )
-    return found[0] if found else None
-
-
-def _is_header(cells: Sequence[str]) -> bool:
-    roles = set(chain.from_iterable(_ROLES))
-    return all(cell.lower() in roles or language_named(cell) for cell in cells)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from switchtune.corpus.formats import SUFFIXES, CorpusError, Request, plain, text_lines
+from switchtune.corpus.columns import CorpusError, Request
+from switchtune.corpus.formats import SUFFIXES, plain, text_lines
 from switchtune.corpus.read import Corpus, Reading, open_location
 from switchtune.files import fingerprint
 from switchtune.languages import find_language
@@ -62,7 +63,7 @@ class NliSet:
     def corpus(self) -> Corpus:
         """Premises and hypotheses as the two sides of a corpus, both in this language."""
         table = pa.table({"source": list(self.premises), "target": list(self.hypotheses)})
-        reading = Reading("nli", ("premise", "hypothesis"), len(self), 0, 0, 0, len(self))
+        reading = Reading("nli", ("premise", "hypothesis"), len(self))
         return Corpus(self.language, self.language, self.origin, table, reading)
 
 
@@ -84,12 +85,10 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     path = location.replace("*", language)
     premise, hypothesis, label = columns or _columns_of(path)
     spoken = find_language(language)
-    texts = open_location(path, Request(spoken, spoken, (premise, hypothesis)))
-    # Rows have two columns: the label comes with a second reading.
-    labels = open_location(path, Request(spoken, spoken, (hypothesis, label), numbers=True))
+    rows = open_location(path, Request(spoken, spoken, (premise, hypothesis, label), number_column=label))
     kept: list[tuple[str, str, int]] = []
     not_labelled = empty = 0
-    for number, ((first, second), (_, name)) in enumerate(zip(texts.pairs, labels.pairs, strict=True), 1):
+    for number, (first, second, name) in enumerate(rows.cells, 1):
         if name.strip() in _NOT_LABELLED:
             not_labelled += 1
         elif name.strip().lower() not in _NUMBERS:

@@ -1,10 +1,8 @@
 """Parallel text from anywhere, as pairs in one memory-mapped table."""
 
 import hashlib
-import logging
-import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain, islice
@@ -13,14 +11,15 @@ from typing import Any, NamedTuple, TypeAlias, cast
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import ipc
 
+from switchtune.corpus.cache import cached_table, write_pairs
+from switchtune.corpus.columns import CorpusError, Request
+from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.formats import (
     COMPRESSIONS,
     PARALLEL_TEXT,
+    ROWS_PER_BATCH,
     SUFFIXES,
-    CorpusError,
-    Request,
     Rows,
     arrow_rows,
     existing,
@@ -28,11 +27,9 @@ from switchtune.corpus.formats import (
     plain,
     text_lines,
 )
-from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import atomic_path, fingerprint, hash_file, read_json, write_json
+from switchtune.errors import UsageError
+from switchtune.files import fingerprint, hash_file
 from switchtune.languages import find_language, language_named
-
-_LOGGER = logging.getLogger(__name__)
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
 """Where a corpus is: one path, pattern or name, or the two files of a parallel text."""
@@ -56,16 +53,19 @@ class Reading:
         duplicates: pairs left out because the same pair stood before.
         empty: pairs left out because a side was empty.
         folded: kept pairs in which line breaks inside a sentence became spaces.
-        kept: pairs in the table.
     """
 
     format: str
-    columns: tuple[str, str]
+    columns: tuple[str, ...]
     rows: int
-    duplicates: int
-    empty: int
-    folded: int
-    kept: int
+    duplicates: int = 0
+    empty: int = 0
+    folded: int = 0
+
+    @property
+    def kept(self) -> int:
+        """Pairs in the table."""
+        return self.rows - self.duplicates - self.empty
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -185,15 +185,17 @@ def read_corpus(
     if columns is not None and len(columns) != 2:
         raise UsageError(f"columns: {list(columns)!r}; two names are expected, of the source and of the target.")
     request = Request(source, target, None if columns is None else (columns[0], columns[1]))
-    origin = location if isinstance(location, str) else " + ".join(map(str, _paths(location)))
-    if origin.startswith("embedded:"):
-        # Not cached: it is small, and read in no time.
-        rows, filtered = _embedded(origin, request, limit), _Filter(deduplicate, keep_lines)
-        table = pa.Table.from_batches(_batches(filtered.kept(rows.pairs)), schema=_SCHEMA)
-        reading = _reading("embedded", rows, filtered)
-    else:
-        content = _hub(origin, request) if origin.startswith("hf:") else _files(location, request)
-        reading, table = _cached(content, request, cache_dir, deduplicate=deduplicate, keep_lines=keep_lines)
+    location = location if isinstance(location, str | Path) else tuple(map(Path, location))
+    origin = " + ".join(map(str, location)) if isinstance(location, tuple) else str(location)
+    content = _content(location, request, limit)
+
+    def write(path: Path) -> dict[str, Any]:
+        return asdict(_write_clean(path, content, deduplicate=deduplicate, keep_lines=keep_lines))
+
+    # The number stands for the rules by which rows become pairs, and for what is noted: it grows when they change.
+    name = fingerprint([3, content.format, *content.identity, asdict(request), deduplicate, keep_lines])
+    noted, table = cached_table(name, write, cache_dir)
+    reading = Reading(**noted | {"columns": tuple(noted["columns"])})
     if not len(table):
         raise CorpusError(
             f"{origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
@@ -209,8 +211,7 @@ def open_location(location: str, request: Request) -> Rows:
     Raises:
         CorpusError: as `read_corpus`.
     """
-    content = _hub(location, request) if location.startswith("hf:") else _files(location, request)
-    return content.open()
+    return _content(location, request).open()
 
 
 def describe(corpus: Corpus, *, width: int = 100) -> str:
@@ -218,15 +219,14 @@ def describe(corpus: Corpus, *, width: int = 100) -> str:
     reading = corpus.reading
     languages = (find_language(corpus.source_language), find_language(corpus.target_language))
     sides = " → ".join(f"{language.name} ({name})" for language, name in zip(languages, reading.columns, strict=True))
-    counts = [f"{reading.rows:,} pairs read"]
-    counts += [f"{reading.duplicates:,} duplicates left out"] if reading.duplicates else []
-    counts += [f"{reading.empty:,} with an empty side left out"] if reading.empty else []
-    counts += [f"{reading.folded:,} with line breaks inside, made spaces"] if reading.folded else []
-    counts += [
-        f"the first {len(corpus):,} of {reading.kept:,} used"
-        if len(corpus) < reading.kept
-        else f"{reading.kept:,} kept"
-    ]
+    changes = (
+        (reading.duplicates, "duplicates left out"),
+        (reading.empty, "with an empty side left out"),
+        (reading.folded, "with line breaks inside, made spaces"),
+    )
+    counts = [f"{reading.rows:,} pairs read", *(f"{count:,} {change}" for count, change in changes if count)]
+    whole = len(corpus) == reading.kept
+    counts += [f"{reading.kept:,} kept" if whole else f"the first {len(corpus):,} of {reading.kept:,} used"]
     lines = [f"{corpus.origin}: {reading.format}, {sides}", ", ".join(counts)]
     for number, pair in enumerate(islice(corpus, 2), 1):
         for label, language, text in zip((str(number), ""), languages, pair, strict=True):
@@ -263,8 +263,9 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
         UnknownLanguageError: the language is unknown.
     """
     code = find_language(language).code
+    lines: Iterable[str]
     if str(location).startswith("embedded:"):
-        lines: Iterable[str] = (row[0] for row in _embedded_rows(str(location), (code,), limit))
+        lines = (sentence for (sentence,) in _embedded(str(location), (code,), limit))
     else:
         lines = text_lines(Path(location))
     sentences = _held(islice(filter(None, map(str.strip, lines)), limit), location)
@@ -276,62 +277,37 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
 # From rows to the table
 
 
-@dataclass(slots=True)
-class _Filter:
-    """Leaves out empty and repeated pairs, and counts them."""
+def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lines: bool) -> Reading:
+    """Write the pairs of a corpus, without empty and repeated ones, as a table."""
+    rows = content.open()
+    counts = dict.fromkeys(("rows", "duplicates", "empty", "folded"), 0)
+    # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
+    seen = set[bytes]()
 
-    deduplicate: bool
-    keep_lines: bool
-    rows: int = 0
-    duplicates: int = 0
-    empty: int = 0
-    folded: int = 0
-
-    def kept(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-        # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
-        seen = set[bytes]()
-        for row in pairs:
-            self.rows += 1
-            source, target = pair = (row[0].strip(), row[1].strip())
+    def kept() -> Iterator[tuple[str, str]]:
+        for cells in rows.cells:
+            counts["rows"] += 1
+            source, target = map(str.strip, cells)
             if not (source and target):
-                self.empty += 1
+                counts["empty"] += 1
                 continue
             if "\n" in source or "\r" in source or "\n" in target or "\r" in target:
-                self.folded += not self.keep_lines
-                between = "\n" if self.keep_lines else " "
-                source, target = pair = (_fold(source, between), _fold(target, between))
-            if self.deduplicate:
+                counts["folded"] += not keep_lines
+                between = "\n" if keep_lines else " "
+                source, target = (re.sub(r"\s*[\r\n]\s*", between, text) for text in (source, target))
+            if deduplicate:
                 digest = hashlib.blake2b(f"{len(source)} {source}{target}".encode(), digest_size=16).digest()
                 if digest in seen:
-                    self.duplicates += 1
+                    counts["duplicates"] += 1
                     continue
                 seen.add(digest)
-            yield pair
+            yield source, target
+
+    write_pairs(path, kept())
+    return Reading(content.format, rows.columns, **counts)
 
 
-def _fold(text: str, between: str) -> str:
-    return re.sub(r"\s*[\r\n]\s*", between, text)
-
-
-_SCHEMA = pa.schema([("source", pa.string()), ("target", pa.string())])
-_ROWS_PER_BATCH, _CHARACTERS_PER_BATCH = 1 << 15, 1 << 26
-
-
-def _batches(pairs: Iterable[tuple[str, str]]) -> Iterator[pa.RecordBatch]:
-    block: list[tuple[str, str]] = []
-    room = _CHARACTERS_PER_BATCH
-    for pair in chain(pairs, [None]):
-        if block and (pair is None or len(block) == _ROWS_PER_BATCH or room < 0):
-            yield pa.record_batch([pa.array(side, pa.string()) for side in zip(*block, strict=True)], schema=_SCHEMA)
-            block, room = [], _CHARACTERS_PER_BATCH
-        if pair is not None:
-            block.append(pair)
-            room -= len(pair[0]) + len(pair[1])
-
-
-def _reading(format_name: str, rows: Rows, filtered: _Filter) -> Reading:
-    kept = filtered.rows - filtered.duplicates - filtered.empty
-    return Reading(format_name, rows.columns, filtered.rows, filtered.duplicates, filtered.empty, filtered.folded, kept)
+# Where a corpus is
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,97 +319,34 @@ class _Content:
     open: Callable[[], Rows]
 
 
-def _cached(
-    content: _Content, request: Request, cache_dir: Path | None, *, deduplicate: bool, keep_lines: bool
-) -> tuple[Reading, pa.Table]:
-    """The table of this content from the cache, made first where it is not there."""
-    # The number stands for the rules by which rows become pairs, and for what is noted: it grows when they change.
-    rules = {"deduplicate": deduplicate} | ({"keep_lines": True} if keep_lines else {})
-    name = fingerprint([2, content.format, *content.identity, {**asdict(request), **rules}])
-
-    def write(path: Path) -> dict[str, Any]:
-        rows, filtered = content.open(), _Filter(deduplicate, keep_lines)
-        write_pairs(path, filtered.kept(rows.pairs))
-        return asdict(_reading(content.format, rows, filtered))
-
-    noted, table = cached_table(name, write, cache_dir)
-    return Reading(**{**noted, "columns": tuple(noted["columns"])}), table
+def _content(location: str | Path | tuple[Path, ...], request: Request, limit: int | None = None) -> _Content:
+    if str(location).startswith("hf:"):
+        return _hub(str(location), request)
+    if str(location).startswith("embedded:"):
+        if request.columns:
+            raise UsageError(f"{location}: columns {list(request.columns)!r} named, but the embedded corpus has none.")
+        codes = (request.source.code, request.target.code)
+        rows = Rows(codes, _embedded(str(location), codes, limit))
+        return _Content("embedded", (str(location), str(limit)), lambda: rows)
+    format_name, named = _locate(location, request)
+    paths = tuple(map(existing, named))
+    identity = tuple(part for path in paths for part in (path.name, hash_file(path)))
+    return _Content(format_name, identity, partial(open_rows, format_name, paths, request))
 
 
-def write_pairs(path: Path, pairs: Iterator[tuple[str, str]]) -> None:
-    """Write pairs as a table that can be memory-mapped."""
-    with ipc.new_file(str(path), _SCHEMA) as writer:
-        for batch in _batches(pairs):
-            writer.write_batch(batch)
-
-
-def cached_table(
-    name: str, write: Callable[[Path], Mapping[str, Any]], cache_dir: Path | None
-) -> tuple[dict[str, Any], pa.Table]:
-    """A table from the cache, memory-mapped, and what is noted of it; made first where it is not there.
-
-    Args:
-        name: that stands for all that decides what is in it.
-        write: writes it to a path (`write_pairs`), and returns what is to be noted.
-    """
-    by_user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = cache_dir or Path(os.environ.get("SWITCHTUNE_CACHE") or Path(by_user) / "switchtune")
-    path, note = folder / f"{name}.arrow", folder / f"{name}.json"
-    try:
-        noted = _noted(note, path)
-        if noted is None:
-            with atomic_path(path) as temporary:
-                noted = dict(write(temporary))
-                write_json(note, {"noted": noted, "hash": fingerprint([noted, hash_file(temporary)])})
-        return noted, ipc.open_file(pa.memory_map(str(path))).read_all()
-    except OSError as error:
-        raise CorpusError(
-            f"{folder}: the cache cannot be written or read ({error}). Make room or give permission there, or name "
-            "another folder in the environment variable SWITCHTUNE_CACHE."
-        ) from error
-
-
-def _noted(note: Path, path: Path) -> dict[str, Any] | None:
-    """What is noted of a table of the cache; None where either is not there or not as it was written."""
-    if not (note.exists() and path.exists()):
-        return None
-    try:
-        content = read_json(note)
-        if content["hash"] == fingerprint([content["noted"], hash_file(path)]):
-            return dict(content["noted"])
-    except (SwitchtuneError, KeyError, TypeError):
-        pass
-    _LOGGER.warning("%s was changed or damaged since it was written. It is made again.", path)
-    return None
-
-
-# Which files
-
-
-def _paths(location: Path | Sequence[str | Path]) -> tuple[Path, ...]:
-    parts = (location,) if isinstance(location, Path) else location
-    return tuple(map(Path, parts))
-
-
-def _files(location: Location, request: Request) -> _Content:
-    format_name, found = _locate(location, request)
-    paths = tuple(map(existing, found))
-    identity = [part for path in paths for part in (path.name, hash_file(path))]
-    return _Content(format_name, tuple(identity), partial(open_rows, format_name, paths, request))
-
-
-def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]]:
+def _locate(location: str | Path | tuple[Path, ...], request: Request) -> tuple[str, tuple[Path, ...]]:
     """The format and the files of a location."""
-    if not isinstance(location, str | Path):
-        paths = _paths(location)
-        if len(paths) != 2:
-            raise UsageError(f"{len(paths)} files named; two are expected, of the source and of the target.")
-        return PARALLEL_TEXT, _checked_order(paths, request)
+    if isinstance(location, tuple):
+        if len(location) != 2:
+            raise UsageError(f"{len(location)} files named; two are expected, of the source and of the target.")
+        _require_languages([plain(path).name.removesuffix(".txt").rpartition(".")[2] for path in location], request)
+        return PARALLEL_TEXT, location
     if braces := re.fullmatch(r"(?s)(.*)\{([^{},]*),([^{},]*)\}(.*)", str(location)):
-        before, first, second, after = braces.groups()
-        order = (second, first) if _swapped((first, second), request) else (first, second)
-        _refuse_other_languages(order, request)
-        return PARALLEL_TEXT, tuple(Path(before + part + after) for part in order)
+        before, *endings, after = braces.groups()
+        if [*map(language_named, endings)] == [request.target, request.source]:
+            endings.reverse()
+        _require_languages(endings, request)
+        return PARALLEL_TEXT, tuple(Path(before + ending + after) for ending in endings)
     path = Path(location)
     if format_name := SUFFIXES.get(plain(path).suffix.lower()):
         return format_name, (path,)
@@ -464,37 +377,22 @@ def _by_prefix(prefix: Path, request: Request) -> tuple[Path, ...]:
     return tuple(chain.from_iterable(found.values())) if all(found.values()) else ()
 
 
-def _checked_order(paths: tuple[Path, ...], request: Request) -> tuple[Path, ...]:
-    endings = [plain(path).name.removesuffix(".txt").rpartition(".")[2] for path in paths]
-    if _swapped(endings, request):
-        raise CorpusError(
-            f"{paths[0]} stands for the source, {request.source.name}, but its name says {request.target.name}; "
-            f"{paths[1]} the other way round. Swap the two files or the two languages."
-        )
-    _refuse_other_languages(endings, request)
-    return paths
-
-
-def _refuse_other_languages(endings: Sequence[str], request: Request) -> None:
-    """Refuse files whose names say other languages than those that are asked for.
+def _require_languages(endings: Sequence[str], request: Request) -> None:
+    """Have the endings of two files not say other languages than those that are asked for.
 
     One ending alone may be a language's code by accident (`text.in`, `text.min`), unless it is that of the other side.
     """
     wanted = (request.source, request.target)
     named = [language_named(ending) for ending in endings]
-    for ending, found, asked, other in zip(endings, named, wanted, wanted[::-1], strict=True):
-        if found is not None and found.iso3 != asked.iso3 and (None not in named or found.iso3 == other.iso3):
+    swapped = named == [request.target, request.source]
+    for ending, language, asked, other in zip(endings, named, wanted, wanted[::-1], strict=True):
+        if language is None or (language.iso3 == asked.iso3 and not swapped):
+            continue
+        if None not in named or language.iso3 == other.iso3:
             raise CorpusError(
-                f"{asked.name} ({asked.code}) is asked for, but the ending {ending!r} of the file says {found.name}. "
-                "Name the files of the two languages, or other languages."
+                f"{asked.name} ({asked.code}) is asked for, but the ending {ending!r} of the file says "
+                f"{language.name}. Name files of the two languages, in their order, or other languages."
             )
-
-
-def _swapped(names: Sequence[str], request: Request) -> bool:
-    return [language_named(name) for name in names] == [request.target, request.source]
-
-
-# Corpora that are not files
 
 
 def _hub(location: str, request: Request) -> _Content:
@@ -508,19 +406,12 @@ def _hub(location: str, request: Request) -> _Content:
             f"{location}: cannot be loaded ({type(error).__name__}: {error}). Check name, config and split on the Hub. "
             "Without network, use a data set that was loaded before, or files (TSV, JSONL, Parquet, parallel text)."
         ) from error
-    batches = partial(dataset.with_format("arrow").iter, batch_size=_ROWS_PER_BATCH)
+    batches = partial(dataset.with_format("arrow").iter, batch_size=ROWS_PER_BATCH)
     rows = partial(arrow_rows, dataset.features.arrow_schema, batches, request, location)
     return _Content("hub", (location, dataset._fingerprint), rows)
 
 
-def _embedded(location: str, request: Request, limit: int | None) -> Rows:
-    codes = (request.source.code, request.target.code)
-    return Rows(codes, ((row[0], row[1]) for row in _embedded_rows(location, codes, limit)))
-
-
-def _embedded_rows(location: str, codes: Sequence[str], count: int | None) -> list[tuple[str, ...]]:
-    from switchtune.corpus.embedded import embedded_sentences
-
+def _embedded(location: str, codes: Sequence[str], count: int | None) -> list[tuple[str, ...]]:
     domain, split = _parts(location, "embedded:domain:split", "embedded:kitchen:train", 2)
     return embedded_sentences(domain, split, codes, count)
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
-from switchtune.corpus.formats import CorpusError, plain, text_lines
+from switchtune.corpus.columns import CorpusError
+from switchtune.corpus.formats import plain, text_lines
 from switchtune.corpus.words import lower_case
 from switchtune.files import write_text
 from switchtune.languages import UnknownLanguageError, find_language, language_named

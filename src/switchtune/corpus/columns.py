@@ -1,0 +1,96 @@
+"""What is looked for in a corpus, and which of its columns hold it."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+from switchtune.errors import SwitchtuneError, nearest
+from switchtune.languages import Language, language_named
+
+
+class CorpusError(SwitchtuneError):
+    """A corpus cannot be read as asked: which file and line, what was found, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is looked for in a corpus, whatever its format.
+
+    Attributes:
+        source, target: the languages.
+        columns: the names of the columns, two or more; None where the languages are to tell two.
+        number_column: the column in which whole numbers stand for text, as labels do; elsewhere they are refused.
+    """
+
+    source: Language
+    target: Language
+    columns: tuple[str, ...] | None
+    number_column: str | None = None
+
+
+_ROLES = [
+    tuple(names.split())
+    for names in (
+        "source target,src tgt,src trg,source_text target_text,source_sentence target_sentence,"
+        "sourcestring targetstring,document summary,article summary,article highlights,text summary"
+    ).split(",")
+]
+
+
+def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, ...]:
+    """The columns that are asked for, or those of source and target, among the columns that exist.
+
+    Raises:
+        CorpusError: one is missing, or there are several of its name; `origin` says where.
+    """
+    short = [name[:80] for name in names]
+    columns = request.columns or _infer_columns(names, request, origin)
+    if columns is None:
+        language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
+        raise CorpusError(
+            f"{origin}: no column for {language.name} ({language.code}). Columns: {_listed(names)}; "
+            f"{nearest(language.code, short)} Say which hold source and target: columns: [SOURCE, TARGET]."
+        )
+    for column in columns:
+        if column not in names:
+            raise CorpusError(f"{origin}: no column {column!r}; {nearest(column, short)} Columns: {_listed(names)}.")
+        if names.count(column) > 1:
+            raise CorpusError(f"{origin}: several columns are named {column!r}. Columns: {_listed(names)}.")
+    return columns
+
+
+def _listed(names: Iterable[str]) -> str:
+    return f"{', '.join(map(repr, names)):.500}"
+
+
+def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, ...] | None:
+    source, target = (_column_of(language, names, origin) for language in (request.source, request.target))
+    if source is not None and target is not None:
+        return source, target
+    by_lower = {name.lower(): name for name in names}
+    return next((tuple(by_lower[name] for name in role) for role in _ROLES if by_lower.keys() >= set(role)), None)
+
+
+def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:
+    """The column whose name means the language; its own code goes before other names."""
+    if language.code in names:
+        return language.code
+    fitting = [name for name in names if _language_of(name) == language]
+    if len(fitting) > 1:
+        raise CorpusError(
+            f"{origin}: several columns may hold {language.name}: {_listed(fitting)}. "
+            "Say which hold source and target: columns: [SOURCE, TARGET]."
+        )
+    return fitting[0] if fitting else None
+
+
+def _language_of(column: str) -> Language | None:
+    return language_named(re.sub("^(sentence|text)_", "", column, flags=re.IGNORECASE))
+
+
+def is_header(cells: Sequence[str]) -> bool:
+    """Whether the first line of a file names its columns: every cell is a usual name, or says a language."""
+    roles = set(chain.from_iterable(_ROLES))
+    return all(cell.lower() in roles or _language_of(cell) for cell in cells)
