@@ -18,7 +18,7 @@ from reprlib import repr as shortened
 from typing import Any, BinaryIO
 
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header
 from switchtune.errors import UsageError
@@ -158,7 +158,7 @@ def _delimited_cells(
         yield chosen(cells) if cells else ("",) * len(columns)
 
 
-# JSON lines, and what comes in Arrow's batches: where each record stands, and its fields (none of an empty line)
+# JSON lines, and what comes in Arrow's batches
 
 
 def _jsonl_rows(path: Path, request: Request) -> Rows:
@@ -166,10 +166,11 @@ def _jsonl_rows(path: Path, request: Request) -> Rows:
     if first is None:
         raise _empty(path)
     columns = choose_columns(list(first), request, path)
-    return Rows(columns, _record_cells(_json_records(path), columns, request))
+    return Rows(columns, _json_cells(path, columns, request.number_column))
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each record stands, and its fields, with those of an object `translation` beside the others."""
     for number, line in enumerate(text_lines(path), 1):
         try:
             record = json.loads(line) if line.strip() else {}
@@ -177,13 +178,32 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             raise CorpusError(f"{path}:{number}: not valid JSON ({error}), in {line[:80]!r}.") from error
         if not isinstance(record, dict):
             raise CorpusError(f"{path}:{number}: one JSON object a line is expected, found {line[:80]!r}.")
-        yield f"{path}:{number}", _flat(record)
+        inner = record.get(_NESTED)
+        yield f"{path}:{number}", record | inner if isinstance(inner, dict) else record
 
 
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a record, with those of an object `translation` beside the others."""
-    inner = record.get(_NESTED)
-    return record | inner if isinstance(inner, dict) else record
+def _json_cells(path: Path, columns: tuple[str, ...], number_column: str | None) -> Iterator[tuple[str, ...]]:
+    for where, fields in _json_records(path):
+        yield tuple(_json_text(where, fields, column, may_be_number=column == number_column) for column in columns)
+
+
+def _json_text(where: str, fields: dict[str, Any], column: str, *, may_be_number: bool) -> str:
+    if fields and column not in fields:
+        raise CorpusError(
+            f"{where}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
+        )
+    text = fields.get(column)
+    if text is None:
+        return ""
+    if may_be_number and type(text) is int:
+        return str(text)
+    if not isinstance(text, str) or _SURROGATE.search(text):
+        raise CorpusError(f"{where}: {column!r} is {shortened(text)}; valid text is expected.")
+    return text
+
+
+_NESTED = "translation"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 # What Arrow raises for files and columns that are not what they say; a text that is not UTF-8 is a ValueError.
@@ -219,52 +239,36 @@ def arrow_rows(
     """The rows of batches that have this schema; `origin` names them in errors.
 
     Raises:
-        CorpusError: a column is missing.
+        CorpusError: a column is missing or does not hold text.
     """
-    inner = {field.name: field.type for field in schema}.get(_NESTED)
-    nested = [field.name for field in inner] if inner is not None and pa.types.is_struct(inner) else []
-    names = [field.name for field in schema if field.name not in nested]
-    columns = choose_columns(names + nested, request, origin)
-    top = list(dict.fromkeys(_NESTED if column in nested else column for column in columns))
+    types = {field.name: field.type for field in schema}
+    inner = list(types[_NESTED]) if _NESTED in types and pa.types.is_struct(types[_NESTED]) else []
+    nested = {field.name: field.type for field in inner}
+    columns = choose_columns([field.name for field in schema if field.name not in nested] + [*nested], request, origin)
+    for column in columns:
+        held = (types | nested)[column]
+        held = held.value_type if pa.types.is_dictionary(held) else held
+        is_number = column == request.number_column and pa.types.is_integer(held)
+        if not is_number and held not in (pa.string(), pa.large_string(), pa.string_view()):
+            raise CorpusError(f"{origin}: column {column!r} holds {held}; text is expected.")
 
-    def records() -> Iterator[tuple[str, dict[str, Any]]]:
+    def texts(batch: pa.RecordBatch | pa.Table, column: str) -> Iterator[str]:
+        cells = compute.struct_field(batch.column(_NESTED), column) if column in nested else batch.column(column)
+        return ("" if cell is None else str(cell) for cell in cells.to_pylist())
+
+    def rows() -> Iterator[tuple[str, ...]]:
         number = 0
         try:
             for batch in batches():
-                for record in batch.select(top).to_pylist():
+                for row in zip(*(texts(batch, column) for column in columns), strict=True):
                     number += 1
-                    yield f"{origin}: row {number:,}", dict.fromkeys(columns) | _flat(record)
+                    if max(map(len, row)) > LONGEST_LINE:
+                        raise CorpusError(f"{origin}: row {number:,} holds {_TOO_LONG}")
+                    yield row
         except _DAMAGED as error:
             raise CorpusError(f"{origin}: damaged after row {number:,} ({error}). Fetch it again.") from error
 
-    return Rows(columns, _record_cells(records(), columns, request))
-
-
-_NESTED = "translation"
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def _record_cells(
-    records: Iterable[tuple[str, dict[str, Any]]], columns: tuple[str, ...], request: Request
-) -> Iterator[tuple[str, ...]]:
-    for where, fields in records:
-        cells = []
-        for column in columns:
-            if fields and column not in fields:
-                raise CorpusError(
-                    f"{where}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
-                )
-            cell = fields.get(column)
-            if cell is None:
-                cell = ""
-            elif type(cell) is int and column == request.number_column:
-                cell = str(cell)
-            elif not isinstance(cell, str) or _SURROGATE.search(cell):
-                raise CorpusError(f"{where}: {column!r} is {shortened(cell)}; valid text is expected.")
-            elif len(cell) > LONGEST_LINE:
-                raise CorpusError(f"{where} holds {_TOO_LONG}")
-            cells.append(cell)
-        yield tuple(cells)
+    return Rows(columns, rows())
 
 
 _READERS: dict[str, Callable[[Path, Request], Rows]] = {
