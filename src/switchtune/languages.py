@@ -2,222 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from switchtune.errors import UsageError, nearest
-
-# One language a line: code, ISO 639-3 and further codes, script, name and further names.
-# The ISO 639-3 code is that of the individual language where the short code names a macrolanguage (ar: arb), as NLLB
-# writes it; the macrolanguage's code follows as an alias. A language in a second script has a line after the first.
-_TABLE = """
-ace ace Latn Acehnese
-ace_Arab ace Arab Acehnese (Arabic script)
-acm acm Arab Mesopotamian Arabic
-acq acq Arab Ta'izzi-Adeni Arabic
-aeb aeb Arab Tunisian Arabic
-af afr Latn Afrikaans
-ajp ajp Arab South Levantine Arabic
-ak aka Latn Akan
-am amh Ethi Amharic
-apc apc Arab North Levantine Arabic/Levantine Arabic
-ar arb,ara Arab Arabic/Standard Arabic/Modern Standard Arabic
-ars ars Arab Najdi Arabic
-ary ary Arab Moroccan Arabic
-arz arz Arab Egyptian Arabic
-as asm Beng Assamese
-ast ast Latn Asturian
-awa awa Deva Awadhi
-ay ayr,aym Latn Aymara/Central Aymara
-az azj,aze Latn Azerbaijani/North Azerbaijani
-azb azb Arab South Azerbaijani
-ba bak Cyrl Bashkir
-ban ban Latn Balinese
-be bel Cyrl Belarusian
-bem bem Latn Bemba
-bg bul Cyrl Bulgarian
-bho bho Deva Bhojpuri
-bjn bjn Latn Banjar
-bjn_Arab bjn Arab Banjar (Arabic script)
-bm bam Latn Bambara
-bn ben Beng Bengali/Bangla
-bo bod,tib Tibt Tibetan/Standard Tibetan
-br bre Latn Breton
-bs bos Latn Bosnian
-bug bug Latn Buginese
-ca cat Latn Catalan
-ceb ceb Latn Cebuano
-cjk cjk Latn Chokwe
-ckb ckb Arab Central Kurdish/Sorani
-co cos Latn Corsican
-crh crh Latn Crimean Tatar
-cs ces,cze Latn Czech
-cy cym,wel Latn Welsh
-da dan Latn Danish
-de deu,ger Latn German/Deutsch
-dik dik,din Latn Dinka/Southwestern Dinka
-dyu dyu Latn Dyula
-dz dzo Tibt Dzongkha
-ee ewe Latn Ewe
-el ell,gre Grek Greek/Modern Greek
-en eng Latn English
-eo epo Latn Esperanto
-es spa Latn Spanish/Castilian
-et est,ekk Latn Estonian
-eu eus,baq Latn Basque
-fa pes,fas,per Arab Persian/Farsi/Western Persian
-ff fuv,ful Latn Fula/Fulah/Nigerian Fulfulde
-fi fin Latn Finnish
-fj fij Latn Fijian
-fo fao Latn Faroese
-fon fon Latn Fon
-fr fra,fre Latn French
-fur fur Latn Friulian
-fy fry Latn Western Frisian/Frisian
-ga gle Latn Irish
-gd gla Latn Scottish Gaelic
-gl glg Latn Galician
-gn grn,gug Latn Guarani
-gu guj Gujr Gujarati
-ha hau Latn Hausa
-haw haw Latn Hawaiian
-he heb,iw Hebr Hebrew
-hi hin Deva Hindi
-hmn hmn Latn Hmong
-hne hne Deva Chhattisgarhi
-hr hrv Latn Croatian
-ht hat Latn Haitian Creole/Haitian
-hu hun Latn Hungarian
-hy hye,arm Armn Armenian
-id ind,in Latn Indonesian
-ig ibo Latn Igbo
-ilo ilo Latn Ilocano
-is isl,ice Latn Icelandic
-it ita Latn Italian
-ja jpn Jpan Japanese
-jv jav,jw Latn Javanese
-ka kat,geo Geor Georgian
-kab kab Latn Kabyle
-kac kac Latn Jingpho/Kachin
-kam kam Latn Kamba
-kbp kbp Latn Kabiyè
-kea kea Latn Kabuverdianu
-kg kon,ktu Latn Kongo/Kikongo
-ki kik Latn Kikuyu
-kk kaz Cyrl Kazakh
-km khm Khmr Khmer
-kmb kmb Latn Kimbundu
-kn kan Knda Kannada
-ko kor Hang Korean
-kr knc,kau Arab Kanuri/Central Kanuri
-kr_Latn knc,kau,kr Latn Kanuri (Latin script)
-ks kas Arab Kashmiri
-ks_Deva kas,ks Deva Kashmiri (Devanagari script)
-ku kmr,kur Latn Kurdish/Northern Kurdish/Kurmanji
-ky kir Cyrl Kyrgyz
-la lat Latn Latin
-lb ltz Latn Luxembourgish
-lg lug Latn Ganda/Luganda
-li lim Latn Limburgish
-lij lij Latn Ligurian
-lmo lmo Latn Lombard
-ln lin Latn Lingala
-lo lao Laoo Lao
-lt lit Latn Lithuanian
-ltg ltg Latn Latgalian
-lua lua Latn Luba-Kasai
-luo luo Latn Luo
-lus lus Latn Mizo
-lv lvs,lav Latn Latvian/Standard Latvian
-mag mag Deva Magahi
-mai mai Deva Maithili
-mg plt,mlg Latn Malagasy/Plateau Malagasy
-mi mri,mao Latn Maori
-min min Latn Minangkabau
-mk mkd,mac Cyrl Macedonian
-ml mal Mlym Malayalam
-mn khk,mon Cyrl Mongolian/Halh Mongolian
-mni mni Beng Meitei/Manipuri
-mos mos Latn Mossi
-mr mar Deva Marathi
-ms zsm,msa,may Latn Malay/Standard Malay
-mt mlt Latn Maltese
-my mya,bur Mymr Burmese
-ne npi,nep Deva Nepali
-nl nld,dut Latn Dutch
-nn nno Latn Norwegian Nynorsk/Nynorsk
-no nob,nor,nb Latn Norwegian/Norwegian Bokmål/Bokmål
-nso nso,ns Latn Northern Sotho/Sepedi
-nus nus Latn Nuer
-ny nya Latn Chichewa/Nyanja
-oc oci Latn Occitan
-om gaz,orm Latn Oromo/West Central Oromo
-or ory,ori Orya Odia/Oriya
-pa pan Guru Punjabi/Eastern Panjabi
-pag pag Latn Pangasinan
-pap pap Latn Papiamento
-pl pol Latn Polish
-prs prs Arab Dari
-ps pbt,pus Arab Pashto/Southern Pashto
-pt por Latn Portuguese
-qu quy,que Latn Quechua/Ayacucho Quechua
-rn run Latn Rundi/Kirundi
-ro ron,rum,mo Latn Romanian
-ru rus Cyrl Russian
-rw kin Latn Kinyarwanda
-sa san Deva Sanskrit
-sat sat,sat_beng Olck Santali
-sc srd Latn Sardinian
-scn scn Latn Sicilian
-sd snd Arab Sindhi
-sg sag Latn Sango
-shn shn Mymr Shan
-si sin Sinh Sinhala
-sk slk,slo Latn Slovak
-sl slv Latn Slovenian/Slovene
-sm smo Latn Samoan
-sn sna Latn Shona
-so som Latn Somali
-sq als,sqi,alb Latn Albanian/Tosk Albanian
-sr srp Cyrl Serbian
-ss ssw Latn Swati
-st sot Latn Southern Sotho/Sesotho
-su sun Latn Sundanese
-sv swe Latn Swedish
-sw swh,swa Latn Swahili
-szl szl Latn Silesian
-ta tam Taml Tamil
-taq taq Latn Tamasheq
-taq_Tfng taq Tfng Tamasheq (Tifinagh script)
-te tel Telu Telugu
-tg tgk Cyrl Tajik
-th tha Thai Thai
-ti tir Ethi Tigrinya
-tk tuk Latn Turkmen
-tl tgl,fil Latn Tagalog/Filipino
-tn tsn Latn Tswana
-tpi tpi Latn Tok Pisin
-tr tur Latn Turkish
-ts tso Latn Tsonga
-tt tat Cyrl Tatar
-tum tum Latn Tumbuka
-tw twi Latn Twi
-tzm tzm Tfng Central Atlas Tamazight/Tamazight
-ug uig Arab Uyghur
-uk ukr Cyrl Ukrainian
-umb umb Latn Umbundu
-ur urd Arab Urdu
-uz uzn,uzb Latn Uzbek/Northern Uzbek
-vec vec Latn Venetian
-vi vie Latn Vietnamese
-war war Latn Waray
-wo wol Latn Wolof
-xh xho Latn Xhosa
-yi ydd,yid Hebr Yiddish/Eastern Yiddish
-yo yor Latn Yoruba
-yue yue Hant Cantonese/Yue Chinese
-zh zho,chi,cmn Hans Chinese/Mandarin/Simplified Chinese/Chinese (Simplified)
-zh_Hant zho,chi,cmn,zh,zh_tw,zh_hk,zh_mo Hant Traditional Chinese/Chinese (Traditional)
-zu zul Latn Zulu
-"""
 
 # ISO 3166, with UK (often written for GB) and the XX of mBART: "de_AT" is German, "de-en" is a pair and refused.
 _REGION_TABLE = """
@@ -230,8 +17,6 @@ sd se sg sh si sj sk sl sm sn so sr ss st sv sx sy sz tc td tf tg th tj tk tl tm
 uy uz va vc ve vg vi vn vu wf ws xx ye yt za zm zw
 """
 _REGIONS = frozenset(_REGION_TABLE.split())
-
-_UNSPACED = frozenset({"zh", "zh_Hant", "yue", "ja", "th", "lo", "km", "my", "shn", "bo", "dz"})
 
 
 class UnknownLanguageError(UsageError):
@@ -258,12 +43,18 @@ class Language:
     spaced: bool
 
 
-def _parse(table: str) -> tuple[tuple[Language, ...], dict[str, Language]]:
+def _read_table() -> tuple[tuple[Language, ...], dict[str, Language]]:
+    """The languages of `languages.tsv`, and each by all that names it.
+
+    A line has a language in one script. Its first ISO 639-3 code is that of the individual language where the short
+    code names a macrolanguage (ar: arb), as NLLB writes it; the macrolanguage's code and older ones follow. A language
+    in a second script has a line after the first.
+    """
     languages, index = list[Language](), dict[str, Language]()
-    for line in table.strip().splitlines():
-        code, codes, script, names = line.split(" ", 3)
-        aliases, spellings = codes.split(","), names.split("/")
-        language = Language(code, aliases[0], spellings[0], script, code not in _UNSPACED)
+    for line in Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        code, iso, script, spaced, names = line.split("\t")
+        aliases, spellings = iso.split(","), names.split("/")
+        language = Language(code, aliases[0], spellings[0], script, spaced == "yes")
         languages.append(language)
         for alias in (code, *aliases, *spellings):
             # The first line of a language owns its bare codes; the line of a second script has them with that script.
@@ -276,7 +67,7 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_-]+", "_", name.strip().lower()).strip("_")
 
 
-LANGUAGES, _INDEX = _parse(_TABLE)
+LANGUAGES, _INDEX = _read_table()
 """`LANGUAGES`: those of mBART-50, M2M-100, NLLB-200 and mT5, sorted by code."""
 
 
