@@ -217,7 +217,7 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
         table = parquet.ParquetFile(path if path == plain(path) else _unpacked(path))
         schema, about = table.schema_arrow, table.metadata
         # A row of nothing takes no bytes there, but is one here.
-        size = max(about.num_rows, sum(about.row_group(place).total_byte_size for place in range(about.num_row_groups)))
+        size = max(about.num_rows, sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
     except (EOFError, lzma.LZMAError, zlib.error, *_DAMAGED) as error:
         raise CorpusError(f"{path}: not a Parquet file, or damaged ({error}). Fetch it again.") from error
     if size > _most_unpacked(path):
@@ -271,18 +271,8 @@ def arrow_rows(
     return Rows(columns, rows())
 
 
-_READERS: dict[str, Callable[[Path, Request], Rows]] = {
-    "tsv": _tsv_rows,
-    "csv": _csv_rows,
-    "jsonl": _jsonl_rows,
-    "parquet": _parquet_rows,
-}
-SUFFIXES = {
-    ".tsv": "tsv",
-    ".csv": "csv",
-    **dict.fromkeys((".jsonl", ".ndjson", ".json"), "jsonl"),
-    ".parquet": "parquet",
-}
+_READERS = {"tsv": _tsv_rows, "csv": _csv_rows, "jsonl": _jsonl_rows, "parquet": _parquet_rows}
+SUFFIXES = {f".{name}": name for name in _READERS} | {".ndjson": "jsonl", ".json": "jsonl"}
 """The format that a file's ending stands for."""
 
 

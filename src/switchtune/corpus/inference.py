@@ -16,16 +16,12 @@ from switchtune.languages import find_language
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of their numbers, that of XNLI's."""
 
-_NUMBERS = {
-    **{label: number for number, label in enumerate(LABELS)},
-    **{str(number): number for number in range(len(LABELS))},
-    "contradictory": 2,  # as XNLI's machine-translated training sets have it
-}
+_NUMBERS = {name: number for number, label in enumerate(LABELS) for name in (label, str(number))}
+_NUMBERS["contradictory"] = 2  # as XNLI's machine-translated training sets have it
 _NOT_LABELLED = {"", "-", "-1"}
 """Where annotators did not agree, SNLI and MNLI have one of these."""
 
 _COLUMNS = (("premise", "hypothesis", "label"), ("sentence1", "sentence2", "gold_label"))
-_FIRST_COLUMNS = ("1", "2", "3")
 
 
 @dataclass(frozen=True)
@@ -53,12 +49,9 @@ class NliSet:
     def describe(self) -> str:
         """What was read, in a line for people."""
         shares = ", ".join(f"{label} {self.labels.count(number):,}" for number, label in enumerate(LABELS))
-        left_out = [
-            f"{count:,} {what} left out"
-            for count, what in ((self.not_labelled, "without a label"), (self.empty, "with an empty side"))
-            if count
-        ]
-        return "; ".join((f"{self.origin}: {len(self):,} examples ({shares})", *left_out))
+        left_out = (self.not_labelled, "without a label"), (self.empty, "with an empty side")
+        said = (f"{count:,} {what} left out" for count, what in left_out if count)
+        return "; ".join((f"{self.origin}: {len(self):,} examples ({shares})", *said))
 
     def corpus(self) -> Corpus:
         """Premises and hypotheses as the two sides of a corpus, both in this language."""
@@ -75,7 +68,8 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     Args:
         location: a file .tsv .csv .jsonl .parquet, perhaps compressed, or "hf:org/name:config:split"; an asterisk
             stands for the language's code.
-        columns: of premise, hypothesis and label; by default `_COLUMNS`, in a TSV file without header the first three.
+        columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`; in a TSV file also
+            `sentence1`, `sentence2` and `gold_label`, and without a header the first three.
         limit: use only so many examples, evenly spread over the file, which may be sorted by labels.
 
     Raises:
@@ -88,34 +82,34 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     rows = open_location(path, Request(spoken, spoken, (premise, hypothesis, label), number_column=label))
     kept: list[tuple[str, str, int]] = []
     not_labelled = empty = 0
-    for number, (first, second, name) in enumerate(rows.cells, 1):
-        if name.strip() in _NOT_LABELLED:
+    for number, cells in enumerate(rows.cells, 1):
+        first, second, name = map(str.strip, cells)
+        if name in _NOT_LABELLED:
             not_labelled += 1
-        elif name.strip().lower() not in _NUMBERS:
+        elif name.lower() not in _NUMBERS:
             raise CorpusError(
                 f"{path}: row {number:,} has the label {name!r}, in column {label!r}; expected {', '.join(LABELS)} or "
                 f"0, 1, 2 in this order ('-' or -1 where there is none). Is {label!r} the right column? Name them: "
                 "columns: [PREMISE, HYPOTHESIS, LABEL]."
             )
-        elif not (first.strip() and second.strip()):
+        elif not (first and second):
             empty += 1
         else:
-            kept.append((first.strip(), second.strip(), _NUMBERS[name.strip().lower()]))
+            kept.append((first, second, _NUMBERS[name.lower()]))
     if not kept:
         raise CorpusError(
             f"{path}: no example is left ({not_labelled:,} rows have no label, {empty:,} an empty side). "
             f"The columns are {premise!r}, {hypothesis!r} and {label!r}; are they the right ones?"
         )
     if limit is not None and limit < len(kept):
-        kept = [kept[place] for place in np.linspace(0, len(kept) - 1, limit, dtype=np.int64).tolist()]
+        kept = [kept[row] for row in np.linspace(0, len(kept) - 1, limit, dtype=np.int64).tolist()]
     premises, hypotheses, numbers = zip(*kept, strict=True)
     return NliSet(language, path, premises, hypotheses, numbers, not_labelled, empty)
 
 
 def _columns_of(path: str) -> Sequence[str]:
     """The usual columns; in a TSV file that does not begin with their names the first three."""
-    file = plain(Path(path))
-    if SUFFIXES.get(file.suffix.lower()) != "tsv" or not Path(path).is_file():
+    if SUFFIXES.get(plain(Path(path)).suffix.lower()) != "tsv" or not Path(path).is_file():
         return _COLUMNS[0]
     first = next(text_lines(Path(path)), "").split("\t")
-    return next((columns for columns in _COLUMNS if set(columns) <= set(first)), _FIRST_COLUMNS)
+    return next((columns for columns in _COLUMNS if set(columns) <= set(first)), ("1", "2", "3"))

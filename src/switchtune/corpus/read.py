@@ -175,18 +175,10 @@ def read_corpus(
         UsageError: the location or the pair of languages makes no sense.
         UnknownLanguageError: a language is unknown.
     """
-    source, target = find_language(source_language), find_language(target_language)
-    if source == target:
-        raise UsageError(
-            f"source and target language are both {source.name} ({source.code}); two languages are expected."
-        )
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit: {limit}; at least one pair is expected.")
-    if columns is not None and len(columns) != 2:
-        raise UsageError(f"columns: {list(columns)!r}; two names are expected, of the source and of the target.")
-    request = Request(source, target, None if columns is None else (columns[0], columns[1]))
-    location = location if isinstance(location, str | Path) else tuple(map(Path, location))
-    origin = " + ".join(map(str, location)) if isinstance(location, tuple) else str(location)
+    request = Request(
+        find_language(source_language), find_language(target_language), None if columns is None else tuple(columns)
+    )
+    _require_sense(request, limit)
     content = _content(location, request, limit)
 
     def write(path: Path) -> dict[str, Any]:
@@ -198,11 +190,25 @@ def read_corpus(
     reading = Reading(**noted | {"columns": tuple(noted["columns"])})
     if not len(table):
         raise CorpusError(
-            f"{origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
+            f"{content.origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
             f"The columns are {' and '.join(reading.columns)}; are they the right ones?"
         )
-    corpus = Corpus(source.code, target.code, origin, table, reading)
+    corpus = Corpus(request.source.code, request.target.code, content.origin, table, reading)
     return corpus if limit is None else corpus.limited(limit)
+
+
+def _require_sense(request: Request, limit: int | None) -> None:
+    if request.source == request.target:
+        raise UsageError(
+            f"source and target language are both {request.source.name} ({request.source.code}); "
+            "two languages are expected."
+        )
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit: {limit}; at least one pair is expected.")
+    if request.columns is not None and len(request.columns) != 2:
+        raise UsageError(
+            f"columns: {list(request.columns)!r}; two names are expected, of the source and of the target."
+        )
 
 
 def open_location(location: str, request: Request) -> Rows:
@@ -234,6 +240,9 @@ def describe(corpus: Corpus, *, width: int = 100) -> str:
     return "\n".join(lines)
 
 
+_MOST_HELD = 100_000_000
+
+
 def read_lines(path: Path) -> list[str]:
     """The lines of one UTF-8 text file, plain or compressed, without their ends; a byte order mark is dropped.
 
@@ -241,9 +250,6 @@ def read_lines(path: Path) -> list[str]:
         CorpusError: as `text_lines`, or the file has more lines than are held at once.
     """
     return _held(text_lines(path), path)
-
-
-_MOST_HELD = 100_000_000
 
 
 def _held(lines: Iterable[str], origin: Path | str) -> list[str]:
@@ -312,35 +318,38 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """A corpus not read yet: its format, what tells it apart from any other, and how to open it."""
+    """A corpus not read yet: where it is, its format, what tells it apart from any other, and how to open it."""
 
+    origin: str
     format: str
     identity: tuple[str, ...]
     open: Callable[[], Rows]
 
 
-def _content(location: str | Path | tuple[Path, ...], request: Request, limit: int | None = None) -> _Content:
-    if str(location).startswith("hf:"):
-        return _hub(str(location), request)
-    if str(location).startswith("embedded:"):
+def _content(location: Location, request: Request, limit: int | None = None) -> _Content:
+    origin = str(location) if isinstance(location, str | Path) else " + ".join(map(str, location))
+    if origin.startswith("hf:"):
+        return _hub(origin, request)
+    if origin.startswith("embedded:"):
         if request.columns:
-            raise UsageError(f"{location}: columns {list(request.columns)!r} named, but the embedded corpus has none.")
+            raise UsageError(f"{origin}: columns {list(request.columns)!r} named, but the embedded corpus has none.")
         codes = (request.source.code, request.target.code)
-        rows = Rows(codes, _embedded(str(location), codes, limit))
-        return _Content("embedded", (str(location), str(limit)), lambda: rows)
+        rows = Rows(codes, _embedded(origin, codes, limit))
+        return _Content(origin, "embedded", (origin, str(limit)), lambda: rows)
     format_name, named = _locate(location, request)
     paths = tuple(map(existing, named))
     identity = tuple(part for path in paths for part in (path.name, hash_file(path)))
-    return _Content(format_name, identity, partial(open_rows, format_name, paths, request))
+    return _Content(origin, format_name, identity, partial(open_rows, format_name, paths, request))
 
 
-def _locate(location: str | Path | tuple[Path, ...], request: Request) -> tuple[str, tuple[Path, ...]]:
+def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]]:
     """The format and the files of a location."""
-    if isinstance(location, tuple):
-        if len(location) != 2:
-            raise UsageError(f"{len(location)} files named; two are expected, of the source and of the target.")
-        _require_languages([plain(path).name.removesuffix(".txt").rpartition(".")[2] for path in location], request)
-        return PARALLEL_TEXT, location
+    if not isinstance(location, str | Path):
+        paths = tuple(map(Path, location))
+        if len(paths) != 2:
+            raise UsageError(f"{len(paths)} files named; two are expected, of the source and of the target.")
+        _require_languages([plain(path).name.removesuffix(".txt").rpartition(".")[2] for path in paths], request)
+        return PARALLEL_TEXT, paths
     if braces := re.fullmatch(r"(?s)(.*)\{([^{},]*),([^{},]*)\}(.*)", str(location)):
         before, *endings, after = braces.groups()
         if [*map(language_named, endings)] == [request.target, request.source]:
@@ -365,16 +374,17 @@ def _by_prefix(prefix: Path, request: Request) -> tuple[Path, ...]:
         beside = sorted(prefix.expanduser().parent.iterdir())
     except (OSError, ValueError, RuntimeError):  # `existing` says why
         return ()
-    found: dict[str, list[Path]] = {request.source.code: [], request.target.code: []}
+    by_code: dict[str, list[Path]] = {request.source.code: [], request.target.code: []}
     for path in beside:
         ending = plain(path).name.removesuffix(".txt").removeprefix(f"{prefix.name}.")
-        if path.name.startswith(f"{prefix.name}.") and (language := language_named(ending)) and language.code in found:
-            found[language.code].append(path)
-    for code, paths in found.items():
+        language = language_named(ending) if path.name.startswith(f"{prefix.name}.") else None
+        if language and language.code in by_code:
+            by_code[language.code].append(path)
+    for code, paths in by_code.items():
         if len(paths) > 1:
             names = ", ".join(path.name for path in paths)
             raise CorpusError(f"{prefix}: several files for {code!r} ({names}). Name the two files that you mean.")
-    return tuple(chain.from_iterable(found.values())) if all(found.values()) else ()
+    return tuple(chain.from_iterable(by_code.values())) if all(by_code.values()) else ()
 
 
 def _require_languages(endings: Sequence[str], request: Request) -> None:
@@ -408,7 +418,7 @@ def _hub(location: str, request: Request) -> _Content:
         ) from error
     batches = partial(dataset.with_format("arrow").iter, batch_size=ROWS_PER_BATCH)
     rows = partial(arrow_rows, dataset.features.arrow_schema, batches, request, location)
-    return _Content("hub", (location, dataset._fingerprint), rows)
+    return _Content(location, "hub", (location, dataset._fingerprint), rows)
 
 
 def _embedded(location: str, codes: Sequence[str], count: int | None) -> list[tuple[str, ...]]:

@@ -5,11 +5,11 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Protocol
 
 from switchtune.errors import SwitchtuneError
-from switchtune.languages import Language, find_language
+from switchtune.languages import find_language
 
 
 class SegmenterError(SwitchtuneError):
@@ -211,15 +211,11 @@ _SUSPECT = re.compile(
 @cache
 def _mark_ranges() -> str:
     """Every combining mark of Unicode, as the inside of a character class."""
-    ranges: list[list[int]] = []
     # Marks stand below 0x20000 and at 0xE0100; the planes of Han and of private use between them hold none.
-    for point in (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0)):
-        if unicodedata.category(chr(point))[0] == "M":
-            if ranges and ranges[-1][1] == point - 1:
-                ranges[-1][1] = point
-            else:
-                ranges.append([point, point])
-    return "".join(f"{chr(first)}-{chr(last)}" for first, last in ranges)
+    points = (*range(0x300, 0x20000), *range(0xE0100, 0xE01F0))
+    marks = [point for point in points if unicodedata.category(chr(point))[0] == "M"]
+    runs = (list(run) for _, run in groupby(enumerate(marks), key=lambda numbered: numbered[1] - numbered[0]))
+    return "".join(f"{chr(run[0][1])}-{chr(run[-1][1])}" for run in runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +229,8 @@ class _WordSegmenter:
 
     def split(self, text: str) -> Words:
         if _SUSPECT.search(text):
-            free_and_protected = enumerate(_protected_pattern().split(text))
-            parts = _chained([part] if place % 2 else self._parts(part) for place, part in free_and_protected)
+            stretches = enumerate(_protected_pattern().split(text))
+            parts = _chained([part] if index % 2 else self._parts(part) for index, part in stretches)
         else:
             parts = self._parts(text)
         return Words(tuple(parts[::2]), tuple(parts[1::2]))
@@ -357,16 +353,16 @@ def word_segmenter(language: str) -> Segmenter:
         SegmenterError: the language is written without spaces and no segmenter is offered or installed for it.
         UnknownLanguageError: no language bears this name.
     """
-    found: Language = find_language(language)
-    if found.code in _CUTTERS:
-        _CUTTERS[found.code]()
-    elif not found.spaced:
+    spoken = find_language(language)
+    if spoken.code in _CUTTERS:
+        _CUTTERS[spoken.code]()
+    elif not spoken.spaced:
         raise SegmenterError(
-            f"{found.name} ({found.code}) is written without spaces, and no segmenter is offered for it. "
+            f"{spoken.name} ({spoken.code}) is written without spaces, and no segmenter is offered for it. "
             "Switching can take the model's subword pieces instead of words (switching: unit: piece). Pretraining, and "
             "the iaft recipe on its source side, need words: leave this language out there."
         )
-    return _WordSegmenter(found.code)
+    return _WordSegmenter(spoken.code)
 
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
