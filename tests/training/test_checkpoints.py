@@ -197,7 +197,7 @@ def test_other_errors_pass_and_leave_nothing_behind(
     assert not path.exists()
 
 
-@pytest.mark.parametrize("function", ["torch.save", "transformers.modeling_utils.safe_save_file"])
+@pytest.mark.parametrize("function", ["torch.save", "switchtune.training.state.save_file"])
 def test_a_training_goes_on_where_the_disk_was_full(
     function: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

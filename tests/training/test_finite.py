@@ -16,8 +16,8 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.checkpoints import complete_checkpoints
 from switchtune.training.curve import Curve, read_metrics
-from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, readable, too_many
-from switchtune.training.resumable import TrainingError
+from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, too_many
+from switchtune.training.objective import SequenceObjective, TrainingError
 from tests.miniature import ENGLISH, GERMAN
 from tests.training.plain import stopping_at, train_plainly
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation
@@ -105,7 +105,8 @@ def test_its_batch_can_be_read(tmp_path: Path) -> None:
 def test_padding_is_not_written(family: FamilyName) -> None:
     layout = fresh(family).layout
     ids = [layout.encode(translation().make(0, index), max_tokens=64) for index in range(6)]
-    for example, expected in zip(readable(layout.collate(ids), layout), ids, strict=True):
+    objective = SequenceObjective.of(translation(), layout, 64)
+    for example, expected in zip(objective.readable(layout.collate(ids)), ids, strict=True):
         assert (tuple(example["input_ids"]), tuple(example["labels"])) == (expected.input_ids, expected.labels)
 
 

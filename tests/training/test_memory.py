@@ -8,13 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import TrainingArguments
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
-from switchtune.training.memory import Room, is_out_of_memory, padded_tokens
-from switchtune.training.resumable import TrainingError
+from switchtune.training.memory import MemoryLimit, is_out_of_memory, padded_tokens
+from switchtune.training.objective import TrainingError
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, train
 
@@ -29,7 +28,7 @@ def test_parts_are_the_batch_in_order_and_none_is_known_to_be_too_large(
     rows: int, columns: int, too_large: float
 ) -> None:
     batch = {"input_ids": torch.arange(rows * columns).view(rows, columns), "labels": torch.arange(rows).view(rows, 1)}
-    parts = list(Room(too_large).parts(batch))
+    parts = list(MemoryLimit(too_large).micro_batches(batch))
     for name, values in batch.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), values)
     assert all(len(part["labels"]) == 1 or padded_tokens(part) < too_large for part in parts)
@@ -153,7 +152,7 @@ def test_with_several_processes_it_is_an_error_that_names_the_setting(
 
     def error() -> Exception:
         # As late as this, lest there should be two processes.
-        monkeypatch.setattr(TrainingArguments, "world_size", 2)
+        monkeypatch.setattr("switchtune.training.failures.size", lambda: 2)
         return torch.OutOfMemoryError(CUDA)
 
     running_out(loaded, above=1, backward=False, error=error)

@@ -13,8 +13,8 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
+from switchtune.training.objective import TrainingError
 from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
-from switchtune.training.resumable import TrainingError
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation
 
@@ -150,13 +150,13 @@ def test_compiled_layers_train_alike_and_are_plain_again(
 @pytest.fixture
 def half_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """fp16, which is refused on a CPU for its slowness alone."""
-    monkeypatch.setattr("switchtune.training.resumable.compute_dtype", lambda *given: torch.float16)
+    monkeypatch.setattr("switchtune.training.loop.compute_dtype", lambda *given: torch.float16)
 
 
 def test_fp16_trains_like_fp32(half_on_a_cpu: None, tmp_path: Path) -> None:
     half = train(fresh(), tmp_path / "half")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("switchtune.training.resumable.compute_dtype", lambda *given: torch.float32)
+        patch.setattr("switchtune.training.loop.compute_dtype", lambda *given: torch.float32)
         full = train(fresh(), tmp_path / "full")
     assert half.skipped == 0
     assert half.valid_nll[-1][1] == pytest.approx(full.valid_nll[-1][1], rel=0.01)

@@ -84,7 +84,7 @@ def test_what_is_ignored_stays_so_and_other_threads_heed_nothing(monkeypatch: py
 @pytest.fixture(autouse=True)
 def _few_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a short training every update would be an entry, and nothing would ever stand between two."""
-    monkeypatch.setattr("switchtune.training.resumable._logging_interval", lambda updates: 5)
+    monkeypatch.setattr("switchtune.training.loop.logging_interval", lambda updates: 5)
 
 
 def signalled(loaded: Any, number: int, *, part: int) -> Any:
@@ -180,8 +180,8 @@ def test_checkpoints_by_the_clock_make_no_difference(
 
     # A look is taken when it starts, after each update, and after each checkpoint: the third update after it is due.
     minutes = count()
-    monkeypatch.setattr("switchtune.training.resumable.monotonic", lambda: 60.0 * next(minutes))
-    monkeypatch.setattr("switchtune.training.resumable.mark_complete", noting)
+    monkeypatch.setattr("switchtune.training.loop.monotonic", lambda: 60.0 * next(minutes))
+    monkeypatch.setattr("switchtune.training.loop.mark_complete", noting)
     trained = []
     for name, wanted in (("whole", None), ("timed", 3.0)):
         loaded = fresh(dropout=0.1)
@@ -208,7 +208,7 @@ def test_a_training_that_ended_at_once_goes_on_from_the_clocks_checkpoint(
     expected = train(whole, tmp_path / "whole", checkpoint_every=20)
     minutes = count()
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("switchtune.training.resumable.monotonic", lambda: 60.0 * next(minutes))
+        patch.setattr("switchtune.training.loop.monotonic", lambda: 60.0 * next(minutes))
         loaded = signalled(signalled(fresh(dropout=0.1), signal.SIGINT, part=8), signal.SIGINT, part=8)
         train(loaded, tmp_path / "killed", checkpoint_every=20, checkpoint_minutes=3)
     result = train(resumed, tmp_path / "killed", checkpoint_every=20)

@@ -13,7 +13,7 @@ from switchtune.models.load import load_model
 from switchtune.recipes import RECIPES
 from switchtune.scoring.metrics import ScoringError, bleu
 from switchtune.training.checkpoints import complete_checkpoints, weights_of
-from switchtune.training.resumable import set_weights
+from switchtune.training.state import set_weights
 
 _Place: TypeAlias = tuple[str | None, int | None, str]
 """Arm, seed and stage that a model is of."""

@@ -1,6 +1,6 @@
 """How a stage is trained, and how outputs are searched."""
 
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -132,16 +132,30 @@ class TrainingSettings(Settings):
         return self
 
     @property
-    def without_effect(self) -> set[str]:
-        """Fields that change nothing about the weights after a given number of updates."""
-        fields = {"workers", "report_to", "sharding", "gradient_checkpointing", "snapshots", "checkpoint_minutes"}
+    def decisive(self) -> dict[str, Any]:
+        """Values, as JSON, that decide which weights a stage of a given number of updates hands on."""
+        fields = set(_WITHOUT_EFFECT)
         if self.patience is None:
             fields.add("evaluate_every")
         if self.keep == "last" and self.average == 1:
             fields.add("checkpoint_every")
         if self.best_by == "loss":
             fields.add("valid_sentences")
-        return fields
+        return self.model_dump(mode="json", exclude=fields)
+
+    @property
+    def course(self) -> dict[str, Any]:
+        """Those of the decisive values that decide the weights after each update; others choose among them."""
+        return {name: value for name, value in self.decisive.items() if name not in _CHOOSING}
+
+
+_WITHOUT_EFFECT = frozenset(
+    "workers report_to sharding gradient_checkpointing snapshots checkpoint_minutes updates restore_share".split()
+)
+"""The last two reach a stage as its own number of updates."""
+_CHOOSING = frozenset(
+    "keep best_by valid_sentences average patience least_updates evaluate_every checkpoint_every".split()
+)
 
 
 class GenerationSettings(Settings):

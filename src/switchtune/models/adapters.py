@@ -1,7 +1,7 @@
 """Low-rank adapters (Hu et al. 2022), by peft: put into a model, trained, merged into its weights."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -33,7 +33,9 @@ def require_peft() -> None:
 
 
 @contextmanager
-def adapted(model: PreTrainedModel, lora: LoraSettings | None, *, seed: int) -> Iterator[None]:
+def adapted(
+    model: PreTrainedModel, lora: LoraSettings | None, *, seed: int, also: Sequence[str] = ()
+) -> Iterator[None]:
     """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
 
     Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
@@ -43,6 +45,7 @@ def adapted(model: PreTrainedModel, lora: LoraSettings | None, *, seed: int) -> 
         model: changed in place.
         lora: rank and places of the adapters.
         seed: of the adapters' random half; the other is zero, so that at first they add nothing.
+        also: names of the model's parts that are trained whole, such as a new head.
 
     Raises:
         UsageError: peft is not installed; the model has no layer of a name among `lora.targets`.
@@ -53,14 +56,15 @@ def adapted(model: PreTrainedModel, lora: LoraSettings | None, *, seed: int) -> 
     require_peft()
     from peft import LoraConfig, LoraModel
 
-    config = LoraConfig(
-        r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=_target_names(model, lora)
-    )
+    layers = _target_layers(model, lora, also)
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=layers)
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     tied = model.config.tie_word_embeddings
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         adapters = LoraModel(model, config, "default")
+    for part in also:
+        model.get_submodule(part).requires_grad_(True)
     # New layers begin in training mode, whatever the mode of their model.
     model.train(model.training)
     try:
@@ -79,11 +83,18 @@ def adapted(model: PreTrainedModel, lora: LoraSettings | None, *, seed: int) -> 
             weight.requires_grad_(name in trained)
 
 
-def _target_names(model: PreTrainedModel, lora: LoraSettings) -> list[str]:
-    linear = {name.rpartition(".")[2] for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear)}
-    if lora.targets == "auto":
-        return sorted(linear.intersection(_PROJECTIONS[model.config.model_type]))
-    for name in lora.targets:
-        if name not in linear:
-            raise UsageError(f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, linear)}")
-    return sorted(lora.targets)
+def _target_layers(model: PreTrainedModel, lora: LoraSettings, also: Sequence[str]) -> list[str]:
+    layers = [
+        name
+        for name, layer in model.named_modules()
+        if isinstance(layer, torch.nn.Linear) and not any(f"{name}.".startswith(f"{part}.") for part in also)
+    ]
+    last_names = {name.rpartition(".")[2] for name in layers}
+    # An encoder alone has no output matrix: all of its layers are projections.
+    targets = _PROJECTIONS.get(model.config.model_type, tuple(last_names)) if lora.targets == "auto" else lora.targets
+    for name in targets:
+        if lora.targets != "auto" and name not in last_names:
+            raise UsageError(
+                f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, last_names)}"
+            )
+    return sorted(name for name in layers if name.rpartition(".")[2] in targets)

@@ -66,6 +66,11 @@ class Classifier(Protocol):
         """None for an encoder alone."""
         ...
 
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """That made the ids of `batch`."""
+        ...
+
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
         """Pairs as the model takes them, padded on the right, and how many of them were cut to fit."""
         ...
@@ -95,6 +100,10 @@ class Seq2SeqClassifier:
     @property
     def family(self) -> FamilyName | None:
         return self.loaded.layout.family.name
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        return self.loaded.tokenizer
 
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
         """`input_ids`, `attention_mask` (pairs, longest), `decoder_input_ids` (pairs, longest), `last` (pairs,): the

@@ -24,15 +24,23 @@ from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.results.accuracy import AccuracyRow, AccuracySummary, accuracy_markdown, accuracy_of, accuracy_record
 from switchtune.run_dir import RunDir, write_sealed
 from switchtune.runs.manifest import surroundings
-from switchtune.runs.trial import SHARED_OUT, finished_or_begun
+from switchtune.runs.trial import finished_or_begun
 from switchtune.runs.workers import jobs_for, require_one_process, side_by_side
 from switchtune.switching.make import RATE_SAMPLE
 from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import Rates, example_keys, measure
 from switchtune.training.checkpoints import remove_checkpoints
-from switchtune.training.classification import STAGE, ClassifierResult, predict, train_classifier
+from switchtune.training.classification import (
+    STAGE,
+    ClassifierResult,
+    classifier_settings,
+    predict,
+    train_classifier,
+)
 from switchtune.training.curve import METRICS, StageLog
-from switchtune.training.trainer import require_runnable, train_stage
+from switchtune.training.stage import require_runnable
+from switchtune.training.trackers import Trackers
+from switchtune.training.trainer import train_stage
 
 
 @dataclass(frozen=True)
@@ -109,7 +117,11 @@ def _check(config: NliConfig, arm: NliArmSettings) -> None:
     """Have what an arm would stumble over known before the hours of training of the arms before it."""
     model, recipe, training = config.model_of(arm), RECIPES[arm.recipe], config.training_of(arm)
     stage_updates(recipe, training.updates, training.restore_share)
-    if is_encoder(model):
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    encoder = is_encoder(model)
+    family = None if encoder else load_layout(model).family.name
+    require_runnable(classifier_settings(config.classification_of(arm), training), family, device)
+    if encoder:
         if RESTORE in recipe.stages:
             raise UsageError(
                 f"recipes.{arm.name}: {model} is an encoder alone, which cannot restore sentences in stage 1. Take "
@@ -119,7 +131,6 @@ def _check(config: NliConfig, arm: NliArmSettings) -> None:
     layout = load_layout(model)
     for language in config.tested:
         layout.code(language)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     require_runnable(training, layout.family.name, device)
     if RESTORE in recipe.stages and config.switching_of(arm).source == "mask":
         layout.mask_token  # noqa: B018
@@ -189,11 +200,12 @@ def run_trial(config: NliConfig, trial: NliTrial, folder: Path, on_event: OnEven
         data = _read_training(config)
         model = config.model_of(trial.arm)
         start = _Start(model, recipe.init, fingerprint([model_fingerprint(model), recipe.init]))
+        trackers = Trackers(training.report_to, run_name=trial.name, folder=run.path, updates=sum(counts))
         restored: dict[str, Any] | None = None
         if RESTORE in recipe.stages:
-            restored, start = _restore(config, trial, data, counts[0], start, run, on_event)
+            restored, start = _restore(config, trial, data, counts[0], start, trackers, run, on_event)
         before = restored["training"]["updates"] if restored else 0
-        classified, start = _classify(config, trial, data, updates, before, start, run, on_event)
+        classified, start = _classify(config, trial, data, updates, before, start, trackers, run, on_event)
         predictions = {language: _predict(config, trial, language, start, run, on_event) for language in config.tested}
     result = ClassifierResult.from_record(classified)
     return NliTrialResult(
@@ -213,6 +225,7 @@ def _restore(
     data: tuple[NliSet, NliSet],
     updates: int,
     start: _Start,
+    trackers: Trackers,
     run: RunDir,
     on_event: OnEvent,
 ) -> tuple[dict[str, Any], _Start]:
@@ -224,7 +237,7 @@ def _restore(
         "updates": updates,
         "train": train.fingerprint(),
         "valid": valid.fingerprint(),
-        "training": training.model_dump(mode="json", exclude=training.without_effect | SHARED_OUT),
+        "training": training.decisive,
         "seed": trial.seed,
         "switching": switching.model_dump(mode="json"),
         "lexicons": {language: hash_file(path) for language, path in trial.lexicons.items()},
@@ -265,6 +278,7 @@ def _restore(
             folder=folder,
             origin=start.fingerprint,
             log=StageLog(run.path / METRICS, RESTORE.name),
+            trackers=trackers,
             on_progress=lambda step: on_event(stage_event(trial.name, RESTORE.name, step)),
             on_message=lambda message: on_event(Event(trial.name, f"{RESTORE.name}: {message}")),
         )
@@ -282,20 +296,19 @@ def _classify(
     updates: int,
     updates_before: int,
     start: _Start,
+    trackers: Trackers,
     run: RunDir,
     on_event: OnEvent,
 ) -> tuple[dict[str, Any], _Start]:
     """The stage that trains the classifier. Its report, and the model that was kept."""
-    settings, training = config.classification_of(trial.arm), config.training_of(trial.arm)
+    settings = classifier_settings(config.classification_of(trial.arm), config.training_of(trial.arm))
     train, valid = data
     inputs = {
         "before": start.fingerprint,
         "updates": updates,
         "train": train.fingerprint(),
         "valid": valid.fingerprint(),
-        "classification": settings.model_dump(mode="json"),
-        "computing": [training.precision, training.attention_dropout, training.adam_betas, training.adam_epsilon],
-        "clip_norm": training.clip_norm,
+        "training": settings.decisive,
         "seed": trial.seed,
     }
     folder = run.path / STAGE
@@ -307,7 +320,7 @@ def _classify(
             max_tokens=settings.max_tokens,
             init=start.init,
             dropout=settings.dropout,
-            attention_dropout=training.attention_dropout,
+            attention_dropout=settings.attention_dropout,
             seed=trial.seed,
         )
         trained = train_classifier(
@@ -315,13 +328,13 @@ def _classify(
             train,
             valid=valid,
             settings=settings,
-            computing=training,
             updates=updates,
             seed=trial.seed,
             folder=folder,
             origin=start.fingerprint,
             log=StageLog(run.path / METRICS, STAGE, updates_before),
-            on_progress=lambda update, loss: on_event(Event(trial.name, STAGE, update, updates, loss)),
+            trackers=trackers,
+            on_progress=lambda step: on_event(Event(trial.name, STAGE, step.update, updates, step.loss)),
             on_message=lambda message: on_event(Event(trial.name, f"{STAGE}: {message}")),
         )
         classifier.save(folder / "model")

@@ -38,7 +38,7 @@ from switchtune.runs.manifest import (
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import Trial, stage_previews
 from switchtune.switching.make import segmenters_for
-from switchtune.training.trainer import require_runnable
+from switchtune.training.stage import require_runnable
 
 
 def check_arm(config: RunConfig, pair: PairSettings, arm: ArmSettings, layout: Layout) -> None:

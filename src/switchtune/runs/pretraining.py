@@ -85,7 +85,11 @@ def pretrain(
     run = RunDir(folder, on_message)
     with run.lock():
         texts = [read_passages(text, valid_lines=config.valid_lines) for text in config.texts]
-        decisive = config.model_dump(mode="json", exclude={"texts": True, "training": config.training.without_effect})
+        decisive = {
+            **config.model_dump(mode="json", exclude={"texts", "training"}),
+            "training": config.training.decisive,
+            "updates": config.training.updates,
+        }
         inputs = {"config": decisive, "text": fingerprint([asdict(text) for text in texts])}
         made = (folder / "model",)
         result = run.result("pretrain", inputs, made=made)

@@ -50,9 +50,6 @@ from switchtune.training.distributed import first_before_others, on_first
 from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
 
-SHARED_OUT = {"updates", "restore_share"}
-"""Training settings that reach a stage only as its own number of updates."""
-
 
 @dataclass(frozen=True)
 class Trial:
@@ -209,7 +206,7 @@ def _stage_inputs(
         "updates": updates,
         "train": train.fingerprint(),
         "valid": valid.fingerprint(),
-        "training": training.model_dump(mode="json", exclude=training.without_effect | SHARED_OUT),
+        "training": training.decisive,
         "seed": trial.seed,
     }
     if stage.examples == "restore":

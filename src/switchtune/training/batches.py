@@ -1,7 +1,7 @@
 """Which examples form which batch: a plan made of lengths alone, and the data set that follows it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, islice
 
 import numpy as np
@@ -170,9 +170,15 @@ class BatchPlan:
     process: int = 0
     processes: int = 1
     surplus: NDArray[np.integer] | None = None
+    first: int = 0
+    """Updates that are passed over, as they are done."""
+
+    def after(self, update: int) -> "BatchPlan":
+        """The plan of what is left when so many updates are done."""
+        return replace(self, first=update)
 
     def __len__(self) -> int:
-        return self.updates * self.accumulation
+        return (self.updates - self.first) * self.accumulation
 
     @property
     def epochs(self) -> float:
@@ -182,7 +188,7 @@ class BatchPlan:
     def __iter__(self) -> Iterator[list[Key]]:
         """The parts of this process, those of an update one after the other."""
         parts = self.processes * self.accumulation
-        for epoch, batch in islice(self._batches(), self.updates):
+        for epoch, batch in islice(self._batches(), self.first, self.updates):
             for part in shared_out(batch, self.longest, parts)[self.process :: self.processes]:
                 yield [(epoch, index) for index in part.tolist()]
 

@@ -26,6 +26,16 @@ class CheckpointError(SwitchtuneError):
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """What a checkpoint must agree with."""
+
+    inputs: str
+    """Fingerprint of all that decides the course of the training."""
+    model: str
+    """Fingerprint of the model that is trained, and of what it began with."""
+
+
+@dataclass(frozen=True, slots=True)
 class FileMark:
     """What a file of a checkpoint held when it was written."""
 
@@ -70,7 +80,7 @@ class Resumption:
 
 
 def checkpoint_folder(folder: Path, update: int) -> Path:
-    """Where transformers' trainer writes the checkpoint of `update`."""
+    """Where the checkpoint of `update` is."""
     return folder / f"checkpoint-{update}"
 
 

@@ -1,46 +1,38 @@
-"""The stage that trains a classifier: transformers' trainer with our batches, checkpoints and early stopping."""
+"""The stage that trains a classifier of premises and hypotheses (paper 5.5), in the same loop as every other stage."""
 
-import math
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
-from transformers import set_seed
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedModel
 
 from switchtune.config.inference import ClassificationSettings
 from switchtune.config.training import TrainingSettings
-from switchtune.corpus.inference import NliSet
+from switchtune.corpus.inference import LABELS, NliSet
+from switchtune.events import Progress
 from switchtune.examples import Key
 from switchtune.files import fingerprint
-from switchtune.models.classifier import Batch, Classifier
+from switchtune.models.classifier import HEAD, Classifier
 from switchtune.models.families import IGNORED_LABEL
-from switchtune.models.load import quietly
-from switchtune.training.batches import BatchPlan
-from switchtune.training.checkpoints import best, complete_checkpoints, weights_of
-from switchtune.training.curve import Curve, StageLog
-from switchtune.training.optimizers import OptimizerChoice
-from switchtune.training.precision import computing_in
-from switchtune.training.resumable import (
-    SECONDS_BETWEEN_REPORTS,
-    Identity,
-    ResumableTrainer,
-    TrainingError,
-    set_weights,
-)
-from switchtune.training.trainer import taken_up, trainer_arguments
+from switchtune.training.batches import Lengths
+from switchtune.training.curve import StageLog
+from switchtune.training.job import Job
+from switchtune.training.loss import LossParts, in_forward
+from switchtune.training.memory import Batch
+from switchtune.training.stage import carry_out
+from switchtune.training.trackers import Trackers
 
 STAGE = "classify"
 """Name of the stage in folders and curves."""
 
 _PAIRS_AT_ONCE = 64
 """When a set is classified."""
-_MEASURED_AT_ONCE = 1024
-"""Pairs, when those are counted that are cut."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +60,41 @@ class ClassifierResult:
         return cls(**{**record, "valid_accuracy": tuple(map(tuple, record["valid_accuracy"]))})
 
 
+def classifier_settings(classification: ClassificationSettings, training: TrainingSettings) -> TrainingSettings:
+    """How the classifier's stage is trained: all settings of a run's training, its own block in their place.
+
+    The optimizer is Adam's. Every example costs the same, so that `tokens_per_batch` is the number of pairs.
+    """
+    own = ("accumulation", "max_tokens", "lr", "warmup", "dropout", "weight_decay", "evaluate_every", "patience")
+    return training.model_copy(
+        update={
+            **{name: getattr(classification, name) for name in own},
+            "tokens_per_batch": classification.batch,
+            "checkpoint_every": classification.evaluate_every,
+            "optimizer": training.optimizer if training.optimizer.endswith("8bit") else "adamw",
+            "schedule": "polynomial",
+            "label_smoothing": 0.0,
+            "keep": "best",
+            "best_by": "loss",
+            "average": 1,
+            "snapshots": False,
+            "least_updates": 0,
+            "sharding": "ddp",
+        }
+    )
+
+
 def predict(classifier: Classifier, data: NliSet) -> list[int]:
-    """The label of every example, as a place in `LABELS`; what is put into batches together does not matter."""
+    """The label of every example, as a position in `LABELS`; what is put into batches together does not matter."""
     model = classifier.model
-    order = sorted(range(len(data)), key=lambda place: len(data.premises[place]) + len(data.hypotheses[place]))
     labels = [0] * len(data)
     training = model.training
     model.eval()
     with torch.inference_mode():
-        for start in range(0, len(order), _PAIRS_AT_ONCE):
-            places = order[start : start + _PAIRS_AT_ONCE]
-            batch, _ = _batch(classifier, data, places)
-            logits = classifier.logits({name: ids.to(model.device) for name, ids in batch.items()})
-            for place, label in zip(places, logits.argmax(-1).tolist(), strict=True):
-                labels[place] = label
+        for rows in _by_length(data):
+            batch = {name: ids.to(model.device) for name, ids in _encoded(classifier, data, rows)[0].items()}
+            for row, label in zip(rows, classifier.logits(batch).argmax(-1).tolist(), strict=True):
+                labels[row] = label
     model.train(training)
     return labels
 
@@ -96,206 +109,134 @@ def train_classifier(
     train: NliSet,
     *,
     valid: NliSet,
-    settings: ClassificationSettings,
-    computing: TrainingSettings,
+    settings: TrainingSettings,
     updates: int,
     seed: int,
     folder: Path,
     origin: str,
     log: StageLog,
-    on_progress: Callable[[int, float], None] = lambda update, loss: None,
+    trackers: Trackers | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> ClassifierResult:
-    """Train a classifier in place for `updates` updates or until the patience ends, and leave it with its best weights.
+    """Train a classifier in place, and leave it in evaluation mode with the weights that validate best.
 
-    Writes checkpoints into `folder`. Called again with the same arguments after an interruption, however hard, it goes
-    on from the last whole checkpoint; on a CPU, with the same number of threads, it ends in the same weights as a
-    training that was not interrupted.
+    All else is as in `train_stage`: checkpoints in `folder`, going on from them, memory that runs out, gradients that
+    are not finite, groups of processes.
 
     Args:
-        computing: precision, Adam's numbers, clipping and `checkpoint_minutes` are used.
+        settings: what `classifier_settings` gives.
         origin: fingerprint of what the classifier began with.
-        on_progress: update, loss of the batch.
-        on_message: where the training goes on or was stopped, a damaged checkpoint.
+        on_progress: called about twice a second; `tokens_per_second` counts pairs.
 
     Raises:
-        TrainingError: the loss or the gradients are not finite.
-        CheckpointError: `folder` has checkpoints of another training.
-        Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
+        TrainingError, CheckpointError, NoSpaceError, UsageError, Stopped: as `train_stage`.
     """
-    lengths = np.array([len(one) + len(other) for one, other in zip(train.premises, train.hypotheses, strict=True)])
-    # Every example costs the same, so that batches have so many examples; the surplus puts those alike together.
-    plan = BatchPlan(np.ones_like(lengths), settings.batch, updates, seed, settings.accumulation, surplus=lengths)
-    used = settings.model_dump(mode="json", exclude={"patience", "evaluate_every"})
-    identity = Identity(
-        fingerprint([used, updates, seed, train.fingerprint(), valid.fingerprint()]),
-        fingerprint([type(classifier.model).__name__, origin]),
+    objective = LabelObjective(classifier, train)
+    outcome = carry_out(
+        Job(
+            objective=objective,
+            model=classifier.model,
+            family=classifier.family,
+            origin=origin,
+            lengths=objective.lengths,
+            valid=[LabelObjective(classifier, valid).batch([(0, row) for row in rows]) for rows in _by_length(valid)],
+            settings=settings,
+            updates=updates,
+            seed=seed,
+            folder=folder,
+            log=log,
+            trackers=trackers or Trackers(settings.report_to, run_name=folder.name, folder=folder, updates=updates),
+            chrf=None,
+            on_progress=on_progress,
+            on_message=on_message,
+        )
     )
-    found = taken_up(folder, identity, updates, on_message)
-    curve = Curve(log, until=found.update if found else None)
-    trainer = _ClassifierTrainer(
-        classifier,
-        data=(train, valid),
-        plan=plan,
-        settings=_stage_settings(settings, computing),
-        curve=curve,
-        identity=identity,
-        folder=folder,
-        on_progress=on_progress,
-        on_message=on_message,
-    )
-    set_seed(seed)
-    with quietly():
-        done = trainer.train_or_resume(found)
-    chosen = best(complete_checkpoints(folder))
-    set_weights(classifier.model, weights_of(chosen.path))
-    classifier.model.eval()
     return ClassifierResult(
-        updates=done,
-        chosen_update=chosen.update,
-        seconds=curve.seconds,
-        train_loss=curve.recent_mean("loss"),
-        valid_accuracy=curve.measured("valid_accuracy"),
-        truncated=_truncated(classifier, train),
-        resumed_from=found.update if found else None,
+        updates=outcome.updates,
+        chosen_update=outcome.chosen_update,
+        seconds=outcome.curve.seconds,
+        train_loss=outcome.curve.recent_mean("loss"),
+        valid_accuracy=outcome.curve.measured("valid_accuracy"),
+        truncated=objective.lengths.truncated,
+        resumed_from=outcome.resumed_from,
     )
 
 
-def _truncated(classifier: Classifier, data: NliSet) -> int:
-    """How many pairs are cut to fit."""
-    parts = (
-        range(start, min(start + _MEASURED_AT_ONCE, len(data))) for start in range(0, len(data), _MEASURED_AT_ONCE)
-    )
-    return sum(_batch(classifier, data, part)[1] for part in parts)
+def _by_length(data: NliSet) -> Iterator[list[int]]:
+    """The rows of a set in batches of pairs of similar length."""
+    rows = sorted(range(len(data)), key=lambda row: len(data.premises[row]) + len(data.hypotheses[row]))
+    return (rows[start : start + _PAIRS_AT_ONCE] for start in range(0, len(rows), _PAIRS_AT_ONCE))
 
 
-def _batch(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[Batch, int]:
-    """`Classifier.batch` of examples, given by their places."""
-    pairs = [(data.premises[row], data.hypotheses[row]) for row in rows]
-    premises, hypotheses = zip(*pairs, strict=True)
+def _encoded(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[dict[str, torch.Tensor], int]:
+    """`Classifier.batch` of some rows of a set."""
+    premises, hypotheses = zip(*((data.premises[row], data.hypotheses[row]) for row in rows), strict=True)
     return classifier.batch(premises, hypotheses, data.language)
 
 
-def _stage_settings(settings: ClassificationSettings, computing: TrainingSettings) -> TrainingSettings:
-    """The same as settings of any other stage."""
-    own = settings.model_dump(include={"accumulation", "lr", "warmup", "weight_decay", "evaluate_every", "patience"})
-    fixed = {"keep": "best", "schedule": "polynomial", "average": 1, "snapshots": False, "least_updates": 0}
-    return computing.model_copy(update={**own, "checkpoint_every": settings.evaluate_every, **fixed})
+@dataclass(frozen=True)
+class LabelObjective:
+    """The label of a premise and a hypothesis."""
 
+    classifier: Classifier
+    data: NliSet
+    block: Literal["classification"] = "classification"
+    validated: Literal["valid_accuracy"] = "valid_accuracy"
 
-class _ClassifierTrainer(ResumableTrainer):
-    """The trainer of pairs with labels."""
+    @property
+    def head(self) -> tuple[str, ...]:
+        if self.classifier.family is not None:
+            return (HEAD,)
+        model = self.classifier.model
+        return tuple(name for name, _ in model.named_children() if name != model.base_model_prefix)
 
-    def __init__(
-        self,
-        classifier: Classifier,
-        *,
-        data: tuple[NliSet, NliSet],
-        plan: BatchPlan,
-        settings: TrainingSettings,
-        curve: Curve,
-        identity: Identity,
-        folder: Path,
-        on_progress: Callable[[int, float], None],
-        on_message: Callable[[str], None],
-    ) -> None:
-        self._classifier = classifier
-        self._train, self._valid = data
-        self._plan = plan
-        self._on_progress = on_progress
-        self._reported_at = time.perf_counter()
-        choice = OptimizerChoice("adamw", cast("float", settings.lr))
-        arguments = trainer_arguments(
-            settings, choice, updates=plan.updates, seed=plan.seed, folder=folder, sharded=False
+    @property
+    def data_fingerprint(self) -> str:
+        return fingerprint(self.data.fingerprint())
+
+    @cached_property
+    def lengths(self) -> Lengths:
+        """Every example costs 1; the surplus, which is their length in characters, puts those alike together."""
+        pairs = zip(self.data.premises, self.data.hypotheses, strict=True)
+        characters = np.array([len(premise) + len(hypothesis) for premise, hypothesis in pairs])
+        truncated = sum(_encoded(self.classifier, self.data, rows)[1] for rows in _by_length(self.data))
+        return Lengths(np.ones_like(characters), characters, truncated)
+
+    def batch(self, keys: Sequence[Key]) -> Batch:
+        rows = [row for _, row in keys]
+        labels = torch.tensor([self.data.labels[row] for row in rows])
+        return {**_encoded(self.classifier, self.data, rows)[0], "labels": labels}
+
+    @contextmanager
+    def loss_in_forward(self, model: PreTrainedModel) -> Iterator[None]:
+        with in_forward(model, self._loss):
+            yield
+
+    def _loss(self, *, labels: torch.Tensor, label_smoothing: float, **inputs: torch.Tensor) -> LossParts:
+        logits = self.classifier.logits(inputs).float()
+        loss = cross_entropy(
+            logits, labels, reduction="sum", ignore_index=IGNORED_LABEL, label_smoothing=label_smoothing
         )
-        # Since the last entry of the curve: cross entropy, pairs.
-        self._sums = torch.zeros(2, device=arguments.device)
-        super().__init__(
-            classifier.model,
-            classifier.family or "mbart",
-            arguments,
-            train_dataset=range(len(self._train)),
-            settings=settings,
-            choice=choice,
-            curve=curve,
-            identity=identity,
-            evaluates=True,
-            on_message=on_message,
-        )
+        return LossParts(loss, loss.detach(), (labels != IGNORED_LABEL).sum())
 
-    def get_train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader(
-            cast("Any", _Keys()),
-            batch_sampler=self._plan,
-            collate_fn=self._collate,
-            # Its own, so that starting it takes nothing from the random state that dropout draws from.
-            generator=torch.Generator(),
-        )
+    def measure(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
+        """Labels that the model tells right, and labels."""
+        labels = batch["labels"]
+        logits = self.classifier.logits({name: values for name, values in batch.items() if name != "labels"})
+        right = (logits.argmax(-1) == labels).sum() if logits.isfinite().all() else logits.sum()
+        return torch.stack((right.float(), (labels != IGNORED_LABEL).sum().float()))
 
-    def _collate(self, keys: list[Key]) -> Batch:
-        # A part without pairs, where the batch has too few for all, takes one that does not count.
-        rows = [row for _, row in keys] or [0]
-        labels = [self._train.labels[row] for row in rows] if keys else [IGNORED_LABEL]
-        return {**_batch(self._classifier, self._train, rows)[0], "labels": torch.tensor(labels)}
+    def figures(self, loss: float, nll: float, count: float) -> dict[str, float]:
+        return {"loss": loss / count}
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, torch.Tensor | Any],
-        return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | int | None = None,
-    ) -> Any:
-        """The part's share of the mean cross entropy over the pairs of the whole update."""
-        labels = inputs.pop("labels")
-        logits = self._classifier.logits(inputs)
-        loss = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="sum", ignore_index=IGNORED_LABEL)
-        self._sums += torch.stack((loss.detach(), (labels != IGNORED_LABEL).sum()))
-        return loss / cast("torch.Tensor | int", num_items_in_batch)
-
-    def evaluate(
-        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
-    ) -> dict[str, float]:
-        """Accuracy on the validation set."""
-        with computing_in(self._dtype, self.args.device):
-            found = accuracy(predict(self._classifier, self._valid), self._valid.labels)
-        self._record({"valid_accuracy": found})
-        metrics = {f"{metric_key_prefix}_accuracy": found}
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        if "loss" not in logs:
-            return
-        loss, pairs = self._sums.tolist()
-        if not pairs:
-            return
-        if not math.isfinite(loss):
-            raise TrainingError(
-                f"{self._folder}: the loss up to update {self.state.global_step} was not finite. Lower "
-                f"classification.lr (now {self._settings.lr:g}), or set training.precision to fp32."
-            )
-        self._record({"loss": loss / pairs, "learning_rate": logs["learning_rate"]})
-        self._sums.zero_()
-
-    def sums(self) -> list[float]:
-        return cast("list[float]", self._sums.tolist())
-
-    def take_up(self, sums: Sequence[float]) -> None:
-        self._sums.copy_(torch.tensor(sums))
-
-    def scores(self) -> Sequence[tuple[int, float]]:
-        return self._curve.measured("valid_accuracy")
-
-    def report(self, *, now: bool) -> None:
-        if not now and time.perf_counter() - self._reported_at < SECONDS_BETWEEN_REPORTS:
-            return
-        self._reported_at = time.perf_counter()
-        loss, pairs = self._sums.tolist()
-        self._on_progress(self.state.global_step, loss / pairs if pairs else math.nan)
-
-
-class _Keys:
-    """What the plan names an example by is all that is known of it until a batch is made."""
-
-    def __getitem__(self, key: Key) -> Key:
-        return key
+    def readable(self, batch: Batch) -> list[dict[str, Any]]:
+        rows = zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), batch["labels"].tolist(), strict=True)
+        without_padding = [
+            ([number for number, kept in zip(ids, mask, strict=True) if kept], label) for ids, mask, label in rows
+        ]
+        return [
+            {"source": self.classifier.tokenizer.decode(ids), "label": LABELS[label], "input_ids": ids}
+            for ids, label in without_padding
+            if label != IGNORED_LABEL
+        ]

@@ -69,7 +69,6 @@ def place_of(environment: Mapping[str, str]) -> Place | None:
         names = ["SLURM_PROCID", "SLURM_LOCALID"]
         launcher = "SLURM_NTASKS is set, as srun does"
     else:
-        _number(environment, "LOCAL_RANK", default=0)  # transformers goes by it
         return None
     missing = [name for name in names if name not in environment]
     if missing:
@@ -155,6 +154,23 @@ def largest(*numbers: int) -> list[int]:
     found = torch.tensor(numbers)
     distributed.all_reduce(found, distributed.ReduceOp.MAX, group=_patient)
     return [int(number) for number in found]
+
+
+def summed(values: torch.Tensor) -> torch.Tensor:
+    """The sum over all processes of what each has, on whatever device."""
+    if size() == 1:
+        return values
+    total = values.clone()
+    distributed.all_reduce(total, group=_patient if values.device.type == "cpu" else None)
+    return total
+
+
+def training_device() -> torch.device:
+    """Where this process trains: its GPU where there is one; several processes without NVIDIA GPUs share the CPU."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    if found is None or (size() > 1 and found.type != "cuda"):
+        return torch.device("cpu")
+    return torch.device(found.type, torch.accelerator.current_device_index())
 
 
 def first_before_others(work: Callable[[], _T]) -> _T:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from switchtune.models.families import Layout
 from switchtune.training.memory import Batch
 
 PATIENCE = 3
@@ -56,16 +55,3 @@ class FiniteWatch:
             awaited.copied.synchronize()
         if awaited.bad:
             self._found(awaited.update, awaited.batches)
-
-
-def readable(batch: Batch, layout: Layout) -> list[dict[str, Any]]:
-    """The examples of a batch as text and as ids, without padding."""
-    rows = zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True)
-    without_padding = [
-        ([number for number in source if number != layout.pad_id], [number for number in target if number >= 0])
-        for source, target in rows
-    ]
-    return [
-        {"source": layout.decode(source), "target": layout.decode(target), "input_ids": source, "labels": target}
-        for source, target in without_padding
-    ]

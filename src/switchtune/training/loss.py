@@ -5,9 +5,9 @@ for a chunk of tokens at a time, and with them the chunk's share of the gradient
 three products of matrices, as the plain way has.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial, wraps
 from typing import Any, NamedTuple
 
 import torch
@@ -45,12 +45,8 @@ def chunk_tokens(pieces: int, device_type: str) -> int:
     return max(fewest, logits // pieces)
 
 
-@contextmanager
-def loss_from_forward(model: PreTrainedModel) -> Iterator[None]:
+def loss_from_forward(model: PreTrainedModel) -> AbstractContextManager[None]:
     """Within, `model(**batch, label_smoothing=ε)` returns the `LossParts` of the batch, and never makes its logits.
-
-    The model's own `forward` does so, so that whatever stands around the model (DistributedDataParallel, FSDP, peft,
-    torch.compile) sees all of the work. Without `label_smoothing` it is the model's usual forward.
 
     Args:
         model: of one of the families, or a peft model around one.
@@ -58,8 +54,17 @@ def loss_from_forward(model: PreTrainedModel) -> Iterator[None]:
     Raises:
         SwitchtuneError: (by the forward) the output matrix is not a plain one.
     """
-    outer: Any = model
-    inner = outer.get_base_model() if hasattr(outer, "get_base_model") else outer
+    return in_forward(model, partial(_model_loss, _without_adapters(model)))
+
+
+@contextmanager
+def in_forward(model: PreTrainedModel, loss: Callable[..., LossParts]) -> Iterator[None]:
+    """Within, `model(**batch, label_smoothing=ε)` returns what `loss` does of the same arguments.
+
+    The model's own `forward` does so, so that whatever stands around the model (DistributedDataParallel, FSDP, peft,
+    torch.compile) sees all of the work. Without `label_smoothing` it is the model's usual forward.
+    """
+    inner = _without_adapters(model)
     plain = inner.forward
 
     @wraps(plain)
@@ -67,14 +72,18 @@ def loss_from_forward(model: PreTrainedModel) -> Iterator[None]:
         if label_smoothing is None:
             return plain(*arguments, **inputs)
         # Wrappers name the arguments that were not given.
-        given = {name: value for name, value in inputs.items() if value is not None}
-        return _model_loss(inner, *arguments, epsilon=label_smoothing, **given)
+        named = {name: value for name, value in inputs.items() if value is not None}
+        return loss(*arguments, label_smoothing=label_smoothing, **named)
 
     inner.forward = forward
     try:
         yield
     finally:
         del inner.forward
+
+
+def _without_adapters(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _model_loss(
@@ -84,7 +93,7 @@ def _model_loss(
     decoder_input_ids: torch.Tensor,
     labels: torch.Tensor,
     *,
-    epsilon: float,
+    label_smoothing: float,
 ) -> LossParts:
     encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)[0]
     states = model.get_decoder()(
@@ -101,7 +110,9 @@ def _model_loss(
         )
     # mBART's bias over the vocabulary: a buffer, and not trained.
     bias = getattr(model, "final_logits_bias", None)
-    parts: LossParts = label_smoothed_nll(states, head.weight, labels, epsilon, bias=None if bias is None else bias[0])
+    parts: LossParts = label_smoothed_nll(
+        states, head.weight, labels, label_smoothing, bias=None if bias is None else bias[0]
+    )
     return parts
 
 

@@ -16,7 +16,7 @@ from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
 
 
-def compute_dtype(settings: TrainingSettings, family: FamilyName, device: torch.device) -> torch.dtype:
+def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> torch.dtype:
     """The type of number that layers compute in; weights, their gradients and the loss stay in float32.
 
     Raises:
@@ -49,7 +49,7 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextMan
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
-def require_attention(attention: str, family: FamilyName, dtype: torch.dtype, device: torch.device) -> None:
+def require_attention(attention: str, family: FamilyName | None, dtype: torch.dtype, device: torch.device) -> None:
     """Make sure that the implementation of attention can work here.
 
     Raises:

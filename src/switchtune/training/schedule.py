@@ -3,10 +3,6 @@
 import math
 from typing import Literal
 
-import torch
-
-from switchtune.config.training import TrainingSettings
-
 
 def learning_rate_factor(
     done: int, *, updates: int, warmup: int, schedule: Literal["polynomial", "inverse_sqrt", "constant"]
@@ -28,13 +24,3 @@ def learning_rate_factor(
 def warmup_updates(warmup: float, updates: int) -> int:
     """Updates of warm-up in a stage, of a number or (below 1) a share: never more than a tenth of the stage."""
     return int(min(warmup * updates if warmup < 1 else warmup, updates // 10))
-
-
-def scheduler(
-    optimizer: torch.optim.Optimizer, settings: TrainingSettings, updates: int
-) -> torch.optim.lr_scheduler.LambdaLR:
-    """The schedule of a stage of so many updates, for its optimizer."""
-    schedule, warmup = settings.schedule, warmup_updates(settings.warmup, updates)
-    return torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda done: learning_rate_factor(done, updates=updates, warmup=warmup, schedule=schedule)
-    )

@@ -1,7 +1,7 @@
 """Whether each process of a group holds the whole model (DDP) or a share of it (FSDP)."""
 
 import copy
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import distributed
@@ -9,6 +9,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from transformers import PreTrainedModel
 
+from switchtune.config.training import TrainingSettings
 from switchtune.errors import SwitchtuneError
 
 BYTES_PER_WEIGHT = 16
@@ -38,20 +39,33 @@ def sharding_of(
     if memory is None:
         if wanted == "fsdp":
             raise ShardingError(
-                "training.sharding: fsdp is for GPUs (accelerate has it for no others); take ddp or auto."
+                "training.sharding: fsdp is for GPUs, and this machine has none that torch can use; take ddp or auto."
             )
         return "ddp"
     needed = BYTES_PER_WEIGHT * sum(weights.numel() for weights in model.parameters())
     return "fsdp" if wanted == "fsdp" or needed > SHARE_FOR_STATE * memory else "ddp"
 
 
-def fsdp_arguments() -> dict[str, Any]:
-    """What transformers' `TrainingArguments` take for accelerate's FSDP plugin: checkpoints hold the whole weights."""
-    return {
-        "fsdp": True,
-        # The model comes sharded.
-        "fsdp_config": {"version": 2, "auto_wrap_policy": "NO_WRAP", "state_dict_type": "FULL_STATE_DICT"},
-    }
+def require_shardable(settings: TrainingSettings) -> None:
+    """Make sure that a sharded model can be trained with these settings.
+
+    Raises:
+        ShardingError: it cannot.
+    """
+    if settings.best_by == "chrf":
+        raise ShardingError(
+            "training.best_by: 'chrf' needs the whole model in process 0, and training.sharding is fsdp here; take "
+            "best_by: loss."
+        )
+    if settings.lora is not None:
+        raise ShardingError(
+            "training.lora does not go with training.sharding: fsdp. Adapters need little memory: set ddp."
+        )
+    if settings.precision == "fp16":
+        raise ShardingError(
+            "training.precision: fp16 does not go with training.sharding: fsdp (chosen here), as its scale is found in "
+            "each process by itself. Set bf16, or sharding to ddp."
+        )
 
 
 def memory_bytes() -> int | None:
@@ -64,8 +78,8 @@ def memory_bytes() -> int | None:
 def sharded_copy(model: PreTrainedModel) -> PreTrainedModel:
     """A copy of which every process of the group holds a share; the model itself makes room for it on the GPU.
 
-    Each layer is gathered when it computes, and the rest with the model: accelerate, left to itself, would set the
-    embeddings apart, which encoder, decoder and output share.
+    Each layer is gathered when it computes, and the rest with the model, embeddings among it: encoder, decoder and
+    output share them.
     """
     device = model.device
     model.to("cpu")  # type: ignore[arg-type]

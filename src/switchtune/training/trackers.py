@@ -1,27 +1,26 @@
-"""Trackers of transformers (TensorBoard, W&B, MLflow, Trackio) over the stages of a training: one run, steps go on."""
+"""Trackers of accelerate (TensorBoard, W&B, MLflow, Trackio, …) over the stages of a training: one run, steps go on."""
 
-import copy
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from transformers import TrainerCallback, TrainerState
-from transformers.integrations.integration_utils import (
-    TensorBoardCallback,
-    get_available_reporting_integrations,
-    get_reporting_integration_callbacks,
-)
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_available_trackers
 
 from switchtune.errors import UsageError
+from switchtune.training.distributed import rank
+
+PROJECT = "switchtune"
+"""Project or experiment that runs are filed under, where a tracker's environment variable names no other."""
 
 
 def require_trackers(names: Sequence[str]) -> None:
-    """Make sure that the trackers of `training.report_to` are known to transformers and installed.
+    """Make sure that the trackers of `training.report_to` are known to accelerate and installed.
 
     Raises:
         UsageError: one of them is not.
     """
-    available = get_available_reporting_integrations()
+    available = [str(name) for name in get_available_trackers()]
     for name in names:
         if name not in available:
             installed = ", ".join(available) or "none"
@@ -32,61 +31,55 @@ def require_trackers(names: Sequence[str]) -> None:
 
 
 class Trackers:
-    """The trackers of one training, shared by its stages.
+    """The trackers of one training, shared by its stages; process 0 alone has them.
 
     Where each of them writes is its own affair (its environment variables), but TensorBoard writes to
     `folder`/tensorboard unless TENSORBOARD_LOGGING_DIR says otherwise.
     """
 
     def __init__(self, names: Sequence[str], *, run_name: str, folder: Path, updates: int) -> None:
-        """Make the trackers.
+        """Make the trackers; they start with the first values.
 
         Args:
             names: as in `training.report_to`.
             run_name: what the run is called in them.
             folder: of the training.
-            updates: of all its stages together.
+            updates: of all its stages together, after which the run is over.
 
         Raises:
             UsageError: one of them is not installed.
         """
         require_trackers(names)
-        self.run_name = run_name
-        self.updates = updates
-        self.begun = False
-        self.callbacks = [kind() for kind in get_reporting_integration_callbacks(list(names))]
-        for callback in self.callbacks:
-            if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
-                callback.logging_dir = str(folder / "tensorboard")
+        self._names, self._run_name, self._folder, self._updates = names, run_name, folder, updates
+        self._running: list[GeneralTracker] | None = None
 
-    def of_stage(self, updates_before: int) -> TrainerCallback:
-        """What tells the trackers of a stage that comes after so many updates of other stages."""
-        return _StageTrackers(self, updates_before)
+    def log(self, values: Mapping[str, float], update: int) -> None:
+        """Pass on what was measured after so many updates of all stages."""
+        if rank() > 0:
+            return
+        if self._running is None:
+            self._running = [self._started(name) for name in self._names]
+        for tracker in self._running:
+            tracker.log(dict(values), step=update)
 
+    def end(self, update: int) -> None:
+        """End the run, if that was its last update."""
+        if update >= self._updates:
+            for tracker in self._running or ():
+                tracker.finish()
+            self._running = None
 
-class _StageTrackers(TrainerCallback):
-    def __init__(self, trackers: Trackers, updates_before: int) -> None:
-        self._trackers = trackers
-        self._updates_before = updates_before
-
-    def on_train_begin(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        if not self._trackers.begun:
-            self._trackers.begun = True
-            for callback in self._trackers.callbacks:
-                callback.on_train_begin(args, state, control, **kwargs)
-
-    def on_log(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        shifted = copy.copy(state)
-        shifted.global_step += self._updates_before
-        for callback in self._trackers.callbacks:
-            callback.on_log(args, shifted, control, **kwargs)
-
-    def on_save(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        # As the stage counts: trackers that keep checkpoints find their folders by the number.
-        for callback in self._trackers.callbacks:
-            callback.on_save(args, state, control, **kwargs)
-
-    def on_train_end(self, args: Any, state: TrainerState, control: Any, **kwargs: Any) -> None:
-        if self._updates_before + state.max_steps >= self._trackers.updates:
-            for callback in self._trackers.callbacks:
-                callback.on_train_end(args, state, control, **kwargs)
+    def _started(self, name: str) -> GeneralTracker:
+        kind: Any = LOGGER_TYPE_TO_CLASS[name]
+        if name == "tensorboard":
+            tracker: GeneralTracker = kind("", os.environ.get("TENSORBOARD_LOGGING_DIR", self._folder / "tensorboard"))
+        elif name == "mlflow":
+            tracker = kind(PROJECT, run_name=self._run_name)
+        elif name in {"wandb", "trackio"}:
+            tracker = kind(os.environ.get(f"{name.upper()}_PROJECT", PROJECT), name=self._run_name)
+        else:
+            tracker = kind(self._run_name)
+        # Otherwise it would ask accelerate's state of the group which process this is.
+        tracker.main_process_only = False
+        tracker.start()
+        return tracker

@@ -1,0 +1,85 @@
+"""What people are told where memory runs out or numbers are not finite."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from switchtune.files import write_json
+from switchtune.training.distributed import rank, size
+from switchtune.training.finite import PATIENCE, WINDOW, too_many
+from switchtune.training.job import Job
+from switchtune.training.memory import Batch, padded_tokens
+from switchtune.training.objective import TrainingError
+from switchtune.training.recorder import Recorder
+
+
+def less_memory(block: str) -> str:
+    """What can be done where memory runs out in a stage of that block of the configuration."""
+    return (
+        f"Set training.gradient_checkpointing to true, lower {block}.max_tokens, take a smaller optimizer "
+        "(training.optimizer: adafactor) or train adapters (training.lora)."
+    )
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Messages about a stage, and errors that end it."""
+
+    job: Job
+    recorder: Recorder
+
+    def require_divisible(self, update: int, part: Batch, error: RuntimeError) -> None:
+        """Make sure that a part of an update which did not fit into memory can be halved.
+
+        Raises:
+            TrainingError: it is a single example, or one of several processes' parts.
+        """
+        where, block = f"{self.job.folder}: memory ran out in update {update}", self.job.objective.block
+        if size() > 1:
+            raise TrainingError(
+                f"{where}, in a part of {padded_tokens(part):,} padded tokens. With several processes a part cannot be "
+                f"halved on the way: raise {block}.accumulation (now {self.job.settings.accumulation}), with which "
+                "the batch stays the same, and start again."
+            ) from error
+        if len(part["labels"]) == 1:
+            source, target = part["input_ids"].numel(), part["labels"].numel()
+            raise TrainingError(
+                f"{where}, with a single example of {source} + {target} tokens. {less_memory(block)}"
+            ) from error
+
+    def tell_too_large(self, update: int, part: Batch) -> None:
+        """Note the part of an update that did not fit into memory."""
+        tokens = padded_tokens(part)
+        self.recorder.add(update, {"too_large": tokens})
+        self.recorder.tell(
+            f"update {update}: {len(part['labels'])} sentences at once ({tokens:,} padded tokens) do not fit into "
+            "memory. They and what is as large are computed in halves from now on; an update's batch stays the same."
+        )
+
+    def tell_left_out(self, update: int, batches: Sequence[Batch]) -> None:
+        """Write down the batches of an update that was left out, as its gradients were not finite.
+
+        Raises:
+            TrainingError: that happened too often.
+        """
+        path = self.job.folder / f"skipped-{update}{f'-{rank()}' if size() > 1 else ''}.json"
+        write_json(path, {"update": update, "parts": [self.job.objective.readable(batch) for batch in batches]})
+        self.recorder.add(update, {"skipped": 1})
+        if too_many(self.recorder.curve.skipped):
+            raise TrainingError(
+                f"{self.job.folder}: the gradients of update {update} are not finite, as were those of {PATIENCE - 1} "
+                f"others within {WINDOW} updates, all of them left out. The batch is in {path}, as text and as ids. "
+                f"If nothing is wrong with it: {self._more_stable}"
+            )
+        self.recorder.tell(f"update {update} is left out: its gradients are not finite. Its batch is in {path}.")
+
+    def of_validation(self, update: int) -> TrainingError:
+        """The error where the validation loss is not finite."""
+        return TrainingError(
+            f"{self.job.folder}: the validation loss after update {update} was not finite. {self._more_stable}"
+        )
+
+    @property
+    def _more_stable(self) -> str:
+        block = self.job.objective.block
+        lr = f"{block}.lr (now {self.job.choice.lr:g})"
+        return f"Lower {lr}, lengthen {block}.warmup, or set training.precision to fp32."
