@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker, get_available_trackers
+from accelerate.utils import clear_environment
 
 from switchtune.errors import UsageError
 from switchtune.training.distributed import rank
@@ -79,7 +81,8 @@ class Trackers:
             tracker = kind(os.environ.get(f"{name.upper()}_PROJECT", PROJECT), name=self._run_name)
         else:
             tracker = kind(self._run_name)
-        # Otherwise it would ask accelerate's state of the group which process this is.
-        tracker.main_process_only = False
+        # Trackers ask accelerate which process this is: with what a launcher has set, it would wait for a group.
+        with clear_environment():
+            PartialState()
         tracker.start()
         return tracker
