@@ -129,7 +129,7 @@ def _roles(tell: Tell, folder: Path) -> None:
         on_first(_refuse)
     except SwitchtuneError as error:
         said = type(error).__name__
-    _touch(folder / f"{rank()} {order} {shared:.6f} {said} {os.environ['WORLD_SIZE']} {size()}")
+    _touch(folder / f"{rank()} {order} {shared:.6f} {said} {size()}")
     tell(f"from {rank()}")
 
 
@@ -147,9 +147,9 @@ def test_process_0_does_what_is_done_once(forked: None, tmp_path: Path) -> None:
     torch.manual_seed(0)
     number = f"{torch.rand(()).item():.6f}"
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("0", "1", f"0 ['0'] {number} UsageError 2 2", f"1 ['0', '1'] {number} SaidElsewhereError 2 2"),
+        *("0", "1", f"0 ['0'] {number} UsageError 2", f"1 ['0', '1'] {number} SaidElsewhereError 2"),
     }
-    assert "WORLD_SIZE" not in os.environ
+    assert "GLOO_SOCKET_IFNAME" not in os.environ
 
 
 def _failing(tell: Tell, what: str) -> None:

@@ -392,6 +392,13 @@ def test_what_is_pickled_in_a_checkpoint_is_data_alone(
     assert not ran.exists()
 
 
+def test_a_checkpoint_of_transformers_trainer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint-4").mkdir()
+    (tmp_path / "checkpoint-4/trainer_state.json").touch()
+    with pytest.raises(CheckpointError, match=r"checkpoint-4: written by an earlier version.* or remove .* anew"):
+        train(fresh(), tmp_path)
+
+
 def test_a_checkpoint_of_another_model_is_refused(undisturbed: Undisturbed) -> None:
     with pytest.raises(CheckpointError, match="checkpoint of update 12 is of another model"):
         train(fresh("mbart50"), undisturbed(0)[2])

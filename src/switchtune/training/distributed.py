@@ -1,5 +1,8 @@
 """Many processes as one training: a group is started or joined, and process 0 does what is to be done once.
 
+Processes are started by `torch.multiprocessing`. The launchers of torch.distributed.elastic and accelerate listen on all
+interfaces, and end a process that was asked to stop before its update and its checkpoint are done.
+
 Without a group every function here acts as in a group of one.
 """
 
@@ -191,8 +194,7 @@ def default_device() -> Device:
 def joined(place: Place, device: Device, *, store: Store | None = None) -> Iterator[None]:
     """Be a member of a group within the block.
 
-    Collectives go by NCCL between GPUs and by gloo between CPUs. What transformers and accelerate look up about the
-    group in the environment is set within the block.
+    Collectives go by NCCL between GPUs and by gloo between CPUs.
 
     Args:
         store: where the processes find each other; by default at the place's address.
@@ -202,27 +204,16 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
         UsageError: fewer GPUs than processes on this machine.
     """
     global _patient
-    variables = {
-        "RANK": str(place.rank),
-        "WORLD_SIZE": str(place.size),
-        "LOCAL_RANK": str(place.local_rank),
-        "MASTER_ADDR": place.address,
-        "MASTER_PORT": str(place.port),
-        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads())),
-    }
-    if _is_here(place.address):
-        variables |= {name: os.environ.get(name, _loopback()) for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME")}
-    if device == "cpu":
-        variables["ACCELERATE_USE_CPU"] = "true"
-    elif place.local_rank >= torch.cuda.device_count():
-        raise UsageError(
-            f"Process {place.rank} is number {place.local_rank} on its machine, which has {torch.cuda.device_count()} "
-            "GPUs; start at most one process a GPU."
-        )
-    else:
+    if device == "cuda":
+        if place.local_rank >= torch.cuda.device_count():
+            raise UsageError(
+                f"Process {place.rank} is number {place.local_rank} on its machine, which has "
+                f"{torch.cuda.device_count()} GPUs; start at most one process a GPU."
+            )
         torch.cuda.set_device(place.local_rank)
-    former = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    interfaces = [name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name not in os.environ]
+    if _is_here(place.address):
+        os.environ.update(dict.fromkeys(interfaces, _loopback()))
     try:
         _gather(place, device, store)
         _patient = distributed.new_group(backend="gloo", timeout=_PATIENCE)
@@ -231,11 +222,8 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
         _patient = None
         if distributed.is_initialized():
             distributed.destroy_process_group()
-        for name, value in former.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in interfaces:
+            os.environ.pop(name, None)
 
 
 def launched() -> AbstractContextManager[None]:
@@ -270,10 +258,8 @@ def _gather(place: Place, device: Device, store: Store | None) -> None:
         # torchrun holds the store itself.
         if store is None and _is_here(place.address) and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ:
             store = TCPStore(_HERE, place.port, is_master=False) if place.rank else _local_store(place.port)
-        if store is None:
-            distributed.init_process_group(backend, init_method="env://")
-        else:
-            distributed.init_process_group(backend, store=store, rank=place.rank, world_size=place.size)
+        address = None if store else f"tcp://{place.address}:{place.port}"
+        distributed.init_process_group(backend, address, store=store, rank=place.rank, world_size=place.size)
     except (distributed.DistError, OSError) as error:
         raise SwitchtuneError(
             f"Process {place.rank} of {place.size} did not find the others at {place.address}:{place.port}: {error}. "
@@ -311,7 +297,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
     store = _local_store(0)
     started = start_processes(
         _process,
-        (work, arguments, processes, device, store.port, threads, reports, os.getpid()),
+        (work, arguments, _Group(processes, device, store.port, threads, os.getpid()), reports),
         nprocs=processes,
         join=False,
         start_method=_START_METHOD,
@@ -376,28 +362,34 @@ def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list
     )
 
 
+@dataclass(frozen=True)
+class _Group:
+    """What a new process is told of its group."""
+
+    size: int
+    device: Device
+    port: int
+    """Of the store."""
+    threads: int
+    """Of each process."""
+    parent: int
+
+
 def _process(
-    number: int,
-    work: Callable[..., None],
-    arguments: tuple[Any, ...],
-    processes: int,
-    device: Device,
-    port: int,
-    threads: int,
-    reports: _Reports,
-    parent: int,
+    number: int, work: Callable[..., None], arguments: tuple[Any, ...], group: _Group, reports: _Reports
 ) -> None:
     show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(parent)
-    torch.set_num_threads(threads)
+    end_with(group.parent)
+    torch.set_num_threads(group.threads)
 
     def tell(value: Any) -> None:
         if number == 0:
             reports.put(("sent", number, value))
 
-    with joined(Place(number, processes, number, _HERE, port), device, store=TCPStore(_HERE, port, is_master=False)):
+    store = TCPStore(_HERE, group.port, is_master=False)
+    with joined(Place(number, group.size, number, _HERE, group.port), group.device, store=store):
         try:
             work(tell, *arguments)
         except Exception as error:
