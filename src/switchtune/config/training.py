@@ -115,7 +115,7 @@ class TrainingSettings(Settings):
     workers: Processes = 0
     """Processes that prepare batches (forked, so not on Windows); 0 prepares them in the training process."""
     report_to: tuple[str, ...] = ()
-    """Trackers of transformers (tensorboard, wandb, mlflow, trackio)."""
+    """Trackers of accelerate (tensorboard, wandb, mlflow, trackio)."""
 
     @model_validator(mode="after")
     def _decides_something(self) -> "TrainingSettings":

@@ -1,7 +1,7 @@
 """Many processes as one training: a group is started or joined, and process 0 does what is to be done once.
 
-Processes are started by `torch.multiprocessing`. The launchers of torch.distributed.elastic and accelerate listen on all
-interfaces, and end a process that was asked to stop before its update and its checkpoint are done.
+Processes are started by `torch.multiprocessing`. torch.distributed.elastic, and accelerate with it, listens on all
+interfaces whatever its endpoint, and ends a process that is asked to stop before its checkpoint is written.
 
 Without a group every function here acts as in a group of one.
 """
@@ -151,21 +151,21 @@ def from_all(value: _T) -> list[_T]:
 
 def largest(*numbers: int) -> list[int]:
     """The largest that any process has of each number."""
-    if size() == 1:
-        return list(numbers)
     # Not on a GPU, which is busy with the update still.
-    found = torch.tensor(numbers)
-    distributed.all_reduce(found, distributed.ReduceOp.MAX, group=_patient)
-    return [int(number) for number in found]
+    return [int(number) for number in _reduced(torch.tensor(numbers), distributed.ReduceOp.MAX)]
 
 
 def summed(values: torch.Tensor) -> torch.Tensor:
     """The sum over all processes of what each has, on whatever device."""
+    return _reduced(values, distributed.ReduceOp.SUM)
+
+
+def _reduced(values: torch.Tensor, operation: distributed.ReduceOp.RedOpType) -> torch.Tensor:
     if size() == 1:
         return values
-    total = values.clone()
-    distributed.all_reduce(total, group=_patient if values.device.type == "cpu" else None)
-    return total
+    values = values.clone()
+    distributed.all_reduce(values, operation, group=_patient if values.device.type == "cpu" else None)
+    return values
 
 
 def training_device() -> torch.device:

@@ -26,42 +26,33 @@ class Objective(Protocol):
     @property
     def block(self) -> Literal["training", "classification"]:
         """Block of the configuration that has the stage's learning rate, batch and warm-up."""
-        ...
 
     @property
     def validated(self) -> Literal["valid_nll", "valid_accuracy"]:
         """Name in the curve of the mean of what `measure` gives."""
-        ...
 
     @property
     def head(self) -> tuple[str, ...]:
         """Names of the model's parts that are trained whole also where the rest has adapters."""
-        ...
 
     @property
     def data_fingerprint(self) -> str:
         """Fingerprint of the examples, but for their lengths."""
-        ...
 
     def batch(self, keys: Sequence[Key]) -> Batch:
         """The examples of these keys, padded; at least one."""
-        ...
 
     def loss_in_forward(self, model: PreTrainedModel) -> AbstractContextManager[None]:
         """Within, `model(**batch, label_smoothing=ε)` returns `LossParts`, through whatever is wrapped around it."""
-        ...
 
     def measure(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
         """(2,) how good the model is on a validation batch: a sum, and over how many."""
-        ...
 
     def figures(self, loss: float, nll: float, count: float) -> dict[str, float]:
         """What the curve tells of the sums since its last training entry."""
-        ...
 
     def readable(self, batch: Batch) -> list[dict[str, Any]]:
         """The examples of a batch as text and as ids, without padding."""
-        ...
 
 
 @dataclass(frozen=True)

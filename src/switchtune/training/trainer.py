@@ -114,14 +114,12 @@ def train_stage(
         origin: what identifies the weights that the stage begins with; a checkpoint that began with others is refused.
         log: where the curve goes; by default `folder`/metrics.jsonl.
         trackers: by default those of `settings.report_to`, with a run for this stage alone.
-        validate: gives chrF++ of outputs, for `best_by: chrf`; called in process 0.
-        on_progress: called about twice a second, and at the end, in process 0.
-        on_message: called in process 0 with what people should know: where the training goes on or was stopped, an
-            update that is left out, parts that are halved from now on, a damaged checkpoint.
+        validate: gives chrF++ of outputs, for `best_by: chrf`; called, as are the listeners, in process 0.
+        on_progress: called about twice a second, and at the end.
+        on_message: called with what people should know, such as where the training goes on.
 
     Raises:
-        TrainingError: no examples; gradients or a validation loss that are not finite; too little memory even for a
-            single example; `keep: best` or `patience` without a validation set.
+        TrainingError: an empty set; numbers that are not finite; memory too small for a single example.
         CheckpointError: checkpoints in `folder` of another training or another model, or none that is undamaged.
         NoSpaceError: the disk is full; the checkpoint before is whole.
         UsageError: something that the settings ask for cannot be had here.
