@@ -3,6 +3,7 @@
 import errno
 import glob
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -21,6 +22,7 @@ MARK = ".switchtune"
 LARGEST = 1 << 28
 """In bytes, of a file that is read whole: the largest tokenizers, and the curves of a million updates, have less."""
 _LARGEST_NOTE = 1 << 20
+_LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def require_plain(path: Path, largest: int | None = None, *, remedy: str = "") -> None:
@@ -111,12 +113,16 @@ def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def mark_folder(folder: Path, verb: str) -> None:
-    """Have a folder say that it was made here."""
+def mark_folder(folder: Path, verb: str, made: Iterable[str] = ()) -> None:
+    """Have a folder say that it was made here.
+
+    Args:
+        made: names of all files in it, where it is made as a whole, so that another's are told from them later.
+    """
     mark = folder / MARK
     mark.unlink(missing_ok=True)  # a link to somewhere else is not written through
     with naming(mark):
-        mark.write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
+        mark.write_text("\n".join([f"switchtune {verb}".rstrip(), *made]) + "\n", encoding="utf-8")
 
 
 def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a new folder or an empty one.") -> None:
@@ -137,7 +143,7 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
     within = any((folder / MARK).is_file() for folder in path.parents)
     if verb is None and within:
         return
-    made_by = content_of(mark, _LARGEST_NOTE).decode(errors="replace").strip() if mark.is_file() else None
+    made_by = _marked_by(path)
     if made_by is None and within:
         raise UsageError(
             f"{path}: would be replaced, and nothing in it says that switchtune made it; an earlier version may have. "
@@ -148,6 +154,37 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
     if verb is not None and made_by != f"switchtune {verb}":
         maker = f"`{made_by}`" if made_by != "switchtune" else "another command"
         raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. {remedy}")
+    if foreign := foreign_files(path):
+        named = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+        raise UsageError(
+            f"{path}: holds {named}, which switchtune did not make, and would be replaced. Move that elsewhere, or "
+            "give another folder."
+        )
+
+
+def _marked_by(folder: Path) -> str | None:
+    """`switchtune VERB`, as the mark of a folder says; None where there is no mark."""
+    mark = folder / MARK
+    return content_of(mark, _LARGEST_NOTE).decode(errors="replace").split("\n")[0].strip() if mark.is_file() else None
+
+
+def adopt_files(folder: Path) -> None:
+    """Have the mark of a folder list what is in it now: a file was added to what was made as a whole."""
+    mark_folder(folder, (_marked_by(folder) or "").removeprefix("switchtune").strip(), _files_in(folder))
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """Files in a folder of switchtune's that it did not make; none where the mark does not say what it made."""
+    if not (folder / MARK).is_file():
+        return []
+    _, *made = content_of(folder / MARK, _LARGEST_NOTE).decode(errors="replace").splitlines()
+    return sorted(set(_files_in(folder)) - set(made)) if made else []
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Names of the files in a folder and those below it, without those that desktops leave in any folder."""
+    files = (file for file in folder.rglob("*") if not file.is_dir() and file.name not in {MARK, *_LEFT_BY_DESKTOPS})
+    return sorted(str(file.relative_to(folder)) for file in files)
 
 
 def is_own(path: Path, verb: str | None = None) -> bool:
@@ -248,6 +285,18 @@ def claim_file(
     return place
 
 
+def claim_standard_output(inputs: Iterable[Path | str]) -> None:
+    """Check that what goes to standard output is not added to an input, which would never end.
+
+    Raises:
+        UsageError: standard output is redirected to a file that is read.
+    """
+    written = os.fstat(1)
+    for read in map(Path, inputs):
+        if stat.S_ISREG(written.st_mode) and os.path.exists(read) and os.path.samestat(written, read.stat()):  # noqa: PTH110
+            raise UsageError(f"{read}: standard output is redirected to this file, which is read. Write to another.")
+
+
 def _spare_inputs(place: Path, named: str, inputs: Iterable[Path | str], hosts: Sequence[Path], *, own: bool) -> None:
     """Have an output be no input, hold none, and lie in none; in a host it may be new or the verb's own."""
     for given, may_hold in (*((each, False) for each in inputs), *((each, True) for each in hosts)):
@@ -298,7 +347,7 @@ _REPLACED = "replaced"
 
 
 @contextmanager
-def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it becomes `path`, otherwise it is removed.
 
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
@@ -309,6 +358,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     Args:
         verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
         force: replace any folder.
+        replaces: whether a file that appears while this one is made may be replaced.
 
     Raises:
         UsageError: something is in the way that switchtune did not make: a folder, or a file where a folder is made,
@@ -332,18 +382,38 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
             mark_folder(around, _TEMPORARY)
             yield temporary
             if temporary.is_dir():
-                mark_folder(temporary, verb)
+                mark_folder(temporary, verb, _files_in(temporary))
                 if os.path.lexists(path):
-                    if not path.is_dir() and not path.is_symlink():
-                        require_own(path)
-                    path.replace(replaced)
+                    if not path.is_symlink() and not (force and path.is_dir()):
+                        require_own(path, verb or None)  # again: somebody may have put something there meanwhile
+                    path.replace(_kept(path) if not force and foreign_files(path) else replaced)
             else:
                 with temporary.open("rb") as stream:
                     os.fsync(stream.fileno())
-            temporary.replace(path)
+            if replaces or temporary.is_dir():
+                temporary.replace(path)
+            else:
+                _put_in_place(temporary, path)
     finally:
         if around.is_dir():
             _undo(around, path)
+
+
+def _kept(path: Path) -> Path:
+    """A name for a folder that is replaced and holds files of somebody's, which are not lost with it."""
+    return next(
+        kept for n in itertools.count(1) if not os.path.lexists(kept := path.with_name(f"{path.name}.kept-{n}"))
+    )
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Give a new file its name, unless somebody else has it by now."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path}: somebody wrote a file of this name meanwhile, which stays as it is. Give another name."
+        ) from error
 
 
 def recover(path: Path) -> None:
@@ -353,8 +423,12 @@ def recover(path: Path) -> None:
     """
     for around in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = around.name[len(f".{path.name}.") : -len(".tmp")]
-        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and is_own(around, _TEMPORARY):
+        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and _is_temporary(around):
             _undo(around, path)
+
+
+def _is_temporary(around: Path) -> bool:
+    return around.is_dir() and _marked_by(around) == f"switchtune {_TEMPORARY}"
 
 
 def _undo(around: Path, path: Path) -> None:

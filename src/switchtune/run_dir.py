@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from switchtune.errors import SwitchtuneError
 from switchtune.files import (
+    MARK,
     content_hash,
     fingerprint,
     read_json,
@@ -33,7 +34,6 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def edit_warning(path: Path, verb: str) -> str | None:
     """What people are to know of a file of `write_sealed` that was changed since; None where it was not.
 
-    A file without a seal is one of an earlier version: nobody can tell.
 
     Args:
         verb: of the command line, which writes the file again.
@@ -42,8 +42,13 @@ def edit_warning(path: Path, verb: str) -> str | None:
         SwitchtuneError: the file cannot be read, or is not valid JSON.
     """
     content = read_json(path)
-    if not isinstance(content, dict) or "seal" not in content or _is_sealed(content):
+    if not isinstance(content, dict) or _is_sealed(content):
         return None
+    if "seal" not in content:
+        return (
+            f"{path}: has no seal, as files of an earlier version; nobody can tell whether its figures are those that "
+            f"were measured. The same `switchtune {verb}`, run again, writes it anew."
+        )
     return (
         f"{path}: has been changed since it was written; its figures are those that stand there now, not those that "
         f"were measured. The same `switchtune {verb}`, run again, writes it anew."
@@ -130,6 +135,18 @@ class RunDir:
         hashes = {self._name(path): content_hash(path) for path in made}
         write_sealed(self.marker(step), {"inputs": fingerprint(inputs), "result": result, "made": hashes})
 
+    @staticmethod
+    def _require_no_link(folder: Path) -> None:
+        """Have nothing be written, moved or removed through a link in a run's folder."""
+        links: list[Path] = []
+        for path in (folder, *folder.parents):
+            if (path / MARK).is_file():
+                if links:
+                    raise SwitchtuneError(f"{links[0]}: a link, where a folder of a run is expected. Move it away.")
+                return
+            if path.is_symlink():
+                links.append(path)
+
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.path))
 
@@ -141,6 +158,7 @@ class RunDir:
         Returns:
             Where that was moved to, or None where there was nothing of the kind.
         """
+        self._require_no_link(folder)
         begun = self.path / "steps" / f"{step}.begun.json"
         mark = fingerprint(inputs)
         former = read_json(begun) if begun.exists() else None
@@ -167,6 +185,7 @@ class RunDir:
         Raises:
             RunLockedError: another process still held it after `patience_seconds`.
         """
+        self._require_no_link(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
         path, deadline = self.path / f".{name}.lock", time.monotonic() + patience_seconds
         while (stream := _locked(path)) is None:
@@ -186,6 +205,8 @@ class RunDir:
 
 def _locked(path: Path) -> TextIO | None:
     """The file, which no other process can lock until it is closed; None where another has locked it."""
+    if path.is_symlink():
+        raise SwitchtuneError(f"{path}: a link, where a file that nobody else needs is expected. Remove it.")
     if path.exists():
         require_plain(path, remedy="Remove it.")
     stream = path.open("a")

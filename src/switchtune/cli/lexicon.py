@@ -124,7 +124,8 @@ def build(
     from switchtune.config.lexicon import LexiconSettings
     from switchtune.config.load import parse_config
     from switchtune.lexicon.build import require_accepted, require_files
-    from switchtune.runs.lexicon_folder import make_folder, read_material
+    from switchtune.report.html import is_report
+    from switchtune.runs.lexicon_folder import PAGE, make_folder, read_material
 
     settings = parse_config(
         LexiconSettings,
@@ -145,6 +146,8 @@ def build(
     require_files(settings)
     inputs = [source, target, *settings.inputs, *(judge_by or ()), model, pieces_of]
     claim_folder(out, "lexicon", inputs=filter(None, inputs), force=force)
+    page = out / PAGE
+    claim_file(page, force=force, own=page.is_file() and is_report(page), option="")
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
         paired = True if method == "align" else None

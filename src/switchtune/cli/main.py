@@ -44,7 +44,7 @@ from switchtune.errors import (
     lack_of_working_folder,
     log_unforeseen,
 )
-from switchtune.files import claim_file, claim_folder
+from switchtune.files import claim_file, claim_folder, claim_standard_output
 from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
@@ -200,6 +200,8 @@ def switch(
         raise UsageError("--tsv and --jsonl: choose one")
     form = "tsv" if tsv else "jsonl" if jsonl else "text"
     inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
+    if out is None:
+        claim_standard_output(inputs)
     place = None if out is None else claim_file(out, inputs=inputs, force=force)
     switcher = text_switcher(
         read_lexicon(lexicon_path),
@@ -214,7 +216,9 @@ def switch(
         lines = switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch)
         show: Callable[[SwitchedLine], object]
         if place is not None:
-            stream = stack.enter_context(stack.enter_context(atomic_path(place)).open("w", encoding="utf-8"))
+            stream = stack.enter_context(
+                stack.enter_context(atomic_path(place, replaces=force)).open("w", encoding="utf-8")
+            )
             show = lambda line: stream.write(FORMATS[form](line) + "\n")  # noqa: E731
         elif form == "text" and sys.stdout.isatty():
             console = TextConsole()
@@ -526,8 +530,10 @@ def translate(
     if out is None and resume:
         raise UsageError("--resume goes on with a file: name it by --out.")
     growing = None if out is None else GrowingFile(out)
-    if growing is not None:
-        read: list[str | Path] = [read_from(file), model]
+    read: list[str | Path] = [read_from(file), model]
+    if growing is None:
+        claim_standard_output(read)
+    else:
         claim_file(growing.path, inputs=read, force=force or resume, own=growing.is_unfinished)
     signal.signal(signal.SIGTERM, _stop)
     search = None if beams is None else parse_config(GenerationSettings, {"beams": beams}, origin="--beams")

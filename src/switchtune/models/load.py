@@ -568,6 +568,11 @@ def _require_sound_file(folder: Path, file: Path) -> None:
         raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {again(folder)}")
     if file.name == "config.json":
         _require_bounds(str(file), content)
+        if "transformers_weights" in content:
+            raise SwitchtuneError(
+                f"{file}: transformers_weights names another file of weights, which may be anywhere. Remove that line, "
+                "and give the weights their usual name (model.safetensors)."
+            )
     if ".index." in file.name and not ("bin" in file.name and any(folder.glob("*.safetensors"))):
         for shard in sorted(set(map(str, content["weight_map"].values()))):
             if Path(shard).name != shard or not (folder / shard).is_file():
