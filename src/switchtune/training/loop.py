@@ -87,9 +87,13 @@ class Loop:
             batches = self._batches()
             done = self.update == self._job.updates or self._recorder.exhausted()
             self._tally.resume()
-            while not done:
-                self._train(list(islice(batches, self._settings.accumulation)))
-                done = self._after_update()
+            try:
+                while not done:
+                    self._train(list(islice(batches, self._settings.accumulation)))
+                    done = self._after_update()
+            finally:
+                # Its workers end with it, and heed no signal: left to an error's traceback they would outlive the rest.
+                del batches
             (number,) = largest(self._request.signal)
             if number:
                 path = checkpoint_folder(self._job.folder, self.update)
