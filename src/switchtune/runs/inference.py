@@ -1,8 +1,9 @@
 """Cross-lingual NLI, from end to end: recipes × seeds, trained in one language, tested in many (paper 5.5)."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ from switchtune.examples import restore_examples
 from switchtune.files import claim_folder, fingerprint, hash_file, write_text
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.files import read_lexicon, write_lexicon
-from switchtune.models.classifier import is_encoder, open_classifier, weight_count
+from switchtune.models.classifier import Classifier, is_encoder, open_classifier, weight_count
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
 from switchtune.results.accuracy import AccuracyRow, AccuracySummary, accuracy_markdown, accuracy_of, accuracy_record
@@ -206,7 +207,11 @@ def run_trial(config: NliConfig, trial: NliTrial, folder: Path, on_event: OnEven
             restored, start = _restore(config, trial, data, counts[0], start, trackers, run, on_event)
         before = restored["training"]["updates"] if restored else 0
         classified, start = _classify(config, trial, data, updates, before, start, trackers, run, on_event)
-        predictions = {language: _predict(config, trial, language, start, run, on_event) for language in config.tested}
+        max_tokens = config.classification_of(trial.arm).max_tokens
+        opened = cache(partial(open_classifier, start.model, config.language, max_tokens=max_tokens))
+        predictions = {
+            language: _predict(config, trial, language, start, opened, run, on_event) for language in config.tested
+        }
     result = ClassifierResult.from_record(classified)
     return NliTrialResult(
         arm=trial.arm.name,
@@ -345,7 +350,13 @@ def _classify(
 
 
 def _predict(
-    config: NliConfig, trial: NliTrial, language: str, start: _Start, run: RunDir, on_event: OnEvent
+    config: NliConfig,
+    trial: NliTrial,
+    language: str,
+    start: _Start,
+    opened: Callable[[], Classifier],
+    run: RunDir,
+    on_event: OnEvent,
 ) -> list[int]:
     """The labels that the classifier gives a test set; also in a file, a name a line."""
     test = _read_test(config, language)
@@ -354,8 +365,7 @@ def _predict(
     step = f"predict.{language}"
     if run.result(step, inputs, made=[written]) is None:
         on_event(Event(trial.name, f"classifying {len(test):,} examples in {language}"))
-        max_tokens = config.classification_of(trial.arm).max_tokens
-        predicted = predict(open_classifier(start.model, config.language, max_tokens=max_tokens), test)
+        predicted = predict(opened(), test)
         write_text(written, "".join(f"{LABELS[label]}\n" for label in predicted))
         run.finish(step, inputs, len(predicted), made=[written])
     return _read_predictions(written, len(test))
