@@ -34,6 +34,8 @@ def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
 def edit_warning(path: Path, verb: str) -> str | None:
     """What people are to know of a file of `write_sealed` that was changed since; None where it was not.
 
+    A file without a seal is one of an earlier version: nobody can tell.
+
 
     Args:
         verb: of the command line, which writes the file again.
@@ -42,13 +44,8 @@ def edit_warning(path: Path, verb: str) -> str | None:
         SwitchtuneError: the file cannot be read, or is not valid JSON.
     """
     content = read_json(path)
-    if not isinstance(content, dict) or _is_sealed(content):
+    if not isinstance(content, dict) or "seal" not in content or _is_sealed(content):
         return None
-    if "seal" not in content:
-        return (
-            f"{path}: has no seal, as files of an earlier version; nobody can tell whether its figures are those that "
-            f"were measured. The same `switchtune {verb}`, run again, writes it anew."
-        )
     return (
         f"{path}: has been changed since it was written; its figures are those that stand there now, not those that "
         f"were measured. The same `switchtune {verb}`, run again, writes it anew."
