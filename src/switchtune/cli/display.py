@@ -24,7 +24,7 @@ from switchtune.results.accuracy import AccuracySummary, accuracy_table, accurac
 from switchtune.results.comparison import Summary, cells, header, verdict
 from switchtune.results.matrix import Matrix, legend, matrix_table
 from switchtune.runs.lexicon_folder import Made
-from switchtune.runs.plan import HEADER, Plan, assumptions, verdicts
+from switchtune.runs.plan import HEADER, Plan, verdicts
 from switchtune.runs.plan import cells as cells_of_plan
 from switchtune.terminal import TextConsole, print_line, printable
 
@@ -180,18 +180,17 @@ def _figure(value: float | None, form: str) -> str:
 def print_plan(planned: Plan) -> None:
     """Print what a run will take: a table, what does not fit, what the figures rest on."""
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
-    title = (
-        f"{planned.parameters:,} weights on {planned.device.name}, {planned.device.memory / 1e9:.0f} GB{side_by_side}; "
-        "memory of each in GB"
+    table = Table(
+        title=f"{planned.device}, {planned.memory_gb:.0f} GB{side_by_side}; memory of each in GB", title_justify="left"
     )
-    table = Table(title=title, title_justify="left")
     for position, name in enumerate(HEADER):
         table.add_column(name, justify="right" if position > 2 else "left")
     for stage in planned.stages:
         table.add_row(*cells_of_plan(stage))
     TextConsole().print(table)
-    print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
-    for line in (*verdicts(planned), *assumptions(planned)):
+    if planned.hours is not None:
+        print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
+    for line in (*verdicts(planned), *planned.assumptions):
         print_line(line)
 
 

@@ -439,26 +439,33 @@ def search(
 @app.command("plan")
 def plan_run(
     config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")],
-    gpu: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Plan for this card (H200, L4, …), not for this machine.")
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GB",
+            min=1,
+            max=10_000,
+            help="Tell whether it fits into a GPU of so many GB that is elsewhere.",
+        ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Print what a run will take, before anything is loaded: memory in GB, tokens a second, hours.
+    """Print what a run will take, before it begins: memory in GB, what would make it fit, tokens a second, hours.
 
-    Example: `switchtune plan examples/quickstart.yaml --gpu H200`
+    Example: `switchtune plan examples/quickstart.yaml`
     """
+
     from switchtune.cli.display import print_plan
     from switchtune.config.load import load_config
     from switchtune.config.run import RunConfig
 
     settings = load_config(RunConfig, config, overrides)
-    from switchtune.runs.plan import plan, plan_record
+    from switchtune.runs.plan import plan
 
-    planned = plan(settings, gpu=gpu)
+    planned = plan(settings, gpu_memory=gpu_memory)
     if as_json:
-        print_json(plan_record(planned))
+        print_json(asdict(planned))
     else:
         print_plan(planned)
 

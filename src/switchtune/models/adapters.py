@@ -4,12 +4,16 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel
 
 from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from peft import LoraModel
 
 _PROJECTIONS: Mapping[str, tuple[str, ...]] = {
     "mbart": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
@@ -32,34 +36,23 @@ def require_peft() -> None:
         )
 
 
-@contextmanager
-def adapted(
-    model: PreTrainedModel, lora: LoraSettings | None, *, seed: int, also: Sequence[str] = ()
-) -> Iterator[None]:
-    """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
-
-    Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
-    nothing is done.
+def insert_adapters(
+    model: PreTrainedModel, lora: LoraSettings, *, seed: int, also: Sequence[str] = ()
+) -> "LoraModel":
+    """Put adapters into a model in place, and have nothing but them learn.
 
     Args:
-        model: changed in place.
-        lora: rank and places of the adapters.
         seed: of the adapters' random half; the other is zero, so that at first they add nothing.
         also: names of the model's parts that are trained whole, such as a new head.
 
     Raises:
         UsageError: peft is not installed; the model has no layer of a name among `lora.targets`.
     """
-    if lora is None:
-        yield
-        return
     require_peft()
     from peft import LoraConfig, LoraModel
 
     layers = _target_layers(model, lora, also)
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=layers)
-    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    tied = model.config.tie_word_embeddings
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         adapters = LoraModel(model, config, "default")
@@ -67,6 +60,24 @@ def adapted(
         model.get_submodule(part).requires_grad_(True)
     # New layers begin in training mode, whatever the mode of their model.
     model.train(model.training)
+    return adapters
+
+
+@contextmanager
+def adapted(
+    model: PreTrainedModel, lora: LoraSettings | None, *, seed: int, also: Sequence[str] = ()
+) -> Iterator[None]:
+    """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
+
+    Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
+    nothing is done. See `insert_adapters` for the other arguments and for what is raised.
+    """
+    if lora is None:
+        yield
+        return
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    tied = model.config.tie_word_embeddings
+    adapters = insert_adapters(model, lora, seed=seed, also=also)
     try:
         yield
     except BaseException:
