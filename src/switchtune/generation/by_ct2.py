@@ -24,8 +24,9 @@ import torch
 from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
-from switchtune.generation.batching import Outputs, batches
+from switchtune.generation.batching import Outputs
 from switchtune.models.families import Layout, token_ids
+from switchtune.models.forward import longest_first
 from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
 from switchtune.run_dir import RunDir
 
@@ -227,7 +228,7 @@ def search_by_ct2(
     if model.translator.device == "cpu":
         budget = min(budget, _TOKENS_ON_CPU)
     cut: dict[int, list[int]] = defaultdict(list)
-    first = ((batch, max(limits[place] for place in batch)) for batch in batches(lengths, budget))
+    first = ((batch, max(limits[place] for place in batch)) for batch in longest_first(lengths, budget))
     for (batch, limit), results in _searched(model, names, first, target_language, settings):
         done = []
         for place, result in zip(batch, results, strict=True):
@@ -240,7 +241,7 @@ def search_by_ct2(
     again = (
         ([places[index] for index in batch], limit)
         for limit, places in cut.items()
-        for batch in batches([lengths[place] for place in places], budget)
+        for batch in longest_first([lengths[place] for place in places], budget)
     )
     for (batch, _), results in _searched(model, names, again, target_language, settings):
         yield _in_ids(model, [(place, result.hypotheses[0]) for place, result in zip(batch, results, strict=True)])

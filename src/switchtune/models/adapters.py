@@ -36,9 +36,7 @@ def require_peft() -> None:
         )
 
 
-def insert_adapters(
-    model: PreTrainedModel, lora: LoraSettings, *, seed: int, also: Sequence[str] = ()
-) -> "LoraModel":
+def insert_adapters(model: PreTrainedModel, lora: LoraSettings, *, seed: int, also: Sequence[str] = ()) -> "LoraModel":
     """Put adapters into a model in place, and have nothing but them learn.
 
     Args:

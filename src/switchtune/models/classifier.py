@@ -9,7 +9,7 @@ class for it does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, cast
 
 import torch
 from safetensors import safe_open
@@ -30,6 +30,7 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.files import atomic_path
 from switchtune.models.families import FAMILIES, TokenIds, padded
+from switchtune.models.forward import Batch, decoder_states
 from switchtune.models.load import (
     Loaded,
     explained,
@@ -49,8 +50,6 @@ HEAD = "classification_head"
 
 HEAD_STD = 0.02
 """Standard deviation of the head's first weights: BART's."""
-
-Batch: TypeAlias = dict[str, torch.Tensor]
 
 
 class Classifier(Protocol):
@@ -130,18 +129,10 @@ class Seq2SeqClassifier:
         return self.loaded.layout.batch_encode(examples, max_tokens=self.max_tokens)
 
     def logits(self, batch: Batch) -> torch.Tensor:
-        model: Any = self.loaded.model
-        mask = batch["attention_mask"]
-        encoded = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=mask)[0]
         # Padding follows the last token, and the decoder does not look ahead.
-        states = model.get_decoder()(
-            input_ids=batch["decoder_input_ids"],
-            encoder_hidden_states=encoded,
-            encoder_attention_mask=mask,
-            use_cache=False,
-        )[0]  # (pairs, longest, d)
+        states = decoder_states(self.loaded.model, batch)  # (pairs, longest, d)
         last = states[torch.arange(len(states), device=states.device), batch["last"]]
-        logits: torch.Tensor = model.get_submodule(HEAD)(last)
+        logits: torch.Tensor = self.loaded.model.get_submodule(HEAD)(last)
         return logits
 
     def save(self, folder: Path) -> None:

@@ -24,7 +24,7 @@ from switchtune.config.training import TrainingSettings
 from switchtune.models.adapters import insert_adapters
 from switchtune.models.load import quietly, random_model
 from switchtune.training.loss import loss_from_forward
-from switchtune.training.optimizers import choose_optimizer, class_and_arguments
+from switchtune.training.optimizers import choose_optimizer, make_optimizer
 from switchtune.training.precision import compute_dtype, computing, computing_in
 
 MEASURED_UPDATES = 3
@@ -129,8 +129,7 @@ def measured_seconds(
         cast("torch.nn.Module", model).to(device)
         inputs = {name: ids.to(device) for name, ids in empty_batch(batch).items()}
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        optimizer_class, arguments = class_and_arguments(choose_optimizer(settings, family), settings)
-        optimizer = optimizer_class(trained, **arguments)
+        optimizer = make_optimizer(choose_optimizer(settings, family), settings, model)
         with _losses(model, settings):
             while len(seconds) <= MEASURED_UPDATES and sum(seconds) < LONGEST_MEASUREMENT:
                 begun = _now(device)

@@ -23,13 +23,14 @@ from transformers import PreTrainedModel
 from switchtune.errors import Stopped
 from switchtune.examples import Key
 from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.forward import Batch
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait
 from switchtune.training.failures import Failures
 from switchtune.training.finite import FiniteWatch
 from switchtune.training.job import Job
-from switchtune.training.memory import Batch, MemoryLimit, RandomState, is_out_of_memory
+from switchtune.training.memory import MemoryLimit, RandomState, is_out_of_memory
 from switchtune.training.optimizers import make_optimizer, skips_by_itself
 from switchtune.training.precision import compute_dtype, computing_in
 from switchtune.training.recorder import Recorder, labelled

@@ -12,11 +12,11 @@ import torch
 
 from switchtune.events import Progress
 from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.forward import Batch
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import rank, size, summed
 from switchtune.training.energy import energy_meter
 from switchtune.training.job import Job
-from switchtune.training.memory import Batch
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
