@@ -355,9 +355,9 @@ def test_a_folder_of_others_is_no_run_in_python_either(place: Path) -> None:
 
 
 def test_a_report_is_written_again_and_a_page_of_others_is_not(place: Path) -> None:
-    from switchtune.report.html import is_report, page
+    from switchtune.report.html import is_report, render
 
-    (place / "report.html").write_text(page("A run", ""), encoding="utf-8")
+    (place / "report.html").write_text(render("page.html", title="A run"), encoding="utf-8")
     claim_file(place / "report.html", own=is_report(place / "report.html"))
     (place / "report.html").write_text("<!DOCTYPE html><title>Mine</title>", encoding="utf-8")
     with pytest.raises(UsageError, match="already exists"):

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         approximate_randomisation,
         compare_scores,
         compare_seeds,
+        decide,
         mcnemar,
         paired_bootstrap,
         share_interval,
@@ -98,7 +99,8 @@ _HOMES = {
     "switchtune.scoring.outputs": "examine",
     "switchtune.scoring.rouge": "rouge",
     "switchtune.scoring.significance": (
-        "Comparison approximate_randomisation compare_scores compare_seeds mcnemar paired_bootstrap share_interval"
+        "Comparison approximate_randomisation compare_scores compare_seeds decide mcnemar paired_bootstrap "
+        "share_interval"
     ),
     "switchtune.scoring.word_accuracy": "count_words word_accuracy words_of",
     "switchtune.switching.aligned": "AlignedSwitcher",

@@ -98,11 +98,13 @@ _INTERVAL: Any = tuple[_Figure, _Figure]
 _VERDICT: Any = Literal["green", "amber", "red"]
 
 _COMPARED = {
-    **_all(str, "metric signature"),
+    **_all(str, "metric signature test"),
     **_all(_FIGURE, "value_a value_b difference"),
-    "p_value": _SHARE,
-    "interval": _INTERVAL | None,
-    "n": _COUNT,
+    **_all(_SHARE, "p_value adjusted_p_value"),
+    "interval": _INTERVAL,
+    **_all(_COUNT, "n runs_a runs_b resamples seed"),
+    "comparisons": Annotated[int, Field(ge=1, le=10**15)],
+    "answer": Literal["better", "worse", "undecided"],
 }
 CURVE_ENTRY: TypeAdapter[dict[str, Any]] = TypeAdapter(
     _whole(
@@ -124,48 +126,32 @@ SCORES = {
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
     "in_language": "in-language",
+    "accuracy": "accuracy",
 }
 _SCORE_LISTS = {
     key: NotRequired[_list(object_of(metric=Literal[metric], value=_FIGURE, signature=str, n=_COUNT))]
     for key, metric in SCORES.items()
 }
-_ARM = {"recipe": str, "updates": _by_name(_COUNT), "minutes": _FIGURE}
 
 
 def _of_all_seeds(metrics: Any) -> bool:
-    rows, seeds = metrics["rows"], len(metrics["seeds"])
-    tests = [test for row in rows for test in row.get("tests", ())]
-    compared = [test["p_values"] for test in tests if test["difference"] is not None]
-    scores = [row[key] for row in rows for key in SCORES if row.get(key)]
-    return all(len(each) == seeds for each in (*scores, *(test["of_seeds"] for test in tests), *compared))
+    scores = [row[key] for row in metrics["rows"] for key in SCORES if row.get(key)]
+    return all(len(each) == len(metrics["seeds"]) for each in scores)
 
 
-def _metrics(row: Any, **fields: Any) -> TypeAdapter[Any]:
-    whole = object_of(baseline=str, seeds=_list(WHOLE, least=1), rows=_list(row), **fields)
-    return TypeAdapter(_checked(whole, _of_all_seeds, "as many scores as seeds are expected in every row"))
-
-
-METRICS_RECORD = _metrics(
-    object_of(
-        pair=str,
-        **_ARM,
-        **_SCORE_LISTS,
-        against_baseline=object_of(**_COMPARED) | None,
-        by_other_metrics=NotRequired[_list(object_of(**_COMPARED))],
-    )
+_ROW = object_of(
+    **_all(str, "pair recipe"),
+    updates=_by_name(_COUNT),
+    minutes=_FIGURE,
+    **_SCORE_LISTS,
+    score_interval=NotRequired[_INTERVAL],
+    against_baseline=object_of(**_COMPARED) | None,
+    by_other_metrics=NotRequired[_list(object_of(**_COMPARED))],
 )
-_ACCURACY = object_of(
-    language=str,
-    n=_COUNT,
-    of_seeds=_list(_SHARE),
-    mean=_SHARE,
-    interval=_INTERVAL,
-    difference=_FIGURE | None,
-    difference_interval=_INTERVAL | None,
-    p_values=_list(_SHARE),
+_METRICS = object_of(baseline=str, seeds=_list(int, least=1), remarks=NotRequired[_list(str)], rows=_list(_ROW))
+METRICS_RECORD: TypeAdapter[Any] = TypeAdapter(
+    _checked(_METRICS, _of_all_seeds, "as many scores as seeds are expected in every row")
 )
-ACCURACIES_RECORD = _metrics(object_of(**_ARM, tests=_list(_ACCURACY)), remarks=_list(str))
-"""`metrics.json` of cross-lingual inference."""
 
 _DATA = _by_name(_whole(object_of(fingerprint=str)))
 MANIFEST_RECORD: TypeAdapter[Any] = TypeAdapter(

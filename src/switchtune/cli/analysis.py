@@ -37,8 +37,8 @@ def analyse(
 ) -> None:
     """Analyse a run: distance, frequency, projection, dynamics, cost, cases. Each is a JSON file and a figure.
 
-    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. Figures need
-    matplotlib, t-SNE scikit-learn: the extra `analysis`.
+    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
+    scikit-learn: the extra `analysis`.
 
     Example: `switchtune analyse runs/quickstart --what distance --what dynamics`
     """
@@ -67,7 +67,7 @@ def analyse(
         return
     for path in found.files:
         typer.echo(path)
-    for line in (*found.missing, *([found.hint] if found.hint else [])):
+    for line in found.missing:
         print_line(line, err=True)
 
 

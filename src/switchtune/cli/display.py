@@ -20,9 +20,10 @@ from switchtune.errors import Stopped
 from switchtune.events import Event
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon.records import BuildStep
-from switchtune.results.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
-from switchtune.results.comparison import Summary, cells, header, verdict
+from switchtune.results.accuracy import accuracy_table, accuracy_verdicts
+from switchtune.results.comparison import Summary, cells, header
 from switchtune.results.matrix import Matrix, legend, matrix_table
+from switchtune.results.text import verdict
 from switchtune.runs.lexicon_folder import Made
 from switchtune.runs.plan import HEADER, Plan, verdicts
 from switchtune.runs.plan import cells as cells_of_plan
@@ -201,23 +202,20 @@ def print_summary(summary: Summary) -> None:
         print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)
         for row in rows:
             if row.against_baseline is not None:
-                print_line(verdict(row, summary.baseline))
+                print_line(verdict(row.arm, summary.baseline, row.against_baseline))
 
 
-def print_accuracies(summary: AccuracySummary) -> None:
+def print_accuracies(summary: Summary) -> None:
     """Print how classifiers compare: a table, and a verdict for every arm but the baseline."""
-    print_table(*accuracy_table(summary), title="accuracy in percent")
-    for row in summary.rows:
-        if row.arm != summary.baseline:
-            print_line(accuracy_verdict(row, summary.baseline))
-    for remark in at_chance(summary):
-        print_line(remark)
+    print_table(*accuracy_table(summary), title="accuracy")
+    for line in (*accuracy_verdicts(summary), *summary.remarks):
+        print_line(line)
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:
     """Print zero-shot results: a table of tested against trained and a verdict for each."""
     for matrix in matrices:
-        print_table(*matrix_table(matrix), title=f"{matrix.tests}: {matrix.arm} against {matrix.baseline}")
+        print_table(*matrix_table(matrix), title=matrix.title)
         print_line(matrix.verdict())
     print_line(legend(matrices))
 

@@ -125,6 +125,7 @@ def build(
     from switchtune.config.load import parse_config
     from switchtune.lexicon.build import require_accepted, require_files
     from switchtune.report.html import is_report
+    from switchtune.report.lexicon_page import write_lexicon_page
     from switchtune.runs.lexicon_folder import PAGE, make_folder, read_material
 
     settings = parse_config(
@@ -169,6 +170,8 @@ def build(
             on_step=display.show,
             tell=display.tell,
         )
+        if made.judged is not None:
+            write_lexicon_page(out)
     if as_json:
         print_json(made.judged.record() if made.judged else {})
     else:
@@ -207,9 +210,9 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 
     Example: `switchtune lexicon report lexicon`
     """
-    from switchtune.runs.lexicon_folder import write_page
+    from switchtune.report.lexicon_page import write_lexicon_page
 
-    typer.echo(write_page(folder))
+    typer.echo(write_lexicon_page(folder))
 
 
 @lexicon_app.command()

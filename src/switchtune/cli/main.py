@@ -299,22 +299,19 @@ def run(
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
-    from switchtune.results.accuracy import accuracy_record
     from switchtune.results.comparison import metrics_record
     from switchtune.runs.experiment import run_experiment
     from switchtune.runs.inference import run_nli
 
     with Display() as display:
         if isinstance(settings, NliConfig):
-            accuracies = run_nli(settings, out, on_event=display.show)
-            record, show = accuracy_record(accuracies), partial(print_accuracies, accuracies)
+            summary, show = run_nli(settings, out, on_event=display.show), print_accuracies
         else:
-            summary = run_experiment(settings, out, on_event=display.show)
-            record, show = metrics_record(summary), partial(print_summary, summary)
+            summary, show = run_experiment(settings, out, on_event=display.show), print_summary
     if as_json:
-        print_json(record)
+        print_json(metrics_record(summary))
     else:
-        show()
+        show(summary)
         typer.echo(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
 
 

@@ -1,7 +1,7 @@
 """The verbs that show a run to people."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,7 +13,8 @@ from switchtune.terminal import print_line
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.", **FOLDER)],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as files too.")] = None,
+    form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Of these files.")] = "svg",
     force: Force = False,
 ) -> None:
     """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
@@ -21,11 +22,12 @@ def report(
     A run that is not finished is shown as far as it has come, with what is missing. Several runs stand side by side;
     those of different test sets are not compared.
 
-    Example: `switchtune report runs/quickstart --out report.html --figures figures`
+    Example: `switchtune report runs/quickstart --out report.html --figures figures --format pdf`
     """
     from switchtune.files import write_text
     from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
+    from switchtune.results.drawing import write_figure
 
     place = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
@@ -35,8 +37,8 @@ def report(
         print_line(f"switchtune: {warning}", err=True)
     write_text(place, made.html)
     if figures is not None:
-        for figure in made.figures:
-            write_text(figures / f"{figure.name}.svg", figure.file())
+        for drawing in made.drawings:
+            write_figure(figures / drawing.name, drawing.draw, [form])
     typer.echo(out)
 
 

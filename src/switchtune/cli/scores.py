@@ -77,7 +77,7 @@ def score(
     Example: `switchtune score hypotheses.txt test.en --lang en --train train.en`
     """
     from switchtune.corpus.read import read_lines
-    from switchtune.results.comparison import assessment_record, assessment_text
+    from switchtune.results.assessment import assessment_record, assessment_text
     from switchtune.scoring.assess import assess
 
     found = assess(
@@ -131,7 +131,7 @@ def compare(
     from dataclasses import asdict
 
     from switchtune.corpus.read import read_lines
-    from switchtune.results.comparison import difference_text
+    from switchtune.results.assessment import compared_text
     from switchtune.scoring.assess import compare_outputs
     from switchtune.scoring.outputs import empty_outputs
 
@@ -153,4 +153,4 @@ def compare(
     if as_json:
         print_json([asdict(each) for each in found] if len(found) > 1 else asdict(found[0]))
     else:
-        print_line("\n".join(map(difference_text, found)))
+        print_line("\n".join(map(compared_text, found)))

@@ -15,7 +15,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import claim_folder, fingerprint, remove, require_plain, write_json, write_text
 from switchtune.recipes import RECIPES
-from switchtune.results.comparison import markdown_table
+from switchtune.results.text import markdown_table
 from switchtune.run_dir import RunDir
 from switchtune.runs.prepare import prepare_trial
 from switchtune.runs.trial import train_trial
