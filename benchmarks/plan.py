@@ -32,7 +32,8 @@ from switchtune.config.run import RunConfig
 from switchtune.corpus.read import read_corpus, read_lines
 from switchtune.examples import task_examples
 from switchtune.files import read_json, write_json
-from switchtune.models.load import load_model, model_config, new_model
+from switchtune.models.load import load_model, model_config
+from switchtune.models.new import new_model
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.trainer import train_stage
 

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from switchtune.lexicon.files import read_lexicon, write_lexicon
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.lexicon.records import Lexicon, LexiconError, randomised
-    from switchtune.models.load import Loaded, load_model, new_model, save_model
+    from switchtune.models.load import Loaded, load_model, save_model
+    from switchtune.models.new import new_model
     from switchtune.recipes import RECIPES, Recipe
     from switchtune.runs.experiment import run_experiment
     from switchtune.runs.pretraining import pretrain
@@ -88,7 +89,8 @@ _HOMES = {
     "switchtune.lexicon.files": "read_lexicon write_lexicon",
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
     "switchtune.lexicon.records": "Lexicon LexiconError randomised",
-    "switchtune.models.load": "Loaded load_model new_model save_model",
+    "switchtune.models.load": "Loaded load_model save_model",
+    "switchtune.models.new": "new_model",
     "switchtune.recipes": "RECIPES Recipe",
     "switchtune.runs.experiment": "run_experiment",
     "switchtune.runs.pretraining": "pretrain",

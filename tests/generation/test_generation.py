@@ -27,7 +27,7 @@ from switchtune.generation import best_outputs, by_ct2, translate, translate_ove
 from switchtune.generation.by_ct2 import Converted, convert, converted, load_converted, open_converted
 from switchtune.generation.parity import compare_engines
 from switchtune.languages import UnknownLanguageError
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded, save_model
 from tests.miniature import ENGLISH, GERMAN, lively, taught
 

@@ -29,10 +29,10 @@ from switchtune.models.load import (
     load_layout,
     load_model,
     model_fingerprint,
-    new_model,
     save_model,
     verify_saved,
 )
+from switchtune.models.new import new_model
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 from tests.unreadable import UNREADABLE, make_unreadable
 
@@ -313,6 +313,12 @@ def test_the_other_families_share_their_embeddings(family: FamilyName, tmp_path:
 def test_a_new_model_for_a_language_its_family_does_not_have() -> None:
     with pytest.raises(UnknownLanguageError, match="mbart model has no tag for 'uk'"):
         new_model("mbart", TINY, {"de": GERMAN, "uk": ["Собака біжить."]}, seed=1)
+
+
+def test_a_decoder_that_is_too_deep_for_its_family() -> None:
+    size = TINY.model_copy(update={"decoder_layers": 3})
+    with pytest.raises(UsageError, match="size: 3 decoder layers, 2 encoder layers"):
+        new_model("mt5", size, {"de": GERMAN}, seed=1)
 
 
 def test_a_vocabulary_needs_text() -> None:

@@ -23,16 +23,16 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.languages import UnknownLanguageError
 from switchtune.models import trim as trimming
-from switchtune.models.families import token_ids
+from switchtune.models.layout import token_ids
 from switchtune.models.load import (
     Loaded,
     load_layout,
     load_model,
     model_fingerprint,
-    new_model,
     save_model,
     verify_saved,
 )
+from switchtune.models.new import new_model
 from switchtune.models.trim import (
     TrimFailedError,
     add_language,

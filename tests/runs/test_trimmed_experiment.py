@@ -12,7 +12,8 @@ from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
 from switchtune.lexicon.files import read_lexicon
 from switchtune.models import trim as trimming
-from switchtune.models.load import load_layout, load_model, new_model, save_model
+from switchtune.models.load import load_layout, load_model, save_model
+from switchtune.models.new import new_model
 from switchtune.models.trim import TrimFailedError, read_record, untrim
 from switchtune.runs import experiment, trial
 from switchtune.runs.experiment import run_experiment

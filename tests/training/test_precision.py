@@ -34,7 +34,7 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_fp16_is_refused_with_the_reason() -> None:
-    with pytest.raises(UsageError, match=r"fp16 does not go with mT5: .* 65,504 .*transformers#9295"):
+    with pytest.raises(UsageError, match=r"fp16 does not go with mt5: .* 65,504 .*transformers#9295"):
         compute_dtype(settings(precision="fp16"), "mt5", GPU)
     with pytest.raises(UsageError, match="fp16 is for GPUs, and the training is on cpu"):
         compute_dtype(settings(precision="fp16"), "mbart", CPU)

@@ -13,7 +13,8 @@ from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted, search_options
 from switchtune.generation.parity import Parity, compare_engines, require_parity
 from switchtune.languages import find_language
-from switchtune.models.families import FAMILIES, Layout
+from switchtune.models.families import FAMILIES
+from switchtune.models.layout import Layout
 from switchtune.models.load import (
     Loaded,
     direction,

@@ -1,7 +1,7 @@
 """Low-rank adapters (Hu et al. 2022), by peft: put into a model, trained, merged into its weights."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -11,16 +11,10 @@ from transformers import PreTrainedModel
 
 from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError, nearest
+from switchtune.models.families import families_like
 
 if TYPE_CHECKING:
     from peft import LoraModel
-
-_PROJECTIONS: Mapping[str, tuple[str, ...]] = {
-    "mbart": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
-    "m2m_100": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
-    "mt5": ("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"),
-}
-"""Projections of attention and feed-forward layers, by transformers' name of the architecture."""
 
 
 def require_peft() -> None:
@@ -99,11 +93,15 @@ def _target_layers(model: PreTrainedModel, lora: LoraSettings, also: Sequence[st
         if isinstance(layer, torch.nn.Linear) and not any(f"{name}.".startswith(f"{part}.") for part in also)
     ]
     last_names = {name.rpartition(".")[2] for name in layers}
-    # An encoder alone has no output matrix: all of its layers are projections.
-    targets = _PROJECTIONS.get(model.config.model_type, tuple(last_names)) if lora.targets == "auto" else lora.targets
-    for name in targets:
-        if lora.targets != "auto" and name not in last_names:
-            raise UsageError(
-                f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, last_names)}"
-            )
+    if lora.targets == "auto":
+        families = families_like(model.config)
+        # An encoder alone has no output matrix: all of its layers are projections.
+        targets = families[0].projections if families else tuple(last_names)
+    else:
+        targets = lora.targets
+        for name in targets:
+            if name not in last_names:
+                raise UsageError(
+                    f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, last_names)}"
+                )
     return sorted(name for name in layers if name.rpartition(".")[2] in targets)

@@ -29,8 +29,9 @@ from switchtune.corpus.inference import LABELS
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.files import atomic_path
-from switchtune.models.families import FAMILIES, TokenIds, padded
+from switchtune.models.families import FAMILIES
 from switchtune.models.forward import Batch, decoder_states
+from switchtune.models.layout import TokenIds, padded
 from switchtune.models.load import (
     Loaded,
     explained,

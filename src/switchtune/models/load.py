@@ -1,47 +1,29 @@
 """Models in and out: from the Hub or a folder, made at any size, saved so that plain transformers loads them."""
 
 import copy
-import io
-import json
 import os
 import pickle
-import shutil
-import tempfile
 import warnings
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, cast
 
-import numpy as np
 import psutil
-import sentencepiece
 import torch
 from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
     AutoTokenizer,
     GenerationConfig,
-    M2M100Config,
-    M2M100Tokenizer,
-    MBart50Tokenizer,
-    MBartConfig,
-    MBartTokenizer,
-    MT5Config,
-    NllbTokenizer,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    T5Tokenizer,
 )
-from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M100_CODES
-from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB_CODES
 from transformers.utils import logging
 
-from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import (
@@ -52,13 +34,12 @@ from switchtune.files import (
     fingerprint,
     hash_file,
     loaded_files,
-    naming,
     read_json,
     require_plain,
     write_text,
 )
-from switchtune.languages import find_language
-from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
+from switchtune.models.families import families_like, require_supported
+from switchtune.models.layout import Layout, family_of, layout_of
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
@@ -153,7 +134,7 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
             "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
         )
     with explained(path, *_TOKENIZER_FILES):
-        return tried(path, Layout(family_of(config, tokenizer), tokenizer, _positions(config)))
+        return tried(path, layout_of(family_of(config, tokenizer), tokenizer, config))
 
 
 def tried(path: str, layout: Layout) -> Layout:
@@ -186,10 +167,6 @@ def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -
         with explained(path, *_TOKENIZER_FILES):
             if getattr(tokenizer, f"{name}_id") is None:
                 raise SwitchtuneError(f"{path}: its tokenizer has no {name} (see tokenizer_config.json). {again(path)}")
-
-
-def _positions(config: PretrainedConfig) -> int | None:
-    return int(config.max_position_embeddings) if config.model_type == "mbart" else None
 
 
 def model_fingerprint(path: str) -> str:
@@ -280,36 +257,13 @@ def load_model(
         model = random_model(config, seed)
     record = Path(path) / TRIM_RECORD
     trim = record.read_text(encoding="utf-8") if record.exists() else None
-    loaded = replace(_loaded(model, layout), trim=trim)
+    loaded = replace(joined(model, layout), trim=trim)
     with explained(path, "config.json"), torch.no_grad():
         source = layout.collate_source([layout.encode_source(*_trial(layout), max_tokens=layout.positions)])
         ids = {name: values.to(model.device) for name, values in source.items()}
         if not cast("Any", model)(**ids, decoder_input_ids=ids["input_ids"]).logits.isfinite().all():
             raise ValueError("what it computes is not finite")
     return loaded
-
-
-def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], *, seed: int) -> Loaded:
-    """Make a model of a family's real class, with random weights and a vocabulary of its own.
-
-    The vocabulary is trained on the texts, by sentencepiece in one thread: the same texts, size and seed give the same
-    model.
-
-    Args:
-        size: of the model; few texts may make fewer pieces than asked for.
-        texts: passages of each language.
-        seed: of the weights, and of the sample of the texts where they are many.
-
-    Raises:
-        UnknownLanguageError: the family does not have a language.
-        SwitchtuneError: the texts are too few for so many pieces.
-    """
-    tokenizer = _new_tokenizer(family, size, texts, seed)
-    config = _new_config(family, size, 1 + max(tokenizer.get_vocab().values()))
-    layout = Layout(FAMILIES[family], tokenizer, _positions(config))
-    for language in texts:
-        layout.code(language)
-    return _loaded(random_model(config, seed), layout)
 
 
 def save_model(
@@ -358,11 +312,9 @@ def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_la
     source, target = layout.code(source_language), layout.code(target_language)
     with quietly():
         layout.tokenizer.save_pretrained(folder)
-        # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is. NLLB tokenizers of
-        # old put the tag last ("legacy"), other than our layout and than the model was trained.
-        modern = {"legacy_behaviour": False} if layout.family.name == "nllb" else {}
+        # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is.
         languages = {"src_lang": source, "tgt_lang": target} if layout.plain_source(source) else {"tgt_lang": target}
-        tagged = from_pretrained(AutoTokenizer, folder, **languages, **modern)
+        tagged = from_pretrained(AutoTokenizer, folder, **languages, **layout.family.tokenizer_options)
         tagged.save_pretrained(folder)
 
 
@@ -472,7 +424,12 @@ def _evaluating(model: PreTrainedModel) -> Iterator[None]:
         model.train(training)
 
 
-def _loaded(model: PreTrainedModel, layout: Layout) -> Loaded:
+def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
+    """A model with its layout, in evaluation mode, on the GPU where there is one.
+
+    Raises:
+        SwitchtuneError: they do not belong together.
+    """
     tokenizer = layout.tokenizer
     rows = len(_weight(model.get_input_embeddings()))
     highest = max(tokenizer.get_vocab().values())
@@ -711,9 +668,9 @@ def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
-        if config.model_type == "mt5":
-            # The published mT5 has an output matrix of its own, which transformers ties when it makes a new model.
-            # Its scale is that of the original (t5x), so that the first logits are of the order of one.
+        if families_like(config)[0].own_output_matrix:
+            # transformers ties it when it makes a new mT5. Its scale is that of the original (t5x), so that the first
+            # logits are of the order of one.
             model.lm_head = torch.nn.Linear(config.d_model, config.vocab_size, bias=False)
             torch.nn.init.normal_(model.lm_head.weight, std=config.d_model**-0.5)
             _keep_own_head(model)
@@ -732,135 +689,3 @@ def _keep_own_head(model: PreTrainedModel) -> None:
 def _weight(layer: Any) -> torch.Tensor:
     weight: torch.Tensor = layer.weight
     return weight
-
-
-def _new_config(family: FamilyName, size: SizeSettings, rows: int) -> PretrainedConfig:
-    if family == "mt5":
-        return MT5Config(
-            vocab_size=rows,
-            d_model=size.width,
-            d_kv=size.width // size.heads,
-            d_ff=size.feed_forward,
-            num_layers=size.encoder_layers,
-            num_decoder_layers=size.decoder_layers,
-            num_heads=size.heads,
-        )
-    shape: dict[str, Any] = {
-        "vocab_size": rows,
-        "d_model": size.width,
-        "encoder_layers": size.encoder_layers,
-        "decoder_layers": size.decoder_layers,
-        "encoder_ffn_dim": size.feed_forward,
-        "decoder_ffn_dim": size.feed_forward,
-        "encoder_attention_heads": size.heads,
-        "decoder_attention_heads": size.heads,
-        "max_position_embeddings": size.positions,
-        "scale_embedding": True,
-        "encoder_layerdrop": 0.0,
-        "decoder_layerdrop": 0.0,
-    }
-    return MBartConfig(**shape) if family in ("mbart", "mbart50") else M2M100Config(**shape)
-
-
-@dataclass(frozen=True)
-class _Vocabulary:
-    """How a family's vocabulary is trained and which tokenizer takes it."""
-
-    tokenizer: Any
-    algorithm: Literal["unigram", "bpe"]
-    file: str = "sentencepiece.bpe.model"
-    training: Mapping[str, Any] = field(default_factory=dict)
-
-
-_VOCABULARIES: Mapping[FamilyName, _Vocabulary] = {
-    # MBartTokenizer of transformers 5 does not normalise, so its pieces are trained on text as it stands.
-    "mbart": _Vocabulary(MBartTokenizer, "unigram", training={"normalization_rule_name": "identity"}),
-    "mbart50": _Vocabulary(MBart50Tokenizer, "unigram"),
-    "nllb": _Vocabulary(NllbTokenizer, "bpe"),
-    "m2m100": _Vocabulary(M2M100Tokenizer, "bpe"),
-    "mt5": _Vocabulary(
-        T5Tokenizer,
-        "unigram",
-        "spiece.model",
-        training={"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
-    ),
-}
-
-_PASSAGES_SAMPLED = 100_000
-"""Passages of each language that a vocabulary is trained on, at most."""
-
-
-def _new_tokenizer(
-    family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], seed: int
-) -> PreTrainedTokenizerBase:
-    vocabulary = _VOCABULARIES[family]
-    trained = _train_sentencepiece(FAMILIES[family], size.pieces, texts, seed)
-    # M2M100Tokenizer reads its file again when it is copied to another process, so the folder lives as long as it does.
-    folder = Path(tempfile.mkdtemp(prefix="switchtune-"))
-    with naming(folder):
-        (folder / vocabulary.file).write_bytes(trained)
-    options: dict[str, Any] = {}
-    if family == "m2m100":
-        processor = sentencepiece.SentencePieceProcessor(model_proto=trained)
-        pieces = [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]
-        tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
-        with naming(folder):
-            (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
-        options = {
-            "additional_special_tokens": [f"__{code}__" for code in M2M100_CODES["m2m100"]],
-            "mask_token": "<mask>",
-        }
-    elif family == "nllb":
-        codes = {find_language(language).code for language in texts}
-        options = {"extra_special_tokens": [tag for tag in NLLB_CODES if find_language(tag).code in codes]}
-    elif family == "mt5":
-        options = {"extra_ids": 1}
-    tokenizer: PreTrainedTokenizerBase = vocabulary.tokenizer.from_pretrained(
-        folder, model_max_length=size.positions, **options
-    )
-    weakref.finalize(tokenizer, shutil.rmtree, folder, ignore_errors=True)
-    return tokenizer
-
-
-def _train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequence[str]], seed: int) -> bytes:
-    vocabulary = _VOCABULARIES[family.name]
-    rng = np.random.default_rng(seed)
-    scripts = {find_language(language).script for language in texts}
-    model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=_training_text(texts, rng, instructed="instruction" in family.before_source),
-            model_writer=model,
-            model_type=vocabulary.algorithm,
-            vocab_size=pieces + 3,
-            character_coverage=0.9995 if scripts & {"Hans", "Hant", "Jpan", "Hang"} else 1.0,
-            max_sentence_length=1 << 20,
-            hard_vocab_limit=False,
-            num_threads=1,
-            minloglevel=2,
-            **vocabulary.training,
-        )
-    except RuntimeError as error:
-        raise SwitchtuneError(
-            f"No vocabulary of {pieces} pieces can be trained on {sum(map(len, texts.values()))} passages: "
-            f"{str(error).strip()}. Give more text, or change size.pieces."
-        ) from error
-    return model.getvalue()
-
-
-def _training_text(texts: Mapping[str, Sequence[str]], rng: np.random.Generator, *, instructed: bool) -> Iterator[str]:
-    """A sample of each language's passages and, where sentences come with instructions, those at every hundredth."""
-    names = [find_language(language).name for language in texts]
-    for passages in texts.values():
-        for count, passage in enumerate(_sample(passages, rng)):
-            if instructed and count % 100 == 0:
-                yield from (instruction(source, target) for source in names for target in names)
-            yield passage
-
-
-def _sample(passages: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
-    if len(passages) <= _PASSAGES_SAMPLED:
-        yield from passages
-    else:
-        for index in np.sort(rng.choice(len(passages), _PASSAGES_SAMPLED, replace=False)):
-            yield passages[index]

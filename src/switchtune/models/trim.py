@@ -23,7 +23,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.languages import UnknownLanguageError, find_language
-from switchtune.models.families import Layout, TokenIds, instruction, token_ids
+from switchtune.models.layout import Layout, TokenIds, instruction, token_ids
 from switchtune.models.load import (
     TRIM_RECORD,
     Loaded,

@@ -17,7 +17,7 @@ from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
 
 from switchtune.files import read_json, write_json
 from switchtune.languages import UnknownLanguageError, find_language
-from switchtune.models.families import token_ids
+from switchtune.models.layout import token_ids
 
 SPACE = "▁"
 """How a piece writes the space before it."""

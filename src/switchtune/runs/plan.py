@@ -25,7 +25,7 @@ from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, task_examples
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import RECIPES, Stage, stage_updates

@@ -26,7 +26,7 @@ from switchtune.lexicon.build import (
 )
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.lexicon.records import Lexicon
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, load_model, model_fingerprint
 from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim

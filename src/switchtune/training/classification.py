@@ -19,8 +19,8 @@ from switchtune.events import Progress
 from switchtune.examples import Key
 from switchtune.files import fingerprint
 from switchtune.models.classifier import HEAD, Classifier
-from switchtune.models.families import IGNORED_LABEL
 from switchtune.models.forward import Batch, evaluating, on_device_of
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.batches import Lengths
 from switchtune.training.curve import StageLog
 from switchtune.training.job import Job

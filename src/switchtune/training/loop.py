@@ -22,8 +22,8 @@ from transformers import PreTrainedModel
 
 from switchtune.errors import Stopped
 from switchtune.examples import Key
-from switchtune.models.families import IGNORED_LABEL
 from switchtune.models.forward import Batch
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait

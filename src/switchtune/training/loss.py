@@ -14,8 +14,8 @@ import torch
 from transformers import PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
-from switchtune.models.families import IGNORED_LABEL
 from switchtune.models.forward import decoder_states
+from switchtune.models.layout import IGNORED_LABEL
 
 _CHUNKS = {"cpu": (256, 1 << 22), "cuda": (1024, 1 << 26)}
 """Fewest tokens of a chunk, and about how many logits. Fewer tokens, and reading and writing the matrix's gradient for

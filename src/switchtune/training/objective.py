@@ -10,8 +10,8 @@ from transformers import PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, Key
-from switchtune.models.families import Layout
 from switchtune.models.forward import Batch
+from switchtune.models.layout import Layout
 from switchtune.training.batches import EncodedExamples
 from switchtune.training.loss import loss_from_forward
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from switchtune.events import Progress
-from switchtune.models.families import IGNORED_LABEL
 from switchtune.models.forward import Batch
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import rank, size, summed
 from switchtune.training.energy import energy_meter
