@@ -79,7 +79,7 @@ def add_language(
 
     Example: `switchtune add-language facebook/nllb-200-distilled-600M --code hsb_Latn --like ces_Latn --out model`
     """
-    from switchtune.models.trim import add_language as with_language
+    from switchtune.models.tags import add_language as with_language
 
     place = claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
     layout = with_language(model, code, like, place, force=force)

@@ -218,8 +218,8 @@ def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -
             sample = corpus.limited(SAMPLED_FOR_PIECES)
             texts |= {f"{name}.{number}.0": sample.sources(), f"{name}.{number}.1": sample.targets()}
     languages = sorted({language for pair in config.pairs for language in (pair.source, pair.target)})
-    need = survey(model.name, texts, languages)
-    return len(need.ids) if model.trim == "on" or pays(need) else None
+    usage = survey(model.name, texts, languages)
+    return len(usage.ids) if model.trim == "on" or pays(usage) else None
 
 
 class _Planner:
