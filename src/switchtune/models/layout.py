@@ -30,19 +30,16 @@ _ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language th
 
 @dataclass(frozen=True, slots=True)
 class TokenIds:
-    """One example as the model takes it.
-
-    Attributes:
-        input_ids: encoder input.
-        labels: what the decoder is to say.
-        decoder_input_ids: the labels shifted right by the decoder start; as long as the labels.
-        truncated: whether either sentence was cut to fit.
-    """
+    """One example as the model takes it."""
 
     input_ids: tuple[int, ...]
+    """Encoder input."""
     labels: tuple[int, ...]
+    """What the decoder is to say."""
     decoder_input_ids: tuple[int, ...]
+    """The labels shifted right by the decoder start; as long as the labels."""
     truncated: bool
+    """Whether either sentence was cut to fit."""
 
 
 @dataclass(frozen=True, slots=True)
