@@ -22,8 +22,8 @@ from switchtune.examples import Example
 from switchtune.files import adopt_files, mark_folder
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.classifier import open_classifier
+from switchtune.models.files import TRIM_RECORD
 from switchtune.models.load import (
-    TRIM_RECORD,
     Loaded,
     SavedModelDiffersError,
     load_layout,

@@ -24,14 +24,7 @@ from switchtune.examples import Example
 from switchtune.languages import UnknownLanguageError
 from switchtune.models import trim as trimming
 from switchtune.models.layout import token_ids
-from switchtune.models.load import (
-    Loaded,
-    load_layout,
-    load_model,
-    model_fingerprint,
-    save_model,
-    verify_saved,
-)
+from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint, save_model, verify_saved
 from switchtune.models.new import new_model
 from switchtune.models.rows import TrimFailedError, replace_rows
 from switchtune.models.tags import add_language

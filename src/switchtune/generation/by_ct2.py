@@ -25,9 +25,10 @@ from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
 from switchtune.generation.batching import Outputs
+from switchtune.models.files import explained
 from switchtune.models.forward import longest_first
 from switchtune.models.layout import Layout, token_ids
-from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
+from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.run_dir import RunDir
 
 PATIENCE = 2.0

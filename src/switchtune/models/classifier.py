@@ -30,21 +30,10 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.files import atomic_path
 from switchtune.models.families import families_like
+from switchtune.models.files import explained, from_pretrained, load_weights, on_meta, quietly, require_finite
 from switchtune.models.forward import Batch, decoder_states
 from switchtune.models.layout import TokenIds, padded
-from switchtune.models.load import (
-    Loaded,
-    explained,
-    from_pretrained,
-    load_model,
-    load_weights,
-    on_meta,
-    parameter_count,
-    quietly,
-    require_finite,
-    require_tokens,
-    save_model,
-)
+from switchtune.models.load import Loaded, load_model, parameter_count, require_tokens, save_model
 
 HEAD = "classification_head"
 """Name of the head within the model that it stands on; its weights are saved with the model's."""

@@ -12,8 +12,9 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json, write_json, write_text
+from switchtune.models.files import explained, from_pretrained
 from switchtune.models.forward import evaluating, on_device_of
-from switchtune.models.load import Loaded, explained, from_pretrained
+from switchtune.models.load import Loaded
 
 TOLERANCE = 1e-4
 """Largest difference of a logit, as a share of the largest logit where that is above 1."""

@@ -9,8 +9,9 @@ import torch
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path
 from switchtune.languages import UnknownLanguageError, find_language
+from switchtune.models.files import quietly
 from switchtune.models.layout import Layout, token_ids
-from switchtune.models.load import load_layout, load_model, quietly
+from switchtune.models.load import load_layout, load_model
 from switchtune.models.rows import Role, logits, probe, replace_rows, require_same_logits, write_renumbered
 from switchtune.models.trim import read_record
 

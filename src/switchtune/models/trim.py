@@ -20,16 +20,9 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from switchtune import records
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, write_json, write_text
+from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
 from switchtune.models.layout import Layout, instruction, token_ids
-from switchtune.models.load import (
-    TRIM_RECORD,
-    Loaded,
-    from_pretrained,
-    load_layout,
-    load_model,
-    model_fingerprint,
-    quietly,
-)
+from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.models.rows import (
     Role,
     TrimFailedError,

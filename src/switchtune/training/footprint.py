@@ -22,7 +22,8 @@ from transformers import PretrainedConfig, PreTrainedModel
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.models.adapters import insert_adapters
-from switchtune.models.load import quietly, random_model
+from switchtune.models.files import quietly
+from switchtune.models.load import random_model
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.optimizers import choose_optimizer, make_optimizer
 from switchtune.training.precision import compute_dtype, computing, computing_in
