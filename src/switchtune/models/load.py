@@ -39,7 +39,8 @@ from switchtune.models.layout import Layout, family_of, layout_of
 LONGEST_GENERATION = 256
 """Longest output, in tokens, that a saved model generates when its user asks for no other length."""
 
-_DO_NOT_USE = "Do not use the saved model; please report this together with the version of transformers."
+_TOLERANCE = 1e-4
+"""Largest difference between a logit of a saved model and of the model in memory."""
 
 
 class SavedModelDiffersError(SwitchtuneError):
@@ -279,7 +280,6 @@ def verify_saved(
     target_language: str,
     *,
     generation: GenerationSettings | None = None,
-    tolerance: float = 1e-4,
     max_length: int = 64,
 ) -> None:
     """Load a saved model by plain transformers and compare it with the model in memory.
@@ -288,52 +288,56 @@ def verify_saved(
         sentences: of the source language; their token ids, logits and translations are compared.
         loaded: the model that was saved.
         generation: as given to `save_model`.
-        tolerance: largest difference of a logit.
         max_length: of the translations that are compared, in tokens.
 
     Raises:
         SavedModelDiffersError: they differ.
     """
-    layout = loaded.layout
+    layout, languages = loaded.layout, (source_language, target_language)
     tokenizer = from_pretrained(AutoTokenizer, folder)
-    prompts = [layout.prompt(sentence, source_language, target_language) for sentence in sentences]
-    expected = layout.batch_encode_source(sentences, source_language, target_language)
-    # Such a tag comes first.
+    # A tag that the tokenizer cannot be set to comes first.
     compared = 0 if layout.plain_source(source_language) else 1
-    for prompt, ids in zip(prompts, expected, strict=True):
-        found = tuple(tokenizer(prompt)["input_ids"])
-        if found[compared:] != ids[compared:]:
-            raise SavedModelDiffersError(
-                f"{folder}: its tokenizer reads {prompt!r} as {layout.tokens(found)}, where the trained model takes "
-                f"{layout.tokens(ids)}. {_DO_NOT_USE}"
+    for sentence in sentences:
+        prompt, ids = layout.prompt(sentence, *languages), layout.encode_source(sentence, *languages)
+        saved_ids = tuple(tokenizer(prompt)["input_ids"])
+        if saved_ids[compared:] != ids[compared:]:
+            raise _differs(
+                folder,
+                f"its tokenizer reads {prompt!r} as {layout.tokens(saved_ids)}, where the trained model takes "
+                f"{layout.tokens(ids)}",
             )
-    cut = layout.batch_encode_source(sentences, source_language, target_language, max_tokens=loaded.layout.positions)
-    inputs = on_device_of(loaded.model, layout.collate_source(cut))
+    with quietly():
+        saved: Any = from_pretrained(AutoModelForSeq2SeqLM, folder)
+    saved.to(loaded.model.device)
+    model: Any = loaded.model
+    inputs = layout.collate_source(layout.batch_encode_source(sentences, *languages, max_tokens=layout.positions))
+    inputs = on_device_of(model, inputs)
     generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
     max_length = generation_config.max_length = min(max_length, generation_config.max_length)
-    with quietly():
-        plain: Any = from_pretrained(AutoModelForSeq2SeqLM, folder)
-    plain.to(loaded.model.device)
-    model: Any = loaded.model
-    with evaluating(loaded.model):
+    with evaluating(model):
         outputs = model.generate(**inputs, generation_config=generation_config)
-        logits = model(**inputs, decoder_input_ids=outputs).logits
-        plain_outputs = plain.generate(**inputs, max_length=max_length)
-        plain_logits = plain(**inputs, decoder_input_ids=outputs).logits
-    difference = float((logits - plain_logits).abs().max())
-    if not difference <= tolerance:
-        raise SavedModelDiffersError(
-            f"{folder}: loaded again, its logits differ from the trained model's by up to {difference:.2g} "
-            f"(allowed: {tolerance:.0e}). {_DO_NOT_USE}"
+        logits, saved_logits = (each(**inputs, decoder_input_ids=outputs).logits for each in (model, saved))
+        saved_outputs = saved.generate(**inputs, max_length=max_length)
+    difference = float((logits - saved_logits).abs().max())
+    if not difference <= _TOLERANCE:
+        raise _differs(
+            folder,
+            f"loaded again, its logits differ from the trained model's by up to {difference:.2g} (allowed: "
+            f"{_TOLERANCE:.0e})",
         )
-    translations = layout.batch_decode(outputs.tolist())
-    plain_translations = layout.batch_decode(plain_outputs.tolist())
-    for sentence, translation, plain_one in zip(sentences, translations, plain_translations, strict=True):
-        if translation != plain_one:
-            raise SavedModelDiffersError(
-                f"{folder}: loaded again, it translates {sentence!r} as {plain_one!r}, the trained model as "
-                f"{translation!r}. {_DO_NOT_USE}"
+    translations, saved_translations = (layout.batch_decode(ids.tolist()) for ids in (outputs, saved_outputs))
+    for sentence, one, other in zip(sentences, translations, saved_translations, strict=True):
+        if one != other:
+            raise _differs(
+                folder, f"loaded again, it translates {sentence!r} as {other!r}, the trained model as {one!r}"
             )
+
+
+def _differs(folder: Path, difference: str) -> SavedModelDiffersError:
+    return SavedModelDiffersError(
+        f"{folder}: {difference}. Do not use the saved model; please report this together with the version of "
+        "transformers."
+    )
 
 
 def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
