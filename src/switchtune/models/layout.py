@@ -268,17 +268,12 @@ class Layout:
         languages = (source_language, target_language)
         if languages not in self._frames:
             family = self.family
-            before_source, after_source, before_target, after_target, start = (
-                tuple(number for slot in slots for number in self._slot_ids(slot, *languages))
-                for slots in (
-                    family.before_source,
-                    family.after_source,
-                    family.before_target,
-                    family.after_target,
-                    (family.decoder_start,),
-                )
+            sides = (family.before_source, family.after_source, family.before_target, family.after_target)
+            slots = (*sides, (family.decoder_start,))
+            before_source, after_source, before_target, after_target, (start,) = (
+                tuple(chain(*(self._slot_ids(slot, *languages) for slot in side))) for side in slots
             )
-            self._frames[languages] = _Frame(before_source, after_source, before_target, after_target, start[0])
+            self._frames[languages] = _Frame(before_source, after_source, before_target, after_target, start)
         return self._frames[languages]
 
     def _slot_ids(self, slot: Slot, source_language: str, target_language: str) -> Sequence[int]:

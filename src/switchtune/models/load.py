@@ -326,10 +326,10 @@ def verify_saved(
             f"{_TOLERANCE:.0e})",
         )
     translations, saved_translations = (layout.batch_decode(ids.tolist()) for ids in (outputs, saved_outputs))
-    for sentence, one, other in zip(sentences, translations, saved_translations, strict=True):
-        if one != other:
+    for sentence, trained, saved_one in zip(sentences, translations, saved_translations, strict=True):
+        if saved_one != trained:
             raise _differs(
-                folder, f"loaded again, it translates {sentence!r} as {other!r}, the trained model as {one!r}"
+                folder, f"loaded again, it translates {sentence!r} as {saved_one!r}, the trained model as {trained!r}"
             )
 
 
