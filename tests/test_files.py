@@ -27,7 +27,6 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import MARK, atomic_path, claim_file, claim_folder, content_of, mark_folder
 from switchtune.generation.growing import GrowingFile
 from switchtune.runs.experiment import run_experiment
-from switchtune.runs.inference import run_nli
 from switchtune.runs.pretraining import pretrain
 from switchtune.runs.search import search
 from switchtune.runs.train import train_arm
@@ -213,7 +212,7 @@ IN_PYTHON: dict[tuple[Any, str], Any] = {
     (RunConfig, "zeroshot"): run_zeroshot,
     (RunConfig, "search"): search,
     (PretrainConfig, "pretrain"): pretrain,
-    (NliConfig, "run"): run_nli,
+    (NliConfig, "run"): run_experiment,
 }
 
 

@@ -12,7 +12,6 @@ from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.analysis.frequency import frequency_record
 from switchtune.analysis.projection import Method, projection_record
-from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import claim_folder
@@ -20,6 +19,7 @@ from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
 from switchtune.run_dir import edit_warning, write_sealed
+from switchtune.runs.folder import Run, open_run
 from switchtune.scoring.word_accuracy import FREQUENCIES
 
 if TYPE_CHECKING:

@@ -6,9 +6,9 @@ from typing import Any
 
 from sacrebleu.metrics import CHRF
 
-from switchtune.analysis.run import Run, Training
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus
+from switchtune.runs.folder import Run, Training
 from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
@@ -90,7 +90,7 @@ def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20)
         finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.recipes}
         for training in run.trainings(pair):
             if training.hypotheses is not None:
-                finished[training.arm.name][training.seed] = training
+                finished[training.arm][training.seed] = training
         train, _, test = run.corpora(pair)
         counts = count_words(train.targets(), words_of(pair.target))
         compared, missing = [], []

@@ -45,6 +45,7 @@ from switchtune.errors import (
     log_unforeseen,
 )
 from switchtune.files import claim_file, claim_folder, claim_standard_output
+from switchtune.runs.paths import CONFIG
 from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _claim(
     out: Path, verb: str, file: Path, settings: "RunConfig | NliConfig | PretrainConfig", *, force: bool
 ) -> None:
     """Claim a folder for what a configuration asks for. Its file may be what the verb would write there."""
-    written = out / "config.resolved.yaml"
+    written = out / CONFIG
     as_it_is = written.is_file() and file.samefile(written) and file.read_bytes() == settings.as_yaml().encode()
     claim_folder(out, verb, inputs=[*settings.inputs, *([] if as_it_is else [file])], force=force)
 
@@ -301,17 +302,13 @@ def run(
     _claim(out, "run", config, settings, force=force)
     from switchtune.results.comparison import metrics_record
     from switchtune.runs.experiment import run_experiment
-    from switchtune.runs.inference import run_nli
 
     with Display() as display:
-        if isinstance(settings, NliConfig):
-            summary, show = run_nli(settings, out, on_event=display.show), print_accuracies
-        else:
-            summary, show = run_experiment(settings, out, on_event=display.show), print_summary
+        summary = run_experiment(settings, out, on_event=display.show)
     if as_json:
         print_json(metrics_record(summary))
     else:
-        show(summary)
+        (print_accuracies if isinstance(settings, NliConfig) else print_summary)(summary)
         typer.echo(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
 
 
@@ -336,15 +333,15 @@ def train(
 
     The folder is that of `switchtune run`, which finds finished what is trained here. An update's batch is the same
     however many processes share it. Under torchrun, accelerate launch or srun leave out --gpus: each process joins.
-    Early stopping (`training.patience`) is for this verb: `run` compares recipes at equal updates.
+    Early stopping (`training.patience`) is for this verb: `run` compares recipes at equal updates. A configuration of
+    nli has no pairs: leave out --pair.
 
     Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --recipe csr --gpus 8`
     """
     from switchtune.cli.display import Display
-    from switchtune.config.load import load_config
-    from switchtune.config.run import RunConfig
+    from switchtune.config.load import load_run_config
 
-    settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
+    settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
     _claim(out, "run", config, settings, force=force)
     from switchtune.runs.train import train_arm
 
@@ -483,9 +480,9 @@ def show_batch(
     from switchtune.config.run import RunConfig
 
     settings = load_config(RunConfig, config, overrides)
-    if out is not None and not (out / "config.resolved.yaml").is_file():
-        raise UsageError(f"--out {out}: not the folder of a run: there is no config.resolved.yaml in it.")
-    from switchtune.runs.prepare import batch_preview
+    if out is not None and not (out / CONFIG).is_file():
+        raise UsageError(f"--out {out}: not the folder of a run: there is no {CONFIG} in it.")
+    from switchtune.runs.experiment import batch_preview
 
     for block in batch_preview(settings, recipe=recipe, rows=rows, folder=out):
         print_line(block)

@@ -160,7 +160,10 @@ class RunConfig(Settings):
     @classmethod
     def _of_the_task(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("task") == "nli":
-            raise ValueError("task: nli is trained by `switchtune run` alone; translation or summarization is expected")
+            raise ValueError(
+                "task: nli is for `switchtune run` and `switchtune train` alone; "
+                "translation or summarization is expected"
+            )
         if isinstance(values, dict) and values.get("task") == "summarization":
             given = values.get("generation") or {}
             if isinstance(given, dict):

@@ -143,8 +143,8 @@ class Workshop:
 
     def _model_of(self, pair: PairSettings, arm: str, stage: str) -> Path | None:
         """The model of a stage with the first seed that has one."""
-        seeds = (self.run.folder / pair.name / arm / f"seed{seed}" / stage / "model" for seed in self.config.seeds)
-        return next((path for path in seeds if path.is_dir()), None)
+        trainings = (each for each in self.run.trainings if (each.pair, each.arm) == (pair.name, arm))
+        return next((path for each in trainings if (path := each.model(stage)).is_dir()), None)
 
     def _restorer(self, pair: PairSettings) -> Path | None:
         arm = self.run.switching_arm

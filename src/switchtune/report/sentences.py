@@ -19,7 +19,8 @@ from switchtune.corpus.read import Pair
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
-from switchtune.runs.run_files import LexiconFolder, RunFiles, Training
+from switchtune.runs.folder import Training
+from switchtune.runs.run_files import LexiconFolder, RunFiles
 from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.switching.preview import SwitchedLine, switched_lines, text_switcher
 
