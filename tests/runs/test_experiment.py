@@ -12,9 +12,9 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.runs import stages, workers
-from switchtune.runs.arms import resolved_arms
+from switchtune.runs.arms import require_inputs, resolved_arms
 from switchtune.runs.experiment import experiment_of, run_experiment
-from switchtune.runs.prepare import check_arm, prepare_lexicons
+from switchtune.runs.prepare import prepare_lexicons
 from switchtune.runs.tasks import read_pair
 from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
@@ -184,7 +184,7 @@ def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(model: P
     config = config_of(model, tmp_path, training={"report_to": ["wandbb"]})
     with pytest.raises(UsageError, match="'wandbb' is not a tracker that is installed"):
         run_experiment(config, tmp_path / "run")
-    assert not (tmp_path / "run/corpus").exists()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -195,16 +195,16 @@ def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(model: P
         {"block": {"words": "none.txt"}},
     ],
 )
-def test_files_that_are_missing_are_named_before_anything_is_read(
+def test_files_that_are_missing_are_named_before_anything_is_read_or_made(
     model: Path, tmp_path: Path, lexicon: dict[str, object]
 ) -> None:
     settings = json.loads(json.dumps(lexicon).replace("{folder}", str(tmp_path)))
     with pytest.raises(UsageError, match=r"(?s)none\.[a-z.-]+: not found.*The lexicon's settings name it"):
         run_experiment(config_of(model, tmp_path, lexicon=settings), tmp_path / "run")
-    assert not (tmp_path / "run/corpus").exists()
+    assert not (tmp_path / "run").exists()
     only = config_of(model, tmp_path, recipes=["standard"], lexicon=settings)
     # Nothing is switched, so none of them is read.
-    check_arm(only.pairs[0], resolved_arms(only)[0], load_layout(str(model)))
+    require_inputs(only, resolved_arms(only))
 
 
 def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path: Path) -> None:

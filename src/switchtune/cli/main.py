@@ -4,7 +4,7 @@ import json
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from switchtune.config.pretrain import PretrainConfig
     from switchtune.config.run import RunConfig
     from switchtune.generation.growing import GrowingFile
+    from switchtune.runs.arms import ResolvedArm
     from switchtune.switching.preview import SwitchedLine
     from switchtune.switching.switcher import Switched
 
@@ -88,6 +89,22 @@ def _claim(
     written = out / CONFIG
     as_it_is = written.is_file() and file.samefile(written) and file.read_bytes() == settings.as_yaml().encode()
     claim_folder(out, verb, inputs=[*settings.inputs, *([] if as_it_is else [file])], force=force)
+
+
+def _claim_run(
+    out: Path,
+    verb: str,
+    file: Path,
+    settings: "RunConfig | NliConfig",
+    *,
+    force: bool,
+    arms: "Sequence[ResolvedArm] | None" = None,
+) -> None:
+    """Claim a folder for some arms of a run, by default all, once what they need is there."""
+    from switchtune.runs.arms import require_inputs, resolved_arms
+
+    require_inputs(settings, resolved_arms(settings) if arms is None else arms)
+    _claim(out, verb, file, settings, force=force)
 
 
 def main() -> None:
@@ -256,6 +273,9 @@ def pretrain(
     from switchtune.config.pretrain import PretrainConfig
 
     settings = load_config(PretrainConfig, config, overrides)
+    from switchtune.training.trackers import require_trackers
+
+    require_trackers(settings.training.report_to)
     _claim(out, "pretrain", config, settings, force=force)
     from switchtune.events import Event, stage_event
     from switchtune.runs.pretraining import pretrain as pretrain_model
@@ -299,7 +319,7 @@ def run(
     from switchtune.config.load import load_run_config
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
-    _claim(out, "run", config, settings, force=force)
+    _claim_run(out, "run", config, settings, force=force)
     from switchtune.results.comparison import metrics_record
     from switchtune.runs.experiment import run_experiment
 
@@ -342,7 +362,10 @@ def train(
     from switchtune.config.load import load_run_config
 
     settings = load_run_config(config, _with_flags(overrides, accept, keep_changed))
-    _claim(out, "run", config, settings, force=force)
+    from switchtune.runs.arms import chosen_arm, resolved_arms
+
+    arms = [chosen_arm(resolved_arms(settings), recipe)]
+    _claim_run(out, "run", config, settings, force=force, arms=arms)
     from switchtune.runs.train import train_arm
 
     with Display() as display:
@@ -383,7 +406,7 @@ def zeroshot(
     from switchtune.config.run import RunConfig
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
-    _claim(out, "run", config, settings, force=force)
+    _claim_run(out, "run", config, settings, force=force)
     from switchtune.runs.zeroshot import run_zeroshot
 
     with Display() as display:
@@ -417,7 +440,7 @@ def search(
     from switchtune.config.run import RunConfig
 
     settings = load_config(RunConfig, config, _with_flags(overrides, accept, keep_changed))
-    _claim(out, "search", config, settings, force=force)
+    _claim_run(out, "search", config, settings, force=force)
     from switchtune.runs.search import search as search_grid
     from switchtune.runs.search import search_table
 

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.config.lexicon import LexiconSettings
+from switchtune.corpus.columns import CorpusError
+from switchtune.corpus.formats import existing
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import UsageError
@@ -143,12 +145,18 @@ def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, s
 
 
 def require_files(settings: LexiconSettings) -> None:
-    """Have files that the settings name, and that are missing or no files, known before any work.
+    """Have files that the settings name, and that are missing, no files, or not to be read, known before any work.
 
     Raises:
         UsageError: with all of them.
     """
-    wrong = [f"{path}: {instead_of_file(Path(path))}" for path in settings.files if not Path(path).is_file()]
+    wrong = []
+    for path in settings.files:
+        try:
+            if existing(Path(path)) != Path(path):  # what `~` stands for is not looked for
+                wrong.append(f"{path}: {instead_of_file(Path(path))}")
+        except CorpusError as error:
+            wrong.append(str(error))
     if wrong:
         raise UsageError(
             "\n".join(wrong) + "\nThe lexicon's settings name it (dictionaries, embeddings or the words of its block "

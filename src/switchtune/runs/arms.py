@@ -11,8 +11,10 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError, nearest
+from switchtune.lexicon.build import require_files
 from switchtune.recipes import RECIPES, Recipe, stage_updates
 from switchtune.runs.paths import trial_name
+from switchtune.training.trackers import require_trackers
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,23 @@ def resolved_arms(config: RunConfig | NliConfig) -> tuple[ResolvedArm, ...]:
         )
         for arm in config.recipes
     )
+
+
+def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
+    """Have files and trackers that arms need, and that cannot be had, known before a folder is made for the run.
+
+    Raises:
+        UsageError: a file of a lexicon's settings is missing or cannot be read, or a tracker is not installed.
+    """
+    for arm in arms:
+        require_trackers(arm.training.report_to)
+        if not arm.needs_lexicons:
+            continue
+        if isinstance(config, RunConfig):
+            require_files(arm.lexicon)
+        else:
+            for language in config.languages:
+                require_files(arm.dictionaries.of(language))
 
 
 def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:

@@ -13,7 +13,7 @@ from switchtune.files import claim_folder, write_text
 from switchtune.models.classifier import weight_count
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, write_sealed
-from switchtune.runs.arms import ResolvedArm, Trial, chosen_arm, resolved_arms
+from switchtune.runs.arms import ResolvedArm, Trial, chosen_arm, require_inputs, resolved_arms
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.manifest import manifest
 from switchtune.runs.paths import COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS
@@ -41,9 +41,9 @@ def run_experiment(
     """
     require_one_process()
     experiment, folder = experiment_of(config), Path(folder)
-    run = claimed_run(config, folder, "run", on_event)
+    experiment.check_arms()
+    run = claimed_run(experiment, experiment.arms, folder, "run", on_event)
     with run.lock():
-        experiment.check_arms()
         prepared = prepare(experiment, experiment.pairs, experiment.arms, config.seeds, run, on_event)
         write_sealed(folder / MANIFEST, manifest(prepared.data, prepared.trials))
         models = {trial.model for trial in prepared.trials}
@@ -61,12 +61,16 @@ def experiment_of(config: RunConfig | NliConfig) -> Experiment[Any]:
     return PairExperiment(config, arms) if isinstance(config, RunConfig) else InferenceExperiment(config, arms)
 
 
-def claimed_run(config: RunConfig | NliConfig, folder: Path, verb: str, on_event: OnEvent) -> RunDir:
-    """The folder of a run, which nothing else is in.
+def claimed_run(
+    experiment: Experiment[Any], arms: Sequence[ResolvedArm], folder: Path, verb: str, on_event: OnEvent
+) -> RunDir:
+    """The folder of a run of some arms, which nothing else is in.
 
     Raises:
-        UsageError: something else is.
+        UsageError: something else is, or what the arms need cannot be had.
     """
+    config = experiment.config
+    require_inputs(config, arms)
     claim_folder(folder, verb, inputs=config.inputs)
     return RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
 
@@ -141,7 +145,7 @@ def prepare_trial(
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
         RunLockedError: another process is preparing in `folder`.
     """
-    run = claimed_run(experiment.config, folder, "run", on_event)
+    run = claimed_run(experiment, [arm], folder, "run", on_event)
     with run.lock():
         prepared = prepare(experiment, [pair], [arm], [seed], run, on_event)
         (trial,) = prepared.trials
@@ -165,6 +169,7 @@ def batch_preview(
     """
     experiment = PairExperiment(config, resolved_arms(config))
     arm = chosen_arm(experiment.arms, recipe)
+    require_inputs(config, [arm])
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:

@@ -29,7 +29,7 @@ from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import Stage
-from switchtune.runs.arms import ResolvedArm, resolved_arms
+from switchtune.runs.arms import ResolvedArm, require_inputs, resolved_arms
 from switchtune.runs.prepare import check_arm
 from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.runs.workers import available_cores, jobs_for
@@ -164,6 +164,7 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
     """
     layout, arms = load_layout(config.model.name), resolved_arms(config)
     if gpu_memory is None:
+        require_inputs(config, arms)
         device = device_at_hand()
         trainings = len(config.pairs) * len(config.recipes) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))

@@ -20,7 +20,6 @@ from switchtune.lexicon.build import (
     build_and_judge,
     corpus_material,
     require_accepted,
-    require_files,
     side_of,
 )
 from switchtune.lexicon.files import read_lexicon, write_lexicon
@@ -43,8 +42,6 @@ def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout) -> None:
     layout.code(pair.source), layout.code(pair.target)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     require_runnable(arm.training, layout.family.name, device)
-    if arm.needs_lexicons:
-        require_files(arm.lexicon)
     arm.stage_updates  # noqa: B018
     masks = {"iaft": True, "restore": arm.switching.source == "mask", "task": False}
     if any(masks[stage.examples] for stage in arm.recipe.stages):

@@ -19,6 +19,7 @@ from switchtune.runs.paths import CONFIG
 from switchtune.runs.validation import chrf_validation
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.trackers import require_trackers
 from switchtune.training.trainer import StageResult, train_stage
 
 
@@ -83,6 +84,7 @@ def pretrain(
         RunLockedError: another process is working in `folder`.
     """
     folder = Path(folder)
+    require_trackers(config.training.report_to)
     claim_folder(folder, "pretrain", inputs=config.inputs)
     run = RunDir(folder, on_message)
     with run.lock():

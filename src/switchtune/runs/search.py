@@ -104,7 +104,7 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     """
     folder, experiment = Path(folder), experiment_of(config)
     points = grid(config)
-    run = claimed_run(config, folder, "search", on_event)
+    run = claimed_run(experiment, experiment.arms, folder, "search", on_event)
     with run.lock():
         # Corpora, lexicons and a trimmed model are prepared once for all points.
         prepared = prepare(experiment, config.pairs[:1], experiment.arms, config.seeds[:1], run, on_event)

@@ -17,6 +17,7 @@ from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_matrix
 from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown
 from switchtune.run_dir import RunDir, write_sealed
+from switchtune.runs.arms import require_inputs, resolved_arms
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
@@ -49,6 +50,7 @@ def run_zeroshot(
     """
     target = _target(config)
     folder = Path(folder)
+    require_inputs(config, resolved_arms(config))
     claim_folder(folder, "run", inputs=config.inputs)
     tests = _read_tests(config, folder / CORPORA)
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
