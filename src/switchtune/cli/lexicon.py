@@ -56,7 +56,7 @@ def build(
     langs: Languages,
     out: Annotated[
         Path,
-        typer.Option("--out", help="Folder to write to; hand edits in it are kept."),
+        typer.Option("--out", help="Folder to write to; edits by hand in it stay."),
     ],
     method: Annotated[
         Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
@@ -81,7 +81,9 @@ def build(
         Literal["auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"],
         typer.Option(help="What the mapping of vecmap begins with."),
     ] = "auto",
-    preset: Annotated[Literal["small", "paper"], typer.Option(help="word2vec settings of vecmap.")] = "small",
+    preset: Annotated[
+        Literal["small", "paper"], typer.Option(help="How vecmap learns; paper is the paper's whole route, and slow.")
+    ] = "small",
     k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
     floor: Annotated[
         float,
@@ -113,8 +115,8 @@ def build(
 ) -> None:
     """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
 
-    Run again with the same folder, it builds anew and makes the edits that were made by hand again, whatever is found;
-    to be rid of them, remove the folder. Exits 1 where the verdict is red; what was built is written all the same.
+    Edits by hand belong in `lexicon.*.edits.tsv` beside it (word, translation, strength or -), which apply whenever it
+    is read, and which no build touches. Exits 1 where the verdict is red; what was built is written all the same.
 
     Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
     """
@@ -123,10 +125,11 @@ def build(
     from switchtune.cli.display import BuildDisplay, print_judgement
     from switchtune.config.lexicon import LexiconSettings
     from switchtune.config.load import parse_config
-    from switchtune.lexicon.build import require_accepted, require_files
+    from switchtune.lexicon.build import require_files
+    from switchtune.lexicon.judged import require_accepted
     from switchtune.report.html import is_report
     from switchtune.report.lexicon_page import write_lexicon_page
-    from switchtune.runs.lexicon_folder import PAGE, make_folder, read_material
+    from switchtune.runs.lexicon_folder import PAGE, make_folder, read_input
 
     settings = parse_config(
         LexiconSettings,
@@ -152,17 +155,17 @@ def build(
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
         paired = True if method == "align" else None
-        material = read_material(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
+        text = read_input(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
         judged_by = None
         if judge_by is not None:
-            judged_by = read_material(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
+            judged_by = read_input(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
         if model is not None:
             from switchtune.models.load import load_model
             from switchtune.models.states import model_word_encoder
 
-            material = replace(material, encoder=model_word_encoder(load_model(model)))
+            text = replace(text, encoder=model_word_encoder(load_model(model)))
         made = make_folder(
-            material,
+            text,
             settings,
             out,
             judged_by=judged_by,
@@ -206,7 +209,7 @@ def _part(text: str) -> tuple[str, float]:
 
 @lexicon_app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.", **FOLDER)]) -> None:
-    """Write the page of a folder of lexicons anew, hand edits included.
+    """Write the page of a folder of lexicons anew, edits by hand included.
 
     Example: `switchtune lexicon report lexicon`
     """
@@ -219,6 +222,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 def diff(
     lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.", **FILE)],
     lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.", **FILE)],
+    edits: Annotated[bool, typer.Option("--edits", help="Print the edits by hand that would make B of A.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """What two lexicons have in common, and where their first translations differ.
@@ -226,9 +230,14 @@ def diff(
     Example: `switchtune lexicon diff first/lexicon.de-en.tsv second/lexicon.de-en.tsv`
     """
     from switchtune.lexicon.compare import difference
+    from switchtune.lexicon.edits import edits_between
     from switchtune.lexicon.files import read_lexicon
 
-    found = difference(read_lexicon(lexicon_a), read_lexicon(lexicon_b))
+    a, b = read_lexicon(lexicon_a), read_lexicon(lexicon_b)
+    if edits:
+        typer.echo("".join(f"{edit.line()}\n" for edit in edits_between(a, b)), nl=False)
+        return
+    found = difference(a, b)
     if as_json:
         print_json(found.record())
     else:
@@ -248,16 +257,16 @@ def merge(
 ) -> None:
     """Merge lexicons of one direction, each with a weight.
 
-    Example: `switchtune lexicon merge mine.de-en.tsv=2 built/lexicon.de-en.tsv --out lexicon.de-en.tsv`
+    Example: `switchtune lexicon merge mine.de-en.tsv=2 lexicon/lexicon.de-en.tsv --out lexicon.de-en.tsv`
     """
-    from switchtune.lexicon.block import BlockList
+    from switchtune.lexicon.block import BlockList, Limits
     from switchtune.lexicon.combine import Weighted, combined
     from switchtune.lexicon.files import read_lexicon, write_lexicon
 
     weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
     place = claim_file(out, inputs=[path for path, _ in weighted], force=force)
     parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
-    merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
+    merged = combined(parts, Limits(k, floor, BlockList(numbers=not numbers)))
     write_lexicon(merged, place)
     print_line(f"{out}: {len(merged):,} words")
 
@@ -276,12 +285,12 @@ def lexicon_judge(
     Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
     """
     from switchtune.cli.display import print_direction
-    from switchtune.runs.lexicon_folder import judge_file, read_material
+    from switchtune.runs.lexicon_folder import judge_file, read_input
 
     pieces = piece_segmenter(pieces_of)
     tell = lambda text: print_line(text, err=True)  # noqa: E731
-    material = read_material(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
-    judgement = judge_file(lexicon, material)
+    text = read_input(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
+    judgement = judge_file(lexicon, text)
     if as_json:
         print_json(judgement.record())
     else:

@@ -211,7 +211,7 @@ def switch(
     from switchtune.files import atomic_path
     from switchtune.lexicon.files import read_lexicon
     from switchtune.switching.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
-    from switchtune.switching.switcher import measure
+    from switchtune.switching.switcher import rates_of
     from switchtune.terminal import TextConsole
 
     if tsv and jsonl:
@@ -249,7 +249,7 @@ def switch(
                 show(line)
                 yield line.switched
 
-        rates = measure(shown())
+        rates = rates_of(shown())
     if as_json:
         print_line(json.dumps(rates.record()), err=True)
     else:
