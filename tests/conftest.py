@@ -1,13 +1,11 @@
 """Fixtures shared by all tests."""
 
 import gc
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from switchtune.models.load import save_model
 from switchtune.results.drawing import Drawing
@@ -61,31 +59,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "model"
     save_model(miniature(), folder, "de", "en")
     return folder
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A headless Chromium; the test is skipped where there is none."""
-    with sync_playwright() as playwright:
-        names = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-        path = next(filter(None, (*names, playwright.chromium.executable_path)))
-        if not Path(path).exists():
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def watched(chromium: Browser) -> Iterator[tuple[Page, list[str]]]:
-    """A page of a browser, and all that it asked for or complained of: addresses, and what the console said."""
-    context = chromium.new_context()
-    page, heard = context.new_page(), list[str]()
-    page.on("request", lambda request: heard.append(request.url))
-    page.on("console", lambda message: heard.append(f"{message.type}: {message.text}"))
-    page.on("pageerror", lambda error: heard.append(f"error: {error}"))
-    yield page, heard
-    context.close()
 
 
 @pytest.fixture(scope="module")

@@ -400,7 +400,7 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
     assert translate(model, "--resume") == 0
     assert "nothing to resume" in capsys.readouterr().err
 
-    real, seen = generation._translate_some, []
+    real, seen = generation.best_outputs, []
 
     def stopped(*arguments: object, **options: object) -> object:
         seen.append((place / "out").read_bytes() if (place / "out").exists() else b"")
@@ -408,7 +408,7 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
             raise KeyboardInterrupt
         return real(*arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(generation, "_translate_some", stopped)
+    monkeypatch.setattr(generation, "best_outputs", stopped)
     assert translate(model, "--force") == 130
     assert seen[2] == b"".join(whole.splitlines(keepends=True)[:8])  # lines are there while later ones are made
     assert "8 lines are done" in capsys.readouterr().err
@@ -417,7 +417,7 @@ def test_a_stopped_translation_says_how_far_it_is_and_goes_on(
     assert "--resume goes on with it" in capsys.readouterr().err
     assert translate(model, "--resume", "--beams", "1") == 2
     assert "with other options" in capsys.readouterr().err
-    monkeypatch.setattr(generation, "_translate_some", real)
+    monkeypatch.setattr(generation, "best_outputs", real)
     assert translate(model, "--resume") == 0
     assert "goes on after line 8" in capsys.readouterr().err
     assert (place / "out").read_bytes() == whole

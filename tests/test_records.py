@@ -18,7 +18,7 @@ from switchtune.analysis.cost import cost_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.config.load import load_run_config
 from switchtune.demo.server import Demo
-from switchtune.demo.session import open_workshop
+from switchtune.demo.session import open_session
 from switchtune.errors import SwitchtuneError
 from switchtune.records import ANALYSIS_RECORDS, read_record
 from switchtune.report.lexicon_page import write_lexicon_page
@@ -59,7 +59,7 @@ def analyse(folder: Path) -> str:
 
 
 def demo(folder: Path) -> None:
-    with Demo(open_workshop(folder), 0) as server:
+    with Demo(open_session(folder), 0) as server:
         server.page("nonce")
 
 

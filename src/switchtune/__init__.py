@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         restore_examples,
         task_examples,
     )
-    from switchtune.generation import translate, translate_over_ranks
+    from switchtune.generation import translate
     from switchtune.generation.export import export_ct2
     from switchtune.lexicon.alignment import Alignment
     from switchtune.lexicon.build import corpus_material, lexicons_from_corpus
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from switchtune.runs.train import TrainedArm, train_arm
     from switchtune.scoring.assess import assess, compare_outputs
     from switchtune.scoring.comet import comet
-    from switchtune.scoring.metrics import Score, bleu, chrf, in_language, score_all, spbleu
+    from switchtune.scoring.metrics import Score, bleu, chrf, in_language, spbleu
     from switchtune.scoring.outputs import examine
     from switchtune.scoring.rouge import rouge
     from switchtune.scoring.significance import (
@@ -83,7 +83,7 @@ _HOMES = {
     "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
     "switchtune.errors": "SwitchtuneError UsageError",
     "switchtune.examples": "Example Examples denoise_examples generator iaft_examples restore_examples task_examples",
-    "switchtune.generation": "translate translate_over_ranks",
+    "switchtune.generation": "translate",
     "switchtune.generation.export": "export_ct2",
     "switchtune.lexicon.alignment": "Alignment",
     "switchtune.lexicon.build": "corpus_material lexicons_from_corpus",
@@ -99,7 +99,7 @@ _HOMES = {
     "switchtune.runs.train": "TrainedArm train_arm",
     "switchtune.scoring.assess": "assess compare_outputs",
     "switchtune.scoring.comet": "comet",
-    "switchtune.scoring.metrics": "Score bleu chrf in_language score_all spbleu",
+    "switchtune.scoring.metrics": "Score bleu chrf in_language spbleu",
     "switchtune.scoring.outputs": "examine",
     "switchtune.scoring.rouge": "rouge",
     "switchtune.scoring.significance": (

@@ -1,24 +1,24 @@
 """A made-up run with real miniature models."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from switchtune.demo.session import Workshop, open_workshop
-from switchtune.models.load import save_model
-from tests.miniature import miniature, taught
-from tests.report.made_run import make_run
+from switchtune.demo.session import DemoSession, open_session
+from tests.demo.serving import run_with_models
+
+
+@pytest.fixture(scope="package")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_with_models(tmp_path_factory.mktemp("demo") / "mine")
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = make_run(tmp_path / "mine")
-    save_model(taught(), made / "de-en/standard/seed1/task/model", "de", "en")
-    save_model(miniature(seed=2), made / "de-en/csr/seed2/task/model", "de", "en")
-    save_model(taught(), made / "de-en/csr/seed2/restore/model", "de", "en")
-    return made
+def folder(run_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run_folder, tmp_path / "mine"))
 
 
 @pytest.fixture
-def workshop(folder: Path) -> Workshop:
-    return open_workshop(folder)
+def session(folder: Path) -> DemoSession:
+    return open_session(folder)

@@ -1,20 +1,16 @@
 """What the demo does with a run is what the library does."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from switchtune.demo.session import (
     LONGEST_TEXT,
-    EditRequest,
-    EntriesRequest,
-    RestoreRequest,
-    SwitchRequest,
-    TranslateRequest,
-    TranslationField,
-    Workshop,
-    open_workshop,
+    DemoSession,
+    EditedTranslation,
+    open_session,
 )
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
@@ -27,12 +23,14 @@ from tests.report.made_run import make_run
 SENTENCE = "Ein Mann und ein Hund."
 
 
-def switch(rate: float = 1.0, draw: int = 1, text: str = SENTENCE, language: str = "de") -> SwitchRequest:
-    return SwitchRequest(pair="de-en", language=language, text=text, rate=rate, draw=draw)
+def switch(
+    session: DemoSession, rate: float = 1.0, draw: int = 1, text: str = SENTENCE, language: str = "de"
+) -> dict[str, Any]:
+    return session.switch(pair="de-en", language=language, text=text, rate=rate, draw=draw)
 
 
-def test_a_sentence_is_switched_word_by_word(workshop: Workshop) -> None:
-    found = workshop.switch(switch())
+def test_a_sentence_is_switched_word_by_word(session: DemoSession) -> None:
+    found = switch(session)
     assert found["text"] == "A man und a dog."
     assert [word["replacement"] for word in found["words"]] == ["A", "man", None, "a", "dog"]
     assert found["words"][1]["candidates"] == [{"word": "man", "strength": 0.75}]
@@ -42,26 +40,26 @@ def test_a_sentence_is_switched_word_by_word(workshop: Workshop) -> None:
     assert found["measure"] == "probability"
 
 
-def test_a_rate_of_nothing_leaves_the_sentence(workshop: Workshop) -> None:
-    assert workshop.switch(switch(rate=0.0))["text"] == SENTENCE
+def test_a_rate_of_nothing_leaves_the_sentence(session: DemoSession) -> None:
+    assert switch(session, rate=0.0)["text"] == SENTENCE
 
 
-def test_another_draw_takes_other_words(workshop: Workshop) -> None:
-    texts = {workshop.switch(switch(rate=0.4, draw=draw))["text"] for draw in range(8)}
+def test_another_draw_takes_other_words(session: DemoSession) -> None:
+    texts = {switch(session, rate=0.4, draw=draw)["text"] for draw in range(8)}
     assert len(texts) > 1
-    assert workshop.switch(switch(rate=0.4, draw=3)) == workshop.switch(switch(rate=0.4, draw=3))
+    assert switch(session, rate=0.4, draw=3) == switch(session, rate=0.4, draw=3)
 
 
-def test_either_side_is_switched(workshop: Workshop) -> None:
-    assert workshop.switch(switch(text="The dog.", language="en"))["text"] == "The Hund."
+def test_either_side_is_switched(session: DemoSession) -> None:
+    assert switch(session, text="The dog.", language="en")["text"] == "The Hund."
 
 
-def test_both_systems_translate_as_the_library_does(workshop: Workshop, folder: Path) -> None:
-    found = workshop.translate(TranslateRequest(pair="de-en", text=GERMAN[0]))
+def test_both_systems_translate_as_the_library_does(session: DemoSession, folder: Path) -> None:
+    found = session.translate(pair="de-en", text=GERMAN[0])
     expected = [
         {
             "arm": arm,
-            "text": translate(load_model(str(folder / path)), [GERMAN[0]], "de", "en", workshop.config.generation)[0],
+            "text": translate(load_model(str(folder / path)), [GERMAN[0]], "de", "en", session.config.generation)[0],
         }
         for arm, path in (("standard", "de-en/standard/seed1/task/model"), ("csr", "de-en/csr/seed2/task/model"))
     ]
@@ -69,58 +67,58 @@ def test_both_systems_translate_as_the_library_does(workshop: Workshop, folder: 
     assert expected[0] != expected[1]
 
 
-def test_stage_1_restores_in_the_language_of_the_sentence(workshop: Workshop, folder: Path) -> None:
-    found = workshop.restore(RestoreRequest(pair="de-en", language="de", text="Ein dog läuft."))
+def test_stage_1_restores_in_the_language_of_the_sentence(session: DemoSession, folder: Path) -> None:
+    found = session.restore(pair="de-en", language="de", text="Ein dog läuft.")
     model = load_model(str(folder / "de-en/csr/seed2/restore/model"))
-    assert found["text"] == translate(model, ["Ein dog läuft."], "de", "de", workshop.config.generation)[0]
+    assert found["text"] == translate(model, ["Ein dog läuft."], "de", "de", session.config.generation)[0]
 
 
-def test_a_document_is_restored_sentence_by_sentence(workshop: Workshop, folder: Path) -> None:
-    config = workshop.config.model_copy(update={"task": "summarization"})
-    summarising = Workshop(workshop.run, config)
-    found = summarising.restore(RestoreRequest(pair="de-en", language="de", text="Ein dog läuft. Er kam am 3. Mai."))
+def test_a_document_is_restored_sentence_by_sentence(session: DemoSession, folder: Path) -> None:
+    config = session.config.model_copy(update={"task": "summarization"})
+    summarising = DemoSession(session.run, config)
+    found = summarising.restore(pair="de-en", language="de", text="Ein dog läuft. Er kam am 3. Mai.")
     model = load_model(str(folder / "de-en/csr/seed2/restore/model"))
     sentences = ["Ein dog läuft.", "Er kam am 3. Mai."]
     assert found["text"] == " ".join(translate(model, sentences, "de", "de", config.generation))
-    assert (summarising.wording()["Text"], workshop.wording()["Text"]) == ("Document", "Sentence")
+    assert (summarising.wording()["Text"], session.wording()["Text"]) == ("Document", "Sentence")
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
-    bare = open_workshop(make_run(tmp_path / "mine"))
+    bare = open_session(make_run(tmp_path / "mine"))
     assert bare.about()[0]["missing"] == [
         "There is no model of stage 1: nothing can be restored.",
         "There is no model of standard: it cannot translate.",
         "There is no model of csr: it cannot translate.",
     ]
-    assert bare.translate(TranslateRequest(pair="de-en", text="x"))["outputs"][0]["text"] is None
+    assert bare.translate(pair="de-en", text="x")["outputs"][0]["text"] is None
     with pytest.raises(UsageError, match="no model of stage 1"):
-        bare.restore(RestoreRequest(pair="de-en", language="de", text="x"))
+        bare.restore(pair="de-en", language="de", text="x")
 
 
-def entries(query: str = "", start: int = 0) -> EntriesRequest:
-    return EntriesRequest(pair="de-en", language="de", query=query, start=start)
+def entries(session: DemoSession, query: str = "", start: int = 0) -> dict[str, Any]:
+    return session.entries(pair="de-en", language="de", query=query, start=start)
 
 
-def test_entries_are_found_by_word_and_translation(workshop: Workshop) -> None:
-    assert [each["word"] for each in workshop.entries(entries("KATZ"))["entries"]] == ["Katze"]
-    assert [each["word"] for each in workshop.entries(entries("dog"))["entries"]] == ["Hund"]
-    everything = workshop.entries(entries())
+def test_entries_are_found_by_word_and_translation(session: DemoSession) -> None:
+    assert [each["word"] for each in entries(session, "KATZ")["entries"]] == ["Katze"]
+    assert [each["word"] for each in entries(session, "dog")["entries"]] == ["Hund"]
+    everything = entries(session)
     assert (everything["found"], everything["all"]) == (7, 7)
-    assert workshop.entries(entries(start=7))["entries"] == []
+    assert entries(session, start=7)["entries"] == []
 
 
-def edit(word: str, *translations: tuple[str, float]) -> EditRequest:
-    fields = [TranslationField(word=text, strength=strength) for text, strength in translations]
-    return EditRequest(pair="de-en", language="de", word=word, translations=fields)
+def edit(session: DemoSession, word: str, *translations: tuple[str, float]) -> dict[str, Any]:
+    fields = [EditedTranslation(word=text, strength=strength) for text, strength in translations]
+    return session.edit(pair="de-en", language="de", word=word, translations=fields)
 
 
 def lexicon_path(folder: Path) -> Path:
     return folder / "lexicon/de-en/auto-1a2b3c4d/lexicon.de-en.tsv"
 
 
-def test_an_edit_is_beside_the_lexicon_and_in_the_next_sentence(workshop: Workshop, folder: Path) -> None:
+def test_an_edit_is_beside_the_lexicon_and_in_the_next_sentence(session: DemoSession, folder: Path) -> None:
     before, built = read_lexicon(lexicon_path(folder)), lexicon_path(folder).read_bytes()
-    assert workshop.edit(edit("hund", ("hound", 0.5), ("dog", 0.6))) == {"file": "lexicon.de-en.edits.tsv", "all": 7}
+    assert edit(session, "hund", ("hound", 0.5), ("dog", 0.6)) == {"file": "lexicon.de-en.edits.tsv", "all": 7}
     after = read_lexicon(lexicon_path(folder))
     assert lexicon_path(folder).read_bytes() == built
     entry = after.entries["hund"]
@@ -132,22 +130,22 @@ def test_an_edit_is_beside_the_lexicon_and_in_the_next_sentence(workshop: Worksh
     assert {key: each for key, each in after.entries.items() if key != "hund"} == {
         key: each for key, each in before.entries.items() if key != "hund"
     }
-    assert {workshop.switch(switch(draw=draw))["words"][4]["replacement"] for draw in range(20)} == {"dog", "hound"}
+    assert {switch(session, draw=draw)["words"][4]["replacement"] for draw in range(20)} == {"dog", "hound"}
 
 
-def test_an_edit_by_another_hand_is_seen(workshop: Workshop, folder: Path) -> None:
-    workshop.entries(entries())
+def test_an_edit_by_another_hand_is_seen(session: DemoSession, folder: Path) -> None:
+    entries(session)
     path = lexicon_path(folder)
     edits_path(path).write_text("# by hand\nBrot\tbread\t0.5\n", encoding="utf-8")
-    assert workshop.entries(entries("brot"))["found"] == 1
-    workshop.edit(edit("Ball", ("ball", 0.5)))
+    assert entries(session, "brot")["found"] == 1
+    edit(session, "Ball", ("ball", 0.5))
     assert edits_path(path).read_text(encoding="utf-8") == "# by hand\nBrot\tbread\t0.5\nBall\tball\t0.5\n"
     assert {"brot", "ball"} <= set(read_lexicon(path).entries)
 
 
-def test_entries_come_and_go(workshop: Workshop, folder: Path) -> None:
-    workshop.edit(edit("Ball", ("ball", 0.5)))
-    workshop.edit(edit("Katze"))
+def test_entries_come_and_go(session: DemoSession, folder: Path) -> None:
+    edit(session, "Ball", ("ball", 0.5))
+    edit(session, "Katze")
     assert {"ball"} == set(read_lexicon(lexicon_path(folder)).entries) - {
         "hund",
         "mann",
@@ -163,39 +161,39 @@ def test_entries_come_and_go(workshop: Workshop, folder: Path) -> None:
     [("a\tb", [("dog", 0.5)]), (" Hund", [("dog", 0.5)]), ("Hund", [("d\nog", 0.5)]), ("Hund", [("dog", -0.5)])],
 )
 def test_what_could_not_be_read_again_is_refused(
-    workshop: Workshop, folder: Path, word: str, translations: list[tuple[str, float]]
+    session: DemoSession, folder: Path, word: str, translations: list[tuple[str, float]]
 ) -> None:
     with pytest.raises(LexiconError) as refused:
-        workshop.edit(edit(word, *translations))
+        edit(session, word, *translations)
     assert str(refused.value).startswith(str(edits_path(lexicon_path(folder))))
     assert not edits_path(lexicon_path(folder)).exists()
 
 
-def test_the_last_entry_stays(workshop: Workshop, folder: Path) -> None:
+def test_the_last_entry_stays(session: DemoSession, folder: Path) -> None:
     for word in ("Katze", "Mann", "Frau", "liest", "Buch", "ein"):
-        workshop.edit(edit(word))
+        edit(session, word)
     with pytest.raises(LexiconError, match="no entries"):
-        workshop.edit(edit("Hund"))
+        edit(session, "Hund")
     assert set(read_lexicon(lexicon_path(folder)).entries) == {"hund"}
 
 
-def test_of_a_translation_given_twice_the_last_counts(workshop: Workshop, folder: Path) -> None:
-    workshop.edit(edit("Hund", ("dog", 0.5), ("dog", 0.9)))
+def test_of_a_translation_given_twice_the_last_counts(session: DemoSession, folder: Path) -> None:
+    edit(session, "Hund", ("dog", 0.5), ("dog", 0.9))
     assert [each.strength for each in read_lexicon(lexicon_path(folder)).entries["hund"].translations] == [0.9]
 
 
-def test_pairs_and_languages_of_another_run_are_refused(workshop: Workshop) -> None:
+def test_pairs_and_languages_of_another_run_are_refused(session: DemoSession) -> None:
     with pytest.raises(UsageError, match="no such pair"):
-        workshop.entries(EntriesRequest(pair="../..", language="de", query="", start=0))
+        session.entries(pair="../..", language="de", query="", start=0)
     with pytest.raises(UsageError, match="no such language"):
-        workshop.entries(EntriesRequest(pair="de-en", language="../de", query="", start=0))
+        session.entries(pair="de-en", language="../de", query="", start=0)
 
 
-def test_long_texts_are_refused() -> None:
+def test_long_texts_are_refused(session: DemoSession) -> None:
     with pytest.raises(ValidationError):
-        switch(text="a" * (LONGEST_TEXT + 1))
+        switch(session, text="a" * (LONGEST_TEXT + 1))
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SwitchtuneError, match="no run is there"):
-        open_workshop(tmp_path)
+        open_session(tmp_path)

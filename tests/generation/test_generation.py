@@ -23,7 +23,7 @@ from switchtune.config.training import GenerationSettings
 from switchtune.corpus.documents import marked
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.generation import best_outputs, by_ct2, translate, translate_over_ranks
+from switchtune.generation import best_outputs, by_ct2, translate
 from switchtune.generation.by_ct2 import Converted, convert, converted, load_converted, open_converted
 from switchtune.generation.parity import compare_engines
 from switchtune.languages import UnknownLanguageError
@@ -333,7 +333,7 @@ def test_a_converted_folder_is_kept_until_the_model_changes(learned: Loaded, tmp
 
 def test_one_process_alone_translates_all(learned: Loaded) -> None:
     settings = GenerationSettings()
-    assert translate_over_ranks(learned, ["", *GERMAN], "de", "en", settings) == ["", *ENGLISH]
+    assert translate(learned, ["", *GERMAN], "de", "en", settings, over_ranks=True) == ["", *ENGLISH]
 
 
 def test_two_processes_share_the_sentences(learned: Loaded, tmp_path: Path) -> None:

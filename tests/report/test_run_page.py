@@ -12,8 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
-from playwright.sync_api import Page as Tab
-from playwright.sync_api import expect
 
 from switchtune.cli.main import main
 from switchtune.errors import UsageError
@@ -402,90 +400,3 @@ def test_colours_have_the_contrast_of_wcag_aa(dark: bool) -> None:
 def test_figures_have_the_colours_of_the_page() -> None:
     colours = dict(re.findall(r"--(\w+): (#\w+)", package_text("charts.css")))
     assert {name: {"#fff": "#ffffff"}.get(colours[name], colours[name]) for name in PALETTE} == PALETTE
-
-
-# In a browser
-
-
-@pytest.fixture
-def opened(finished: Path, tmp_path: Path, watched: tuple[Tab, list[str]]) -> Tab:
-    """The report of the finished run, opened; it asked for nothing but itself, and nothing went wrong."""
-    path = tmp_path / "report.html"
-    path.write_text(run_page([finished]).html, encoding="utf-8")
-    tab, heard = watched
-    tab.goto(path.as_uri())
-    assert heard == [path.as_uri()]
-    return tab
-
-
-def test_no_text_of_a_run_becomes_a_script(opened: Tab) -> None:
-    expect(opened).to_have_title("switchtune: mine")
-
-
-def test_the_filter_shows_what_holds_its_text(opened: Tab) -> None:
-    outputs = opened.locator("#translations article")
-    expect(outputs).to_have_count(2)
-    opened.get_by_label("Show only those that hold").fill("GREEN")
-    expect(outputs.filter(visible=True)).to_have_count(1)
-    expect(opened.locator("#translations .found")).to_have_text("1 of 2 outputs")
-    opened.get_by_label("Search the listed words").fill("katze")
-    expect(opened.locator("#lexicon .found")).to_have_text("2 of 14 entries")
-
-
-def test_tabs_work_by_pointer_and_keys(opened: Tab) -> None:
-    tabs = opened.locator("#curves [role=tab]")
-    panels = opened.locator("#curves [role=tabpanel]")
-    names = ("validation loss", "training loss", "BLEU", "distance (eq. 5)")
-    expect(tabs).to_have_text([*(f"de-en: {name}" for name in names), "Updates to the baseline's loss"])
-    expect(panels.nth(0)).to_be_visible()
-    tabs.nth(1).click()
-    expect(panels.nth(0)).to_be_hidden()
-    expect(panels.nth(1)).to_be_visible()
-    tabs.nth(1).press("ArrowLeft")
-    expect(panels.nth(0)).to_be_visible()
-    expect(tabs.nth(0)).to_be_focused()
-    expect(tabs.nth(0)).to_have_attribute("aria-selected", "true")
-    tabs.nth(0).press("End")
-    expect(panels.nth(4)).to_be_visible()
-
-
-def test_curves_are_read_and_hidden(opened: Tab) -> None:
-    chart = opened.locator("#curves .chart").first
-    chart.locator("svg").press("End")
-    expect(chart.locator("output")).to_contain_text("update 40: standard seed 1 2.1, ")
-    expect(chart.locator("output")).to_contain_text("csr seed 1 1.9")
-    chart.get_by_role("button", name="csr").click()
-    expect(chart.locator("output")).not_to_contain_text("csr")
-    expect(chart.locator('.series[data-group="1"]').first).to_be_hidden()
-    expect(chart.locator('.series[data-group="0"]').first).to_be_visible()
-    chart.get_by_role("button", name="csr").click()
-    expect(chart.locator("output")).to_contain_text("csr")
-    chart.locator("svg").hover(position={"x": 90, "y": 100})
-    expect(chart.locator("output")).to_contain_text("update 0: ")
-
-
-def test_on_paper_all_is_there(opened: Tab) -> None:
-    opened.emulate_media(media="print")
-    for panel in opened.locator("#curves [role=tabpanel]").all():
-        expect(panel).to_be_visible()
-    expect(opened.locator("#curves [role=tablist]")).to_be_hidden()
-
-
-def test_on_paper_long_lists_are_cut(tmp_path: Path, watched: tuple[Tab, list[str]]) -> None:
-    folder = make_run(tmp_path / "mine")
-    (tmp_path / "data-of-mine/test.de").unlink()
-    for arm in ("standard", "csr"):
-        write(folder / f"de-en/{arm}/seed1/hypotheses.txt", "".join(f"{arm} {number}\n" for number in range(40)))
-    path = tmp_path / "report.html"
-    path.write_text(run_page([folder]).html, encoding="utf-8")
-    tab, _ = watched
-    tab.goto(path.as_uri())
-    outputs = tab.locator("#translations article").filter(visible=True)
-    expect(outputs).to_have_count(40)
-    tab.emulate_media(media="print")
-    expect(outputs).to_have_count(10)
-
-
-def test_a_phone_shows_the_whole_width(opened: Tab) -> None:
-    opened.set_viewport_size({"width": 360, "height": 740})
-    assert opened.evaluate("document.documentElement.scrollWidth") <= 360

@@ -6,7 +6,7 @@ import pytest
 from sacrebleu.tokenizers import tokenizer_spm
 
 from switchtune.errors import UsageError
-from switchtune.scoring.assess import NAMES, USUAL, Material, assess, compare_outputs, metric_name
+from switchtune.scoring.assess import NAMES, USUAL, MetricInputs, assess, compare_outputs, metric_name
 from switchtune.scoring.comet import CometError
 from switchtune.scoring.metrics import ScoringError, UnavailableMetricError, bleu, chrf, in_language
 from switchtune.scoring.rouge import rouge
@@ -39,11 +39,11 @@ def test_metrics_by_any_case_and_once() -> None:
 
 @pytest.mark.parametrize("tokenised", [False, True])
 def test_training_text_asks_for_word_accuracy(tokenised: bool) -> None:
-    material = Material(training=TRAINING, frequencies=[2, 5], tokenised=tokenised)
+    inputs = MetricInputs(training=TRAINING, frequencies=[2, 5], tokenised=tokenised)
     words = str.split if tokenised else words_of("en")
     expected = word_accuracy(A, REFERENCES, count_words(TRAINING, words), buckets=[2, 5], words=words)
-    assert assess(A, REFERENCES, "en", metrics=["BLEU"], material=material).words == expected
-    assert assess(A, REFERENCES, "en", metrics=["word-f"], material=material).scores == ()
+    assert assess(A, REFERENCES, "en", metrics=["BLEU"], inputs=inputs).words == expected
+    assert assess(A, REFERENCES, "en", metrics=["word-f"], inputs=inputs).scores == ()
 
 
 @pytest.mark.parametrize("test", ["bootstrap", "randomisation"])
@@ -57,8 +57,8 @@ def test_two_systems_by_any_metric(test: str) -> None:
         for each in three
     ]
     assert three == decide(alone)
-    material = Material(training=TRAINING, frequencies=[3])
-    rare, frequent = compare_outputs(A, B, REFERENCES, "en", metric="word-F", material=material, resamples=200)
+    inputs = MetricInputs(training=TRAINING, frequencies=[3])
+    rare, frequent = compare_outputs(A, B, REFERENCES, "en", metric="word-F", inputs=inputs, resamples=200)
     assert rare.signature.endswith("|freq:0-2")
     assert (frequent.signature.endswith("|freq:3-"), frequent.difference > 0) == (True, True)
 
@@ -70,31 +70,31 @@ def test_an_unknown_metric_is_named_beside_the_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("metric", "material", "message"),
+    ("metric", "inputs", "message"),
     [
-        ("word-F", Material(), "word-F needs --train FILE"),
-        ("COMET", Material(), r"COMET needs --comet-env(.|\n)*python3.11 -m venv comet-env && .*unbabel-comet=="),
-        ("COMET", Material(sources=A), "COMET needs --comet-env"),
-        ("BLEU", Material(training=A), r"material for word-F, but BLEU is to be compared: add --metric word-F"),
-        ("word-F", Material(training=A, sources=A), "material for COMET"),
-        ("in-language", Material(), "not tested"),
-        ("bertscore", Material(), "no such metric"),
+        ("word-F", MetricInputs(), "word-F needs --train FILE"),
+        ("COMET", MetricInputs(), r"COMET needs --comet-env(.|\n)*python3.11 -m venv comet-env && .*unbabel-comet=="),
+        ("COMET", MetricInputs(sources=A), "COMET needs --comet-env"),
+        ("BLEU", MetricInputs(training=A), r"texts for word-F, but BLEU is to be compared: add --metric word-F"),
+        ("word-F", MetricInputs(training=A, sources=A), "texts for COMET"),
+        ("in-language", MetricInputs(), "not tested"),
+        ("bertscore", MetricInputs(), "no such metric"),
     ],
 )
-def test_what_does_not_fit_a_comparison(metric: str, material: Material, message: str) -> None:
+def test_what_does_not_fit_a_comparison(metric: str, inputs: MetricInputs, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        compare_outputs(A, B, REFERENCES, "en", metric=metric, material=material)
+        compare_outputs(A, B, REFERENCES, "en", metric=metric, inputs=inputs)
 
 
 def test_comet_without_its_program_or_its_sources(tmp_path: Path) -> None:
     with pytest.raises(CometError, match="no such program"):
-        assess(A, REFERENCES, "en", material=Material(comet_environment=tmp_path))
+        assess(A, REFERENCES, "en", inputs=MetricInputs(comet_environment=tmp_path))
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "comet-score").touch()
     with pytest.raises(UsageError, match="COMET needs --source FILE"):
-        assess(A, REFERENCES, "en", material=Material(comet_environment=tmp_path))
+        assess(A, REFERENCES, "en", inputs=MetricInputs(comet_environment=tmp_path))
     with pytest.raises(UsageError, match="COMET needs --comet-env"):
-        assess(A, REFERENCES, "en", material=Material(sources=A))
+        assess(A, REFERENCES, "en", inputs=MetricInputs(sources=A))
 
 
 def test_what_cannot_be_had_here_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers import tokenizer_ja_mecab, tokenizer_ko_mecab, tokenizer_spm
 
 from switchtune.languages import UnknownLanguageError
+from switchtune.scoring.assess import assess
 from switchtune.scoring.metrics import (
     RIVALS,
     MetricName,
@@ -25,7 +26,6 @@ from switchtune.scoring.metrics import (
     chrf,
     corpus_values,
     in_language,
-    score_all,
     spbleu,
 )
 from switchtune.scoring.significance import METRICS
@@ -138,7 +138,7 @@ def test_chinese_is_scored_by_characters() -> None:
     assert bleu(["一二三四五"], ["一二三四六"], "zh").value == pytest.approx(100 * 0.2**0.25)
 
 
-@pytest.mark.parametrize("metric", [bleu, chrf, score_all])
+@pytest.mark.parametrize("metric", [bleu, chrf, assess])
 def test_unequal_counts_and_empty_input_are_refused(metric: type) -> None:
     with pytest.raises(ScoringError, match="3 hypotheses but 2 references"):
         metric(["a", "b", "c"], ["a", "b"], "en")
@@ -189,9 +189,9 @@ def test_a_language_that_cannot_be_identified() -> None:
     assert not can_identify("umb")
     with pytest.raises(ScoringError, match="Umbundu"):
         in_language(["x"], "umb")
-    scores = score_all(["a b c d"], ["a b c d"], "umb")
-    assert scores.in_language is None
-    assert (scores.bleu.value, scores.chrf.value) == (pytest.approx(100), pytest.approx(100))
+    assessed = assess(["a b c d"], ["a b c d"], "umb")
+    assert list(assessed.left_out) == ["in-language"]
+    assert [score.value for score in assessed.scores] == [pytest.approx(100), pytest.approx(100)]
 
 
 def test_no_outputs_to_identify() -> None:

@@ -543,7 +543,8 @@ def translate(
     from switchtune.config.load import parse_config
     from switchtune.config.training import GenerationSettings
     from switchtune.files import fingerprint, hash_file
-    from switchtune.generation import translate_over_ranks, windows
+    from switchtune.generation import translate as translations_of
+    from switchtune.generation import windows
     from switchtune.generation.export import open_model
     from switchtune.generation.growing import GrowingFile
     from switchtune.models.load import model_fingerprint
@@ -574,7 +575,7 @@ def translate(
             for window in windows(islice(lines, before, None)):
                 texts, settings = ready_to_translate(model, window, source, search)
                 settings = settings.model_copy(update={"engine": "transformers"})  # or what the model was opened for
-                yield translate_over_ranks(opened, texts, source, target, settings, lines_before=before)
+                yield translations_of(opened, texts, source, target, settings, over_ranks=True, lines_before=before)
                 before += len(window)
 
         lines, first = read_text(file, sys.stdin.buffer), rank() == 0

@@ -57,14 +57,14 @@ def demo(
     from threading import Thread
 
     from switchtune.demo.server import serve
-    from switchtune.demo.session import open_workshop
+    from switchtune.demo.session import open_session
 
     def ready(url: str) -> None:
         typer.echo(f"{url} (Ctrl-C ends)")
         if not no_open:
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 
-    workshop = open_workshop(run)
-    for warning in workshop.run.warnings:
+    session = open_session(run)
+    for warning in session.run.warnings:
         print_line(f"switchtune: {warning}", err=True)
-    serve(workshop, port, ready)
+    serve(session, port, ready)

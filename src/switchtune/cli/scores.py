@@ -9,7 +9,7 @@ from switchtune.cli.options import FILE, AsJson, Seed, frequencies, print_json
 from switchtune.terminal import print_line
 
 if TYPE_CHECKING:
-    from switchtune.scoring.assess import Material
+    from switchtune.scoring.assess import MetricInputs
 
 
 Lang = Annotated[str, typer.Option(help="Language of the outputs: decides how they are tokenised.")]
@@ -31,19 +31,19 @@ CometModel = Annotated[
 ]
 
 
-def _material(
+def _inputs(
     train: Path | None,
     buckets: str,
     tokenised: bool,
     source: Path | None,
     comet_environment: Path | None,
     comet_model: str | None,
-) -> "Material":
+) -> "MetricInputs":
     from switchtune.corpus.read import read_lines
-    from switchtune.scoring.assess import Material
+    from switchtune.scoring.assess import MetricInputs
     from switchtune.scoring.comet import DEFAULT_MODEL
 
-    return Material(
+    return MetricInputs(
         training=None if train is None else read_lines(train),
         frequencies=frequencies(buckets),
         tokenised=tokenised,
@@ -85,7 +85,7 @@ def score(
         read_lines(references),
         lang,
         metrics=metric,
-        material=_material(train, buckets, tokenised, source, comet_env, comet_model),
+        inputs=_inputs(train, buckets, tokenised, source, comet_env, comet_model),
     )
     for name, reason in found.left_out.items():
         print_line(f"{name} is left out: {reason}", err=True)
@@ -142,7 +142,7 @@ def compare(
         read_lines(references),
         lang,
         metric=metric,
-        material=_material(train, buckets, tokenised, source, comet_env, comet_model),
+        inputs=_inputs(train, buckets, tokenised, source, comet_env, comet_model),
         test=test,
         resamples=resamples,
         seed=seed,

@@ -1,30 +1,29 @@
-"""The demo's page and its answers on 127.0.0.1.
+"""The demo's page and its answers on 127.0.0.1."""
 
-The standard library serves it rather than gradio: five questions with JSON answers need no framework, and a page of our
-own asks no other host for fonts or analytics, and can colour words and edit a lexicon in place.
-"""
-
+import asyncio
 import hmac
 import json
 import secrets
-import sys
+import socket
 from collections.abc import Callable
-from concurrent.futures import Future, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from io import BufferedReader
-from queue import SimpleQueue
-from socket import SHUT_WR, SocketIO, socket
 from string import Template
-from threading import Semaphore, Thread
-from time import monotonic
 from typing import Any
 
+import anyio
+import uvicorn
 from pydantic import ValidationError
+from pydantic_core import from_json
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
 
-from switchtune.demo.session import LONGEST_TEXT, Workshop, answers
+from switchtune.demo.session import LONGEST_TEXT, QUESTIONS, DemoSession
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.records import LexiconError
 from switchtune.report.html import package_text
@@ -32,264 +31,165 @@ from switchtune.report.html import package_text
 HOST = "127.0.0.1"
 LARGEST_REQUEST = 32_768
 """Bytes."""
-CLIENTS = 256
-"""Served at once, a thread each; further ones wait to be let in."""
 READING_SECONDS = 5.0
-"""How long a client may take to say all that it asks."""
+"""How long a client may take to send its question."""
 PATIENCE_SECONDS = 3
-"""How long a question waits for those before it, and then its client before it comes again."""
+"""How long a question waits for those before it, and then its client before it asks again."""
 
-_JSON = "application/json"
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
-class Demo(ThreadingHTTPServer):
-    """A server of one workshop, which answers one question at a time and tells those that wait long to come again.
+class Demo:
+    """A server of one session, which answers one question at a time and tells those that wait long to ask again.
 
     It serves one page and five questions, no files. A question has to come from the page: to this address by name (a
     foreign name that was made to lead here is refused), as JSON, with the secret that stands in the page alone.
     """
 
-    daemon_threads = True
-    request_queue_size = CLIENTS
-
-    def __init__(self, workshop: Workshop, port: int) -> None:
+    def __init__(self, session: DemoSession, port: int) -> None:
         """Take the port; 0 takes one that is free.
 
         Raises:
             UsageError: the port is taken.
         """
-        self.workshop = workshop
-        self.answers = answers(workshop)
+        self.session = session
+        self.answers: dict[str, Callable[..., Any]] = {name: getattr(session, name) for name in QUESTIONS}
         self.token = secrets.token_urlsafe(32)
-        self._asked = SimpleQueue[tuple[Future[dict[str, Any]], Callable[[], dict[str, Any]]] | None]()
-        self._free = Semaphore(CLIENTS)
         try:
-            super().__init__((HOST, port), _Handler)
+            self._socket = socket.create_server((HOST, port), backlog=256)
         except OSError as error:
             raise UsageError(
                 f"--port {port}: cannot be used ({error.strerror}). Give another, or 0 for any."
             ) from error
+        self.address: tuple[str, int] = self._socket.getsockname()
+        self.url = f"http://{HOST}:{self.address[1]}/"
+        self._hosts = tuple(f"{name}:{self.address[1]}" for name in (HOST, "localhost"))
+        self.worker = ThreadPoolExecutor(1)
+        app = Starlette(
+            routes=[Route("/", self._page), Route("/api/{question}", self._question, methods=["POST"])],
+            exception_handlers=dict.fromkeys(
+                (HTTPException, ValidationError, SwitchtuneError, OSError, Exception), _told
+            ),
+        )
+        # Without a configuration of its own its log goes where all others go.
+        config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, access_log=False, server_header=False)
+        self._server = uvicorn.Server(config)
 
-    @property
-    def url(self) -> str:
-        """Where the page is."""
-        return f"http://{HOST}:{self.server_port}/"
+    def run(self) -> None:
+        """Serve until the process is interrupted or `stop` is called; what is being answered then is answered."""
+        with self.worker, self._socket:
+            self._server.run(sockets=[self._socket])
 
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """By what names the page is reached."""
-        return tuple(f"{name}:{self.server_port}" for name in (HOST, "localhost"))
+    def stop(self) -> None:
+        """End `run`, from another thread."""
+        self._server.should_exit = True
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a client in a thread, when there is one for it."""
-        self._free.acquire()
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Take leave of a client."""
-        super().shutdown_request(request)
-        self._free.release()
-
-    def shutdown(self) -> None:
-        """Serve no further client, also where one waits to be let in."""
-        self._free.release()
-        self._asked.put(None)
-        super().shutdown()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say what went wrong with a client; one that has left, or does not listen, is no error."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)
-
-    def answer(self, question: str, body: bytes) -> tuple[HTTPStatus, dict[str, Any]]:
-        """What is answered to the JSON of a question, or what is wrong with it.
-
-        Raises:
-            SwitchtuneError: it could not be answered, for no fault of the question.
-        """
-        if question not in self.answers:
-            return HTTPStatus.NOT_FOUND, {"error": "There is no such question."}
-        form, answer = self.answers[question]
-        future = Future[dict[str, Any]]()
-        self._asked.put((future, lambda: answer(form.model_validate_json(body))))
-        wait([future], PATIENCE_SECONDS)
-        if future.cancel():
-            return HTTPStatus.SERVICE_UNAVAILABLE, {"error": "Others are being answered; ask again in some seconds."}
-        try:
-            return HTTPStatus.OK, future.result()
-        except ValidationError as error:
-            return HTTPStatus.BAD_REQUEST, {"error": "; ".join(map(_problem, error.errors()))}
-        except (UsageError, LexiconError) as error:
-            return HTTPStatus.BAD_REQUEST, {"error": str(error)}
-
-    def work(self) -> None:
-        """Find the answers until `shutdown`; in the main thread, for one in PyTorch when the process ends aborts it."""
-        for future, answer in iter(self._asked.get, None):
-            if future.set_running_or_notify_cancel():
-                try:
-                    future.set_result(answer())
-                except Exception as error:  # noqa: BLE001 - raised where it was asked
-                    future.set_exception(error)
-
-    def page(self, nonce: str) -> str:
-        """The page, with what it is to know; what has this nonce alone is run or drawn by."""
-        about = json.dumps(self.workshop.about()).replace("<", "\\u003c")
-        return Template(_text("demo.html")).substitute(
+    async def _page(self, request: Request) -> Response:
+        """The page, with what it is to know; only what has its nonce is run or drawn by."""
+        self._require_own_address(request)
+        nonce = secrets.token_urlsafe(16)
+        about = {"token": self.token, "pairs": self.session.about()}
+        page = Template(_text("demo.html")).substitute(
             nonce=nonce,
             style=package_text("charts.css") + package_text("page.css") + _text("demo.css"),
             script=_text("demo.js"),
-            token=self.token,
-            about=about,
+            about=json.dumps(about).replace("<", "\\u003c"),
             longest=LONGEST_TEXT,
-            **self.workshop.wording(),
+            **self.session.wording(),
         )
+        policy = (
+            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        return HTMLResponse(page, headers=_HEADERS | {"Content-Security-Policy": policy})
+
+    async def _question(self, request: Request) -> Response:
+        body = await _body(request)
+        self._require_own_address(request)
+        self._require_own_page(request)
+        if (question := request.path_params["question"]) not in self.answers:
+            raise HTTPException(HTTPStatus.NOT_FOUND, "There is no such question.")
+        try:
+            asked = from_json(body)
+        except ValueError as error:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, f"No JSON: {error}.") from error
+        if not isinstance(asked, dict):
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "A question is a JSON object.")
+        future = self.worker.submit(self.answers[question], **asked)
+        answered = asyncio.wrap_future(future)
+        await asyncio.wait([answered], timeout=PATIENCE_SECONDS)
+        if future.cancel():
+            message = "Others are being answered; ask again in some seconds."
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, message, {"Retry-After": str(PATIENCE_SECONDS)})
+        return JSONResponse(await answered, headers=_HEADERS)
+
+    def _require_own_address(self, request: Request) -> None:
+        """Have it be asked for by one of our own names, and not by the page of another site."""
+        origins = (None, *(f"http://{host}" for host in self._hosts))
+        if request.headers.get("Host") not in self._hosts or request.headers.get("Origin") not in origins:
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"This page is at {self.url} alone.")
+
+    def _require_own_page(self, request: Request) -> None:
+        """Have the question come from our page, which alone knows the secret."""
+        kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        token = request.headers.get("X-Switchtune-Token", "")
+        if kind != "application/json" or not hmac.compare_digest(token.encode(), self.token.encode()):
+            raise HTTPException(HTTPStatus.FORBIDDEN, "Questions come from the page alone; load it anew.")
+
+
+async def _body(request: Request) -> bytes:
+    """What is asked; of too much the rest is read too, for without that the answer may not arrive."""
+    body, size = b"", 0
+    try:
+        with anyio.fail_after(READING_SECONDS):
+            async for chunk in request.stream():
+                size += len(chunk)
+                body += chunk if size <= LARGEST_REQUEST else b""
+    except TimeoutError as error:
+        message = f"Not all came within {READING_SECONDS:g} seconds."
+        raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from error
+    except ClientDisconnect as error:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The question broke off.") from error
+    if size > LARGEST_REQUEST:
+        raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {LARGEST_REQUEST:,} bytes.")
+    return body
+
+
+def _told(_: Request, error: Exception) -> Response:
+    """What went wrong; the traceback of what nobody foresaw is on the terminal too."""
+    status, message, headers = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), dict[str, str]()
+    match error:
+        case HTTPException():
+            status, message, headers = HTTPStatus(error.status_code), error.detail, dict(error.headers or {})
+        case ValidationError():
+            problems = (f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+            status, message = HTTPStatus.BAD_REQUEST, "; ".join(problems)
+        case UsageError() | LexiconError():
+            status = HTTPStatus.BAD_REQUEST
+        case SwitchtuneError() | OSError():
+            pass
+        case _:
+            message = f"{type(error).__name__}: {error}"
+    return JSONResponse({"error": message}, status, _HEADERS | headers)
 
 
 def _text(name: str) -> str:
     return files("switchtune.demo").joinpath(name).read_text(encoding="utf-8")
 
 
-class _Incoming(SocketIO):
-    """What a client sends, as long as there is time for all of it: a byte now and then does not keep the thread."""
-
-    def __init__(self, connection: socket) -> None:
-        super().__init__(connection, "r")
-        self._connection, self._end = connection, monotonic() + READING_SECONDS
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self._end - monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self._connection.settimeout(left)
-        return super().readinto(buffer)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Demo
-    server_version = "switchtune"
-    sys_version = ""
-
-    def setup(self) -> None:
-        super().setup()
-        self.rfile = BufferedReader(_Incoming(self.connection))
-
-    def handle(self) -> None:
-        """Answer a client; what fails is told there, and what nobody foresaw on the terminal too."""
-        try:
-            super().handle()
-        except ConnectionError:
-            raise
-        except (SwitchtuneError, OSError) as error:
-            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
-        except Exception as error:
-            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
-            raise
-
-    def do_GET(self) -> None:
-        if not self._from_here():
-            return
-        if self.path != "/":
-            self.send_error(HTTPStatus.NOT_FOUND, "There is no such page.")
-            return
-        nonce = secrets.token_urlsafe(16)
-        policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        self._write(HTTPStatus.OK, "text/html; charset=utf-8", self.server.page(nonce), policy)
-
-    def do_POST(self) -> None:
-        body = self._body()
-        if body is None or not self._from_here() or not self._from_the_page():
-            return
-        self._send(*self.server.answer(self.path.removeprefix("/api/"), body))
-
-    def _body(self) -> bytes | None:
-        """What is asked; None where it does not come, or is too much, which is told."""
-        length = self.headers.get("Content-Length", "")
-        if not length or "Transfer-Encoding" in self.headers:
-            self.send_error(HTTPStatus.LENGTH_REQUIRED, "A question is sent whole, with its Content-Length.")
-        elif not (length.isascii() and length.isdigit()):
-            self.send_error(HTTPStatus.BAD_REQUEST, "Content-Length: a number of bytes is expected.")
-        elif len(length) > len(str(LARGEST_REQUEST)) or int(length) > LARGEST_REQUEST:
-            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {LARGEST_REQUEST:,} bytes.")
-        else:
-            try:
-                body = self.rfile.read(int(length))
-            except TimeoutError:
-                self.send_error(HTTPStatus.REQUEST_TIMEOUT, f"Not all came within {READING_SECONDS:g} seconds.")
-                return None
-            if len(body) == int(length):
-                return body
-            self.send_error(HTTPStatus.BAD_REQUEST, f"Only {len(body):,} of {length} bytes came.")
-        return None
-
-    def _from_here(self) -> bool:
-        """Whether it was asked for by one of our own names, and not by the page of another site."""
-        origins = (None, *(f"http://{host}" for host in self.server.hosts))
-        if self.headers.get("Host") in self.server.hosts and self.headers.get("Origin") in origins:
-            return True
-        self.send_error(HTTPStatus.FORBIDDEN, f"This page is at {self.server.url} alone.")
-        return False
-
-    def _from_the_page(self) -> bool:
-        """Whether the question comes from our page, which alone knows the secret."""
-        kind = self.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        token = self.headers.get("X-Switchtune-Token", "")
-        if kind == _JSON and hmac.compare_digest(token.encode(), self.server.token.encode()):
-            return True
-        self.send_error(HTTPStatus.FORBIDDEN, "Questions come from the page alone; load it anew.")
-        return False
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answer with a message. What the client still sends is let in, for without that the answer may not arrive."""
-        status = HTTPStatus(code)
-        self._send(status, {"error": message or status.phrase})
-        with suppress(OSError):
-            self.connection.shutdown(SHUT_WR)
-            while self.rfile.read1():
-                pass
-
-    def _send(self, status: HTTPStatus, content: dict[str, Any]) -> None:
-        self._write(status, _JSON, json.dumps(content), "default-src 'none'")
-
-    def _write(self, status: HTTPStatus, kind: str, text: str, policy: str) -> None:
-        body = text.encode()
-        self.connection.settimeout(READING_SECONDS)
-        self.send_response(status)
-        for name, value in (
-            ("Content-Type", kind),
-            ("Content-Length", str(len(body))),
-            ("Content-Security-Policy", policy),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Referrer-Policy", "no-referrer"),
-            ("Cross-Origin-Resource-Policy", "same-origin"),
-            ("Cache-Control", "no-store"),
-            *([("Retry-After", str(PATIENCE_SECONDS))] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
-        ):
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002
-        """Nothing: what people type is not written down."""
-
-
-def _problem(error: Any) -> str:
-    """What is wrong with one field."""
-    return f"{'.'.join(map(str, error['loc'])) or 'question'}: {error['msg']}"
-
-
-def serve(workshop: Workshop, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve until the process is interrupted; `on_ready` is told the address when the page answers there.
+def serve(session: DemoSession, port: int, on_ready: Callable[[str], None]) -> None:
+    """Serve until the process is interrupted; `on_ready` is told the address when the page can be asked for there.
 
     Raises:
         UsageError: the port is taken.
     """
-    with Demo(workshop, port) as demo, suppress(KeyboardInterrupt):
-        Thread(target=demo.serve_forever, daemon=True).start()
-        try:
-            on_ready(demo.url)
-            demo.work()
-        finally:
-            demo.shutdown()
+    demo = Demo(session, port)
+    on_ready(demo.url)
+    with suppress(KeyboardInterrupt):
+        demo.run()

@@ -1,13 +1,14 @@
 """What the demo does with a run: switch a sentence, restore it, translate it, look words up, edit the lexicon."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, validate_call
 
 from switchtune.config.run import PairSettings, RunConfig, TaskName
+from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, piece_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
@@ -27,6 +28,8 @@ LONGEST_TEXT = 3000
 """Characters of a sentence, or of a document to be summarised: 220 words have about 1,500."""
 
 SHOWN_ENTRIES = 20
+QUESTIONS = ("switch", "restore", "translate", "entries", "edit")
+"""Methods of a session that the page asks for, by name."""
 
 _WORDING: Mapping[TaskName, Mapping[str, str]] = {
     "translation": {"Text": "Sentence", "text": "sentence", "made": "Translated", "make": "translate", "rows": "2"},
@@ -36,66 +39,27 @@ _WORDING: Mapping[TaskName, Mapping[str, str]] = {
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 Name = Annotated[str, Field(max_length=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Number = Annotated[int, Field(ge=0, lt=2**31)]
+_CHECKED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+_question = validate_call(config=_CHECKED)
+"""For what the page asks: raises a ValidationError where the arguments are not of their types."""
 
 
-class Request(BaseModel):
-    """What the page asks."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    pair: Name
-
-
-class SwitchRequest(Request):
-    """A sentence of one side of the pair."""
-
-    language: Name
-    text: Text
-    rate: Annotated[float, Field(ge=0, le=1)]
-    draw: Annotated[int, Field(ge=0, lt=2**31)]
-    """Another number draws other words."""
-
-
-class RestoreRequest(Request):
-    """A switched sentence, and the language that it is of."""
-
-    language: Name
-    text: Text
-
-
-class TranslateRequest(Request):
-    """A sentence of the source language; a document where the run summarises."""
-
-    text: Text
-
-
-class EntriesRequest(Request):
-    """Entries of the lexicon from a language, those that hold a text in the word or a translation."""
-
-    language: Name
-    query: Annotated[str, Field(max_length=100)]
-    start: Annotated[int, Field(ge=0)]
-
-
-class TranslationField(BaseModel):
+class EditedTranslation(BaseModel):
     """A translation as it is edited."""
 
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    model_config = _CHECKED
 
     word: Word
     strength: float
 
 
-class EditRequest(Request):
-    """An entry's new translations; none removes it."""
-
-    language: Name
-    word: Word
-    translations: Annotated[list[TranslationField], Field(max_length=20)]
+Translations = Annotated[list[EditedTranslation], Field(max_length=20)]
 
 
 @dataclass
-class Workshop:
+class DemoSession:
     """A run whose models are loaded when they are first needed, and whose lexicons are read as they stand."""
 
     run: RunFiles
@@ -106,13 +70,11 @@ class Workshop:
 
     def about(self) -> list[dict[str, Any]]:
         """What the page is to know of each pair."""
-        arm = self.run.switching_arm
-        rate = self.config.switching_of(arm).rate if arm else self.config.switching.rate
         return [
             {
                 "name": pair.name,
                 "languages": [{"code": code, "name": language_name(code)} for code in (pair.source, pair.target)],
-                "rate": rate,
+                "rate": self._switching.rate,
                 "files": [path.name for path in self._paths(pair)] if lexicon_of_arm(self.run, pair.name) else [],
                 "missing": self._missing(pair),
             }
@@ -123,10 +85,14 @@ class Workshop:
         """How the page calls what it is given and what is made of it."""
         return _WORDING[self.config.task]
 
+    @property
+    def _switching(self) -> SwitchingSettings:
+        arm = self.run.switching_arm
+        return self.config.switching_of(arm) if arm else self.config.switching
+
     def _missing(self, pair: PairSettings) -> list[str]:
         lacking = [] if lexicon_of_arm(self.run, pair.name) else ["There is no lexicon: nothing can be switched."]
-        arm = self.run.switching_arm
-        if arm and self.config.switching_of(arm).source == "aligned":
+        if self.run.switching_arm and self._switching.source == "aligned":
             lacking.append(
                 "The run switches by alignment, each word by its counterpart in the paired sentence; here the lexicon "
                 "stands in."
@@ -155,22 +121,24 @@ class Workshop:
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
         """The baseline and the arm of code-switching, each with its last model."""
-        names = dict.fromkeys(
-            [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
-        )
         arms = {arm.name: arm for arm in self.config.recipes}
-        return [(name, self._model_of(pair, name, RECIPES[arms[name].recipe].stages[-1].name)) for name in names]
+        names = [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
+        stages = {name: RECIPES[arms[name].recipe].stages[-1].name for name in names}
+        return [(name, self._model_of(pair, name, stage)) for name, stage in stages.items()]
 
     def _loaded(self, path: Path) -> Loaded:
         if path not in self._models:
             self._models[path] = load_model(str(path))
         return self._models[path]
 
-    def _pair(self, name: str) -> PairSettings:
-        found = next((pair for pair in self.config.pairs if pair.name == name), None)
-        if found is None:
+    def _pair(self, name: str, language: str | None = None) -> PairSettings:
+        """The pair of this name, which has this language."""
+        pair = next((pair for pair in self.config.pairs if pair.name == name), None)
+        if pair is None:
             raise UsageError(f"{name}: the run has no such pair.")
-        return found
+        if language not in (None, pair.source, pair.target):
+            raise UsageError(f"{language}: {name} has no such language.")
+        return pair
 
     # Lexicons
 
@@ -180,10 +148,9 @@ class Workshop:
             raise UsageError(f"{pair.name}: the run has no lexicon by which words are switched.")
         return folder.paths
 
-    def _path(self, pair: PairSettings, language: str) -> Path:
-        """The lexicon from a language of the pair."""
-        if language not in (pair.source, pair.target):
-            raise UsageError(f"{language}: {pair.name} has no such language.")
+    def _path(self, name: str, language: str) -> Path:
+        """The lexicon from a language of a pair."""
+        pair = self._pair(name, language)
         return self._paths(pair)[language == pair.target]
 
     def _lexicon(self, path: Path) -> Lexicon:
@@ -194,36 +161,40 @@ class Workshop:
 
     # What the page asks
 
-    def switch(self, asked: SwitchRequest) -> dict[str, Any]:
-        """The sentence word by word, with what each may become and what it became.
+    @_question
+    def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
+        """A sentence of one side of the pair word by word, with what each may become and what it became.
+
+        Args:
+            draw: another number draws other words.
 
         Raises:
             SwitchtuneError: the run has no such pair, language or lexicon.
         """
-        pair = self._pair(asked.pair)
-        lexicon = self._lexicon(self._path(pair, asked.language))
-        arm = self.run.switching_arm
+        lexicon = self._lexicon(self._path(pair, language))
         switcher = text_switcher(
-            *(lexicon, asked.language),
-            pieces=self._pieces(pair) if lexicon.unit == "piece" else None,
+            *(lexicon, language),
+            pieces=self._pieces(self._pair(pair)) if lexicon.unit == "piece" else None,
             source="lexicon",
-            rate=asked.rate,
-            mean_span=(self.config.switching_of(arm) if arm else self.config.switching).mean_span,
-            seed=asked.draw,
+            rate=rate,
+            mean_span=self._switching.mean_span,
+            seed=draw,
         )
-        (line,) = switched_lines([" ".join(asked.text.split())], switcher, seed=asked.draw, epoch=0)
-        places = set(line.switched.positions)
+        (line,) = switched_lines([" ".join(text.split())], switcher, seed=draw, epoch=0)
+        switched = set(line.switched.positions)
         return {
             "text": line.switched_text,
             "measure": lexicon.measure,
             "words": [
                 {
-                    "gap": line.result.gaps[place],
+                    "gap": gap,
                     "word": word,
-                    "replacement": line.result.words[place] if place in places else None,
-                    "candidates": _candidates(lexicon, word),
+                    "replacement": replacement if number in switched else None,
+                    "candidates": _strengths(lexicon.find(word)),
                 }
-                for place, word in enumerate(line.original.words)
+                for number, (gap, word, replacement) in enumerate(
+                    zip(line.result.gaps, line.original.words, line.result.words, strict=False)
+                )
             ],
             "end": line.result.gaps[-1],
         }
@@ -231,55 +202,52 @@ class Workshop:
     def _pieces(self, pair: PairSettings) -> Segmenter:
         return piece_segmenter(load_layout(str(self._restorer(pair) or self.config.model.name)).tokenizer.tokenize)
 
-    def restore(self, asked: RestoreRequest) -> dict[str, Any]:
+    @_question
+    def restore(self, pair: Name, language: Name, text: Text) -> dict[str, Any]:
         """What stage 1 makes of a switched sentence.
 
         Raises:
             SwitchtuneError: there is no such model.
         """
-        pair = self._pair(asked.pair)
-        if asked.language not in (pair.source, pair.target):
-            raise UsageError(f"{asked.language}: {pair.name} has no such language.")
-        path = self._restorer(pair)
+        path = self._restorer(self._pair(pair, language))
         if path is None:
-            raise UsageError(f"{pair.name}: there is no model of stage 1.")
+            raise UsageError(f"{pair}: there is no model of stage 1.")
         # It has learned what stage 1 restores: of documents, sentences.
-        texts = [asked.text] if TASKS[self.config.task].parallel else sentences_of(asked.text, asked.language)
-        loaded, languages = self._loaded(path), (asked.language, asked.language)
+        texts = [text] if TASKS[self.config.task].parallel else sentences_of(text, language)
+        loaded, languages = self._loaded(path), (language, language)
         return {"text": " ".join(translate(loaded, texts, *languages, self.config.generation))}
 
-    def translate(self, asked: TranslateRequest) -> dict[str, Any]:
-        """What each system makes of a sentence.
+    @_question
+    def translate(self, pair: Name, text: Text) -> dict[str, Any]:
+        """What each system makes of a sentence of the source language; of a document where the run summarises.
 
         Raises:
             SwitchtuneError: the run has no such pair.
         """
-        pair = self._pair(asked.pair)
-        line = " ".join(asked.text.split())
-        outputs = []
-        for name, path in self._translators(pair):
-            if path is None:
-                outputs.append({"arm": name, "text": None})
-                continue
-            texts, search = ready_to_translate(str(path), [line], pair.source, self.config.generation)
-            made = translate(self._loaded(path), texts, pair.source, pair.target, search)
-            outputs.append({"arm": name, "text": made[0]})
-        return {"outputs": outputs}
+        source, target = self._pair(pair).source, self._pair(pair).target
 
-    def entries(self, asked: EntriesRequest) -> dict[str, Any]:
-        """Entries of a lexicon, a page of them, and how many there are.
+        def output(path: Path) -> str:
+            texts, search = ready_to_translate(str(path), [" ".join(text.split())], source, self.config.generation)
+            return translate(self._loaded(path), texts, source, target, search)[0]
+
+        translators = self._translators(self._pair(pair))
+        return {"outputs": [{"arm": arm, "text": path and output(path)} for arm, path in translators]}
+
+    @_question
+    def entries(self, pair: Name, language: Name, query: Name, start: Number) -> dict[str, Any]:
+        """Entries of the lexicon from a language that hold a text: a page of them, and how many there are.
 
         Raises:
             SwitchtuneError: the run has no such pair, language or lexicon.
         """
-        lexicon = self._lexicon(self._path(self._pair(asked.pair), asked.language))
-        wanted = asked.query.strip().casefold()
+        lexicon = self._lexicon(self._path(pair, language))
+        wanted = query.strip().casefold()
         found = [
             entry
             for entry in lexicon.entries.values()
             if any(wanted in word.casefold() for word in (entry.word, *(each.word for each in entry.translations)))
         ]
-        shown = found[asked.start : asked.start + SHOWN_ENTRIES]
+        shown = found[start : start + SHOWN_ENTRIES]
         return {
             "found": len(found),
             "all": len(lexicon),
@@ -290,18 +258,19 @@ class Workshop:
             ],
         }
 
-    def edit(self, asked: EditRequest) -> dict[str, Any]:
+    @_question
+    def edit(self, pair: Name, language: Name, word: Word, translations: Translations) -> dict[str, Any]:
         """Give a word other translations, in the file of edits beside the lexicon.
 
         Raises:
             LexiconError: the edited lexicon could not be read again, or would be empty; nothing was written.
             SwitchtuneError: the edits cannot be written; all is as it was.
         """
-        path = self._path(self._pair(asked.pair), asked.language)
+        path = self._path(pair, language)
         lexicon = self._lexicon(path)
-        former = lexicon.find(asked.word)
-        word = former.word if former else asked.word
-        wanted = [Edit(word, each.word, each.strength) for each in asked.translations]
+        former = lexicon.find(word)
+        word = former.word if former else word
+        wanted = [Edit(word, each.word, each.strength) for each in translations]
         edits = edits_between(lexicon, apply_edits([Edit(word, EVERY_TRANSLATION, None), *wanted], lexicon))
         file = edits_path(path)
         try:
@@ -316,17 +285,12 @@ class Workshop:
         return {"file": file.name, "all": len(self._lexicon(path))}
 
 
-def _candidates(lexicon: Lexicon, word: str) -> list[dict[str, Any]]:
-    entry = lexicon.find(word)
-    return [] if entry is None else _strengths(entry)
+def _strengths(entry: Entry | None) -> list[dict[str, Any]]:
+    return [{"word": each.word, "strength": each.strength} for each in entry.translations] if entry else []
 
 
-def _strengths(entry: Entry) -> list[dict[str, Any]]:
-    return [{"word": each.word, "strength": each.strength} for each in entry.translations]
-
-
-def open_workshop(folder: Path) -> Workshop:
-    """The workshop of a run's folder.
+def open_session(folder: Path) -> DemoSession:
+    """The demo of a run's folder.
 
     Raises:
         UsageError: there is no run that this version knows.
@@ -335,18 +299,4 @@ def open_workshop(folder: Path) -> Workshop:
     if run.config is None:
         found = "this one is of cross-lingual inference." if run.inference else run.missing[0]
         raise UsageError(f"{folder}: the demo is for runs of translation or summarisation; {found}")
-    return Workshop(run, run.config)
-
-
-Answer = Callable[[Any], dict[str, Any]]
-
-
-def answers(workshop: Workshop) -> dict[str, tuple[type[Request], Answer]]:
-    """What can be asked, by name: the form of the question, and who answers."""
-    return {
-        "switch": (SwitchRequest, workshop.switch),
-        "restore": (RestoreRequest, workshop.restore),
-        "translate": (TranslateRequest, workshop.translate),
-        "entries": (EntriesRequest, workshop.entries),
-        "edit": (EditRequest, workshop.edit),
-    }
+    return DemoSession(run, run.config)

@@ -8,9 +8,9 @@ from itertools import islice
 from torch import distributed
 
 from switchtune.config.training import GenerationSettings
-from switchtune.generation.batching import Outputs
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
+from switchtune.generation.search import Outputs, longest_outputs
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
 from switchtune.training.distributed import rank, size
@@ -27,6 +27,9 @@ def translate(
     target_language: str,
     settings: GenerationSettings,
     on_progress: Callable[[int, int], None] | None = None,
+    *,
+    over_ranks: bool = False,
+    lines_before: int = 0,
 ) -> list[str]:
     """Translate sentences by beam search.
 
@@ -41,6 +44,9 @@ def translate(
         target_language: likewise.
         settings: engine, beam size, longest outputs, and the budget of a batch.
         on_progress: called after every batch with the sentences done and their total.
+        over_ranks: have each process of torch.distributed's default group do a share, and all of them get all
+            translations: all of them must call this. Progress is then that of a process's own share.
+        lines_before: how many sentences of the same text were translated before, for the numbers that the log names.
 
     Returns:
         The translations, in the order of the sentences, each without line breaks.
@@ -49,43 +55,23 @@ def translate(
         UnknownLanguageError: the model does not have a language.
         UsageError: CTranslate2 is asked for and is not installed, or cannot compute in the type asked for.
     """
-    written = [index for index, sentence in enumerate(sentences) if sentence.strip()]
-    found = _translate_some(model, sentences, written, source_language, target_language, settings, on_progress)
-    return [found.get(index, "") for index in range(len(sentences))]
-
-
-def translate_over_ranks(
-    model: Loaded | Converted,
-    sentences: Sequence[str],
-    source_language: str,
-    target_language: str,
-    settings: GenerationSettings,
-    on_progress: Callable[[int, int], None] | None = None,
-    *,
-    lines_before: int = 0,
-) -> list[str]:
-    """As `translate`, each process of torch.distributed's default group doing its share: all of them must call it.
-
-    Without such a group this is `translate`. The shares are alike in lengths. Sentences that are cut are named by the
-    process that cuts them.
-
-    Args:
-        on_progress: is told of this process's share.
-        lines_before: how many sentences of the same text were translated before, for the numbers that the log names.
-
-    Returns:
-        The translations of all sentences, in their order, in every process.
-    """
-    written = [index for index, sentence in enumerate(sentences) if sentence.strip()]
-    share = sorted(written, key=lambda index: -len(sentences[index]))[rank() :: size()] if size() > 1 else written
-    own = _translate_some(
-        model, sentences, share, source_language, target_language, settings, on_progress, lines_before=lines_before
-    )
-    shares: list[dict[int, str]] = [own] * size()
-    if size() > 1:
-        distributed.all_gather_object(shares, own)
-    found = {index: text for share in shares for index, text in share.items()}
-    return [found.get(index, "") for index in range(len(sentences))]
+    share = [index for index, sentence in enumerate(sentences) if sentence.strip()]
+    if processes := size() if over_ranks else 0:
+        share = sorted(share, key=lambda index: -len(sentences[index]))[rank() :: processes]  # alike in lengths
+    translations: dict[int, str] = {}
+    with _ready(model, settings) as ready:
+        sources = _encoded(ready.layout, sentences, share, source_language, target_language, lines_before)
+        with closing(best_outputs(ready, sources, target_language, settings)) as batches:
+            for batch in batches:
+                for (number, _), text in zip(batch, ready.layout.batch_decode([ids for _, ids in batch]), strict=True):
+                    translations[share[number]] = " ".join(text.splitlines())
+                if on_progress is not None:
+                    on_progress(len(sentences) - len(share) + len(translations), len(sentences))
+    if processes > 1:
+        shares = [translations] * processes
+        distributed.all_gather_object(shares, translations)
+        translations = {index: text for share in shares for index, text in share.items()}
+    return [translations.get(index, "") for index in range(len(sentences))]
 
 
 def windows(sentences: Iterable[str]) -> Iterator[list[str]]:
@@ -107,38 +93,11 @@ def best_outputs(
     Args:
         sources: encoder inputs, within the model's positions.
     """
-    limits = [settings.longest_output(len(ids), target_language) for ids in sources]
-    if model.layout.positions is not None:
-        limits = [min(limit, model.layout.positions - 1) for limit in limits]
+    limits = longest_outputs(model.layout, sources, target_language, settings)
     if isinstance(model, Converted):
         yield from search_by_ct2(model, sources, limits, target_language, settings)
     else:
         yield from search_by_transformers(model, sources, limits, target_language, settings)
-
-
-def _translate_some(
-    model: Loaded | Converted,
-    sentences: Sequence[str],
-    places: Sequence[int],
-    source_language: str,
-    target_language: str,
-    settings: GenerationSettings,
-    on_progress: Callable[[int, int], None] | None,
-    *,
-    lines_before: int = 0,
-) -> dict[int, str]:
-    """The translations of the sentences at `places`; the others count as done."""
-    translations: dict[int, str] = {}
-    with _ready(model, settings) as ready:
-        sources = _encode(ready.layout, sentences, places, source_language, target_language, lines_before)
-        with closing(best_outputs(ready, sources, target_language, settings)) as found:
-            for batch in found:
-                texts = ready.layout.batch_decode([ids for _, ids in batch])
-                for (number, _), text in zip(batch, texts, strict=True):
-                    translations[places[number]] = " ".join(text.splitlines())
-                if on_progress is not None:
-                    on_progress(len(sentences) - len(places) + len(translations), len(sentences))
-    return translations
 
 
 @contextmanager
@@ -151,31 +110,29 @@ def _ready(model: Loaded | Converted, settings: GenerationSettings) -> Iterator[
         yield model
 
 
-def _encode(
+def _encoded(
     layout: Layout,
     sentences: Sequence[str],
-    places: Sequence[int],
+    indices: Sequence[int],
     source_language: str,
     target_language: str,
     lines_before: int,
 ) -> list[tuple[int, ...]]:
-    """Encoder inputs of the sentences at `places`, cut to the model's positions."""
-
-    def encode(indices: Sequence[int], max_tokens: int | None) -> list[tuple[int, ...]]:
-        texts = [sentences[index] for index in indices]
-        return layout.batch_encode_source(texts, source_language, target_language, max_tokens=max_tokens)
-
-    sources = encode(places, None)
+    """Encoder inputs of the sentences at `indices`, cut to the model's positions."""
+    texts = [sentences[index] for index in indices]
+    sources = layout.batch_encode_source(texts, source_language, target_language)
     positions = layout.positions
-    too_long = [number for number, ids in enumerate(sources) if positions is not None and len(ids) > positions]
+    too_long = [row for row, ids in enumerate(sources) if positions is not None and len(ids) > positions]
     if too_long:
-        for number, ids in zip(too_long, encode([places[number] for number in too_long], positions), strict=True):
-            sources[number] = ids
-        lines = ", ".join(str(lines_before + places[number] + 1) for number in too_long[:_LINES_NAMED])
+        texts = [texts[row] for row in too_long]
+        cut = layout.batch_encode_source(texts, source_language, target_language, max_tokens=positions)
+        for row, ids in zip(too_long, cut, strict=True):
+            sources[row] = ids
+        lines = [str(lines_before + indices[row] + 1) for row in too_long]
         _LOGGER.warning(
             "%d of %d sentences are longer than the model's %d positions; what is beyond them was not translated. "
-            "Split these lines: %s%s",
+            "Split these lines: %s",
             *(len(too_long), len(sentences), positions),
-            *(lines, ", …" if len(too_long) > _LINES_NAMED else ""),
+            ", ".join([*lines[:_LINES_NAMED], *(["…"] if len(lines) > _LINES_NAMED else [])]),
         )
     return sources

@@ -4,8 +4,8 @@ The search is the one of transformers as far as CTranslate2 has it: the same can
 a hypothesis (sum of log probabilities / tokens ** length_penalty, where the end of the sentence and a forced language
 tag count as tokens), the same forced tokens and longest outputs. They differ in when they stop. transformers goes on
 until no running hypothesis, at its present length, beats the worst of the best `beams` finished ones; CTranslate2 until
-`beams` × patience hypotheses are finished. With `PATIENCE` the outputs are nearly always the same. And after a forced
-tag CTranslate2 takes an empty output only where the end of the sentence is the likeliest token of all.
+`beams` × patience hypotheses are finished. With a patience of 2 the outputs are nearly always the same. And after a
+forced tag CTranslate2 takes an empty output only where the end of the sentence is the likeliest token of all.
 """
 
 import os
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -24,16 +25,12 @@ import torch
 from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
-from switchtune.generation.batching import Outputs
+from switchtune.generation.search import Outputs, ct2_options
 from switchtune.models.files import explained
 from switchtune.models.forward import longest_first
 from switchtune.models.layout import Layout, token_ids
 from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.run_dir import RunDir
-
-PATIENCE = 2.0
-"""Finished hypotheses at which a search ends, in beams. With 1 it ends before transformers' in one sentence of twenty
-(and 0.15 BLEU are lost); above 2 nothing changes but the time."""
 
 _VOCABULARY = "shared_vocabulary.json"
 
@@ -48,7 +45,7 @@ _CONVERSION_SECONDS = 1800.0
 """How long to wait for another process that is converting the same model."""
 
 _Job: TypeAlias = tuple[list[int], int]
-"""Places of the sources of a batch, and the longest output of all of them."""
+"""Indices of the sources of a batch, and the longest output of all of them."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,8 @@ class Converted:
         Raises:
             UnknownLanguageError: the model does not have the language.
         """
-        own = self.layout.family.decoder_start != "target"
-        return [] if own else self._name(target_language, "decoder_start_token_id")
+        by_language = self.layout.family.decoder_start == "target"
+        return self._token(target_language, "decoder_start_token_id") if by_language else []
 
     def forced(self, target_language: str) -> list[str]:
         """The tokens after the decoder start that are forced; outputs begin with them.
@@ -82,11 +79,15 @@ class Converted:
         Raises:
             UnknownLanguageError: the model does not have the language.
         """
-        return self._name(target_language, "forced_bos_token_id")
+        return self._token(target_language, "forced_bos_token_id")
 
-    def _name(self, target_language: str, setting: str) -> list[str]:
+    def _token(self, target_language: str, setting: str) -> list[str]:
         number = self.layout.generation_settings(target_language)[setting]
         return [] if number is None else [self.tokens[number]]
+
+    def in_ids(self, tokens: Iterable[str]) -> list[int]:
+        # CTranslate2 gives nothing, not even an end, for an mBART source of special tokens alone.
+        return [self.ids[token] for token in tokens] or [self.layout.eos_id]
 
 
 def ct2() -> Any:
@@ -223,79 +224,57 @@ def search_by_ct2(
         sources: encoder inputs.
         limits: the longest output of each, in tokens without the decoder start.
     """
-    names = [[model.tokens[number] for number in ids] for ids in sources]
     lengths = [len(ids) for ids in sources]
     budget = settings.tokens_per_batch
     if model.translator.device == "cpu":
         budget = min(budget, _TOKENS_ON_CPU)
     cut: dict[int, list[int]] = defaultdict(list)
-    first = ((batch, max(limits[place] for place in batch)) for batch in longest_first(lengths, budget))
-    for (batch, limit), results in _searched(model, names, first, target_language, settings):
+    first = ((batch, max(limits[index] for index in batch)) for batch in longest_first(lengths, budget))
+    for (batch, limit), results in _searched(model, sources, first, target_language, settings):
         done = []
-        for place, result in zip(batch, results, strict=True):
+        for index, result in zip(batch, results, strict=True):
             # The hypothesis that ended the search is among those given back, and is the longest of all.
-            if limits[place] < limit and max(map(len, result.hypotheses)) >= limits[place]:
-                cut[limits[place]].append(place)
+            if limits[index] < limit and max(map(len, result.hypotheses)) >= limits[index]:
+                cut[limits[index]].append(index)
             else:
-                done.append((place, result.hypotheses[0]))
-        yield _in_ids(model, done)
+                done.append((index, model.in_ids(result.hypotheses[0])))
+        yield done
     again = (
-        ([places[index] for index in batch], limit)
-        for limit, places in cut.items()
-        for batch in longest_first([lengths[place] for place in places], budget)
+        ([indices[row] for row in batch], limit)
+        for limit, indices in cut.items()
+        for batch in longest_first([lengths[index] for index in indices], budget)
     )
-    for (batch, _), results in _searched(model, names, again, target_language, settings):
-        yield _in_ids(model, [(place, result.hypotheses[0]) for place, result in zip(batch, results, strict=True)])
-
-
-def search_options(settings: GenerationSettings) -> dict[str, int | float]:
-    """What `translate_batch` is to know of the search, but for the longest output. All that is finished comes back."""
-    patience = PATIENCE if settings.beams > 1 else 1.0
-    return {
-        "beam_size": settings.beams,
-        "patience": patience,
-        "num_hypotheses": round(settings.beams * patience),
-        "length_penalty": settings.length_penalty,
-        "no_repeat_ngram_size": settings.no_repeat_ngram,
-        "min_decoding_length": 0,
-        "max_input_length": 0,
-    }
+    for (batch, _), results in _searched(model, sources, again, target_language, settings):
+        yield [(index, model.in_ids(result.hypotheses[0])) for index, result in zip(batch, results, strict=True)]
 
 
 def _searched(
     model: Converted,
-    names: Sequence[list[str]],
+    sources: Sequence[Sequence[int]],
     jobs: Iterable[_Job],
     target_language: str,
     settings: GenerationSettings,
 ) -> Iterator[tuple[_Job, list[Any]]]:
     """Each job with the results of its search, in their order; the next ones are searched meanwhile."""
     prefix = [*model.start(target_language), *model.forced(target_language)]
-    waiting: deque[tuple[_Job, list[Any]]] = deque()
-    for places, limit in jobs:
-        begun = model.translator.translate_batch(
-            [names[place] for place in places],
-            target_prefix=[prefix] * len(places),
-            **search_options(settings),
+
+    def begun(job: _Job) -> tuple[_Job, list[Any]]:
+        indices, limit = job
+        return job, model.translator.translate_batch(
+            [[model.tokens[number] for number in sources[index]] for index in indices],
+            target_prefix=[prefix] * len(indices),
+            **ct2_options(settings),
             max_decoding_length=limit,
             return_end_token=True,
             asynchronous=True,
         )
-        waiting.append(((places, limit), begun))
-        if len(waiting) > model.translator.num_translators:
-            yield _awaited(waiting.popleft())
-    while waiting:
-        yield _awaited(waiting.popleft())
 
-
-def _awaited(searching: tuple[_Job, list[Any]]) -> tuple[_Job, list[Any]]:
-    job, results = searching
-    return job, [result.result() for result in results]
-
-
-def _in_ids(model: Converted, outputs: Iterable[tuple[int, list[str]]]) -> Outputs:
-    # CTranslate2 gives nothing, not even an end, for an mBART source of special tokens alone.
-    return [(place, [model.ids[token] for token in tokens] or [model.layout.eos_id]) for place, tokens in outputs]
+    remaining = map(begun, jobs)
+    searching = deque(islice(remaining, model.translator.num_translators))
+    while searching:
+        searching.extend(islice(remaining, 1))
+        job, results = searching.popleft()
+        yield job, [result.result() for result in results]
 
 
 def token_log_probabilities(

@@ -15,7 +15,7 @@ from transformers import (
 )
 
 from switchtune.config.training import GenerationSettings
-from switchtune.generation.batching import Outputs
+from switchtune.generation.search import Outputs
 from switchtune.models.forward import evaluating, longest_first, on_device_of
 from switchtune.models.load import Loaded
 

@@ -10,8 +10,9 @@ from switchtune.corpus.embedded import LANGUAGES as EMBEDDED_LANGUAGES
 from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError
 from switchtune.files import atomic_path, read_json, write_json, write_text
-from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted, search_options
-from switchtune.generation.parity import Parity, compare_engines, require_parity
+from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted
+from switchtune.generation.parity import Parity, ParityLine, compare_engines, require_parity
+from switchtune.generation.search import ct2_options
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES
 from switchtune.models.files import explained, from_pretrained, quietly
@@ -144,38 +145,26 @@ def _proof_sentences(language: str, text: Path | None) -> list[str]:
 
 
 def _proof(parity: Parity, origin: str, *, int8: bool) -> str:
-    rows = (
-        f"| {_cell(line.sentence)} | {_cell(line.expected)} | {'=' if line.identical else _cell(line.found)} "
-        f"| {line.expected_score:.3f} | {line.found_score:.3f} |"
-        for line in sorted(parity.lines, key=lambda line: line.identical)
-    )
-    return "\n".join(
-        (
-            f"# The exported model ({'int8' if int8 else 'float32'}) against the model in transformers",
-            "",
-            f"{parity.describe()}.",
-            "",
-            f"Text: {origin}. Differing outputs come first; `=` is the same output. Scores are log probabilities per "
-            "token by the model in transformers: where CTranslate2's is not lower, its output is as good.",
-            "",
-            "| sentence | transformers | CTranslate2 | score | score |",
-            "|-|-|-|-|-|",
-            *rows,
-            "",
-        )
-    )
+    def row(line: ParityLine) -> str:
+        texts = (line.sentence, line.expected, "=" if line.identical else line.found)
+        cells = " | ".join(text.replace("|", "\\|") for text in texts)
+        return f"| {cells} | {line.expected_score:.3f} | {line.found_score:.3f} |\n"
 
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return (
+        f"# The exported model ({'int8' if int8 else 'float32'}) against the model in transformers\n\n"
+        f"{parity.describe()}.\n\n"
+        f"Text: {origin}. Differing outputs come first; `=` is the same output. Scores are log probabilities per token "
+        "by the model in transformers: where CTranslate2's is not lower, its output is as good.\n\n"
+        "| sentence | transformers | CTranslate2 | score | score |\n|-|-|-|-|-|\n"
+        + "".join(map(row, sorted(parity.lines, key=lambda line: line.identical)))
+    )
 
 
 def _script(model: Converted, source_language: str, target_language: str, settings: GenerationSettings) -> str:
     """A few lines that translate standard input as `translate` does, but a line at a time."""
     layout, forced = model.layout, model.forced(target_language)
-    sentence = "line"
-    if instructed := layout.prompt("", source_language, target_language):
-        sentence = f"{instructed!r} + line"
+    instruction = layout.prompt("", source_language, target_language)
+    sentence = f"{instruction!r} + line" if instruction else "line"
     fixed = settings.fixed_length(target_language)
     longest = (
         f"int({settings.max_length_ratio} * len(source)) + {settings.max_length_extra}" if fixed is None else str(fixed)
@@ -183,13 +172,12 @@ def _script(model: Converted, source_language: str, target_language: str, settin
     if layout.positions is not None:
         sentence += f", truncation=True, max_length={layout.positions}"
         longest = f"min({layout.positions - 1}, {longest})"
-    options = {**search_options(settings), "num_hypotheses": 1}
-    search = ", ".join(f"{name}={value}" for name, value in options.items())
+    options = ct2_options(settings) | {"num_hypotheses": 1}
     return _SCRIPT.format(
         source_name=find_language(source_language).name,
         target_name=find_language(target_language).name,
         sentence=sentence,
-        search=search,
+        search=", ".join(f"{name}={value}" for name, value in options.items()),
         longest=longest,
         prefix=[*model.start(target_language), *forced],
         forced=len(forced),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from pydantic import TypeAdapter
 
@@ -29,9 +28,6 @@ class _Note:
     """Of those bytes."""
     announced: Sequence[str]
     """Lines that are being added."""
-
-
-_NOTE = TypeAdapter(_Note)
 
 
 class GrowingFile:
@@ -59,10 +55,8 @@ class GrowingFile:
             try:
                 stack.enter_context(RunDir(self._place.parent).lock(self._place.name, patience_seconds=0))
             except RunLockedError as error:
-                raise RunLockedError(
-                    f"--out {self.path}: another process is writing this file. Wait for it, stop it, or give another "
-                    "name."
-                ) from error
+                message = "another process is writing this file. Wait for it, stop it, or give another name."
+                raise RunLockedError(f"--out {self.path}: {message}") from error
             yield
 
     @property
@@ -78,7 +72,7 @@ class GrowingFile:
         if not os.path.lexists(self._note):
             return None
         try:
-            return _NOTE.validate_json(content_of(self._note))
+            return TypeAdapter(_Note).validate_json(content_of(self._note))
         except (SwitchtuneError, ValueError) as error:
             raise UsageError(
                 f"{self._note}: while {self.path} is not finished, switchtune keeps a note under this name, and what "
@@ -109,7 +103,8 @@ class GrowingFile:
             )
         announced = _encoded(note.announced)
         with self._place.open("rb") as stream:
-            _hash(stream, note.bytes, self._digest)
+            while block := stream.read(min(note.bytes - stream.tell(), _BLOCK)):
+                self._digest.update(block)
             added = stream.read(len(announced) + 1)
         if self._digest.hexdigest() != note.sha256 or not announced.startswith(added):
             raise UsageError(
@@ -117,12 +112,11 @@ class GrowingFile:
                 "or --force in place of --resume to begin anew: what is there is then lost."
             )
         self._lines, self._bytes = note.lines, note.bytes
-        self._add(note.announced, announced, announced[len(added) :])
+        self._add(note.announced, already=len(added))
         return self._lines
 
     def append(self, lines: Sequence[str]) -> None:
         """Add lines, which are on the disk when this returns."""
-        text = _encoded(lines)
         if not self._bytes:
             if os.path.lexists(self._place) and not self._replaces:
                 raise UsageError(
@@ -132,11 +126,13 @@ class GrowingFile:
         with naming(self.path, written=self._note):
             note = _Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)
             write_json(self._note, asdict(note))
-        self._add(lines, text, text)
+        self._add(lines)
 
-    def _add(self, lines: Sequence[str], text: bytes, missing: bytes) -> None:
+    def _add(self, lines: Sequence[str], already: int = 0) -> None:
+        """Add lines, of which so many bytes stand already."""
+        text = _encoded(lines)
         with naming(self.path, written=self._place), self._place.open("ab") as stream:
-            stream.write(missing)
+            stream.write(text[already:])
             stream.flush()
             os.fsync(stream.fileno())
         self._lines, self._bytes = self._lines + len(lines), self._bytes + len(text)
@@ -152,10 +148,3 @@ class GrowingFile:
 
 def _encoded(lines: Sequence[str]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _hash(stream: BinaryIO, size: int, digest: "hashlib._Hash") -> None:
-    """Have a digest take in so many bytes, or as many as there are."""
-    while size and (block := stream.read(min(size, _BLOCK))):
-        digest.update(block)
-        size -= len(block)

@@ -8,7 +8,8 @@ from typing import Any, cast
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.generation import best_outputs
-from switchtune.generation.by_ct2 import Converted, token_log_probabilities
+from switchtune.generation.by_ct2 import Converted
+from switchtune.generation.by_ct2 import token_log_probabilities as ct2_log_probabilities
 from switchtune.models.forward import evaluating, longest_first, on_device_of
 from switchtune.models.load import Loaded
 from switchtune.scoring.metrics import Score, bleu, chrf
@@ -124,27 +125,25 @@ def compare_engines(
     layout = converted.layout
     sources = layout.batch_encode_source(sentences, source_language, target_language, max_tokens=layout.positions)
     expected, found = (
-        dict(chain.from_iterable(best_outputs(model, sources, target_language, settings)))
+        [ids for _, ids in sorted(chain.from_iterable(best_outputs(model, sources, target_language, settings)))]
         for model in (loaded, converted)
     )
     forced = len(converted.forced(target_language))
-    expected_scores, found_scores, largest = [0.0] * len(sources), [0.0] * len(sources), 0.0
-    for outputs, scores in ((expected, expected_scores), (found, found_scores)):
-        budget = max(1, _LOGITS_AT_ONCE // len(converted.tokens))
-        for batch in longest_first([len(outputs[place]) for place in range(len(sources))], budget):
-            of_batch = [sources[place] for place in batch], [outputs[place] for place in batch], target_language
-            own = _token_log_probabilities(loaded, *of_batch)
-            for place, values in zip(batch, own, strict=True):
-                scores[place] = sum(values[forced:]) / len(values) ** settings.length_penalty
+    scores: list[list[float]] = [[0.0] * len(sources), [0.0] * len(sources)]
+    largest = 0.0
+    for outputs, values in zip((expected, found), scores, strict=True):
+        for batch in longest_first([len(ids) for ids in outputs], max(1, _LOGITS_AT_ONCE // len(converted.tokens))):
+            of_batch = [sources[row] for row in batch], [outputs[row] for row in batch], target_language
+            by_model = _token_log_probabilities(loaded, *of_batch)
+            for row, tokens in zip(batch, by_model, strict=True):
+                values[row] = sum(tokens[forced:]) / len(tokens) ** settings.length_penalty
             if outputs is expected:
-                theirs = token_log_probabilities(converted, *of_batch)
-                pairs = zip(chain.from_iterable(own), chain.from_iterable(theirs), strict=True)
+                by_ct2 = chain.from_iterable(ct2_log_probabilities(converted, *of_batch))
+                pairs = zip(chain.from_iterable(by_model), by_ct2, strict=True)
                 largest = max(largest, *(abs(one - other) for one, other in pairs))
-    texts = [layout.batch_decode([outputs[place] for place in range(len(sources))]) for outputs in (expected, found)]
-    lines = map(ParityLine, sentences, *texts, expected_scores, found_scores)
-    return Parity(
-        tuple(lines), largest, bleu(texts[1], texts[0], target_language), chrf(texts[1], texts[0], target_language)
-    )
+    texts = layout.batch_decode(expected), layout.batch_decode(found)
+    metrics = (metric(texts[1], texts[0], target_language) for metric in (bleu, chrf))
+    return Parity(tuple(map(ParityLine, sentences, *texts, *scores)), largest, *metrics)
 
 
 def require_parity(parity: Parity) -> None:

@@ -57,28 +57,6 @@ class Score:
     n: int
 
 
-@dataclass(frozen=True)
-class Scores:
-    """All scores of a set of translations.
-
-    Attributes:
-        in_language: None where the identifier does not know the target language.
-    """
-
-    bleu: Score
-    chrf: Score
-    in_language: Score | None
-
-
-def score_all(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Scores:
-    """BLEU, chrF++ and the share in the right language, as `bleu`, `chrf` and `in_language` give them."""
-    return Scores(
-        bleu(hypotheses, references, language),
-        chrf(hypotheses, references, language),
-        in_language(hypotheses, language) if can_identify(language) else None,
-    )
-
-
 def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
     """Corpus BLEU of detokenised text, one reference each, tokenised as the target language needs it.
 
@@ -261,11 +239,14 @@ def in_language(hypotheses: Sequence[str], language: str) -> Score:
         A share from 0 to 1; `segments` holds one column, 1 where the output counts.
 
     Raises:
-        ScoringError: the identifier does not know the language, or there are no outputs.
+        UnavailableMetricError: the identifier does not know the language.
+        ScoringError: there are no outputs.
     """
     target = find_language(language)
     if not can_identify(language):
-        raise ScoringError(f"{target.name} ({target.code}) is not among the languages that py3langid can identify.")
+        raise UnavailableMetricError(
+            f"{target.name} ({target.code}) is not among the languages that py3langid can identify"
+        )
     if not hypotheses:
         raise ScoringError("no hypotheses to identify: the input is empty.")
     label = _labels()[target.code]

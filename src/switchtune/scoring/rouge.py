@@ -1,9 +1,9 @@
 """ROUGE of summaries (Lin, 2004): n-grams and subsequences that they share with the reference, by rouge-score."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import version
-from typing import Literal, Protocol, TypeAlias, get_args
+from types import SimpleNamespace
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -16,17 +16,6 @@ ROUGE_NAMES: tuple[RougeName, ...] = get_args(RougeName)
 
 # ROUGE-1.5.5's ROUGE-L is that of summaries: each sentence of the reference against all of the output.
 _VARIANTS = {"ROUGE-1": "rouge1", "ROUGE-2": "rouge2", "ROUGE-L": "rougeLsum"}
-
-
-class _Tokenizer(Protocol):
-    def tokenize(self, text: str) -> list[str]: ...
-
-
-@dataclass(frozen=True)
-class _UnitTokenizer:
-    """The form in which rouge-score takes a tokenizer."""
-
-    tokenize: Callable[[str], list[str]]
 
 
 def rouge(
@@ -62,24 +51,24 @@ def rouge(
     check_counts(hypotheses, references)
     units = units_of(language)
     divided = units.name == "words"
-    tokenizer: _Tokenizer = _UnitTokenizer(units.cut)
-    tokeniser: str = units.name
+    tokenizer: Any = SimpleNamespace(tokenize=units.cut)
+    tokenizer_name: str = units.name
     if find_language(language).code == "en":
-        tokenizer, tokeniser = DefaultTokenizer(), "rouge155"
+        tokenizer, tokenizer_name = DefaultTokenizer(), "rouge155"
     scorer = RougeScorer([_VARIANTS[name] for name in names], tokenizer=tokenizer)
 
     def sentences(text: str) -> str:
         line = " ".join(text.split("\n"))
         return line.replace(" . ", " .\n") if divided else line
 
-    found = [
+    segments = [
         scorer.score(sentences(reference), sentences(hypothesis))
         for hypothesis, reference in zip(hypotheses, references, strict=True)
     ]
     end_of_sentence = "." if divided else "none"
-    signature = f"nrefs:1|f1|tok:{tokeniser}|stem:no|eos:{end_of_sentence}|rouge-score:{version('rouge-score')}"
+    signature = f"nrefs:1|f1|tok:{tokenizer_name}|stem:no|eos:{end_of_sentence}|rouge-score:{version('rouge-score')}"
     scores: dict[RougeName, Score] = {}
     for name in names:
-        f1 = 100 * np.array([segment[_VARIANTS[name]].fmeasure for segment in found])
+        f1 = 100 * np.array([segment[_VARIANTS[name]].fmeasure for segment in segments])
         scores[name] = Score(name, float(f1.mean()), signature, np.stack([f1, np.ones_like(f1)], axis=1), len(f1))
     return scores

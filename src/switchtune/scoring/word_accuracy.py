@@ -107,19 +107,18 @@ def word_accuracy(
                 row[bisect_right(buckets, training_counts.get(word, 0)), column] += times
     lows, highs = (0, *buckets), (*buckets, None)
     return tuple(
-        _bucket(low, high, statistics[:, place]) for place, (low, high) in enumerate(zip(lows, highs, strict=True))
+        _bucket(low, high, statistics[:, number]) for number, (low, high) in enumerate(zip(lows, highs, strict=True))
     )
 
 
 def _bucket(low: int, high: int | None, segments: NDArray[np.int64]) -> Bucket:
     matching, output, reference = (int(total) for total in segments.sum(axis=0))
     f_measure = 2 * matching / (output + reference) if matching else 0.0
+    signature = f"nrefs:1|freq:{low}-{'' if high is None else high - 1}"
     return Bucket(
         low,
         high,
-        Score(
-            "word-F", 100 * f_measure, f"nrefs:1|freq:{low}-{'' if high is None else high - 1}", segments, len(segments)
-        ),
+        Score("word-F", 100 * f_measure, signature, segments, len(segments)),
         precision=matching / output if matching else 0.0,
         recall=matching / reference if matching else 0.0,
         output_words=output,
