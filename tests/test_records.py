@@ -17,7 +17,7 @@ from markupsafe import escape
 from switchtune.analysis.cost import cost_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.config.load import load_run_config
-from switchtune.demo.server import Demo
+from switchtune.demo.server import page
 from switchtune.demo.session import open_session
 from switchtune.errors import SwitchtuneError
 from switchtune.records import ANALYSIS_RECORDS, read_record
@@ -59,8 +59,7 @@ def analyse(folder: Path) -> str:
 
 
 def demo(folder: Path) -> None:
-    with Demo(open_session(folder), 0) as server:
-        server.page("nonce")
+    page(open_session(folder), "token", "nonce")
 
 
 def lexicon(folder: Path) -> Path:

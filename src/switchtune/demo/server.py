@@ -91,23 +91,15 @@ class Demo:
         self._server.should_exit = True
 
     async def _page(self, request: Request) -> Response:
-        """The page, with what it is to know; only what has its nonce is run or drawn by."""
         self._require_own_address(request)
         nonce = secrets.token_urlsafe(16)
-        about = {"token": self.token, "pairs": self.session.about()}
-        page = Template(_text("demo.html")).substitute(
-            nonce=nonce,
-            style=package_text("charts.css") + package_text("page.css") + _text("demo.css"),
-            script=_text("demo.js"),
-            about=json.dumps(about).replace("<", "\\u003c"),
-            longest=LONGEST_TEXT,
-            **self.session.wording(),
-        )
         policy = (
             f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; img-src data:; "
             "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
-        return HTMLResponse(page, headers=_HEADERS | {"Content-Security-Policy": policy})
+        return HTMLResponse(
+            page(self.session, self.token, nonce), headers=_HEADERS | {"Content-Security-Policy": policy}
+        )
 
     async def _question(self, request: Request) -> Response:
         body = await _body(request)
@@ -141,6 +133,19 @@ class Demo:
         token = request.headers.get("X-Switchtune-Token", "")
         if kind != "application/json" or not hmac.compare_digest(token.encode(), self.token.encode()):
             raise HTTPException(HTTPStatus.FORBIDDEN, "Questions come from the page alone; load it anew.")
+
+
+def page(session: DemoSession, token: str, nonce: str) -> str:
+    """The page, with what it is to know; only what has its nonce is run or drawn by."""
+    about = {"token": token, "pairs": session.about()}
+    return Template(_text("demo.html")).substitute(
+        nonce=nonce,
+        style=package_text("charts.css") + package_text("page.css") + _text("demo.css"),
+        script=_text("demo.js"),
+        about=json.dumps(about).replace("<", "\\u003c"),
+        longest=LONGEST_TEXT,
+        **session.wording(),
+    )
 
 
 async def _body(request: Request) -> bytes:
