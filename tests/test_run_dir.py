@@ -15,7 +15,7 @@ from typing import IO
 import pytest
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK, atomic_path, fingerprint, hash_file, mark_folder, read_json, write_text
+from switchtune.files import MARK, atomic_path, fingerprint, hash_file, mark_folder, read_json, write_json, write_text
 from switchtune.run_dir import RunDir, RunLockedError, edit_warning, write_sealed
 from tests.unreadable import UNREADABLE, make_unreadable
 
@@ -402,3 +402,16 @@ def test_no_folder_of_a_run_is_a_link(tmp_path: Path) -> None:
     with pytest.raises(SwitchtuneError, match=r"mine\.lock: a link"), RunDir(run).lock("mine"):
         pass
     assert not (run / "nowhere").exists()
+
+
+def test_files_that_changed_since_a_step_made_them_are_found(tmp_path: Path) -> None:
+    run, outputs = RunDir(tmp_path), tmp_path / "hypotheses.txt"
+    outputs.write_text("A dog\n")
+    run.finish("translate", {}, 1, made=[outputs])
+    write_json(tmp_path / "steps" / "task.begun.json", "0123456789abcdef")
+    assert list(run.changed_files()) == []
+    outputs.write_text("A cat\n")
+    assert list(run.changed_files()) == [outputs]
+    run.marker("translate").write_text("{}")
+    with pytest.raises(SwitchtuneError, match=r"translate\.json: not what was written"):
+        list(run.changed_files())

@@ -127,6 +127,19 @@ class RunDir:
             self.tell(f"{path}: has changed since it was made; used as it is")
         return content["result"]
 
+    def changed_files(self) -> Iterator[Path]:
+        """Files, models aside, that a finished step made and that have changed since.
+
+        Raises:
+            SwitchtuneError: a marker was damaged or edited.
+        """
+        for marker in sorted((self.path / "steps").glob("*.json")):
+            content = {} if marker.name.endswith(".begun.json") else self.content(marker.stem) or {}
+            for name, hashed in content.get("made", {}).items():
+                path = self.path / name
+                if path.is_file() and content_hash(path) != hashed:
+                    yield path
+
     def finish(self, step: str, inputs: Mapping[str, Any], result: Any, *, made: Sequence[Path] = ()) -> None:
         """Mark `step` as done with these inputs. `result` is any JSON value but null; `made` is as in `result`."""
         hashes = {self._name(path): content_hash(path) for path in made}

@@ -23,7 +23,7 @@ from switchtune.records import (
     ZEROSHOT_RECORD,
     read_record,
 )
-from switchtune.run_dir import edit_warning
+from switchtune.run_dir import RunDir, edit_warning
 from switchtune.runs.arms import resolved_arms
 from switchtune.runs.folder import Training, other_trainings, trainings_of
 from switchtune.runs.paths import (
@@ -258,6 +258,14 @@ class _Files:
     def _readable(self, training: Training) -> Training:
         readable, faults = training.without_damage()
         self.damaged.extend(faults)
+        try:
+            self.changed.extend(
+                f"{path}: has been changed since it was made; what is shown of it is not what was scored. The same "
+                "`switchtune run` makes it again."
+                for path in RunDir(training.folder).changed_files()
+            )
+        except SwitchtuneError as error:
+            self.damaged.append(str(error))
         return readable
 
     def _unfinished(self, training: Training, updates: int) -> Iterator[str]:
