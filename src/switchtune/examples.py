@@ -1,6 +1,6 @@
 """Corpora → the examples of a stage: restore, task, iaft, denoise. Made anew for every epoch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -68,13 +68,13 @@ def task_examples(corpus: Corpus) -> Examples:
     return _many_at_once(len(corpus), make_many)
 
 
-_Sentence: TypeAlias = tuple[int, str, str, int]
-"""Side (0: source, 1: target) and text of a sentence to restore, its counterpart, and the row of their pair."""
+_Sentences: TypeAlias = tuple[list[int], list[str], list[str], list[int]]
+"""Sentences to restore: sides (0: source, 1: target), texts, counterparts, and the rows of their pairs."""
 
 
 def _restored(
     count: int,
-    sentences_at: Callable[[Sequence[int]], Iterable[_Sentence]],
+    sentences_at: Callable[[Sequence[int]], _Sentences],
     corpus: Corpus,
     switchers: tuple[SideSwitcher, SideSwitcher],
     seed: int,
@@ -83,17 +83,20 @@ def _restored(
     languages = (corpus.source_language, corpus.target_language)
 
     def make_many(keys: Sequence[Key]) -> list[Example]:
-        if not keys:
-            return []
-        sides, texts, counterparts, rows = zip(*sentences_at([index for _, index in keys]), strict=True)
+        sides, texts, counterparts, rows = sentences_at([index for _, index in keys])
         draws = example_keys(seed, keys)
         examples: dict[int, Example] = {}
         for side, language in enumerate(languages):
-            numbers = np.flatnonzero(np.array(sides) == side).tolist()
-            columns = ([column[number] for number in numbers] for column in (texts, counterparts, rows))
-            switched = switchers[side].in_pairs(*columns, keys=draws[numbers])
-            for number, (text, _) in zip(numbers, switched, strict=True):
-                examples[number] = Example(text, language, texts[number], language)
+            numbers = [number for number, of_sentence in enumerate(sides) if of_sentence == side]
+            originals = [texts[number] for number in numbers]
+            switched = switchers[side].in_pairs(
+                originals,
+                [counterparts[number] for number in numbers],
+                [rows[number] for number in numbers],
+                keys=draws[numbers],
+            )
+            for number, (text, _), original in zip(numbers, switched, originals, strict=True):
+                examples[number] = Example(text, language, original, language)
         return [examples[number] for number in range(len(keys))]
 
     return _many_at_once(count, make_many)
@@ -106,10 +109,11 @@ def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     tags are the language of the restored sentence.
     """
 
-    def sentences_at(indices: Sequence[int]) -> Iterator[_Sentence]:
-        pairs = corpus.pairs([index // 2 for index in indices])
-        for index, pair in zip(indices, pairs, strict=True):
-            yield index % 2, pair[index % 2], pair[1 - index % 2], index // 2
+    def sentences_at(indices: Sequence[int]) -> _Sentences:
+        sides, rows = [index % 2 for index in indices], [index // 2 for index in indices]
+        pairs = corpus.pairs(rows)
+        texts = [pair[side] for pair, side in zip(pairs, sides, strict=True)]
+        return sides, texts, [pair[1 - side] for pair, side in zip(pairs, sides, strict=True)], rows
 
     return _restored(2 * len(corpus), sentences_at, corpus, switchers, seed)
 
@@ -128,11 +132,14 @@ def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     # Where each passage's sentences begin; documents and summaries one after the other.
     starts = np.append(0, np.cumsum(counts, dtype=np.int64))
 
-    def sentences_at(indices: Sequence[int]) -> Iterator[_Sentence]:
+    def sentences_at(indices: Sequence[int]) -> _Sentences:
         passages = np.searchsorted(starts, indices, side="right") - 1
         sides, rows = (numbers.tolist() for numbers in np.divmod(passages, len(corpus)))
-        for index, passage, side, row, pair in zip(indices, passages, sides, rows, corpus.pairs(rows), strict=True):
-            yield side, split[side](pair[side])[index - starts[passage]], "", row
+        texts = [
+            split[side](pair[side])[index - starts[passage]]
+            for side, pair, index, passage in zip(sides, corpus.pairs(rows), indices, passages.tolist(), strict=True)
+        ]
+        return sides, texts, [""] * len(texts), rows
 
     return _restored(int(starts[-1]), sentences_at, corpus, switchers, seed)
 
