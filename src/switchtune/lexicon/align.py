@@ -14,9 +14,8 @@ from scipy.sparse import csr_array
 
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.block import Limits
-from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
 from switchtune.lexicon.records import Lexicon, LexiconError, Unit, make_lexicon
-from switchtune.lexicon.text import Encoded
+from switchtune.lexicon.text import Encoded, incidence, sentences_with_both
 
 _DEVIATIONS = 1.0
 """How many standard deviations below what was observed a share is taken to be: what is seen once proves little."""

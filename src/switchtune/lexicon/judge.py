@@ -7,9 +7,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
 from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError, Translation
-from switchtune.lexicon.text import Encoded
+from switchtune.lexicon.text import Encoded, incidence, sentences_with_both
 
 Verdict: TypeAlias = Literal["green", "amber", "red"]
 Band: TypeAlias = Literal["frequent", "middling", "rare"]
