@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from switchtune.cli.main import main
 from switchtune.config.lexicon import BlockSettings, LexiconSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
@@ -82,6 +83,21 @@ def test_what_was_edited_in_the_lexicon_itself_is_not_overwritten(text: LexiconI
     path.write_text(re.sub(" sum=.*", "", built), encoding="utf-8")
     with pytest.raises(UsageError, match="not built here by this version"):
         make(text, tmp_path / "mine", [])
+
+
+def test_what_was_edited_is_printed_as_lines_for_the_file_of_edits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built, edited = tmp_path / "built.de-en.tsv", tmp_path / "lexicon.de-en.tsv"
+    built.write_text("Hund\tdog\t0.8\nKatze\tcat\t0.5\n", encoding="utf-8")
+    edited.write_text("Hund\thound\t0.8\nMaus\tmouse\t0.7\n", encoding="utf-8")
+    monkeypatch.setattr("sys.argv", ["switchtune", "lexicon", "diff", str(built), str(edited), "--edits"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().out) == (
+        0,
+        "Katze\t*\t-\nHund\tdog\t-\nHund\thound\t0.8\nMaus\tmouse\t0.7\n",
+    )
 
 
 def test_a_control_has_no_edits(text: LexiconInput, tmp_path: Path) -> None:
