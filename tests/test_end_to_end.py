@@ -85,12 +85,12 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
     command = ("run", workplace / "config.yaml", "--out", out)
     code, printed, progress = switchtune(capsys, monkeypatch, *command)
     assert code == 0, progress
-    assert "recipe" in printed
+    assert "arm" in printed
     assert "16 pairs read" in progress
     assert "asked for 35% of the words" in progress
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    rows = {row["recipe"]: row for row in metrics["rows"]}
+    rows = {row["arm"]: row for row in metrics["rows"]}
     assert set(rows) == {
         "standard",
         "csr",

@@ -519,7 +519,7 @@ def test_only_files_whose_reading_ends_are_read(tmp_path: Path, kind: str) -> No
     said = "20,000,000,000 bytes, where at most 268,435,456" if kind == "giant" else "a (pipe|device)"
     with pytest.raises(SwitchtuneError, match=rf"a\.json: {said}.* expected\..* Make it again\.$"):
         content_of(tmp_path / "a.json", remedy="Make it again.")
-    with pytest.raises(SwitchtuneError, match=r"none\.json: cannot be read \(No such file or directory\)"):
+    with pytest.raises(SwitchtuneError, match=r"none\.json: not found in "):
         content_of(tmp_path / "none.json")
     (tmp_path / "run").mkdir()
     make_unreadable(tmp_path / "run" / MARK, kind)

@@ -43,7 +43,7 @@ def test_a_killed_writer_leaves_the_old_content(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     write_text(path, "old")
     program = (
-        "import sys, time; from pathlib import Path; from switchtune.run_dir import atomic_path\n"
+        "import sys, time; from pathlib import Path; from switchtune.files import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as temporary:\n"
         "    temporary.write_text('half'); print('ready', flush=True); time.sleep(60)\n"
     )
@@ -211,7 +211,7 @@ def test_a_kill_between_the_two_renames_of_a_replacement_loses_nothing(tmp_path:
         temporary.mkdir()
         (temporary / "old").touch()
     program = (
-        "import os, signal, sys; from pathlib import Path; from switchtune.run_dir import atomic_path\n"
+        "import os, signal, sys; from pathlib import Path; from switchtune.files import atomic_path\n"
         "renames = []\n"
         "real = Path.replace\n"
         "def replace(self, target):\n"

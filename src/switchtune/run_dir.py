@@ -11,14 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from switchtune.errors import SwitchtuneError
-from switchtune.files import (
-    content_hash,
-    fingerprint,
-    read_json,
-    recover,
-    require_plain,
-    write_json,
-)
+from switchtune.files import fingerprint, hash_file, read_json, readable, recover, write_json
 
 
 class RunLockedError(SwitchtuneError):
@@ -59,6 +52,22 @@ def _free(path: Path) -> Path:
     while os.path.lexists(path):
         path = path.with_name(f"{path.name}-again")
     return path
+
+
+def loaded_files(folder: Path) -> list[Path]:
+    """The files of a model's folder that decide what it is; others may come and go beside them."""
+    return sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
+
+
+def content_hash(path: Path) -> str | None:
+    """A short hash of a file, or of what is loaded of a model's folder; None where nothing is.
+
+    How a model is searched (`generation_config.json`) may change after it was made, and counts for nothing.
+    """
+    if not path.is_dir():
+        return hash_file(path) if path.exists() else None
+    files = (file for file in loaded_files(path) if file.name != "generation_config.json")
+    return fingerprint({file.name: hash_file(file) for file in files})
 
 
 _MARKER_REMEDY = "Remove the file to have its step done again."
@@ -187,7 +196,7 @@ class RunDir:
 def _locked(path: Path) -> TextIO | None:
     """The file, which no other process can lock until it is closed; None where another has locked it."""
     if path.exists():
-        require_plain(path, remedy="Remove it.")
+        readable(path, remedy="Remove it.")
     stream = path.open("a")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

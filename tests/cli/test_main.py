@@ -130,7 +130,7 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("export empty --out out --text none", "'none' does not exist"),
         ("report text --out report.html", "'text' is a file"),
         ("report empty --out=", "--out=: no value given"),
-        ("run none --out out", "none: no such configuration file"),
+        ("run none --out out", "none: not found in"),
         ("report empty --nonsense", "--nonsense"),
         ("nonsense", "nonsense"),
     ],

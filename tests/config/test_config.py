@@ -201,7 +201,7 @@ def test_wrong_overrides_are_explained(tmp_path: Path, override: str, message: s
         (b"a: \0", "unacceptable character #x0000"),
         (b"\x7fELF\xd0\0", "not valid YAML"),
         (PLAIN.encode("utf-16-le"), "not valid YAML"),
-        (b"#" * 2**19 + b"\n", "524,289 bytes, where at most 524,288 are expected. Give the YAML"),
+        (b"#" * 2**19 + b"\n", "524,289 bytes, where at most 524,288 are expected. Give the YAML file of settings"),
     ],
 )
 def test_files_that_are_no_configuration(tmp_path: Path, content: bytes, message: str) -> None:
@@ -218,7 +218,7 @@ def test_pipes_devices_and_folders_are_not_waited_for(tmp_path: Path) -> None:
         path = tmp_path / path
         with pytest.raises(UsageError, match=said):
             load_run_config(path)
-    with pytest.raises(UsageError, match=r"cannot be read \(File name too long\)"):
+    with pytest.raises(UsageError, match=r"cannot be opened \(File name too long\)"):
         load_run_config(tmp_path / ("x" * 300))
 
 
@@ -448,7 +448,7 @@ def test_any_values_work_or_are_told(kind: type[RunConfig], values: dict[str, An
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "quickstart.yaml").touch()
-    with pytest.raises(UsageError, match=r"did you mean 'quickstart\.yaml'"):
+    with pytest.raises(UsageError, match=r"Did you mean 'quickstart\.yaml'"):
         load_config(RunConfig, tmp_path / "quickstrat.yaml")
 
 
@@ -492,4 +492,4 @@ def test_every_training_field_is_documented() -> None:
     ],
 )
 def test_what_makes_no_difference_trains_nothing_anew(changes: dict[str, object], field: str, matters: bool) -> None:
-    assert (field not in config(training=changes).training.without_effect) == matters
+    assert (field in config(training=changes).training.decisive) == matters

@@ -10,6 +10,7 @@ import yaml
 from switchtune.config.run import RunConfig
 from switchtune.lexicon.files import write_lexicon
 from switchtune.lexicon.records import Entry, Lexicon, Translation
+from switchtune.results.comparison import SCHEMA
 from switchtune.results.matrix import Cell, Matrix
 from switchtune.scoring.significance import Comparison
 from tests.miniature import ENGLISH, GERMAN
@@ -33,6 +34,11 @@ def against(
         "p_value": p_value,
         "interval": interval,
         "n": 6,
+        "runs_a": 2,
+        "runs_b": 2,
+        "resamples": 1000,
+        "seed": 1,
+        "test": "bootstrap",
         "signature": f"nrefs:1|bs:1000|{BLEU}",
     }
 
@@ -46,14 +52,14 @@ def metrics(
         rows.append(
             {
                 "pair": "de-en",
-                "recipe": recipe,
+                "arm": recipe,
                 "updates": {"task": 40} if recipe == "standard" else {"restore": 10, "task": 30},
                 **{key: [score(name, mean + seed / 10) for seed in range(seeds)] for key, name in scores.items()},
                 "minutes": 1.5,
                 "against_baseline": None if recipe == "standard" else dict(comparison),
             }
         )
-    return {"baseline": "standard", "seeds": list(range(1, seeds + 1)), "rows": rows}
+    return {"schema": SCHEMA, "baseline": "standard", "seeds": list(range(1, seeds + 1)), "rows": rows}
 
 
 def make_run(folder: Path, **changed: Any) -> Path:
@@ -143,8 +149,10 @@ def make_lexicon(folder: Path) -> None:
         "paired": 0.5,
         "shuffled": 0.1,
         "deviations": 12.5,
+        "words": 7,
         "coverage": 0.9,
         "stability": None,
+        "reasons": [],
         "samples": [
             {
                 "band": "frequent",
@@ -175,7 +183,7 @@ def matrix() -> dict[str, Any]:
 
     def cell(trained: str, tested: str, difference: float, p_value: float) -> Cell:
         figures = against(difference, p_value, (difference - 1, difference + 1))
-        comparison = Comparison(**figures, runs_a=2, runs_b=2, resamples=1000, seed=1)
+        comparison = Comparison(**figures)
         return Cell(trained, tested, comparison, (1.0, 0.9))
 
     cells = (

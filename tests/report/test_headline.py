@@ -41,7 +41,7 @@ def test_sure_where_p_value_and_interval_agree(
 
 def rows(own: list[float], others: list[float], comparison: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     made = [
-        {"pair": "de-en", "recipe": name, "bleu": [score("BLEU", value) for value in values]}
+        {"pair": "de-en", "arm": name, "bleu": [score("BLEU", value) for value in values]}
         for name, values in (("csr", own), ("standard", others))
     ]
     return made[0] | {"against_baseline": comparison}, made[1]
@@ -79,7 +79,7 @@ def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     row = metrics["rows"][1]
     found = {"csr-random": against(2.5, 0.001, (1.0, 4.0)), "iaft": against(0.2, 0.6, (-1.0, 1.4))}
-    metrics["rows"] += [{**row, "recipe": name, "against_baseline": each} for name, each in found.items()]
+    metrics["rows"] += [{**row, "arm": name, "against_baseline": each} for name, each in found.items()]
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     run = read_run(folder)
     made = headline(run)

@@ -20,6 +20,7 @@ from switchtune.report.html import package_text, rows_within
 from switchtune.report.parts import MOST_BYTES
 from switchtune.report.run_page import run_page
 from switchtune.report.sentences import difference_html
+from switchtune.results.comparison import SCHEMA
 from switchtune.run_dir import write_sealed
 from tests.report.made_run import EVIL, against, make_run, metrics, write
 from tests.report.test_lexicon_page import Page
@@ -183,6 +184,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
                 "of_seeds": [share],
                 "mean": share,
                 "interval": [share - 0.05, share + 0.05],
+                "chance": 0.35,
                 "difference": None if recipe == "standard" else difference,
                 "difference_interval": None if recipe == "standard" else [difference - 0.04, difference + 0.04],
                 "p_values": [] if recipe == "standard" else [p_value],
@@ -193,7 +195,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
                 ("fr", 0.45, 0.0, 1.0),
             )
         ]
-        return {"recipe": recipe, "updates": {"task": 9}, "minutes": 1.0, "tests": tests}
+        return {"arm": recipe, "updates": {"task": 9}, "minutes": 1.0, "tests": tests}
 
     folder = tmp_path / "nli"
     recipes = [{"recipe": name, "name": name} for name in ("standard", "csr")]
@@ -209,7 +211,14 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     }
     write(folder / "config.resolved.yaml", json.dumps(settings))
     rows = [row("standard", 0.7, 0.5), row("csr", 0.71, 0.57)]
-    content = {"task": "nli", "baseline": "standard", "seeds": [1], "remarks": ["fr: at chance."], "rows": rows}
+    content = {
+        "schema": SCHEMA,
+        "task": "nli",
+        "baseline": "standard",
+        "seeds": [1],
+        "remarks": ["fr: at chance."],
+        "rows": rows,
+    }
     write(folder / "metrics.json", json.dumps(content))
     entries = [
         {"stage": "task", "update": update, "seconds": 1.0, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)

@@ -98,7 +98,7 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     assert "48 examples (entailment 16, neutral 16, contradiction 16)" in progress
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    rows = {row["recipe"]: row for row in metrics["rows"]}
+    rows = {row["arm"]: row for row in metrics["rows"]}
     assert {sum(row["updates"].values()) for row in rows.values()} == {12}
     assert rows["csr"]["updates"] == {"restore": 4, "classify": 8}
     assert rows["standard"]["updates"] == rows["bert"]["updates"] == {"classify": 12}

@@ -14,8 +14,7 @@ from switchtune.analysis.projection import Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder
-from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.files import claim_folder, read_json
 from switchtune.results.figures import (
     EXTRA,
     draw_cost,
@@ -25,6 +24,7 @@ from switchtune.results.figures import (
     draw_projection,
     write_figure,
 )
+from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.run_dir import edit_warning, write_sealed
 from switchtune.scoring.word_accuracy import FREQUENCIES
 
@@ -145,7 +145,7 @@ def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_
             on_event=on_event,
         ),
         "dynamics": lambda: dynamics_record(
-            run, read_record(distances, kind, remedy=remedy) if distances.exists() else None, on_event=on_event
+            run, read_json(distances, kind, remedy=remedy) if distances.exists() else None, on_event=on_event
         ),
         "cost": lambda: cost_record(run),
         "cases": lambda: cases_record(run, rare_below=settings.buckets[0], limit=settings.cases),

@@ -9,20 +9,21 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from switchtune.config.arms import ArmSettings
+from switchtune.config.base import Count, object_of
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import read_json
 from switchtune.recipes import RECIPES
-from switchtune.records import WHOLE, object_of, read_record
 from switchtune.run_dir import RunDir
 from switchtune.runs.prepare import TRIMMED
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses, trial_name
 from switchtune.training.curve import METRICS, read_metrics
 
-_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=WHOLE))))
+_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=Count))))
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
@@ -76,7 +77,7 @@ class Training:
         run = RunDir(self.folder)
         if run.content(stage) is None or not self.model(stage).exists():
             return None
-        return int(read_record(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
+        return int(read_json(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from switchtune.cli.options import FOLDER, AsJson, Seed, frequencies, print_json
+from switchtune.cli.terminal import print_line
 from switchtune.errors import UsageError
-from switchtune.terminal import print_line
 
 
 def analyse(

@@ -16,8 +16,9 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from switchtune.cli.terminal import TextConsole, print_line
 from switchtune.errors import Stopped
-from switchtune.events import Event
+from switchtune.events import Event, printable
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon.records import BuildStep
 from switchtune.results.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
@@ -26,7 +27,6 @@ from switchtune.results.matrix import Matrix, legend, matrix_table
 from switchtune.runs.lexicon_folder import Made
 from switchtune.runs.plan import HEADER, Plan, assumptions, verdicts
 from switchtune.runs.plan import cells as cells_of_plan
-from switchtune.terminal import TextConsole, print_line, printable
 
 LINES_PER_STAGE = 10
 """How many progress lines a stage gives where there is no terminal."""

@@ -20,9 +20,9 @@ from switchtune.cli.options import (
     piece_segmenter,
     print_json,
 )
+from switchtune.cli.terminal import print_line
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.files import claim_file, claim_folder
-from switchtune.terminal import print_line
 
 
 class _BuildByDefault(TyperGroup):

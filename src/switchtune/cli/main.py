@@ -35,6 +35,7 @@ from switchtune.cli.options import (
 )
 from switchtune.cli.report import demo, report
 from switchtune.cli.scores import compare, score
+from switchtune.cli.terminal import STANDARD_OUTPUT, print_line, standard_streams
 from switchtune.errors import (
     SaidElsewhereError,
     Stopped,
@@ -45,7 +46,6 @@ from switchtune.errors import (
     log_unforeseen,
 )
 from switchtune.files import claim_file, claim_folder
-from switchtune.terminal import STANDARD_OUTPUT, print_line, standard_streams
 
 if TYPE_CHECKING:
     from switchtune.config.inference import NliConfig
@@ -190,11 +190,11 @@ def switch(
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
+    from switchtune.cli.terminal import TextConsole
     from switchtune.files import atomic_path
     from switchtune.lexicon.files import read_lexicon
     from switchtune.switching.preview import FORMATS, coloured, read_text, switched_lines, text_switcher
     from switchtune.switching.switcher import measure
-    from switchtune.terminal import TextConsole
 
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")

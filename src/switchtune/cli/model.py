@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from switchtune.cli.options import FILE, FOLDER, AsJson, Force, NewFolder, print_json
+from switchtune.cli.terminal import print_line
 from switchtune.errors import UsageError
 from switchtune.files import claim_folder
-from switchtune.terminal import print_line
 
 Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from switchtune.errors import UsageError
-from switchtune.files import instead_of_file
+from switchtune.files import why_unreadable
 
 if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
@@ -44,8 +44,8 @@ def text_or_dash(path: Path) -> Path:
     Raises:
         typer.BadParameter: there is no file of that name.
     """
-    if str(path) != "-" and (path.is_dir() or not path.exists()):
-        raise typer.BadParameter(f"{path}: {instead_of_file(path)}")
+    if str(path) != "-" and not path.is_fifo() and (problem := why_unreadable(path)):
+        raise typer.BadParameter(f"{path}: {problem}")
     return path
 
 

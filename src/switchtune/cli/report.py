@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from switchtune.cli.options import FOLDER, Force
+from switchtune.cli.terminal import print_line
 from switchtune.files import claim_file, claim_folder
-from switchtune.terminal import print_line
 
 
 def report(

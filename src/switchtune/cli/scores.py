@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from switchtune.cli.options import FILE, AsJson, Seed, frequencies, print_json
-from switchtune.terminal import print_line
+from switchtune.cli.terminal import print_line
 
 if TYPE_CHECKING:
     from switchtune.scoring.assess import Material

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
+from typing_extensions import TypedDict
 
 from switchtune.errors import SwitchtuneError, nearest
 from switchtune.languages import find_language
@@ -42,6 +43,35 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 LONGEST_LIST = 1000
+
+# What JSON files hold that are read again
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**15)]
+Whole: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
+Finite: TypeAlias = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+
+
+def object_of(*kinds: type, **fields: Any) -> Any:
+    """The type of an object with the fields of dataclasses, and more; what else it holds is left out."""
+    inherited = {name: hint for kind in kinds for name, hint in get_type_hints(kind, include_extras=True).items()}
+    typed_dict: Any = TypedDict
+    return typed_dict("_object", {**inherited, **fields})
+
+
+def with_others(kind: Any) -> Any:
+    """The type of an object that keeps what else it holds."""
+    kind.__pydantic_config__ = ConfigDict(extra="allow")
+    return kind
+
+
+def list_of(item: Any, *, least: int = 0) -> Any:
+    """The type of a list; an item takes tens of bytes of memory, and one or two in the file."""
+    return Annotated[list[item], Field(min_length=least, max_length=10**6)]
+
+
+def mapping_to(item: Any) -> Any:
+    """The type of an object with any keys."""
+    return dict[str, item]
 
 
 def _folder_name(name: str) -> str:

@@ -45,16 +45,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file is missing, larger than any configuration, or holds something else.
     """
-    remedy = "Give the YAML file of settings, and name corpora in it."
     try:
-        values = parse_yaml(content_of(path, LARGEST_FILE, remedy=remedy), str(path))
-    except UsageError:
-        raise
+        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings.")
     except SwitchtuneError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            near = nearest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
-            raise UsageError(f"{path}: no such configuration file; {near}") from error
         raise UsageError(str(error)) from error
+    values = parse_yaml(content, str(path))
     if not isinstance(values, dict):
         found = "an empty file" if values is None else type(values).__name__
         raise UsageError(f"{path}: expected a mapping of settings, found {found}.")

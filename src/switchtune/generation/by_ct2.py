@@ -23,7 +23,7 @@ import torch
 
 from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
+from switchtune.files import atomic_path, is_own, read_json, readable, write_json
 from switchtune.generation.batching import Outputs, batches
 from switchtune.models.families import Layout, token_ids
 from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
@@ -150,7 +150,7 @@ def open_converted(
     files = ("model.bin", "config.json", _VOCABULARY)
     with explained(str(folder), *files, remedy=remedy):
         for name in files:
-            require_plain(folder / name, remedy=remedy or "")
+            readable(folder / name, remedy=remedy or "")
         translator = package.Translator(
             str(folder),
             device=device,

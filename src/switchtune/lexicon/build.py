@@ -12,7 +12,7 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import UsageError
-from switchtune.files import instead_of_file
+from switchtune.files import why_unreadable
 from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, compounds
 from switchtune.lexicon.alignment import Alignment, align
 from switchtune.lexicon.block import BlockList, read_block_list, without_blocked
@@ -148,7 +148,7 @@ def require_files(settings: LexiconSettings) -> None:
     Raises:
         UsageError: with all of them.
     """
-    wrong = [f"{path}: {instead_of_file(Path(path))}" for path in settings.files if not Path(path).is_file()]
+    wrong = [f"{path}: {problem}" for path in settings.files if (problem := why_unreadable(path))]
     if wrong:
         raise UsageError(
             "\n".join(wrong) + "\nThe lexicon's settings name it (dictionaries, embeddings or the words of its block "

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 from pydantic import PlainSerializer, TypeAdapter
 
-from switchtune.files import write_json
+from switchtune.files import read_json, write_json
 from switchtune.lexicon.compare import (
     check_direction,
 )
@@ -17,7 +17,6 @@ from switchtune.lexicon.records import (
     Lexicon,
     Translation,
 )
-from switchtune.records import read_record
 
 # Edited by hand
 
@@ -136,7 +135,7 @@ def read_edits(path: Path) -> Edits:
         SwitchtuneError: it is not what that writes.
     """
     remedy = "Put back a copy, or remove it; then only the edits that the lexicon's file shows are known."
-    return read_record(path, _EDITS, remedy=remedy)
+    return read_json(path, _EDITS, remedy=remedy)
 
 
 def _with_those(entries: Mapping[str, Entry], chosen: Callable[[str, Translation], bool]) -> dict[str, Entry]:

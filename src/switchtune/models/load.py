@@ -51,14 +51,14 @@ from switchtune.files import (
     broken_link,
     fingerprint,
     hash_file,
-    loaded_files,
     naming,
     read_json,
-    require_plain,
+    readable,
     write_text,
 )
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family, Layout, family_of, instruction, require_supported
+from switchtune.run_dir import loaded_files
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
@@ -559,8 +559,7 @@ def _require_sound_file(folder: Path, file: Path) -> None:
             "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
         )
     if file.suffix in _READ:
-        require_plain(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=again(folder))
-        file.open("rb").close()
+        readable(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=again(folder))
     if file.name not in _SETTINGS:
         return
     content = read_json(file, remedy=again(folder))

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from statistics import mean, stdev
 from typing import Any, Literal, TypeAlias
 
-from switchtune.records import SCORES
 from switchtune.results.comparison import signed
+from switchtune.results.records import SCORES
 from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import SIGNIFICANT, holm
 
@@ -90,7 +90,7 @@ def answer_of(comparison: Row, p_value: float | None = None) -> Answer:
 
 def headline(run: RunFiles) -> Headline | None:
     """The answer of a run about its arm of code-switching; None where it has no finished comparison of one."""
-    rows = {(row["pair"], row["recipe"]): row for row in run.rows}
+    rows = {(row["pair"], row["arm"]): row for row in run.rows}
     compared = [
         row for (_, name), row in rows.items() if name == (run.code_switching or name) and row.get("against_baseline")
     ]
@@ -119,9 +119,9 @@ def _doubts(run: RunFiles, findings: Sequence[Finding]) -> Iterator[str]:
         yield _ONE_SEED
     for row in run.rows:
         found = row.get("against_baseline")
-        if row.get("recipe") in run.controls and found and answer_of(found) == "better":
+        if row.get("arm") in run.controls and found and answer_of(found) == "better":
             yield (
-                f"{row['pair']}: {row['recipe']}, which switches no words by their meaning, gains too: "
+                f"{row['pair']}: {row['arm']}, which switches no words by their meaning, gains too: "
                 f"{difference_text(found['metric'], found['difference'])} {found['metric']}, "
                 f"p = {found['p_value']:.3f}."
             )
@@ -144,12 +144,12 @@ def finding(row: Row, baseline_row: Row, baseline: str, p_value: float | None = 
     metric = comparison["metric"]
     own, others = ([record["value"] for record in scores_of(each).get(metric, ())] for each in (row, baseline_row))
     if len(own) > 1 and len(others) > 1:
-        sentences.append(_seeds_sentence((row["recipe"], own), (baseline, others), metric))
+        sentences.append(_seeds_sentence((row["arm"], own), (baseline, others), metric))
     return Finding(row["pair"], answer, tuple(sentences))
 
 
 def _answer_sentence(row: Row, baseline: str, answer: Answer, p_value: float | None) -> str:
-    found, arm = row["against_baseline"], row["recipe"]
+    found, arm = row["against_baseline"], row["arm"]
     metric = found["metric"]
     difference = difference_text(metric, found["difference"])
     what = {

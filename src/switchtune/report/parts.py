@@ -130,7 +130,7 @@ def _score_table(
         cells = [
             *([row_head(row["pair"])] if languages else []),
             *([row_head(run.name)] if several_runs else []),
-            row_head(row["recipe"]),
+            row_head(row["arm"]),
             f"<td>{escape(' + '.join(f'{name} {count:,}' for name, count in updates.items()))}</td>",
             *(number_cell(_with_interval(row, metric, own[metric]) if metric in own else "–") for metric in metrics),
             number_cell(f"{difference_text(found['metric'], found['difference'])} {found['metric']}" if found else "–"),
@@ -154,7 +154,7 @@ def _score_table(
         for name, n, signature in (*signatures, *tests)
     )
     others = "".join(
-        f"<li>{escape(row['recipe'])} by {escape(each['metric'])}: "
+        f"<li>{escape(row['arm'])} by {escape(each['metric'])}: "
         f"{difference_text(each['metric'], each['difference'])} ({interval_text(each)}), p = {each['p_value']:.3f}</li>"
         for _, row in rows
         for each in row.get("by_other_metrics", ())

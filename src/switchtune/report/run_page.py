@@ -9,11 +9,11 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.records import ANALYSIS_RECORDS
 from switchtune.report.charts import Figure
 from switchtune.report.headline import Headline, headline
 from switchtune.report.html import items, page, prose, section, tabs
 from switchtune.report.parts import MOST_BYTES, Asked, Part, parts_of, scores_html
+from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.run_files import RunFiles, read_run
 
 _SIGNS = {"green": "✓", "amber": "~", "red": "✕"}

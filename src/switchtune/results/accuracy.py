@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
 
-from switchtune.results.comparison import markdown_table, signed, spread
+from switchtune.results.comparison import SCHEMA, markdown_table, signed, spread
 from switchtune.scoring.significance import SIGNIFICANT, holm, mcnemar, paired_difference_interval, share_interval
 from switchtune.switching.switcher import Rates
 
@@ -101,10 +101,10 @@ def accuracy_of(
 
 
 def accuracy_table(summary: AccuracySummary) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Heads and rows, for people: recipes by languages, in percent."""
+    """Heads and rows, for people: arms by languages, in percent."""
     first = summary.rows[0]
     reference = next(row for row in summary.rows if row.arm == summary.baseline)
-    heads = ["recipe", "updates", *(test.language for test in first.tests), "mean", f"Δ {summary.baseline}", "minutes"]
+    heads = ["arm", "updates", *(test.language for test in first.tests), "mean", f"Δ {summary.baseline}", "minutes"]
     rows = [
         (
             row.arm,
@@ -120,7 +120,7 @@ def accuracy_table(summary: AccuracySummary) -> tuple[list[str], list[tuple[str,
 
 
 def _differences(summary: AccuracySummary) -> str:
-    heads = ("language", "recipe", "accuracy", "95 % interval", f"Δ {summary.baseline}", "95 % interval of Δ", "p")
+    heads = ("language", "arm", "accuracy", "95 % interval", f"Δ {summary.baseline}", "95 % interval of Δ", "p")
     lines = [
         (
             test.language,
@@ -209,13 +209,14 @@ def _sizes(row: AccuracyRow) -> str:
 def accuracy_record(summary: AccuracySummary) -> dict[str, Any]:
     """Every figure of the comparison, for `metrics.json`."""
     return {
+        "schema": SCHEMA,
         "task": "nli",
         "baseline": summary.baseline,
         "seeds": list(summary.seeds),
         "remarks": at_chance(summary),
         "rows": [
             {
-                "recipe": row.arm,
+                "arm": row.arm,
                 "model": row.model,
                 "updates": row.stage_updates,
                 "chosen_updates": list(row.chosen_updates),

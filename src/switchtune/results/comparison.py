@@ -15,6 +15,9 @@ from switchtune.scoring.significance import (
 from switchtune.scoring.word_accuracy import Bucket
 from switchtune.switching.switcher import Rates
 
+SCHEMA = 2
+"""Of `metrics.json`: rises where what is in it changes its name or its meaning."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -61,7 +64,7 @@ def signed(difference: float, digits: int = 1) -> str:
 
 
 def cells(row: Row) -> tuple[str, ...]:
-    """A row of the table, for people: recipe, updates, scores, in language, difference, p, minutes."""
+    """A row of the table, for people: arm, updates, scores, in language, difference, p, minutes."""
     comparison = row.against_baseline
     return (
         row.arm,
@@ -76,7 +79,7 @@ def cells(row: Row) -> tuple[str, ...]:
 
 def header(row: Row, baseline: str) -> tuple[str, ...]:
     """The heads of the columns that `cells` fills."""
-    return ("recipe", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
+    return ("arm", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
 
 
 def verdict(row: Row, baseline: str) -> str:
@@ -238,12 +241,13 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
     """Every figure of the comparison with its signature and n, for `metrics.json`."""
 
     return {
+        "schema": SCHEMA,
         "baseline": summary.baseline,
         "seeds": list(summary.seeds),
         "rows": [
             {
                 "pair": row.pair,
-                "recipe": row.arm,
+                "arm": row.arm,
                 "updates": row.stage_updates,
                 "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
                 **{metric_key(name): [score_record(score) for score in scores] for name, scores in row.scores.items()},

@@ -8,7 +8,7 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
-from switchtune.files import claim_file, write_json, write_text
+from switchtune.files import claim_file, read_json, write_json, write_text
 from switchtune.lexicon.build import (
     JudgedLexicons,
     Material,
@@ -20,9 +20,8 @@ from switchtune.lexicon.build import (
 )
 from switchtune.lexicon.edits import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
 from switchtune.lexicon.files import read_lexicon, write_lexicon
-from switchtune.lexicon.judge import Judgement, judge
+from switchtune.lexicon.judge import JUDGEMENT_RECORD, Judgement, judge
 from switchtune.lexicon.records import Lexicon, OnStep, Unit
-from switchtune.records import JUDGEMENT_RECORD, read_record
 from switchtune.report.html import is_report
 from switchtune.report.lexicon_page import lexicon_page
 
@@ -188,7 +187,7 @@ def write_page(folder: Path) -> Path:
     own = written.is_file() and is_report(written)
     claim_file(written, own=own, option="", remedy="The page is written here: move it away.")
     remedy = "The same `switchtune lexicon` builds the folder anew, and keeps what was edited by hand."
-    judgement = read_record(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
+    judgement = read_json(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
     write_text(written, lexicon_page([read_lexicon(folder / name) for name in names], judgement))

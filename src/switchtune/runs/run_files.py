@@ -14,17 +14,17 @@ from switchtune.config.load import load_run_config, read_settings
 from switchtune.config.run import RunConfig
 from switchtune.config.switching import SwitchingSettings
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import read_json
 from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Lexicon
 from switchtune.recipes import RECIPES, stage_updates
-from switchtune.records import (
+from switchtune.results.records import (
     ACCURACIES_RECORD,
     ANALYSIS_RECORDS,
-    JUDGEMENT_RECORD,
     MANIFEST_RECORD,
     METRICS_RECORD,
     ZEROSHOT_RECORD,
-    read_record,
 )
 from switchtune.run_dir import edit_warning
 from switchtune.runs.trial import read_hypotheses, trial_name
@@ -65,7 +65,7 @@ class LexiconFolder:
         """
         path = self.paths[0].with_name("judgement.json")
         remedy = f"Move {path.parent} away, and the same `switchtune run` builds the lexicon again."
-        return cast("Mapping[str, Any]", read_record(path, JUDGEMENT_RECORD, remedy=remedy))
+        return cast("Mapping[str, Any]", read_json(path, JUDGEMENT_RECORD, remedy=remedy))
 
     def read(self) -> tuple[Lexicon, Lexicon]:
         """Both directions.
@@ -122,7 +122,7 @@ class RunFiles:
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the arms, the baseline first, so that it has the same colour in every run."""
-        named = [*(arm.name for arm, _ in self._arms()), *(row["recipe"] for row in self.rows)]
+        named = [*(arm.name for arm, _ in self._arms()), *(row["arm"] for row in self.rows)]
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
 
     def test_set(self, pair: str) -> str | None:
@@ -185,7 +185,7 @@ def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
     Its difference counts as significant where it is so with every seed: of the seeds' p-values the largest is taken.
     """
-    shared = {key: row[key] for key in ("recipe", "updates", "minutes")}
+    shared = {key: row[key] for key in ("arm", "updates", "minutes")}
     return [
         {
             **shared,
@@ -241,7 +241,7 @@ def read_run(folder: Path) -> RunFiles:
         try:
             if (folder / name).exists():
                 again = f"The same `switchtune {verb}` makes it again."
-                found = read_record(folder / name, kind, remedy=again)
+                found = read_json(folder / name, kind, remedy=again)
                 changed.extend(filter(None, [edit_warning(folder / name, verb)]))
                 return found
         except SwitchtuneError as error:

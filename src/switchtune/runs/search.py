@@ -13,7 +13,7 @@ from switchtune.config.arms import ArmSettings
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, fingerprint, remove, require_plain, write_json, write_text
+from switchtune.files import claim_folder, fingerprint, readable, remove, write_json, write_text
 from switchtune.recipes import RECIPES
 from switchtune.results.comparison import markdown_table
 from switchtune.run_dir import RunDir
@@ -185,7 +185,7 @@ def _study(optuna: Any, folder: Path, arm: ArmSettings, points: Sequence[Point])
     # A study's values cannot change, so another grid is another study; what was trained for it is found all the same.
     name = f"{arm.name}-{fingerprint([asdict(point) for point in points])[:8]}"
     if (folder / STUDIES).exists():
-        require_plain(folder / STUDIES)
+        readable(folder / STUDIES)
     try:
         storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / STUDIES)))
         study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)

@@ -21,8 +21,9 @@ from switchtune.config.load import load_run_config
 from switchtune.demo.server import Demo
 from switchtune.demo.session import open_workshop
 from switchtune.errors import SwitchtuneError
-from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.files import read_json
 from switchtune.report.run_page import run_page
+from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.lexicon_folder import write_page
 from switchtune.runs.run_files import read_run
 from tests.report.made_run import EVIL, make_run
@@ -51,7 +52,7 @@ def report(folder: Path) -> str:
 def analyse(folder: Path) -> str:
     run = open_run(folder)
     cost_record(run)
-    distances = read_record(folder / "analysis/distance.json", ANALYSIS_RECORDS["distance"])
+    distances = read_json(folder / "analysis/distance.json", ANALYSIS_RECORDS["distance"])
     return "\n".join(dynamics_record(run, distances)["missing"])
 
 
@@ -116,6 +117,14 @@ def test_what_is_no_file_to_be_read_is_named(run: Path, kind: str) -> None:
         assert any(line.startswith(f"{run / name}: {expected}") for line in found)
 
 
+def test_results_of_another_version_are_refused_in_one_sentence(run: Path) -> None:
+    with holding(run / "metrics.json", b'{"baseline": "standard", "seeds": [1], "rows": [{"recipe": "standard"}]}'):
+        (warning,) = read_run(run).damaged
+    assert warning == (
+        f"{run / 'metrics.json'}: written by another version of switchtune. The same `switchtune run` makes it again."
+    )
+
+
 def test_lists_without_end_are_refused(run: Path) -> None:
     with holding(run / "analysis/cost.json", b'{"missing": [], "rows": [' + b"0," * 10**6 + b"0]}"):
         assert "rows: List should have at most 1000000 items" in read_run(run).damaged[0]
@@ -157,7 +166,7 @@ def test_a_demo_needs_no_judgement(run: Path) -> None:
 def evil(value: Any) -> Any:
     """A record all of whose texts and names of one's own are HTML."""
     if isinstance(value, dict):
-        fixed = {"verdict": value.get("verdict"), "metric": value.get("metric"), "languages": [EVIL, EVIL]}
+        fixed = {key: value.get(key) for key in ("verdict", "metric", "test")} | {"languages": [EVIL, EVIL]}
         whole = {key: fixed[key] if key in fixed else evil(inner) for key, inner in value.items()}
         return whole | {"updates": {EVIL: 7}} if isinstance(value.get("updates"), dict) else whole
     return [evil(inner) for inner in value] if isinstance(value, list) else EVIL if isinstance(value, str) else value
