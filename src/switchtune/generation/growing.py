@@ -125,7 +125,9 @@ class GrowingFile:
         text = _encoded(lines)
         if not self._bytes:
             self._place.unlink(missing_ok=True)  # before the note, which is not to vouch for what was there
-        write_json(self._note, asdict(_Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)))
+        note = _Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)
+        with naming(self.path, written=self._note):
+            write_json(self._note, asdict(note))
         self._add(lines, text, text)
 
     def _add(self, lines: Sequence[str], text: bytes, missing: bytes) -> None:
