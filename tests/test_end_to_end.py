@@ -38,7 +38,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"source": "de", "target": "en"}
             | {part: str(folder / f"{part}.{{de,en}}") for part in ("train", "valid", "test")}
         ],
-        "recipes": [
+        "arms": [
             "standard",
             "csr",
             {"recipe": "csr", "name": "csr-piece", "switching": {"unit": "piece"}},

@@ -46,7 +46,7 @@ def place(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "thesis.txt").write_text(THESIS)
     pair = {"source": "de", "target": "en", **dict.fromkeys(("train", "valid", "test"), "text.{de,en}")}
-    common = {"model": str(model), "recipes": ["standard", "csr"], "training": {"updates": 2}}
+    common = {"model": str(model), "arms": ["standard", "csr"], "training": {"updates": 2}}
     run = {**common, "pairs": [pair, {**pair, "source": "fr"}], "search": {"lr": [1e-4, 1e-3]}}
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(run))
     data = dict.fromkeys(("train", "valid", "test"), "text.*")
@@ -227,17 +227,17 @@ IN_PYTHON: dict[tuple[Any, str], Any] = {
         ("run", "lexicon.dictionaries=[r/in.tsv]"),
         ("run", "lexicon.block.words=r/in.de"),
         ("run", "lexicon.corpus=r/in.{en,de}"),
-        ("search", "recipes.1.lexicon.dictionaries=[r/in.tsv]"),
+        ("search", "arms.1.lexicon.dictionaries=[r/in.tsv]"),
         ("zeroshot", "zeroshot.multiway.own=r/in.*"),
         ("pretrain", "texts.0.path=r/in.de"),
         ("run", "data.valid=r/in.*"),
-        ("run", "recipes.1.model=r/in"),
+        ("run", "arms.1.model=r/in"),
         ("run", "lexicon.dictionaries.de=r/in.tsv"),
     ],
 )
 def test_nothing_that_a_configuration_names_is_in_the_output(place: Path, verb: str, setting: str) -> None:
     """From the command line or from Python, whichever of a corpus's names stands for the files."""
-    nli = setting.startswith(("data", "recipes.1.model", "lexicon.dictionaries.de"))
+    nli = setting.startswith(("data", "arms.1.model", "lexicon.dictionaries.de"))
     kind: Any = NliConfig if nli else PretrainConfig if verb == "pretrain" else RunConfig
     configuration = {NliConfig: "nli.yaml", PretrainConfig: "pretrain.yaml", RunConfig: "run.yaml"}[kind]
     claim_folder(place / "r", verb if verb in ("pretrain", "search") else "run")

@@ -207,7 +207,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
         "data": data,
         "lexicon": {"dictionaries": {"de": "en-de.tsv", "fr": "en-fr.tsv"}},
         "baseline": "standard",
-        "recipes": recipes,
+        "arms": recipes,
     }
     write(folder / "config.resolved.yaml", json.dumps(settings))
     rows = [row("standard", 0.7, 0.5), row("csr", 0.71, 0.57)]

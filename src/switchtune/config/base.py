@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
@@ -97,7 +98,7 @@ class Settings(BaseModel):
 
     def as_yaml(self) -> str:
         """All values, defaults included: the content of a run's `config.resolved.yaml`."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False)
 
 
 Block = TypeVar("Block", bound=Settings)
@@ -129,9 +130,14 @@ def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str
     """The keys that the block at `location` knows."""
     block = kind
     for part in location:
-        if field := block.model_fields.get(str(part)):
+        if field := keys_of(block).get(str(part)):
             block = next(blocks_of(field.annotation))
-    return list(block.model_fields)
+    return list(keys_of(block))
+
+
+def keys_of(block: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a block by their keys in YAML."""
+    return {field.alias or name: field for name, field in block.model_fields.items()}
 
 
 def blocks_of(annotation: Any) -> Iterator[type[BaseModel]]:

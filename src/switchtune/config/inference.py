@@ -1,14 +1,13 @@
 """`switchtune run` with `task: nli`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import (
-    ArmSettings,
-    check_arms,
-)
+from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     AtOnce,
@@ -16,25 +15,13 @@ from switchtune.config.base import (
     Decay,
     LanguageCode,
     LearningRate,
-    Processes,
     Rows,
-    Seed,
     Settings,
     Updates,
     Warmup,
-    with_changes,
 )
-from switchtune.config.lexicon import (
-    BlockSettings,
-    DictionarySettings,
-    LexiconSettings,
-)
-from switchtune.config.switching import (
-    SwitchingSettings,
-)
-from switchtune.config.training import (
-    TrainingSettings,
-)
+from switchtune.config.lexicon import BlockSettings, DictionarySettings, LexiconSettings
+from switchtune.config.training import TrainingSettings
 
 
 class NliDataSettings(Settings):
@@ -117,12 +104,30 @@ class NliArmSettings(ArmSettings):
     """Values that replace those of the run's `classification` block."""
 
 
-class NliConfig(Settings):
+@dataclass(frozen=True)
+class NliArm(ResolvedArm[NliLexiconSettings]):
+    """A row of a comparison of classifiers with all its settings."""
+
+    model: str
+    classification: ClassificationSettings
+
+
+class NliConfig(ComparisonSettings):
     """`switchtune run` with `task: nli`: trained in one language, tested in others (paper 5.5)."""
 
     task: Literal["nli"] = "nli"
     model: str
     """A model of the Hub or a folder."""
+    recipes: tuple[NliArmSettings, ...] = Field(
+        (NliArmSettings(recipe="standard"), NliArmSettings(recipe="csr")),
+        alias="arms",
+        min_length=1,
+        max_length=LONGEST_LIST,
+    )
+    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
+    training, classification."""
+    training: TrainingSettings = TrainingSettings()
+    """`updates` over both stages, `restore_share`, precision, and how stage 1 is trained."""
     language: LanguageCode = "en"
     """Of the training and validation sets."""
     languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
@@ -130,50 +135,45 @@ class NliConfig(Settings):
     also_tested: tuple[LanguageCode, ...] = Field((), max_length=LONGEST_LIST)
     """Tested besides, without being switched to."""
     data: NliDataSettings
-    recipes: tuple[NliArmSettings, ...] = Field(
-        (NliArmSettings(recipe="standard"), NliArmSettings(recipe="csr")), min_length=1, max_length=LONGEST_LIST
-    )
-    """Recipes to run: a name, or a mapping with recipe, name, model, lexicon, switching, training, classification."""
-    seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
-    baseline: str = "standard"
-    """Name of the arm that the others are compared with."""
-    jobs: Processes = 0
-    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
-    keep_changed: bool = False
-    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
     lexicon: NliLexiconSettings = NliLexiconSettings()
-    switching: SwitchingSettings = SwitchingSettings()
-    training: TrainingSettings = TrainingSettings()
-    """`updates` over both stages, `restore_share`, precision, and how stage 1 is trained."""
     classification: ClassificationSettings = ClassificationSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> "NliConfig":
-        check_arms(self.recipes, self.baseline, self.seeds, pairs=1)
-        languages = (self.language, *self.languages, *self.also_tested)
-        repeated = sorted({code for code in languages if languages.count(code) > 1})
+        self._check_arms(pairs=1)
+        repeated = sorted({code for code in self.tested if self.tested.count(code) > 1})
         if repeated:
             raise ValueError(f"languages: {repeated[0]!r} stands twice in language, languages and also_tested")
-        for arm in self.recipes:
-            self.training_of(arm), self.classification_of(arm)
-            self._check_switching(arm)
+        for arm in self.arms:
+            if arm.recipe == "csr":
+                self._check_switching(arm)
         return self
 
-    def _check_switching(self, arm: NliArmSettings) -> None:
-        lexicon, switching = self.lexicon_of(arm), self.switching_of(arm)
-        if arm.recipe != "csr":
-            return
+    def _check_switching(self, arm: NliArm) -> None:
+        switching = arm.switching
         if switching.source in {"aligned", "anti"} or switching.unit == "piece":
             raise ValueError(
-                f"recipes.{arm.name}.switching: dictionaries give translations of words (source: lexicon, random or "
+                f"arms.{arm.name}.switching: dictionaries give translations of words (source: lexicon, random or "
                 f"mask; unit: word); found source: {switching.source}, unit: {switching.unit}"
             )
-        missing = [code for code in self.languages if not lexicon.dictionaries.get(code)]
+        missing = [code for code in self.languages if not arm.lexicon.dictionaries.get(code)]
         if missing and switching.source != "mask":
             raise ValueError(
                 f"lexicon.dictionaries: no dictionary for {', '.join(missing)}, and {arm.name} switches to all of "
                 f"languages ({', '.join(self.languages)}). Give one for each, or list the language in also_tested"
             )
+
+    @cached_property
+    def arms(self) -> tuple[NliArm, ...]:
+        """The rows of the comparison, each with all its settings."""
+        return tuple(
+            NliArm(
+                *(arm.recipe, arm.name, self.lexicon_of(arm), self.switching_of(arm), self.training_of(arm)),
+                model=self.model_of(arm),
+                classification=self.classification_of(arm),
+            )
+            for arm in self.recipes
+        )
 
     @property
     def tested(self) -> tuple[str, ...]:
@@ -183,10 +183,9 @@ class NliConfig(Settings):
     @property
     def inputs(self) -> list[str]:
         """All that is named in it to be read: models, data, dictionaries."""
-        models = [self.model_of(arm) for arm in self.recipes]
-        lexicons = [self.lexicon_of(arm) for arm in self.recipes]
-        dictionaries = [name for each in lexicons for code in each.dictionaries for name in each.of(code).inputs]
-        return [*models, self.data.train, self.data.valid, self.data.test, *dictionaries]
+        lexicons = [arm.lexicon.of(code) for arm in self.arms for code in arm.lexicon.dictionaries]
+        dictionaries = [name for lexicon in lexicons for name in lexicon.inputs]
+        return [*(arm.model for arm in self.arms), self.data.train, self.data.valid, self.data.test, *dictionaries]
 
     def model_of(self, arm: NliArmSettings) -> str:
         """The model that an arm starts from."""
@@ -194,16 +193,8 @@ class NliConfig(Settings):
 
     def lexicon_of(self, arm: NliArmSettings) -> NliLexiconSettings:
         """The run's lexicon settings with the arm's own values in their place."""
-        return with_changes(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
-
-    def switching_of(self, arm: NliArmSettings) -> SwitchingSettings:
-        """The run's switching settings with the arm's own values in their place."""
-        return with_changes(self.switching, arm.switching, f"recipes.{arm.name}.switching")
-
-    def training_of(self, arm: NliArmSettings) -> TrainingSettings:
-        """The run's training settings with the arm's own values in their place."""
-        return with_changes(self.training, arm.training, f"recipes.{arm.name}.training")
+        return with_own(self.lexicon, arm, "lexicon")
 
     def classification_of(self, arm: NliArmSettings) -> ClassificationSettings:
         """The run's settings of the classifier's training with the arm's own values in their place."""
-        return with_changes(self.classification, arm.classification, f"recipes.{arm.name}.classification")
+        return with_own(self.classification, arm, "classification")

@@ -93,7 +93,9 @@ def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = 
         raise UsageError("\n".join(lines + more)) from error
 
 
-_SHORT_FORMS = {"model": "name", "recipes": "recipe", "dictionaries": "path"}
+_FORMER_NAMES = {"recipes": "arms", "arms": "recipes"}
+"""Of the rows of a comparison, which a file may call by either."""
+_SHORT_FORMS = {"model": "name", "arms": "recipe", "recipes": "recipe", "dictionaries": "path"}
 """The key that a plain value stands for, in place of such a block or of an item of such a list."""
 
 
@@ -102,7 +104,10 @@ def _override(values: dict[str, Any], override: str) -> None:
     override = shortened(override, 200)
     if not found or not key:
         raise UsageError(f"--set {override}: expected key=value, as in training.lr=1e-4")
-    *parents, last = key.split(".")
+    first, *others = key.split(".")
+    if first not in values and _FORMER_NAMES.get(first) in values:
+        first = _FORMER_NAMES[first]
+    *parents, last = first, *others
     if len(parents) > DEEPEST:
         raise UsageError(f"--set {override}: more than {DEEPEST} keys in each other")
     block: Any = values
