@@ -280,7 +280,7 @@ LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-e
 @pytest.mark.parametrize(
     ("arguments", "expected_code", "message"),
     [
-        (["run", "{folder}/missing.yaml", "--out", "{folder}/out"], 2, "no such configuration file"),
+        (["run", "{folder}/missing.yaml", "--out", "{folder}/out"], 2, "missing.yaml: not found in"),
         (
             ["run", "{folder}/config.yaml", "--out", "{folder}/out", "--set", "trainng.lr=1"],
             2,

@@ -49,7 +49,8 @@ class LexiconSettings(Settings):
 
     method: LexiconMethod = "auto"
     """`align`: a word aligner on sentence pairs; `vecmap`: word embeddings of each side mapped into one space (the
-    paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto` chooses."""
+    paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto`: align for parallel
+    text, mixed if there is a dictionary too, and vecmap for other text."""
     k: AtOnce = 3
     """Translations kept per word."""
     floor: Share = 0.1

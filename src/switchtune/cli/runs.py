@@ -1,0 +1,258 @@
+"""The verbs that take a configuration: pretrain, run, train, zeroshot, search, plan, show-batch."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from switchtune.cli.options import AsJson, Force, Out, print_json, setting
+from switchtune.cli.terminal import print_line
+from switchtune.config.inference import NliConfig
+from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.load import load_config, load_run_config
+from switchtune.config.pretrain import PretrainConfig
+from switchtune.config.run import RunConfig
+from switchtune.errors import UsageError
+from switchtune.files import claim_folder
+
+Config = Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")]
+Overrides = Annotated[
+    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: --set training.lr=1e-4")
+]
+Accept = Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")]
+KeepChanged = Annotated[
+    bool, typer.Option("--keep-changed", help="Use models and outputs in --out that were changed since they were made.")
+]
+Arm = Annotated[
+    str | None, typer.Option("--arm", "--recipe", help="Name of the arm; by default the first with two stages.")
+]
+
+_Read = TypeVar("_Read", bound=RunConfig | NliConfig | PretrainConfig)
+_run_config = partial(load_config, RunConfig)
+
+
+def _claimed(
+    load: Callable[[Path, list[str]], _Read], verb: str, file: Path, out: Path, overrides: list[str], force: bool
+) -> _Read:
+    """What a configuration says, for which the folder is claimed. Its file may be what the verb would write there."""
+    settings = load(file, overrides)
+    written = out / "config.resolved.yaml"
+    as_it_is = written.is_file() and file.samefile(written) and file.read_bytes() == settings.as_yaml().encode()
+    claim_folder(out, verb, inputs=[*settings.inputs, *([] if as_it_is else [file])], force=force)
+    return settings
+
+
+def _flags(accept: bool, keep_changed: bool) -> list[str]:
+    return [*["lexicon.accept=true"] * accept, *["keep_changed=true"] * keep_changed]
+
+
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="YAML file with texts, size and training.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a small model from monolingual text by denoising (the paper's equation 2).
+
+    Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/pretrained`
+    """
+    settings = _claimed(partial(load_config, PretrainConfig), "pretrain", config, out, overrides, force)
+    from switchtune.cli.display import Display
+    from switchtune.events import Event, stage_event
+    from switchtune.runs.pretraining import pretrain as pretrain_model
+
+    with Display() as display:
+        made = pretrain_model(
+            settings,
+            out,
+            on_progress=lambda step: display.show(stage_event("pretrain", "denoise", step)),
+            on_message=lambda message: display.show(Event("pretrain", message)),
+        )
+    if made.set_aside is not None:
+        print_line(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
+    if as_json:
+        print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
+    else:
+        print_line(
+            f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
+            f"passages ({made.too_long:,} left out for their length), {made.training.seconds / 60:.1f} minutes"
+        )
+
+
+def run(
+    config: Annotated[Path, typer.Argument(help="YAML file with model, pairs, arms, seeds and settings.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Fine-tune every arm at the same total of updates, try the models on the test sets, compare.
+
+    The file's `task` says what for: translation, summarization, or nli (trained in one language, tested in others).
+
+    Example: `switchtune run examples/quickstart.yaml --out runs/quickstart --set training.updates=300`
+    """
+    settings = _claimed(load_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
+    from switchtune.cli.display import Display, print_accuracies, print_summary
+    from switchtune.results.accuracy import accuracy_record
+    from switchtune.results.comparison import metrics_record
+    from switchtune.runs.experiment import run_experiment
+    from switchtune.runs.inference import run_nli
+
+    with Display() as display:
+        if isinstance(settings, NliConfig):
+            accuracies = run_nli(settings, out, on_event=display.show)
+            record, show = accuracy_record(accuracies), partial(print_accuracies, accuracies)
+        else:
+            summary = run_experiment(settings, out, on_event=display.show)
+            record, show = metrics_record(summary), partial(print_summary, summary)
+    if as_json:
+        print_json(record)
+    else:
+        show()
+        print_line(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
+
+
+def train(
+    config: Config,
+    out: Out,
+    arm: Arm = None,
+    pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
+    seed: Annotated[int | None, setting(LexiconSettings, "seed", help="By default the first of the file.")] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Train with so many processes on a machine without GPUs.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train one arm on one pair, with one process or many, and print where the model is.
+
+    The folder is that of `switchtune run`, which finds finished what is trained here. An update's batch is the same
+    however many processes share it. Under torchrun, accelerate launch or srun leave out --gpus: each process joins.
+    Early stopping (`training.patience`) is for this verb: `run` compares arms at equal updates.
+
+    Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --arm csr --gpus 8`
+    """
+    settings = _claimed(_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
+    from switchtune.cli.display import Display
+    from switchtune.runs.train import train_arm
+
+    with Display() as display:
+        chosen: Any = {"recipe": arm, "pair": pair, "seed": seed, "gpus": gpus, "processes": processes}
+        trained = train_arm(settings, out, **chosen, on_event=display.show)
+    if trained is not None and as_json:
+        print_json(trained.record())
+    elif trained is not None:
+        print_line(str(trained.model))
+
+
+def zeroshot(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`: pairs of one target language.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Test the models of each pair on the source languages of all pairs: a matrix of tested against trained.
+
+    Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
+
+    Example: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
+    """
+    settings = _claimed(_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
+    from switchtune.cli.display import Display, print_matrices
+    from switchtune.runs.zeroshot import run_zeroshot
+
+    with Display() as display:
+        matrices = run_zeroshot(settings, out, on_event=display.show)
+    if as_json:
+        print_json({"matrices": [matrix.record() for matrix in matrices]})
+    else:
+        print_matrices(matrices)
+        made = (out / f"zeroshot.{form}" for form in ("md", "json", "svg", "png"))
+        print_line(", ".join(str(path) for path in made if path.exists()))
+
+
+def search(
+    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run` with a `search` block.")],
+    out: Out,
+    overrides: Overrides = [],  # noqa: B006
+    accept: Accept = False,
+    keep_changed: KeepChanged = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Try learning rates, batches and numbers of updates on the validation set, the same for every arm.
+
+    On the first pair, with the first seed. Ends in `best.yaml`, a configuration for `switchtune run`.
+
+    Example: `switchtune search mine.yaml --out runs/search --set 'search.lr=[1.0e-5, 3.0e-5, 1.0e-4]'`
+    """
+    settings = _claimed(_run_config, "search", config, out, overrides + _flags(accept, keep_changed), force)
+    from switchtune.cli.display import Display, print_table
+    from switchtune.runs.search import search as search_grid
+    from switchtune.runs.search import search_table
+
+    with Display() as display:
+        result = search_grid(settings, out, on_event=display.show)
+    if as_json:
+        print_json(result.record())
+    else:
+        print_table(*search_table(result), title=result.pair)
+        print_line(f"{out / 'best.yaml'}, {out / 'search.md'}, {out / 'search.json'}")
+
+
+def plan(
+    config: Config,
+    gpu: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Plan for this card (H200, L4, …), not for this machine.")
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Print what a run will take, before anything is loaded: memory in GB, tokens a second, hours.
+
+    Example: `switchtune plan examples/quickstart.yaml --gpu H200`
+    """
+    settings = _run_config(config, overrides)
+    from switchtune.cli.display import print_plan
+    from switchtune.runs.plan import plan as plan_run
+    from switchtune.runs.plan import plan_record
+
+    planned = plan_run(settings, gpu=gpu)
+    if as_json:
+        print_json(plan_record(planned))
+    else:
+        print_plan(planned)
+
+
+def show_batch(
+    config: Config,
+    rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Examples shown per stage.")] = 2,
+    arm: Arm = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.
+
+    Example: `switchtune show-batch examples/quickstart.yaml`
+    """
+    settings = _run_config(config, overrides)
+    if out is not None and not (out / "config.resolved.yaml").is_file():
+        raise UsageError(f"--out {out}: not the folder of a run: there is no config.resolved.yaml in it.")
+    from switchtune.runs.prepare import batch_preview
+
+    for block in batch_preview(settings, recipe=arm, rows=rows, folder=out):
+        print_line(block)
