@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TextIO, TypeAlias, cast
 
 
@@ -47,12 +47,7 @@ class Event:
 
 def stage_event(subject: str, stage: str, step: Progress) -> Event:
     """How far a stage is."""
-    return Event(
-        *(subject, stage, step.update, step.updates, step.loss),
-        tokens_per_second=step.tokens_per_second,
-        padding=step.padding,
-        memory_gb=step.memory_gb,
-    )
+    return Event(subject, stage, **asdict(step))
 
 
 OnEvent: TypeAlias = Callable[[Event], None]

@@ -95,6 +95,10 @@ def test_off_and_on_are_words_in_a_file(trim: str, tmp_path: Path) -> None:
     assert load_config(RunConfig, path).model.trim == trim
 
 
+def test_a_linear_schedule_may_have_its_former_name() -> None:
+    assert config(training={"schedule": "polynomial"}).training.schedule == config().training.schedule == "linear"
+
+
 def test_an_unknown_language_names_the_nearest() -> None:
     assert "germn" in refused(pairs=[{**PAIR, "source": "germn"}])
 

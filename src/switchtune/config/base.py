@@ -33,7 +33,6 @@ BatchTokens: TypeAlias = Annotated[int, Field(ge=16, le=10**8)]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 """Beams, translations of a word, parts of a batch, checkpoints."""
 Processes: TypeAlias = Annotated[int, Field(ge=0, le=256)]
-Layers: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 """Processes and second builds add to it, and numpy takes 32 bits."""
 LearningRate: TypeAlias = Annotated[float, Field(gt=0, le=10)]

@@ -31,9 +31,9 @@ class NliDataSettings(Settings):
     """TSV, CSV, JSONL or Parquet file (any compression) or `hf:org/name:config:split`, with premise, hypothesis and
     label (entailment, neutral, contradiction, or 0 to 2). An asterisk stands for the language's code, in all three."""
     valid: str
-    """For early stopping."""
+    """Validation set, for early stopping."""
     test: str
-    """With an asterisk: nli/test.*.tsv.xz."""
+    """Test sets, with an asterisk in place of the language's code: nli/test.*.tsv.xz."""
     columns: tuple[str, str, str] | None = None
     """Names of the columns, or in a TSV file without header their numbers, from 1; by default premise, hypothesis and
     label, or sentence1, sentence2 and gold_label, or the first three."""
@@ -52,11 +52,11 @@ class NliLexiconSettings(Settings):
     """Dictionaries of the training language and each other."""
 
     dictionaries: dict[LanguageCode, tuple[DictionarySettings, ...]] = Field(default_factory=dict)
-    """By language: a file, or several; each of either direction."""
+    """Dictionaries by language: a file, or several; each of either direction."""
     k: AtOnce = 3
     """Translations kept per word."""
     block: BlockSettings = BlockSettings()
-    """What is left out."""
+    """Entries to leave out."""
 
     @field_validator("dictionaries", mode="before")
     @classmethod
@@ -84,7 +84,8 @@ class ClassificationSettings(Settings):
     lr: LearningRate = 5e-6
     """Peak learning rate of AdamW."""
     warmup: Warmup = 0.06
-    """A number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then it falls to zero."""
+    """Warm-up: a number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then the
+    learning rate falls linearly to zero."""
     dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
     weight_decay: Decay = 0.0
@@ -129,11 +130,11 @@ class NliConfig(ComparisonSettings):
     training: TrainingSettings = TrainingSettings()
     """`updates` over both stages, `restore_share`, precision, and how stage 1 is trained."""
     language: LanguageCode = "en"
-    """Of the training and validation sets."""
+    """Language of the training and validation sets."""
     languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
-    """Tested without their data; stage 1 switches words to all of them."""
+    """Languages tested without training data of theirs; stage 1 switches words to all of them."""
     also_tested: tuple[LanguageCode, ...] = Field((), max_length=LONGEST_LIST)
-    """Tested besides, without being switched to."""
+    """Further languages tested, to which no words are switched."""
     data: NliDataSettings
     lexicon: NliLexiconSettings = NliLexiconSettings()
     classification: ClassificationSettings = ClassificationSettings()

@@ -4,14 +4,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from switchtune.config.base import (
-    LONGEST_LIST,
-    AtOnce,
-    Seed,
-    Settings,
-    Share,
-    Weight,
-)
+from switchtune.config.base import LONGEST_LIST, AtOnce, Seed, Settings, Share, Weight
 
 LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
 MapMode: TypeAlias = Literal[
@@ -25,7 +18,7 @@ class DictionarySettings(Settings):
     path: str
     """MUSE format or TSV, of either direction; any compression."""
     weight: Weight = 1.0
-    """Where several give translations of a word."""
+    """Weight of its translations where several dictionaries have a word."""
 
     @model_validator(mode="before")
     @classmethod
@@ -62,16 +55,17 @@ class LexiconSettings(Settings):
     embeddings: tuple[str, str] | None = None
     """Word vectors of the two sides (word2vec or fastText text files) for `vecmap`, in place of word2vec."""
     dictionaries: tuple[DictionarySettings, ...] = Field((), max_length=LONGEST_LIST)
-    """For `dictionary`, `mixed`, and as the seed of `vecmap`."""
+    """Dictionaries for `dictionary` and `mixed`, and to begin `vecmap` with."""
     parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Weight] = Field(default_factory=dict)
     """Methods of `mixed` with their weights; by default all that can be used here, with weight 1."""
     block: BlockSettings = BlockSettings()
-    """What is left out."""
+    """Entries to leave out."""
     corpus: str | None = None
     """Parallel corpus to build from, where it is not the pair's training corpus."""
     columns: tuple[str, str] | None = None
     """Names of the source and target columns of `corpus`, where they are not the language codes."""
     seed: Seed = 1
+    """Seed of the building; a second one, the next, tells how stable it is."""
     accept: bool = False
     """Go on with a lexicon that was judged red."""
 

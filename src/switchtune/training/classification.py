@@ -72,7 +72,7 @@ def classifier_settings(classification: ClassificationSettings, training: Traini
             "tokens_per_batch": classification.batch,
             "checkpoint_every": classification.evaluate_every,
             "optimizer": training.optimizer if training.optimizer.endswith("8bit") else "adamw",
-            "schedule": "polynomial",
+            "schedule": "linear",
             "label_smoothing": 0.0,
             "keep": "best",
             "best_by": "loss",
