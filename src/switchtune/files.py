@@ -46,19 +46,19 @@ def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:
 
 def _instead_of_file(path: Path, largest: int | None) -> str | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError):
         return broken_link(path) or _not_found(path)
-    if stat.S_ISDIR(found.st_mode):
+    if stat.S_ISDIR(status.st_mode):
         names = sorted(entry.name for entry in path.iterdir())
         listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         return f"a folder; a file is expected. It holds {listing or 'nothing'}."
-    if stat.S_ISFIFO(found.st_mode):
+    if stat.S_ISFIFO(status.st_mode):
         return "a pipe; a file is expected. Save it to one first."
-    if not stat.S_ISREG(found.st_mode):
+    if not stat.S_ISREG(status.st_mode):
         return "a device or a socket; a file is expected."
-    if largest is not None and found.st_size > largest:
-        return f"{found.st_size:,} bytes, where at most {largest:,} are expected."
+    if largest is not None and status.st_size > largest:
+        return f"{status.st_size:,} bytes, where at most {largest:,} are expected."
     path.open("rb").close()
     return None
 

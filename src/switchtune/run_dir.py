@@ -123,7 +123,7 @@ class RunDir:
         if "made" not in content:
             return content["result"]
         hashes = {path: content_hash(path) for path in made}
-        changed = [path for path, found in hashes.items() if content["made"].get(self._name(path)) != found]
+        changed = [path for path, now in hashes.items() if content["made"].get(self._name(path)) != now]
         if changed and not self.keep_changed:
             for path in changed:
                 aside = _free(path.with_name(f"{path.name}.changed-{hashes[path]}"))

@@ -16,6 +16,7 @@ from switchtune.cli.options import (
     Languages,
     PiecesOf,
     Seed,
+    json_text,
     language_pair,
     piece_segmenter,
     print_json,
@@ -128,13 +129,13 @@ def build(
     with BuildDisplay() as display:
         material, judged_by = _material(source, target, langs, method, model, pieces_of, judge_by, display)
         listeners: Any = {"on_step": display.show, "tell": display.tell}
-        made = make_folder(material, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
+        lexicons = make_folder(material, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
     if as_json:
-        print_json(made.judged.record() if made.judged else {})
+        print_json(lexicons.judged.record() if lexicons.judged else {})
     else:
-        print_judgement(made)
-    if made.judged is not None:
-        require_accepted(made.judged.refusal, accept)
+        print_judgement(lexicons)
+    if lexicons.judged is not None:
+        require_accepted(lexicons.judged.refusal, accept)
 
 
 def _material(
@@ -164,14 +165,14 @@ def _material(
 
 
 def _weighted(text: str) -> tuple[str, float]:
-    name, found, weight = text.rpartition("=")
+    name, equals, weight = text.rpartition("=")
     try:
-        value = float(weight) if found else 1.0
+        value = float(weight) if equals else 1.0
     except ValueError:
         return text, 1.0  # the name of a file may hold "="
     if not 0 < value < math.inf:
         raise UsageError(f"{text}: the weight is to be above 0 and finite; found {weight}.")
-    return (name, value) if found else (text, 1.0)
+    return (name, value) if equals else (text, 1.0)
 
 
 def _part(text: str) -> tuple[str, float]:
@@ -209,11 +210,8 @@ def diff(
     from switchtune.lexicon.compare import difference
     from switchtune.lexicon.files import read_lexicon
 
-    found = difference(read_lexicon(lexicon_a), read_lexicon(lexicon_b))
-    if as_json:
-        print_json(found.record())
-    else:
-        print_line(found.describe())
+    differences = difference(read_lexicon(lexicon_a), read_lexicon(lexicon_b))
+    print_line(json_text(differences.record()) if as_json else differences.describe())
 
 
 @lexicon_app.command()
@@ -234,10 +232,10 @@ def merge(
     from switchtune.lexicon.files import read_lexicon, write_lexicon
 
     weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
-    place = claim_file(out, inputs=[path for path, _ in weighted], force=force)
+    output = claim_file(out, inputs=[path for path, _ in weighted], force=force)
     parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
     merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
-    write_lexicon(merged, place)
+    write_lexicon(merged, output)
     print_line(f"{out}: {len(merged):,} words")
 
 

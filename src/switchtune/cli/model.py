@@ -5,7 +5,18 @@ from typing import Annotated, Literal
 
 import typer
 
-from switchtune.cli.options import FILE, FOLDER, AsJson, Force, Model, NewFolder, language_pair, print_json, setting
+from switchtune.cli.options import (
+    FILE,
+    FOLDER,
+    AsJson,
+    Force,
+    Model,
+    NewFolder,
+    json_text,
+    language_pair,
+    print_json,
+    setting,
+)
 from switchtune.cli.terminal import print_line
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import UsageError
@@ -42,10 +53,7 @@ def trim(
     if not languages:
         raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
     record = trimmed(model, survey(model, texts, languages), texts, output, force=force)
-    if as_json:
-        print_json(record.figures())
-    else:
-        print_line(record.describe())
+    print_line(json_text(record.figures()) if as_json else record.describe())
 
 
 def untrim(
@@ -113,9 +121,9 @@ def export(
 
     output = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages, settings = language_pair(langs) if langs else None, GenerationSettings(beams=beams)
-    made = export_ct2(model, output, languages=languages, text=text, int8=int8, settings=settings, force=force)
+    exported = export_ct2(model, output, languages=languages, text=text, int8=int8, settings=settings, force=force)
     if as_json:
-        figures = {key: value for key, value in made.parity.record().items() if key != "lines"}
-        print_json({"folder": str(out), "languages": made.languages, "to": form, "int8": made.int8, **figures})
+        figures = {key: value for key, value in exported.parity.record().items() if key != "lines"}
+        print_json({"folder": str(out), "languages": exported.languages, "to": form, "int8": exported.int8, **figures})
     else:
-        print_line(f"{out}: {'-'.join(made.languages)}, {made.parity.describe()}")
+        print_line(f"{out}: {'-'.join(exported.languages)}, {exported.parity.describe()}")

@@ -85,9 +85,14 @@ Languages = Annotated[str, typer.Option("--langs", help="Languages of the two si
 Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
 
 
+def json_text(value: Any) -> str:
+    """Figures as JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
+
+
 def print_json(value: Any) -> None:
     """Print figures as JSON."""
-    print_line(json.dumps(value, ensure_ascii=False, indent=2))
+    print_line(json_text(value))
 
 
 def read_from(text: Path) -> Path:

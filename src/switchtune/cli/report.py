@@ -1,7 +1,7 @@
 """The verbs that show a run to people: analyse, report, demo."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -48,10 +48,7 @@ def analyse(
     from switchtune.analysis.analyse import analyse as analyse_run
     from switchtune.cli.display import Display
 
-    chosen = tuple(name for name in ANALYSES if name in what or not what)
-    unknown = sorted(set(what) - set(chosen))
-    if unknown:
-        raise UsageError(f"--what {unknown[0]}: choose from {', '.join(ANALYSES)}.")
+    chosen: Any = what or ANALYSES
     settings = AnalysisSettings(
         multiway=multiway,
         texts=_texts(text),
@@ -63,13 +60,13 @@ def analyse(
         cases=cases,
     )
     with Display() as display:
-        found = analyse_run(run, chosen, settings, on_event=display.show)
+        analysed = analyse_run(run, chosen, settings, on_event=display.show)
     if as_json:
-        print_json(found.record())
+        print_json(analysed.record())
         return
-    for path in found.files:
+    for path in analysed.files:
         print_line(str(path))
-    for line in (*found.missing, *([found.hint] if found.hint else [])):
+    for line in (*analysed.missing, *([analysed.hint] if analysed.hint else [])):
         print_line(line, err=True)
 
 
@@ -78,8 +75,8 @@ def _texts(options: list[str]) -> dict[str, list[str]]:
 
     texts: dict[str, list[str]] = {}
     for option in options:
-        language, found, path = option.partition("=")
-        if not found:
+        language, equals, path = option.partition("=")
+        if not equals:
             raise UsageError(f"--text {option}: expected a language and a file, as in de=news.de")
         texts.setdefault(find_language(language).code, []).extend(read_monolingual(path, language))
     return texts
@@ -104,12 +101,12 @@ def report(
     output = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
         claim_folder(figures, "report", hosts=runs, force=force, option="--figures")
-    made = run_page(runs)
-    for warning in made.warnings:
+    page = run_page(runs)
+    for warning in page.warnings:
         print_line(f"switchtune: {warning}", err=True)
-    write_text(output, made.html)
+    write_text(output, page.html)
     if figures is not None:
-        for figure in made.figures:
+        for figure in page.figures:
             write_text(figures / f"{figure.name}.svg", figure.file())
     print_line(str(out))
 

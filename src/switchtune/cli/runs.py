@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from switchtune.cli.options import AsJson, Force, Out, print_json, setting
+from switchtune.cli.options import AsJson, Force, Out, json_text, print_json, setting
 from switchtune.cli.terminal import print_line
 from switchtune.config.inference import NliConfig
 from switchtune.config.lexicon import LexiconSettings
@@ -66,21 +66,22 @@ def pretrain(
     from switchtune.runs.pretraining import pretrain as pretrain_model
 
     with Display() as display:
-        made = pretrain_model(
+        pretrained = pretrain_model(
             settings,
             out,
             on_progress=lambda step: display.show(stage_event("pretrain", "denoise", step)),
             on_message=lambda message: display.show(Event("pretrain", message)),
         )
-    if made.set_aside is not None:
-        print_line(f"The settings or the text have changed; what was there is now {made.set_aside}", err=True)
-    if as_json:
-        print_json({**asdict(made), "folder": str(made.folder), "set_aside": made.set_aside and str(made.set_aside)})
-    else:
-        print_line(
-            f"{made.folder}: a {settings.family} model, {made.training.updates:,} updates on {made.passages:,} "
-            f"passages ({made.too_long:,} left out for their length), {made.training.seconds / 60:.1f} minutes"
-        )
+    if pretrained.set_aside is not None:
+        print_line(f"The settings or the text have changed; what was there is now {pretrained.set_aside}", err=True)
+    figures = {**asdict(pretrained), "folder": str(pretrained.folder)}
+    figures["set_aside"] = pretrained.set_aside and str(pretrained.set_aside)
+    training = pretrained.training
+    text = (
+        f"{pretrained.folder}: a {settings.family} model, {training.updates:,} updates on {pretrained.passages:,} "
+        f"passages ({pretrained.too_long:,} left out for their length), {training.seconds / 60:.1f} minutes"
+    )
+    print_line(json_text(figures) if as_json else text)
 
 
 def run(
@@ -181,8 +182,8 @@ def zeroshot(
         print_json({"matrices": [matrix.record() for matrix in matrices]})
     else:
         print_matrices(matrices)
-        made = (out / f"zeroshot.{form}" for form in ("md", "json", "svg", "png"))
-        print_line(", ".join(str(path) for path in made if path.exists()))
+        files = (out / f"zeroshot.{form}" for form in ("md", "json", "svg", "png"))
+        print_line(", ".join(str(path) for path in files if path.exists()))
 
 
 def search(

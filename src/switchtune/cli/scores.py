@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from switchtune.cli.options import FILE, AsJson, Seed, frequencies, print_json, setting
+from switchtune.cli.options import FILE, AsJson, Seed, frequencies, json_text, print_json, setting
 from switchtune.cli.terminal import print_line
 from switchtune.config.run import EvaluationSettings
 
@@ -83,13 +83,10 @@ def score(
     from switchtune.scoring.assess import assess
 
     texts = read_lines(hypotheses), read_lines(references)
-    found = assess(*texts, lang, metrics=metric, material=_material(ctx.params))
-    for name, reason in found.left_out.items():
+    assessment = assess(*texts, lang, metrics=metric, material=_material(ctx.params))
+    for name, reason in assessment.left_out.items():
         print_line(f"{name} is left out: {reason}", err=True)
-    if as_json:
-        print_json(assessment_record(found))
-    else:
-        print_line(assessment_text(found))
+    print_line(json_text(assessment_record(assessment)) if as_json else assessment_text(assessment))
 
 
 def compare(
@@ -128,11 +125,11 @@ def compare(
 
     a, b = read_lines(hypotheses_a), read_lines(hypotheses_b)
     settings: Any = {"metric": metric, "test": test, "resamples": resamples, "seed": seed}
-    found = compare_outputs(a, b, read_lines(references), lang, material=_material(ctx.params), **settings)
+    comparisons = compare_outputs(a, b, read_lines(references), lang, material=_material(ctx.params), **settings)
     for name, outputs in (("A", a), ("B", b)):
         if empty := empty_outputs(outputs):
             print_line(f"{name}: {empty:,} of {len(outputs):,} outputs are empty: they count as wrong", err=True)
     if as_json:
-        print_json([asdict(each) for each in found] if len(found) > 1 else asdict(found[0]))
+        print_json([asdict(each) for each in comparisons] if len(comparisons) > 1 else asdict(comparisons[0]))
     else:
-        print_line("\n".join(map(difference_text, found)))
+        print_line("\n".join(map(difference_text, comparisons)))

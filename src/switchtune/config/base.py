@@ -121,8 +121,8 @@ def describe(kind: type[BaseModel], error: ErrorDetails) -> str:
         return message
     if error["type"] == "tuple_type":
         message = "expected a list"
-    found = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
-    return f"{key}: {message}{found}"
+    value = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
+    return f"{key}: {message}{value}"
 
 
 def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

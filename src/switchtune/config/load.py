@@ -37,8 +37,8 @@ def read_settings(path: Path) -> dict[str, Any]:
         raise UsageError(str(error)) from error
     values = parse_yaml(content, str(path))
     if not isinstance(values, dict):
-        found = "an empty file" if values is None else type(values).__name__
-        raise UsageError(f"{path}: expected a mapping of settings, found {found}.")
+        kind = "an empty file" if values is None else type(values).__name__
+        raise UsageError(f"{path}: expected a mapping of settings, found {kind}.")
     return values
 
 

@@ -203,8 +203,8 @@ class GenerationSettings(Settings):
 
     def fixed_length(self, target_language: str) -> int | None:
         """Longest output in a language, in tokens, where it does not depend on the source."""
-        found = language_named(target_language)  # none bears the name of a language that was added to a model
-        return self.max_length_of.get(found.code, self.max_length) if found else self.max_length
+        language = language_named(target_language)  # none bears the name of a language that was added to a model
+        return self.max_length_of.get(language.code, self.max_length) if language else self.max_length
 
     def longest_output(self, source_tokens: int, target_language: str) -> int:
         """Longest output for a source, in tokens."""
