@@ -47,8 +47,8 @@ from switchtune.files import write_json
 from switchtune.lexicon.build import lexicons_from_corpus
 from switchtune.lexicon.records import Lexicon
 from switchtune.models.chunks import PlainIds
-from switchtune.models.families import Layout
-from switchtune.models.load import new_model
+from switchtune.models.layout import Layout
+from switchtune.models.new import new_model
 from switchtune.switching.switcher import Switcher, candidates, draw, example_keys, from_lexicon, switch_all
 from switchtune.training.batches import EncodedExamples, Lengths, epoch_batches, measure
 

@@ -32,7 +32,8 @@ from switchtune.config.run import RunConfig
 from switchtune.corpus.read import read_corpus, read_lines
 from switchtune.examples import task_examples
 from switchtune.files import read_json, write_json
-from switchtune.models.load import load_model, model_config, new_model
+from switchtune.models.load import load_model, model_config
+from switchtune.models.new import new_model
 from switchtune.training.curve import METRICS, read_metrics
 from switchtune.training.trainer import train_stage
 
@@ -158,15 +159,16 @@ def compare(row: Row, corpus: Path, work: Path) -> dict[str, Any]:
     write_config(row, corpus, model, config)
     planned = json.loads(output(["-m", "switchtune", "plan", str(config), "--json"]))["stages"][0]
     measured = json.loads(output([__file__, str(corpus), "--train", str(config)]))
-    memory = (measured["peak_gb"] - measured["base_gb"]) / (planned["peak_gb"] - planned["base_gb"])
+    memory = planned["memory"]
+    beyond_base = (measured["peak_gb"] - measured["base_gb"]) / (memory["peak_gb"] - memory["base_gb"])
     return {
         **asdict(row),
         "planned": planned,
         "measured": measured,
         "load_average": os.getloadavg()[0],
         "ratios": {
-            "memory_beyond_base": memory,
-            "peak_memory": measured["peak_gb"] / planned["peak_gb"],
+            "memory_beyond_base": beyond_base,
+            "peak_memory": measured["peak_gb"] / memory["peak_gb"],
             "tokens_per_second": measured["tokens_per_second"] / planned["tokens_per_second"],
         },
     }

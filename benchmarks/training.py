@@ -57,8 +57,10 @@ from switchtune.examples import Examples, restore_examples, task_examples
 from switchtune.files import read_json, write_json
 from switchtune.lexicon.build import build, corpus_material
 from switchtune.lexicon.files import read_lexicon, write_lexicon
-from switchtune.models.families import FAMILIES, IGNORED_LABEL, Layout
-from switchtune.models.load import Loaded, load_model, new_model, save_model
+from switchtune.models.families import FAMILIES
+from switchtune.models.layout import IGNORED_LABEL, Layout
+from switchtune.models.load import Loaded, load_model, save_model
+from switchtune.models.new import new_model
 from switchtune.recipes import RECIPES, stage_updates
 from switchtune.switching.make import make_switchers
 from switchtune.training.curve import METRICS, read_metrics

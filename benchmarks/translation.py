@@ -29,8 +29,8 @@ from switchtune.config.training import GenerationSettings
 from switchtune.corpus.read import read_lines
 from switchtune.files import write_json
 from switchtune.generation import translate
-from switchtune.generation.batching import batches
 from switchtune.generation.by_ct2 import Converted, convert, open_converted
+from switchtune.models.forward import longest_first
 from switchtune.models.load import Loaded, load_model
 from switchtune.scoring.metrics import bleu
 
@@ -43,7 +43,7 @@ def by_generate(loaded: Loaded, sentences: Sequence[str], source: str, target: s
     layout, model = loaded.layout, loaded.model
     ids = layout.batch_encode_source(sentences, source, target, max_tokens=layout.positions)
     outputs: dict[int, str] = {}
-    for batch in batches([len(each) for each in ids], SETTINGS.tokens_per_batch):
+    for batch in longest_first([len(each) for each in ids], SETTINGS.tokens_per_batch):
         longest = int(SETTINGS.max_length_ratio * len(ids[batch[0]])) + SETTINGS.max_length_extra
         rows = model.generate(
             **layout.collate_source([ids[place] for place in batch]),

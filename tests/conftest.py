@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from switchtune.models.load import save_model
+from switchtune.results.drawing import Drawing
 from tests.miniature import miniature
 
 # How long an example takes says nothing on a machine that does other things too.
@@ -85,3 +86,19 @@ def watched(chromium: Browser) -> Iterator[tuple[Page, list[str]]]:
     page.on("pageerror", lambda error: heard.append(f"error: {error}"))
     yield page, heard
     context.close()
+
+
+@pytest.fixture(scope="module")
+def drawn_once() -> Iterator[None]:
+    """Figures of the same content are drawn once, for tests that make the same report time and again."""
+    drawn: dict[str, str] = {}
+    draw = Drawing.svg
+
+    def svg(drawing: Drawing) -> str:
+        if repr(drawing) not in drawn:
+            drawn[repr(drawing)] = draw(drawing)
+        return drawn[repr(drawing)]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Drawing, "svg", svg)
+        yield

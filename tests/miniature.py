@@ -8,7 +8,8 @@ import torch
 
 from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.examples import Example
-from switchtune.models.load import Loaded, new_model
+from switchtune.models.load import Loaded
+from switchtune.models.new import new_model
 
 GERMAN = (
     "Ein Hund läuft über die Wiese.",

@@ -206,6 +206,7 @@ def test_lexicon_switch_and_show_batch(
     assert code == 0
     assert "lexicon.de-en.tsv" in printed
     assert (tmp_path / "lexicon.en-de.tsv").exists()
+    assert "Lexicon German–English" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
     lexicon = tmp_path / "lexicon.de-en.tsv"
     command = ("switch", text, "--lexicon", lexicon, "--lang", "de")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr
@@ -23,8 +24,9 @@ from switchtune.config.load import load_config
 from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import MARK, claim_file, claim_folder, content_of, mark_folder
+from switchtune.files import MARK, atomic_path, content_of, mark_folder
 from switchtune.generation.growing import GrowingFile
+from switchtune.run_dir import claim_file, claim_folder
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.inference import run_nli
 from switchtune.runs.pretraining import pretrain
@@ -354,9 +356,9 @@ def test_a_folder_of_others_is_no_run_in_python_either(place: Path) -> None:
 
 
 def test_a_report_is_written_again_and_a_page_of_others_is_not(place: Path) -> None:
-    from switchtune.report.html import is_report, page
+    from switchtune.report.html import is_report, render
 
-    (place / "report.html").write_text(page("A run", ""), encoding="utf-8")
+    (place / "report.html").write_text(render("page.html", title="A run"), encoding="utf-8")
     claim_file(place / "report.html", own=is_report(place / "report.html"))
     (place / "report.html").write_text("<!DOCTYPE html><title>Mine</title>", encoding="utf-8")
     with pytest.raises(UsageError, match="already exists"):
@@ -526,3 +528,58 @@ def test_only_files_whose_reading_ends_are_read(tmp_path: Path, kind: str) -> No
     (tmp_path / "run" / "thesis.txt").touch()
     with pytest.raises(SwitchtuneError, match=r"did not make|where at most 1,048,576 are expected"):
         claim_folder(tmp_path / "run", "run")
+
+
+def test_files_that_somebody_put_into_a_folder_of_ours_are_not_replaced_with_it(place: Path, model: Path) -> None:
+    words = FOLDER_VERBS["trim"].replace("{model}", str(model)).split()
+    assert CliRunner().invoke(app, [*words, "--out", "small"]).exit_code == 0
+    assert CliRunner().invoke(app, [*words, "--out", "small"]).exit_code == 0
+    (place / "small" / "notes.txt").write_text(THESIS)
+    (place / "small" / ".DS_Store").touch()
+    assert "holds notes.txt, which switchtune did not make" in refused(FOLDER_VERBS["trim"], model, "small")
+    assert (place / "small" / "notes.txt").read_text() == THESIS
+
+
+def test_what_a_run_replaces_is_kept_where_somebody_put_files_into_it(tmp_path: Path) -> None:
+    mark_folder(tmp_path, "run")
+    for content in ("old", "new"):
+        with atomic_path(tmp_path / "model") as temporary:
+            temporary.mkdir()
+            (temporary / "weights").write_text(content)
+        if content == "old":
+            (tmp_path / "model" / "notes.txt").write_text(THESIS)
+    assert (tmp_path / "model" / "weights").read_text() == "new"
+    assert (tmp_path / "model.kept-1" / "notes.txt").read_text() == THESIS
+
+
+def test_what_appears_while_an_output_is_made_stays(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did not make"), atomic_path(tmp_path / "folder", verb="trim") as temporary:
+        temporary.mkdir()
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "thesis.txt").write_text(THESIS)
+    with pytest.raises(UsageError, match="meanwhile"), atomic_path(tmp_path / "file", replaces=False) as temporary:
+        temporary.write_text("made")
+        (tmp_path / "file").write_text(THESIS)
+    growing = GrowingFile(tmp_path / "grown")
+    with pytest.raises(UsageError, match="meanwhile"), growing.lock():
+        growing.begin("text", resume=False)
+        (tmp_path / "grown").write_text(THESIS)
+        growing.append(["made"])
+    for name in ("folder/thesis.txt", "file", "grown"):
+        assert (tmp_path / name).read_text() == THESIS
+
+
+def test_standard_output_is_not_added_to_a_text_that_is_read(place: Path) -> None:
+    command = [sys.executable, "-m", "switchtune", "switch", "text.de", "--lexicon", "my.tsv", "--lang", "de"]
+    before = (place / "text.de").read_bytes()
+    with (place / "text.de").open("ab") as stream:
+        done = subprocess.run(command, stdout=stream, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, (place / "text.de").read_bytes()) == (2, before)
+    assert "standard output is redirected to this file" in done.stderr
+
+
+def test_a_page_of_somebodys_in_a_folder_of_lexicons_stays(place: Path, model: Path) -> None:
+    (place / "L").mkdir()
+    mark_folder(place / "L", "lexicon")
+    (place / "L" / "report.html").write_text(THESIS)
+    assert "already exists" in refused(FOLDER_VERBS["lexicon"], model, "L")

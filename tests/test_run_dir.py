@@ -134,8 +134,9 @@ def test_marks_and_locks_are_not_written_through_links(tmp_path: Path) -> None:
     for name in (MARK, ".run.lock"):
         (run / name).symlink_to(thesis)
     mark_folder(run, "run")
-    with RunDir(run).lock():
-        assert thesis.read_text() == "years of work"
+    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a link"), RunDir(run).lock():
+        pass
+    assert thesis.read_text() == "years of work"
 
 
 def test_nothing_in_a_run_is_written_through_links(tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
         with pytest.raises(SwitchtuneError, match=r"a (pipe|device)"):
             write_text(run.marker("task"), "new")
     make_unreadable(tmp_path / ".run.lock", kind)
-    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a (pipe|device).* Remove it"), run.lock():
+    with pytest.raises(SwitchtuneError, match=r"\.run\.lock: a (pipe|link).* Remove it"), run.lock():
         raise AssertionError("the lock was given")
 
 
@@ -381,3 +382,23 @@ def test_broken_json_is_named(tmp_path: Path) -> None:
     (tmp_path / "marker.json").write_text("{")
     with pytest.raises(SwitchtuneError, match=r"marker\.json: not valid JSON"):
         read_json(tmp_path / "marker.json")
+
+
+def test_no_folder_of_a_run_is_a_link(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    run.mkdir()
+    elsewhere.mkdir()
+    mark_folder(run, "run")
+    (run / "trial").symlink_to(elsewhere)
+    with pytest.raises(SwitchtuneError, match="trial: a link"), RunDir(run / "trial").lock():
+        pass
+    with pytest.raises(SwitchtuneError, match="trial: a link"):
+        RunDir(run).begin("task", {}, run / "trial" / "task")
+    assert not any(elsewhere.iterdir())
+    (tmp_path / "link").symlink_to(run)
+    with RunDir(tmp_path / "link").lock():
+        pass
+    (run / ".mine.lock").symlink_to("nowhere")
+    with pytest.raises(SwitchtuneError, match=r"mine\.lock: a link"), RunDir(run).lock("mine"):
+        pass
+    assert not (run / "nowhere").exists()

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from switchtune.lexicon.files import read_lexicon, write_lexicon
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.lexicon.records import Lexicon, LexiconError, randomised
-    from switchtune.models.load import Loaded, load_model, new_model, save_model
+    from switchtune.models.load import Loaded, load_model, save_model
+    from switchtune.models.new import new_model
     from switchtune.recipes import RECIPES, Recipe
     from switchtune.runs.experiment import run_experiment
     from switchtune.runs.pretraining import pretrain
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         approximate_randomisation,
         compare_scores,
         compare_seeds,
+        decide,
         mcnemar,
         paired_bootstrap,
         share_interval,
@@ -87,7 +89,8 @@ _HOMES = {
     "switchtune.lexicon.files": "read_lexicon write_lexicon",
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
     "switchtune.lexicon.records": "Lexicon LexiconError randomised",
-    "switchtune.models.load": "Loaded load_model new_model save_model",
+    "switchtune.models.load": "Loaded load_model save_model",
+    "switchtune.models.new": "new_model",
     "switchtune.recipes": "RECIPES Recipe",
     "switchtune.runs.experiment": "run_experiment",
     "switchtune.runs.pretraining": "pretrain",
@@ -98,7 +101,8 @@ _HOMES = {
     "switchtune.scoring.outputs": "examine",
     "switchtune.scoring.rouge": "rouge",
     "switchtune.scoring.significance": (
-        "Comparison approximate_randomisation compare_scores compare_seeds mcnemar paired_bootstrap share_interval"
+        "Comparison approximate_randomisation compare_scores compare_seeds decide mcnemar paired_bootstrap "
+        "share_interval"
     ),
     "switchtune.scoring.word_accuracy": "count_words word_accuracy words_of",
     "switchtune.switching.aligned": "AlignedSwitcher",

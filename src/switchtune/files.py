@@ -3,11 +3,12 @@
 import errno
 import glob
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -25,6 +26,8 @@ MARK = ".switchtune"
 
 LARGEST = 1 << 28
 """In bytes, of a file that is read whole: the largest tokenizers, and the curves of a million updates, have less."""
+_LARGEST_NOTE = 1 << 20
+_LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:
@@ -124,12 +127,16 @@ def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def mark_folder(folder: Path, verb: str) -> None:
-    """Have a folder say that it was made here."""
+def mark_folder(folder: Path, verb: str, made: Iterable[str] = ()) -> None:
+    """Have a folder say that it was made here.
+
+    Args:
+        made: names of all files in it, where it is made as a whole, so that another's are told from them later.
+    """
     mark = folder / MARK
     mark.unlink(missing_ok=True)  # a link to somewhere else is not written through
     with naming(mark):
-        mark.write_text(f"switchtune {verb}".rstrip() + "\n", encoding="utf-8")
+        mark.write_text("\n".join([f"switchtune {verb}".rstrip(), *made]) + "\n", encoding="utf-8")
 
 
 def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a new folder or an empty one.") -> None:
@@ -150,7 +157,7 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
     within = any((folder / MARK).is_file() for folder in path.parents)
     if verb is None and within:
         return
-    made_by = content_of(mark, 1 << 20).decode(errors="replace").strip() if mark.is_file() else None
+    made_by = _marked_by(path)
     if made_by is None and within:
         raise UsageError(
             f"{path}: would be replaced, and nothing in it says that switchtune made it; an earlier version may have. "
@@ -161,6 +168,37 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
     if verb is not None and made_by != f"switchtune {verb}":
         maker = f"`{made_by}`" if made_by != "switchtune" else "another command"
         raise UsageError(f"{path}: was made by {maker}, not by `switchtune {verb}`. {remedy}")
+    if foreign := foreign_files(path):
+        named = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+        raise UsageError(
+            f"{path}: holds {named}, which switchtune did not make, and would be replaced. Move that elsewhere, or "
+            "give another folder."
+        )
+
+
+def _marked_by(folder: Path) -> str | None:
+    """`switchtune VERB`, as the mark of a folder says; None where there is no mark."""
+    mark = folder / MARK
+    return content_of(mark, _LARGEST_NOTE).decode(errors="replace").split("\n")[0].strip() if mark.is_file() else None
+
+
+def adopt_files(folder: Path) -> None:
+    """Have the mark of a folder list what is in it now: a file was added to what was made as a whole."""
+    mark_folder(folder, (_marked_by(folder) or "").removeprefix("switchtune").strip(), _files_in(folder))
+
+
+def foreign_files(folder: Path) -> list[str]:
+    """Files in a folder of switchtune's that it did not make; none where the mark does not say what it made."""
+    if not (folder / MARK).is_file():
+        return []
+    _, *made = content_of(folder / MARK, _LARGEST_NOTE).decode(errors="replace").splitlines()
+    return sorted(set(_files_in(folder)) - set(made)) if made else []
+
+
+def _files_in(folder: Path) -> list[str]:
+    """Names of the files in a folder and those below it, without those that desktops leave in any folder."""
+    files = (file for file in folder.rglob("*") if not file.is_dir() and file.name not in {MARK, *_LEFT_BY_DESKTOPS})
+    return sorted(str(file.relative_to(folder)) for file in files)
 
 
 def is_own(path: Path, verb: str | None = None) -> bool:
@@ -172,131 +210,12 @@ def is_own(path: Path, verb: str | None = None) -> bool:
     return True
 
 
-def claim_folder(
-    folder: Path,
-    verb: str,
-    *,
-    replaces: bool = False,
-    inputs: Iterable[Path | str] = (),
-    hosts: Sequence[Path] = (),
-    force: bool = False,
-    option: str = "--out",
-    remedy: str = "Give a new folder or an empty one. --force takes this one; what is replaced there is lost.",
-) -> Path:
-    """Check that a verb may write to a folder, before any work is done; the folder that its name, or a link, leads to.
-
-    Args:
-        folder: new, empty, or one that the same verb made; with `force` any, and what is replaced there is lost.
-        replaces: whether the folder is replaced as a whole; one that is written into is made and marked at once.
-        inputs: what the verb reads: files, folders, corpora by the names that stand for several files. None of it may
-            be in the folder, nor the folder in it, whatever is forced.
-        hosts: folders that the verb reads, and in which it may make folders and files.
-        option: that names the folder on the command line; empty where none does.
-        remedy: what to do where something else is in the folder, a sentence or more.
-
-    Raises:
-        UsageError: the folder holds something else, is an input, holds one or is in one, or cannot be written.
-    """
-    named = f"{option} {folder}".lstrip()
-    output = Path(os.path.realpath(folder))
-    if output.exists() and not output.is_dir():
-        raise UsageError(f"{named}: a file; the name of a folder is expected.")
-    if replaces and Path.cwd().is_relative_to(output):
-        raise UsageError(f"{named}: this is the current folder, or holds it, and would be replaced. Give a new name.")
-    _spare_inputs(output, named, inputs, hosts, own=bool(hosts) and is_own(output, verb))
-    _require_writable(output, named)
-    if output.exists() and not force:
-        try:
-            require_own(output, verb, remedy=remedy)
-        except UsageError as error:
-            raise UsageError(f"{option} {error}".lstrip()) from None
-    if not replaces:
-        output.mkdir(parents=True, exist_ok=True)
-        mark_folder(output, verb)
-    return output
-
-
-def claim_file(
-    path: Path,
-    *,
-    inputs: Iterable[Path | str] = (),
-    hosts: Sequence[Path] = (),
-    force: bool = False,
-    own: bool = False,
-    option: str = "--out",
-    remedy: str = "Give another name, or --force to replace it.",
-) -> Path:
-    """Check that a verb may write to a file, before any work is done, as `claim_folder` does for a folder.
-
-    Args:
-        own: whether the file that is there was written by the verb, where its format tells.
-
-    Raises:
-        UsageError: something else is there, it is an input or in one, or it cannot be written.
-    """
-    named = f"{option} {path}".lstrip()
-    output = Path(os.path.realpath(path))
-    if output.is_dir():
-        raise UsageError(f"{named}: a folder; the name of a file is expected.")
-    _spare_inputs(output, named, inputs, hosts, own=own)
-    if output.exists():
-        if not output.is_file():
-            raise UsageError(f"{named}: not a regular file. Leave out --out to write to standard output.")
-        if not force and not own:
-            raise UsageError(f"{named}: the file already exists. {remedy}")
-    _require_writable(output, named)
-    return output
-
-
-def _spare_inputs(output: Path, named: str, inputs: Iterable[Path | str], hosts: Sequence[Path], *, own: bool) -> None:
-    """Have an output be no input, hold none, and lie in none; in a host it may be new or the verb's own."""
-    for name, may_hold in (*((each, False) for each in inputs), *((each, True) for each in hosts)):
-        for read in _files_of(name):
-            if output.exists() and read.exists() and output.samefile(read):
-                raise UsageError(f"{named}: this is read, and would be lost. Give another name.")
-            if read.is_relative_to(output):
-                raise UsageError(
-                    f"{named}: {name} is read from there, and might be replaced. Give another folder, or read a copy "
-                    "that is elsewhere."
-                )
-            if output.is_relative_to(read) and not (may_hold and (own or not output.exists())):
-                raise UsageError(f"{named}: lies in {name}, which is read and stays as it is. Give another place.")
-
-
-def _files_of(name: Path | str) -> list[Path]:
-    """What there is of an input: itself, or the files that `train.{de,en}`, `test.*.xz` or the prefix `train` mean."""
-    # The methods of `Path` raise where a name is too long, or a user unknown; whoever reads it says so.
-    name = os.path.expanduser(name)  # noqa: PTH111
-    if os.path.exists(name):  # noqa: PTH110
-        return [Path(os.path.realpath(name))]
-    before, brace, rest = name.partition("{")
-    inside, _, after = rest.partition("}")
-    names = [f"{before}{part}{after}" for part in inside.split(",")] if brace else [name]
-    patterns = [glob.escape(each).replace("[*]", "*") for each in names]
-    files = [path for pattern in patterns for ending in ("", ".*") for path in glob.glob(pattern + ending)]  # noqa: PTH207
-    return [Path(os.path.realpath(path)) for path in files]
-
-
-def _require_writable(output: Path, named: str) -> None:
-    """Have the first folder that is there, of those above an output and itself, be one that can be written to."""
-    if broken := broken_link(output):
-        raise UsageError(f"{named}: {broken}")
-    existing = next(each for each in (output, *output.parents) if each.exists())
-    folder = existing.parent if output.is_file() else existing
-    if not folder.is_dir():
-        raise UsageError(f"{named}: {folder} is a file, not a folder.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{named}: no permission to write in {folder}. Choose another place, or change its permissions."
-        )
-
-
 _TEMPORARY = "temporary"
 """What the mark of a folder says, in place of a verb, in which something is made before it gets its name."""
 
 
 @contextmanager
-def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[Path]:
+def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block ends well it becomes `path`, otherwise it is removed.
 
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
@@ -307,6 +226,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
     Args:
         verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
         force: replace any folder.
+        replaces: whether a file that appears while this one is made may be replaced.
 
     Raises:
         UsageError: something is in the way that switchtune did not make: a folder, or a file where a folder is made,
@@ -330,18 +250,38 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False) -> Iterator[
             mark_folder(around, _TEMPORARY)
             yield temporary
             if temporary.is_dir():
-                mark_folder(temporary, verb)
+                mark_folder(temporary, verb, _files_in(temporary))
                 if os.path.lexists(path):
-                    if not path.is_dir() and not path.is_symlink():
-                        require_own(path)
-                    path.replace(around / "replaced")
+                    if not path.is_symlink() and not (force and path.is_dir()):
+                        require_own(path, verb or None)  # again: somebody may have put something there meanwhile
+                    path.replace(_kept(path) if not force and foreign_files(path) else around / "replaced")
             else:
                 with temporary.open("rb") as stream:
                     os.fsync(stream.fileno())
-            temporary.replace(path)
+            if replaces or temporary.is_dir():
+                temporary.replace(path)
+            else:
+                _put_in_place(temporary, path)
     finally:
         if around.is_dir():
             _undo(around, path)
+
+
+def _kept(path: Path) -> Path:
+    """A name for a folder that is replaced and holds files of somebody's, which are not lost with it."""
+    return next(
+        kept for n in itertools.count(1) if not os.path.lexists(kept := path.with_name(f"{path.name}.kept-{n}"))
+    )
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    """Give a new file its name, unless somebody else has it by now."""
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError as error:
+        raise UsageError(
+            f"{path}: somebody wrote a file of this name meanwhile, which stays as it is. Give another name."
+        ) from error
 
 
 def recover(path: Path) -> None:
@@ -351,8 +291,12 @@ def recover(path: Path) -> None:
     """
     for around in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = around.name[len(f".{path.name}.") : -len(".tmp")]
-        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and is_own(around, _TEMPORARY):
+        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and _is_temporary(around):
             _undo(around, path)
+
+
+def _is_temporary(around: Path) -> bool:
+    return around.is_dir() and _marked_by(around) == f"switchtune {_TEMPORARY}"
 
 
 def _undo(around: Path, path: Path) -> None:

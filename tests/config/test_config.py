@@ -361,7 +361,6 @@ def test_an_unknown_key_in_a_dictionary_of_a_language(tmp_path: Path) -> None:
     ("values", "message"),
     [
         ({"width": 30, "heads": 4}, "size: width 30 cannot be shared out evenly among 4 heads"),
-        ({"encoder_layers": 1, "decoder_layers": 2}, "size: 2 decoder layers, 1 encoder layers"),
         ({"pieces": 1e9}, "size.pieces: Input should be less than or equal to 1000000"),
     ],
 )

@@ -355,7 +355,7 @@ def test_an_edit_that_cannot_be_saved_is_told(
     path = folder / "lexicon/de-en/auto-1a2b3c4d/lexicon.de-en.tsv"
     before = path.read_bytes()
     with monkeypatch.context() as patch:
-        patch.setattr("switchtune.lexicon.write_text", fail)
+        patch.setattr("switchtune.lexicon.files.write_text", fail)
         status, found = ask(demo, "edit", EDIT)
     assert status == 500
     assert found["error"].startswith(f"{path}: the edit was not saved, the lexicon is as it was ({os.strerror(code)}).")

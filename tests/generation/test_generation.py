@@ -16,8 +16,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from transformers import GenerationConfig
 
 from switchtune.config.pretrain import FamilyName
@@ -26,11 +24,10 @@ from switchtune.corpus.documents import marked
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import best_outputs, by_ct2, translate, translate_over_ranks
-from switchtune.generation.batching import batches
 from switchtune.generation.by_ct2 import Converted, convert, converted, load_converted, open_converted
 from switchtune.generation.parity import compare_engines
 from switchtune.languages import UnknownLanguageError
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded, save_model
 from tests.miniature import ENGLISH, GERMAN, lively, taught
 
@@ -156,17 +153,6 @@ def test_a_translation_is_one_line(learned: Loaded, monkeypatch: pytest.MonkeyPa
 def test_a_language_that_the_model_does_not_have(learned: Loaded) -> None:
     with pytest.raises(UnknownLanguageError):
         translate(learned, GERMAN, "de", "umb", SHORT)
-
-
-@given(st.lists(st.integers(1, 50), max_size=60), st.integers(1, 120))
-def test_batches(lengths: list[int], budget: int) -> None:
-    """Every sentence once, the longest first, within the budget, and no batch that could have taken one more."""
-    made = list(batches(lengths, budget))
-    order = [index for batch in made for index in batch]
-    assert sorted(order) == list(range(len(lengths)))
-    assert [lengths[index] for index in order] == sorted(lengths, reverse=True)
-    assert all(len(batch) == 1 or len(batch) * lengths[batch[0]] <= budget for batch in made)
-    assert all((len(batch) + 1) * lengths[batch[0]] > budget for batch in made[:-1])
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,10 @@ from tokenizers import AddedToken, Regex, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerBase
 
 from switchtune.config.pretrain import FamilyName, SizeSettings
-from switchtune.models import chunks, load
+from switchtune.models import chunks
 from switchtune.models.chunks import PlainIds, cuts_at_spaces
+from switchtune.models.families import FAMILIES
+from switchtune.models.new import new_tokenizer
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -83,18 +85,15 @@ def test_odd_things_with_other_normalizers(normalizer: normalizers.Normalizer | 
 
 
 @pytest.mark.parametrize("family", ["nllb", "m2m100"])
-def test_marks_that_go_with_the_space_before_them(
-    family: FamilyName, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_marks_that_go_with_the_space_before_them(family: FamilyName, tmp_path: Path) -> None:
     """No table of sentencepiece's own has such a rule, but one's own may."""
     (tmp_path / "rules.tsv").write_text("0020 0301\t0078\n", encoding="utf-8")
-    rules = {"normalization_rule_tsv": str(tmp_path / "rules.tsv")}
-    vocabularies = {**load._VOCABULARIES, family: replace(load._VOCABULARIES[family], training=rules)}
-    monkeypatch.setattr(load, "_VOCABULARIES", vocabularies)
-    tokenizer = load._new_tokenizer(family, TINY, {"de": GERMAN, "en": ENGLISH}, 1)
-    texts = ["Ein \u0301Hund"]
-    assert own_ids(tokenizer, texts) != [own_ids(tokenizer, ["Ein"])[0] + own_ids(tokenizer, ["\u0301Hund"])[0]]
-    assert PlainIds(tokenizer)(texts) == own_ids(tokenizer, texts)
+    rules = {**FAMILIES[family].sentencepiece, "normalization_rule_tsv": str(tmp_path / "rules.tsv")}
+    texts = {"de": GERMAN, "en": ENGLISH}
+    tokenizer = new_tokenizer(replace(FAMILIES[family], sentencepiece=rules), TINY, texts, 1)
+    marked = ["Ein \u0301Hund"]
+    assert own_ids(tokenizer, marked) != [own_ids(tokenizer, ["Ein"])[0] + own_ids(tokenizer, ["\u0301Hund"])[0]]
+    assert PlainIds(tokenizer)(marked) == own_ids(tokenizer, marked)
 
 
 DATA = Path(os.environ.get("SWITCHTUNE_DATA", "../shared/data")) / "translation"
@@ -111,7 +110,7 @@ def lines(name: str, count: int) -> list[str]:
 def test_ids_of_real_text(family: FamilyName) -> None:
     names = [str(path.relative_to(DATA)) for path in sorted(DATA.glob("*/valid.*.xz"))]
     texts = {Path(name).stem.split(".")[1]: lines(name, 100) for name in names}
-    tokenizer = load._new_tokenizer(family, SizeSettings(**{**TINY.model_dump(), "pieces": 2000}), texts, 1)
+    tokenizer = new_tokenizer(FAMILIES[family], SizeSettings(**{**TINY.model_dump(), "pieces": 2000}), texts, 1)
     every = [line for name in names for line in lines(name, 200)]
     assert PlainIds(tokenizer)(every) == tokenizer(every, add_special_tokens=False)["input_ids"]
 

@@ -20,9 +20,11 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError
-from switchtune.models import load
-from switchtune.models.families import FAMILIES, Layout, TokenIds, family_of
-from switchtune.models.load import Loaded, new_model
+from switchtune.models import new
+from switchtune.models.families import FAMILIES
+from switchtune.models.layout import Layout, TokenIds, family_of
+from switchtune.models.load import Loaded
+from switchtune.models.new import new_model
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -33,13 +35,13 @@ PIECES = ("▁translate", "▁German", "▁English", "▁to", ":", "▁a", "▁b
 def literal_vocabulary(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """A layout whose sentencepiece vocabulary is PIECES: ids that one can count off with a finger."""
     proto = sentencepiece_model_pb2.ModelProto.FromString(
-        load._train_sentencepiece(FAMILIES[family], 60, {"de": GERMAN}, seed=1)
+        new.train_sentencepiece(FAMILIES[family], 60, {"de": GERMAN}, seed=1)
     )
     del proto.pieces[3:]  # what remains is special
     for number, piece in enumerate(PIECES):
         proto.pieces.add(piece=piece, score=-float(number))
     with monkeypatch.context() as patched:
-        patched.setattr(load, "_train_sentencepiece", lambda *_: proto.SerializeToString())
+        patched.setattr(new, "train_sentencepiece", lambda *_: proto.SerializeToString())
         return new_model(family, TINY, {"de": [], "en": []}, seed=1).layout
 
 

@@ -19,20 +19,20 @@ from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
-from switchtune.files import mark_folder
+from switchtune.files import adopt_files, mark_folder
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.classifier import open_classifier
+from switchtune.models.files import TRIM_RECORD
 from switchtune.models.load import (
-    TRIM_RECORD,
     Loaded,
     SavedModelDiffersError,
     load_layout,
     load_model,
     model_fingerprint,
-    new_model,
     save_model,
     verify_saved,
 )
+from switchtune.models.new import new_model
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 from tests.unreadable import UNREADABLE, make_unreadable
 
@@ -146,6 +146,7 @@ def test_saving_leaves_the_model_in_memory_as_it_was(family: FamilyName, tmp_pat
 def test_saving_again_replaces_the_folder(tmp_path: Path) -> None:
     folder = saved("mbart", tmp_path)
     (folder / "old").write_text("")
+    adopt_files(folder)
     save_model(miniature("mbart"), folder, "en", "de")
     assert not (folder / "old").exists()
     assert AutoTokenizer.from_pretrained(folder).src_lang == "en_XX"
@@ -312,6 +313,12 @@ def test_the_other_families_share_their_embeddings(family: FamilyName, tmp_path:
 def test_a_new_model_for_a_language_its_family_does_not_have() -> None:
     with pytest.raises(UnknownLanguageError, match="mbart model has no tag for 'uk'"):
         new_model("mbart", TINY, {"de": GERMAN, "uk": ["Собака біжить."]}, seed=1)
+
+
+def test_a_decoder_that_is_too_deep_for_its_family() -> None:
+    size = TINY.model_copy(update={"decoder_layers": 3})
+    with pytest.raises(UsageError, match="size: 3 decoder layers, 2 encoder layers"):
+        new_model("mt5", size, {"de": GERMAN}, seed=1)
 
 
 def test_a_vocabulary_needs_text() -> None:
@@ -522,7 +529,7 @@ def test_settings_that_are_damaged_are_named(
         ("is_encoder_decoder", False, "config.json says that it is no encoder with a decoder"),
         ("pad_token_id", None, r"config.json: ne\(\) received an invalid"),
         ("model_type", ["mbart"], "config.json: unhashable"),
-        ("transformers_weights", "../../passwd", "cannot be loaded"),
+        ("transformers_weights", "../../passwd", "names another file of weights"),
     ],
 )
 def test_settings_of_wrong_types_and_sizes(name: str, value: object, message: str, tmp_path: Path) -> None:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
-from switchtune.errors import UsageError
 from switchtune.examples import Example
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.plm import PlmSettings, plm_lexicons, word_means
@@ -46,15 +45,12 @@ def spans_of_pieces(loaded: Loaded, text: str) -> list[tuple[int, int]]:
     return [(0, 0) if token in ("▁", "<unk>") else span for token, span in zip(tokens, spans, strict=True)]
 
 
-def by_hand(loaded: Loaded, text: str, sentence: Words, language: str, layer: int) -> NDArray[np.float32]:
+def by_hand(loaded: Loaded, text: str, sentence: Words, language: str) -> NDArray[np.float32]:
     """The vectors of one sentence's words, without the code under test."""
     ids = torch.tensor([loaded.layout.encode_source(text, language, language)])
     with torch.no_grad():
         encoder: Any = loaded.model.get_encoder()
-        states = encoder(input_ids=ids, output_hidden_states=True).hidden_states[layer][0]
-        if layer == 0:
-            embeddings: Any = loaded.model.get_input_embeddings()
-            states = embeddings.weight[ids[0]]
+        states = encoder(input_ids=ids).last_hidden_state[0]
     first = {"mbart": 0, "mt5": len(loaded.layout.encode_source("", language, language)) - 1}
     states = states[first.get(loaded.layout.family.name, 1) :]
     vectors = []
@@ -68,27 +64,25 @@ def by_hand(loaded: Loaded, text: str, sentence: Words, language: str, layer: in
     return np.stack(vectors)
 
 
-@pytest.mark.parametrize("layer", [0, 1, None])
 @pytest.mark.parametrize("family", ALL)
-def test_a_words_vector_is_the_mean_of_its_pieces_states(family: FamilyName, layer: int | None) -> None:
+def test_a_words_vector_is_the_mean_of_its_pieces_states(family: FamilyName) -> None:
     loaded = miniature(family)
-    vectors = model_word_encoder(loaded, layer=layer)(GERMAN_WORDS, "de")
+    vectors = model_word_encoder(loaded)(GERMAN_WORDS, "de")
     assert {array.dtype for array in vectors} == {np.dtype(np.float32)}
     for text, sentence, found in zip(GERMAN, GERMAN_WORDS, vectors, strict=True):
-        expected = by_hand(loaded, text, sentence, "de", 2 if layer is None else layer)
+        expected = by_hand(loaded, text, sentence, "de")
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("layer", [0, 2])
 @pytest.mark.parametrize("family", ALL)
-def test_the_batch_does_not_matter(family: FamilyName, layer: int) -> None:
+def test_the_batch_does_not_matter(family: FamilyName) -> None:
     loaded = miniature(family)
     sentences = [*ENGLISH_WORDS, Words(("",), ())]
-    together = model_word_encoder(loaded, layer=layer)(sentences, "en")
-    apart = model_word_encoder(loaded, layer=layer, tokens_per_batch=1)(sentences, "en")
+    together = model_word_encoder(loaded)(sentences, "en")
+    apart = model_word_encoder(loaded, tokens_per_batch=1)(sentences, "en")
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
-    again = model_word_encoder(loaded, layer=layer)(sentences, "en")
+    again = model_word_encoder(loaded)(sentences, "en")
     assert all(np.array_equal(one, other) for one, other in zip(together, again, strict=True))
 
 
@@ -130,7 +124,7 @@ def test_a_word_without_known_pieces_has_no_vector_and_disturbs_no_other(family:
     loaded = miniature(family)
     (found,) = model_word_encoder(loaded)([sentence], "de")
     assert found.any(axis=1).tolist() == [True, True, False, True, False, True, True]
-    np.testing.assert_allclose(found, by_hand(loaded, text, sentence, "de", 2), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found, by_hand(loaded, text, sentence, "de"), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("family", ALL)
@@ -166,12 +160,6 @@ def test_dropout_is_off_and_the_model_left_as_it_was() -> None:
     finally:
         loaded.model.eval()
     assert all(np.array_equal(one, other) for one, other in zip(found, expected, strict=True))
-
-
-@pytest.mark.parametrize("layer", [-1, 3])
-def test_a_layer_that_is_not_there(layer: int) -> None:
-    with pytest.raises(UsageError, match=rf"layer is {layer}; the encoder of this model has layers 1 to 2"):
-        model_word_encoder(miniature("mt5"), layer=layer)
 
 
 ODD = (
@@ -219,14 +207,18 @@ def test_the_pieces_of_a_piece_segmenter_are_words_too() -> None:
     loaded = miniature("mbart")
     segmenter = piece_segmenter(loaded.tokenizer.tokenize)
     sentence = segmenter.split(GERMAN[0])
-    (found,) = model_word_encoder(loaded, layer=0)([sentence], "de")
-    embeddings: Any = loaded.model.get_input_embeddings()
-    rows = embeddings.weight[loaded.tokenizer.convert_tokens_to_ids(list(sentence.words))]
-    np.testing.assert_allclose(found, rows.detach().numpy(), rtol=0, atol=1e-6)
+    (found,) = model_word_encoder(loaded)([sentence], "de")
+    ids = loaded.layout.encode_source(GERMAN[0], "de", "de")
+    with torch.no_grad():
+        encoder: Any = loaded.model.get_encoder()
+        states = encoder(input_ids=torch.tensor([ids])).last_hidden_state[0]
+    pieces = enumerate(loaded.layout.tokens(ids))
+    own = [next(index for index, piece in pieces if piece == word) for word in sentence.words]
+    np.testing.assert_allclose(found, states[own].numpy(), rtol=0, atol=1e-5)
 
 
 def test_a_models_lexicon_of_a_language_into_itself_is_the_identity() -> None:
-    encoder = model_word_encoder(miniature("mbart"), layer=0)
+    encoder = model_word_encoder(miniature("mbart"))
     text = side_of(GERMAN, "de", word_segmenter("de"))
     forward, backward = plm_lexicons(text, text, encoder, k=1, seed=1, settings=PlmSettings(min_count=1))
     assert forward.method == "plm"

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from switchtune.config.run import RunConfig
 from switchtune.lexicon.files import write_lexicon
 from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.results.comparison import SCHEMA
-from switchtune.results.matrix import Cell, Matrix
-from switchtune.scoring.significance import Comparison
+from switchtune.results.matrix import Cell, Matrix, decided_matrices
+from switchtune.scoring.significance import Comparison, decide
 from tests.miniature import ENGLISH, GERMAN
 
 EVIL = "<script>document.title='taken'</script><img src=x onerror=document.title='taken'>"
@@ -24,29 +25,17 @@ def score(metric: str, value: float) -> dict[str, Any]:
 
 
 def against(
-    difference: float, p_value: float, interval: tuple[float, float] | None, metric: str = "BLEU"
-) -> dict[str, Any]:
-    return {
-        "metric": metric,
-        "value_a": 40.0,
-        "value_b": 40.0 + difference,
-        "difference": difference,
-        "p_value": p_value,
-        "interval": interval,
-        "n": 6,
-        "runs_a": 2,
-        "runs_b": 2,
-        "resamples": 1000,
-        "seed": 1,
-        "test": "bootstrap",
-        "signature": f"nrefs:1|bs:1000|{BLEU}",
-    }
+    difference: float, p_value: float, interval: tuple[float, float], metric: str = "BLEU", value: float = 40.0
+) -> Comparison:
+    """A comparison with a baseline of 40, decided alone."""
+    values = (value, value + difference, difference, p_value, interval, 6, 2, 2, 1000, 1)
+    return decide([Comparison(metric, *values, signature=f"nrefs:1|bs:1000|{BLEU}")])[0]
 
 
 def metrics(
-    comparison: Mapping[str, Any], *, scores: Mapping[str, str] = {"bleu": "BLEU", "chrf": "chrF++"}, seeds: int = 2
+    comparison: Comparison, *, scores: Mapping[str, str] = {"bleu": "BLEU", "chrf": "chrF++"}, seeds: int = 2
 ) -> dict[str, Any]:
-    difference = comparison["difference"]
+    difference = comparison.difference
     rows = []
     for recipe, mean in (("standard", 40.0), ("csr", 40.0 + difference)):
         rows.append(
@@ -56,7 +45,7 @@ def metrics(
                 "updates": {"task": 40} if recipe == "standard" else {"restore": 10, "task": 30},
                 **{key: [score(name, mean + seed / 10) for seed in range(seeds)] for key, name in scores.items()},
                 "minutes": 1.5,
-                "against_baseline": None if recipe == "standard" else dict(comparison),
+                "against_baseline": None if recipe == "standard" else asdict(comparison),
             }
         )
     return {"schema": SCHEMA, "baseline": "standard", "seeds": list(range(1, seeds + 1)), "rows": rows}
@@ -182,9 +171,8 @@ def matrix() -> dict[str, Any]:
     """As `switchtune zeroshot` writes it."""
 
     def cell(trained: str, tested: str, difference: float, p_value: float) -> Cell:
-        figures = against(difference, p_value, (difference - 1, difference + 1))
-        comparison = Comparison(**figures)
-        return Cell(trained, tested, comparison, (1.0, 0.9))
+        found = against(difference, p_value, (difference - 0.7, difference + 0.7))
+        return Cell(trained, tested, found, (1.0, 0.9))
 
     cells = (
         cell("de", "de", 1.5, 0.01),
@@ -192,7 +180,7 @@ def matrix() -> dict[str, Any]:
         cell("de", "it", -0.8, 0.02),
         cell("it", "it", 0.0, 1.0),
     )
-    return Matrix("test", "en", "standard", "csr", cells).record()
+    return decided_matrices([Matrix("test", "en", "standard", "csr", cells)])[0].record()
 
 
 def analyses() -> dict[str, Any]:

@@ -98,27 +98,24 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     assert "48 examples (entailment 16, neutral 16, contradiction 16)" in progress
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    rows = {row["arm"]: row for row in metrics["rows"]}
-    assert {sum(row["updates"].values()) for row in rows.values()} == {12}
-    assert rows["csr"]["updates"] == {"restore": 4, "classify": 8}
-    assert rows["standard"]["updates"] == rows["bert"]["updates"] == {"classify": 12}
-    assert rows["csr"]["switching"]["de"]["replaced"] > 0
-    assert set(rows["csr-mask"]["switching"]) == {"mask"}
-    found = {name: _right(out / name / "seed1/predictions.de.txt") for name in rows}
-    for name, row in rows.items():
-        english, german = row["tests"]
-        assert (english["language"], german["language"], german["n"]) == ("en", "de", 12)
-        assert german["of_seeds"] == [sum(found[name]) / 12]
-        assert tuple(german["interval"]) == share_interval(sum(found[name]), 12)
-        assert row["mean_accuracy"] == german["mean"]
-        expected = [] if name == "standard" else [mcnemar(found["standard"], found[name])]
-        assert german["p_values"] == expected
-        assert german["chance"] == pytest.approx(1 / 3)
+    german = {row["arm"]: row for row in metrics["rows"] if row["pair"] == "de"}
+    assert [row["pair"] for row in metrics["rows"]] == ["en"] * len(german) + ["de"] * len(german)
+    assert {sum(row["updates"].values()) for row in german.values()} == {12}
+    assert german["csr"]["updates"] == {"restore": 4, "classify": 8}
+    assert german["standard"]["updates"] == german["bert"]["updates"] == {"classify": 12}
+    assert german["csr"]["switching"]["de"]["replaced"] > 0
+    assert set(german["csr-mask"]["switching"]) == {"mask"}
+    found = {name: _right(out / name / "seed1/predictions.de.txt") for name in german}
+    for name, row in german.items():
+        assert [(score["value"], score["n"]) for score in row["accuracy"]] == [(sum(found[name]) / 12, 12)]
+        assert tuple(row["score_interval"]) == share_interval(sum(found[name]), 12)
+        assert row["chance"] == pytest.approx(1 / 3)
         if name == "standard":
-            assert german["difference_interval"] is None
+            assert row["against_baseline"] is None
         else:
-            low, high = german["difference_interval"]
-            assert low + high == pytest.approx(2 * german["difference"])
+            comparison = row["against_baseline"]
+            assert comparison["p_value"] == mcnemar(found["standard"], found[name])
+            assert sum(comparison["interval"]) == pytest.approx(2 * comparison["difference"])
     table = (out / "comparison.md").read_text(encoding="utf-8")
     assert "| recipe | updates | en | de | mean | Δ standard | minutes |" in table
     assert "| csr | 4 + 8 |" in table
@@ -149,12 +146,11 @@ def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Pat
         values_of(workplace, recipes=arms, seeds=[1, 2], training={"updates": 2}, also_tested=[], jobs=2),
     )
     summary = run_nli(config, tmp_path / "run")
-    other = summary.rows[1]
     assert read_run(tmp_path / "run").warnings == ()
-    assert [len(test.of_seeds) for test in other.tests] == [2, 2]
-    assert all(len(test.p_values) == 2 for test in other.tests)
-    assert other.tests[1].mean == pytest.approx(sum(other.tests[1].of_seeds) / 2)
-    assert "one for each seed" in (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
+    other = [row for row in summary.rows if row.arm == "random"]
+    assert [len(row.scores["accuracy"]) for row in other] == [2, 2]
+    assert [each.runs_a for row in other for each in row.comparisons] == [2, 2]
+    assert "of several seeds the largest p" in (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
 
 
 def test_a_stopped_run_goes_on_with_what_is_done(
@@ -174,7 +170,7 @@ def test_a_stopped_run_goes_on_with_what_is_done(
     before = restored.stat().st_mtime_ns
     stopped = run_nli(config, tmp_path / "stopped")
     assert restored.stat().st_mtime_ns == before
-    assert stopped.rows[0].tests == whole.rows[0].tests
+    assert [row.scores for row in stopped.rows] == [row.scores for row in whole.rows]
     # An edited lexicon is used, and what follows from it is made again.
     lexicon = next((tmp_path / "stopped").glob("lexicon/en-de/*/*.tsv"))
     lexicon.write_text(lexicon.read_text(encoding="utf-8").replace("Hund", "Hündchen"), encoding="utf-8")

@@ -15,8 +15,9 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.build import Material, build_and_judge, side_of
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
+from switchtune.report.lexicon_page import write_lexicon_page
 from switchtune.runs import lexicon_folder
-from switchtune.runs.lexicon_folder import JUDGEMENT, PAGE, Made, judge_file, make_folder, read_material, write_page
+from switchtune.runs.lexicon_folder import JUDGEMENT, PAGE, Made, judge_file, make_folder, read_material
 
 
 @pytest.fixture(scope="module")
@@ -129,13 +130,12 @@ def test_a_control_does_not_overwrite_edits(material: Material, tmp_path: Path) 
 
 def test_the_page_and_the_judge(material: Material, tmp_path: Path) -> None:
     made = make(material, tmp_path, [])
+    assert write_lexicon_page(tmp_path) == tmp_path / PAGE
     assert "<html" in (tmp_path / PAGE).read_text(encoding="utf-8")
-    (tmp_path / PAGE).unlink()
-    assert write_page(tmp_path) == tmp_path / PAGE
     assert judge_file(made.paths[0], material).directions[0].verdict == "green"
     (tmp_path / JUDGEMENT).write_text("{}", encoding="utf-8")
     with pytest.raises(SwitchtuneError, match=r"judgement.json: languages: Field required .* builds the folder anew"):
-        write_page(tmp_path)
+        write_lexicon_page(tmp_path)
 
 
 def test_a_lexicon_is_judged_on_text_of_its_own_unit(material: Material, tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from switchtune.analysis.cost import cost_record
 from switchtune.analysis.dynamics import dynamics_record
@@ -22,12 +22,15 @@ from switchtune.demo.server import Demo
 from switchtune.demo.session import open_workshop
 from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json
+from switchtune.report.lexicon_page import write_lexicon_page
 from switchtune.report.run_page import run_page
+from switchtune.results.drawing import write_figure
 from switchtune.results.records import ANALYSIS_RECORDS
-from switchtune.runs.lexicon_folder import write_page
 from switchtune.runs.run_files import read_run
 from tests.report.made_run import EVIL, make_run
 from tests.unreadable import UNREADABLE, make_unreadable
+
+pytestmark = pytest.mark.usefixtures("drawn_once")
 
 LEXICON = "lexicon/de-en/auto-1a2b3c4d"
 CURVE, OUTPUTS = "de-en/csr/seed1/metrics.jsonl", "de-en/csr/seed1/hypotheses.txt"
@@ -61,7 +64,11 @@ def demo(folder: Path) -> None:
         server.page("nonce")
 
 
-READERS: tuple[Callable[[Path], object], ...] = (report, analyse, demo, lambda folder: write_page(folder / LEXICON))
+def lexicon(folder: Path) -> Path:
+    return write_lexicon_page(folder / LEXICON)
+
+
+READERS: tuple[Callable[[Path], object], ...] = (report, analyse, demo, lexicon)
 
 
 # Contents that no file has
@@ -160,13 +167,13 @@ def test_a_demo_needs_no_judgement(run: Path) -> None:
         demo(run)
         assert "Not shown: " in report(run)
         with pytest.raises(SwitchtuneError, match=r"judgement.json: not valid JSON"):
-            write_page(run / LEXICON)
+            lexicon(run)
 
 
 def evil(value: Any) -> Any:
     """A record all of whose texts and names of one's own are HTML."""
     if isinstance(value, dict):
-        fixed = {key: value.get(key) for key in ("verdict", "metric", "test")} | {"languages": [EVIL, EVIL]}
+        fixed = {key: value.get(key) for key in ("verdict", "metric", "test", "answer")} | {"languages": [EVIL, EVIL]}
         whole = {key: fixed[key] if key in fixed else evil(inner) for key, inner in value.items()}
         return whole | {"updates": {EVIL: 7}} if isinstance(value.get("updates"), dict) else whole
     return [evil(inner) for inner in value] if isinstance(value, list) else EVIL if isinstance(value, str) else value
@@ -192,12 +199,13 @@ def test_no_text_of_any_file_becomes_html(tmp_path: Path) -> None:
         "What it was made",
     ):
         assert f"<h2>{title}" in made.html
-    assert made.html.count(escape(EVIL)) > 40
+    assert made.html.count(str(escape(EVIL))) > 40
     assert made.html.count("<script>") == 1
     assert "<img" not in made.html
-    for figure in made.figures:
-        ElementTree.fromstring(figure.file())
-        assert re.fullmatch(r"[\w.-]+", figure.name, re.ASCII)
+    for drawing in made.drawings:
+        (path,) = write_figure(tmp_path / drawing.name, drawing.draw, ["svg"])
+        ElementTree.parse(path)
+        assert re.fullmatch(r"[\w.-]+", drawing.name, re.ASCII)
 
 
 # Drawn

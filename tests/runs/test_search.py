@@ -9,7 +9,7 @@ import pytest
 from switchtune.config.load import load_config, parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import claim_folder
+from switchtune.run_dir import claim_folder
 from switchtune.runs import search as module
 from switchtune.runs.search import Point, SearchResult, Tried, grid, search, search_table
 from tests.miniature import ENGLISH, GERMAN

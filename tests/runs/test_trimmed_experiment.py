@@ -12,9 +12,11 @@ from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
 from switchtune.lexicon.files import read_lexicon
 from switchtune.models import trim as trimming
-from switchtune.models.load import load_layout, load_model, new_model, save_model
-from switchtune.models.trim import TrimFailedError, read_record, untrim
-from switchtune.runs import experiment, trial
+from switchtune.models.load import load_layout, load_model, save_model
+from switchtune.models.new import new_model
+from switchtune.models.rows import TrimFailedError
+from switchtune.models.trim import read_record, untrim
+from switchtune.runs import prepare, trial
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.prepare import lexicon_words
 from tests.miniature import ENGLISH, GERMAN, TINY
@@ -136,7 +138,7 @@ def test_what_cannot_be_proved_is_trained_whole_or_refused(
 
     monkeypatch.setattr(trimming, "LEAST_SAVED", 100)
     monkeypatch.setattr(trimming, "MOST_KEPT", 1.0)
-    monkeypatch.setattr(experiment, "trim", fail)
+    monkeypatch.setattr(prepare, "trim", fail)
     said = run(config_of({"name": str(model)}, tmp_path, recipes=["standard"]), tmp_path / "run")
     assert said[-1] == "the vocabulary is left whole: other logits"
     with pytest.raises(SwitchtuneError, match="other logits"):

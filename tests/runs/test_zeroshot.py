@@ -11,7 +11,7 @@ from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded, load_model
-from switchtune.results.matrix import Cell, Matrix, matrices_markdown, matrix_table
+from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown, matrix_of, matrix_table
 from switchtune.runs import zeroshot
 from switchtune.runs.run_files import read_run
 from switchtune.runs.zeroshot import run_zeroshot
@@ -68,7 +68,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     assert read_run(tmp_path / "run").warnings == ()
     of_the_run = (tmp_path / "run/it-en/csr/seed1/hypotheses.txt").read_text(encoding="utf-8").splitlines()
     assert own.cells[3].comparison.value_b == bleu(of_the_run[:5], list(ENGLISH[:5]), "en").value
-    assert news.count(better=True, significant=False) == news.count(better=False, significant=False) == 0
+    assert news.differing(1) == news.differing(-1) == 0
     written = json.loads((tmp_path / "run/zeroshot.json").read_text(encoding="utf-8"))["matrices"]
     assert [(matrix["tests"], matrix["of"], matrix["wins"]) for matrix in written] == [
         ("own-tests", 2, 0),
@@ -96,7 +96,8 @@ def test_real_models_translate(model: Path, tmp_path: Path) -> None:
 
 
 def made(trained: str, tested: str, difference: float, p: float) -> Cell:
-    found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, (0.0, 0.0), 100, 1, 1, 1000, 1, "signature")
+    interval = (difference - 1, difference + 1)
+    found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, interval, 100, 1, 1, 1000, 1, "signature")
     return Cell(trained, tested, found, (0.5, 0.75))
 
 
@@ -107,7 +108,7 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
         made("de", "it", -0.02, 0.9),
         made("it", "it", 3, 0.2),
     )
-    matrix = Matrix("own-tests", "en", "standard", "csr", cells)
+    (matrix,) = decided_matrices([Matrix("own-tests", "en", "standard", "csr", cells)])
     heads, rows = matrix_table(matrix)
     assert heads == ["tested \\ trained", "de→en", "it→en"]
     assert rows == [["de→en", "(20.0 +5.0*)", "20.0 +1.2*"], ["it→en", "20.0 +0.0", "(20.0 +3.0)"]]
@@ -115,11 +116,13 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
         "csr against standard, zero-shot: better in 1 of 2 directions (1 significantly), worse in 1 (0 significantly); "
         "mean difference +0.6 BLEU."
     )
-    low = [replace(cell, comparison=replace(cell.comparison, value_a=0.1, value_b=0.2)) for cell in cells]
+    low = [replace(cell, comparison=replace(cell.comparison, value_a=0.1, value_b=0.2)) for cell in matrix.cells]
     assert replace(matrix, cells=tuple(low)).verdict().endswith("the best score is 0.2 BLEU, so this says nothing.")
     record = matrix.record()
     assert (record["wins"], record["significant_wins"], record["losses"], record["of"]) == (1, 1, 1, 2)
     assert record["cells"][1]["in_language"] == {"standard": 0.5, "csr": 0.75}
+    read = matrix_of(record)
+    assert [cell.comparison for cell in read.cells] == [cell.comparison for cell in matrix.cells]
     assert "100 sentences. BLEU `signature`" in matrices_markdown([matrix])
 
 

@@ -15,8 +15,10 @@ from switchtune.scoring.significance import (
     Comparison,
     Test,
     approximate_randomisation,
+    compare_accuracies,
     compare_scores,
     compare_seeds,
+    decide,
     holm,
     mcnemar,
     paired_bootstrap,
@@ -249,3 +251,46 @@ def test_holm_multiplies_by_the_comparisons_that_are_left() -> None:
     assert holm([0.7, 0.9]) == [1.0, 1.0]
     assert holm([0.03]) == [0.03]
     assert holm([]) == []
+
+
+def test_accuracies_are_compared_by_the_seed_that_shows_least() -> None:
+    rng = np.random.default_rng(3)
+    a, b = (rng.random((2, 2, 300)) < [[[0.5]], [[0.62]]]).tolist()
+    found = compare_accuracies(a, b)
+    assert found.p_value == max(mcnemar(a[0], b[0]), mcnemar(a[1], b[1]))
+    assert (found.value_a, found.value_b) == (pytest.approx(np.mean(a)), pytest.approx(np.mean(b)))
+    assert found.interval == paired_difference_interval(a, b)
+    assert (found.metric, found.n, found.runs_a) == ("accuracy", 300, 2)
+    with pytest.raises(ScoringError, match="no answers"):
+        compare_accuracies([[]], [[]])
+
+
+def comparison(difference: float, p_value: float, interval: tuple[float, float]) -> Comparison:
+    return Comparison("BLEU", 20.0, 20.0 + difference, difference, p_value, interval, 100, 1, 1, 1000, 1, "signature")
+
+
+@pytest.mark.parametrize(
+    ("difference", "p_value", "interval", "answer"),
+    [
+        (1.5, 0.01, (0.4, 2.6), "better"),
+        (-1.5, 0.01, (-2.6, -0.4), "worse"),
+        (1.5, 0.05, (0.4, 2.6), "undecided"),
+        (1.5, 0.01, (-0.1, 3.1), "undecided"),
+        (0.0, 0.01, (0.0, 0.0), "undecided"),
+    ],
+)
+def test_decided_is_where_p_value_and_interval_agree(
+    difference: float, p_value: float, interval: tuple[float, float], answer: str
+) -> None:
+    (found,) = decide([comparison(difference, p_value, interval)])
+    assert (found.answer, found.comparisons, found.adjusted_p_value) == (answer, 1, p_value)
+
+
+def test_comparisons_are_decided_together() -> None:
+    found = decide([comparison(1.5, p_value, (0.4, 2.6)) for p_value in (0.03, 0.04)])
+    assert [each.adjusted_p_value for each in found] == [0.06, 0.06]
+    assert [each.answer for each in found] == ["undecided", "undecided"]
+    assert {each.comparisons for each in found} == {2}
+    # Deciding again, with others, begins with the p-values of each alone.
+    assert decide(found[:1])[0].answer == "better"
+    assert decide([]) == ()

@@ -8,7 +8,7 @@ from torch.nn.functional import cross_entropy
 
 from switchtune.config.training import TrainingSettings
 from switchtune.examples import Examples
-from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.models.load import Loaded
 from switchtune.training.batches import BatchPlan, EncodedExamples, measure
 from switchtune.training.curve import Curve

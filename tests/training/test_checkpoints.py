@@ -171,7 +171,7 @@ def test_a_full_disk_costs_only_the_checkpoint_that_was_being_written(
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     path = checkpoint_folder(tmp_path, 20)
     with pytest.raises(NoSpaceError) as caught, sound_or_removed(path):
-        path.mkdir()
+        path.mkdir(exist_ok=True)
         (path / "weights").write_bytes(bytes(2_000_000))
         raise error
     assert caught.value.__cause__ is error
@@ -191,7 +191,7 @@ def test_other_errors_pass_and_leave_nothing_behind(
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     path = checkpoint_folder(tmp_path, 20)
     with pytest.raises(type(error)) as caught, sound_or_removed(path):
-        path.mkdir()
+        path.mkdir(exist_ok=True)
         raise error
     assert caught.value is error
     assert not path.exists()
@@ -294,3 +294,16 @@ def test_a_foreign_checkpoint_is_refused(changes: dict[str, str], what: str, tmp
     checkpoint(tmp_path, 7)
     with pytest.raises(CheckpointError, match=f"checkpoint of update 7 is of {what}"):
         resumption(tmp_path, **changes)
+
+
+def test_a_folder_of_somebodys_with_a_checkpoints_name_is_left_alone(tmp_path: Path) -> None:
+    thesis = tmp_path / "stage" / "checkpoint-7" / "thesis.txt"
+    thesis.parent.mkdir(parents=True)
+    thesis.write_text("years of work")
+    for remove in (remove_checkpoints, remove_incomplete, remove_but_weights):
+        with pytest.raises(CheckpointError, match="checkpoint-7: has a checkpoint's name, and no training wrote it"):
+            remove(tmp_path / "stage")
+    (tmp_path / "link").symlink_to(tmp_path / "stage")
+    with pytest.raises(CheckpointError, match="link: a link"):
+        remove_checkpoints(tmp_path / "link")
+    assert thesis.read_text() == "years of work"

@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
-from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.models.load import Loaded
 from switchtune.training.loss import LossParts, chunk_tokens, label_smoothed_nll, loss_from_forward
 from tests.miniature import ENGLISH, GERMAN, miniature

@@ -32,9 +32,13 @@ LORA = LoraSettings(rank=4, alpha=8)
         ({"lora": LORA}, "mt5", "adamw", 1e-3),
         ({"lr": 0.5}, "mt5", "adafactor", 0.5),
         ({"lr": 0.5, "lora": LORA}, "nllb", "adamw", 0.5),
+        ({}, None, "adamw", 3e-5),
+        ({"lora": LORA}, None, "adamw", 3e-4),
     ],
 )
-def test_each_family_has_its_own_default(changes: dict[str, Any], family: FamilyName, name: Any, lr: float) -> None:
+def test_each_family_has_its_own_default(
+    changes: dict[str, Any], family: FamilyName | None, name: Any, lr: float
+) -> None:
     assert choose_optimizer(settings(**{"lr": None, **changes}), family) == OptimizerChoice(name, lr)
 
 

@@ -26,6 +26,7 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
     def dtype(precision: str, device: torch.device = GPU) -> torch.dtype:
         return compute_dtype(settings(precision=precision), "mbart", device)
 
+    assert compute_dtype(settings(precision="fp16"), None, GPU) == torch.float16
     assert [dtype(name, CPU) for name in ("auto", "fp32", "bf16")] == [torch.float32, torch.float32, torch.bfloat16]
     assert [dtype(name) for name in ("fp32", "bf16", "fp16")] == [torch.float32, torch.bfloat16, torch.float16]
     for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
@@ -34,7 +35,7 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_fp16_is_refused_with_the_reason() -> None:
-    with pytest.raises(UsageError, match=r"fp16 does not go with mT5: .* 65,504 .*transformers#9295"):
+    with pytest.raises(UsageError, match=r"fp16 does not go with mt5: .* 65,504 .*transformers#9295"):
         compute_dtype(settings(precision="fp16"), "mt5", GPU)
     with pytest.raises(UsageError, match="fp16 is for GPUs, and the training is on cpu"):
         compute_dtype(settings(precision="fp16"), "mbart", CPU)
@@ -47,10 +48,11 @@ def test_fp16_is_refused_with_the_reason() -> None:
         ("mbart", torch.bfloat16, CPU, "needs a GPU"),
         ("mbart", torch.float32, GPU, "computes in bf16 or fp16 only"),
         ("nllb", torch.bfloat16, GPU, "needs the package flash-attn"),
+        (None, torch.bfloat16, GPU, "needs the package flash-attn"),
     ],
 )
 def test_flash_attention_is_refused_with_the_reason(
-    family: FamilyName, dtype: torch.dtype, device: torch.device, reason: str, monkeypatch: pytest.MonkeyPatch
+    family: FamilyName | None, dtype: torch.dtype, device: torch.device, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("switchtune.training.precision.is_flash_attn_2_available", lambda: False)
     with pytest.raises(UsageError, match=rf"flash_attention_2 {reason}.*Set auto or sdpa"):

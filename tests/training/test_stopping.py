@@ -133,6 +133,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(
         train(stopped, folder, on_message=told.append, validate=values(), **changes)
     assert end.value.code == 128 + number
     assert handlers() == former
+    assert not multiprocessing.active_children()
     assert told == [f"stopped after update 6 of 12; a checkpoint is at {folder}/checkpoint-6"]
     newest = complete_checkpoints(folder)[-1]
     assert (newest.update, newest.between, newest.score) == (6, True, None)

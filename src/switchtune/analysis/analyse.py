@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -14,18 +15,11 @@ from switchtune.analysis.projection import Method, projection_record
 from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, read_json
-from switchtune.results.figures import (
-    EXTRA,
-    draw_cost,
-    draw_distance,
-    draw_dynamics,
-    draw_frequency,
-    draw_projection,
-    write_figure,
-)
+from switchtune.files import read_json
+from switchtune.results.drawing import write_figure
+from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
 from switchtune.results.records import ANALYSIS_RECORDS
-from switchtune.run_dir import edit_warning, write_sealed
+from switchtune.run_dir import claim_folder, edit_warning, write_sealed
 from switchtune.scoring.word_accuracy import FREQUENCIES
 
 if TYPE_CHECKING:
@@ -66,12 +60,10 @@ class Analysed:
 
     files: tuple[Path, ...]
     missing: tuple[str, ...]
-    hint: str | None
-    """What to install for the figures; None where they are written."""
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
-        return {"files": [str(path) for path in self.files], "missing": list(self.missing), "hint": self.hint}
+        return {"files": [str(path) for path in self.files], "missing": list(self.missing)}
 
 
 def analyse(
@@ -90,33 +82,23 @@ def analyse(
     unknown = [name for name in what if name not in ANALYSES]
     if unknown:
         raise UsageError(f"--what {unknown[0]}: choose from {', '.join(ANALYSES)}.")
-    settings = settings or AnalysisSettings()
     run = open_run(folder)
     out = folder / "analysis"
     claim_folder(out, "analyse", option="", remedy="Analyses are written here: move it away.")
     files: list[Path] = []
     missing: list[str] = []
-    figures: list[tuple[Path, Callable[[Mapping[str, Any]], Figure | None], Mapping[str, Any]]] = []
-    for name in ANALYSES:
-        if name not in what:
-            continue
+    for name in (name for name in ANALYSES if name in what):
         on_event(Event(folder.name, name))
         measured = out / "distance.json"
         if name == "dynamics" and measured.exists() and (warning := edit_warning(measured, "analyse")):
             missing.append(f"{name}: {warning}")
-        record = _record(name, run, settings, out, on_event)
+        record = _record(name, run, settings or AnalysisSettings(), out, on_event)
         write_sealed(out / f"{name}.json", record)
         files.append(out / f"{name}.json")
-        missing += [f"{name}: {line}" for line in record["missing"]]
         if name in _DRAW:
-            figures.append((out / name, _DRAW[name], record))
-    hint = None
-    try:
-        for path, draw, content in figures:
-            files += write_figure(path, draw, content)
-    except ImportError:
-        hint = f"No figures: matplotlib is not installed. {EXTRA}, then analyse again."
-    return Analysed(tuple(files), tuple(missing), hint)
+            files += write_figure(out / name, partial(_DRAW[name], record))
+        missing += [f"{name}: {line}" for line in record["missing"]]
+    return Analysed(tuple(files), tuple(missing))
 
 
 _DRAW: Mapping[Analysis, "Callable[[Mapping[str, Any]], Figure | None]"] = {
@@ -129,25 +111,23 @@ _DRAW: Mapping[Analysis, "Callable[[Mapping[str, Any]], Figure | None]"] = {
 
 
 def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_event: OnEvent) -> dict[str, Any]:
-    distances, kind = out / "distance.json", ANALYSIS_RECORDS["distance"]
-    remedy = "`switchtune analyse RUN --what distance` makes it again."
-    make: Mapping[Analysis, Callable[[], dict[str, Any]]] = {
-        "distance": lambda: distance_record(
-            run, multiway=settings.multiway, limit=settings.distance_sentences, on_event=on_event
-        ),
-        "frequency": lambda: frequency_record(run, settings.buckets),
-        "projection": lambda: projection_record(
+    if name == "distance":
+        return distance_record(run, multiway=settings.multiway, limit=settings.distance_sentences, on_event=on_event)
+    if name == "frequency":
+        return frequency_record(run, settings.buckets)
+    if name == "projection":
+        return projection_record(
             run,
             settings.texts,
             method=settings.method,
             limit=settings.projection_sentences,
             seed=settings.seed,
             on_event=on_event,
-        ),
-        "dynamics": lambda: dynamics_record(
-            run, read_json(distances, kind, remedy=remedy) if distances.exists() else None, on_event=on_event
-        ),
-        "cost": lambda: cost_record(run),
-        "cases": lambda: cases_record(run, rare_below=settings.buckets[0], limit=settings.cases),
-    }
-    return make[name]()
+        )
+    if name == "dynamics":
+        path, remedy = out / "distance.json", "`switchtune analyse RUN --what distance` makes it again."
+        distances = read_json(path, ANALYSIS_RECORDS["distance"], remedy=remedy) if path.exists() else None
+        return dynamics_record(run, distances, on_event=on_event)
+    if name == "cost":
+        return cost_record(run)
+    return cases_record(run, rare_below=settings.buckets[0], limit=settings.cases)

@@ -9,15 +9,12 @@ import numpy as np
 from switchtune.analysis.run import Run, System
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus, Pair, read_corpus
-from switchtune.errors import SwitchtuneError
-from switchtune.events import Event, OnEvent
+from switchtune.events import OnEvent
 from switchtune.lexicon.plm import Vectors
 from switchtune.models.load import Loaded, load_model
 from switchtune.models.states import sentence_states
+from switchtune.results.figures import TEST_SET
 from switchtune.results.records import LayerDistance
-
-TEST = "test"
-"""The collection that is the pair's own test set."""
 
 _ROWS_AT_ONCE = 1024
 
@@ -105,7 +102,7 @@ def distance_record(
     record: dict[str, Any] = {"pairs": [], "missing": []}
     if run.translates:
         record = run.over_pairs(lambda pair: _measured(run, pair, run.corpora(pair)[2], limit, on_event))
-        record["pairs"] = [{**found, "tests": TEST} for found in record["pairs"]]
+        record["pairs"] = [{**found, "tests": TEST_SET} for found in record["pairs"]]
     else:
         record["missing"].append(
             f"the test sets of {run.config.task} hold no translations, between which distances are measured; "
@@ -127,28 +124,24 @@ def _measured(
     run: Run, pair: PairSettings, corpus: Corpus, limit: int, on_event: OnEvent
 ) -> tuple[dict[str, Any], list[str]]:
     pairs = distinct_pairs(list(corpus))[:limit]
-    systems, missing = run.systems(pair)
-    records = []
-    for number, system in enumerate(systems, start=1):
-        on_event(Event(pair.name, "distance", number, len(systems)))
-        try:
-            layers = _layers(system, pair, pairs)
-        except SwitchtuneError as error:
-            missing.append(f"{pair.name}, {system.name}: {error}")
-            continue
-        records.append({**system.record(), "layers": [asdict(layer) for layer in layers]})
+
+    def layers(system: System) -> dict[str, Any]:
+        source, target = _states(load_model(system.model), pairs, pair.source, pair.target)
+        return {"layers": [asdict(layer) for layer in distances(source, target)]}
+
+    records, missing = run.over_systems(pair, "distance", layers, on_event)
     return {"sentences": len(pairs), "systems": records}, missing
 
 
 def last_distance(loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str) -> float:
     """The distance of equation 5 after the last layer."""
-    sides = zip(zip(*pairs, strict=True), (source_language, target_language), strict=True)
-    source, target = (sentence_states(loaded, sentences, language)[-1] for sentences, language in sides)
-    return language_distance(source, target)
+    source, target = _states(loaded, pairs, source_language, target_language)
+    return language_distance(source[-1], target[-1])
 
 
-def _layers(system: System, pair: PairSettings, pairs: Sequence[Pair]) -> list[LayerDistance]:
-    loaded = load_model(system.model)
-    sides = zip(zip(*pairs, strict=True), (pair.source, pair.target), strict=True)
-    source, target = (sentence_states(loaded, sentences, language) for sentences, language in sides)
-    return distances(source, target)
+def _states(
+    loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str
+) -> tuple[Vectors, Vectors]:
+    """Of both sides: [layers, pairs, dimensions]."""
+    source, target = zip(*pairs, strict=True)
+    return sentence_states(loaded, source, source_language), sentence_states(loaded, target, target_language)

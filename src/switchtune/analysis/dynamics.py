@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from switchtune.analysis.distance import TEST, distinct_pairs, last_distance
+from switchtune.analysis.distance import distinct_pairs, last_distance
 from switchtune.analysis.run import PRETRAINED, Run, Training
 from switchtune.config.run import PairSettings
 from switchtune.errors import SwitchtuneError
@@ -11,15 +11,13 @@ from switchtune.events import Event, OnEvent
 from switchtune.generation import translate
 from switchtune.models.load import load_model
 from switchtune.recipes import RECIPES
+from switchtune.results.figures import TEST_SET
 from switchtune.scoring.metrics import ScoringError, bleu
 from switchtune.training.checkpoints import complete_checkpoints, weights_of
 from switchtune.training.state import set_weights
 
-_Place: TypeAlias = tuple[str | None, int | None, str]
-"""Arm, seed and stage that a model is of."""
-
-_Snapshots: TypeAlias = Mapping[tuple[str, int], tuple[float, float | None]]
-"""BLEU and distance of checkpoints by stage and update over all stages."""
+_Kept: TypeAlias = dict[tuple[str, int], dict[str, float | None]]
+"""BLEU and distance of the models that are kept, by stage and update over all stages."""
 
 
 def first_update_at(curve: Sequence[tuple[int, float]], loss: float) -> int | None:
@@ -47,7 +45,6 @@ def dynamics_record(
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
         trainings = list(run.trainings(pair))
-        places = _places(pair, distances)
         missing = [f"{each.name}: no metrics.jsonl, it has not begun" for each in trainings if not each.metrics]
         missing += [f"{each.name}: not finished, no translations" for each in trainings if each.hypotheses is None]
         scores, unscored = _scores(run, pair, trainings)
@@ -57,16 +54,20 @@ def dynamics_record(
             for each in trainings
             if each.arm.name == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
         }
-        sentences = _on_test_set(pair, distances)["sentences"]
+        measured = _on_test_set(pair, distances)
+        models = {
+            (system["arm"], system["seed"], system["stage"]): system["layers"][-1]["distance"]
+            for system in measured["systems"]
+        }
         arms = []
-        for each in trainings:
-            snapshots: _Snapshots = {}
+        for each in (training for training in trainings if training.metrics):
+            kept: _Kept = {}
             try:
-                snapshots = _snapshots(run, each, sentences, on_event)
+                kept = _snapshots(run, each, measured["sentences"], on_event)
             except SwitchtuneError as error:
                 missing.append(f"{each.name}, snapshots: {error}")
-            if each.metrics:
-                arms.append(_arm(each, places, scores.get(each.name), final.get(each.seed), snapshots))
+            _add_models(kept, each, models, scores.get(each.name))
+            arms.append(_arm(each, kept, final.get(each.seed)))
         return {"baseline": run.config.baseline, "arms": arms}, missing
 
     record = run.over_pairs(of_pair)
@@ -95,18 +96,11 @@ def _scores(run: Run, pair: PairSettings, trainings: Sequence[Training]) -> tupl
 
 def _on_test_set(pair: PairSettings, distances: Mapping[str, Any] | None) -> Mapping[str, Any]:
     pairs = distances["pairs"] if distances is not None else []
-    ours = (found for found in pairs if (found["pair"], found["tests"]) == (pair.name, TEST))
+    ours = (found for found in pairs if (found["pair"], found["tests"]) == (pair.name, TEST_SET))
     return next(ours, {"sentences": 0, "systems": []})
 
 
-def _places(pair: PairSettings, distances: Mapping[str, Any] | None) -> dict[_Place, float]:
-    return {
-        (system["arm"], system["seed"], system["stage"]): system["layers"][-1]["distance"]
-        for system in _on_test_set(pair, distances)["systems"]
-    }
-
-
-def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) -> _Snapshots:
+def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) -> _Kept:
     """Measure every checkpoint that is kept and that was evaluated.
 
     Args:
@@ -125,14 +119,14 @@ def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) 
     test = run.corpora(pair)[2]
     pairs = distinct_pairs(list(test))[:sentences]
     loaded = load_model(run.start)
-    measured = {}
+    measured: _Kept = {}
     for number, (stage, update, path) in enumerate(found, start=1):
         on_event(Event(training.name, "snapshots", number, len(found)))
         set_weights(loaded.model, weights_of(path))
         outputs = translate(loaded, test.sources(), pair.source, pair.target, run.config.generation)
         score = bleu(outputs, test.targets(), pair.target).value
         distance = last_distance(loaded, pairs, pair.source, pair.target) if pairs else None
-        measured[stage, update] = (score, distance)
+        measured[stage, update] = {"bleu": score, "distance": distance}
     return measured
 
 
@@ -151,45 +145,50 @@ def _updates_before(training: Training, stage: str) -> int:
     return max((entry["update"] for entry in training.metrics if entry["stage"] in earlier), default=0)
 
 
-def _arm(
+def _add_models(
+    kept: _Kept,
     training: Training,
-    distances: Mapping[_Place, float],
+    distances: Mapping[tuple[str | None, int | None, str], float],
     bleu_at_end: float | None,
-    final: float | None,
-    snapshots: _Snapshots,
-) -> dict[str, Any]:
-    arm, seed, last_stage = training.arm.name, training.seed, training.stages[-1]
-    kept = {stage: training.kept_update(stage) for stage in training.stages}
-    before: dict[str, _Place] = {training.stages[0]: (None, None, PRETRAINED)}
-    before |= {stage: (arm, seed, former) for former, stage in zip(training.stages, training.stages[1:], strict=False)}
+) -> None:
+    """Add what is known of the model that each stage began with and of the one that it left."""
+    arm, seed = training.arm.name, training.seed
+    before: tuple[str | None, int | None, str] = (None, None, PRETRAINED)
+    for stage in training.stages:
+        first, chosen = _updates_before(training, stage), training.kept_update(stage)
+        if RECIPES[training.arm.recipe].init == "pretrained" and before in distances:
+            kept.setdefault((stage, first), {"bleu": None})["distance"] = distances[before]
+        before = (arm, seed, stage)
+        if chosen is not None:
+            of_model = kept.setdefault((stage, first + chosen), {})
+            of_model["distance"] = distances.get(before, of_model.get("distance"))
+            of_model["bleu"] = bleu_at_end if stage == training.stages[-1] else of_model.get("bleu")
 
-    def measured(entry: Mapping[str, Any]) -> dict[str, Any]:
-        stage, update = entry["stage"], entry["update"]
-        own_update = update - _updates_before(training, stage)
-        place: _Place | None = None
-        if own_update == kept[stage]:
-            place = (arm, seed, stage)
-        elif own_update == 0 and RECIPES[training.arm.recipe].init == "pretrained":
-            place = before[stage]
-        score = bleu_at_end if stage == last_stage and own_update == kept[stage] else None
-        distance = distances.get(place) if place is not None else None
-        if score is None and (stage, update) in snapshots:
-            score, own_distance = snapshots[stage, update]
-            distance = own_distance if distance is None else distance
-        return {"update": update, "stage": stage, "nll": entry["valid_nll"], "bleu": score, "distance": distance}
 
+def _arm(training: Training, kept: _Kept, final: float | None) -> dict[str, Any]:
+    """The record of one training; `final` is the baseline's last loss with the same seed, if it has one."""
     to_baseline = None if final is None else first_update_at(_last_curve(training), final)
+    before_last = _updates_before(training, training.stages[-1])
     return {
-        "arm": arm,
-        "seed": seed,
+        "arm": training.arm.name,
+        "seed": training.seed,
         "train": [
             {"update": entry["update"], "stage": entry["stage"], "loss": entry["loss"], "nll": entry["nll"]}
             for entry in training.metrics
             if {"loss", "nll"} <= entry.keys()
         ],
-        "valid": [measured(entry) for entry in training.metrics if "valid_nll" in entry],
+        "valid": [
+            {
+                "update": entry["update"],
+                "stage": entry["stage"],
+                "nll": entry["valid_nll"],
+                "bleu": None,
+                "distance": None,
+                **kept.get((entry["stage"], entry["update"]), {}),
+            }
+            for entry in training.metrics
+            if "valid_nll" in entry
+        ],
         "updates_to_baseline": to_baseline,
-        "last_stage_updates_to_baseline": None
-        if to_baseline is None
-        else to_baseline - _updates_before(training, last_stage),
+        "last_stage_updates_to_baseline": None if to_baseline is None else to_baseline - before_last,
     }

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from switchtune.analysis.run import Run, System
 from switchtune.config.run import PairSettings
-from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.events import Event, OnEvent
+from switchtune.errors import UsageError
+from switchtune.events import OnEvent
 from switchtune.lexicon.plm import Vectors
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
-from switchtune.results.figures import EXTRA
 from switchtune.results.records import Ellipse
 
 Method: TypeAlias = Literal["pca", "tsne"]
@@ -58,7 +57,9 @@ def tsne_plane(vectors: Vectors, *, seed: int) -> Points:
         from sklearn.manifold import TSNE
         from threadpoolctl import threadpool_limits
     except ImportError as error:
-        raise UsageError(f"--method tsne needs scikit-learn: {EXTRA}. Without it there is --method pca.") from error
+        raise UsageError(
+            '--method tsne needs scikit-learn: pip install "switchtune[analysis]". Without it there is --method pca.'
+        ) from error
     perplexity = min(30.0, (len(vectors) - 1) / 3)
     # The sums of several threads have no fixed order.
     with threadpool_limits(1):
@@ -110,16 +111,9 @@ def projection_record(
             *(_Text("pretraining", language, sentences[:limit]) for language, sentences in texts.items()),
             *(_Text("task", language, sentences) for language, sentences in task.items()),
         ]
-        systems, missing = run.systems(pair)
-        records = []
-        for number, system in enumerate(systems, start=1):
-            on_event(Event(pair.name, "projection", number, len(systems)))
-            try:
-                records.append(_projected(system, parts, method, seed))
-            except UsageError:
-                raise
-            except SwitchtuneError as error:
-                missing.append(f"{pair.name}, {system.name}: {error}")
+        records, missing = run.over_systems(
+            pair, "projection", lambda system: _projected(system, parts, method, seed), on_event
+        )
         return {"method": method, "systems": records}, missing
 
     return run.over_pairs(of_pair)
@@ -132,7 +126,6 @@ def _projected(system: System, texts: Sequence[_Text], method: Method, seed: int
     ends = np.cumsum([len(text.sentences) for text in texts])
     parts = list(zip(texts, np.split(plane, ends[:-1]), strict=True))
     return {
-        **system.record(),
         "points": [
             # So many digits as a figure can show.
             {"x": round(float(x), 4), "y": round(float(y), 4), "kind": text.kind, "language": text.language}

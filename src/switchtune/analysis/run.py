@@ -15,6 +15,7 @@ from switchtune.config.load import load_run_config
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
 from switchtune.recipes import RECIPES
 from switchtune.run_dir import RunDir
@@ -43,10 +44,6 @@ class System:
     def name(self) -> str:
         """For people."""
         return self.stage if self.arm is None else f"{self.arm}, seed {self.seed}, {self.stage}"
-
-    def record(self) -> dict[str, Any]:
-        """What it came from, for JSON."""
-        return {"arm": self.arm, "seed": self.seed, "stage": self.stage}
 
 
 @dataclass(frozen=True)
@@ -126,6 +123,26 @@ class Run:
                 else:
                     missing.append(f"{training.name}: no model of the stage {stage} ({folder})")
         return systems, missing
+
+    def over_systems(
+        self, pair: PairSettings, what: str, analysis: Callable[[System], dict[str, Any]], on_event: OnEvent
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """What an analysis finds for each model of a pair, with what the model came from, and what is missing.
+
+        Raises:
+            UsageError: of the analysis.
+        """
+        systems, missing = self.systems(pair)
+        records = []
+        for number, system in enumerate(systems, start=1):
+            on_event(Event(pair.name, what, number, len(systems)))
+            try:
+                records.append({"arm": system.arm, "seed": system.seed, "stage": system.stage, **analysis(system)})
+            except UsageError:
+                raise
+            except SwitchtuneError as error:
+                missing.append(f"{pair.name}, {system.name}: {error}")
+        return records, missing
 
     @property
     def translates(self) -> bool:

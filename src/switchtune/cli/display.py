@@ -21,11 +21,12 @@ from switchtune.errors import Stopped
 from switchtune.events import Event, printable
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon.records import BuildStep
-from switchtune.results.accuracy import AccuracySummary, accuracy_table, accuracy_verdict, at_chance
-from switchtune.results.comparison import Summary, cells, header, verdict
+from switchtune.results.accuracy import accuracy_table, accuracy_verdicts
+from switchtune.results.comparison import Summary, cells, header
 from switchtune.results.matrix import Matrix, legend, matrix_table
+from switchtune.results.text import verdict
 from switchtune.runs.lexicon_folder import Made
-from switchtune.runs.plan import HEADER, Plan, assumptions, verdicts
+from switchtune.runs.plan import HEADER, Plan, verdicts
 from switchtune.runs.plan import cells as cells_of_plan
 
 LINES_PER_STAGE = 10
@@ -177,18 +178,17 @@ def _figure(value: float | None, form: str) -> str:
 def print_plan(planned: Plan) -> None:
     """Print what a run will take: a table, what does not fit, what the figures rest on."""
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
-    title = (
-        f"{planned.parameters:,} weights on {planned.device.name}, {planned.device.memory / 1e9:.0f} GB{side_by_side}; "
-        "memory of each in GB"
+    table = Table(
+        title=f"{planned.device}, {planned.memory_gb:.0f} GB{side_by_side}; memory of each in GB", title_justify="left"
     )
-    table = Table(title=title, title_justify="left")
     for position, name in enumerate(HEADER):
         table.add_column(name, justify="right" if position > 2 else "left")
     for stage in planned.stages:
         table.add_row(*cells_of_plan(stage))
     TextConsole().print(table)
-    print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
-    for line in (*verdicts(planned), *assumptions(planned)):
+    if planned.hours is not None:
+        print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
+    for line in (*verdicts(planned), *planned.assumptions):
         print_line(line)
 
 
@@ -199,23 +199,20 @@ def print_summary(summary: Summary) -> None:
         print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)
         for row in rows:
             if row.against_baseline is not None:
-                print_line(verdict(row, summary.baseline))
+                print_line(verdict(row.arm, summary.baseline, row.against_baseline))
 
 
-def print_accuracies(summary: AccuracySummary) -> None:
+def print_accuracies(summary: Summary) -> None:
     """Print how classifiers compare: a table, and a verdict for every arm but the baseline."""
-    print_table(*accuracy_table(summary), title="accuracy in percent")
-    for row in summary.rows:
-        if row.arm != summary.baseline:
-            print_line(accuracy_verdict(row, summary.baseline))
-    for remark in at_chance(summary):
-        print_line(remark)
+    print_table(*accuracy_table(summary), title="accuracy")
+    for line in (*accuracy_verdicts(summary), *summary.remarks):
+        print_line(line)
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:
     """Print zero-shot results: a table of tested against trained and a verdict for each."""
     for matrix in matrices:
-        print_table(*matrix_table(matrix), title=f"{matrix.tests}: {matrix.arm} against {matrix.baseline}")
+        print_table(*matrix_table(matrix), title=matrix.title)
         print_line(matrix.verdict())
     print_line(legend(matrices))
 

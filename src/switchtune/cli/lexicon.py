@@ -26,7 +26,7 @@ from switchtune.cli.terminal import print_line
 from switchtune.config.lexicon import LexiconMethod, LexiconSettings, MapMode
 from switchtune.config.load import parse_config
 from switchtune.errors import SwitchtuneError, UsageError, nearest
-from switchtune.files import claim_file, claim_folder
+from switchtune.run_dir import claim_file, claim_folder
 
 if TYPE_CHECKING:
     from switchtune.cli.display import BuildDisplay
@@ -116,7 +116,9 @@ def build(
     """
     from switchtune.cli.display import BuildDisplay, print_judgement
     from switchtune.lexicon.build import require_accepted, require_files
-    from switchtune.runs.lexicon_folder import make_folder
+    from switchtune.report.html import is_report
+    from switchtune.report.lexicon_page import write_lexicon_page
+    from switchtune.runs.lexicon_folder import PAGE, make_folder
 
     values = {name: ctx.params[name] for name in _AS_THEY_ARE}
     values["dictionaries"] = [{"path": path, "weight": weight} for path, weight in map(_weighted, dictionary)]
@@ -126,10 +128,14 @@ def build(
     require_files(settings)
     inputs = [source, target, *settings.inputs, *(judge_by or ()), model, pieces_of]
     claim_folder(out, "lexicon", inputs=filter(None, inputs), force=force)
+    page = out / PAGE
+    claim_file(page, force=force, own=page.is_file() and is_report(page), option="")
     with BuildDisplay() as display:
         material, judged_by = _material(source, target, langs, method, model, pieces_of, judge_by, display)
         listeners: Any = {"on_step": display.show, "tell": display.tell}
         lexicons = make_folder(material, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
+        if lexicons.judged is not None:
+            write_lexicon_page(out)
     if as_json:
         print_json(lexicons.judged.record() if lexicons.judged else {})
     else:
@@ -192,9 +198,9 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 
     Example: `switchtune lexicon report lexicon`
     """
-    from switchtune.runs.lexicon_folder import write_page
+    from switchtune.report.lexicon_page import write_lexicon_page
 
-    print_line(str(write_page(folder)))
+    print_line(str(write_lexicon_page(folder)))
 
 
 @lexicon_app.command()

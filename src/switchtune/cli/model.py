@@ -20,7 +20,7 @@ from switchtune.cli.options import (
 from switchtune.cli.terminal import print_line
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import UsageError
-from switchtune.files import claim_folder
+from switchtune.run_dir import claim_folder
 
 
 def trim(
@@ -86,7 +86,7 @@ def add_language(
 
     Example: `switchtune add-language facebook/nllb-200-distilled-600M --code hsb_Latn --like ces_Latn --out model`
     """
-    from switchtune.models.trim import add_language as with_language
+    from switchtune.models.tags import add_language as with_language
 
     output = claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
     layout = with_language(model, code, like, output, force=force)

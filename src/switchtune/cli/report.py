@@ -8,8 +8,9 @@ import typer
 from switchtune.cli.options import FOLDER, AsJson, Force, Seed, frequencies, print_json
 from switchtune.cli.terminal import print_line
 from switchtune.errors import UsageError
-from switchtune.files import claim_file, claim_folder, write_text
+from switchtune.files import write_text
 from switchtune.languages import find_language
+from switchtune.run_dir import claim_file, claim_folder
 
 
 def analyse(
@@ -39,8 +40,8 @@ def analyse(
 ) -> None:
     """Analyse a run: distance, frequency, projection, dynamics, cost, cases. Each is a JSON file and a figure.
 
-    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. Figures need
-    matplotlib, t-SNE scikit-learn: the extra `analysis`.
+    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
+    scikit-learn: the extra `analysis`.
 
     Example: `switchtune analyse runs/quickstart --what distance --what dynamics`
     """
@@ -66,7 +67,7 @@ def analyse(
         return
     for path in analysed.files:
         print_line(str(path))
-    for line in (*analysed.missing, *([analysed.hint] if analysed.hint else [])):
+    for line in analysed.missing:
         print_line(line, err=True)
 
 
@@ -85,7 +86,8 @@ def _texts(options: list[str]) -> dict[str, list[str]]:
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.", **FOLDER)],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as SVG files too.")] = None,
+    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as files too.")] = None,
+    form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Of these files.")] = "svg",
     force: Force = False,
 ) -> None:
     """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
@@ -93,10 +95,11 @@ def report(
     A run that is not finished is shown as far as it has come, with what is missing. Several runs stand side by side;
     those of different test sets are not compared.
 
-    Example: `switchtune report runs/quickstart --out report.html --figures figures`
+    Example: `switchtune report runs/quickstart --out report.html --figures figures --format pdf`
     """
     from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
+    from switchtune.results.drawing import write_figure
 
     output = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
@@ -106,8 +109,8 @@ def report(
         print_line(f"switchtune: {warning}", err=True)
     write_text(output, page.html)
     if figures is not None:
-        for figure in page.figures:
-            write_text(figures / f"{figure.name}.svg", figure.file())
+        for drawing in page.drawings:
+            write_figure(figures / drawing.name, drawing.draw, [form])
     print_line(str(out))
 
 

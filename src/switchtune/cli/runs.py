@@ -16,7 +16,7 @@ from switchtune.config.load import load_config, load_run_config
 from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
-from switchtune.files import claim_folder
+from switchtune.run_dir import claim_folder
 
 Config = Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")]
 Overrides = Annotated[
@@ -101,22 +101,19 @@ def run(
     """
     settings = _claimed(load_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
     from switchtune.cli.display import Display, print_accuracies, print_summary
-    from switchtune.results.accuracy import accuracy_record
     from switchtune.results.comparison import metrics_record
     from switchtune.runs.experiment import run_experiment
     from switchtune.runs.inference import run_nli
 
     with Display() as display:
         if isinstance(settings, NliConfig):
-            accuracies = run_nli(settings, out, on_event=display.show)
-            record, show = accuracy_record(accuracies), partial(print_accuracies, accuracies)
+            summary, show = run_nli(settings, out, on_event=display.show), print_accuracies
         else:
-            summary = run_experiment(settings, out, on_event=display.show)
-            record, show = metrics_record(summary), partial(print_summary, summary)
+            summary, show = run_experiment(settings, out, on_event=display.show), print_summary
     if as_json:
-        print_json(record)
+        print_json(metrics_record(summary))
     else:
-        show()
+        show(summary)
         print_line(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
 
 
@@ -217,24 +214,24 @@ def search(
 
 def plan(
     config: Config,
-    gpu: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Plan for this card (H200, L4, …), not for this machine.")
+    gpu_memory: Annotated[
+        float | None,
+        typer.Option(metavar="GB", min=1, max=10_000, help="Tell whether it fits into a GPU of so many GB elsewhere."),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Print what a run will take, before anything is loaded: memory in GB, tokens a second, hours.
+    """Print what a run will take, before it begins: memory in GB, what would make it fit, tokens a second, hours.
 
-    Example: `switchtune plan examples/quickstart.yaml --gpu H200`
+    Example: `switchtune plan examples/quickstart.yaml`
     """
     settings = _run_config(config, overrides)
     from switchtune.cli.display import print_plan
     from switchtune.runs.plan import plan as plan_run
-    from switchtune.runs.plan import plan_record
 
-    planned = plan_run(settings, gpu=gpu)
+    planned = plan_run(settings, gpu_memory=gpu_memory)
     if as_json:
-        print_json(plan_record(planned))
+        print_json(asdict(planned))
     else:
         print_plan(planned)
 

@@ -79,7 +79,7 @@ def score(
     Example: `switchtune score hypotheses.txt test.en --lang en --train train.en`
     """
     from switchtune.corpus.read import read_lines
-    from switchtune.results.comparison import assessment_record, assessment_text
+    from switchtune.results.assessment import assessment_record, assessment_text
     from switchtune.scoring.assess import assess
 
     texts = read_lines(hypotheses), read_lines(references)
@@ -119,7 +119,7 @@ def compare(
     Example: `switchtune compare standard.txt csr.txt test.en --lang en --test randomisation`
     """
     from switchtune.corpus.read import read_lines
-    from switchtune.results.comparison import difference_text
+    from switchtune.results.assessment import compared_text
     from switchtune.scoring.assess import compare_outputs
     from switchtune.scoring.outputs import empty_outputs
 
@@ -132,4 +132,4 @@ def compare(
     if as_json:
         print_json([asdict(each) for each in comparisons] if len(comparisons) > 1 else asdict(comparisons[0]))
     else:
-        print_line("\n".join(map(difference_text, comparisons)))
+        print_line("\n".join(map(compared_text, comparisons)))

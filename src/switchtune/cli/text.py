@@ -26,7 +26,8 @@ from switchtune.cli.terminal import TextConsole, print_line
 from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import Stopped, UsageError
-from switchtune.files import atomic_path, claim_file
+from switchtune.files import atomic_path
+from switchtune.run_dir import claim_file, claim_standard_output
 
 if TYPE_CHECKING:
     from switchtune.switching.preview import SwitchedLine
@@ -67,10 +68,12 @@ def switch(
         raise UsageError("--tsv and --jsonl: choose one")
     inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
     output = None if out is None else claim_file(out, inputs=inputs, force=force)
+    if output is None:
+        claim_standard_output(inputs)
     lexicon, pieces = read_lexicon(lexicon_path), piece_segmenter(pieces_of)
     switcher = text_switcher(lexicon, lang, pieces=pieces, source=source, rate=rate, mean_span=mean_span, seed=seed)
     with ExitStack() as stack:
-        write = _line_writer(stack, output, "tsv" if tsv else "jsonl" if jsonl else "text")
+        write = _line_writer(stack, output, "tsv" if tsv else "jsonl" if jsonl else "text", replaces=force)
 
         def written() -> Iterator["Switched"]:
             for line in switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch):
@@ -81,7 +84,9 @@ def switch(
     print_line(json.dumps(rates.record()) if as_json else rates.describe(), err=True)
 
 
-def _line_writer(stack: ExitStack, output: Path | None, form: str) -> Callable[["SwitchedLine"], object]:
+def _line_writer(
+    stack: ExitStack, output: Path | None, form: str, *, replaces: bool
+) -> Callable[["SwitchedLine"], object]:
     """What writes a line to a file that is closed with the stack, or else to standard output."""
     from switchtune.switching.preview import FORMATS, coloured
 
@@ -90,7 +95,8 @@ def _line_writer(stack: ExitStack, output: Path | None, form: str) -> Callable[[
         return lambda line: console.print(coloured(line), soft_wrap=True)
     stream = sys.stdout
     if output is not None:
-        stream = stack.enter_context(stack.enter_context(atomic_path(output)).open("w", encoding="utf-8"))
+        temporary = stack.enter_context(atomic_path(output, replaces=replaces))
+        stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
     return lambda line: stream.write(FORMATS[form](line) + "\n")
 
 
@@ -133,8 +139,10 @@ def translate(
     ready = partial(ready_to_translate, model, language=source, settings=search)
     translation = TextTranslation(model, file, source, target, beams, engine, int8, ready)
     growing = None if out is None else GrowingFile(out)
-    if growing is not None:
-        inputs: list[str | Path] = [read_from(file), model]
+    inputs: list[str | Path] = [read_from(file), model]
+    if growing is None:
+        claim_standard_output(inputs)
+    else:
         claim_file(growing.path, inputs=inputs, force=force or resume, own=growing.is_unfinished)
     signal.signal(signal.SIGTERM, _stop)
     if growing is None:

@@ -72,15 +72,6 @@ class PretrainConfig(Settings):
     seed: Seed = 1
     training: PretrainTrainingSettings = PretrainTrainingSettings()
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> "PretrainConfig":
-        if self.family == "mt5" and self.size.decoder_layers > self.size.encoder_layers:
-            raise ValueError(
-                f"size: {self.size.decoder_layers} decoder layers, {self.size.encoder_layers} encoder layers. "
-                "transformers cannot generate with an mT5 whose decoder is the deeper one: give both as many"
-            )
-        return self
-
     @property
     def inputs(self) -> list[str]:
         """All that is named in it to be read."""

@@ -11,7 +11,7 @@ from switchtune.config.training import GenerationSettings
 from switchtune.generation.batching import Outputs
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
 from switchtune.training.distributed import rank, size
 

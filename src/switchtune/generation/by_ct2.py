@@ -24,9 +24,11 @@ import torch
 from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, readable, write_json
-from switchtune.generation.batching import Outputs, batches
-from switchtune.models.families import Layout, token_ids
-from switchtune.models.load import Loaded, explained, load_layout, load_model, model_fingerprint
+from switchtune.generation.batching import Outputs
+from switchtune.models.files import explained
+from switchtune.models.forward import longest_first
+from switchtune.models.layout import Layout, token_ids
+from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.run_dir import RunDir
 
 PATIENCE = 2.0
@@ -227,7 +229,7 @@ def search_by_ct2(
     if model.translator.device == "cpu":
         budget = min(budget, _TOKENS_ON_CPU)
     cut: dict[int, list[int]] = defaultdict(list)
-    first = ((batch, max(limits[place] for place in batch)) for batch in batches(lengths, budget))
+    first = ((batch, max(limits[place] for place in batch)) for batch in longest_first(lengths, budget))
     for (batch, limit), results in _searched(model, names, first, target_language, settings):
         done = []
         for place, result in zip(batch, results, strict=True):
@@ -240,7 +242,7 @@ def search_by_ct2(
     again = (
         ([places[index] for index in batch], limit)
         for limit, places in cut.items()
-        for batch in batches([lengths[place] for place in places], budget)
+        for batch in longest_first([lengths[place] for place in places], budget)
     )
     for (batch, _), results in _searched(model, names, again, target_language, settings):
         yield _in_ids(model, [(place, result.hypotheses[0]) for place, result in zip(batch, results, strict=True)])
@@ -322,8 +324,9 @@ def _spec(loaded: Loaded) -> Any:
     model: Any = loaded.model
     config, layout = model.config, loaded.layout
     with torch.no_grad():
-        if layout.family.model_type == "mt5":
-            spec = loaders.MT5Loader().get_model_spec(model)
+        loader = getattr(loaders, layout.family.ct2_loader)()
+        if layout.family.positions == "relative":
+            spec = loader.get_model_spec(model)
             spec.decoder.scale_outputs = OPTIONAL  # which T5 does before a tied output matrix, and mT5 never
             spec.config.layer_norm_epsilon = config.layer_norm_epsilon
         else:
@@ -332,7 +335,7 @@ def _spec(loaded: Loaded) -> Any:
                     f"CTranslate2 has no model with {config.encoder_attention_heads} heads in its encoder and "
                     f"{config.decoder_attention_heads} in its decoder. Translate with the engine transformers."
                 )
-            mbart = layout.family.model_type == "mbart"
+            learned = layout.family.positions == "learned"
             described = SimpleNamespace(
                 config=SimpleNamespace(
                     encoder_layers=config.encoder_layers,
@@ -340,14 +343,14 @@ def _spec(loaded: Loaded) -> Any:
                     encoder_attention_heads=config.encoder_attention_heads,
                     activation_function=config.activation_function,
                     normalize_before=True,
-                    normalize_embedding=mbart,
+                    normalize_embedding=learned,
                 ),
                 model=model.model,
                 lm_head=model.lm_head,
                 final_logits_bias=getattr(model, "final_logits_bias", None),
             )
-            spec = (loaders.BartLoader if mbart else loaders.M2M100Loader)().get_model_spec(described)
-            if not mbart:
+            spec = loader.get_model_spec(described)
+            if not learned:
                 spec.encoder.position_encodings.encodings = _positions(model.model.encoder.embed_positions)
                 spec.decoder.position_encodings.encodings = _positions(model.model.decoder.embed_positions)
     tokens = _vocabulary(layout, len(model.get_input_embeddings().weight))
@@ -372,7 +375,7 @@ def _positions(table: Any) -> torch.Tensor:
 
 
 def _with_own_positions(layout: Layout) -> Layout:
-    return replace(layout, positions=_SINUSOIDAL_POSITIONS) if layout.family.model_type == "m2m_100" else layout
+    return replace(layout, positions=_SINUSOIDAL_POSITIONS) if layout.family.positions == "sinusoidal" else layout
 
 
 def _vocabulary(layout: Layout, rows: int) -> list[str]:

@@ -15,7 +15,8 @@ from transformers import (
 )
 
 from switchtune.config.training import GenerationSettings
-from switchtune.generation.batching import Outputs, batches
+from switchtune.generation.batching import Outputs
+from switchtune.models.forward import evaluating, longest_first, on_device_of
 from switchtune.models.load import Loaded
 
 
@@ -33,7 +34,7 @@ def search_by_transformers(
         limits: the longest output of each, in tokens without the decoder start.
     """
     with _generating(loaded.model):
-        for batch in batches([len(ids) for ids in sources], settings.tokens_per_batch):
+        for batch in longest_first([len(ids) for ids in sources], settings.tokens_per_batch):
             own_limits = [limits[place] for place in batch]
             rows = _search(loaded, [sources[place] for place in batch], own_limits, target_language, settings)
             yield [
@@ -60,7 +61,7 @@ def _search(
         max_length=1 + max(limits),  # the decoder start counts
     )
     outputs = model.generate(
-        **{name: ids.to(model.device) for name, ids in layout.collate_source(sources).items()},
+        **on_device_of(model, layout.collate_source(sources)),
         generation_config=config,
         stopping_criteria=StoppingCriteriaList([_OwnLimits(limits, model.device)]),
         past_key_values=_BeamCache(DynamicCache(config=model.config), DynamicCache(config=model.config)),
@@ -104,13 +105,12 @@ class _OwnLimits(StoppingCriteria):
 @contextmanager
 def _generating(model: PreTrainedModel) -> Iterator[None]:
     """The model in evaluation mode and without its own generation config, which would fill what ours leaves open."""
-    # `generate` computes without gradients by itself. torch's inference mode would be no faster, and would leave the
-    # position tables that M2M-100 and NLLB extend for a long sentence as tensors that training may not touch.
-    training, own_config = model.training, model.generation_config
-    model.eval()
+    # torch's inference mode would be no faster, and would leave the position tables that M2M-100 and NLLB extend for a
+    # long sentence as tensors that training may not touch.
+    own_config = model.generation_config
     model.generation_config = GenerationConfig()
     try:
-        yield
+        with evaluating(model):
+            yield
     finally:
         model.generation_config = own_config
-        model.train(training)

@@ -13,19 +13,10 @@ from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted, search_options
 from switchtune.generation.parity import Parity, compare_engines, require_parity
 from switchtune.languages import find_language
-from switchtune.models.families import FAMILIES, Layout
-from switchtune.models.load import (
-    Loaded,
-    direction,
-    explained,
-    from_pretrained,
-    load_layout,
-    load_model,
-    model_fingerprint,
-    quietly,
-    save_tokenizer,
-    tried,
-)
+from switchtune.models.families import FAMILIES
+from switchtune.models.files import explained, from_pretrained, quietly
+from switchtune.models.layout import Layout
+from switchtune.models.load import Loaded, direction, load_layout, load_model, model_fingerprint, save_tokenizer, tried
 
 PROOF_SENTENCES = 100
 _ABOUT = "switchtune.json"

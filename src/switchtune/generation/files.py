@@ -10,11 +10,12 @@ from typing import TextIO
 
 from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import UsageError
-from switchtune.files import claim_file, fingerprint, hash_file
+from switchtune.files import fingerprint, hash_file
 from switchtune.generation import translate_over_ranks, windows
 from switchtune.generation.export import open_model
 from switchtune.generation.growing import GrowingFile
 from switchtune.models.load import model_fingerprint
+from switchtune.run_dir import claim_file
 from switchtune.switching.preview import read_text
 from switchtune.training.distributed import launched, on_first, rank, size
 

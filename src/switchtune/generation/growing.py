@@ -45,7 +45,7 @@ class GrowingFile:
         self.path = path
         self._place = Path(os.path.realpath(path))
         self._note = self._place.with_name(f".{self._place.name}.unfinished")
-        self._made_of = ""
+        self._made_of, self._replaces = "", False
         self._lines, self._bytes, self._digest = 0, 0, hashlib.sha256()
 
     @contextmanager
@@ -98,7 +98,7 @@ class GrowingFile:
         Raises:
             UsageError: they are made of something else, or are not what was written.
         """
-        self._made_of = made_of
+        self._made_of, self._replaces = made_of, os.path.lexists(self._place)
         note = self._noted() if resume else None
         if note is None or not self._place.exists():
             return 0
@@ -124,9 +124,13 @@ class GrowingFile:
         """Add lines, which are on the disk when this returns."""
         text = _encoded(lines)
         if not self._bytes:
+            if os.path.lexists(self._place) and not self._replaces:
+                raise UsageError(
+                    f"--out {self.path}: somebody wrote this file meanwhile; it stays as it is. Give another name."
+                )
             self._place.unlink(missing_ok=True)  # before the note, which is not to vouch for what was there
-        note = _Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)
         with naming(self.path, written=self._note):
+            note = _Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)
             write_json(self._note, asdict(note))
         self._add(lines, text, text)
 

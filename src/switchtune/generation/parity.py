@@ -5,13 +5,11 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any, cast
 
-import torch
-
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.generation import best_outputs
-from switchtune.generation.batching import batches
 from switchtune.generation.by_ct2 import Converted, token_log_probabilities
+from switchtune.models.forward import evaluating, longest_first, on_device_of
 from switchtune.models.load import Loaded
 from switchtune.scoring.metrics import Score, bleu, chrf
 
@@ -133,7 +131,7 @@ def compare_engines(
     expected_scores, found_scores, largest = [0.0] * len(sources), [0.0] * len(sources), 0.0
     for outputs, scores in ((expected, expected_scores), (found, found_scores)):
         budget = max(1, _LOGITS_AT_ONCE // len(converted.tokens))
-        for batch in batches([len(outputs[place]) for place in range(len(sources))], budget):
+        for batch in longest_first([len(outputs[place]) for place in range(len(sources))], budget):
             of_batch = [sources[place] for place in batch], [outputs[place] for place in batch], target_language
             own = _token_log_probabilities(loaded, *of_batch)
             for place, values in zip(batch, own, strict=True):
@@ -177,14 +175,8 @@ def _token_log_probabilities(
     model: Any = loaded.model
     layout = loaded.layout
     start = cast("int", layout.generation_settings(target_language)["decoder_start_token_id"])
-    training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            inputs = {name: ids.to(model.device) for name, ids in layout.collate_source(sources).items()}
-            given = layout.collate_source([[start, *ids[:-1]] for ids in outputs])["input_ids"].to(model.device)
-            logits = model(**inputs, decoder_input_ids=given).logits
-            values = logits.float().log_softmax(-1).cpu()
-    finally:
-        model.train(training)
+    decoder = layout.collate_source([[start, *ids[:-1]] for ids in outputs])["input_ids"]
+    with evaluating(model):
+        inputs = on_device_of(model, {**layout.collate_source(sources), "decoder_input_ids": decoder})
+        values = model(**inputs).logits.float().log_softmax(-1).cpu()
     return [values[row, range(len(ids)), ids].tolist() for row, ids in enumerate(outputs)]

@@ -1,22 +1,20 @@
 """Low-rank adapters (Hu et al. 2022), by peft: put into a model, trained, merged into its weights."""
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import torch
 from transformers import PreTrainedModel
 
 from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError, nearest
+from switchtune.models.families import families_like
 
-_PROJECTIONS: Mapping[str, tuple[str, ...]] = {
-    "mbart": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
-    "m2m_100": ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"),
-    "mt5": ("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"),
-}
-"""Projections of attention and feed-forward layers, by transformers' name of the architecture."""
+if TYPE_CHECKING:
+    from peft import LoraModel
 
 
 def require_peft() -> None:
@@ -32,34 +30,21 @@ def require_peft() -> None:
         )
 
 
-@contextmanager
-def adapted(
-    model: PreTrainedModel, lora: LoraSettings | None, *, seed: int, also: Sequence[str] = ()
-) -> Iterator[None]:
-    """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
-
-    Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
-    nothing is done.
+def insert_adapters(model: PreTrainedModel, lora: LoraSettings, *, seed: int, also: Sequence[str] = ()) -> "LoraModel":
+    """Put adapters into a model in place, and have nothing but them learn.
 
     Args:
-        model: changed in place.
-        lora: rank and places of the adapters.
         seed: of the adapters' random half; the other is zero, so that at first they add nothing.
         also: names of the model's parts that are trained whole, such as a new head.
 
     Raises:
         UsageError: peft is not installed; the model has no layer of a name among `lora.targets`.
     """
-    if lora is None:
-        yield
-        return
     require_peft()
     from peft import LoraConfig, LoraModel
 
     layers = _target_layers(model, lora, also)
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=layers)
-    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
-    tied = model.config.tie_word_embeddings
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         adapters = LoraModel(model, config, "default")
@@ -67,6 +52,24 @@ def adapted(
         model.get_submodule(part).requires_grad_(True)
     # New layers begin in training mode, whatever the mode of their model.
     model.train(model.training)
+    return adapters
+
+
+@contextmanager
+def adapted(
+    model: PreTrainedModel, lora: LoraSettings | None, *, seed: int, also: Sequence[str] = ()
+) -> Iterator[None]:
+    """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
+
+    Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
+    nothing is done. See `insert_adapters` for the other arguments and for what is raised.
+    """
+    if lora is None:
+        yield
+        return
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    tied = model.config.tie_word_embeddings
+    adapters = insert_adapters(model, lora, seed=seed, also=also)
     try:
         yield
     except BaseException:
@@ -90,11 +93,15 @@ def _target_layers(model: PreTrainedModel, lora: LoraSettings, also: Sequence[st
         if isinstance(layer, torch.nn.Linear) and not any(f"{name}.".startswith(f"{part}.") for part in also)
     ]
     last_names = {name.rpartition(".")[2] for name in layers}
-    # An encoder alone has no output matrix: all of its layers are projections.
-    targets = _PROJECTIONS.get(model.config.model_type, tuple(last_names)) if lora.targets == "auto" else lora.targets
-    for name in targets:
-        if lora.targets != "auto" and name not in last_names:
-            raise UsageError(
-                f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, last_names)}"
-            )
+    if lora.targets == "auto":
+        families = families_like(model.config)
+        # An encoder alone has no output matrix: all of its layers are projections.
+        targets = families[0].projections if families else tuple(last_names)
+    else:
+        targets = lora.targets
+        for name in targets:
+            if name not in last_names:
+                raise UsageError(
+                    f"training.lora.targets: this model has no linear layer {name!r}; {nearest(name, last_names)}"
+                )
     return sorted(name for name in layers if name.rpartition(".")[2] in targets)

@@ -9,7 +9,7 @@ class for it does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from safetensors import safe_open
@@ -29,59 +29,17 @@ from switchtune.corpus.inference import LABELS
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.files import atomic_path
-from switchtune.models.families import FAMILIES, TokenIds, padded
-from switchtune.models.load import (
-    Loaded,
-    explained,
-    from_pretrained,
-    load_model,
-    load_weights,
-    on_meta,
-    parameter_count,
-    quietly,
-    require_finite,
-    require_tokens,
-    save_model,
-)
+from switchtune.models.families import families_like
+from switchtune.models.files import explained, from_pretrained, load_weights, on_meta, quietly, require_finite
+from switchtune.models.forward import Batch, decoder_states
+from switchtune.models.layout import TokenIds, padded
+from switchtune.models.load import Loaded, load_model, parameter_count, require_tokens, save_model
 
 HEAD = "classification_head"
 """Name of the head within the model that it stands on; its weights are saved with the model's."""
 
 HEAD_STD = 0.02
 """Standard deviation of the head's first weights: BART's."""
-
-Batch: TypeAlias = dict[str, torch.Tensor]
-
-
-class Classifier(Protocol):
-    """A model that tells the label of a premise and a hypothesis."""
-
-    @property
-    def model(self) -> PreTrainedModel:
-        """All that is trained, head included."""
-        ...
-
-    @property
-    def family(self) -> FamilyName | None:
-        """None for an encoder alone."""
-        ...
-
-    @property
-    def tokenizer(self) -> PreTrainedTokenizerBase:
-        """That made the ids of `batch`."""
-        ...
-
-    def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
-        """Pairs as the model takes them, padded on the right, and how many of them were cut to fit."""
-        ...
-
-    def logits(self, batch: Batch) -> torch.Tensor:
-        """(pairs, labels) of a batch on the model's device, in the order of `LABELS`."""
-        ...
-
-    def save(self, folder: Path) -> None:
-        """Write all that `open_classifier` needs; the folder appears when it is whole."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -90,24 +48,33 @@ class Seq2SeqClassifier:
 
     loaded: Loaded
     language: str
-    """That the saved model is set to."""
+    """Language that the saved model is set to."""
     max_tokens: int
 
     @property
     def model(self) -> PreTrainedModel:
+        """All that is trained, head included."""
         return self.loaded.model
 
     @property
     def family(self) -> FamilyName | None:
+        """The model's family."""
         return self.loaded.layout.family.name
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
+        """The tokenizer that makes the ids of `batch`."""
         return self.loaded.tokenizer
 
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
-        """`input_ids`, `attention_mask` (pairs, longest), `decoder_input_ids` (pairs, longest), `last` (pairs,): the
-        place of the decoder's last token. Where a pair is too long its premise is cut, lest the hypothesis be lost."""
+        """Pairs as the model takes them, padded on the right, and how many of them were cut to fit.
+
+        Where a pair is too long its premise is cut, lest the hypothesis be lost.
+
+        Returns:
+            `input_ids`, `attention_mask`, `decoder_input_ids` (pairs, longest), `last` (pairs,): the index of the
+            decoder's last token.
+        """
         pairs = list(zip(premises, hypotheses, strict=True))
         encoded = self._encoded(pairs, language)
         cut = [place for place, ids in enumerate(encoded) if ids.truncated]
@@ -130,21 +97,15 @@ class Seq2SeqClassifier:
         return self.loaded.layout.batch_encode(examples, max_tokens=self.max_tokens)
 
     def logits(self, batch: Batch) -> torch.Tensor:
-        model: Any = self.loaded.model
-        mask = batch["attention_mask"]
-        encoded = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=mask)[0]
+        """(pairs, labels) of a batch on the model's device, in the order of `LABELS`."""
         # Padding follows the last token, and the decoder does not look ahead.
-        states = model.get_decoder()(
-            input_ids=batch["decoder_input_ids"],
-            encoder_hidden_states=encoded,
-            encoder_attention_mask=mask,
-            use_cache=False,
-        )[0]  # (pairs, longest, d)
+        states = decoder_states(self.loaded.model, batch)  # (pairs, longest, d)
         last = states[torch.arange(len(states), device=states.device), batch["last"]]
-        logits: torch.Tensor = model.get_submodule(HEAD)(last)
+        logits: torch.Tensor = self.loaded.model.get_submodule(HEAD)(last)
         return logits
 
     def save(self, folder: Path) -> None:
+        """Write all that `open_classifier` needs; the folder appears when it is whole."""
         save_model(self.loaded, folder, self.language, self.language)
 
 
@@ -158,7 +119,7 @@ class EncoderClassifier:
     family: FamilyName | None = None
 
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
-        """What the tokenizer makes of pairs; of those that are too long it cuts the longer side."""
+        """What the tokenizer makes of pairs, and how many of them it cut to fit, on the longer side."""
         pairs = (list(premises), list(hypotheses))
         cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*pairs, verbose=False)["input_ids"])
         batch = self.tokenizer(
@@ -172,27 +133,32 @@ class EncoderClassifier:
         return dict(batch), cut
 
     def logits(self, batch: Batch) -> torch.Tensor:
+        """(pairs, labels) of a batch on the model's device, in the order of `LABELS`."""
         model: Any = self.model
         logits: torch.Tensor = model(**batch).logits
         return logits
 
     def save(self, folder: Path) -> None:
+        """Write all that `open_classifier` needs; the folder appears when it is whole."""
         with atomic_path(folder) as temporary, quietly():
             self.model.save_pretrained(temporary)
             self.tokenizer.save_pretrained(temporary)
 
 
-def is_encoder(path: str) -> bool:
+Classifier: TypeAlias = Seq2SeqClassifier | EncoderClassifier
+
+
+def is_encoder(path: str, config: PretrainedConfig | None = None) -> bool:
     """Whether a model is an encoder alone, which neither translates nor restores.
+
+    Args:
+        config: its configuration, where that is known already.
 
     Raises:
         SwitchtuneError: nothing there, or a model that can be no classifier here.
     """
-    return _is_encoder(path, from_pretrained(AutoConfig, path))
-
-
-def _is_encoder(path: str, config: PretrainedConfig) -> bool:
-    if config.model_type in {family.model_type for family in FAMILIES.values()}:
+    config = config or from_pretrained(AutoConfig, path)
+    if families_like(config):
         return False
     if config.is_encoder_decoder or type(config) not in AutoModelForSequenceClassification._model_mapping:
         raise SwitchtuneError(
@@ -209,7 +175,7 @@ def weight_count(path: str) -> int:
         SwitchtuneError: as `is_encoder`.
     """
     config = from_pretrained(AutoConfig, path)
-    if not _is_encoder(path, config):
+    if not is_encoder(path, config):
         return parameter_count(path)
     model = on_meta(path, config, lambda: AutoModelForSequenceClassification.from_config(config))
     return sum(weights.numel() for weights in model.parameters())
@@ -239,7 +205,7 @@ def open_classifier(
         SwitchtuneError: nothing there, a model that can be no classifier, or damaged weights.
     """
     config = from_pretrained(AutoConfig, path)
-    if _is_encoder(path, config):
+    if is_encoder(path, config):
         return _open_encoder(path, config, max_tokens=max_tokens, init=init, seed=seed)
     loaded = load_model(path, init=init, dropout=dropout, attention_dropout=attention_dropout, seed=seed)
     head = _new_head(loaded.model, seed)

@@ -1,4 +1,4 @@
-"""What each model family does with language tags, decoder starts and forced tokens. Nothing else knows.
+"""What sets each model family apart, as data: its layout of tags and special tokens, its vocabulary, how it is trained.
 
 The layouts, with X the source sentence, Y the target sentence, `src` and `tgt` the tags of their languages:
 
@@ -10,381 +10,195 @@ The layouts, with X the source sentence, Y the target sentence, `src` and `tgt` 
 | m2m100  | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
 | mt5     | translate German to English: X </s> | Y </s>       | <pad> Y       | – |
 
-In stage 1 (restore) both tags are the language of the restored sentence (paper 3.3): the same encoding with the source
-language equal to the target language. The decoder input is always the labels shifted by the family's decoder start, so
-every sentence of a batch starts from its own language.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import chain
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-import numpy as np
-import torch
-from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from transformers import (
+    M2M100Config,
+    M2M100Tokenizer,
+    MBart50Tokenizer,
+    MBartConfig,
+    MBartTokenizer,
+    MT5Config,
+    NllbTokenizer,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+    T5Tokenizer,
+)
 
 from switchtune.config.pretrain import FamilyName
-from switchtune.errors import SwitchtuneError, nearest
-from switchtune.examples import Example
-from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
-from switchtune.models.chunks import PlainIds
+from switchtune.errors import SwitchtuneError
 
 Slot = Literal["source", "target", "instruction", "eos", "pad"]
 """A place in a layout: the tag of the source or target language, mT5's instruction, or a special token."""
 
-IGNORED_LABEL = -100
-"""What stands in the labels where a sentence has ended; the loss passes over it."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingNeeds:
+    """What a model needs of its training. Learning rates are peaks; the defaults are those of an encoder alone."""
+
+    optimizer: Literal["adamw", "adafactor"] = "adamw"
+    """Optimizer that the published models were trained with."""
+    adam_lr: float = 3e-5
+    """Learning rate of fine-tuning with Adam."""
+    lora_lr: float = 3e-4
+    """Learning rate of adapters."""
+    no_fp16: str | None = None
+    """Why the family cannot be trained in fp16, where it cannot."""
+    no_flash_attention: str | None = None
+    """Why flash attention is of no use, where it is not: "cannot …"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
-    """The layout of a model family, as data.
-
-    Attributes:
-        name: as in configurations.
-        model_type: transformers' name of the architecture.
-        tag: regular expression of the family's language tags, the language's code as its group; None without tags.
-        before_source: what stands before the source sentence in the encoder input.
-        after_source: what stands after it.
-        before_target: what stands before the target sentence in the labels.
-        after_target: what stands after it.
-        decoder_start: first token of the decoder input.
-        mask: the token that stands for a masked span, where the tokenizer names none itself.
-        sheds_tags: whether transformers' tokenizer does without tags that it is not given; the others bring all of
-            those that were published.
-        fixed_sources: whether transformers' tokenizer can be set only to source languages that were published.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family(TrainingNeeds):
+    """All that sets a model family apart, as data."""
 
     name: FamilyName
+    """Name in configurations."""
     model_type: str
+    """transformers' name of the architecture."""
+    config: type[PretrainedConfig]
+    tokenizer: type[PreTrainedTokenizerBase]
+    sentencepiece: Mapping[str, Any]
+    """What sentencepiece is told when a vocabulary is trained for a new model."""
+    pieces_file: str = "sentencepiece.bpe.model"
+    """File in which the tokenizer expects the trained vocabulary."""
+    tokenizer_options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the tokenizer of a model that is saved."""
+
     tag: str | None
+    """Regular expression of the family's language tags, the language's code as its group; None without tags."""
     before_source: tuple[Slot, ...]
+    """What stands before the source sentence in the encoder input."""
     after_source: tuple[Slot, ...]
     before_target: tuple[Slot, ...]
+    """What stands before the target sentence in the labels."""
     after_target: tuple[Slot, ...]
     decoder_start: Slot
+    """First token of the decoder input."""
     mask: str | None = None
+    """Token that stands for a masked span, where the tokenizer names none itself."""
     sheds_tags: bool = False
+    """Whether transformers' tokenizer does without tags that it is not given; the others bring all of those that were
+    published."""
     fixed_sources: bool = False
+    """Whether transformers' tokenizer can be set only to source languages that were published."""
+
+    positions: Literal["learned", "sinusoidal", "relative"]
+    """How the model knows the order of tokens; learned positions have an end."""
+    deeper_decoder: bool = True
+    """Whether transformers can generate where the decoder has more layers than the encoder."""
+    own_output_matrix: bool = False
+    """Whether the published models do not share the output matrix with the embeddings, whatever transformers does."""
+    projections: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
+    """Names of the linear layers of attention and feed-forward: those that get adapters."""
+    ct2_loader: str
+    """CTranslate2's class for the layers."""
 
 
-def _tag_first(name: FamilyName, model_type: str, tag: str) -> Family:
-    return Family(name, model_type, tag, ("source",), ("eos",), ("target",), ("eos",), "eos")
-
-
-FAMILIES: Mapping[FamilyName, Family] = {
-    family.name: family
-    for family in (
-        Family("mbart", "mbart", r"([a-z]{2}_[A-Z]{2})", (), ("eos", "source"), (), ("eos", "target"), "target"),
-        replace(_tag_first("mbart50", "mbart", r"([a-z]{2}_[A-Z]{2})"), fixed_sources=True),
-        replace(_tag_first("nllb", "m2m_100", r"([a-z]{3}_[A-Z][a-z]{3})"), sheds_tags=True),
-        replace(_tag_first("m2m100", "m2m_100", r"__([a-z]{2,3})__"), fixed_sources=True),
-        Family("mt5", "mt5", None, ("instruction",), ("eos",), (), ("eos",), "pad", mask="<extra_id_0>"),
-    )
+_TAG_FIRST: Mapping[str, Any] = {
+    "before_source": ("source",),
+    "after_source": ("eos",),
+    "before_target": ("target",),
+    "after_target": ("eos",),
+    "decoder_start": "eos",
 }
+_MBART: Mapping[str, Any] = {
+    "model_type": "mbart",
+    "config": MBartConfig,
+    "tag": r"([a-z]{2}_[A-Z]{2})",
+    "positions": "learned",
+    "ct2_loader": "BartLoader",
+}
+_M2M100: Mapping[str, Any] = {
+    "model_type": "m2m_100",
+    "config": M2M100Config,
+    "sentencepiece": {"model_type": "bpe"},
+    "positions": "sinusoidal",
+    "ct2_loader": "M2M100Loader",
+}
+_ROWS = (
+    Family(
+        name="mbart",
+        **_MBART,
+        tokenizer=MBartTokenizer,
+        # The tokenizer of transformers 5 does not normalise, so its pieces are trained on text as it stands.
+        sentencepiece={"model_type": "unigram", "normalization_rule_name": "identity"},
+        before_source=(),
+        after_source=("eos", "source"),
+        before_target=(),
+        after_target=("eos", "target"),
+        decoder_start="target",
+    ),
+    Family(
+        name="mbart50",
+        **_MBART,
+        tokenizer=MBart50Tokenizer,
+        sentencepiece={"model_type": "unigram"},
+        **_TAG_FIRST,
+        fixed_sources=True,
+    ),
+    Family(
+        name="nllb",
+        **_M2M100,
+        tokenizer=NllbTokenizer,
+        # Tokenizers of old put the tag last ("legacy"), other than here and than the model was trained.
+        tokenizer_options={"legacy_behaviour": False},
+        tag=r"([a-z]{3}_[A-Z][a-z]{3})",
+        **_TAG_FIRST,
+        sheds_tags=True,
+    ),
+    Family(
+        name="m2m100",
+        **_M2M100,
+        tokenizer=M2M100Tokenizer,
+        tag=r"__([a-z]{2,3})__",
+        **_TAG_FIRST,
+        fixed_sources=True,
+    ),
+    Family(
+        name="mt5",
+        model_type="mt5",
+        config=MT5Config,
+        tokenizer=T5Tokenizer,
+        sentencepiece={"model_type": "unigram", "pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
+        pieces_file="spiece.model",
+        tag=None,
+        before_source=("instruction",),
+        after_source=("eos",),
+        before_target=(),
+        after_target=("eos",),
+        decoder_start="pad",
+        mask="<extra_id_0>",
+        positions="relative",
+        deeper_decoder=False,
+        own_output_matrix=True,
+        projections=("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"),
+        ct2_loader="MT5Loader",
+        # Pretrained and fine-tuned with Adafactor (Xue et al. 2021). With Adam it needs more than the others: what
+        # transformers' documentation of T5 gives, and for adapters what peft's examples use.
+        optimizer="adafactor",
+        adam_lr=3e-4,
+        lora_lr=1e-3,
+        no_fp16="it was trained in bf16, and in its feed-forward layers numbers grow beyond the 65,504 that fp16 ends "
+        "at, so that the loss becomes NaN (huggingface/transformers#9295, #10956)",
+        no_flash_attention="cannot take mT5's position bias",
+    ),
+)
+FAMILIES: Mapping[FamilyName, Family] = {family.name: family for family in _ROWS}
 
 
-_ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language that it lacks."
+def training_needs(family: FamilyName | None) -> TrainingNeeds:
+    """What a model of the family needs of its training; None is an encoder alone."""
+    return TrainingNeeds() if family is None else FAMILIES[family]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenIds:
-    """One example as the model takes it.
-
-    Attributes:
-        input_ids: encoder input.
-        labels: what the decoder is to say.
-        decoder_input_ids: the labels shifted right by the decoder start; as long as the labels.
-        truncated: whether either sentence was cut to fit.
-    """
-
-    input_ids: tuple[int, ...]
-    labels: tuple[int, ...]
-    decoder_input_ids: tuple[int, ...]
-    truncated: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """A layout's ids around the sentences, for one pair of languages."""
-
-    before_source: tuple[int, ...]
-    after_source: tuple[int, ...]
-    before_target: tuple[int, ...]
-    after_target: tuple[int, ...]
-    decoder_start: int
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A family's layout with the vocabulary of one model. Never changes the tokenizer, never relies on its state."""
-
-    family: Family
-    tokenizer: PreTrainedTokenizerBase
-    positions: int | None = None
-    """Longest sequence that the model can take, in tokens; None where its positions have no end (all but mBART)."""
-
-    def fitting(self, max_tokens: int) -> int:
-        """`max_tokens`, or the model's positions where these are fewer."""
-        return min(max_tokens, self.positions or max_tokens)
-
-    @property
-    def languages(self) -> tuple[str, ...]:
-        """Short codes of the languages that this model has, sorted."""
-        return tuple(sorted(self._codes))
-
-    def plain_source(self, language: str) -> bool:
-        """Whether transformers' own tokenizer can be set to a source language, and so add its tag.
-
-        Not in mBART-50 and M2M-100 where the tag is none of those that they were published with: there the tag that the
-        tokenizer adds is to be replaced.
-        """
-        return not self.family.fixed_sources or self.code(language) in self.tokenizer.lang_code_to_id
-
-    @property
-    def pad_id(self) -> int:
-        """Id of the padding token."""
-        return int(self.tokenizer.pad_token_id)
-
-    @property
-    def eos_id(self) -> int:
-        """Id of the end-of-sentence token."""
-        return int(self.tokenizer.eos_token_id)
-
-    @property
-    def mask_token(self) -> str:
-        """The token that stands for a masked span in text.
-
-        Raises:
-            SwitchtuneError: the vocabulary has none (M2M-100 as published).
-        """
-        token = self.tokenizer.mask_token or self.family.mask
-        # The vocabulary of the published mT5 writes its sentinels with the mark of a word's start.
-        if token is None or not {token, f"▁{token}"} & self.tokenizer.get_vocab().keys():
-            raise SwitchtuneError(
-                f"This {self.family.name} model has no mask token: it cannot be trained on masked text "
-                "(denoising, iaft, or switching from the source `mask`). Choose another model or another source."
-            )
-        return str(token)
-
-    def code(self, language: str) -> str:
-        """The family's code of a language: "de_DE" in mBART, "deu_Latn" in NLLB, "de" in M2M-100, "German" in mT5.
-
-        Args:
-            language: whatever `find_language` understands, or the family's code itself.
-
-        Raises:
-            UnknownLanguageError: the model does not have that language.
-        """
-        if language in self.tags:
-            return language
-        try:
-            found = find_language(language)
-        except UnknownLanguageError as error:
-            raise UnknownLanguageError(f"{error} {_ADD_LANGUAGE}" if self.family.tag else str(error)) from error
-        if found.code not in self._codes:
-            known = [*self._codes, *self._codes.values()]
-            raise UnknownLanguageError(
-                f"This {self.family.name} model has no tag for {language!r} ({found.name}). Choose one of its "
-                f"{len(self._codes)} languages ({nearest(language, known)}), or another model. {_ADD_LANGUAGE}"
-            )
-        return self._codes[found.code]
-
-    def encode(self, example: Example, *, max_tokens: int) -> TokenIds:
-        """One example as ids; see `batch_encode`, which is faster for many."""
-        return self.batch_encode([example], max_tokens=max_tokens)[0]
-
-    def batch_encode(self, examples: Sequence[Example], *, max_tokens: int) -> list[TokenIds]:
-        """Examples as ids, each with the tags of its own languages.
-
-        Args:
-            max_tokens: longest encoder input and longest labels, special tokens included. Sentences are cut at the end
-                to fit; their special tokens stay.
-
-        Raises:
-            UnknownLanguageError: the model does not have a language.
-            SwitchtuneError: `max_tokens` is too small for the special tokens alone.
-        """
-        sentences = self._plain_ids([example.source for example in examples] + [example.target for example in examples])
-        sources, targets = sentences[: len(examples)], sentences[len(examples) :]
-        return [
-            self._assemble(example, source, target, max_tokens)
-            for example, source, target in zip(examples, sources, targets, strict=True)
-        ]
-
-    def encode_source(
-        self, text: str, source_language: str, target_language: str, *, max_tokens: int | None = None
-    ) -> tuple[int, ...]:
-        """The encoder input of one sentence to be translated."""
-        return self.batch_encode_source([text], source_language, target_language, max_tokens=max_tokens)[0]
-
-    def batch_encode_source(
-        self, texts: Sequence[str], source_language: str, target_language: str, *, max_tokens: int | None = None
-    ) -> list[tuple[int, ...]]:
-        """The encoder inputs of sentences to be translated, cut to `max_tokens` where it is given.
-
-        Raises:
-            UnknownLanguageError: the model does not have a language.
-        """
-        frame = self._frame(source_language, target_language)
-        return [_framed(frame.before_source, ids, frame.after_source, max_tokens)[0] for ids in self._plain_ids(texts)]
-
-    def prompt(self, text: str, source_language: str, target_language: str) -> str:
-        """What a plain tokenizer, set to this direction, must be given to yield our encoder input.
-
-        The sentence itself, but in mT5 with the instruction before it.
-        """
-        if "instruction" not in self.family.before_source:
-            return text
-        return f"{instruction(self.code(source_language), self.code(target_language))} {text}"
-
-    def generation_settings(self, target_language: str) -> dict[str, int | None]:
-        """What makes `generate` speak the target language: `decoder_start_token_id` and `forced_bos_token_id`.
-
-        Raises:
-            UnknownLanguageError: the model does not have the language.
-        """
-        # The source language does not matter to the decoder, so any that exists will do.
-        frame = self._frame(target_language, target_language)
-        forced = frame.before_target[0] if "target" in self.family.before_target else None
-        return {"decoder_start_token_id": frame.decoder_start, "forced_bos_token_id": forced}
-
-    def decode(self, ids: Sequence[int]) -> str:
-        """The text of ids: tags, special tokens and ignored labels left out."""
-        return self.batch_decode([ids])[0]
-
-    def batch_decode(self, batch: Sequence[Sequence[int]]) -> list[str]:
-        """The texts of many sequences of ids; see `decode`."""
-        kept = [[number for number in map(int, ids) if number >= 0 and number not in self._special] for ids in batch]
-        return [str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in kept]
-
-    def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Each id as its token, tags and special tokens included: for people to look at."""
-        return [str(self.tokenizer.convert_ids_to_tokens(int(number))) for number in ids]
-
-    def collate(self, batch: Sequence[TokenIds]) -> dict[str, torch.Tensor]:
-        """Examples padded on the right to the longest of the batch.
-
-        Returns:
-            `input_ids`, `attention_mask` of shape (examples, longest source); `decoder_input_ids`, and `labels` with
-            `IGNORED_LABEL` as padding, of shape (examples, longest target). All int64.
-        """
-        return {
-            **self.collate_source([example.input_ids for example in batch]),
-            "decoder_input_ids": padded([example.decoder_input_ids for example in batch], self.pad_id),
-            "labels": padded([example.labels for example in batch], IGNORED_LABEL),
-        }
-
-    def collate_source(self, batch: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-        """Encoder inputs padded on the right to the longest of the batch.
-
-        Returns:
-            `input_ids` and `attention_mask` of shape (sentences, longest). All int64.
-        """
-        input_ids = padded(batch, self.pad_id)
-        lengths = torch.tensor([len(ids) for ids in batch])
-        # From the lengths, not from the ids: a padding token inside a sentence is the sentence's own.
-        return {"input_ids": input_ids, "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()}
-
-    @cached_property
-    def tags(self) -> dict[str, int]:
-        """Family code → id of its tag, for every tag in the vocabulary."""
-        if self.family.tag is None:
-            return {}
-        found = ((re.fullmatch(self.family.tag, token), number) for token, number in token_ids(self.tokenizer).items())
-        return {match.group(1): number for match, number in found if match}
-
-    @cached_property
-    def _codes(self) -> dict[str, str]:
-        """Short code → family code."""
-        if self.family.tag is None:
-            return {language.code: language.name for language in LANGUAGES}
-        codes = {}
-        for code in self.tags:
-            # A tag added for a language that has no short code is reached by the tag itself.
-            with suppress(UnknownLanguageError):
-                codes[find_language(code).code] = code
-        return codes
-
-    @cached_property
-    def _special(self) -> frozenset[int]:
-        return frozenset(self.tokenizer.all_special_ids) | frozenset(self.tags.values())
-
-    @cached_property
-    def _joined_mask(self) -> "re.Pattern[str] | None":
-        """Finds masks that follow another character, where the vocabulary knows the mask only as a word's start."""
-        mask = self.family.mask
-        if mask is None or mask in self.tokenizer.get_vocab():
-            return None
-        return re.compile(rf"(?<=\S){re.escape(mask)}")
-
-    @cached_property
-    def _encoder(self) -> PlainIds:
-        return PlainIds(self.tokenizer)
-
-    @cached_property
-    def _frames(self) -> dict[tuple[str, str], _Frame]:
-        return {}
-
-    def _frame(self, source_language: str, target_language: str) -> _Frame:
-        languages = (source_language, target_language)
-        if languages not in self._frames:
-            family = self.family
-            before_source, after_source, before_target, after_target, start = (
-                tuple(number for slot in slots for number in self._slot_ids(slot, *languages))
-                for slots in (
-                    family.before_source,
-                    family.after_source,
-                    family.before_target,
-                    family.after_target,
-                    (family.decoder_start,),
-                )
-            )
-            self._frames[languages] = _Frame(before_source, after_source, before_target, after_target, start[0])
-        return self._frames[languages]
-
-    def _slot_ids(self, slot: Slot, source_language: str, target_language: str) -> Sequence[int]:
-        source, target = self.code(source_language), self.code(target_language)
-        if slot == "source":
-            return (self.tags[source],)
-        if slot == "target":
-            return (self.tags[target],)
-        if slot == "instruction":
-            return self._plain_ids([instruction(source, target)])[0]
-        return (self.eos_id if slot == "eos" else self.pad_id,)
-
-    def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        if self._joined_mask is not None:
-            texts = [self._joined_mask.sub(r" \g<0>", text) for text in texts]
-        return self._encoder(texts)
-
-    def _assemble(self, example: Example, source: list[int], target: list[int], max_tokens: int) -> TokenIds:
-        frame = self._frame(example.source_language, example.target_language)
-        input_ids, source_cut = _framed(frame.before_source, source, frame.after_source, max_tokens)
-        labels, target_cut = _framed(frame.before_target, target, frame.after_target, max_tokens)
-        return TokenIds(input_ids, labels, (frame.decoder_start, *labels[:-1]), source_cut or target_cut)
-
-
-def instruction(source_name: str, target_name: str) -> str:
-    """What mT5 is told in place of tags; see `Layout.prompt`."""
-    return f"translate {source_name} to {target_name}:"
-
-
-def padded(sequences: Sequence[Sequence[int]], padding: int) -> torch.Tensor:
-    """Sequences of ids, padded on the right; shape (sequences, longest), int64."""
-    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
-    ids = np.full((len(sequences), lengths.max(initial=0)), padding)
-    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.fromiter(chain.from_iterable(sequences), np.int64)
-    return torch.from_numpy(ids)
-
-
-def token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
-    """The id of every token, with the tags that M2M100Tokenizer keeps outside its vocabulary."""
-    return {**tokenizer.get_vocab(), **getattr(tokenizer, "lang_token_to_id", {})}
+def families_like(config: PretrainedConfig) -> list[Family]:
+    """The families of a model's architecture; several where only tags tell them apart."""
+    return [family for family in FAMILIES.values() if family.model_type == config.model_type]
 
 
 def require_supported(config: PretrainedConfig) -> None:
@@ -393,46 +207,14 @@ def require_supported(config: PretrainedConfig) -> None:
     Raises:
         SwitchtuneError: it is not.
     """
-    if config.model_type not in {family.model_type for family in FAMILIES.values()}:
-        raise _unsupported(config, f"a model of type {config.model_type!r}")
+    if not families_like(config):
+        raise unsupported(config, f"a model of type {config.model_type!r}")
     if not config.is_encoder_decoder:
-        raise _unsupported(config, "a model whose config.json says that it is no encoder with a decoder")
+        raise unsupported(config, "a model whose config.json says that it is no encoder with a decoder")
 
 
-def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Family:
-    """The family of a model, by its architecture and, where two families share one, by the tags of its vocabulary.
-
-    Raises:
-        SwitchtuneError: not one of the families.
-    """
-    require_supported(config)
-    candidates = [family for family in FAMILIES.values() if family.model_type == config.model_type]
-    spoken = [family for family in candidates if Layout(family, tokenizer).languages]
-    if not spoken:
-        raise _unsupported(config, f"a model of type {config.model_type!r} whose vocabulary has no language tags")
-    if config.model_type == "mbart":
-        # The tags look alike; Afrikaans is one of those that came with mBART-50.
-        return FAMILIES["mbart50" if "af" in Layout(FAMILIES["mbart50"], tokenizer).languages else "mbart"]
-    return spoken[0]
-
-
-def _unsupported(config: PretrainedConfig, found: str) -> SwitchtuneError:
+def unsupported(config: PretrainedConfig, found: str) -> SwitchtuneError:
     return SwitchtuneError(
         f"{config.name_or_path or 'The model'}: this is {found}. "
         "switchtune trains mBART-25, mBART-50, mT5, NLLB-200 and M2M-100: give one of these, or a model made from one."
     )
-
-
-def _framed(
-    before: tuple[int, ...], ids: Sequence[int], after: tuple[int, ...], max_tokens: int | None
-) -> tuple[tuple[int, ...], bool]:
-    """The ids between their special tokens, and whether they were cut."""
-    if max_tokens is None:
-        return (*before, *ids, *after), False
-    room = max_tokens - len(before) - len(after)
-    if room < 1:
-        raise SwitchtuneError(
-            f"max_tokens is {max_tokens}, and the tags and special tokens of a sentence alone take "
-            f"{len(before) + len(after)}. Raise max_tokens."
-        )
-    return (*before, *ids[:room], *after), len(ids) > room

@@ -3,12 +3,13 @@
 A word's is the mean of the states of its pieces. The sentence stands in the model's own layout, as it does in training,
 with the tag of its language (mT5: the instruction to put it into its own language); tags and special tokens are left
 out of the means. A sentence's is what the decoder puts out at its last token.
+
+A vector does not depend on the sentences beside its own (up to the rounding of floating-point sums), nor at all on the
+number of cores: batches are computed side by side, each by one thread.
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
 from typing import Any, TypeAlias
@@ -18,11 +19,16 @@ import torch
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
-from switchtune.errors import UsageError
 from switchtune.examples import Example
 from switchtune.lexicon.map import single_threaded_workers
 from switchtune.lexicon.plm import Vectors, WordEncoder
-from switchtune.models.families import TokenIds
+from switchtune.models.forward import (
+    encoder_states,
+    evaluating,
+    longest_first,
+    on_device_of,
+    states_of_decoder_layers,
+)
 from switchtune.models.load import Loaded
 
 Links: TypeAlias = NDArray[np.int64]
@@ -33,89 +39,48 @@ _SLACK = 8
 tokenizer's normaliser drops."""
 
 
-def model_word_encoder(
-    loaded: Loaded, *, layer: int | None = None, max_tokens: int = 512, tokens_per_batch: int = 4096
-) -> WordEncoder:
+def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batch: int = 4096) -> WordEncoder:
     """What gives the words of a sentence their vectors by the encoder of `loaded`, on the device that it is on.
 
-    A vector does not depend on the sentences beside its own (up to the rounding of floating-point sums), nor at all on
-    the number of cores: batches are computed side by side, each by one thread. Words without a vector are rows of
-    zeros: those that the vocabulary has no piece of, and those beyond the tokens that are read.
+    They come from its last layer, which gave the best lexicons where a model gave good ones at all. Words without a
+    vector are rows of zeros: those that the vocabulary has no piece of, and those beyond the tokens that are read.
 
     Args:
-        layer: 0 takes the input embeddings, for which the encoder does not run; otherwise the states after so many of
-            its layers. None: after the last, which gave the best lexicons where a model gave good ones at all.
         max_tokens: longest encoder input; the model's positions where these are fewer.
         tokens_per_batch: sentences × longest sentence of a batch, at most.
-
-    Raises:
-        UsageError: the encoder does not have that layer.
     """
-    layers = int(loaded.model.config.num_hidden_layers)
-    if layer is not None and not 0 <= layer <= layers:
-        raise UsageError(f"layer is {layer}; the encoder of this model has layers 1 to {layers}, and 0 for embeddings.")
-    tokens = loaded.layout.fitting(max_tokens)
-    return _ModelWordEncoder(loaded, layers if layer is None else layer, tokens, tokens_per_batch)
+    model, layout = loaded.model, loaded.layout
 
-
-@dataclass(frozen=True)
-class _ModelWordEncoder:
-    loaded: Loaded
-    layer: int
-    max_tokens: int
-    tokens_per_batch: int
-
-    def __call__(self, sentences: Sequence[Words], language: str) -> list[Vectors]:
-        layout = self.loaded.layout
+    def vectors_of(sentences: Sequence[Words], language: str) -> list[Vectors]:
         # A piece segmenter's words hold the mark of a space itself.
         texts = ["".join(_parts(sentence)).replace("▁", " ") for sentence in sentences]
-        inputs = layout.batch_encode_source(texts, language, language, max_tokens=self.max_tokens)
+        inputs = layout.batch_encode_source(texts, language, language, max_tokens=layout.fitting(max_tokens))
         after = len(layout.family.after_source)
         before = len(layout.encode_source("", language, language)) - after
         links = [
-            pieces_of_words(self._pieces(ids[before : len(ids) - after]), sentence)
+            pieces_of_words(_known_pieces(loaded, ids[before : len(ids) - after]), sentence)
             for ids, sentence in zip(inputs, sentences, strict=True)
         ]
-        vectors = [np.zeros((len(sentence.words), self._dimensions), dtype=np.float32) for sentence in sentences]
-        read = [place for place, found in enumerate(links) if len(found)]
-        batches = list(_batches(read, [len(ids) for ids in inputs], self.tokens_per_batch))
-        model: Any = self.loaded.model
-        with _without_dropout(model.get_encoder()), single_threaded_workers() as workers:
-            compute = workers.map if model.device.type == "cpu" else map
-            found = compute(self._states, ([inputs[place] for place in batch] for batch in batches))
-            for batch, states in zip(batches, found, strict=True):
-                for place, of_sentence in zip(batch, states, strict=True):
-                    _set_means(vectors[place], of_sentence[before:], links[place])
+        linked = [index for index, pieces in enumerate(links) if len(pieces)]
+
+        def states_of(batch: Sequence[int]) -> torch.Tensor:
+            sources = layout.collate_source([inputs[linked[index]] for index in batch])
+            return encoder_states(model, on_device_of(model, sources))
+
+        vectors = [np.zeros((len(sentence.words), model.config.d_model), np.float32) for sentence in sentences]
+        lengths = [len(inputs[index]) for index in linked]
+        for batch, states in _side_by_side(model, states_of, lengths, tokens_per_batch):
+            for index, of_sentence in zip(batch, states, strict=True):
+                _set_means(vectors[linked[index]], of_sentence[before:], links[linked[index]])
         return vectors
 
-    @property
-    def _embeddings(self) -> torch.Tensor:
-        embeddings: Any = self.loaded.model.get_input_embeddings()
-        weight: torch.Tensor = embeddings.weight
-        return weight
+    return vectors_of
 
-    @property
-    def _dimensions(self) -> int:
-        return self._embeddings.shape[1]
 
-    def _pieces(self, ids: Sequence[int]) -> list[str]:
-        """What each id stands for in the text, nothing for an unknown one."""
-        unknown = self.loaded.tokenizer.unk_token
-        return ["" if piece == unknown else piece for piece in self.loaded.layout.tokens(ids)]
-
-    def _states(self, inputs: Sequence[tuple[int, ...]]) -> Vectors:
-        """The states of one batch. [sentences, longest, dimensions]"""
-        model: Any = self.loaded.model
-        batch = {name: ids.to(model.device) for name, ids in self.loaded.layout.collate_source(inputs).items()}
-        with torch.inference_mode():
-            if self.layer == 0:
-                states = self._embeddings[batch["input_ids"]]
-            elif self.layer == model.config.num_hidden_layers:
-                states = model.get_encoder()(**batch).last_hidden_state  # without holding those of all layers
-            else:
-                states = model.get_encoder()(**batch, output_hidden_states=True).hidden_states[self.layer]
-            found: Vectors = states.float().cpu().numpy()
-        return found
+def _known_pieces(loaded: Loaded, ids: Sequence[int]) -> list[str]:
+    """What each id stands for in the text, nothing for an unknown one."""
+    unknown = loaded.tokenizer.unk_token
+    return ["" if piece == unknown else piece for piece in loaded.layout.tokens(ids)]
 
 
 def sentence_states(
@@ -126,8 +91,7 @@ def sentence_states(
     The model is given the sentence as in the restoring of an unswitched one: it stands in the encoder input and in the
     decoder input, with the tags of its own language. The last token is the sentence's own, the last piece of its text,
     where `</s>` is to come next; it is not the `</s>` of mBART's decoder input, whose state has nothing to say but the
-    language's tag. As for words, neither the sentences beside one nor the number of cores change what comes out beyond
-    rounding.
+    language's tag.
 
     Args:
         max_tokens: sentences are cut at the end to so many tokens, special ones included; the model's positions where
@@ -141,66 +105,40 @@ def sentence_states(
         UnknownLanguageError: the model does not have the language.
     """
     model: Any = loaded.model
+    layout, config = loaded.layout, model.config
     examples = [Example(sentence, language, sentence, language) for sentence in sentences]
-    encoded = loaded.layout.batch_encode(examples, max_tokens=loaded.layout.fitting(max_tokens))
+    encoded = layout.batch_encode(examples, max_tokens=layout.fitting(max_tokens))
+
+    def states_of(batch: Sequence[int]) -> torch.Tensor:
+        inputs = on_device_of(model, layout.collate([encoded[index] for index in batch]))
+        last = [len(encoded[index].labels) - len(layout.family.after_target) for index in batch]
+        layers = states_of_decoder_layers(model, inputs)
+        return torch.stack([states[range(len(batch)), last] for states in layers])
+
+    # T5's `num_layers` are the encoder's, Bart's `num_hidden_layers` likewise.
+    layers = int(getattr(config, "decoder_layers", None) or config.num_decoder_layers)
+    states = np.zeros((layers, len(encoded), config.d_model), dtype=np.float32)
     lengths = [max(len(ids.input_ids), len(ids.labels)) for ids in encoded]
-    batches = list(_batches(range(len(encoded)), lengths, tokens_per_batch))
-    states = np.zeros((_decoder_layers(model), len(encoded), model.config.hidden_size), dtype=np.float32)
-    with _without_dropout(model), single_threaded_workers() as workers:
-        compute = workers.map if model.device.type == "cpu" else map
-        found = compute(lambda batch: _last_states(loaded, [encoded[place] for place in batch]), batches)
-        for batch, of_batch in zip(batches, found, strict=True):
-            states[:, batch] = of_batch
+    for batch, of_batch in _side_by_side(model, states_of, lengths, tokens_per_batch):
+        states[:, batch] = of_batch
     return states
 
 
-def _decoder_layers(model: Any) -> int:
-    config = model.config
-    # T5's count of layers is the encoder's, Bart's `num_hidden_layers` likewise.
-    return int(getattr(config, "decoder_layers", None) or config.num_decoder_layers)
+def _side_by_side(
+    model: Any, states_of: Callable[[Sequence[int]], torch.Tensor], lengths: Sequence[int], tokens_per_batch: int
+) -> Iterator[tuple[list[int], Vectors]]:
+    """Batches of indices of sentences of these lengths, each with what `states_of` computes for it."""
+    batches = list(longest_first(lengths, tokens_per_batch))
 
+    def compute(batch: Sequence[int]) -> Vectors:
+        # Whether gradients are computed is a matter of each thread.
+        with torch.no_grad():
+            states: Vectors = states_of(batch).float().cpu().numpy()
+        return states
 
-def _last_states(loaded: Loaded, encoded: Sequence[TokenIds]) -> Vectors:
-    """The decoder's states of one batch at each sentence's last token. [layers, sentences, dimensions]"""
-    model: Any = loaded.model
-    batch = {name: ids.to(model.device) for name, ids in loaded.layout.collate(encoded).items()}
-    after = len(loaded.layout.family.after_target)
-    last = torch.tensor([len(ids.labels) - after for ids in encoded], device=model.device)
-    with torch.inference_mode():
-        # Not the whole model, whose logits take tokens × vocabulary.
-        read = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        layers = model.get_decoder()(
-            input_ids=batch["decoder_input_ids"],
-            encoder_hidden_states=read.last_hidden_state,
-            encoder_attention_mask=batch["attention_mask"],
-            output_hidden_states=True,
-            use_cache=False,
-        ).hidden_states[1:]
-        rows = torch.arange(len(encoded), device=model.device)
-        found: Vectors = torch.stack([states[rows, last] for states in layers]).float().cpu().numpy()
-        return found
-
-
-@contextmanager
-def _without_dropout(module: Any) -> Iterator[None]:
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)
-
-
-def _batches(places: Sequence[int], lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:
-    """Places of sentences of similar length, the longest first; a batch is sentences × its longest sentence."""
-    batch: list[int] = []
-    for place in sorted(places, key=lambda place: -lengths[place]):
-        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens_per_batch:
-            yield batch
-            batch = []
-        batch.append(place)
-    if batch:
-        yield batch
+    with evaluating(model), single_threaded_workers() as workers:
+        on_cpu = model.device.type == "cpu"
+        yield from zip(batches, (workers.map if on_cpu else map)(compute, batches), strict=True)
 
 
 def _set_means(vectors: Vectors, states: Vectors, links: Links) -> None:

@@ -17,7 +17,7 @@ from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
 
 from switchtune.files import read_json, write_json
 from switchtune.languages import UnknownLanguageError, find_language
-from switchtune.models.families import token_ids
+from switchtune.models.layout import token_ids
 
 SPACE = "▁"
 """How a piece writes the space before it."""
@@ -34,19 +34,16 @@ punctuation, symbols, emoji, combining marks."""
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a tokenizer knows.
-
-    Attributes:
-        ids: the id of every token; tags included.
-        special: tokens that are no pieces of text.
-        anchor: the piece of the lowest score, from which Unigram takes the score of what it does not know.
-        rank: of merges in BPE; None in Unigram.
-    """
+    """What a tokenizer knows."""
 
     ids: Mapping[str, int]
+    """Id of every token, tags included."""
     special: frozenset[str]
+    """Tokens that are no pieces of text."""
     anchor: str | None
+    """Piece of the lowest score, from which Unigram takes the score of what it does not know."""
     rank: Rank | None
+    """Rank of merges in BPE; None in Unigram."""
 
     def merged_from(self, piece: str) -> set[str]:
         """The pieces that merging passes through on its way to `piece`: its characters and all between."""

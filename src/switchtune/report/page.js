@@ -47,14 +47,21 @@ function makeTabs(group) {
 }
 
 function makeChart(chart) {
-  const { series, box } = JSON.parse(chart.querySelector("script").textContent);
-  const svg = chart.querySelector("svg.plot"), readout = chart.querySelector(".readout");
-  const cursor = svg.querySelector(".cursor"), lines = all(".series", svg), buttons = all(".legend button", chart);
+  const { series, ...box } = JSON.parse(chart.querySelector("script").textContent);
+  const svg = chart.querySelector("svg"), readout = chart.querySelector(".readout");
+  const lines = all(".series", svg), buttons = all(".legend button", chart), frame = svg.viewBox.baseVal;
+  const cursor = svg.appendChild(document.createElementNS(svg.namespaceURI, "line"));
   const places = [...new Set(series.flatMap(each => each.x))].sort((a, b) => a - b);
   const hidden = new Set();
   let now = -1;
 
-  const left = x => box.left + (x - box.low) / (box.high - box.low || 1) * (box.right - box.left);
+  cursor.setAttribute("class", "cursor");
+  cursor.setAttribute("y1", (1 - box.top) * frame.height);
+  cursor.setAttribute("y2", (1 - box.bottom) * frame.height);
+  cursor.setAttribute("visibility", "hidden");
+  svg.tabIndex = 0;
+
+  const left = x => (box.left + (x - box.low) / (box.high - box.low) * (box.right - box.left)) * frame.width;
   const nearest = (xs, x) => xs.reduce((best, each, place) => Math.abs(each - x) < Math.abs(xs[best] - x) ? place : best, 0);
   const show = place => {
     now = place;
@@ -67,7 +74,7 @@ function makeChart(chart) {
     readout.textContent = `${box.axis} ${x.toLocaleString("en")}: ${values.join(", ") || "nothing shown"}`;
   };
   const point = event => {
-    const frame = svg.getBoundingClientRect(), x = (event.clientX - frame.left) / frame.width * svg.viewBox.baseVal.width;
+    const drawn = svg.getBoundingClientRect(), x = (event.clientX - drawn.left) / drawn.width;
     show(nearest(places, box.low + (x - box.left) / (box.right - box.left) * (box.high - box.low)));
   };
   svg.addEventListener("pointermove", point);
@@ -82,10 +89,10 @@ function makeChart(chart) {
   buttons.forEach(button => {
     button.disabled = false;
     button.addEventListener("click", () => {
-      const group = button.dataset.group, shown = hidden.delete(group);
+      const group = Number(button.dataset.group), shown = hidden.delete(group);
       if (!shown) hidden.add(group);
       button.setAttribute("aria-pressed", shown);
-      lines.filter(line => line.dataset.group === group).forEach(line => line.style.display = shown ? "" : "none");
+      lines.filter(line => Number(line.dataset.group) === group).forEach(line => line.style.display = shown ? "" : "none");
       if (now >= 0) show(now);
     });
   });

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from html import escape
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
 import regex
 
@@ -16,11 +16,9 @@ from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.inference import read_nli
 from switchtune.corpus.read import Pair
-from switchtune.corpus.words import Words
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
-from switchtune.report.html import direction_name, in_language
 from switchtune.runs.run_files import LexiconFolder, RunFiles, Training
 from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.switching.preview import SwitchedLine, switched_lines, text_switcher
@@ -32,6 +30,10 @@ _LONGEST_SHOWN = 600
 """Characters of a text that are shown; documents are longer."""
 
 _TOKEN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|\w+|[^\w\s]")
+
+
+Segment: TypeAlias = tuple[bool, str]
+"""Whether a piece of a text differs, and the piece."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,21 @@ class Different:
     chrf: tuple[float, float] | None = None
     rare_words: tuple[str, ...] = ()
     """Words of the reference that the training texts seldom hold."""
+
+    @property
+    def marked(self) -> tuple[list[Segment], list[Segment]]:
+        """Both outputs, with the words in which they differ."""
+        return difference(*map(_short, self.outputs))
+
+
+@dataclass(frozen=True)
+class SwitchedSide:
+    """Sentences of one language that were switched to another."""
+
+    source: str
+    target: str
+    sentences: list[list[tuple[str | None, str]]]
+    """Each in pieces: what was replaced, or None, and what stands there now."""
 
 
 def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
@@ -76,7 +93,7 @@ def _cache(folder: Path) -> Iterator[Path]:
 # Translations that differ
 
 
-def compared(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
+def compared_systems(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
     """The baseline and the arm of code-switching (or the next arm), with the first seed of which both have outputs."""
     arm = run.code_switching or next((name for name in run.arms if name != run.baseline), None)
     outputs = {
@@ -110,7 +127,12 @@ def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[
     outputs = zip(*(each.hypotheses or () for each in systems), strict=False)
     known = dict(enumerate(test))
     others = (
-        Different(row, known[row].source if row in known else None, known[row].target if row in known else None, (a, b))
+        Different(
+            row,
+            _short(known[row].source) if row in known else None,
+            _short(known[row].target) if row in known else None,
+            (a, b),
+        )
         for row, (a, b) in enumerate(outputs)
         if a != b and row not in rows
     )
@@ -123,8 +145,8 @@ def _cases(run: RunFiles, systems: tuple[Training, Training]) -> list[Different]
     return [
         Different(
             case["row"],
-            case["source"],
-            case["reference"],
+            _short(case["source"]),
+            _short(case["reference"]),
             (case["hypothesis_a"], case["hypothesis_b"]),
             (case["chrf_a"], case["chrf_b"]),
             tuple(case["rare_words"]),
@@ -135,44 +157,24 @@ def _cases(run: RunFiles, systems: tuple[Training, Training]) -> list[Different]
     ]
 
 
-def different_html(each: Different, systems: tuple[Training, Training]) -> str:
-    """Both outputs side by side, the words in which they differ marked."""
-    source, _, target = systems[0].pair.partition("-")
-    lines = [f'<h3 class="label">Text {each.row + 1:,} of the test set</h3>']
-    lines += [
-        f'<p{in_language(language)}><span class="label" lang="en">{label}</span>{escape(_short(text))}</p>'
-        for label, language, text in (("Source", source, each.source), ("Reference", target, each.reference))
-        if text is not None
-    ]
-    if each.rare_words:
-        lines.append(f'<p class="note">Rare in the training: {escape(", ".join(each.rare_words))}</p>')
-    marked = difference_html(*map(_short, each.outputs))
-    sides = (
-        f'<p{in_language(target)}><span class="label" lang="en">{escape(system.arm)}'
-        f"{'' if each.chrf is None else f', chrF++ {each.chrf[side]:.1f}'}</span>{marked[side]}</p>"
-        for side, system in enumerate(systems)
-    )
-    return f'<article class="case">{"".join(lines)}<div class="sides">{"".join(sides)}</div></article>\n'
-
-
-def difference_html(first: str, second: str) -> tuple[str, str]:
-    """Two texts in HTML; marked in each are the words (Chinese, Japanese: characters) that the other has not there."""
+def difference(first: str, second: str) -> tuple[list[Segment], list[Segment]]:
+    """Two texts in segments, which differ where the other text has other words (Chinese, Japanese: characters)."""
     texts = (first, second)
     tokens = [list(_TOKEN.finditer(text)) for text in texts]
     words = [[token[0] for token in side] for side in tokens]
     matcher = SequenceMatcher(None, words[0], words[1], autojunk=False)
-    result = ["", ""]
+    segments: tuple[list[Segment], list[Segment]] = ([], [])
     ends = [0, 0]
     for tag, *places in matcher.get_opcodes():
         for side, (begin, end) in enumerate((places[:2], places[2:])):
             if tag == "equal" or begin == end:
                 continue
             start, stop = tokens[side][begin].start(), tokens[side][end - 1].end()
-            text = texts[side]
-            result[side] += f"{escape(text[ends[side] : start])}<mark>{escape(text[start:stop])}</mark>"
+            segments[side].extend([(False, texts[side][ends[side] : start]), (True, texts[side][start:stop])])
             ends[side] = stop
-    whole = [made + escape(text[end:]) for made, text, end in zip(result, texts, ends, strict=True)]
-    return whole[0], whole[1]
+    for side, text in enumerate(texts):
+        segments[side].append((False, text[ends[side] :]))
+    return segments
 
 
 def _short(text: str) -> str:
@@ -191,8 +193,8 @@ def lexicon_of_arm(run: RunFiles, pair: str) -> LexiconFolder | None:
     return next((each for each in run.lexicons(pair) if each.name.rpartition("-")[0] == method), None)
 
 
-def switched_html(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> str:
-    """Sentences of both sides as stage 1 is given them: what is replaced struck, what replaces it beside it.
+def switched_sides(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> list[SwitchedSide]:
+    """Sentences of both sides as stage 1 is given them.
 
     Raises:
         SwitchtuneError: there is no lexicon of words, or its file is malformed.
@@ -209,21 +211,14 @@ def switched_html(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> 
         sentences = [document_sentences(document) for document in sides[0]]
         summaries = [sentences_of(summary, pair.target) for summary in sides[1]]
         sides = [list(chain.from_iterable(side))[:SHOWN_SWITCHED] for side in (sentences, summaries)]
-    blocks = [
-        _switched_block(lexicon, texts, settings, config.seeds[0])
+    return [
+        _switched_side(lexicon, texts, settings, config.seeds[0])
         for lexicon, texts in zip(folder.read(), sides, strict=True)
     ]
-    return (_BY_LEXICON if settings.source == "aligned" else "") + "".join(blocks)
 
 
-_BY_LEXICON = (
-    "<p>The run itself switches by alignment: a word becomes what it is aligned to in its own sentence pair. Here "
-    "its lexicon stands in.</p>"
-)
-
-
-def switched_into_languages(run: RunFiles) -> list[tuple[str, str]]:
-    """Premises of the validation set as stage 1 may be given them: for each language switched to, its code and HTML.
+def switched_into_languages(run: RunFiles) -> list[SwitchedSide]:
+    """Premises of the validation set as stage 1 may be given them, for each language switched to.
 
     Raises:
         SwitchtuneError: the validation set or a lexicon is no longer there, or malformed.
@@ -234,12 +229,12 @@ def switched_into_languages(run: RunFiles) -> list[tuple[str, str]]:
         return []
     valid = read_nli(config.data.valid, config.language, columns=config.data.columns, limit=SHOWN_SWITCHED)
     return [
-        (language, _switched_block(read_lexicon(path), valid.premises, config.switching_of(arm), config.seeds[0]))
-        for language, path in run.dictionaries().items()
+        _switched_side(read_lexicon(path), valid.premises, config.switching_of(arm), config.seeds[0])
+        for path in run.dictionaries().values()
     ]
 
 
-def _switched_block(lexicon: Lexicon, texts: Iterable[str], settings: SwitchingSettings, seed: int) -> str:
+def _switched_side(lexicon: Lexicon, texts: Iterable[str], settings: SwitchingSettings, seed: int) -> SwitchedSide:
     switcher = text_switcher(
         *(lexicon, lexicon.source_language),
         pieces=None,
@@ -249,19 +244,14 @@ def _switched_block(lexicon: Lexicon, texts: Iterable[str], settings: SwitchingS
         seed=seed,
     )
     lines = switched_lines(map(_short, texts), switcher, seed=seed, epoch=0)
-    shown = "".join(f"<li{in_language(lexicon.source_language)}>{switched_line_html(line)}</li>" for line in lines)
-    return f"<h3>{escape(direction_name(lexicon.source_language, lexicon.target_language))}</h3><ol>{shown}</ol>"
+    sentences = [list(_replacements(line)) for line in lines]
+    return SwitchedSide(lexicon.source_language, lexicon.target_language, sentences)
 
 
-def switched_line_html(line: SwitchedLine) -> str:
-    """One sentence with its replaced words and their replacements in place."""
-    places = set(line.switched.positions)
-    result: Words = line.result
-    parts = [escape(result.gaps[0])]
-    for position, word in enumerate(result.words):
-        if position in places:
-            parts.append(f"<del>{escape(line.original.words[position])}</del> <ins>{escape(word)}</ins>")
-        else:
-            parts.append(escape(word))
-        parts.append(escape(result.gaps[position + 1]))
-    return "".join(parts)
+def _replacements(line: SwitchedLine) -> Iterator[tuple[str | None, str]]:
+    """A sentence in pieces: what was replaced, or None, and what stands there now."""
+    positions = set(line.switched.positions)
+    yield None, line.result.gaps[0]
+    for position, (word, gap) in enumerate(zip(line.result.words, line.result.gaps[1:], strict=True)):
+        yield (line.original.words[position] if position in positions else None), word
+        yield None, gap

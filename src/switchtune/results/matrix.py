@@ -1,11 +1,13 @@
 """Zero-shot translation as records, JSON and Markdown tables: what was trained on against what is tested."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from statistics import mean
 from typing import Any
 
-from switchtune.results.comparison import markdown_table, signed, tested_by
-from switchtune.scoring.significance import SIGNIFICANT, Comparison
+from switchtune.results.comparison import comparison_of
+from switchtune.results.text import marked, render_markdown, signed, tested_by
+from switchtune.scoring.significance import Answer, Comparison, decide
 
 NOTHING_TRANSLATED = 2.0
 """BLEU below which outputs have next to nothing of the references: differences between such scores are noise."""
@@ -41,9 +43,8 @@ class Matrix:
     cells: tuple[Cell, ...]
 
     @property
-    def zero_shot(self) -> tuple[Cell, ...]:
-        """The cells off the diagonal."""
-        return tuple(cell for cell in self.cells if not cell.supervised)
+    def title(self) -> str:
+        return f"{self.tests}: {self.arm} against {self.baseline}"
 
     @property
     def trained(self) -> tuple[str, ...]:
@@ -55,31 +56,36 @@ class Matrix:
         """The rows."""
         return tuple(dict.fromkeys(cell.tested for cell in self.cells))
 
-    def count(self, *, better: bool, significant: bool) -> int:
-        """Zero-shot cells in which the arm is better (or worse) than the baseline, or significantly so."""
-        return sum(
-            (cell.comparison.difference > 0 if better else cell.comparison.difference < 0)
-            and (not significant or cell.comparison.p_value < SIGNIFICANT)
-            for cell in self.zero_shot
-        )
+    @property
+    def sentences(self) -> str:
+        """Sizes of the test sets."""
+        counts = sorted({cell.comparison.n for cell in self.cells})
+        return " to ".join(f"{n:,}" for n in dict.fromkeys((counts[0], counts[-1])))
+
+    @property
+    def zero_shot(self) -> tuple[Comparison, ...]:
+        """The comparisons off the diagonal."""
+        return tuple(cell.comparison for cell in self.cells if not cell.supervised)
+
+    def differing(self, sign: int) -> int:
+        """Zero-shot cells in which the arm scores higher (1) or lower (-1) than the baseline, by however little."""
+        return sum(sign * each.difference > 0 for each in self.zero_shot)
+
+    def decided(self, answer: Answer) -> int:
+        """Zero-shot cells with this decision about the arm."""
+        return sum(each.answer == answer for each in self.zero_shot)
 
     def verdict(self) -> str:
         """How often the arm wins, in one sentence."""
-        of = len(self.zero_shot)
-        wins, losses = (self.count(better=better, significant=False) for better in (True, False))
-        sure, surely_not = (self.count(better=better, significant=True) for better in (True, False))
-        mean = sum(cell.comparison.difference for cell in self.zero_shot) / of
+        best = max(max(each.value_a, each.value_b) for each in self.zero_shot)
+        caveat = f" But nothing is translated zero-shot here: the best score is {best:.1f} BLEU, so this says nothing."
         return (
-            f"{self.arm} against {self.baseline}, zero-shot: better in {wins} of {of} directions "
-            f"({sure} significantly), worse in {losses} ({surely_not} significantly); "
-            f"mean difference {signed(mean)} BLEU.{self._caveat()}"
+            f"{self.arm} against {self.baseline}, zero-shot: better in {self.differing(1)} of {len(self.zero_shot)} "
+            f"directions ({self.decided('better')} significantly), worse in {self.differing(-1)} "
+            f"({self.decided('worse')} significantly); mean difference "
+            f"{signed(mean(each.difference for each in self.zero_shot))} BLEU."
+            f"{caveat if best < NOTHING_TRANSLATED else ''}"
         )
-
-    def _caveat(self) -> str:
-        best = max(max(cell.comparison.value_a, cell.comparison.value_b) for cell in self.zero_shot)
-        if best >= NOTHING_TRANSLATED:
-            return ""
-        return f" But nothing is translated zero-shot here: the best score is {best:.1f} BLEU, so this says nothing."
 
     def record(self) -> dict[str, Any]:
         """All figures, for JSON."""
@@ -91,41 +97,60 @@ class Matrix:
             "verdict": self.verdict(),
             "trained": list(self.trained),
             "tested": list(self.tested),
-            "wins": self.count(better=True, significant=False),
-            "significant_wins": self.count(better=True, significant=True),
-            "losses": self.count(better=False, significant=False),
-            "significant_losses": self.count(better=False, significant=True),
+            "wins": self.differing(1),
+            "significant_wins": self.decided("better"),
+            "losses": self.differing(-1),
+            "significant_losses": self.decided("worse"),
             "of": len(self.zero_shot),
             "cells": [
                 {
                     "trained": cell.trained,
                     "tested": cell.tested,
                     "supervised": cell.supervised,
-                    "in_language": cell.in_language and dict(zip(self._arms, cell.in_language, strict=True)),
+                    "in_language": cell.in_language
+                    and dict(zip((self.baseline, self.arm), cell.in_language, strict=True)),
                     **asdict(cell.comparison),
                 }
                 for cell in self.cells
             ],
         }
 
-    @property
-    def _arms(self) -> tuple[str, str]:
-        return (self.baseline, self.arm)
+
+def decided_matrices(matrices: Sequence[Matrix]) -> tuple[Matrix, ...]:
+    """The matrices of one collection with their decisions.
+
+    Those of all arms are made together, and zero-shot cells apart from those whose language was trained on: on the
+    pairs' own test sets these are the comparisons of the run, and have its decisions.
+    """
+    decided: dict[int, Comparison] = {}
+    for supervised in (True, False):
+        cells = [cell for matrix in matrices for cell in matrix.cells if cell.supervised == supervised]
+        decided |= zip(map(id, cells), decide([cell.comparison for cell in cells]), strict=True)
+    return tuple(
+        replace(matrix, cells=tuple(replace(cell, comparison=decided[id(cell)]) for cell in matrix.cells))
+        for matrix in matrices
+    )
+
+
+def matrix_of(record: Mapping[str, Any]) -> Matrix:
+    """The matrix of a record in `zeroshot.json`, but for what it tells of languages of outputs."""
+    cells = (Cell(cell["trained"], cell["tested"], comparison_of(cell), None) for cell in record["cells"])
+    return Matrix(record["tests"], record["target"], record["baseline"], record["arm"], tuple(cells))
 
 
 def matrix_table(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for people: BLEU of the baseline, the arm's difference, marked where it is significant."""
     cells = {(cell.tested, cell.trained): cell for cell in matrix.cells}
 
-    def text(cell: Cell) -> str:
-        found = cell.comparison
-        mark = "*" if found.p_value < SIGNIFICANT else ""
-        figures = f"{found.value_a:.1f} {signed(found.difference)}{mark}"
+    def text(cell: Cell | None) -> str:
+        if cell is None:
+            return "–"
+        figures = f"{cell.comparison.value_a:.1f} {marked(cell.comparison)}"
         return f"({figures})" if cell.supervised else figures
 
     heads = ["tested \\ trained", *(f"{trained}→{matrix.target}" for trained in matrix.trained)]
     rows = [
-        [f"{tested}→{matrix.target}", *(text(cells[tested, trained]) for trained in matrix.trained)]
+        [f"{tested}→{matrix.target}", *(text(cells.get((tested, trained))) for trained in matrix.trained)]
         for tested in matrix.tested
     ]
     return heads, rows
@@ -133,25 +158,14 @@ def matrix_table(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
 
 def legend(matrices: Sequence[Matrix]) -> str:
     """What stands in the tables."""
+    compared = next((each for matrix in matrices for each in matrix.zero_shot), None)
     return (
-        f"BLEU of the baseline, and the arm's difference; * where p < {SIGNIFICANT} "
-        f"({tested_by(matrices[0].cells[0].comparison)}); in brackets where the models were trained on that language."
+        "BLEU of the baseline, and the arm's difference; * where it is significant"
+        f"{f' ({tested_by(compared)})' if compared else ''}; in brackets where the models were trained on that "
+        "language."
     )
 
 
 def matrices_markdown(matrices: Sequence[Matrix]) -> str:
     """All matrices as a Markdown page."""
-    blocks = ["# Zero-shot translation", legend(matrices)]
-    for matrix in matrices:
-        heads, rows = matrix_table(matrix)
-        first = matrix.cells[0].comparison
-        counts = sorted(cell.comparison.n for cell in matrix.cells)
-        sentences = " to ".join(f"{n:,}" for n in dict.fromkeys((counts[0], counts[-1])))
-        notes = f"{sentences} sentences. BLEU `{first.signature}`"
-        blocks += [
-            f"## {matrix.tests}: {matrix.arm} against {matrix.baseline}",
-            markdown_table(heads, rows),
-            matrix.verdict(),
-            notes,
-        ]
-    return "\n\n".join(blocks) + "\n"
+    return render_markdown("zeroshot.md", matrices=matrices, legend=legend, matrix_table=matrix_table)

@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, TypeAdapter
 from typing_extensions import NotRequired
 
-from switchtune.config.base import Count, Finite, Share, Whole, list_of, mapping_to, object_of, with_others
-from switchtune.results.accuracy import Accuracy
+from switchtune.config.base import Count, Finite, Whole, list_of, mapping_to, object_of, with_others
 from switchtune.results.comparison import SCHEMA
 from switchtune.scoring.significance import Comparison
 
@@ -19,44 +18,40 @@ SCORES = {
     "rouge_2": "ROUGE-2",
     "rouge_l": "ROUGE-L",
     "in_language": "in-language",
+    "accuracy": "accuracy",
 }
 """Metrics by their key in a row of `metrics.json`, where the scores are, one a seed."""
 _SCORE_LISTS = {
     key: NotRequired[list_of(object_of(metric=Literal[metric], value=Finite, signature=str, n=Count))]
     for key, metric in SCORES.items()
 }
-_ARM = {"arm": str, "updates": mapping_to(Count), "minutes": Finite}
+_ROW = object_of(
+    pair=str,
+    arm=str,
+    updates=mapping_to(Count),
+    minutes=Finite,
+    **_SCORE_LISTS,
+    score_interval=NotRequired[tuple[Finite, Finite]],
+    against_baseline=object_of(Comparison) | None,
+    by_other_metrics=NotRequired[list_of(object_of(Comparison))],
+)
+_METRICS: Any = object_of(
+    schema=Literal[SCHEMA],
+    baseline=str,
+    seeds=list_of(Whole, least=1),
+    remarks=NotRequired[list_of(str)],
+    rows=list_of(_ROW),
+)
 
 
 def _check_seeds(metrics: Any) -> Any:
-    tests = [test for row in metrics["rows"] for test in row.get("tests", ())]
     by_seed = [row[key] for row in metrics["rows"] for key in SCORES if row.get(key)]
-    by_seed += [test["of_seeds"] for test in tests]
-    by_seed += [test["p_values"] for test in tests if test["difference"] is not None]
-    if any(len(values) != len(metrics["seeds"]) for values in by_seed):
+    if any(len(scores) != len(metrics["seeds"]) for scores in by_seed):
         raise ValueError("as many scores as seeds are expected in every row")
     return metrics
 
 
-def _metrics(row: Any, **fields: Any) -> TypeAdapter[Any]:
-    seeds = list_of(Whole, least=1)
-    whole: Any = object_of(schema=Literal[SCHEMA], baseline=str, seeds=seeds, rows=list_of(row), **fields)
-    return TypeAdapter(Annotated[whole, AfterValidator(_check_seeds)])
-
-
-METRICS_RECORD = _metrics(
-    object_of(
-        pair=str,
-        **_ARM,
-        **_SCORE_LISTS,
-        against_baseline=object_of(Comparison) | None,
-        by_other_metrics=NotRequired[list_of(object_of(Comparison))],
-    )
-)
-"""`metrics.json`."""
-_ACCURACY = object_of(Accuracy, of_seeds=list_of(Share), mean=Share)
-ACCURACIES_RECORD = _metrics(object_of(**_ARM, tests=list_of(_ACCURACY)), remarks=list_of(str))
-"""`metrics.json` of cross-lingual inference."""
+METRICS_RECORD: TypeAdapter[Any] = TypeAdapter(Annotated[_METRICS, AfterValidator(_check_seeds)])
 
 _CELL = object_of(Comparison, trained=str, tested=str, supervised=bool)
 _MATRIX = object_of(

@@ -9,10 +9,10 @@ from switchtune.config.run import RunConfig
 from switchtune.corpus.read import Corpus, describe
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, write_text
+from switchtune.files import write_text
 from switchtune.models.load import load_layout, parameter_count
-from switchtune.results.comparison import Row, Summary, comparison_markdown, metrics_record
-from switchtune.run_dir import RunDir, write_sealed
+from switchtune.results.comparison import Row, Summary, comparison_markdown, metrics_record, summarised
+from switchtune.run_dir import RunDir, claim_folder, write_sealed
 from switchtune.runs.manifest import (
     manifest,
 )
@@ -29,7 +29,7 @@ from switchtune.runs.workers import (
     require_one_process,
     side_by_side,
 )
-from switchtune.scoring.metrics import can_identify, in_language
+from switchtune.scoring.metrics import Score, can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 
 
@@ -75,7 +75,7 @@ def run_experiment(config: RunConfig, folder: Path | str, *, on_event: OnEvent =
         jobs = jobs_for(config.jobs, len(trials), partial(parameter_count, start))
         results = side_by_side(run_trial, [(config, trial, folder / trial.name) for trial in trials], jobs, on_event)
         references = {name: test.targets() for name, (_, _, test) in corpora.items()}
-        summary = Summary(tuple(_rows(config, references, results)), config.baseline, config.seeds)
+        summary = summarised(_rows(config, references, results), config.baseline, config.seeds)
         write_sealed(folder / "metrics.json", metrics_record(summary))
         write_text(folder / "comparison.md", comparison_markdown(summary))
         return summary
@@ -100,7 +100,7 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
             arm.name: [result for result in results if (result.pair, result.arm) == (pair.name, arm.name)]
             for arm in config.recipes
         }
-        scores = {
+        scores: dict[str, dict[str, tuple[Score, ...]]] = {
             arm: {
                 name: tuple(METRICS[name](each.hypotheses, references[pair.name], pair.target) for each in trials)
                 for name in metrics
@@ -126,8 +126,7 @@ def _rows(config: RunConfig, references: Mapping[str, Sequence[str]], results: S
                     rates=trials[0].rates,
                     truncated=trials[0].truncated,
                     minutes=sum(result.seconds for result in trials) / len(trials) / 60,
-                    against_baseline=comparisons[0] if comparisons else None,
-                    by_other_metrics=tuple(comparisons[1:]),
+                    comparisons=tuple(comparisons),
                 )
             )
     return rows

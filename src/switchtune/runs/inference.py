@@ -1,8 +1,9 @@
 """Cross-lingual NLI, from end to end: recipes × seeds, trained in one language, tested in many (paper 5.5)."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,14 +16,15 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent, stage_event
 from switchtune.examples import restore_examples
-from switchtune.files import claim_folder, fingerprint, hash_file, write_text
+from switchtune.files import fingerprint, hash_file, write_text
 from switchtune.lexicon.build import side_of
 from switchtune.lexicon.files import read_lexicon, write_lexicon
-from switchtune.models.classifier import is_encoder, open_classifier, weight_count
+from switchtune.models.classifier import Classifier, is_encoder, open_classifier, weight_count
 from switchtune.models.load import load_layout, load_model, model_fingerprint, save_model
 from switchtune.recipes import RECIPES, RESTORE, stage_updates
-from switchtune.results.accuracy import AccuracyRow, AccuracySummary, accuracy_markdown, accuracy_of, accuracy_record
-from switchtune.run_dir import RunDir, write_sealed
+from switchtune.results.accuracy import accuracy_markdown, accuracy_row, accuracy_summary
+from switchtune.results.comparison import Row, Summary, metrics_record
+from switchtune.run_dir import RunDir, claim_folder, write_sealed
 from switchtune.runs.manifest import surroundings
 from switchtune.runs.trial import finished_or_begun
 from switchtune.runs.workers import jobs_for, require_one_process, side_by_side
@@ -74,7 +76,7 @@ class NliTrialResult:
     """By language, a place in `LABELS` for every example."""
 
 
-def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> AccuracySummary:
+def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> Summary:
     """Train every arm with every seed on one language, test all languages, compare with the baseline.
 
     All arms may do the same total of updates; a classifier's training ends sooner where its accuracy on the validation
@@ -106,9 +108,8 @@ def run_nli(config: NliConfig, folder: Path | str, *, on_event: OnEvent = lambda
         models = {config.model_of(arm) for arm in config.recipes}
         jobs = jobs_for(config.jobs, len(trials), lambda: max(map(weight_count, models)))
         results = side_by_side(run_trial, [(config, trial, folder / trial.name) for trial in trials], jobs, on_event)
-        rows = tuple(_row(config, arm, tests, results) for arm in config.recipes)
-        summary = AccuracySummary(rows, config.baseline, config.seeds)
-        write_sealed(folder / "metrics.json", accuracy_record(summary))
+        summary = accuracy_summary(list(_rows(config, tests, results)), config.baseline, config.seeds)
+        write_sealed(folder / "metrics.json", metrics_record(summary))
         write_text(folder / "comparison.md", accuracy_markdown(summary))
         return summary
 
@@ -206,7 +207,11 @@ def run_trial(config: NliConfig, trial: NliTrial, folder: Path, on_event: OnEven
             restored, start = _restore(config, trial, data, counts[0], start, trackers, run, on_event)
         before = restored["training"]["updates"] if restored else 0
         classified, start = _classify(config, trial, data, updates, before, start, trackers, run, on_event)
-        predictions = {language: _predict(config, trial, language, start, run, on_event) for language in config.tested}
+        max_tokens = config.classification_of(trial.arm).max_tokens
+        opened = cache(partial(open_classifier, start.model, config.language, max_tokens=max_tokens))
+        predictions = {
+            language: _predict(config, trial, language, start, opened, run, on_event) for language in config.tested
+        }
     result = ClassifierResult.from_record(classified)
     return NliTrialResult(
         arm=trial.arm.name,
@@ -345,7 +350,13 @@ def _classify(
 
 
 def _predict(
-    config: NliConfig, trial: NliTrial, language: str, start: _Start, run: RunDir, on_event: OnEvent
+    config: NliConfig,
+    trial: NliTrial,
+    language: str,
+    start: _Start,
+    opened: Callable[[], Classifier],
+    run: RunDir,
+    on_event: OnEvent,
 ) -> list[int]:
     """The labels that the classifier gives a test set; also in a file, a name a line."""
     test = _read_test(config, language)
@@ -354,8 +365,7 @@ def _predict(
     step = f"predict.{language}"
     if run.result(step, inputs, made=[written]) is None:
         on_event(Event(trial.name, f"classifying {len(test):,} examples in {language}"))
-        max_tokens = config.classification_of(trial.arm).max_tokens
-        predicted = predict(open_classifier(start.model, config.language, max_tokens=max_tokens), test)
+        predicted = predict(opened(), test)
         write_text(written, "".join(f"{LABELS[label]}\n" for label in predicted))
         run.finish(step, inputs, len(predicted), made=[written])
     return _read_predictions(written, len(test))
@@ -373,9 +383,9 @@ def _read_predictions(path: Path, examples: int) -> list[int]:
     return [LABELS.index(name) for name in names]
 
 
-def _row(
-    config: NliConfig, arm: NliArmSettings, tests: Mapping[str, NliSet], results: list[NliTrialResult]
-) -> AccuracyRow:
+def _rows(config: NliConfig, tests: Mapping[str, NliSet], results: list[NliTrialResult]) -> Iterator[Row]:
+    """Of every language each arm's, the training language first."""
+
     def correct(name: str, language: str) -> list[list[bool]]:
         labels = tests[language].labels
         return [
@@ -384,27 +394,26 @@ def _row(
             if result.arm == name
         ]
 
-    own = [result for result in results if result.arm == arm.name]
-    is_baseline = arm.name == config.baseline
-    return AccuracyRow(
-        arm=arm.name,
-        model=config.model_of(arm),
-        stage_updates=own[0].stage_updates,
-        chosen_updates=tuple(result.classifier.chosen_update for result in own),
-        valid_accuracy=tuple(dict(result.classifier.valid_accuracy)[result.classifier.chosen_update] for result in own),
-        tests=tuple(
-            accuracy_of(
-                language,
+    for language, test in tests.items():
+        for arm in config.recipes:
+            of_arm = [result for result in results if result.arm == arm.name]
+            classifiers = [result.classifier for result in of_arm]
+            yield accuracy_row(
                 correct(arm.name, language),
-                None if is_baseline else correct(config.baseline, language),
-                chance=max(Counter(tests[language].labels).values()) / len(tests[language]),
+                None if arm.name == config.baseline else correct(config.baseline, language),
+                chance=max(Counter(test.labels).values()) / len(test),
+                pair=language,
+                arm=arm.name,
+                stage_updates=of_arm[0].stage_updates,
+                rates=of_arm[0].rates,
+                truncated=classifiers[0].truncated,
+                minutes=sum(result.seconds for result in of_arm) / len(of_arm) / 60,
+                details={
+                    "model": config.model_of(arm),
+                    "chosen_updates": [each.chosen_update for each in classifiers],
+                    "valid_accuracy": [dict(each.valid_accuracy)[each.chosen_update] for each in classifiers],
+                },
             )
-            for language in tests
-        ),
-        rates=own[0].rates,
-        truncated=own[0].classifier.truncated,
-        minutes=sum(result.seconds for result in own) / len(own) / 60,
-    )
 
 
 def _manifest(

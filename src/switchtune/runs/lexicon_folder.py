@@ -8,7 +8,7 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
-from switchtune.files import claim_file, read_json, write_json, write_text
+from switchtune.files import write_json
 from switchtune.lexicon.build import (
     JudgedLexicons,
     Material,
@@ -20,10 +20,8 @@ from switchtune.lexicon.build import (
 )
 from switchtune.lexicon.edits import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
 from switchtune.lexicon.files import read_lexicon, write_lexicon
-from switchtune.lexicon.judge import JUDGEMENT_RECORD, Judgement, judge
+from switchtune.lexicon.judge import Judgement, judge
 from switchtune.lexicon.records import Lexicon, OnStep, Unit
-from switchtune.report.html import is_report
-from switchtune.report.lexicon_page import lexicon_page
 
 JUDGEMENT = "judgement.json"
 PAGE = "report.html"
@@ -92,7 +90,7 @@ def make_folder(
     on_step: OnStep,
     tell: Tell,
 ) -> Made:
-    """Build lexicons, judge them and write them to `out` with `judgement.json` and `report.html`.
+    """Build lexicons, judge them and write them to `out` with `judgement.json`; the page is the caller's to write.
 
     Where the files there were edited by hand since they were built, the edits are made again on the new lexicons.
 
@@ -118,7 +116,6 @@ def make_folder(
         _write(path, built.lexicons[side], lexicons[side], changes)
     if judged is not None:
         write_json(out / JUDGEMENT, judged.record())
-        write_text(out / PAGE, lexicon_page(lexicons, judged.record()))
     else:
         for name in (JUDGEMENT, PAGE):  # of another lexicon that stood here
             (out / name).unlink(missing_ok=True)
@@ -172,26 +169,6 @@ def _write(path: Path, as_built: Lexicon, lexicon: Lexicon, made_by_hand: Edits)
     path.unlink(missing_ok=True)
     for _, place, name in steps:
         recorded.with_name(name).replace(place)
-
-
-def write_page(folder: Path) -> Path:
-    """The page of a folder of lexicons, hand edits included.
-
-    Raises:
-        UsageError: the folder holds no judgement, or something else of the page's name.
-        SwitchtuneError: the judgement or a lexicon cannot be read.
-    """
-    if not (folder / JUDGEMENT).exists():
-        raise UsageError(f"{folder}: no {JUDGEMENT} here. `switchtune lexicon SOURCE TARGET --out {folder}` makes one.")
-    written = folder / PAGE
-    own = written.is_file() and is_report(written)
-    claim_file(written, own=own, option="", remedy="The page is written here: move it away.")
-    remedy = "The same `switchtune lexicon` builds the folder anew, and keeps what was edited by hand."
-    judgement = read_json(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
-    source, target = judgement["languages"]
-    names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
-    write_text(written, lexicon_page([read_lexicon(folder / name) for name in names], judgement))
-    return written
 
 
 def judge_file(path: Path, material: Material) -> Judgement:

@@ -1,84 +1,77 @@
-"""What a run will take, before anything is loaded: memory, tokens a second and hours of every stage of every arm.
+"""Whether a run fits into memory, what would make it fit, and how long its trainings take, before any of them begins.
 
-Weights are never read. Memory and arithmetic come from the model itself on tensors that hold nothing
-(`training/footprint.py`); lengths and padding from a sample of the training corpus, cut into batches as the training
-cuts them; speed from a short measurement on the device at hand, or from the data sheet of a named graphics card.
+Weights are never read. Memory comes from the model itself on tensors that hold nothing, speed from a few real updates
+on the machine at hand (both `training/footprint.py`); lengths and padding from a sample of the training corpus, made
+into the examples of the task and cut into batches as the training cuts them.
 """
 
+import operator
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, replace
 from functools import partial
-from itertools import accumulate, count, islice, takewhile
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 import pyarrow.compute as pc
-from numpy.typing import NDArray
+import torch
 from transformers import PretrainedConfig
 
-from switchtune.config.pretrain import FamilyName
-from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.run import RunConfig
 from switchtune.config.training import TrainingSettings
-from switchtune.corpus.read import Corpus, read_corpus, read_lines
-from switchtune.examples import Example
-from switchtune.models.families import Layout
-from switchtune.models.load import load_layout, model_config, parameter_count, random_model
+from switchtune.corpus.read import Corpus, read_lines
+from switchtune.errors import SwitchtuneError
+from switchtune.examples import Examples, task_examples
+from switchtune.models.layout import Layout
+from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import RECIPES, Stage, stage_updates
-from switchtune.runs.workers import jobs_for
-from switchtune.training.batches import epoch_batches
-from switchtune.training.devices import (
-    BANDWIDTH_SHARE,
-    GB,
-    GPU_ALLOCATOR_SHARE,
-    GPU_CONTEXT_BYTES,
-    MATRIX_SHARE,
-    SECONDS_PER_CALL,
-    Device,
-    Gpu,
-    Rates,
-    allocator_bytes,
-    assumed_seconds,
-    device_at_hand,
-    gpu_named,
-    measure_rates,
-    measured_seconds,
-    named_device,
-    with_layers,
-)
-from switchtune.training.footprint import BatchShape, Footprint, Load, Precision, footprint
-from switchtune.training.optimizers import choose_optimizer
+from switchtune.runs.prepare import check_arm
+from switchtune.runs.tasks import TASKS, pair_reader
+from switchtune.runs.workers import available_cores, jobs_for
+from switchtune.switching.make import segmenters_for
+from switchtune.switching.switcher import Switcher
+from switchtune.training.batches import epoch_batches, measure
+from switchtune.training.footprint import MEASURED_UPDATES, BatchShape, footprint, measured_seconds
+from switchtune.training.memory import is_out_of_memory
 
-SAMPLE = 2000
+GB = 10**9
+
+SAMPLED_PAIRS = 2000
 """Pairs of a corpus whose tokens are counted, evenly spaced."""
-
-LONGEST = 64
+LONGEST_PAIRS = 64
 """Pairs counted beside them: those with the most characters, for they make the heaviest batches."""
-
-EVALUATION_SHARE = 1 / 3
-"""Time of a sentence in an evaluation, as a share of its time in training: forward, and not backward."""
-
-PIECES_SAMPLE = 50_000
+SAMPLED_FOR_PIECES = 50_000
 """Pairs of a corpus that are searched for the pieces of a trimmed vocabulary."""
-
 MOST_EXAMPLES = 50_000
 """Examples that are cut into batches to see what batches look like; the sample is repeated up to here."""
 
+EVALUATION_SHARE = 1 / 3
+"""Time of a sentence in an evaluation, as a share of its time in training: forward, and not backward."""
+GPU_CONTEXT_GB = 0.6
+"""What CUDA and its libraries hold beside the tensors; assumed."""
+ALLOCATOR_SHARE = {"cpu": 0.4, "cuda": 0.05}
+"""What the allocator holds beyond the tensors, as a share of all but weights and optimizer. The C library of Linux was
+measured (benchmarks/plan.py), PyTorch's allocator of GPU memory is assumed."""
+ATTENTION_TOKENS = 1000
+"""About how many tokens a sentence has when its attention weights take as much memory as all else."""
 
-@dataclass(frozen=True, eq=False)
-class SideLengths:
-    """Tokens of examples as the model takes them."""
 
-    source: NDArray[np.int64]
-    """(examples,) of the encoder input."""
-    target: NDArray[np.int64]
-    """(examples,) of the labels."""
-    seconds_per_example: float
-    """What encoding took."""
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What a training runs on."""
+
+    name: str
+    memory_gb: float
+    """Memory, in use or not."""
+    base_gb: float
+    """What a training holds beside its tensors."""
+    kind: torch.device
+    at_hand: bool = True
+    """Whether speed can be measured on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,16 +79,29 @@ class Batches:
     """What the batches of a stage look like; each is one part of an update."""
 
     typical: BatchShape
-    heaviest: tuple[BatchShape, ...]
-    """Candidates for the one that needs the most memory."""
+    heaviest: BatchShape
     sentences: float
-    """Mean of a batch."""
+    """Mean of a batch, as are those below."""
     padded_tokens: float
-    """Mean of a batch, both sides."""
+    """Tokens of both sides, padding included."""
     target_tokens: float
-    """Mean of a batch, padding not counted."""
-    padding_share: float
-    """Share of the tokens of both sides that are padding."""
+    """Tokens of the target side, padding not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a training holds, each kind at its largest."""
+
+    weights_gb: float
+    gradients_gb: float
+    optimizer_gb: float
+    activations_gb: float
+    allocator_gb: float
+    """What the allocator holds beyond what is in use."""
+    base_gb: float
+    """What the process holds beside its tensors."""
+    peak_gb: float
+    """The most that is held, less than the sum of the others: gradients come as activations go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +110,7 @@ class Remedy:
 
     settings: tuple[str, ...]
     """As `--set` takes them."""
-    peak: float
-    """Bytes."""
+    peak_gb: float
     fits: bool
 
 
@@ -118,492 +123,305 @@ class StagePlan:
     stage: str
     updates: int
     batches: Batches
-    load: Load
-    """At the heaviest batch."""
-    needs: Footprint
-    base: float
-    """Bytes that the process holds beside its tensors."""
-    allocator: float
-    """Bytes that the allocator holds beyond what is in use."""
-    peak: float
-    """Bytes, of all that is held."""
+    memory: Memory
+    """With the heaviest of the batches."""
     fits: bool
     remedies: tuple[Remedy, ...]
     """Where it does not fit: changes of the settings one by one, and together where none is enough."""
-    seconds_per_update: float
-    """Evaluations on the validation set not counted."""
-    tokens_per_second: float
+    seconds_per_update: float | None
+    """Evaluations on the validation set not counted; None where it was not measured, as are those below."""
+    tokens_per_second: float | None
     """Target tokens, padding not counted, as in the training's curve."""
-    sentences_per_second: float
-    hours: float
-    """Of one training of this stage, evaluations included."""
+    hours: float | None
+    """Time of one training of this stage, evaluations included."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run will take."""
 
-    device: Device
-    measured: bool
-    """Whether speed was measured on the device at hand; otherwise it is assumed of a named card."""
+    device: str
+    memory_gb: float
     jobs: int
     """Trainings side by side."""
     seeds: int
-    parameters: int
-    rows: int | None
-    """Of the trimmed vocabulary; None where it stays whole."""
-    adapters: bool
-    """Whether an arm trains adapters (LoRA), which are not planned: its figures are those of training all weights."""
+    rows_after_trimming: int | None
+    """About how many; None where the vocabulary stays whole."""
     stages: tuple[StagePlan, ...]
+    hours: float | None
+    """Time of all trainings; translating the test sets and building lexicons are not counted."""
+    assumptions: tuple[str, ...]
+    """What the figures rest on that was not found out, a sentence each."""
 
-    @property
-    def hours(self) -> float:
-        """Of all trainings; translating the test sets and building lexicons are not counted."""
-        return sum(stage.hours for stage in self.stages) * self.seeds / self.jobs
 
-
-def plan(config: RunConfig, *, gpu: str | None = None) -> Plan:
-    """What a run will take on the device at hand, or on the graphics card of that name.
+def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
+    """What a run will take on the machine at hand; or whether it fits into a GPU of so many GB that is elsewhere.
 
     Raises:
-        UsageError: the card is not known, or does not compute in the precision that the settings ask for.
+        UsageError: something that the settings ask for cannot be had.
         SwitchtuneError: the model's configuration or tokenizer cannot be had, or a corpus cannot be read.
     """
-    card = None if gpu is None else gpu_named(gpu)
     layout = load_layout(config.model.name)
-    device = device_at_hand() if card is None else named_device(card)
-    jobs = (
-        jobs_for(
-            config.jobs,
-            len(config.pairs) * len(config.recipes) * len(config.seeds),
-            partial(parameter_count, config.model.name),
-        )
-        if card is None
-        else 1
-    )
+    if gpu_memory is None:
+        device = device_at_hand()
+        trainings = len(config.pairs) * len(config.recipes) * len(config.seeds)
+        jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
+        for pair in config.pairs:
+            for arm in config.recipes:
+                check_arm(config, pair, arm, layout)
+    else:
+        device = Device("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
+        jobs = max(1, config.jobs)
     with tempfile.TemporaryDirectory() as cache:
         corpora = {}
         for pair in config.pairs:
-            read = partial(read_corpus, columns=pair.columns, cache_dir=Path(cache))
-            train = read(pair.train, pair.source, pair.target, limit=pair.limit)
-            corpora[pair] = (train, read(pair.valid, pair.source, pair.target))
+            read = pair_reader(config, pair, Path(cache))
+            corpora[pair.name] = (read(pair.train, limit=pair.limit), read(pair.valid))
         rows = rows_kept(config, corpora)
-        planner = _Planner(config, layout, device, card, jobs, rows)
-        stages = [
-            stage for pair, (train, valid) in corpora.items() for stage in planner.stages(pair, train, len(valid))
-        ]
+        planner = _Planner(config, layout, device, jobs, rows)
+        stages = [stage for name, (train, valid) in corpora.items() for stage in planner.stages(name, train, valid)]
+    hours = [stage.hours for stage in stages if stage.hours is not None]
     return Plan(
-        device=device,
-        measured=card is None,
+        device=device.name,
+        memory_gb=device.memory_gb,
         jobs=jobs,
         seeds=len(config.seeds),
-        parameters=stages[0].needs.parameters,
-        rows=rows,
-        adapters=any(config.training_of(arm).lora is not None for arm in config.recipes),
+        rows_after_trimming=rows,
         stages=tuple(stages),
+        hours=sum(hours) * len(config.seeds) / jobs if len(hours) == len(stages) else None,
+        assumptions=tuple(_assumptions(device, rows)),
     )
 
 
-def rows_kept(config: RunConfig, corpora: Mapping[PairSettings, tuple[Corpus, Corpus]]) -> int | None:
+def device_at_hand() -> Device:
+    """The GPU where there is one, else the processor; its base is what is taken now."""
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        base = total - free - torch.cuda.memory_reserved()
+        return Device(torch.cuda.get_device_name(), total / GB, base / GB, torch.device("cuda"))
+    memory, base = psutil.virtual_memory().total, psutil.Process().memory_info().rss
+    return Device(f"processor, {torch.get_num_threads()} threads", memory / GB, base / GB, torch.device("cpu"))
+
+
+def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -> int | None:
     """About how many rows the vocabulary has once it is trimmed; None where it stays whole.
 
-    The pieces are those of `PIECES_SAMPLE` pairs of each corpus: what the rest and the lexicon need beside them is
+    The pieces are those of `SAMPLED_FOR_PIECES` pairs of each corpus: what the rest and the lexicon need beside them is
     little, for all characters of the languages' scripts stay in any case.
     """
     model = config.model
     if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
         return None
     texts: dict[str, list[str]] = {path: read_lines(Path(path)) for path in model.text}
-    for pair, parts in corpora.items():
+    for name, parts in corpora.items():
         for number, corpus in enumerate(parts):
-            sample = corpus.limited(PIECES_SAMPLE)
-            texts |= {f"{pair.name}.{number}.0": sample.sources(), f"{pair.name}.{number}.1": sample.targets()}
-    languages = sorted({language for pair in corpora for language in (pair.source, pair.target)})
-    need = survey(model.name, texts, languages)
-    return len(need.ids) if model.trim == "on" or pays(need) else None
-
-
-def load_of(settings: TrainingSettings, family: FamilyName, batch: BatchShape, device: Device) -> Load:
-    """How a part of an update is computed by these settings."""
-    # Paged or not, the 8-bit states are as large; those of few adapters are counted as if all weights were trained.
-    optimizer = choose_optimizer(settings, family).name
-    precision: Precision = settings.precision if settings.precision != "auto" else "bf16" if device.bf16 else "fp32"
-    return Load(
-        batch,
-        parts=settings.accumulation,
-        precision=precision,
-        checkpointing=settings.gradient_checkpointing,
-        optimizer="adamw_8bit" if optimizer == "paged_adamw_8bit" else optimizer,
-        label_smoothing=settings.label_smoothing,
-        gpu=device.gpu,
-    )
+            sample = corpus.limited(SAMPLED_FOR_PIECES)
+            texts |= {f"{name}.{number}.0": sample.sources(), f"{name}.{number}.1": sample.targets()}
+    languages = sorted({language for pair in config.pairs for language in (pair.source, pair.target)})
+    usage = survey(model.name, texts, languages)
+    return len(usage.ids) if model.trim == "on" or pays(usage) else None
 
 
 class _Planner:
-    """Plans the stages of one run; what two of them share is found once."""
+    """Plans the stages of one run; what several of them share is found once."""
 
-    def __init__(
-        self, config: RunConfig, layout: Layout, device: Device, card: Gpu | None, jobs: int, rows: int | None
-    ) -> None:
+    def __init__(self, config: RunConfig, layout: Layout, device: Device, jobs: int, rows: int | None) -> None:
         self._config = config
         self._layout = layout
         self._device = device
-        self._card = card
         self._jobs = jobs
         self._rows = rows
-        self._footprints: dict[tuple[TrainingSettings, Load], Footprint] = {}
-        self._rates: dict[Load, Rates] = {}
-        self._work: dict[tuple[PairSettings, int, TrainingSettings], tuple[Batches, Load, float]] = {}
+        self._memories: dict[tuple[TrainingSettings, BatchShape], Memory] = {}
+        self._seconds_per_token: dict[TrainingSettings, float] = {}
 
-    def stages(self, pair: PairSettings, train: Corpus, valid_pairs: int) -> Iterator[StagePlan]:
+    def stages(self, pair: str, train: Corpus, valid: Corpus) -> Iterator[StagePlan]:
         """The stages of all arms on a pair."""
+        sample = sampled(train)
         for arm in self._config.recipes:
-            settings = self._config.training_of(arm)
-            recipe = RECIPES[arm.recipe]
-            for stage, updates in zip(
-                recipe.stages, stage_updates(recipe, settings.updates, settings.restore_share), strict=True
-            ):
-                yield self._stage(pair, arm.name, stage, updates, settings, train, valid_pairs)
-
-    def _stage(
-        self,
-        pair: PairSettings,
-        arm: str,
-        stage: Stage,
-        updates: int,
-        settings: TrainingSettings,
-        train: Corpus,
-        valid_pairs: int,
-    ) -> StagePlan:
-        sides = 2 if stage.examples == "restore" else 1
-        key = (pair, sides, settings)
-        if key not in self._work:
-            self._work[key] = self._work_of(stage, settings, train, sides * len(train))
-        batches, load, encoding = self._work[key]
-        needs = self._needs(settings, load)
-        peak = self._peak(needs)
-        fits = self._fits(peak)
-        typical = replace(load, batch=batches.typical)
-        compute = self._seconds(settings, typical, self._needs(settings, typical))
-        # A typical batch is a whole number of sentences; the mean is not.
-        seconds = compute * batches.padded_tokens / batches.typical.tokens
-        if settings.workers == 0 and self._card is None:
-            seconds += settings.accumulation * batches.sentences * encoding
-        sentences = settings.accumulation * batches.sentences / seconds
-        evaluations = updates // settings.evaluate_every + 1
-        evaluating = evaluations * sides * valid_pairs / sentences * EVALUATION_SHARE
-        return StagePlan(
-            pair=pair.name,
-            arm=arm,
-            stage=stage.name,
-            updates=updates,
-            batches=batches,
-            load=load,
-            needs=needs,
-            base=self._device.base,
-            allocator=allocator_bytes(needs, self._device),
-            peak=peak,
-            fits=fits,
-            remedies=() if fits else self._remedies(settings, load),
-            seconds_per_update=seconds,
-            tokens_per_second=settings.accumulation * batches.target_tokens / seconds,
-            sentences_per_second=sentences,
-            hours=(updates * seconds + evaluating) / 3600,
-        )
-
-    def _work_of(
-        self, stage: Stage, settings: TrainingSettings, train: Corpus, examples: int
-    ) -> tuple[Batches, Load, float]:
-        """The batches of a stage, the heaviest of them as a load, and the seconds that encoding an example takes."""
-        lengths = sample_lengths(train, stage, self._layout, self._layout.fitting(settings.max_tokens))
-        batches = batches_of(lengths, settings.tokens_per_batch // settings.accumulation, examples=examples)
-        loads = [load_of(settings, self._layout.family.name, shape, self._device) for shape in batches.heaviest]
-        heaviest = loads[0] if len(loads) == 1 else max(loads, key=partial(self._rough_bytes, settings))
-        return batches, heaviest, lengths.seconds_per_example
+            settings, recipe = self._config.training_of(arm), RECIPES[arm.recipe]
+            if settings.precision == "auto" and not self._device.at_hand:
+                settings = settings.model_copy(update={"precision": "bf16"})
+            counts = stage_updates(recipe, settings.updates, settings.restore_share)
+            for stage, updates in zip(recipe.stages, counts, strict=True):
+                examples = unswitched_examples(self._config, stage, sample, self._layout)
+                per_pair = examples.count / len(sample)
+                batches = batches_of(examples, self._layout, settings, count=round(per_pair * len(train)))
+                memory = self._memory(settings, batches.heaviest)
+                fits = self._fits(memory)
+                seconds = self._seconds(settings, batches) if fits and self._device.at_hand else None
+                validated = (updates // settings.evaluate_every + 1) * per_pair * len(valid)
+                work = updates + EVALUATION_SHARE * validated / (settings.accumulation * batches.sentences)
+                yield StagePlan(
+                    pair=pair,
+                    arm=arm.name,
+                    stage=stage.name,
+                    updates=updates,
+                    batches=batches,
+                    memory=memory,
+                    fits=fits,
+                    remedies=() if fits else tuple(self._remedies(settings, batches.heaviest)),
+                    seconds_per_update=seconds,
+                    tokens_per_second=seconds and settings.accumulation * batches.target_tokens / seconds,
+                    hours=seconds and work * seconds / 3600,
+                )
 
     def _model_config(self, settings: TrainingSettings) -> PretrainedConfig:
-        config = model_config(
-            self._config.model.name, dropout=settings.dropout, attention_dropout=settings.attention_dropout
-        )
+        rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
+        config = model_config(self._config.model.name, **rates)
         if self._rows is not None:
             config.vocab_size = self._rows
         return config
 
-    def _needs(self, settings: TrainingSettings, load: Load) -> Footprint:
-        key = (settings, load)
-        if key not in self._footprints:
-            config = self._model_config(settings)
-            self._footprints[key] = footprint(lambda: random_model(config, seed=0), load)
-        return self._footprints[key]
+    def _memory(self, settings: TrainingSettings, shape: BatchShape) -> Memory:
+        key = (settings, shape)
+        if key not in self._memories:
+            device, family = self._device, self._layout.family.name
+            needs = footprint(self._model_config(settings), family, settings, shape, device.kind)
+            allocator = ALLOCATOR_SHARE[device.kind.type] * (needs.peak - needs.weights - needs.optimizer)
+            self._memories[key] = Memory(
+                weights_gb=needs.weights / GB,
+                gradients_gb=needs.gradients / GB,
+                optimizer_gb=needs.optimizer / GB,
+                activations_gb=needs.activations / GB,
+                allocator_gb=allocator / GB,
+                base_gb=device.base_gb,
+                peak_gb=(needs.peak + allocator) / GB + device.base_gb,
+            )
+        return self._memories[key]
 
-    def _rough_bytes(self, settings: TrainingSettings, load: Load) -> float:
-        """What a batch needs, from a model of one layer a side: enough to tell which batch needs the most."""
-        config = self._model_config(settings)
-        thin = footprint(lambda: random_model(with_layers(config, 1), seed=0), load)
-        return float(thin.activations * config.num_hidden_layers + thin.loss)
+    def _fits(self, memory: Memory) -> bool:
+        return memory.peak_gb * self._jobs <= self._device.memory_gb
 
-    def _peak(self, needs: Footprint) -> float:
-        return needs.peak + allocator_bytes(needs, self._device) + self._device.base
+    def _seconds(self, settings: TrainingSettings, batches: Batches) -> float:
+        """Time of an update of such batches, by how long a typical one took with these settings, of whatever stage."""
+        if settings not in self._seconds_per_token:
+            threads = torch.get_num_threads()
+            if self._jobs > 1:
+                torch.set_num_threads(max(1, available_cores() // self._jobs))
+            model, family = self._model_config(settings), self._layout.family.name
+            try:
+                seconds = measured_seconds(model, family, settings, batches.typical, self._device.kind)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise SwitchtuneError(
+                    f"Memory ran out in an update that was to be timed, though {self._device.memory_gb:.1f} GB would "
+                    "be enough. Other processes hold too much of it; end them, and plan again."
+                ) from error
+            finally:
+                torch.set_num_threads(threads)
+            self._seconds_per_token[settings] = seconds / batches.typical.tokens
+        return self._seconds_per_token[settings] * batches.padded_tokens
 
-    def _fits(self, peak: float) -> bool:
-        return peak * self._jobs <= self._device.memory
-
-    def _seconds(self, settings: TrainingSettings, load: Load, needs: Footprint) -> float:
-        if self._card is not None:
-            return assumed_seconds(needs, self._card, load.precision)
-        kind = replace(load, batch=BatchShape(0, 0, 0), parts=1)
-        if kind not in self._rates:
-            threads = len(psutil.Process().cpu_affinity() or [0]) // self._jobs if self._jobs > 1 else None
-            self._rates[kind] = measure_rates(self._model_config(settings), load, threads=threads)
-        return measured_seconds(needs, self._rates[kind], load)
-
-    def _remedies(self, settings: TrainingSettings, load: Load) -> tuple[Remedy, ...]:
+    def _remedies(self, settings: TrainingSettings, shape: BatchShape) -> list[Remedy]:
         """Changes of the settings one by one, then, where none is enough, more and more of them together."""
-        smaller = self._smaller_parts(settings, load)
-        changes = [*smaller[-1:], *((change,) for change in CHANGES if change.apply(load) != load)]
-        remedies = [self._remedy(change, settings, load) for change in changes]
-        together = accumulate(changes, lambda before, change: (*before, *change))
-        for several in islice(together, 1, None):
-            if any(remedy.fits for remedy in remedies):
-                break
-            remedies.append(self._remedy(several, settings, load))
-        return tuple(remedies)
+        remedy = partial(self._remedy, settings, shape)
+        more_parts = [
+            {"accumulation": settings.accumulation * 2**power} for power in range(1, shape.sentences.bit_length())
+        ]
+        enough = next((change for change in more_parts if remedy(change).fits), None)
+        changes: list[dict[str, Any]] = [enough] if enough else more_parts[-1:]
+        changes.append({"gradient_checkpointing": True})
+        if self._device.kind.type == "cuda":
+            changes.append({"optimizer": "adamw_8bit"})
+        if settings.lora is None:
+            changes.append({"optimizer": "adafactor"})
+        changes = [change for change in changes if settings.model_copy(update=change) != settings]
+        remedies = [remedy(change) for change in changes]
+        together = accumulate(changes, operator.or_)
+        next(together, None)
+        while not any(each.fits for each in remedies) and (change := next(together, None)):
+            remedies.append(remedy(change))
+        return remedies
 
-    def _smaller_parts(self, settings: TrainingSettings, load: Load) -> list[tuple["Change"]]:
-        """More and more parts of an update, up to the first number that is enough."""
-        tried: list[tuple[Change]] = []
-        for times in takewhile(lambda times: times <= load.batch.sentences, (2**power for power in count(1))):
-            tried.append((_in_parts(settings.accumulation, times),))
-            if self._remedy(tried[-1], settings, load).fits:
-                break
-        return tried
-
-    def _remedy(self, changes: Sequence["Change"], settings: TrainingSettings, load: Load) -> Remedy:
-        for change in changes:
-            load = change.apply(load)
-        peak = self._peak(self._needs(settings, load))
-        return Remedy(tuple(change.setting for change in changes), peak, self._fits(peak))
-
-
-@dataclass(frozen=True)
-class Change:
-    """A setting that makes a training need less memory."""
-
-    setting: str
-    """As `--set` takes it."""
-    apply: Callable[[Load], Load]
+    def _remedy(self, settings: TrainingSettings, shape: BatchShape, changes: Mapping[str, Any]) -> Remedy:
+        changed = settings.model_copy(update=dict(changes))
+        sentences = -(-shape.sentences * settings.accumulation // changed.accumulation)
+        memory = self._memory(changed, replace(shape, sentences=sentences))
+        told = (f"training.{name}={str(value).lower()}" for name, value in changes.items())
+        return Remedy(tuple(told), memory.peak_gb, self._fits(memory))
 
 
-CHANGES = (
-    Change("training.gradient_checkpointing=true", lambda load: replace(load, checkpointing=True)),
-    Change("training.optimizer=adamw_8bit", lambda load: replace(load, optimizer="adamw_8bit")),
-    Change("training.optimizer=adafactor", lambda load: replace(load, optimizer="adafactor")),
-)
-"""Beside smaller parts of an update; in the order in which they are proposed."""
+def sampled(corpus: Corpus) -> Corpus:
+    """`SAMPLED_PAIRS` pairs of a corpus, evenly spaced, and the `LONGEST_PAIRS` with the most characters."""
+    characters = np.maximum(*(pc.utf8_length(column).to_numpy() for column in corpus.table.columns))
+    evenly = np.linspace(0, len(corpus) - 1, min(SAMPLED_PAIRS, len(corpus))).round().astype(int)
+    rows = np.concatenate([evenly, np.argsort(characters, kind="stable")[-LONGEST_PAIRS:]])
+    return replace(corpus, table=corpus.table.take(rows))
 
 
-def _in_parts(parts: int, times: int) -> Change:
-    """Have an update computed in so many times as many parts, each of them so much smaller."""
-
-    def apply(load: Load) -> Load:
-        batch = replace(load.batch, sentences=-(-load.batch.sentences // times))
-        return replace(load, parts=parts * times, batch=batch)
-
-    return Change(f"training.accumulation={parts * times}", apply)
-
-
-def sample_lengths(corpus: Corpus, stage: Stage, layout: Layout, max_tokens: int) -> SideLengths:
-    """Tokens of `SAMPLE` pairs of a corpus, and of those with the most characters, which stand at the end.
-
-    In a stage that restores, both sides of a pair are examples; their words are counted as they stand, for there is no
-    lexicon yet, and switched sentences are about as long.
-    """
-    columns = [corpus.table.column(name) for name in ("source", "target")]
-    characters = np.maximum(*(pc.utf8_length(column).to_numpy() for column in columns))
-    evenly = np.linspace(0, len(corpus) - 1, min(SAMPLE, len(corpus))).round().astype(int)
-    rows = [*evenly.tolist(), *np.argsort(characters, kind="stable")[-LONGEST:].tolist()]
-    languages = (corpus.source_language, corpus.target_language)
-    examples = []
-    for row in rows:
-        source, target = corpus[row]
-        if stage.examples == "restore":
-            examples += [
-                Example(text, language, text, language)
-                for text, language in zip((source, target), languages, strict=True)
-            ]
-        else:
-            examples.append(Example(source, languages[0], target, languages[1]))
-    begun = time.perf_counter()
-    encoded = layout.batch_encode(examples, max_tokens=max_tokens)
-    seconds = time.perf_counter() - begun
-    return SideLengths(
-        np.array([len(ids.input_ids) for ids in encoded]),
-        np.array([len(ids.labels) for ids in encoded]),
-        seconds / len(examples),
-    )
+def unswitched_examples(config: RunConfig, stage: Stage, corpus: Corpus, layout: Layout) -> Examples:
+    """The examples of a stage with every word as it stands: there is no lexicon yet, and they are about as long."""
+    if stage.examples != "restore":
+        return task_examples(corpus)
+    segmenters = segmenters_for(corpus, "word", layout.tokenizer.tokenize)
+    source, target = (Switcher(segmenter, lambda word: ()) for segmenter in segmenters)
+    return TASKS[config.task].restore(corpus, (source, target), seed=0)
 
 
-def batches_of(lengths: SideLengths, tokens_per_batch: int, *, examples: int) -> Batches:
-    """What the batches of a stage look like that has so many examples, of which `lengths` are a sample.
+def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *, count: int) -> Batches:
+    """What the batches of a stage look like that has `count` examples, of which `examples` are a sample.
 
     The sample is repeated, for among few examples a batch holds sentences of more different lengths than among many.
     """
-    wanted = max(len(lengths.source), min(examples, MOST_EXAMPLES))
-    source, target = np.resize(lengths.source, wanted), np.resize(lengths.target, wanted)
-    batches = epoch_batches(np.maximum(source, target), tokens_per_batch, seed=0, epoch=0, surplus=source - target)
-    shapes = [BatchShape(len(batch), int(source[batch].max()), int(target[batch].max())) for batch in batches]
-    padded_source = sum(shape.sentences * shape.source_tokens for shape in shapes)
-    padded_target = sum(shape.sentences * shape.target_tokens for shape in shapes)
-    typical = BatchShape(
-        max(1, round(wanted / len(shapes))), round(padded_source / wanted), round(padded_target / wanted)
-    )
-    weights: tuple[Callable[[BatchShape], int], ...] = (
-        lambda shape: shape.tokens,
-        lambda shape: shape.sentences * shape.target_tokens,
-        lambda shape: shape.sentences * (shape.source_tokens + shape.target_tokens) ** 2,
-    )
+    lengths = measure(examples, layout, layout.fitting(settings.max_tokens))
+    wanted = max(examples.count, min(count, MOST_EXAMPLES))
+    longest, surplus = np.resize(lengths.longest, wanted), np.resize(lengths.surplus, wanted)
+    source, target = longest + np.minimum(surplus, 0), longest - np.maximum(surplus, 0)
+    budget = settings.tokens_per_batch // settings.accumulation
+    batches = list(epoch_batches(longest, budget, seed=0, epoch=0, surplus=surplus))
+    shapes = np.array([(len(batch), source[batch].max(), target[batch].max()) for batch in batches])
+    padded = shapes[:, :1] * shapes[:, 1:]  # (batches, sides)
+    # Activations grow with the tokens, and those of attention with their square too.
+    heaviest = shapes[(padded.sum(1) * (ATTENTION_TOKENS + shapes[:, 1:].sum(1))).argmax()]
+    typical = (max(1, round(wanted / len(batches))), *(padded.sum(0) / wanted).round().astype(int).tolist())
     return Batches(
-        typical=typical,
-        heaviest=tuple(dict.fromkeys(max(shapes, key=weight) for weight in weights)),
-        sentences=wanted / len(shapes),
-        padded_tokens=(padded_source + padded_target) / len(shapes),
-        target_tokens=int(target.sum()) / len(shapes),
-        padding_share=1 - int(source.sum() + target.sum()) / (padded_source + padded_target),
+        typical=BatchShape(*typical),
+        heaviest=BatchShape(*heaviest.tolist()),
+        sentences=wanted / len(batches),
+        padded_tokens=int(padded.sum()) / len(batches),
+        target_tokens=int(target.sum()) / len(batches),
     )
 
 
-def plan_record(planned: Plan) -> dict[str, Any]:
-    """A plan for JSON; the unit of each figure is in its name."""
-    return {
-        "device": planned.device.name,
-        "memory_gb": _gb(planned.device.memory),
-        "speed": "measured on this device" if planned.measured else "assumed",
-        "assumptions": list(assumptions(planned)),
-        "parameters": planned.parameters,
-        "rows_after_trimming": planned.rows,
-        "jobs": planned.jobs,
-        "seeds": planned.seeds,
-        "hours": planned.hours,
-        "stages": [_stage_record(stage) for stage in planned.stages],
-    }
-
-
-def _stage_record(stage: StagePlan) -> dict[str, Any]:
-    return {
-        "pair": stage.pair,
-        "arm": stage.arm,
-        "stage": stage.stage,
-        "updates": stage.updates,
-        "parts": stage.load.parts,
-        "precision": stage.load.precision,
-        "sentences_per_part": stage.batches.sentences,
-        "padded_tokens_per_part": stage.batches.padded_tokens,
-        "padding_share": stage.batches.padding_share,
-        "heaviest_part": asdict(stage.load.batch),
-        "weights_gb": _gb(stage.needs.weights),
-        "gradients_gb": _gb(stage.needs.gradients),
-        "optimizer_gb": _gb(stage.needs.optimizer),
-        "activations_gb": _gb(stage.needs.activations),
-        "loss_gb": _gb(stage.needs.loss),
-        "base_gb": _gb(stage.base),
-        "allocator_gb": _gb(stage.allocator),
-        "peak_gb": _gb(stage.peak),
-        "fits": stage.fits,
-        "remedies": [
-            {"settings": list(remedy.settings), "peak_gb": _gb(remedy.peak), "fits": remedy.fits}
-            for remedy in stage.remedies
-        ],
-        "seconds_per_update": stage.seconds_per_update,
-        "tokens_per_second": stage.tokens_per_second,
-        "sentences_per_second": stage.sentences_per_second,
-        "hours": stage.hours,
-    }
-
-
-def _gb(size: float) -> float:
-    return round(size / GB, 6)
-
-
-def assumptions(planned: Plan) -> tuple[str, ...]:
-    """What the figures rest on that was not found out, a sentence each."""
-    said = [
-        "Batches are those of a sample of the training corpus; switched sentences count as the plain ones.",
-        "Kinds of memory are each at their largest; the peak is less than their sum, for gradients come as activations "
-        "go.",
-    ]
-    if planned.rows is not None:
-        said.append(
-            f"The vocabulary is trimmed (model.trim) to about {planned.rows:,} rows, from {PIECES_SAMPLE:,} pairs."
-        )
-    if planned.adapters:
-        said.append("Adapters (training.lora) are not planned: the figures are those of training all weights.")
-    if planned.device.gpu:
-        said.append(
-            f"Base: {GPU_CONTEXT_BYTES / GB:g} GB of CUDA and its libraries. Allocator: {GPU_ALLOCATOR_SHARE:.0%} of "
-            "all but weights and optimizer."
-        )
+def _assumptions(device: Device, rows: int | None) -> Iterator[str]:
+    yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
+    if rows is not None:
+        yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
+    share = ALLOCATOR_SHARE[device.kind.type]
+    yield f"The allocator holds {share:.0%} more than is in use at most, weights and optimizer excepted."
+    if device.at_hand:
+        yield f"Speed is that of {MEASURED_UPDATES} updates here, with nothing else running beside them."
     else:
-        said.append(
-            "Base: this process with its libraries and the corpora. Allocator: as measured with the C library of Linux."
-        )
-    if not planned.measured:
-        said.append(
-            f"Speed: matrix products at {MATRIX_SHARE:.0%} of the card's dense rate, all else at {BANDWIDTH_SHARE:.0%} "
-            f"of its memory's, no operation started in less than {SECONDS_PER_CALL * 1e6:g} microseconds. Batches are "
-            "ready in time (training.workers)."
-        )
-    return tuple(said)
+        yield f"CUDA and its libraries hold {GPU_CONTEXT_GB:g} GB; training.precision: auto is bf16."
 
 
 HEADER = (
-    "pair",
-    "arm",
-    "stage",
-    "updates",
-    "weights",
-    "gradients",
-    "optimizer",
-    "activations",
-    "loss",
-    "allocator",
-    "base",
-    "peak",
-    "tokens/s",
-    "sentences/s",
-    "hours",
+    *("pair", "arm", "stage", "updates", "weights", "gradients", "optimizer", "activations"),
+    *("allocator", "base", "peak", "tokens/s", "hours"),
 )
 
 
 def cells(stage: StagePlan) -> tuple[str, ...]:
     """A row of the table, for people, under `HEADER`; memory in GB."""
-    needs = stage.needs
-    kinds = (needs.weights, needs.gradients, needs.optimizer, needs.activations, needs.loss)
-    sizes = (*kinds, stage.allocator, stage.base, stage.peak)
-    return (
-        stage.pair,
-        stage.arm,
-        stage.stage,
-        f"{stage.updates:,}",
-        *(f"{size / GB:.2f}" for size in sizes),
-        f"{stage.tokens_per_second:,.0f}",
-        f"{stage.sentences_per_second:,.0f}",
-        f"{stage.hours:.2f}",
-    )
+    sizes = (f"{size:.2f}" for size in astuple(stage.memory))
+    speed = "–" if stage.tokens_per_second is None else f"{stage.tokens_per_second:,.0f}"
+    hours = "–" if stage.hours is None else f"{stage.hours:.2f}"
+    return (stage.pair, stage.arm, stage.stage, f"{stage.updates:,}", *sizes, speed, hours)
 
 
-def verdicts(planned: Plan) -> tuple[str, ...]:
-    """What is to be thought of a plan, a sentence or two a line: what does not fit and what would make it fit."""
-    memory = f"{planned.device.memory / GB:.1f} GB"
-    each = f" for {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
-    lines = []
+def verdicts(planned: Plan) -> Iterator[str]:
+    """What does not fit and what would make it fit, a sentence a line."""
+    together = f" for {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
     for stage in planned.stages:
         if stage.fits:
             continue
-        name = f"{stage.pair}/{stage.arm}/{stage.stage}"
-        lines.append(f"{name} does not fit: {stage.peak / GB:.1f} GB of {memory}{each}.")
+        yield (
+            f"{stage.pair}/{stage.arm}/{stage.stage} does not fit: {stage.memory.peak_gb:.1f} GB of "
+            f"{planned.memory_gb:.1f} GB{together}."
+        )
         for remedy in stage.remedies:
             settings = " ".join(f"--set {setting}" for setting in remedy.settings)
-            lines.append(f"  {settings}: {remedy.peak / GB:.1f} GB, {'fits' if remedy.fits else 'does not fit'}")
+            yield f"  {settings}: {remedy.peak_gb:.1f} GB, {'fits' if remedy.fits else 'does not fit'}"
         if not any(remedy.fits for remedy in stage.remedies):
-            lines.append("  Nothing of this is enough: take a smaller model, or a device with more memory.")
-    return tuple(lines)
+            yield "  None of this is enough: take a smaller model, or a device with more memory."

@@ -13,7 +13,7 @@ from switchtune.config.run import ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, describe, read_corpus, read_lines
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, fingerprint, hash_file, write_json, write_text
+from switchtune.files import fingerprint, hash_file, write_json, write_text
 from switchtune.lexicon.alignment import align, parts, write_alignment
 from switchtune.lexicon.build import (
     Neighbours,
@@ -26,12 +26,13 @@ from switchtune.lexicon.build import (
 )
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.lexicon.records import Lexicon
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, load_model, model_fingerprint
+from switchtune.models.rows import TrimFailedError
 from switchtune.models.states import model_word_encoder
-from switchtune.models.trim import Need, TrimFailedError, may_pay, pays, survey, trim
+from switchtune.models.trim import VocabularyUsage, may_pay, pays, survey, trim
 from switchtune.recipes import RECIPES, stage_updates
-from switchtune.run_dir import RunDir, write_sealed
+from switchtune.run_dir import RunDir, claim_folder, write_sealed
 from switchtune.runs.manifest import (
     manifest,
 )
@@ -278,20 +279,22 @@ def prepare_model(
     return str(folder) if done["trimmed"] else model.name
 
 
-def _trimmed(model: ModelSettings, need: Need, texts: Mapping[str, Sequence[str]], folder: Path) -> dict[str, Any]:
+def _trimmed(
+    model: ModelSettings, usage: VocabularyUsage, texts: Mapping[str, Sequence[str]], folder: Path
+) -> dict[str, Any]:
     """Trim where it is wanted, and say what was done and why."""
-    if model.trim == "auto" and not pays(need):
+    if model.trim == "auto" and not pays(usage):
         return {
             "trimmed": False,
-            "because": f"the vocabulary is left whole, too little would be saved: {need.describe()}",
+            "because": f"the vocabulary is left whole, too little would be saved: {usage.describe()}",
         }
     try:
-        record = trim(model.name, need, texts, folder)
+        record = trim(model.name, usage, texts, folder)
     except TrimFailedError as error:
         if model.trim == "on":
             raise
         return {"trimmed": False, "because": f"the vocabulary is left whole: {error}"}
-    return {"trimmed": True, "because": f"the vocabulary is trimmed: {need.describe()}. {record.saved()}"}
+    return {"trimmed": True, "because": f"the vocabulary is trimmed: {usage.describe()}. {record.saved()}"}
 
 
 def lexicon_words(lexicon: Lexicon) -> list[str]:

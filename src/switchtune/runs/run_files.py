@@ -19,13 +19,7 @@ from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Lexicon
 from switchtune.recipes import RECIPES, stage_updates
-from switchtune.results.records import (
-    ACCURACIES_RECORD,
-    ANALYSIS_RECORDS,
-    MANIFEST_RECORD,
-    METRICS_RECORD,
-    ZEROSHOT_RECORD,
-)
+from switchtune.results.records import ANALYSIS_RECORDS, MANIFEST_RECORD, METRICS_RECORD, ZEROSHOT_RECORD
 from switchtune.run_dir import edit_warning
 from switchtune.runs.trial import read_hypotheses, trial_name
 from switchtune.training.curve import METRICS, read_metrics
@@ -109,9 +103,9 @@ class RunFiles:
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
-        """Of the comparison; none where the run is not finished. Classifiers' are set out by language."""
-        rows = self.metrics.get("rows", ()) if self.metrics else ()
-        return [by_language for row in rows for by_language in (_by_language(row) if "tests" in row else [row])]
+        """Of the comparison; none where the run is not finished."""
+        rows: Sequence[Mapping[str, Any]] = self.metrics["rows"] if self.metrics else ()
+        return rows
 
     @property
     def baseline(self) -> str | None:
@@ -180,41 +174,6 @@ class RunFiles:
         return [path for path in found if not used or path.parent.name in used]
 
 
-def _by_language(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """A classifier's row for each language that it was tested in, in the form of the other tasks' rows.
-
-    Its difference counts as significant where it is so with every seed: of the seeds' p-values the largest is taken.
-    """
-    shared = {key: row[key] for key in ("arm", "updates", "minutes")}
-    return [
-        {
-            **shared,
-            "pair": test["language"],
-            "accuracy": [
-                {"metric": "accuracy", "value": share, "signature": _ACCURACY, "n": test["n"]}
-                for share in test["of_seeds"]
-            ],
-            "score_interval": test["interval"],
-            "against_baseline": None
-            if test["difference"] is None
-            else {
-                "metric": "accuracy",
-                "value_a": test["mean"] - test["difference"],
-                "value_b": test["mean"],
-                "difference": test["difference"],
-                "interval": test["difference_interval"],
-                "p_value": max(test["p_values"]),
-                "n": test["n"],
-                "signature": "McNemar's exact test on the same examples; of several seeds the largest p",
-            },
-        }
-        for test in row["tests"]
-    ]
-
-
-_ACCURACY = "share of the test examples whose label is right"
-
-
 def _restores(arm: ArmSettings, switching: SwitchingSettings) -> bool:
     """Whether an arm restores what was switched by meaning."""
     stages = RECIPES[arm.recipe].stages
@@ -263,9 +222,7 @@ def read_run(folder: Path) -> RunFiles:
     else:
         trainings = tuple(_other_trainings(folder, settings, damaged))
     metrics = content(
-        "metrics.json",
-        ACCURACIES_RECORD if settings.get("task") == "nli" else METRICS_RECORD,
-        absent="the run is not finished, so there are no scores to compare.",
+        "metrics.json", METRICS_RECORD, absent="the run is not finished, so there are no scores to compare."
     )
     manifest = content(
         "manifest.json", MANIFEST_RECORD, absent="versions, hashes of the data and the machine are not known."

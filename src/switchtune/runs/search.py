@@ -13,10 +13,10 @@ from switchtune.config.arms import ArmSettings
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, fingerprint, readable, remove, write_json, write_text
+from switchtune.files import fingerprint, readable, remove, write_json, write_text
 from switchtune.recipes import RECIPES
-from switchtune.results.comparison import markdown_table
-from switchtune.run_dir import RunDir
+from switchtune.results.text import markdown_table
+from switchtune.run_dir import RunDir, claim_folder
 from switchtune.runs.prepare import prepare_trial
 from switchtune.runs.trial import train_trial
 from switchtune.training.trainer import StageResult

@@ -13,7 +13,7 @@ from switchtune.corpus.documents import marked, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, restore_passages
-from switchtune.files import read_json, write_json
+from switchtune.files import adopt_files, read_json, write_json
 from switchtune.scoring.metrics import MetricName
 from switchtune.switching.aligned import SideSwitcher
 
@@ -79,6 +79,7 @@ def note_task(config: RunConfig, model: Path) -> None:
     if config.task == "summarization":
         noted = _Summarizes(**config.summarization.model_dump(), generation=config.generation)
         write_json(model / _SUMMARIZES, noted.model_dump(mode="json"))
+        adopt_files(model)
 
 
 def ready_to_translate(

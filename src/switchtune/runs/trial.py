@@ -24,7 +24,7 @@ from switchtune.files import content_of, fingerprint, hash_file, write_text
 from switchtune.generation import translate
 from switchtune.lexicon.alignment import read_alignment
 from switchtune.lexicon.files import read_lexicon
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.models.load import (
     Loaded,
     load_layout,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
@@ -9,13 +10,14 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, write_text
+from switchtune.files import write_text
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.recipes import RECIPES
-from switchtune.results.figures import EXTRA, draw_matrix, write_figure
-from switchtune.results.matrix import Cell, Matrix, matrices_markdown
-from switchtune.run_dir import RunDir, write_sealed
+from switchtune.results.drawing import write_figure
+from switchtune.results.figures import draw_matrix
+from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown
+from switchtune.run_dir import RunDir, claim_folder, write_sealed
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import read_hypotheses, trial_name
@@ -54,7 +56,7 @@ def run_zeroshot(
     """Train as `run_experiment`, then translate every pair's test set with the models of all pairs.
 
     Resumes as `run_experiment` does; translations stand in `zeroshot/`. Writes `zeroshot.json`,
-    `zeroshot.md` and, where matplotlib is installed, a heat map as `zeroshot.svg` and `.png`.
+    `zeroshot.md` and a heat map as `zeroshot.svg` and `.png`.
 
     Returns:
         A matrix per arm beside the baseline and collection of test sets: the pairs' own, then `zeroshot.multiway`.
@@ -72,19 +74,16 @@ def run_zeroshot(
     run = RunDir(folder / "zeroshot", tell, config.keep_changed)
     with run.lock():
         outputs = {system: _translations(config, system, tests, run, on_event) for system in _systems(config, folder)}
+    arms = [arm.name for arm in config.recipes if arm.name != config.baseline]
     matrices = tuple(
-        _matrix(config, name, corpora, target, arm.name, outputs)
+        matrix
         for name, corpora in tests.items()
-        for arm in config.recipes
-        if arm.name != config.baseline
+        for matrix in decided_matrices([_matrix(config, name, corpora, target, arm, outputs) for arm in arms])
     )
     record = {"matrices": [matrix.record() for matrix in matrices]}
     write_sealed(folder / "zeroshot.json", record)
     write_text(folder / "zeroshot.md", matrices_markdown(matrices))
-    try:
-        write_figure(folder / "zeroshot", draw_matrix, record)
-    except ImportError:
-        on_event(Event("zero-shot", f"No heat map: matplotlib is not installed. {EXTRA}, then once more."))
+    write_figure(folder / "zeroshot", partial(draw_matrix, record))
     return matrices
 
 

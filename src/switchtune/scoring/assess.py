@@ -10,7 +10,7 @@ from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up
 from switchtune.scoring.metrics import Score, UnavailableMetricError, can_identify, check_counts, in_language
 from switchtune.scoring.outputs import Outputs, examine
 from switchtune.scoring.rouge import rouge
-from switchtune.scoring.significance import METRICS, Comparison, Test, compare_scores
+from switchtune.scoring.significance import METRICS, Comparison, Test, compare_scores, decide
 from switchtune.scoring.word_accuracy import FREQUENCIES, Bucket, ToWords, count_words, word_accuracy, words_of
 
 USUAL = ("BLEU", "chrF++", "in-language")
@@ -200,7 +200,7 @@ def compare_outputs(
     resamples: int | None = None,
     seed: int = 12345,
 ) -> tuple[Comparison, ...]:
-    """Compare two systems by one metric: one comparison, three for ROUGE, one a bucket for word-F.
+    """Compare two systems by one metric: one comparison, three for ROUGE, one a bucket for word-F; decided together.
 
     Args:
         hypotheses_a: the baseline's outputs.
@@ -220,6 +220,6 @@ def compare_outputs(
     for hypotheses in (hypotheses_a, hypotheses_b):
         check_counts(hypotheses, references)
     of_a, of_b = _SCORERS[name]([hypotheses_a, hypotheses_b], references, language, given)
-    return tuple(
-        compare_scores([a], [b], test=test, resamples=resamples, seed=seed) for a, b in zip(of_a, of_b, strict=True)
+    return decide(
+        [compare_scores([a], [b], test=test, resamples=resamples, seed=seed) for a, b in zip(of_a, of_b, strict=True)]
     )

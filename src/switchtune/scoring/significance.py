@@ -1,7 +1,7 @@
-"""Is one system better than another, or is it chance? Paired tests of scores and of accuracies."""
+"""Is one system better than another, or is it chance? Paired tests of scores and accuracies, and the decision."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Literal, TypeAlias
 
@@ -16,6 +16,10 @@ CONFIDENCE = 0.95
 _DEVIATIONS = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 """Standard deviations on either side of the middle of a normal distribution that hold so much of it."""
 
+SIGNIFICANT = 0.05
+"""Below this adjusted p-value a difference counts as real."""
+
+Answer: TypeAlias = Literal["better", "worse", "undecided"]
 Test: TypeAlias = Literal["bootstrap", "randomisation"]
 RESAMPLES: Mapping[Test, int] = {"bootstrap": 1000, "randomisation": 10_000}
 """How many test sets are drawn, or how often the systems' outputs are shuffled, where nobody says (as sacrebleu)."""
@@ -46,15 +50,19 @@ class Comparison:
         value_b: the same of b.
         difference: value_b − value_a; positive where b is better.
         p_value: how often a difference of this size, either way, comes about by chance alone: by the choice of test
-            sentences (bootstrap), or where it does not matter which system wrote which output (randomisation).
+            sentences (bootstrap), or where it does not matter which system wrote which output (randomisation). Of this
+            comparison alone.
         interval: 95 % interval of the difference over resampled test sets, whichever test gave the p-value.
-        n: test sentences.
+        n: test examples.
         runs_a: runs (seeds) that value_a is the mean of.
         runs_b: the same of b.
-        resamples: resampled test sets, and for randomisation as many shufflings.
+        resamples: resampled test sets, and for randomisation as many shufflings; 0 where the test is exact.
         seed: seed of the resampling.
         signature: the score's, with `bs` or `ar` (resamples) and `seed`, as sacrebleu writes it.
         test: what gave the p-value.
+        comparisons: number of comparisons that were decided together, this one included.
+        adjusted_p_value: p-value adjusted for that number.
+        answer: the decision about b: `better` or `worse` than a, or `undecided`; see `decide`.
     """
 
     metric: str
@@ -64,12 +72,38 @@ class Comparison:
     p_value: Share
     interval: tuple[Finite, Finite]
     n: Count
-    runs_a: int
-    runs_b: int
-    resamples: int
-    seed: int
+    runs_a: Count
+    runs_b: Count
+    resamples: Count
+    seed: Count
     signature: str
-    test: Test = "bootstrap"
+    test: Test | Literal["mcnemar"] = "bootstrap"
+    comparisons: Count = 1
+    adjusted_p_value: Share = 1.0
+    answer: Answer = "undecided"
+
+
+def decide(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Decide which differences are real, of all that are looked at together: every arm on every test set, say.
+
+    A difference is real where its p-value, adjusted for the number of comparisons (Holm, 1979), is below `SIGNIFICANT`
+    and its interval leaves out 0. Each function that compares two systems decides about that one comparison alone.
+
+    Returns:
+        In the same order, with `comparisons`, `adjusted_p_value` and `answer`.
+    """
+    adjusted = holm([each.p_value for each in comparisons])
+    return tuple(
+        replace(each, comparisons=len(comparisons), adjusted_p_value=p_value, answer=_answer(each, p_value))
+        for each, p_value in zip(comparisons, adjusted, strict=True)
+    )
+
+
+def _answer(comparison: Comparison, adjusted_p_value: float) -> Answer:
+    low, high = comparison.interval
+    if adjusted_p_value >= SIGNIFICANT or low <= 0 <= high:
+        return "undecided"
+    return "better" if comparison.difference > 0 else "worse"
 
 
 def paired_bootstrap(
@@ -208,20 +242,18 @@ def compare_scores(
             "needs as many of each system. The bootstrap does not."
         )
     draws = RESAMPLES[test] if resamples is None else resamples
-    value_a, value_b = _means(np.array([score.value for score in scores]), len(runs_a))
+    value_a, value_b = map(float, _means(np.array([score.value for score in scores]), len(runs_a)))
     statistics = np.stack([score.segments for score in scores], axis=1)  # (n, runs, k)
     sampled = _sampled_differences(first.metric, statistics, len(runs_a), draws, seed)
     low, high = np.quantile(sampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    if test == "bootstrap":
-        p_value = _bootstrap_p_value(sampled, float(value_b - value_a))
-    else:
-        p_value = _randomisation_p_value(first.metric, statistics, draws, seed)
-    return Comparison(
+    comparison = Comparison(
         metric=first.metric,
-        value_a=float(value_a),
-        value_b=float(value_b),
-        difference=float(value_b - value_a),
-        p_value=p_value,
+        value_a=value_a,
+        value_b=value_b,
+        difference=value_b - value_a,
+        p_value=_bootstrap_p_value(sampled, value_b - value_a)
+        if test == "bootstrap"
+        else _randomisation_p_value(first.metric, statistics, draws, seed),
         interval=(float(low), float(high)),
         n=first.n,
         runs_a=len(runs_a),
@@ -231,6 +263,7 @@ def compare_scores(
         signature=_signature(first.signature, test, draws, seed),
         test=test,
     )
+    return decide([comparison])[0]
 
 
 def _means(values: NDArray[np.floating], runs_a: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
@@ -330,6 +363,40 @@ def mcnemar(correct_a: Sequence[bool], correct_b: Sequence[bool]) -> float:
     return float(binomtest(only_b, only_a + only_b).pvalue)
 
 
+def compare_accuracies(correct_a: Sequence[Sequence[bool]], correct_b: Sequence[Sequence[bool]]) -> Comparison:
+    """Compare two classifiers of which one run or several exist, on the same examples.
+
+    Args:
+        correct_a: of each run (seed) of a, the baseline, whether its answer to each example is right.
+        correct_b: the same of b, for the same examples in the same order; as many runs.
+
+    Returns:
+        With the mean accuracies. The p-value is the largest of the runs' (McNemar's test of the first of a with the
+        first of b, and so on): a difference counts where every seed shows it.
+
+    Raises:
+        ScoringError: unequal counts, or no examples.
+    """
+    p_value = max(mcnemar(a, b) for a, b in zip(correct_a, correct_b, strict=True))
+    value_a, value_b = float(np.mean(correct_a)), float(np.mean(correct_b))
+    comparison = Comparison(
+        metric="accuracy",
+        value_a=value_a,
+        value_b=value_b,
+        difference=value_b - value_a,
+        p_value=p_value,
+        interval=paired_difference_interval(correct_a, correct_b),
+        n=len(correct_a[0]),
+        runs_a=len(correct_a),
+        runs_b=len(correct_b),
+        resamples=0,
+        seed=0,
+        signature="McNemar's exact test on the same examples; of several seeds the largest p",
+        test="mcnemar",
+    )
+    return decide([comparison])[0]
+
+
 def paired_difference_interval(
     correct_a: Sequence[Sequence[bool]], correct_b: Sequence[Sequence[bool]]
 ) -> tuple[float, float]:
@@ -343,9 +410,7 @@ def paired_difference_interval(
     Returns:
         The lowest and the highest difference, b less a, from -1 to 1.
     """
-    differences = np.mean(np.asarray(correct_b, dtype=float), axis=0) - np.mean(
-        np.asarray(correct_a, dtype=float), axis=0
-    )
+    differences = np.mean(correct_b, axis=0) - np.mean(correct_a, axis=0)
     middle = float(differences.mean())
     error = float(differences.std(ddof=1 if len(differences) > 1 else 0)) / len(differences) ** 0.5
     return middle - _DEVIATIONS * error, middle + _DEVIATIONS * error
@@ -358,11 +423,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Returns:
         In the same order, each at least as large as before and at most 1.
     """
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for place, number in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[number]))
-        adjusted[number] = largest
-    return adjusted
+    order = np.argsort(p_values, kind="stable")
+    left = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(left * np.asarray(p_values, dtype=float)[order]))
+    return [float(p_value) for p_value in adjusted]
 
 
 def share_interval(successes: int, n: int) -> tuple[float, float]:
@@ -384,7 +449,3 @@ def share_interval(successes: int, n: int) -> tuple[float, float]:
         raise ScoringError(f"{successes:,} of {n:,}: a share needs examples, and from none to all of them can count.")
     found = binomtest(successes, n).proportion_ci(confidence_level=CONFIDENCE, method="wilson")
     return float(found.low), float(found.high)
-
-
-SIGNIFICANT = 0.05
-"""Below this p-value a difference is called significant."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.examples import Examples, Key
-from switchtune.models.families import Layout, TokenIds
+from switchtune.models.layout import Layout, TokenIds
 
 _MEASURED_AT_ONCE = 1024
 SORTED_AT_ONCE = 1 << 17

@@ -14,7 +14,7 @@ import xxhash
 from safetensors.torch import load_file
 
 from switchtune.errors import SwitchtuneError
-from switchtune.files import read_json, write_json
+from switchtune.files import MARK, mark_folder, read_json, write_json
 
 _NAME = re.compile("checkpoint-(0|[1-9][0-9]*)")
 _MARKER = "complete.json"
@@ -96,6 +96,9 @@ def sound_or_removed(path: Path) -> Iterator[None]:
     Raises:
         NoSpaceError: the error was that the disk, or what its owner may have of it, is full.
     """
+    path.mkdir(parents=True, exist_ok=True)
+    if not (path / MARK).exists():
+        mark_folder(path, "train")
     try:
         yield
     except Exception as error:
@@ -261,14 +264,21 @@ def _folders(folder: Path) -> list[Path]:
     """The folders of checkpoints; what else is there by a similar name is somebody's own.
 
     Raises:
-        CheckpointError: a link or a file has a checkpoint's name. Nothing is written to or removed through a link.
+        CheckpointError: a link, a file or a folder that no training made has a checkpoint's name, or the folder is
+            itself a link. Nothing is written to or removed through a link.
     """
+    if folder.is_symlink():
+        raise CheckpointError(f"{folder}: a link, where the folder of a training is expected. Move it away.")
     found = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
     for path in found:
         if path.is_symlink() or not path.is_dir():
             raise CheckpointError(
                 f"{path}: a {'link' if path.is_symlink() else 'file'}, where the folder of a checkpoint is expected. "
                 "Move it away, or give it another name."
+            )
+        if not (path / MARK).exists() and not (path / _MARKER).exists() and any(path.iterdir()):
+            raise CheckpointError(
+                f"{path}: has a checkpoint's name, and no training wrote it. Move it away, or give it another name."
             )
     return found
 

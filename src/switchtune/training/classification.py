@@ -19,12 +19,12 @@ from switchtune.events import Progress
 from switchtune.examples import Key
 from switchtune.files import fingerprint
 from switchtune.models.classifier import HEAD, Classifier
-from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.forward import Batch, evaluating, on_device_of
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.batches import Lengths
 from switchtune.training.curve import StageLog
 from switchtune.training.job import Job
 from switchtune.training.loss import LossParts, in_forward
-from switchtune.training.memory import Batch
 from switchtune.training.stage import carry_out
 from switchtune.training.trackers import Trackers
 
@@ -88,14 +88,11 @@ def predict(classifier: Classifier, data: NliSet) -> list[int]:
     """The label of every example, as a position in `LABELS`; what is put into batches together does not matter."""
     model = classifier.model
     labels = [0] * len(data)
-    training = model.training
-    model.eval()
-    with torch.inference_mode():
+    with evaluating(model):
         for rows in _by_length(data):
-            batch = {name: ids.to(model.device) for name, ids in _encoded(classifier, data, rows)[0].items()}
+            batch = on_device_of(model, _encoded(classifier, data, rows)[0])
             for row, label in zip(rows, classifier.logits(batch).argmax(-1).tolist(), strict=True):
                 labels[row] = label
-    model.train(training)
     return labels
 
 
@@ -169,7 +166,7 @@ def _by_length(data: NliSet) -> Iterator[list[int]]:
     return (rows[start : start + _PAIRS_AT_ONCE] for start in range(0, len(rows), _PAIRS_AT_ONCE))
 
 
-def _encoded(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[dict[str, torch.Tensor], int]:
+def _encoded(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[Batch, int]:
     """`Classifier.batch` of some rows of a set."""
     premises, hypotheses = zip(*((data.premises[row], data.hypotheses[row]) for row in rows), strict=True)
     return classifier.batch(premises, hypotheses, data.language)

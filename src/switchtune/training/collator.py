@@ -9,7 +9,7 @@ from transformers import TrainerCallback
 
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
-from switchtune.models.families import Layout
+from switchtune.models.layout import Layout
 from switchtune.switching.switcher import example_key
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import torch
 
@@ -11,46 +11,39 @@ JOULES_PER_KILOWATT_HOUR = 3.6e6
 
 POWERCAP = Path("/sys/class/powercap")
 
-Reader: TypeAlias = Callable[[], int]
 
-
-@dataclass(frozen=True)
+@dataclass
 class Counter:
-    """A counter of energy that only grows, but for where it begins at 0 again."""
+    """A counter of energy that only grows, but for where it begins at 0 again; to be read every few minutes."""
 
-    read: Reader
+    read: Callable[[], int]
     joules: float
     """Energy of one of its units."""
     largest: int | None = None
-    """The value after which it begins anew; None for one that has no such end."""
+    """The value after which it begins anew, after some hundred kilojoules; None for one that has no such end."""
+
+    def __post_init__(self) -> None:
+        self._last = self.read()
+
+    def used(self) -> float:
+        """Joules since the last look, or since the counter was taken up."""
+        now = self.read()
+        used = now - self._last
+        self._last = now
+        return (used + (self.largest or 0) if used < 0 else used) * self.joules
 
 
 @dataclass
 class EnergyMeter:
-    """Energy that counters have counted since the meter was made.
-
-    A counter of a processor begins anew after some hundred kilojoules: it is to be read every few minutes.
-    """
+    """Energy that counters have counted since they were taken up."""
 
     counters: tuple[Counter, ...]
-    _last: list[int] = field(init=False)
     _joules: float = field(init=False, default=0.0)
-
-    def __post_init__(self) -> None:
-        self._last = [counter.read() for counter in self.counters]
 
     def kilowatt_hours(self) -> float | None:
         """So far, of all counters together; None where there is none."""
-        if not self.counters:
-            return None
-        for place, counter in enumerate(self.counters):
-            now = counter.read()
-            used = now - self._last[place]
-            if used < 0 and counter.largest is not None:
-                used += counter.largest
-            self._joules += used * counter.joules
-            self._last[place] = now
-        return self._joules / JOULES_PER_KILOWATT_HOUR
+        self._joules += sum(counter.used() for counter in self.counters)
+        return self._joules / JOULES_PER_KILOWATT_HOUR if self.counters else None
 
 
 def energy_meter(device: torch.device, *, powercap: Path = POWERCAP) -> EnergyMeter:
@@ -69,17 +62,16 @@ def _processor_counters(powercap: Path) -> tuple[Counter, ...]:
         try:
             if not (zone / "name").read_text().startswith("package"):
                 continue
-            largest = int((zone / "max_energy_range_uj").read_text())
-            read = _file_reader(zone / "energy_uj")
-            read()
+            largest = _number_in(zone / "max_energy_range_uj")
+            read = partial(_number_in, zone / "energy_uj")
+            counters.append(Counter(read, joules=1e-6, largest=largest))
         except (OSError, ValueError):
             continue
-        counters.append(Counter(read, joules=1e-6, largest=largest))
     return tuple(counters)
 
 
-def _file_reader(path: Path) -> Reader:
-    return lambda: int(path.read_text())
+def _number_in(path: Path) -> int:
+    return int(path.read_text())
 
 
 def _gpu_counters(device: torch.device) -> tuple[Counter, ...]:

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from switchtune.files import write_json
+from switchtune.models.forward import Batch
 from switchtune.training.distributed import rank, size
 from switchtune.training.finite import PATIENCE, WINDOW, too_many
 from switchtune.training.job import Job
-from switchtune.training.memory import Batch, padded_tokens
+from switchtune.training.memory import padded_tokens
 from switchtune.training.objective import TrainingError
 from switchtune.training.recorder import Recorder
 

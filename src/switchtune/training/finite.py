@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from switchtune.training.memory import Batch
+from switchtune.models.forward import Batch
 
 PATIENCE = 3
 """So many left out …"""

@@ -12,11 +12,11 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
 from switchtune.files import fingerprint
+from switchtune.models.forward import Batch
 from switchtune.training.batches import BatchPlan, Lengths
 from switchtune.training.checkpoints import Identity
 from switchtune.training.curve import StageLog
 from switchtune.training.distributed import rank, size
-from switchtune.training.memory import Batch
 from switchtune.training.objective import Objective
 from switchtune.training.optimizers import OptimizerChoice, choose_optimizer
 from switchtune.training.sharding import memory_bytes, sharding_of

@@ -22,14 +22,15 @@ from transformers import PreTrainedModel
 
 from switchtune.errors import Stopped
 from switchtune.examples import Key
-from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.forward import Batch
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait
 from switchtune.training.failures import Failures
 from switchtune.training.finite import FiniteWatch
 from switchtune.training.job import Job
-from switchtune.training.memory import Batch, MemoryLimit, RandomState, is_out_of_memory
+from switchtune.training.memory import MemoryLimit, RandomState, is_out_of_memory
 from switchtune.training.optimizers import make_optimizer, skips_by_itself
 from switchtune.training.precision import compute_dtype, computing_in
 from switchtune.training.recorder import Recorder, labelled
@@ -87,9 +88,13 @@ class Loop:
             batches = self._batches()
             done = self.update == self._job.updates or self._recorder.exhausted()
             self._tally.resume()
-            while not done:
-                self._train(list(islice(batches, self._settings.accumulation)))
-                done = self._after_update()
+            try:
+                while not done:
+                    self._train(list(islice(batches, self._settings.accumulation)))
+                    done = self._after_update()
+            finally:
+                # Its workers end with it, and heed no signal: left to an error's traceback they would outlive the rest.
+                del batches
             (number,) = largest(self._request.signal)
             if number:
                 path = checkpoint_folder(self._job.folder, self.update)

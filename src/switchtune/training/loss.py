@@ -14,7 +14,8 @@ import torch
 from transformers import PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
-from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.forward import decoder_states
+from switchtune.models.layout import IGNORED_LABEL
 
 _CHUNKS = {"cpu": (256, 1 << 22), "cuda": (1024, 1 << 26)}
 """Fewest tokens of a chunk, and about how many logits. Fewer tokens, and reading and writing the matrix's gradient for
@@ -95,13 +96,9 @@ def _model_loss(
     *,
     label_smoothing: float,
 ) -> LossParts:
-    encoded = model.get_encoder()(input_ids=input_ids, attention_mask=attention_mask)[0]
-    states = model.get_decoder()(
-        input_ids=decoder_input_ids,
-        encoder_hidden_states=encoded,
-        encoder_attention_mask=attention_mask,
-        use_cache=False,
-    )[0]
+    states = decoder_states(
+        model, {"input_ids": input_ids, "attention_mask": attention_mask, "decoder_input_ids": decoder_input_ids}
+    )
     head: torch.nn.Module = model.get_output_embeddings()
     if not isinstance(head, torch.nn.Linear):
         raise SwitchtuneError(

@@ -1,13 +1,12 @@
 """When memory runs out in the middle of an update: the same update in smaller micro-batches."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
 
-Batch = Mapping[str, torch.Tensor]
-"""What a model computes at once: tensors whose first dimension is the examples."""
+from switchtune.models.forward import Batch
 
 
 def is_out_of_memory(error: Exception) -> bool:

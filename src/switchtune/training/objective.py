@@ -10,10 +10,10 @@ from transformers import PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, Key
-from switchtune.models.families import Layout
+from switchtune.models.forward import Batch
+from switchtune.models.layout import Layout
 from switchtune.training.batches import EncodedExamples
 from switchtune.training.loss import loss_from_forward
-from switchtune.training.memory import Batch
 
 
 class TrainingError(SwitchtuneError):

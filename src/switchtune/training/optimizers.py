@@ -10,6 +10,10 @@ from transformers import Adafactor
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
+from switchtune.models.families import training_needs
+
+ADAFACTOR_LR = 1e-3
+"""Peak learning rate of Adafactor where nobody asks for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,9 @@ def choose_optimizer(
 ) -> OptimizerChoice:
     """What the settings ask for, and where they leave it open what suits the family.
 
-    mT5 was pretrained and fine-tuned with Adafactor at a constant 1e-3 (Xue et al. 2021), its steps in proportion to
-    the size of each weight matrix; mBART, NLLB and M2M-100 with Adam. With Adam the learning rate is the paper's 3e-5,
-    and for mT5, which needs more, the 3e-4 that transformers' documentation of T5 gives. Adapters (LoRA) begin at zero,
-    where Adafactor's steps would be next to nothing, so they have Adam and ten times the learning rate of all weights;
-    with mT5 the 1e-3 that peft's examples use.
+    Adafactor's steps are in proportion to the size of each weight matrix, so that 1e-3 is its usual learning rate
+    whatever the family (Xue et al. 2021). Adapters (LoRA) begin at zero, where its steps would be next to nothing, so
+    they have Adam, with a learning rate of their own.
 
     Args:
         sharded: whether each weight is shared out among processes (FSDP). Then only AdamW will do, which takes every
@@ -38,10 +40,10 @@ def choose_optimizer(
     Raises:
         UsageError: Adafactor with LoRA; another optimizer than AdamW with shared weights.
     """
-    mt5, lora = family == "mt5", settings.lora is not None
+    usual, lora = training_needs(family), settings.lora is not None
     name = settings.optimizer
     if name == "auto":
-        name = "adafactor" if mt5 and not lora and not sharded else "adamw"
+        name = "adamw" if lora or sharded else usual.optimizer
     if sharded and name != "adamw":
         raise UsageError(
             f"training.optimizer: {name} does not go with training.sharding: fsdp (chosen here), which leaves each "
@@ -52,15 +54,8 @@ def choose_optimizer(
             "training.optimizer: adafactor does not go with training.lora: its steps are in proportion to the size of "
             "the weights, and those of adapters begin at zero. Set adamw, or leave the optimizer at auto."
         )
-    return OptimizerChoice(name, settings.lr or _usual_lr(name, mt5=mt5, lora=lora))
-
-
-def _usual_lr(name: str, *, mt5: bool, lora: bool) -> float:
-    if name == "adafactor":
-        return 1e-3
-    if lora:
-        return 1e-3 if mt5 else 3e-4
-    return 3e-4 if mt5 else 3e-5
+    usual_lr = ADAFACTOR_LR if name == "adafactor" else usual.lora_lr if lora else usual.adam_lr
+    return OptimizerChoice(name, settings.lr or usual_lr)
 
 
 def require_optimizer(choice: OptimizerChoice, device: torch.device) -> None:

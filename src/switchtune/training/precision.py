@@ -14,20 +14,19 @@ from transformers.utils.import_utils import is_flash_attn_2_available
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
+from switchtune.models.families import training_needs
 
 
 def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> torch.dtype:
     """The type of number that layers compute in; weights, their gradients and the loss stay in float32.
 
     Raises:
-        UsageError: fp16 on a CPU, or for mT5.
+        UsageError: fp16 on a CPU, or for a family that it is not for.
     """
     if settings.precision == "fp16":
-        if family == "mt5":
+        if reason := training_needs(family).no_fp16:
             raise UsageError(
-                "training.precision: fp16 does not go with mT5: it was trained in bf16, and in its feed-forward layers "
-                "numbers grow beyond the 65,504 that fp16 ends at, so that the loss becomes NaN "
-                "(huggingface/transformers#9295, #10956). Set bf16, or fp32 on a GPU without it."
+                f"training.precision: fp16 does not go with {family}: {reason}. Set bf16, or fp32 on a GPU without it."
             )
         if device.type != "cuda":
             raise UsageError(
@@ -53,12 +52,12 @@ def require_attention(attention: str, family: FamilyName | None, dtype: torch.dt
     """Make sure that the implementation of attention can work here.
 
     Raises:
-        UsageError: flash attention with mT5, in fp32, without a GPU, or not installed.
+        UsageError: flash attention with a family that cannot have it, in fp32, without a GPU, or not installed.
     """
     if attention != "flash_attention_2":
         return
-    if family == "mt5":
-        reason = "cannot take mT5's position bias"
+    if (hindrance := training_needs(family).no_flash_attention) is not None:
+        reason = hindrance
     elif device.type != "cuda":
         reason = f"needs a GPU, and the training is on {device.type}"
     elif dtype == torch.float32:

@@ -1,6 +1,8 @@
 """What a stage measures on its way: summed up, written into the curve, and told to trackers and people."""
 
 import math
+import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,13 +11,12 @@ from typing import Any
 import torch
 
 from switchtune.events import Progress
-from switchtune.models.families import IGNORED_LABEL
+from switchtune.models.forward import Batch
+from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import rank, size, summed
 from switchtune.training.energy import energy_meter
 from switchtune.training.job import Job
-from switchtune.training.memory import Batch
-from switchtune.training.watch import exhausted, peak_memory_gb
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -161,3 +162,25 @@ class Recorder:
             )
         self._reported_at += seconds
         self._reported_labels = total
+
+
+def exhausted(scores: Sequence[tuple[int, float]], *, patience: int | None, least_updates: int) -> bool:
+    """Whether the last `patience` evaluations brought nothing better.
+
+    Args:
+        scores: (update, score) of every evaluation in order; larger is better.
+        patience: None never ends.
+        least_updates: the training goes on until then in any case.
+    """
+    if patience is None or not scores or scores[-1][0] < least_updates:
+        return False
+    values = [score for _, score in scores]
+    return len(values) - 1 - values.index(max(values)) >= patience
+
+
+def peak_memory_gb(device: torch.device) -> float:
+    """The most memory that this process has held, in 10⁹ bytes: on its GPU, or on a CPU its own."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9

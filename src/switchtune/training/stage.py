@@ -9,7 +9,7 @@ import torch
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.models.adapters import adapted, require_peft
-from switchtune.models.load import quietly
+from switchtune.models.files import quietly
 from switchtune.training.checkpoints import (
     Checkpoint,
     CheckpointError,

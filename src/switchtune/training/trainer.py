@@ -18,12 +18,12 @@ from typing import Any
 from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
 from switchtune.examples import Examples
+from switchtune.models.forward import Batch
 from switchtune.models.load import Loaded
 from switchtune.training.batches import Lengths, epoch_batches, measure
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import on_first
 from switchtune.training.job import Job
-from switchtune.training.memory import Batch
 from switchtune.training.objective import SequenceObjective, TrainingError
 from switchtune.training.stage import Outcome, carry_out
 from switchtune.training.trackers import Trackers

@@ -4,7 +4,7 @@ import psutil
 import pytest
 import torch
 
-from switchtune.training.watch import exhausted, peak_memory_gb
+from switchtune.training.recorder import exhausted, peak_memory_gb
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,352 @@
+"""Sentences as a model takes them: the layout of its family with the ids of its vocabulary. Nothing else knows.
+
+In stage 1 (restore) both tags are the language of the restored sentence (paper 3.3): the same encoding with the source
+language equal to the target language. The decoder input is always the labels shifted by the family's decoder start, so
+every sentence of a batch starts from its own language.
+"""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+
+import numpy as np
+import torch
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
+
+from switchtune.errors import SwitchtuneError, nearest
+from switchtune.examples import Example
+from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
+from switchtune.models.chunks import PlainIds
+from switchtune.models.families import FAMILIES, Family, Slot, families_like, require_supported, unsupported
+
+IGNORED_LABEL = -100
+"""What stands in the labels where a sentence has ended; the loss passes over it."""
+
+_ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language that it lacks."
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """One example as the model takes it."""
+
+    input_ids: tuple[int, ...]
+    """Encoder input."""
+    labels: tuple[int, ...]
+    """What the decoder is to say."""
+    decoder_input_ids: tuple[int, ...]
+    """The labels shifted right by the decoder start; as long as the labels."""
+    truncated: bool
+    """Whether either sentence was cut to fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """A layout's ids around the sentences, for one pair of languages."""
+
+    before_source: tuple[int, ...]
+    after_source: tuple[int, ...]
+    before_target: tuple[int, ...]
+    after_target: tuple[int, ...]
+    decoder_start: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A family's layout with the vocabulary of one model. Never changes the tokenizer, never relies on its state."""
+
+    family: Family
+    tokenizer: PreTrainedTokenizerBase
+    positions: int | None = None
+    """Longest sequence that the model can take, in tokens; None where its positions have no end (all but mBART)."""
+
+    def fitting(self, max_tokens: int) -> int:
+        """`max_tokens`, or the model's positions where these are fewer."""
+        return min(max_tokens, self.positions or max_tokens)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Short codes of the languages that this model has, sorted."""
+        return tuple(sorted(self._codes))
+
+    def plain_source(self, language: str) -> bool:
+        """Whether transformers' own tokenizer can be set to a source language, and so add its tag.
+
+        Not in mBART-50 and M2M-100 where the tag is none of those that they were published with: there the tag that the
+        tokenizer adds is to be replaced.
+        """
+        return not self.family.fixed_sources or self.code(language) in self.tokenizer.lang_code_to_id
+
+    @property
+    def pad_id(self) -> int:
+        """Id of the padding token."""
+        return int(self.tokenizer.pad_token_id)
+
+    @property
+    def eos_id(self) -> int:
+        """Id of the end-of-sentence token."""
+        return int(self.tokenizer.eos_token_id)
+
+    @property
+    def mask_token(self) -> str:
+        """The token that stands for a masked span in text.
+
+        Raises:
+            SwitchtuneError: the vocabulary has none (M2M-100 as published).
+        """
+        token = self.tokenizer.mask_token or self.family.mask
+        # The vocabulary of the published mT5 writes its sentinels with the mark of a word's start.
+        if token is None or not {token, f"▁{token}"} & self.tokenizer.get_vocab().keys():
+            raise SwitchtuneError(
+                f"This {self.family.name} model has no mask token: it cannot be trained on masked text "
+                "(denoising, iaft, or switching from the source `mask`). Choose another model or another source."
+            )
+        return str(token)
+
+    def code(self, language: str) -> str:
+        """The family's code of a language: "de_DE" in mBART, "deu_Latn" in NLLB, "de" in M2M-100, "German" in mT5.
+
+        Args:
+            language: whatever `find_language` understands, or the family's code itself.
+
+        Raises:
+            UnknownLanguageError: the model does not have that language.
+        """
+        if language in self.tags:
+            return language
+        try:
+            found = find_language(language)
+        except UnknownLanguageError as error:
+            raise UnknownLanguageError(f"{error} {_ADD_LANGUAGE}" if self.family.tag else str(error)) from error
+        if found.code not in self._codes:
+            known = [*self._codes, *self._codes.values()]
+            raise UnknownLanguageError(
+                f"This {self.family.name} model has no tag for {language!r} ({found.name}). Choose one of its "
+                f"{len(self._codes)} languages ({nearest(language, known)}), or another model. {_ADD_LANGUAGE}"
+            )
+        return self._codes[found.code]
+
+    def encode(self, example: Example, *, max_tokens: int) -> TokenIds:
+        """One example as ids; see `batch_encode`, which is faster for many."""
+        return self.batch_encode([example], max_tokens=max_tokens)[0]
+
+    def batch_encode(self, examples: Sequence[Example], *, max_tokens: int) -> list[TokenIds]:
+        """Examples as ids, each with the tags of its own languages.
+
+        Args:
+            max_tokens: longest encoder input and longest labels, special tokens included. Sentences are cut at the end
+                to fit; their special tokens stay.
+
+        Raises:
+            UnknownLanguageError: the model does not have a language.
+            SwitchtuneError: `max_tokens` is too small for the special tokens alone.
+        """
+        sentences = self._plain_ids([example.source for example in examples] + [example.target for example in examples])
+        sources, targets = sentences[: len(examples)], sentences[len(examples) :]
+        return [
+            self._assemble(example, source, target, max_tokens)
+            for example, source, target in zip(examples, sources, targets, strict=True)
+        ]
+
+    def encode_source(
+        self, text: str, source_language: str, target_language: str, *, max_tokens: int | None = None
+    ) -> tuple[int, ...]:
+        """The encoder input of one sentence to be translated."""
+        return self.batch_encode_source([text], source_language, target_language, max_tokens=max_tokens)[0]
+
+    def batch_encode_source(
+        self, texts: Sequence[str], source_language: str, target_language: str, *, max_tokens: int | None = None
+    ) -> list[tuple[int, ...]]:
+        """The encoder inputs of sentences to be translated, cut to `max_tokens` where it is given.
+
+        Raises:
+            UnknownLanguageError: the model does not have a language.
+        """
+        frame = self._frame(source_language, target_language)
+        return [_framed(frame.before_source, ids, frame.after_source, max_tokens)[0] for ids in self._plain_ids(texts)]
+
+    def prompt(self, text: str, source_language: str, target_language: str) -> str:
+        """What a plain tokenizer, set to this direction, must be given to yield our encoder input.
+
+        The sentence itself, but in mT5 with the instruction before it.
+        """
+        if "instruction" not in self.family.before_source:
+            return text
+        return f"{instruction(self.code(source_language), self.code(target_language))} {text}"
+
+    def generation_settings(self, target_language: str) -> dict[str, int | None]:
+        """What makes `generate` speak the target language: `decoder_start_token_id` and `forced_bos_token_id`.
+
+        Raises:
+            UnknownLanguageError: the model does not have the language.
+        """
+        # The source language does not matter to the decoder, so any that exists will do.
+        frame = self._frame(target_language, target_language)
+        forced = frame.before_target[0] if "target" in self.family.before_target else None
+        return {"decoder_start_token_id": frame.decoder_start, "forced_bos_token_id": forced}
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids: tags, special tokens and ignored labels left out."""
+        return self.batch_decode([ids])[0]
+
+    def batch_decode(self, batch: Sequence[Sequence[int]]) -> list[str]:
+        """The texts of many sequences of ids; see `decode`."""
+        kept = [[number for number in map(int, ids) if number >= 0 and number not in self._special] for ids in batch]
+        return [str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in kept]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """Each id as its token, tags and special tokens included: for people to look at."""
+        return [str(self.tokenizer.convert_ids_to_tokens(int(number))) for number in ids]
+
+    def collate(self, batch: Sequence[TokenIds]) -> dict[str, torch.Tensor]:
+        """Examples padded on the right to the longest of the batch.
+
+        Returns:
+            `input_ids`, `attention_mask` of shape (examples, longest source); `decoder_input_ids`, and `labels` with
+            `IGNORED_LABEL` as padding, of shape (examples, longest target). All int64.
+        """
+        return {
+            **self.collate_source([example.input_ids for example in batch]),
+            "decoder_input_ids": padded([example.decoder_input_ids for example in batch], self.pad_id),
+            "labels": padded([example.labels for example in batch], IGNORED_LABEL),
+        }
+
+    def collate_source(self, batch: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+        """Encoder inputs padded on the right to the longest of the batch.
+
+        Returns:
+            `input_ids` and `attention_mask` of shape (sentences, longest). All int64.
+        """
+        input_ids = padded(batch, self.pad_id)
+        lengths = torch.tensor([len(ids) for ids in batch])
+        # From the lengths, not from the ids: a padding token inside a sentence is the sentence's own.
+        return {"input_ids": input_ids, "attention_mask": (torch.arange(input_ids.shape[1]) < lengths[:, None]).long()}
+
+    @cached_property
+    def tags(self) -> dict[str, int]:
+        """Family code → id of its tag, for every tag in the vocabulary."""
+        if self.family.tag is None:
+            return {}
+        found = ((re.fullmatch(self.family.tag, token), number) for token, number in token_ids(self.tokenizer).items())
+        return {match.group(1): number for match, number in found if match}
+
+    @cached_property
+    def _codes(self) -> dict[str, str]:
+        """Short code → family code."""
+        if self.family.tag is None:
+            return {language.code: language.name for language in LANGUAGES}
+        codes = {}
+        for code in self.tags:
+            # A tag added for a language that has no short code is reached by the tag itself.
+            with suppress(UnknownLanguageError):
+                codes[find_language(code).code] = code
+        return codes
+
+    @cached_property
+    def _special(self) -> frozenset[int]:
+        return frozenset(self.tokenizer.all_special_ids) | frozenset(self.tags.values())
+
+    @cached_property
+    def _joined_mask(self) -> "re.Pattern[str] | None":
+        """Finds masks that follow another character, where the vocabulary knows the mask only as a word's start."""
+        mask = self.family.mask
+        if mask is None or mask in self.tokenizer.get_vocab():
+            return None
+        return re.compile(rf"(?<=\S){re.escape(mask)}")
+
+    @cached_property
+    def _encoder(self) -> PlainIds:
+        return PlainIds(self.tokenizer)
+
+    @cached_property
+    def _frames(self) -> dict[tuple[str, str], _Frame]:
+        return {}
+
+    def _frame(self, source_language: str, target_language: str) -> _Frame:
+        languages = (source_language, target_language)
+        if languages not in self._frames:
+            family = self.family
+            sides = (family.before_source, family.after_source, family.before_target, family.after_target)
+            slots = (*sides, (family.decoder_start,))
+            before_source, after_source, before_target, after_target, (start,) = (
+                tuple(chain(*(self._slot_ids(slot, *languages) for slot in side))) for side in slots
+            )
+            self._frames[languages] = _Frame(before_source, after_source, before_target, after_target, start)
+        return self._frames[languages]
+
+    def _slot_ids(self, slot: Slot, source_language: str, target_language: str) -> Sequence[int]:
+        source, target = self.code(source_language), self.code(target_language)
+        if slot == "source":
+            return (self.tags[source],)
+        if slot == "target":
+            return (self.tags[target],)
+        if slot == "instruction":
+            return self._plain_ids([instruction(source, target)])[0]
+        return (self.eos_id if slot == "eos" else self.pad_id,)
+
+    def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        if self._joined_mask is not None:
+            texts = [self._joined_mask.sub(r" \g<0>", text) for text in texts]
+        return self._encoder(texts)
+
+    def _assemble(self, example: Example, source: list[int], target: list[int], max_tokens: int) -> TokenIds:
+        frame = self._frame(example.source_language, example.target_language)
+        input_ids, source_cut = _framed(frame.before_source, source, frame.after_source, max_tokens)
+        labels, target_cut = _framed(frame.before_target, target, frame.after_target, max_tokens)
+        return TokenIds(input_ids, labels, (frame.decoder_start, *labels[:-1]), source_cut or target_cut)
+
+
+def layout_of(family: Family, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> Layout:
+    """The layout of a model of the family."""
+    return Layout(family, tokenizer, config.max_position_embeddings if family.positions == "learned" else None)
+
+
+def instruction(source_name: str, target_name: str) -> str:
+    """What mT5 is told in place of tags; see `Layout.prompt`."""
+    return f"translate {source_name} to {target_name}:"
+
+
+def padded(sequences: Sequence[Sequence[int]], padding: int) -> torch.Tensor:
+    """Sequences of ids, padded on the right; shape (sequences, longest), int64."""
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    ids = np.full((len(sequences), lengths.max(initial=0)), padding)
+    ids[np.arange(ids.shape[1]) < lengths[:, None]] = np.fromiter(chain.from_iterable(sequences), np.int64)
+    return torch.from_numpy(ids)
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
+    """The id of every token, with the tags that M2M100Tokenizer keeps outside its vocabulary."""
+    return {**tokenizer.get_vocab(), **getattr(tokenizer, "lang_token_to_id", {})}
+
+
+def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Family:
+    """The family of a model, by its architecture and, where two families share one, by the tags of its vocabulary.
+
+    Raises:
+        SwitchtuneError: not one of the families.
+    """
+    require_supported(config)
+    spoken = [family for family in families_like(config) if Layout(family, tokenizer).languages]
+    if not spoken:
+        raise unsupported(config, f"a model of type {config.model_type!r} whose vocabulary has no language tags")
+    if config.model_type == "mbart":
+        # The tags look alike; Afrikaans is one of those that came with mBART-50.
+        return FAMILIES["mbart50" if "af" in Layout(FAMILIES["mbart50"], tokenizer).languages else "mbart"]
+    return spoken[0]
+
+
+def _framed(
+    before: tuple[int, ...], ids: Sequence[int], after: tuple[int, ...], max_tokens: int | None
+) -> tuple[tuple[int, ...], bool]:
+    """The ids between their special tokens, and whether they were cut."""
+    if max_tokens is None:
+        return (*before, *ids, *after), False
+    room = max_tokens - len(before) - len(after)
+    if room < 1:
+        raise SwitchtuneError(
+            f"max_tokens is {max_tokens}, and the tags and special tokens of a sentence alone take "
+            f"{len(before) + len(after)}. Raise max_tokens."
+        )
+    return (*before, *ids[:room], *after), len(ids) > room

@@ -1,0 +1,87 @@
+"""What was found about the outputs of one system or two, as JSON and as text."""
+
+from typing import Any
+
+from switchtune.results.text import SHARES, markdown_table, signed
+from switchtune.scoring.assess import Assessment
+from switchtune.scoring.metrics import Score
+from switchtune.scoring.significance import Comparison
+from switchtune.scoring.word_accuracy import Bucket
+
+
+def score_record(score: Score) -> dict[str, Any]:
+    """A score for JSON: the value never without its metric, signature and n."""
+    return {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n}
+
+
+def metric_key(metric: str) -> str:
+    """The key of a metric's scores in JSON: bleu, chrf, rouge_1, …"""
+    return metric.lower().replace("-", "_").rstrip("+")
+
+
+def assessment_record(assessment: Assessment) -> dict[str, Any]:
+    """All that was found about one set of outputs, for JSON: a key a metric (`bleu`, `chrf`, `in_language`, …)."""
+    return {
+        **{metric_key(score.metric): score_record(score) for score in assessment.scores},
+        **({"words": [_bucket_record(bucket) for bucket in assessment.words]} if assessment.words else {}),
+        "outputs": assessment.outputs.record(),
+        "left_out": dict(assessment.left_out),
+    }
+
+
+def _bucket_record(bucket: Bucket) -> dict[str, Any]:
+    return {
+        "from": bucket.low,
+        "to": bucket.high,
+        **score_record(bucket.score),
+        "precision": bucket.precision,
+        "recall": bucket.recall,
+        "output_words": bucket.output_words,
+        "reference_words": bucket.reference_words,
+    }
+
+
+def assessment_text(assessment: Assessment) -> str:
+    """All that was found about one set of outputs, for people."""
+    lines = [f"{score.metric:<12}{_value(score):>7}   {score.signature}" for score in assessment.scores]
+    if assessment.words:
+        heads = ("times in the training text", "F", "precision", "recall", "words of outputs", "of references")
+        rows = [
+            (
+                bucket.label(),
+                f"{bucket.score.value:.2f}",
+                f"{bucket.precision:.1%}",
+                f"{bucket.recall:.1%}",
+                f"{bucket.output_words:,}",
+                f"{bucket.reference_words:,}",
+            )
+            for bucket in assessment.words
+        ]
+        lines += [markdown_table(heads, rows)]
+    return "\n".join([*lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
+
+
+def _value(score: Score) -> str:
+    return f"{score.value:.1%}" if score.metric in SHARES else f"{score.value:.{_digits(score.metric)}f}"
+
+
+def _digits(metric: str) -> int:
+    """COMET's scale is about 0 to 1, the others' 0 to 100."""
+    return 4 if metric == "COMET" else 2
+
+
+def compared_text(comparison: Comparison) -> str:
+    """Is system B better than A?"""
+    low, high = comparison.interval
+    digits = _digits(comparison.metric)
+    _, of_words, frequency = comparison.signature.rpartition("|freq:")
+    name = f"{comparison.metric} (training frequency {frequency})" if of_words else comparison.metric
+    several = comparison.comparisons > 1
+    adjusted = f" ({comparison.adjusted_p_value:.4f} adjusted for {comparison.comparisons})" if several else ""
+    answer = {"better": "B is better", "worse": "B is worse", "undecided": "no significant difference"}
+    return (
+        f"{name}: A {comparison.value_a:.{digits}f}, B {comparison.value_b:.{digits}f}, difference "
+        f"{signed(comparison.difference, digits)} (95 % interval {signed(low, digits)} to {signed(high, digits)}), "
+        f"p = {comparison.p_value:.4f}{adjusted}: {answer[comparison.answer]}\n"
+        f"{comparison.n:,} sentences   {comparison.signature}"
+    )

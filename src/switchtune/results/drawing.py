@@ -1,0 +1,246 @@
+"""How figures are drawn: by matplotlib, in colours with names, into files or as an element of a page."""
+
+import re
+import warnings
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from switchtune.files import atomic_path
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Draw: TypeAlias = "Callable[[], Figure | None]"
+"""Draws a figure; None where there is nothing to show."""
+
+PALETTE: Mapping[str, str] = {
+    "ink": "#1c2024",
+    "paper": "#ffffff",
+    "line": "#d0d7de",
+    "green": "#1a7f37",
+    "red": "#b3261e",
+    "s0": "#57606a",
+    "s1": "#0b62a4",
+    "s2": "#b3470a",
+    "s3": "#19703a",
+    "s4": "#8a3ea8",
+    "s5": "#a3123f",
+    "s6": "#00707a",
+    "s7": "#7a5c00",
+}
+"""Colours by the names of the page's variables, which have other values on a dark screen."""
+
+COLOURS = tuple(PALETTE[f"s{number}"] for number in range(8))
+DASHES = ("-", "--", "-.", ":")
+"""So that lines differ on paper without colours too."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 10,
+    "font.sans-serif": ["DejaVu Sans"],
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": PALETTE["line"],
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), PALETTE["ink"]),
+    "figure.constrained_layout.w_pad": 0.12,
+    "figure.constrained_layout.h_pad": 0.12,
+    # Letters of scripts that no font here has are left to the reader's browser.
+    "svg.fonttype": "none",
+    # A name with two dollar signs is no formula.
+    "text.parse_math": False,
+}
+_LONGEST_LABEL = 60
+_SVG = "{http://www.w3.org/2000/svg}"
+_NAMES = {colour: name for name, colour in PALETTE.items()}
+_MARKER = re.compile("(m|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10}")
+_NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of a chart."""
+
+    name: str
+    group: str
+    """What is shown and hidden together, and has one colour: an arm, or a model."""
+    points: tuple[tuple[float, float], ...]
+    faint: bool = False
+    """For a stage that is measured on something else."""
+
+
+@contextmanager
+def _styled(salt: str) -> Iterator[None]:
+    """The style of all figures; equal figures of the same salt are equal files."""
+    import matplotlib
+
+    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
+        yield
+
+
+def write_figure(path: Path, draw: Draw, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
+    """Draw into `path` with .svg, .png or .pdf behind it; nothing where there is nothing to show."""
+    with _styled("switchtune"):
+        figure = draw()
+        written = [path.with_name(f"{path.name}.{form}") for form in formats if figure is not None]
+        for file, form in zip(written, formats, strict=False):
+            undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
+            with atomic_path(file) as temporary:
+                figure.savefig(temporary, format=form, dpi=150, metadata=undated)  # type: ignore[union-attr]
+    return written
+
+
+def svg_element(draw: Draw, name: str, label: str) -> str:
+    """An `svg` element whose colours are the page's variables and whose text is text.
+
+    Args:
+        name: the figure's own on its page.
+        label: what it shows, for those who cannot see it.
+    """
+    content = StringIO()
+    with _styled(name):
+        figure = draw()
+        if figure is None:
+            return ""
+        for artist in figure.findobj():
+            artist.set_clip_on(False)  # a clip path would be asked for by a URL
+        figure.savefig(content, format="svg", transparent=True)
+    root = ElementTree.fromstring(_NOT_IN_XML.sub("\ufffd", content.getvalue()))
+    for child in list(root):
+        if child.tag == f"{_SVG}metadata" or child.find(f"{_SVG}style") is not None:
+            root.remove(child)
+    for element in root.iter():
+        element.tag, element.tail = element.tag.removeprefix(_SVG), None
+        element.text = element.text if element.tag == "text" else None
+        element.attrib = _attributes(element.attrib)
+    width = float(root.attrib["viewBox"].split()[2])
+    size = f"min-width: {0.95 * width:.0f}px; max-width: {1.5 * width:.0f}px"
+    root.attrib = {"viewBox": root.attrib["viewBox"], "style": size, "role": "img"}
+    root.set("aria-label", _NOT_IN_XML.sub("\ufffd", label))
+    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
+
+
+def _attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """The attributes of an element, but for identities that no marker needs: another figure has them too."""
+    kept = {}
+    for key, value in attributes.items():
+        name = key.rpartition("}")[2]
+        if name == "id" and value.startswith("series-"):
+            kept["class"], kept["data-group"] = "series", value.removeprefix("series-")
+        elif name == "style":
+            named = re.sub("#[0-9a-f]{6}", lambda found: f"var(--{_NAMES[found[0]]})", value)
+            kept[name] = re.sub(r"font-family: [^;]*;?", "", named)
+        elif name != "id" or _MARKER.fullmatch(value):
+            kept[name] = value
+    return kept
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is drawn when it is asked for."""
+
+    name: str
+    """Of letters, digits, `-`, `.` and `_`; no other figure of its page has it."""
+    title: str
+    draw: Draw
+    values: str = ""
+    """What it shows, for those who cannot see it; empty where a table says so."""
+
+    def svg(self) -> str:
+        """An element of a page."""
+        return svg_element(self.draw, self.name, self.values or self.title)
+
+
+def panels(
+    rows: int, columns: int, *, width: float, height: float, legend: bool = True
+) -> "tuple[Figure, list[list[Axes]]]":
+    """A figure of axes, each so many inches wide and high, that makes room for legends beside them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(6.0, width * columns), height * rows), layout="constrained" if legend else None)
+    return figure, [list(row) for row in figure.subplots(rows, columns, squeeze=False)]
+
+
+def label(text: str) -> str:
+    """A name that leaves room for the figure, and that can stand in XML."""
+    text = _NOT_IN_XML.sub("\ufffd", text)
+    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+
+
+def thinned(points: Sequence[tuple[float, float]], most: int) -> tuple[tuple[float, float], ...]:
+    """At most so many points: means over equal numbers of points, each at the last of its places."""
+    if len(points) <= most:
+        return tuple(points)
+    parts = np.array_split(np.array(points, dtype=np.float64), most)
+    return tuple((float(part[-1, 0]), float(part[:, 1].mean())) for part in parts)
+
+
+def limits(series: Sequence[Series]) -> tuple[float, float]:
+    """Where the lines begin and end from left to right, with room around a single place."""
+    xs = [x for each in series for x, _ in each.points]
+    return (min(xs), max(xs)) if max(xs) > min(xs) else (xs[0] - 1, xs[0] + 1)
+
+
+def is_logarithmic(series: Sequence[Series]) -> bool:
+    """Whether the values span more than a factor of 4, and none is 0 or next to it."""
+    values = [y for each in series for _, y in each.points]
+    return min(values) > 1e-9 and max(values) > 4 * min(values)
+
+
+def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) -> None:
+    """Lines over whole numbers, logarithmic upwards where the values span more than a factor of 4.
+
+    Args:
+        axis: what goes from left to right: "update".
+        unit: what goes upwards, with its unit.
+        series: with one point at least each; groups are coloured in the order in which they come.
+    """
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    groups = list(dict.fromkeys(each.group for each in series))
+    named: set[str] = set()
+    for each in series:
+        number = groups.index(each.group)
+        (line,) = axes.plot(
+            *zip(*each.points, strict=True),
+            color=COLOURS[number % len(COLOURS)],
+            linestyle=DASHES[number % len(DASHES)],
+            marker=MARKERS[number % len(MARKERS)] if len(each.points) <= 12 else "",
+            markersize=4,
+            linewidth=1.4,
+            alpha=0.5 if each.faint else 1,
+            label=f"_{each.group}" if each.group in named else label(each.group).lstrip("_"),
+        )
+        line.set_gid(f"series-{number}")
+        named.add(each.group)
+    ys = [y for each in series for _, y in each.points]
+    axes.set_xlim(*limits(series))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlabel(axis)
+    axes.set_ylabel(unit)
+    if is_logarithmic(series):
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+        air = (max(ys) / min(ys)) ** 0.04
+        axes.set_ylim(min(ys) / air, max(ys) * air)
+    else:
+        room = max(0.05 * (max(ys) - min(ys)), 0.01 * abs(max(ys))) or 1.0
+        axes.set_ylim(min(ys) - room, max(ys) + room)

@@ -1,0 +1,116 @@
+"""Scores, differences and decisions as people read them, the same wherever they are shown."""
+
+from collections.abc import Sequence
+from functools import cache
+from statistics import mean, stdev
+from typing import TYPE_CHECKING, Any
+
+from switchtune.scoring.significance import Comparison
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SHARES = {"accuracy", "in-language"}
+"""Metrics from 0 to 1, shown in percent."""
+
+_TESTS = {
+    "bootstrap": "paired bootstrap over the test set, the seeds' scores averaged in each draw",
+    "randomisation": "paired approximate randomisation of the outputs, the seeds' scores averaged in each draw",
+    "mcnemar": "McNemar's exact test on the same examples, of several seeds the largest p",
+}
+
+
+def score_text(metric: str, value: float, digits: int = 1) -> str:
+    """A score; a share in percent."""
+    return f"{value:.1%}" if metric in SHARES else f"{value:.{digits}f}"
+
+
+def scores_text(metric: str, values: Sequence[float]) -> str:
+    """Mean and, over several seeds, sample standard deviation."""
+    figures = (mean(values), *([stdev(values)] if len(values) > 1 else []))
+    return " ± ".join(score_text(metric, figure) for figure in figures)
+
+
+def signed(difference: float, digits: int = 1) -> str:
+    """A difference with its sign; +0.0 for one that rounds to nothing, whichever way it goes."""
+    return f"{round(difference, digits) + 0.0:+.{digits}f}"
+
+
+def difference_text(comparison: Comparison) -> str:
+    """A difference with its sign and metric; shares differ by percentage points."""
+    return f"{_signed(comparison, comparison.difference)} {unit(comparison)}"
+
+
+def interval_text(comparison: Comparison) -> str:
+    """The interval of a difference."""
+    return " to ".join(_signed(comparison, end) for end in comparison.interval)
+
+
+def _signed(comparison: Comparison, difference: float) -> str:
+    return signed(100 * difference if comparison.metric in SHARES else difference)
+
+
+def unit(comparison: Comparison) -> str:
+    """What a difference is counted in."""
+    return f"points of {comparison.metric}" if comparison.metric in SHARES else comparison.metric
+
+
+def p_text(comparison: Comparison, before: str = "") -> str:
+    """The p-value of a comparison, and what it comes to among those that were decided with it.
+
+    Args:
+        before: what stands before a number, where it is not below 0.001.
+    """
+    adjusted = f" ({_p(comparison.adjusted_p_value)} adjusted)" if comparison.comparisons > 1 else ""
+    return (before if comparison.p_value >= 0.001 else "") + _p(comparison.p_value) + adjusted
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def verdict(arm: str, baseline: str, comparison: Comparison) -> str:
+    """The decision about an arm in one sentence, with all that it rests on."""
+    difference = difference_text(comparison)
+    decision = {
+        "better": f"is better than {baseline} by {difference.lstrip('+')}",
+        "worse": f"is worse than {baseline} by {difference.lstrip('-')}",
+        "undecided": f"shows no significant difference from {baseline} ({difference})",
+    }[comparison.answer]
+    scores = (score_text(comparison.metric, value) for value in (comparison.value_b, comparison.value_a))
+    return (
+        f"{arm} {decision}: {' against '.join(scores)}; 95 % interval of the difference {interval_text(comparison)}; "
+        f"p {p_text(comparison, '= ')}; {comparison.n:,} test examples."
+    )
+
+
+def marked(comparison: Comparison) -> str:
+    """The difference as a number, with an asterisk where it is decided: `+1.5*`."""
+    return _signed(comparison, comparison.difference) + "*" * (comparison.answer != "undecided")
+
+
+def tested_by(comparison: Comparison) -> str:
+    """What the p-values come from, and what they are adjusted for."""
+    several = f"; adjusted for {comparison.comparisons} comparisons (Holm)" if comparison.comparisons > 1 else ""
+    return _TESTS[comparison.test] + several
+
+
+def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["-"] * len(heads), *lines))
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("switchtune.results")
+    environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    functions = (interval_text, markdown_table, marked, p_text, score_text, tested_by, verdict)
+    environment.globals |= {function.__name__: function for function in functions}
+    return environment
+
+
+def render_markdown(template: str, **content: Any) -> str:
+    """A Markdown page from the templates beside this module."""
+    return _environment().get_template(template).render(content)
