@@ -28,7 +28,6 @@ from switchtune.files import MARK, atomic_path, content_of, mark_folder
 from switchtune.generation.growing import GrowingFile
 from switchtune.run_dir import claim_file, claim_folder
 from switchtune.runs.experiment import run_experiment
-from switchtune.runs.inference import run_nli
 from switchtune.runs.pretraining import pretrain
 from switchtune.runs.search import search
 from switchtune.runs.train import train_arm
@@ -214,7 +213,7 @@ IN_PYTHON: dict[tuple[Any, str], Any] = {
     (RunConfig, "zeroshot"): run_zeroshot,
     (RunConfig, "search"): search,
     (PretrainConfig, "pretrain"): pretrain,
-    (NliConfig, "run"): run_nli,
+    (NliConfig, "run"): run_experiment,
 }
 
 
@@ -583,3 +582,28 @@ def test_a_page_of_somebodys_in_a_folder_of_lexicons_stays(place: Path, model: P
     mark_folder(place / "L", "lexicon")
     (place / "L" / "report.html").write_text(THESIS)
     assert "already exists" in refused(FOLDER_VERBS["lexicon"], model, "L")
+
+
+@pytest.mark.parametrize(
+    ("verb", "setting", "refusal"),
+    [
+        ("run run.yaml", "lexicon.dictionaries=[gone.tsv]", "gone.tsv: not found in ."),
+        ("train run.yaml", "lexicon.block.words=gone.txt", "gone.txt: not found in ."),
+        ("search run.yaml", "training.report_to=[wandbb]", "'wandbb' is not a tracker"),
+        ("zeroshot run.yaml", "lexicon.dictionaries=[d]", "d: a folder; a file is expected."),
+        ("pretrain pretrain.yaml", "training.report_to=[wandbb]", "'wandbb' is not a tracker"),
+        ("run nli.yaml", "lexicon.dictionaries.de=gone.tsv", "gone.tsv: not found in ."),
+        ("train nli.yaml", "lexicon.block.words=gone.txt", "gone.txt: not found in ."),
+    ],
+)
+def test_no_folder_is_made_for_what_cannot_begin(place: Path, verb: str, setting: str, refusal: str) -> None:
+    """From the command line or from Python."""
+    command, file = verb.split()
+    kind: Any = {"nli.yaml": NliConfig, "pretrain.yaml": PretrainConfig, "run.yaml": RunConfig}[file]
+    assert refusal in refused(f"{verb} --set {setting}", place, "new")
+    with pytest.raises(UsageError) as told:
+        (train_arm if command == "train" else IN_PYTHON[kind, command])(
+            load_config(kind, file, [setting]), place / "new"
+        )
+    assert refusal in str(told.value)
+    assert not (place / "new").exists()

@@ -10,8 +10,8 @@ from sacrebleu import sentence_chrf
 
 from switchtune.analysis.cases import cases_record, most_different, rare_words
 from switchtune.analysis.frequency import frequency_record
-from switchtune.analysis.run import open_run
 from switchtune.corpus.read import Corpus, Reading
+from switchtune.runs.folder import open_run
 from switchtune.scoring.word_accuracy import words_of
 from tests.miniature import ENGLISH, GERMAN
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from switchtune.analysis.cost import cost_record, stage_cost
-from switchtune.analysis.run import open_run
+from switchtune.runs.folder import open_run
 
 
 def test_the_cost_of_a_stage_by_hand() -> None:

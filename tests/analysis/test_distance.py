@@ -16,10 +16,10 @@ from switchtune.analysis.distance import (
     mean_cosine,
     retrieval_accuracy,
 )
-from switchtune.analysis.run import open_run
 from switchtune.corpus.read import Pair
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
+from switchtune.runs.folder import open_run
 from tests.miniature import ENGLISH, GERMAN
 
 

@@ -11,12 +11,12 @@ from safetensors.torch import load_file
 
 from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record, first_update_at
-from switchtune.analysis.run import open_run
 from switchtune.generation import translate
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
 from switchtune.run_dir import write_sealed
 from switchtune.runs.experiment import run_experiment
+from switchtune.runs.folder import open_run
 from switchtune.scoring.metrics import bleu
 from tests.miniature import ENGLISH, GERMAN
 

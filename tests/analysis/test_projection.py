@@ -13,11 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from switchtune.analysis import projection
 from switchtune.analysis.projection import Points, ellipse, principal_plane, projection_record, tsne_plane
-from switchtune.analysis.run import open_run
 from switchtune.errors import UsageError
 from switchtune.examples import Example
 from switchtune.lexicon.plm import Vectors
 from switchtune.models.load import Loaded, load_model
+from switchtune.runs.folder import open_run
 from tests.miniature import ENGLISH, GERMAN
 
 

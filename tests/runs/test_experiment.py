@@ -11,10 +11,13 @@ from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
-from switchtune.runs import experiment, trial
-from switchtune.runs.experiment import run_experiment
+from switchtune.runs import stages, workers
+from switchtune.runs.arms import require_inputs
+from switchtune.runs.experiment import experiment_of, run_experiment
+from switchtune.runs.prepare import prepare_lexicons
 from switchtune.runs.tasks import read_pair
-from switchtune.runs.trial import TrialResult
+from switchtune.runs.translation import TEST
+from switchtune.runs.trial import Data, TrialResult
 from switchtune.runs.workers import jobs_for
 from tests.miniature import ENGLISH, GERMAN
 
@@ -37,11 +40,10 @@ def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeyp
     loads = []
 
     def spy(path: str, **options: object) -> object:
-        if "dropout" in options:  # of a stage; others are loaded to translate
-            loads.append((path, options["init"], options["dropout"], options["seed"]))
+        loads.append((path, options["init"], options["dropout"], options["seed"]))
         return load_model(path, **options)
 
-    monkeypatch.setattr(trial, "load_model", spy)
+    monkeypatch.setattr(stages, "load_model", spy)
     config = config_of(model, tmp_path, recipes=["csr", "random"], baseline="csr", seeds=[5])
     run_experiment(config, tmp_path / "run")
     stage_1 = tmp_path / "run/de-en/csr/seed5/restore/model"
@@ -143,13 +145,13 @@ def test_rows_compare_every_arm_with_the_baseline_over_seeds(model: Path, tmp_pa
     wrong = [line.replace("a", "o") for line in ENGLISH[:6]]
     outputs = {"standard": [wrong, wrong], "csr": [list(ENGLISH[:6])] * 2, "random": [wrong, list(ENGLISH[:6])]}
     results = [
-        TrialResult(
-            "de-en", arm, seed, {"task": 4}, ((0, 2.0 + seed), (seed, 1.0), (4, 1.0 * seed)), 60.0 * seed, 0, {}, system
-        )
+        TrialResult("de-en", arm, seed, {"task": trained(seed)}, {TEST: system})
         for arm, systems in outputs.items()
         for seed, system in enumerate(systems, start=1)
     ]
-    rows = {row.arm: row for row in experiment._rows(config, {"de-en": ENGLISH[:6]}, results)}
+    text, _, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
+    summary = experiment_of(config).summary({"de-en": Data(text, text, {TEST: text})}, results)
+    rows = {row.arm: row for row in summary.rows}
     assert list(rows) == ["csr", "standard", "random"]
     assert rows["standard"].against_baseline is None
     assert [score.value for score in rows["csr"].scores["BLEU"]] == pytest.approx([100, 100])
@@ -163,6 +165,15 @@ def test_rows_compare_every_arm_with_the_baseline_over_seeds(model: Path, tmp_pa
     assert rows["csr"].valid_nll == ((0, 3.5), (4, 1.5))  # update 1 and 2 were measured for one seed each
 
 
+def trained(seed: int) -> dict[str, object]:
+    """What a stage reports."""
+    curve = ((0, 2.0 + seed), (seed, 1.0), (4, 1.0 * seed))
+    return {
+        "training": {"updates": 4, "valid_nll": curve, "seconds": 60.0 * seed, "truncated": 0},
+        "rates": {},
+    }
+
+
 def test_each_corpus_stands_in_the_manifest(model: Path, tmp_path: Path) -> None:
     run_experiment(config_of(model, tmp_path, recipes=["standard"]), tmp_path / "run")
     corpora = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))["corpora"]
@@ -173,7 +184,7 @@ def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(model: P
     config = config_of(model, tmp_path, training={"report_to": ["wandbb"]})
     with pytest.raises(UsageError, match="'wandbb' is not a tracker that is installed"):
         run_experiment(config, tmp_path / "run")
-    assert not (tmp_path / "run/corpus").exists()
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -184,16 +195,16 @@ def test_a_tracker_that_is_not_there_is_refused_before_anything_is_read(model: P
         {"block": {"words": "none.txt"}},
     ],
 )
-def test_files_that_are_missing_are_named_before_anything_is_read(
+def test_files_that_are_missing_are_named_before_anything_is_read_or_made(
     model: Path, tmp_path: Path, lexicon: dict[str, object]
 ) -> None:
     settings = json.loads(json.dumps(lexicon).replace("{folder}", str(tmp_path)))
     with pytest.raises(UsageError, match=r"(?s)none\.[a-z.-]+: not found.*The lexicon's settings name it"):
         run_experiment(config_of(model, tmp_path, lexicon=settings), tmp_path / "run")
-    assert not (tmp_path / "run/corpus").exists()
+    assert not (tmp_path / "run").exists()
     only = config_of(model, tmp_path, recipes=["standard"], lexicon=settings)
     # Nothing is switched, so none of them is read.
-    experiment._check(only, only.pairs[0], only.recipes[0], load_layout(str(model)))
+    require_inputs(only, only.arms)
 
 
 def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path: Path) -> None:
@@ -211,18 +222,17 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
             model, tmp_path, pairs=[pair], recipes=["csr"], baseline="csr", lexicon={"accept": True, **lexicon}
         )
         train, valid, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
-        made = experiment._prepare_lexicons(
-            config, config.pairs[0], config.recipes[0], (train, valid), layout, run, lambda event: None
-        )
-        assert made is not None and all(path.exists() for path in made)
+        (arm,) = config.arms
+        made = prepare_lexicons(config, config.pairs[0], arm, (train, valid), layout, run, lambda event: None)
+        assert len(made) == 2 and all(path.exists() for path in made)
 
 
 def test_jobs_are_as_configured_or_follow_from_the_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(experiment, "_cores", lambda: 4)
+    monkeypatch.setattr(workers.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(workers, "available_cores", lambda: 4)
     assert jobs_for(3, 8, lambda: 10**9) == 3
     for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
-        monkeypatch.setattr(experiment.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
+        monkeypatch.setattr(workers.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
         assert jobs_for(0, 8, lambda: 10**9) == jobs
     assert jobs_for(0, 2, lambda: 10**9) == 2
 

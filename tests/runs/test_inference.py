@@ -2,20 +2,25 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, parse_config
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.models.classifier import Classifier, open_classifier
 from switchtune.models.load import save_model
 from switchtune.report.run_page import run_page
-from switchtune.runs import inference as experiment
-from switchtune.runs.inference import run_nli
+from switchtune.runs import inference
+from switchtune.runs.experiment import run_experiment
 from switchtune.runs.run_files import read_run
+from switchtune.runs.train import train_arm
 from switchtune.scoring.significance import mcnemar, share_interval
+from switchtune.training import distributed
 from tests.miniature import ENGLISH, GERMAN, miniature
 from tests.test_end_to_end import switchtune
 
@@ -119,7 +124,9 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     table = (out / "comparison.md").read_text(encoding="utf-8")
     assert "| recipe | updates | en | de | mean | Δ standard | minutes |" in table
     assert "| csr | 4 + 8 |" in table
-    assert (out / "manifest.json").exists()
+    corpora = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["corpora"]["nli"]
+    assert {part: found["pairs"] for part, found in corpora.items()} == {"train": 48, "valid": 12, "en": 12, "de": 12}
+    assert read_run(out).test_set("de") == corpora["de"]["fingerprint"]
     lexicon = next(out.glob("lexicon/en-de/*/lexicon.en-de.tsv")).read_text(encoding="utf-8")
     assert "dog\tHund" in lexicon
     page = run_page([out]).html
@@ -145,7 +152,7 @@ def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Pat
         NliConfig,
         values_of(workplace, recipes=arms, seeds=[1, 2], training={"updates": 2}, also_tested=[], jobs=2),
     )
-    summary = run_nli(config, tmp_path / "run")
+    summary = run_experiment(config, tmp_path / "run")
     assert read_run(tmp_path / "run").warnings == ()
     other = [row for row in summary.rows if row.arm == "random"]
     assert [len(row.scores["accuracy"]) for row in other] == [2, 2]
@@ -157,25 +164,72 @@ def test_a_stopped_run_goes_on_with_what_is_done(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = parse_config(NliConfig, values_of(workplace, recipes=["csr"], baseline="csr"))
-    whole = run_nli(config, tmp_path / "whole")
+    whole = run_experiment(config, tmp_path / "whole")
 
     def fail(*arguments: object, **more: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(experiment, "train_classifier", fail)
+        patched.setattr(inference, "train_classifier", fail)
         with pytest.raises(KeyboardInterrupt):
-            run_nli(config, tmp_path / "stopped")
+            run_experiment(config, tmp_path / "stopped")
     restored = tmp_path / "stopped/csr/seed1/restore/model/model.safetensors"
     before = restored.stat().st_mtime_ns
-    stopped = run_nli(config, tmp_path / "stopped")
+    stopped = run_experiment(config, tmp_path / "stopped")
     assert restored.stat().st_mtime_ns == before
     assert [row.scores for row in stopped.rows] == [row.scores for row in whole.rows]
     # An edited lexicon is used, and what follows from it is made again.
     lexicon = next((tmp_path / "stopped").glob("lexicon/en-de/*/*.tsv"))
     lexicon.write_text(lexicon.read_text(encoding="utf-8").replace("Hund", "Hündchen"), encoding="utf-8")
-    run_nli(config, tmp_path / "stopped")
+    run_experiment(config, tmp_path / "stopped")
     assert restored.stat().st_mtime_ns > before
+
+
+def test_a_classifier_is_opened_once_for_all_languages(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+
+    def spy(path: str, *arguments: Any, **options: Any) -> Classifier:
+        opened.append(Path(path).name)
+        return open_classifier(path, *arguments, **options)
+
+    monkeypatch.setattr(inference, "open_classifier", spy)
+    config = parse_config(NliConfig, values_of(workplace, recipes=["standard"], training={"updates": 2}))
+    first = run_experiment(config, tmp_path / "run")
+    assert opened == ["model"] * 2  # to be trained, and to classify
+    outputs = tmp_path / "run/standard/seed1/predictions.en.txt"
+    outputs.write_text(outputs.read_text(encoding="utf-8").replace("neutral", "maybe") + "maybe\n", encoding="utf-8")
+    kept = config.model_copy(update={"keep_changed": True})
+    with pytest.raises(SwitchtuneError, match=r"predictions\.en\.txt: 13 lines, where the test set has 12"):
+        run_experiment(kept, tmp_path / "run")
+    outputs.write_text("maybe\n" * 12, encoding="utf-8")
+    with pytest.raises(SwitchtuneError, match=r"predictions\.en\.txt: found the label 'maybe'; one of entailment"):
+        run_experiment(kept, tmp_path / "run")
+    assert run_experiment(config, tmp_path / "run").rows[0].tests == first.rows[0].tests
+    assert len(opened) == 3
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "_START_METHOD", "fork")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    config = parse_config(NliConfig, values_of(workplace, recipes=["csr"], baseline="csr"))
+    with pytest.raises(UsageError, match="--pair en-de: cross-lingual inference has no pairs"):
+        train_arm(config, tmp_path / "run", pair="en-de")
+    trained = train_arm(config, tmp_path / "run", processes=2)
+    torch.set_num_threads(threads)
+    assert trained is not None
+    assert trained.model == tmp_path / "run/csr/seed1/classify/model"
+    record = trained.record()
+    assert record["stage_updates"] == {"restore": 4, "classify": 8}
+    assert [update for update, _ in record["valid_accuracy"]] == [4, 8, 12]
+    written = [path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*.safetensors"))]
+    run_experiment(config, tmp_path / "run")
+    assert [path.stat().st_mtime_ns for path in sorted((tmp_path / "run").rglob("*.safetensors"))] == written
 
 
 @pytest.mark.parametrize(
@@ -210,7 +264,7 @@ def test_what_cannot_run_is_refused_before_anything_is_trained(
     if "model" in changes:
         changes = {**changes, "model": str(workplace / "bert")}
     with pytest.raises(SwitchtuneError, match=message):
-        run_nli(parse_config(NliConfig, values_of(workplace, **changes)), tmp_path / "run")
+        run_experiment(parse_config(NliConfig, values_of(workplace, **changes)), tmp_path / "run")
     assert not list((tmp_path / "run").rglob("*.safetensors"))
 
 

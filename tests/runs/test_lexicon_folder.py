@@ -17,7 +17,8 @@ from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
 from switchtune.report.lexicon_page import write_lexicon_page
 from switchtune.runs import lexicon_folder
-from switchtune.runs.lexicon_folder import JUDGEMENT, PAGE, Made, judge_file, make_folder, read_material
+from switchtune.runs.lexicon_folder import PAGE, Made, judge_file, make_folder, read_material
+from switchtune.runs.paths import JUDGEMENT
 
 
 @pytest.fixture(scope="module")

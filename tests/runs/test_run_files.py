@@ -16,7 +16,6 @@ from markupsafe import escape
 
 from switchtune.analysis.cost import cost_record
 from switchtune.analysis.dynamics import dynamics_record
-from switchtune.analysis.run import open_run
 from switchtune.config.load import load_run_config
 from switchtune.demo.server import Demo
 from switchtune.demo.session import open_workshop
@@ -26,6 +25,7 @@ from switchtune.report.lexicon_page import write_lexicon_page
 from switchtune.report.run_page import run_page
 from switchtune.results.drawing import write_figure
 from switchtune.results.records import ANALYSIS_RECORDS
+from switchtune.runs.folder import open_run
 from switchtune.runs.run_files import read_run
 from tests.report.made_run import EVIL, make_run
 from tests.unreadable import UNREADABLE, make_unreadable

@@ -3,17 +3,14 @@
 import json
 from pathlib import Path
 
-import optuna
 import pytest
 
 from switchtune.config.load import load_config, parse_config
 from switchtune.config.run import RunConfig
-from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.run_dir import claim_folder
+from switchtune.errors import UsageError
 from switchtune.runs import search as module
 from switchtune.runs.search import Point, SearchResult, Tried, grid, search, search_table
 from tests.miniature import ENGLISH, GERMAN
-from tests.unreadable import make_unreadable
 
 
 def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
@@ -44,8 +41,8 @@ def test_every_arm_is_tried_at_every_point_and_the_best_are_written(model: Path,
     assert [(each.point.updates, each.point.lr) for each in result.best] == [(4, 1e-2)] * 2
     best = load_config(RunConfig, tmp_path / "out/best.yaml")
     assert best.training.updates == 4
-    assert [best.training_of(arm).lr for arm in best.recipes] == [1e-2, 1e-2]
-    assert [best.training_of(arm).dropout for arm in best.recipes] == [0.3, 0.1]
+    assert [arm.training.lr for arm in best.arms] == [1e-2, 1e-2]
+    assert [arm.training.dropout for arm in best.arms] == [0.3, 0.1]
     assert not list((tmp_path / "out").rglob("model.safetensors"))
     assert json.loads((tmp_path / "out/search.json").read_text(encoding="utf-8"))["updates"] == 4
     assert "| csr | 4 | 200 | 0.01 |" in (tmp_path / "out/search.md").read_text(encoding="utf-8")
@@ -72,35 +69,8 @@ def test_a_stopped_search_goes_on(model: Path, tmp_path: Path, monkeypatch: pyte
     second = "updates4-tokens200-lr0.001"
     assert (mine / "weights").exists()
     assert trained == ["updates4-tokens200-lr0.0001", second, second, "updates4-tokens200-lr0.01"]
-    journal = optuna.storages.journal.JournalFileBackend(str(tmp_path / "out/studies.log"))
-    (study,) = optuna.get_all_study_summaries(optuna.storages.JournalStorage(journal))
-    assert study.best_trial is not None
-    assert study.best_trial.value == min(each.nll for each in result.tried)
     assert search(config, tmp_path / "out") == result
     assert len(trained) == 4
-
-
-@pytest.mark.parametrize(
-    "change", [("[", "}"), ('"op_code":', '"x":'), ('"lr"', '"x"'), ('"values":[', '"values":["a",')]
-)
-def test_a_damaged_journal_is_told(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str]
-) -> None:
-    config = config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3]})
-    monkeypatch.setattr(module, "_valid_nll", lambda *arguments: 1.0)
-    search(config, tmp_path / "out")
-    journal = tmp_path / "out/studies.log"
-    journal.write_text(journal.read_text(encoding="utf-8").replace(*change), encoding="utf-8")
-    with pytest.raises(SwitchtuneError, match=r"studies\.log: cannot be read as optuna's journal .* move it away"):
-        search(config, tmp_path / "out")
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_a_journal_that_is_no_file_is_not_waited_for(model: Path, tmp_path: Path, kind: str) -> None:
-    claim_folder(tmp_path / "out", "search")
-    make_unreadable(tmp_path / "out/studies.log", kind)
-    with pytest.raises(SwitchtuneError, match=r"studies\.log: a (pipe|device)"):
-        search(config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3]}), tmp_path / "out")
 
 
 def test_one_number_of_updates_is_chosen_for_all_arms() -> None:

@@ -16,7 +16,7 @@ from switchtune.models.load import load_layout, load_model, save_model
 from switchtune.models.new import new_model
 from switchtune.models.rows import TrimFailedError
 from switchtune.models.trim import read_record, untrim
-from switchtune.runs import prepare, trial
+from switchtune.runs import prepare, stages
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.prepare import lexicon_words
 from tests.miniature import ENGLISH, GERMAN, TINY
@@ -61,7 +61,7 @@ def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
         loads.append(path)
         return load_model(path, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(trial, "load_model", spy)
+    monkeypatch.setattr(stages, "load_model", spy)
     more = tmp_path / "more.txt"
     more.write_text(f"{GERMAN[10]}\n", encoding="utf-8")
     config = config_of({"name": str(model), "trim": "on", "text": [str(more)]}, tmp_path)
@@ -83,8 +83,8 @@ def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
     for word in (*words, GERMAN[10]):
         assert layouts[0].tokenizer.tokenize(word) == layouts[1].tokenizer.tokenize(word)
     manifest = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))
-    assert manifest["model"]["name"] == str(model)
-    assert manifest["start"]["name"] == str(start)
+    assert list(manifest["models"]) == [str(model)]
+    assert list(manifest["start"]) == [str(start)]
     for stage in ("standard/seed1/task", "csr/seed1/restore", "csr/seed1/task"):
         trained = tmp_path / "run/de-en" / stage / "model"
         assert load_layout(str(trained)).tokenizer.get_vocab() == layouts[1].tokenizer.get_vocab()

@@ -12,7 +12,6 @@ from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.analysis.frequency import frequency_record
 from switchtune.analysis.projection import Method, projection_record
-from switchtune.analysis.run import Run, open_run
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
@@ -20,6 +19,7 @@ from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
 from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.run_dir import claim_folder, edit_warning, write_sealed
+from switchtune.runs.folder import Run, open_run
 from switchtune.scoring.word_accuracy import FREQUENCIES
 
 if TYPE_CHECKING:

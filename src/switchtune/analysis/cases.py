@@ -6,10 +6,10 @@ from typing import Any
 
 from sacrebleu.metrics import CHRF
 
-from switchtune.analysis.run import Run, Training
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus
 from switchtune.results.records import Case
+from switchtune.runs.folder import Run, Training
 from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
@@ -71,10 +71,10 @@ def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20)
     """The cases of every arm against the baseline, by the first seed that both have: the content of `cases.json`."""
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
-        finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.recipes}
+        finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.arms}
         for training in run.trainings(pair):
             if training.hypotheses is not None:
-                finished[training.arm.name][training.seed] = training
+                finished[training.arm][training.seed] = training
         train, _, test = run.corpora(pair)
         counts = count_words(train.targets(), words_of(pair.target))
         compared, missing = [], []

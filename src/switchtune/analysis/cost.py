@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from switchtune.analysis.run import Run
+from switchtune.runs.folder import Run
 
 
 def cost_record(run: Run) -> dict[str, Any]:
@@ -13,7 +13,7 @@ def cost_record(run: Run) -> dict[str, Any]:
         for training in run.trainings(pair):
             before = 0
             for stage in training.stages:
-                entries = [entry for entry in training.metrics if entry["stage"] == stage]
+                entries = [entry for entry in training.curve if entry["stage"] == stage]
                 if not entries:
                     missing.append(f"{training.name}: the stage {stage} has not begun")
                     continue
@@ -22,7 +22,7 @@ def cost_record(run: Run) -> dict[str, Any]:
                 rows.append(
                     {
                         "pair": pair.name,
-                        "arm": training.arm.name,
+                        "arm": training.arm,
                         "seed": training.seed,
                         "stage": stage,
                         **stage_cost(entries, before),

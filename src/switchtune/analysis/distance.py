@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from switchtune.analysis.run import Run, System
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus, Pair, read_corpus
 from switchtune.events import OnEvent
@@ -15,6 +14,7 @@ from switchtune.models.load import Loaded, load_model
 from switchtune.models.states import sentence_states
 from switchtune.results.figures import TEST_SET
 from switchtune.results.records import LayerDistance
+from switchtune.runs.folder import Run, System
 
 _ROWS_AT_ONCE = 1024
 

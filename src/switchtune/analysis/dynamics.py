@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from switchtune.analysis.distance import distinct_pairs, last_distance
-from switchtune.analysis.run import PRETRAINED, Run, Training
 from switchtune.config.run import PairSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
 from switchtune.generation import translate
 from switchtune.models.load import load_model
-from switchtune.recipes import RECIPES
 from switchtune.results.figures import TEST_SET
+from switchtune.runs.folder import PRETRAINED, Run, Training
 from switchtune.scoring.metrics import ScoringError, bleu
 from switchtune.training.checkpoints import complete_checkpoints, weights_of
 from switchtune.training.state import set_weights
@@ -45,14 +44,14 @@ def dynamics_record(
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
         trainings = list(run.trainings(pair))
-        missing = [f"{each.name}: no metrics.jsonl, it has not begun" for each in trainings if not each.metrics]
+        missing = [f"{each.name}: no metrics.jsonl, it has not begun" for each in trainings if not each.curve]
         missing += [f"{each.name}: not finished, no translations" for each in trainings if each.hypotheses is None]
         scores, unscored = _scores(run, pair, trainings)
         missing += unscored
         final = {
             each.seed: curve[-1][1]
             for each in trainings
-            if each.arm.name == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
+            if each.arm == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
         }
         measured = _on_test_set(pair, distances)
         models = {
@@ -60,7 +59,7 @@ def dynamics_record(
             for system in measured["systems"]
         }
         arms = []
-        for each in (training for training in trainings if training.metrics):
+        for each in (training for training in trainings if training.curve):
             kept: _Kept = {}
             try:
                 kept = _snapshots(run, each, measured["sentences"], on_event)
@@ -106,7 +105,7 @@ def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) 
     Args:
         sentences: pairs that the other distances were measured on; none where there are no others.
     """
-    evaluated = {(entry["stage"], entry["update"]) for entry in training.metrics if "valid_nll" in entry}
+    evaluated = {(entry["stage"], entry["update"]) for entry in training.curve if "valid_nll" in entry}
     found = [
         (stage, _updates_before(training, stage) + checkpoint.update, checkpoint.path)
         for stage in training.stages
@@ -115,7 +114,7 @@ def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) 
     ]
     if not found or not run.translates:
         return {}
-    pair = training.pair
+    pair = next(pair for pair in run.config.pairs if pair.name == training.pair)
     test = run.corpora(pair)[2]
     pairs = distinct_pairs(list(test))[:sentences]
     loaded = load_model(run.start)
@@ -134,7 +133,7 @@ def _last_curve(training: Training) -> list[tuple[int, float]]:
     """(update, loss) of the validations in the last stage."""
     return [
         (entry["update"], entry["valid_nll"])
-        for entry in training.metrics
+        for entry in training.curve
         if "valid_nll" in entry and entry["stage"] == training.stages[-1]
     ]
 
@@ -142,7 +141,7 @@ def _last_curve(training: Training) -> list[tuple[int, float]]:
 def _updates_before(training: Training, stage: str) -> int:
     """Updates of the stages before one."""
     earlier = training.stages[: training.stages.index(stage)]
-    return max((entry["update"] for entry in training.metrics if entry["stage"] in earlier), default=0)
+    return max((entry["update"] for entry in training.curve if entry["stage"] in earlier), default=0)
 
 
 def _add_models(
@@ -152,11 +151,11 @@ def _add_models(
     bleu_at_end: float | None,
 ) -> None:
     """Add what is known of the model that each stage began with and of the one that it left."""
-    arm, seed = training.arm.name, training.seed
+    arm, seed = training.arm, training.seed
     before: tuple[str | None, int | None, str] = (None, None, PRETRAINED)
     for stage in training.stages:
         first, chosen = _updates_before(training, stage), training.kept_update(stage)
-        if RECIPES[training.arm.recipe].init == "pretrained" and before in distances:
+        if training.recipe is not None and training.recipe.init == "pretrained" and before in distances:
             kept.setdefault((stage, first), {"bleu": None})["distance"] = distances[before]
         before = (arm, seed, stage)
         if chosen is not None:
@@ -170,11 +169,11 @@ def _arm(training: Training, kept: _Kept, final: float | None) -> dict[str, Any]
     to_baseline = None if final is None else first_update_at(_last_curve(training), final)
     before_last = _updates_before(training, training.stages[-1])
     return {
-        "arm": training.arm.name,
+        "arm": training.arm,
         "seed": training.seed,
         "train": [
             {"update": entry["update"], "stage": entry["stage"], "loss": entry["loss"], "nll": entry["nll"]}
-            for entry in training.metrics
+            for entry in training.curve
             if {"loss", "nll"} <= entry.keys()
         ],
         "valid": [
@@ -186,7 +185,7 @@ def _arm(training: Training, kept: _Kept, final: float | None) -> dict[str, Any]
                 "distance": None,
                 **kept.get((entry["stage"], entry["update"]), {}),
             }
-            for entry in training.metrics
+            for entry in training.curve
             if "valid_nll" in entry
         ],
         "updates_to_baseline": to_baseline,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from switchtune.analysis.run import Run
 from switchtune.config.run import PairSettings
+from switchtune.runs.folder import Run
 from switchtune.scoring.metrics import ScoringError
 from switchtune.scoring.word_accuracy import FREQUENCIES, count_words, word_accuracy, words_of
 
@@ -35,7 +35,7 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
                 continue
             systems.append(
                 {
-                    "arm": training.arm.name,
+                    "arm": training.arm,
                     "seed": training.seed,
                     "f_measure": [bucket.score.value for bucket in found],
                     "reference_words": [bucket.reference_words for bucket in found],

@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.analysis.run import Run, System
 from switchtune.config.run import PairSettings
 from switchtune.errors import UsageError
 from switchtune.events import OnEvent
@@ -15,6 +14,7 @@ from switchtune.lexicon.plm import Vectors
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
 from switchtune.results.records import Ellipse
+from switchtune.runs.folder import Run, System
 
 Method: TypeAlias = Literal["pca", "tsne"]
 Points: TypeAlias = NDArray[np.float64]

@@ -17,6 +17,7 @@ from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.run_dir import claim_folder
+from switchtune.runs.paths import CONFIG
 
 Config = Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")]
 Overrides = Annotated[
@@ -30,18 +31,26 @@ Arm = Annotated[
     str | None, typer.Option("--arm", "--recipe", help="Name of the arm; by default the first with two stages.")
 ]
 
-_Read = TypeVar("_Read", bound=RunConfig | NliConfig | PretrainConfig)
+_Comparison = TypeVar("_Comparison", bound=RunConfig | NliConfig)
 _run_config = partial(load_config, RunConfig)
 
 
-def _claimed(
-    load: Callable[[Path, list[str]], _Read], verb: str, file: Path, out: Path, overrides: list[str], force: bool
-) -> _Read:
-    """What a configuration says, for which the folder is claimed. Its file may be what the verb would write there."""
-    settings = load(file, overrides)
-    written = out / "config.resolved.yaml"
+def _claim(out: Path, verb: str, file: Path, settings: RunConfig | NliConfig | PretrainConfig, *, force: bool) -> None:
+    """Claim a folder for what a configuration asks for. Its file may be what the verb would write there."""
+    written = out / CONFIG
     as_it_is = written.is_file() and file.samefile(written) and file.read_bytes() == settings.as_yaml().encode()
     claim_folder(out, verb, inputs=[*settings.inputs, *([] if as_it_is else [file])], force=force)
+
+
+def _claimed(
+    load: Callable[[Path, list[str]], _Comparison], verb: str, file: Path, out: Path, overrides: list[str], force: bool
+) -> _Comparison:
+    """A comparison as it is configured, for which the folder is claimed once what its arms need is there."""
+    settings = load(file, overrides)
+    from switchtune.runs.arms import require_inputs
+
+    require_inputs(settings, settings.arms)
+    _claim(out, verb, file, settings, force=force)
     return settings
 
 
@@ -60,10 +69,14 @@ def pretrain(
 
     Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/pretrained`
     """
-    settings = _claimed(partial(load_config, PretrainConfig), "pretrain", config, out, overrides, force)
+    settings = load_config(PretrainConfig, config, overrides)
     from switchtune.cli.display import Display
     from switchtune.events import Event, stage_event
     from switchtune.runs.pretraining import pretrain as pretrain_model
+    from switchtune.training.trackers import require_trackers
+
+    require_trackers(settings.training.report_to)
+    _claim(out, "pretrain", config, settings, force=force)
 
     with Display() as display:
         pretrained = pretrain_model(
@@ -103,17 +116,13 @@ def run(
     from switchtune.cli.display import Display, print_accuracies, print_summary
     from switchtune.results.comparison import metrics_record
     from switchtune.runs.experiment import run_experiment
-    from switchtune.runs.inference import run_nli
 
     with Display() as display:
-        if isinstance(settings, NliConfig):
-            summary, show = run_nli(settings, out, on_event=display.show), print_accuracies
-        else:
-            summary, show = run_experiment(settings, out, on_event=display.show), print_summary
+        summary = run_experiment(settings, out, on_event=display.show)
     if as_json:
         print_json(metrics_record(summary))
     else:
-        show(summary)
+        (print_accuracies if isinstance(settings, NliConfig) else print_summary)(summary)
         print_line(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
 
 
@@ -137,16 +146,20 @@ def train(
 
     The folder is that of `switchtune run`, which finds finished what is trained here. An update's batch is the same
     however many processes share it. Under torchrun, accelerate launch or srun leave out --gpus: each process joins.
-    Early stopping (`training.patience`) is for this verb: `run` compares arms at equal updates.
+    Early stopping (`training.patience`) is for this verb: `run` compares arms at equal updates. A configuration of nli
+    has no pairs: leave out --pair.
 
     Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --arm csr --gpus 8`
     """
-    settings = _claimed(_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
+    settings = load_run_config(config, overrides + _flags(accept, keep_changed))
     from switchtune.cli.display import Display
+    from switchtune.runs.arms import chosen_arm, require_inputs
     from switchtune.runs.train import train_arm
 
+    require_inputs(settings, [chosen_arm(settings.arms, arm)])
+    _claim(out, "run", config, settings, force=force)
     with Display() as display:
-        chosen: Any = {"recipe": arm, "pair": pair, "seed": seed, "gpus": gpus, "processes": processes}
+        chosen: Any = {"arm": arm, "pair": pair, "seed": seed, "gpus": gpus, "processes": processes}
         trained = train_arm(settings, out, **chosen, on_event=display.show)
     if trained is not None and as_json:
         print_json(trained.record())
@@ -248,9 +261,9 @@ def show_batch(
     Example: `switchtune show-batch examples/quickstart.yaml`
     """
     settings = _run_config(config, overrides)
-    if out is not None and not (out / "config.resolved.yaml").is_file():
-        raise UsageError(f"--out {out}: not the folder of a run: there is no config.resolved.yaml in it.")
-    from switchtune.runs.prepare import batch_preview
+    if out is not None and not (out / CONFIG).is_file():
+        raise UsageError(f"--out {out}: not the folder of a run: there is no {CONFIG} in it.")
+    from switchtune.runs.experiment import batch_preview
 
-    for block in batch_preview(settings, recipe=arm, rows=rows, folder=out):
+    for block in batch_preview(settings, arm=arm, rows=rows, folder=out):
         print_line(block)

@@ -1,18 +1,18 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
-from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
-from typing_extensions import Self, TypeVar
+from typing_extensions import Self
 
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, with_changes
-from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import SwitchingSettings
-from switchtune.config.training import TrainingSettings
+from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
+from switchtune.recipes import Recipe, RecipeName, stage_updates
 
-RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 MOST_TRAININGS = 10_000
 
 
@@ -50,18 +50,46 @@ def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
     return with_changes(block, getattr(arm, name), f"arms.{arm.name}.{name}")
 
 
-_Lexicon = TypeVar("_Lexicon", default=LexiconSettings)
-
-
 @dataclass(frozen=True)
-class ResolvedArm(Generic[_Lexicon]):
+class ResolvedArm:
     """A row of the comparison with all its settings: the run's, with the arm's own in their place."""
 
-    recipe: RecipeName
     name: str
-    lexicon: _Lexicon
+    recipe: Recipe
+    model: str
+    """A folder or a name on the Hub, as configured."""
     switching: SwitchingSettings
     training: TrainingSettings
+    lexicon: LexiconSettings = field(default_factory=LexiconSettings)
+    """Not of inference, which has `dictionaries`."""
+    dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
+    """Of inference."""
+    classification: ClassificationSettings = field(default_factory=ClassificationSettings)
+    """Of inference."""
+
+    @property
+    def restores(self) -> bool:
+        """Whether it has a stage that restores what is switched."""
+        return any(stage.examples == "restore" for stage in self.recipe.stages)
+
+    @property
+    def needs_lexicons(self) -> bool:
+        """Whether it has a stage in which words become others, not the mask alone."""
+        return self.restores and self.switching.source != "mask"
+
+    @property
+    def switches_by_meaning(self) -> bool:
+        """Whether it restores what was switched by meaning: code-switching itself, not a control."""
+        return self.restores and self.switching.source in {"lexicon", "aligned"}
+
+    @property
+    def stage_updates(self) -> tuple[int, ...]:
+        """Updates of each stage.
+
+        Raises:
+            UsageError: fewer updates than stages.
+        """
+        return stage_updates(self.recipe, self.training.updates, self.training.restore_share)
 
 
 class ComparisonSettings(Settings):
@@ -69,7 +97,7 @@ class ComparisonSettings(Settings):
 
     task: str
     model: Any
-    recipes: tuple[ArmSettings, ...] = Field(
+    arm_settings: tuple[ArmSettings, ...] = Field(
         (ArmSettings(recipe="standard"), ArmSettings(recipe="csr")),
         alias="arms",
         min_length=1,
@@ -101,16 +129,8 @@ class ComparisonSettings(Settings):
         copied.__dict__.pop("arms", None)  # which the copy may have other settings for
         return copied
 
-    def switching_of(self, arm: ArmSettings) -> SwitchingSettings:
-        """The run's switching settings with the arm's own values in their place."""
-        return with_own(self.switching, arm, "switching")
-
-    def training_of(self, arm: ArmSettings) -> TrainingSettings:
-        """The run's training settings with the arm's own values in their place."""
-        return with_own(self.training, arm, "training")
-
     def _check_arms(self, pairs: int) -> None:
-        names = [arm.name for arm in self.recipes]
+        names = [arm.name for arm in self.arm_settings]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
             raise ValueError(f"arms: {repeated[0]!r} stands twice; give each its own `name`")

@@ -1,10 +1,11 @@
 """How the bilingual lexicon is built."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.base import LONGEST_LIST, AtOnce, Seed, Settings, Share, Weight
+from switchtune.config.base import LONGEST_LIST, AtOnce, LanguageCode, Seed, Settings, Share, Weight
 
 LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
 MapMode: TypeAlias = Literal[
@@ -96,3 +97,27 @@ class LexiconSettings(Settings):
     def built_from(self) -> dict[str, Any]:
         """All that decides what the lexicon becomes."""
         return self.model_dump(mode="json", exclude={"accept", "columns"})
+
+
+class NliLexiconSettings(Settings):
+    """Dictionaries of the training language and each other."""
+
+    dictionaries: dict[LanguageCode, tuple[DictionarySettings, ...]] = Field(default_factory=dict)
+    """Dictionaries by language: a file, or several; each of either direction."""
+    k: AtOnce = 3
+    """Translations kept per word."""
+    block: BlockSettings = BlockSettings()
+    """Entries to leave out."""
+
+    @field_validator("dictionaries", mode="before")
+    @classmethod
+    def _from_one(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()}
+
+    def of(self, language: str) -> LexiconSettings:
+        """How the lexicon into a language is made."""
+        return LexiconSettings(
+            method="dictionary", k=self.k, floor=0, dictionaries=self.dictionaries[language], block=self.block
+        )

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
+from switchtune.config.arms import ComparisonSettings, ResolvedArm, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
@@ -20,6 +20,7 @@ from switchtune.config.base import (
 )
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.training import GenerationSettings
+from switchtune.recipes import RECIPES
 
 TaskName: TypeAlias = Literal["translation", "summarization"]
 
@@ -135,7 +136,10 @@ class RunConfig(ComparisonSettings):
     @classmethod
     def _of_the_task(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("task") == "nli":
-            raise ValueError("task: nli is trained by `switchtune run` alone; translation or summarization is expected")
+            raise ValueError(
+                "task: nli is for `switchtune run` and `switchtune train` alone; "
+                "translation or summarization is expected"
+            )
         if isinstance(values, dict) and values.get("task") == "summarization":
             generation = values.get("generation") or {}
             if isinstance(generation, dict):
@@ -156,10 +160,17 @@ class RunConfig(ComparisonSettings):
 
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
-        """The rows of the comparison, each with all its settings."""
+        """The rows of the comparison."""
         return tuple(
-            ResolvedArm(arm.recipe, arm.name, self.lexicon_of(arm), self.switching_of(arm), self.training_of(arm))
-            for arm in self.recipes
+            ResolvedArm(
+                name=arm.name,
+                recipe=RECIPES[arm.recipe],
+                model=self.model.name,
+                switching=with_own(self.switching, arm, "switching"),
+                training=with_own(self.training, arm, "training"),
+                lexicon=with_own(self.lexicon, arm, "lexicon"),
+            )
+            for arm in self.arm_settings
         )
 
     @property
@@ -168,7 +179,3 @@ class RunConfig(ComparisonSettings):
         corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         return [self.model.name, *self.model.text, *corpora, *lexicons, *self.zeroshot.multiway.values()]
-
-    def lexicon_of(self, arm: ArmSettings) -> LexiconSettings:
-        """The run's lexicon settings with the arm's own values in their place."""
-        return with_own(self.lexicon, arm, "lexicon")

@@ -165,6 +165,29 @@ _CHOOSING = frozenset(
 )
 
 
+class ClassificationSettings(Settings):
+    """The stage that trains the classifier (paper 5.5)."""
+
+    batch: int = Field(128, ge=1, le=100_000)
+    """Examples of an update, over all accumulation parts."""
+    accumulation: AtOnce = 1
+    """Parts in which an update's batch is computed, one after the other."""
+    max_tokens: int = Field(128, ge=16, le=100_000)
+    """Longest premise and hypothesis together, in tokens; longer ones are cut at the end and counted."""
+    lr: LearningRate = 5e-6
+    """Peak learning rate of AdamW."""
+    warmup: Warmup = 0.06
+    """Warm-up: a number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then the
+    learning rate falls linearly to zero."""
+    dropout: BelowOne | None = 0.1
+    """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
+    weight_decay: Decay = 0.0
+    evaluate_every: Updates = 500
+    """Updates between two evaluations on the validation set, each with a checkpoint. The best weights are kept."""
+    patience: Updates | None = 5
+    """End after so many evaluations without a better accuracy; null goes on to the last update."""
+
+
 class GenerationSettings(Settings):
     """Beam search."""
 

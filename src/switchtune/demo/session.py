@@ -16,7 +16,6 @@ from switchtune.generation import translate
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.lexicon.records import Entry, Lexicon, LexiconError, Translation, strongest_first
 from switchtune.models.load import Loaded, load_layout, load_model
-from switchtune.recipes import RECIPES
 from switchtune.report.html import language_name
 from switchtune.report.sentences import lexicon_of_arm
 from switchtune.runs.run_files import RunFiles, read_run
@@ -107,7 +106,7 @@ class Workshop:
     def about(self) -> list[dict[str, Any]]:
         """What the page is to know of each pair."""
         arm = self.run.switching_arm
-        rate = self.config.switching_of(arm).rate if arm else self.config.switching.rate
+        rate = (arm.switching if arm else self.config.switching).rate
         return [
             {
                 "name": pair.name,
@@ -126,7 +125,7 @@ class Workshop:
     def _missing(self, pair: PairSettings) -> list[str]:
         lacking = [] if lexicon_of_arm(self.run, pair.name) else ["There is no lexicon: nothing can be switched."]
         arm = self.run.switching_arm
-        if arm and self.config.switching_of(arm).source == "aligned":
+        if arm and arm.switching.source == "aligned":
             lacking.append(
                 "The run switches by alignment, each word by its counterpart in the paired sentence; here the lexicon "
                 "stands in."
@@ -143,14 +142,14 @@ class Workshop:
 
     def _model_of(self, pair: PairSettings, arm: str, stage: str) -> Path | None:
         """The model of a stage with the first seed that has one."""
-        seeds = (self.run.folder / pair.name / arm / f"seed{seed}" / stage / "model" for seed in self.config.seeds)
-        return next((path for path in seeds if path.is_dir()), None)
+        trainings = (each for each in self.run.trainings if (each.pair, each.arm) == (pair.name, arm))
+        return next((path for each in trainings if (path := each.model(stage)).is_dir()), None)
 
     def _restorer(self, pair: PairSettings) -> Path | None:
         arm = self.run.switching_arm
         if arm is None:
             return None
-        stage = next(stage.name for stage in RECIPES[arm.recipe].stages if stage.examples == "restore")
+        stage = next(stage.name for stage in arm.recipe.stages if stage.examples == "restore")
         return self._model_of(pair, arm.name, stage)
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
@@ -158,8 +157,8 @@ class Workshop:
         names = dict.fromkeys(
             [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
         )
-        arms = {arm.name: arm for arm in self.config.recipes}
-        return [(name, self._model_of(pair, name, RECIPES[arms[name].recipe].stages[-1].name)) for name in names]
+        arms = {arm.name: arm for arm in self.config.arms}
+        return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names]
 
     def _loaded(self, path: Path) -> Loaded:
         if path not in self._models:
@@ -208,7 +207,7 @@ class Workshop:
             pieces=self._pieces(pair) if lexicon.unit == "piece" else None,
             source="lexicon",
             rate=asked.rate,
-            mean_span=(self.config.switching_of(arm) if arm else self.config.switching).mean_span,
+            mean_span=(arm.switching if arm else self.config.switching).mean_span,
             seed=asked.draw,
         )
         (line,) = switched_lines([" ".join(asked.text.split())], switcher, seed=asked.draw, epoch=0)

@@ -143,7 +143,7 @@ def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, s
 
 
 def require_files(settings: LexiconSettings) -> None:
-    """Have files that the settings name, and that are missing or no files, known before any work.
+    """Have files that the settings name, and that are missing, no files, or not to be read, known before any work.
 
     Raises:
         UsageError: with all of them.

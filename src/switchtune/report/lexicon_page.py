@@ -18,7 +18,8 @@ from switchtune.report.html import direction_name, is_report, language_name, ren
 from switchtune.results.drawing import Drawing
 from switchtune.results.figures import draw_counts
 from switchtune.run_dir import claim_file
-from switchtune.runs.lexicon_folder import JUDGEMENT, PAGE
+from switchtune.runs.lexicon_folder import PAGE
+from switchtune.runs.paths import JUDGEMENT
 
 MOST_ENTRIES = 2000
 """Entries of a lexicon that are listed, at most."""

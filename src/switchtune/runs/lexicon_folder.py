@@ -22,8 +22,8 @@ from switchtune.lexicon.edits import NO_EDITS, Edits, apply_edits, edits, read_e
 from switchtune.lexicon.files import read_lexicon, write_lexicon
 from switchtune.lexicon.judge import Judgement, judge
 from switchtune.lexicon.records import Lexicon, OnStep, Unit
+from switchtune.runs.paths import JUDGEMENT
 
-JUDGEMENT = "judgement.json"
 PAGE = "report.html"
 AS_BUILT = "built"
 """Folder of the lexicons as they were built, from which later edits by hand are told, and of all edits so far."""

@@ -1,51 +1,48 @@
 """What a run was made of."""
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from switchtune.config.run import RunConfig
-from switchtune.corpus.read import Corpus
 from switchtune.files import hash_file
 from switchtune.models.load import model_fingerprint
-from switchtune.runs.trial import Trial
-from switchtune.runs.workers import (
-    available_cores,
-)
+from switchtune.runs.arms import Trial
+from switchtune.runs.trial import Data
+from switchtune.runs.workers import available_cores
+
+_PACKAGES = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
 
 
-def manifest(
-    config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus, Corpus]], trials: Sequence[Trial]
-) -> dict[str, Any]:
-    """What a run was made of: versions, hashes of data, model and lexicons, seeds, the machine."""
-    lexicons = sorted({path for trial in trials for path in trial.lexicons or ()})
+def manifest(data: Mapping[str, Data[Any]], trials: Sequence[Trial]) -> dict[str, Any]:
+    """Versions, hashes of data, models and lexicons, seeds, the machine.
+
+    Args:
+        data: by pair.
+    """
+    sets = {name: {"train": each.train, "valid": each.valid, **each.tests} for name, each in data.items()}
     return {
-        **surroundings(),
-        "model": {"name": config.model.name, "fingerprint": model_fingerprint(config.model.name)},
-        "start": {"name": trials[0].model, "fingerprint": model_fingerprint(trials[0].model)},
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": available_cores(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+        "models": _fingerprints(trial.arm.model for trial in trials),
+        "start": _fingerprints(trial.model for trial in trials),
         "corpora": {
             name: {
-                part: {"origin": corpus.origin, "pairs": len(corpus), "fingerprint": corpus.fingerprint()}
-                for part, corpus in zip(("train", "valid", "test"), parts, strict=True)
+                part: {"origin": each.origin, "pairs": len(each), "fingerprint": each.fingerprint()}
+                for part, each in parts.items()
             }
-            for name, parts in corpora.items()
+            for name, parts in sets.items()
         },
-        "lexicons": {str(path): hash_file(path) for path in lexicons},
-        "seeds": list(config.seeds),
+        "lexicons": {str(path): hash_file(path) for path in sorted({p for trial in trials for p in trial.lexicons})},
+        "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
     }
 
 
-def surroundings() -> dict[str, Any]:
-    """Versions of packages, and the machine."""
-    packages = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
-    return {
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": available_cores(), "gpu": _gpu()},
-    }
-
-
-def _gpu() -> str | None:
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
+def _fingerprints(models: Iterable[str]) -> dict[str, str]:
+    return {model: model_fingerprint(model) for model in dict.fromkeys(models)}

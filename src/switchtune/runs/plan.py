@@ -7,7 +7,7 @@ into the examples of the task and cut into batches as the training cuts them.
 
 import operator
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, replace
 from functools import partial
 from itertools import accumulate
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import torch
 from transformers import PretrainedConfig
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
@@ -28,7 +29,8 @@ from switchtune.examples import Examples, task_examples
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.trim import may_pay, pays, survey
-from switchtune.recipes import RECIPES, Stage, stage_updates
+from switchtune.recipes import Stage
+from switchtune.runs.arms import require_inputs
 from switchtune.runs.prepare import check_arm
 from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.runs.workers import available_cores, jobs_for
@@ -161,14 +163,15 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
         UsageError: something that the settings ask for cannot be had.
         SwitchtuneError: the model's configuration or tokenizer cannot be had, or a corpus cannot be read.
     """
-    layout = load_layout(config.model.name)
+    layout, arms = load_layout(config.model.name), config.arms
     if gpu_memory is None:
+        require_inputs(config, arms)
         device = device_at_hand()
-        trainings = len(config.pairs) * len(config.recipes) * len(config.seeds)
+        trainings = len(config.pairs) * len(config.arms) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
         for pair in config.pairs:
-            for arm in config.recipes:
-                check_arm(config, pair, arm, layout)
+            for arm in arms:
+                check_arm(pair, arm, layout)
     else:
         device = Device("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
         jobs = max(1, config.jobs)
@@ -178,7 +181,7 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
             read = pair_reader(config, pair, Path(cache))
             corpora[pair.name] = (read(pair.train, limit=pair.limit), read(pair.valid))
         rows = rows_kept(config, corpora)
-        planner = _Planner(config, layout, device, jobs, rows)
+        planner = _Planner(config, arms, layout, device, jobs, rows)
         stages = [stage for name, (train, valid) in corpora.items() for stage in planner.stages(name, train, valid)]
     hours = [stage.hours for stage in stages if stage.hours is not None]
     return Plan(
@@ -225,8 +228,17 @@ def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -
 class _Planner:
     """Plans the stages of one run; what several of them share is found once."""
 
-    def __init__(self, config: RunConfig, layout: Layout, device: Device, jobs: int, rows: int | None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        arms: Sequence[ResolvedArm],
+        layout: Layout,
+        device: Device,
+        jobs: int,
+        rows: int | None,
+    ) -> None:
         self._config = config
+        self._arms = arms
         self._layout = layout
         self._device = device
         self._jobs = jobs
@@ -237,12 +249,11 @@ class _Planner:
     def stages(self, pair: str, train: Corpus, valid: Corpus) -> Iterator[StagePlan]:
         """The stages of all arms on a pair."""
         sample = sampled(train)
-        for arm in self._config.recipes:
-            settings, recipe = self._config.training_of(arm), RECIPES[arm.recipe]
+        for arm in self._arms:
+            settings = arm.training
             if settings.precision == "auto" and not self._device.at_hand:
                 settings = settings.model_copy(update={"precision": "bf16"})
-            counts = stage_updates(recipe, settings.updates, settings.restore_share)
-            for stage, updates in zip(recipe.stages, counts, strict=True):
+            for stage, updates in zip(arm.recipe.stages, arm.stage_updates, strict=True):
                 examples = unswitched_examples(self._config, stage, sample, self._layout)
                 per_pair = examples.count / len(sample)
                 batches = batches_of(examples, self._layout, settings, count=round(per_pair * len(train)))

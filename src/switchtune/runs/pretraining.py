@@ -1,6 +1,6 @@
 """Denoising pretraining on monolingual text (paper eq. 2): small models for the quickstart and for experiments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,14 +10,16 @@ from switchtune.corpus.read import read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Progress
-from switchtune.examples import Examples, denoise_examples
+from switchtune.examples import denoise_examples
 from switchtune.files import fingerprint, write_text
-from switchtune.models.load import Loaded, load_model, save_model
+from switchtune.models.load import load_model, save_model
 from switchtune.models.new import new_model
 from switchtune.run_dir import RunDir, claim_folder
+from switchtune.runs.paths import CONFIG
 from switchtune.runs.validation import chrf_validation
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.trackers import require_trackers
 from switchtune.training.trainer import StageResult, train_stage
 
 
@@ -82,6 +84,7 @@ def pretrain(
         RunLockedError: another process is working in `folder`.
     """
     folder = Path(folder)
+    require_trackers(config.training.report_to)
     claim_folder(folder, "pretrain", inputs=config.inputs)
     run = RunDir(folder, on_message)
     with run.lock():
@@ -97,34 +100,8 @@ def pretrain(
         set_aside = None
         if result is None:
             set_aside = run.begin("pretrain", inputs, folder / "work", made=made)
-            write_text(folder / "config.resolved.yaml", config.as_yaml())
-            initial = folder / "work" / "initial"
-            languages = (texts[0].language, texts[-1].language)
-            if not initial.exists():
-                words: dict[str, list[str]] = {}
-                for text in texts:
-                    words.setdefault(text.language, []).extend(text.train)
-                save_model(new_model(config.family, config.size, words, seed=config.seed), initial, *languages)
-            training = config.training
-            loaded = load_model(
-                str(initial), dropout=training.dropout, attention_dropout=training.attention_dropout, seed=config.seed
-            )
-            valid = _examples(config, loaded, [(text.language, text.valid) for text in texts])
-            stage = train_stage(
-                loaded,
-                _examples(config, loaded, [(text.language, text.train) for text in texts]),
-                valid=valid,
-                settings=training,
-                updates=training.updates,
-                seed=config.seed,
-                folder=folder / "work" / "training",
-                origin=fingerprint(inputs),
-                log=StageLog(folder / METRICS, "denoise"),
-                validate=chrf_validation(valid, training.valid_sentences, GenerationSettings()),
-                on_progress=on_progress,
-                on_message=on_message,
-            )
-            save_model(loaded, folder / "model", *languages)
+            write_text(folder / CONFIG, config.as_yaml())
+            stage = _train(config, texts, folder, fingerprint(inputs), on_progress, on_message)
             result = asdict(stage)
             run.finish("pretrain", inputs, result, made=made)
         remove_checkpoints(folder / "work" / "training")
@@ -137,12 +114,53 @@ def pretrain(
         )
 
 
-def _examples(config: PretrainConfig, loaded: Loaded, texts: list[tuple[str, tuple[str, ...]]]) -> Examples:
-    return denoise_examples(
-        texts,
-        [word_segmenter(language) for language, _ in texts],
-        mask=loaded.layout.mask_token,
-        seed=config.seed,
-        rate=config.mask_rate,
-        mean_span=config.mean_span,
+def _train(
+    config: PretrainConfig,
+    texts: Sequence[Passages],
+    folder: Path,
+    origin: str,
+    on_progress: Callable[[Progress], None] | None,
+    on_message: Callable[[str], None],
+) -> StageResult:
+    """Make the model with random weights, train it and save it."""
+    initial, training = folder / "work" / "initial", config.training
+    languages = (texts[0].language, texts[-1].language)
+    if not initial.exists():
+        words: dict[str, list[str]] = {}
+        for text in texts:
+            words.setdefault(text.language, []).extend(text.train)
+        save_model(new_model(config.family, config.size, words, seed=config.seed), initial, *languages)
+    loaded = load_model(
+        str(initial), dropout=training.dropout, attention_dropout=training.attention_dropout, seed=config.seed
     )
+    segmenters = [word_segmenter(text.language) for text in texts]
+    train, valid = (
+        denoise_examples(
+            passages,
+            segmenters,
+            mask=loaded.layout.mask_token,
+            seed=config.seed,
+            rate=config.mask_rate,
+            mean_span=config.mean_span,
+        )
+        for passages in (
+            [(text.language, text.train) for text in texts],
+            [(text.language, text.valid) for text in texts],
+        )
+    )
+    stage = train_stage(
+        loaded,
+        train,
+        valid=valid,
+        settings=training,
+        updates=training.updates,
+        seed=config.seed,
+        folder=folder / "work" / "training",
+        origin=origin,
+        log=StageLog(folder / METRICS, "denoise"),
+        validate=chrf_validation(valid, training.valid_sentences, GenerationSettings()),
+        on_progress=on_progress,
+        on_message=on_message,
+    )
+    save_model(loaded, folder / "model", *languages)
+    return stage

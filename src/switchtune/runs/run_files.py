@@ -1,46 +1,35 @@
-"""A run's folder as the report reads it: whatever is there, and what is missing, in words."""
+"""A run's folder as the report and the demo read it: whatever is there, and what is missing, in words."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from switchtune.config.arms import ArmSettings
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, read_settings
 from switchtune.config.run import RunConfig
-from switchtune.config.switching import SwitchingSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import read_json
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Lexicon
-from switchtune.recipes import RECIPES, stage_updates
 from switchtune.results.records import ANALYSIS_RECORDS, MANIFEST_RECORD, METRICS_RECORD, ZEROSHOT_RECORD
 from switchtune.run_dir import edit_warning
-from switchtune.runs.trial import read_hypotheses, trial_name
-from switchtune.training.curve import METRICS, read_metrics
-
-CONFIG = "config.resolved.yaml"
-_Content = TypeVar("_Content")
-
-
-@dataclass(frozen=True)
-class Training:
-    """One arm on one pair with one seed, as far as it has come."""
-
-    pair: str
-    arm: str
-    seed: int
-    name: str
-    """Its folder within the run's."""
-    curve: Sequence[Mapping[str, Any]]
-    """The entries of `metrics.jsonl`; none where it has not begun."""
-    hypotheses: Sequence[str] | None
-    """Outputs for the test set; None where it has not come to them."""
+from switchtune.runs.folder import Training, other_trainings, trainings_of
+from switchtune.runs.paths import (
+    CONFIG,
+    JUDGEMENT,
+    MANIFEST,
+    METRICS,
+    ZEROSHOT,
+    analysis_file,
+    lexicon_files,
+    lexicon_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +46,7 @@ class LexiconFolder:
         Raises:
             SwitchtuneError: it cannot be read.
         """
-        path = self.paths[0].with_name("judgement.json")
+        path = self.paths[0].with_name(JUDGEMENT)
         remedy = f"Move {path.parent} away, and the same `switchtune run` builds the lexicon again."
         return cast("Mapping[str, Any]", read_json(path, JUDGEMENT_RECORD, remedy=remedy))
 
@@ -116,14 +105,15 @@ class RunFiles:
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the arms, the baseline first, so that it has the same colour in every run."""
-        named = [*(arm.name for arm, _ in self._arms()), *(row["arm"] for row in self.rows)]
+        named = [*(arm.name for arm in self._arms), *(row["arm"] for row in self.rows)]
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
 
     def test_set(self, pair: str) -> str | None:
         """Fingerprint of the test set of a pair, or of a classifier's language; None where it is not known."""
         manifest = self.manifest or {}
-        of_pair = manifest.get("corpora", {}).get(pair, {}).get("test", {})
-        found = (of_pair or manifest.get("data", {}).get(f"test.{pair}", {})).get("fingerprint")
+        corpora = manifest.get("corpora", {})
+        of_language = corpora.get("nli", {}).get(pair) or manifest.get("data", {}).get(f"test.{pair}", {})
+        found = (corpora.get(pair, {}).get("test") or of_language).get("fingerprint")
         return None if found is None else str(found)
 
     @property
@@ -132,52 +122,44 @@ class RunFiles:
         return self.switching_arm.name if self.switching_arm else None
 
     @property
-    def switching_arm(self) -> ArmSettings | None:
+    def switching_arm(self) -> ResolvedArm | None:
         """The arm of code-switching: the first that restores what a lexicon or an alignment has switched."""
-        return next((arm for arm, restores in self._arms() if restores), None)
+        return next((arm for arm in self._arms if arm.switches_by_meaning), None)
 
-    def _arms(self) -> list[tuple[ArmSettings, bool]]:
-        """The arms, and whether each restores what was switched by meaning."""
-        if self.config:
-            return [(arm, _restores(arm, self.config.switching_of(arm))) for arm in self.config.recipes]
-        if self.inference:
-            return [(arm, _restores(arm, self.inference.switching_of(arm))) for arm in self.inference.recipes]
-        return []
+    @property
+    def _arms(self) -> tuple[ResolvedArm, ...]:
+        config = self.config or self.inference
+        return config.arms if config else ()
 
     @property
     def controls(self) -> set[str]:
         """Names of the arms beside the baseline that switch no words by their meaning."""
-        return {arm.name for arm, restores in self._arms() if not restores} - {str(self.baseline)}
+        return {arm.name for arm in self._arms if not arm.switches_by_meaning} - {str(self.baseline)}
 
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""
         source, _, target = pair.partition("-")
         return [
-            LexiconFolder(
-                path.parent.name,
-                (path.with_name(f"lexicon.{source}-{target}.tsv"), path.with_name(f"lexicon.{target}-{source}.tsv")),
-            )
-            for path in self._used(pair, "judgement.json")
+            LexiconFolder(path.parent.name, lexicon_files(path.parent, source, target))
+            for path in self._used(pair, JUDGEMENT)
         ]
 
     def dictionaries(self) -> dict[str, Path]:
         """The files of the lexicons that cross-lingual inference switches by, by the language switched to."""
         if self.inference is None:
             return {}
-        pairs = {language: f"{self.inference.language}-{language}" for language in self.inference.languages}
-        return {language: path for language, pair in pairs.items() for path in self._used(pair, f"lexicon.{pair}.tsv")}
+        source = self.inference.language
+        return {
+            target: path
+            for target in self.inference.languages
+            for path in self._used(f"{source}-{target}", lexicon_files(Path(), source, target)[0].name)
+        }
 
     def _used(self, pair: str, name: str) -> list[Path]:
         """A file of each lexicon of a pair that the run used; of all that are there where no manifest tells."""
         used = {Path(path).parent.name for path in (self.manifest or {}).get("lexicons", {})}
-        found = sorted((self.folder / "lexicon" / pair).glob(f"*/{name}"))
+        found = sorted(lexicon_folder(self.folder, pair).glob(f"*/{name}"))
         return [path for path in found if not used or path.parent.name in used]
-
-
-def _restores(arm: ArmSettings, switching: SwitchingSettings) -> bool:
-    """Whether an arm restores what was switched by meaning."""
-    stages = RECIPES[arm.recipe].stages
-    return any(stage.examples == "restore" for stage in stages) and switching.source in {"lexicon", "aligned"}
 
 
 def read_run(folder: Path) -> RunFiles:
@@ -192,45 +174,23 @@ def read_run(folder: Path) -> RunFiles:
             f"{folder}: no run is there ({CONFIG} is missing). Give the folder that `switchtune run` wrote to (its "
             "--out)."
         )
-    missing: list[str] = []
-    damaged: list[str] = []
-    changed: list[str] = []
-
-    def content(name: str, kind: TypeAdapter[Any], verb: str = "run", absent: str = "") -> Any:
-        try:
-            if (folder / name).exists():
-                again = f"The same `switchtune {verb}` makes it again."
-                found = read_json(folder / name, kind, remedy=again)
-                changed.extend(filter(None, [edit_warning(folder / name, verb)]))
-                return found
-        except SwitchtuneError as error:
-            damaged.append(str(error))
-        else:
-            missing.extend([f"{name} is not there: {absent}"] if absent else [])
-        return None
-
-    settings = read_settings(path)
+    settings, files = read_settings(path), _Files(folder)
     try:
         config = load_run_config(path)
     except UsageError as error:
         config = None
-        missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
-    scored = (folder / "metrics.json").exists()
-    if isinstance(config, RunConfig):
-        trainings = tuple(_trainings(folder, config, damaged))
-        missing += [text for training in trainings for text in _unfinished(training, config, scored=scored)]
-    else:
-        trainings = tuple(_other_trainings(folder, settings, damaged))
-    metrics = content(
-        "metrics.json", METRICS_RECORD, absent="the run is not finished, so there are no scores to compare."
+        files.missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
+    trainings = files.trainings(config, settings)
+    metrics = files.content(
+        METRICS, METRICS_RECORD, absent="the run is not finished, so there are no scores to compare."
     )
-    manifest = content(
-        "manifest.json", MANIFEST_RECORD, absent="versions, hashes of the data and the machine are not known."
+    manifest = files.content(
+        MANIFEST, MANIFEST_RECORD, absent="versions, hashes of the data and the machine are not known."
     )
-    zeroshot = content("zeroshot.json", ZEROSHOT_RECORD, "zeroshot")
-    found = {name: content(f"analysis/{name}.json", kind, "analyse") for name, kind in ANALYSIS_RECORDS.items()}
+    zeroshot = files.content(f"{ZEROSHOT}.json", ZEROSHOT_RECORD, "zeroshot")
+    found = {name: files.content(analysis_file(name), kind, "analyse") for name, kind in ANALYSIS_RECORDS.items()}
     analyses = {name: each for name, each in found.items() if each is not None}
-    missing += [f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"]]
+    files.missing.extend(f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"])
     return RunFiles(
         folder,
         Path(os.path.realpath(folder)).name,
@@ -242,56 +202,63 @@ def read_run(folder: Path) -> RunFiles:
         zeroshot,
         analyses,
         trainings,
-        tuple(damaged),
-        tuple(changed),
-        (*missing, *damaged),
+        tuple(files.damaged),
+        tuple(files.changed),
+        (*files.missing, *files.damaged),
     )
 
 
-def _trainings(folder: Path, config: RunConfig, damaged: list[str]) -> Iterator[Training]:
-    for pair in config.pairs:
-        for arm in config.recipes:
-            for seed in config.seeds:
-                yield _training(folder, trial_name(pair, arm, seed), pair.name, arm.name, seed, damaged)
+@dataclass(frozen=True)
+class _Files:
+    """A run's files as they are read, with what is the matter with them."""
 
+    folder: Path
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
 
-def _other_trainings(folder: Path, settings: Mapping[str, Any], damaged: list[str]) -> Iterator[Training]:
-    """Those of a task without pairs, whose folders are `ARM/seedN`."""
-    for path in sorted(folder.glob(f"*/seed*/{METRICS}")):
-        seed = path.parent.name.removeprefix("seed")
-        if seed.isdecimal():
-            name, arm = str(path.parent.relative_to(folder)), path.parent.parent.name
-            yield _training(folder, name, str(settings.get("task", folder.name)), arm, int(seed), damaged)
+    def content(self, name: str, kind: TypeAdapter[Any], verb: str = "run", absent: str = "") -> Any:
+        """A JSON file; None where it is not there or damaged.
 
-
-def _training(folder: Path, name: str, pair: str, arm: str, seed: int, damaged: list[str]) -> Training:
-    def content(file: str, read: Callable[[Path], _Content], absent: _Content) -> _Content:
+        Args:
+            verb: of the command line, which writes it.
+            absent: what it means that it is not there; empty where it means nothing.
+        """
+        path = self.folder / name
         try:
-            return read(folder / name / file) if (folder / name / file).exists() else absent
+            if path.exists():
+                record = read_json(path, kind, remedy=f"The same `switchtune {verb}` makes it again.")
+                self.changed.extend(filter(None, [edit_warning(path, verb)]))
+                return record
         except SwitchtuneError as error:
-            damaged.append(str(error))
-            return absent
+            self.damaged.append(str(error))
+        else:
+            self.missing.extend([f"{name} is not there: {absent}"] if absent else [])
+        return None
 
-    no_curve: list[dict[str, Any]] = []
-    no_outputs: list[str] | None = None
-    return Training(
-        *(pair, arm, seed, name),
-        curve=content(METRICS, read_metrics, no_curve),
-        hypotheses=content("hypotheses.txt", read_hypotheses, no_outputs),
-    )
+    def trainings(self, config: RunConfig | NliConfig | None, settings: Mapping[str, Any]) -> tuple[Training, ...]:
+        """The trainings without what cannot be read."""
+        if not isinstance(config, RunConfig):
+            return tuple(map(self._readable, other_trainings(self.folder, settings)))
+        updates = {arm.name: sum(arm.stage_updates) for arm in config.arms}
+        readable = tuple(map(self._readable, trainings_of(self.folder, config)))
+        for training in readable:
+            self.missing.extend(self._unfinished(training, updates[training.arm]))
+        return readable
 
+    def _readable(self, training: Training) -> Training:
+        readable, faults = training.without_damage()
+        self.damaged.extend(faults)
+        return readable
 
-def _unfinished(training: Training, config: RunConfig, *, scored: bool) -> Iterator[str]:
-    """How far a training has come that has not come to its end; what is gone of one that was scored."""
-    if training.hypotheses is not None:
-        return
-    arm = next(arm for arm in config.recipes if arm.name == training.arm)
-    settings = config.training_of(arm)
-    total = sum(stage_updates(RECIPES[arm.recipe], settings.updates, settings.restore_share))
-    if scored:
-        yield f"{training.name}: its outputs are gone; its scores are those of metrics.json."
-    elif not training.curve:
-        yield f"{training.name} has not begun."
-    else:
-        done = training.curve[-1]["update"]
-        yield f"{training.name} is at update {done:,} of {total:,}; the test set is not translated yet."
+    def _unfinished(self, training: Training, updates: int) -> Iterator[str]:
+        """How far a training has come that has not come to its end; what is gone of one that was scored."""
+        if training.hypotheses is not None:
+            return
+        if (self.folder / METRICS).exists():
+            yield f"{training.name}: its outputs are gone; its scores are those of {METRICS}."
+        elif not training.curve:
+            yield f"{training.name} has not begun."
+        else:
+            done = training.curve[-1]["update"]
+            yield f"{training.name} is at update {done:,} of {updates:,}; the test set is not translated yet."

@@ -1,28 +1,25 @@
 """Learning rate, batch and updates by the validation set: the same grid for every arm, stopped and resumed at will."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import FiniteFloat, TypeAdapter
 
-from switchtune.config.arms import ArmSettings
 from switchtune.config.run import RunConfig
-from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import fingerprint, readable, remove, write_json, write_text
-from switchtune.recipes import RECIPES
+from switchtune.files import remove, write_json, write_text
 from switchtune.results.text import markdown_table
-from switchtune.run_dir import RunDir, claim_folder
-from switchtune.runs.prepare import prepare_trial
-from switchtune.runs.trial import train_trial
+from switchtune.run_dir import RunDir, write_sealed
+from switchtune.runs.arms import Trial
+from switchtune.runs.experiment import claimed_run, experiment_of, prepare
+from switchtune.runs.manifest import manifest
+from switchtune.runs.paths import MANIFEST, model_folder
+from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
 from switchtune.training.trainer import StageResult
-
-STUDIES = "studies.log"
-"""Journal of optuna within the search's folder: `optuna-dashboard` reads it."""
 
 
 @dataclass(frozen=True, order=True)
@@ -48,6 +45,9 @@ class Tried:
     point: Point
     nll: float
     """Loss on the validation set after the last stage: nats per target token, not smoothed."""
+
+    def record(self) -> dict[str, Any]:
+        return {"arm": self.arm, **asdict(self.point), "valid_nll": self.nll}
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,9 @@ class SearchResult:
             "pair": self.pair,
             "seed": self.seed,
             "updates": self.updates,
-            "best": [_record(each) for each in self.best],
-            "tried": [_record(each) for each in self.tried],
+            "best": [each.record() for each in self.best],
+            "tried": [each.record() for each in self.tried],
         }
-
-
-def _record(tried: Tried) -> dict[str, Any]:
-    return {"arm": tried.arm, **asdict(tried.point), "valid_nll": tried.nll}
 
 
 def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> SearchResult:
@@ -103,17 +99,23 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     configuration for `switchtune run` with each arm's best learning rate and batch at one number of updates for all.
 
     Raises:
-        UsageError: the grid has a single point, or optuna is not installed.
+        UsageError: the grid has a single point.
         SwitchtuneError: as `run_experiment`.
     """
-    folder = Path(folder)
+    folder, experiment = Path(folder), experiment_of(config)
     points = grid(config)
-    claim_folder(folder, "search", inputs=config.inputs)
-    result = SearchResult(
-        config.pairs[0].name,
-        config.seeds[0],
-        tuple(each for arm in config.recipes for each in _try_all(config, arm, points, folder, on_event)),
-    )
+    run = claimed_run(experiment, experiment.arms, folder, "search", on_event)
+    with run.lock():
+        # Corpora, lexicons and a trimmed model are prepared once for all points.
+        prepared = prepare(experiment, config.pairs[:1], experiment.arms, config.seeds[:1], run, on_event)
+        write_sealed(folder / MANIFEST, manifest(prepared.data, prepared.trials))
+        (data,) = prepared.data.values()
+        tried = [
+            _tried(experiment, trial, point, f"point {number} of {len(points)}", data, run, on_event)
+            for trial in prepared.trials
+            for number, point in enumerate(points, start=1)
+        ]
+    result = SearchResult(config.pairs[0].name, config.seeds[0], tuple(tried))
     write_json(folder / "search.json", result.record())
     write_text(folder / "search.md", search_markdown(result))
     write_text(folder / "best.yaml", yaml.safe_dump(best_config(config, result), sort_keys=False))
@@ -144,87 +146,40 @@ def grid(config: RunConfig) -> list[Point]:
     return points
 
 
-def _try_all(
-    config: RunConfig, arm: ArmSettings, points: Sequence[Point], folder: Path, on_event: OnEvent
-) -> list[Tried]:
-    """What each point comes to, in the grid's order."""
-    optuna = _optuna()
-    own = folder / arm.name
-    claim_folder(own, "run")
-    with RunDir(own).lock("search"):
-        study, known = _study(optuna, folder, arm, points)
-        for left in study.get_trials(states=[optuna.trial.TrialState.RUNNING]):
-            # By a killed search. Its training goes on from the last checkpoint, as a trial of its own.
-            study.tell(left.number, state=optuna.trial.TrialState.FAIL)
-        for number, point in enumerate(points, start=1):
-            if point in known:
-                continue
-            on_event(Event(f"search {arm.name}", f"point {number} of {len(points)}: {point.name}"))
-            study.enqueue_trial(asdict(point))
-            trial = study.ask(_distributions(optuna, points))
-            nll = _valid_nll(config, arm, point, own, on_event)
-            study.tell(trial, nll)
-            known[point] = nll
-    return [Tried(arm.name, point, known[point]) for point in points]
+def _tried(
+    experiment: Experiment[Any],
+    trial: Trial,
+    point: Point,
+    number: str,
+    data: Data[Any],
+    run: RunDir,
+    on_event: OnEvent,
+) -> Tried:
+    """What a point comes to with the arm of a trial; one that was tried before is not trained again.
 
-
-def _optuna() -> Any:
-    try:
-        import optuna
-    except ImportError as error:
-        raise UsageError(
-            "The search needs optuna, which cannot be imported. Install the extra with: "
-            "pip install 'switchtune[search]'."
-        ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna
-
-
-def _study(optuna: Any, folder: Path, arm: ArmSettings, points: Sequence[Point]) -> tuple[Any, dict[Point, float]]:
-    """An arm's study in the journal, and the loss of every point that was tried."""
-    # A study's values cannot change, so another grid is another study; what was trained for it is found all the same.
-    name = f"{arm.name}-{fingerprint([asdict(point) for point in points])[:8]}"
-    if (folder / STUDIES).exists():
-        readable(folder / STUDIES)
-    try:
-        storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(folder / STUDIES)))
-        study = optuna.create_study(storage=storage, study_name=name, direction="minimize", load_if_exists=True)
-        tried = [(trial.params, trial.value) for trial in study.trials if trial.value is not None]
-        return study, {Point(**params): _LOSS.validate_python(loss) for params, loss in tried}
-    except Exception as error:  # optuna reads a damaged journal until something or other fails
-        raise SwitchtuneError(
-            f"{folder / STUDIES}: cannot be read as optuna's journal ({type(error).__name__}: {error}). Put back a "
-            "copy, or move it away: then every point is tried again."
-        ) from error
-
-
-_LOSS: TypeAdapter[float] = TypeAdapter(FiniteFloat)
-
-
-def _distributions(optuna: Any, points: Sequence[Point]) -> dict[str, Any]:
-    values = {name: sorted({asdict(point)[name] for point in points}) for name in asdict(points[0])}
-    return {name: optuna.distributions.CategoricalDistribution(each) for name, each in values.items()}
-
-
-def _valid_nll(config: RunConfig, arm: ArmSettings, point: Point, folder: Path, on_event: OnEvent) -> float:
-    values = {"lr": point.lr, "tokens_per_batch": point.tokens_per_batch}
-    at_point = arm.model_copy(update={"training": {**arm.training, **values}})
-    training = config.training.model_copy(update={"updates": point.updates})
-    settings = config.model_copy(update={"training": training})
-    # Corpora, lexicons and a trimmed model are prepared once for all points.
-    trial = prepare_trial(settings, config.pairs[0], at_point, config.seeds[0], folder, on_event)
-    trained = train_trial(settings, trial, folder / point.name, on_event)
-    for stage in RECIPES[arm.recipe].stages:
-        remove(folder / point.name / stage.name / "model")
-    return StageResult.from_record(trained.reports[-1]["training"]).chosen_nll
+    Args:
+        number: which point it is, for people.
+    """
+    arm = replace(trial.arm, training=trial.arm.training.model_copy(update=asdict(point)))
+    trial, name = replace(trial, arm=arm), f"{arm.name}/{point.name}"
+    inputs = planned_stages(experiment, trial, data)[-1].inputs
+    nll = run.result(name, inputs)
+    if nll is None:
+        on_event(Event(f"search {arm.name}", f"{number}: {point.name}"))
+        trained = train_trial(experiment, trial, run.path / name, on_event)
+        nll = StageResult.from_record(list(trained.reports.values())[-1]["training"]).chosen_nll
+        run.finish(name, inputs, nll)
+    for stage in arm.recipe.stages:
+        remove(model_folder(run.path / name, stage.name))
+    return Tried(arm.name, point, nll)
 
 
 def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
     """The configuration of a run with what was found, as YAML holds it."""
-    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"search", "recipes"})
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"search", "arm_settings"})
     best: Mapping[str, Tried] = {each.arm: each for each in result.best}
     values["training"] = {**values.get("training", {}), "updates": result.updates}
-    values["recipes"] = [
+    values["arms"] = [
         {
             **arm.model_dump(mode="json", exclude_defaults=True),
             "training": {
@@ -233,14 +188,14 @@ def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
                 "tokens_per_batch": best[arm.name].point.tokens_per_batch,
             },
         }
-        for arm in config.recipes
+        for arm in config.arm_settings
     ]
     return values
 
 
 def search_table(result: SearchResult) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for people; an arm's best point is marked."""
-    heads = ["recipe", "updates", "tokens per batch", "lr", "validation loss", ""]
+    heads = ["arm", "updates", "tokens per batch", "lr", "validation loss", ""]
     rows = [
         [
             each.arm,
@@ -259,7 +214,7 @@ def search_markdown(result: SearchResult) -> str:
     """What was tried, as a Markdown page."""
     explanation = (
         f"{result.pair}, seed {result.seed}. Loss on the validation set after the last stage: nats per target token. "
-        f"Every recipe was tried at the same points. Best: of each recipe at {result.updates:,} updates, where the "
-        "mean of the recipes' best losses is lowest; `best.yaml` compares them so."
+        f"Every arm was tried at the same points. Best: of each arm at {result.updates:,} updates, where the "
+        "mean of the arms' best losses is lowest; `best.yaml` compares them so."
     )
     return f"# Search\n\n{explanation}\n\n{markdown_table(*search_table(result))}\n"

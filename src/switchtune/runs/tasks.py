@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings, TaskName
@@ -15,13 +14,6 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import adopt_files, read_json, write_json
 from switchtune.scoring.metrics import MetricName
-from switchtune.switching.aligned import SideSwitcher
-
-
-class Restore(Protocol):
-    """Makes the examples of stage 1."""
-
-    def __call__(self, corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples: ...
 
 
 @dataclass(frozen=True)
@@ -30,7 +22,8 @@ class Task:
 
     reader: Callable[[RunConfig], Callable[..., Corpus]]
     """What reads its corpora, called as `read_corpus` is."""
-    restore: Restore
+    restore: Callable[..., Examples]
+    """What makes the examples of stage 1, called as `restore_examples` is."""
     parallel: bool
     """Whether the target of a pair translates its source, so that lexicons can be aligned and judged by pairs."""
     metrics: tuple[MetricName, ...]

@@ -8,41 +8,57 @@ from typing import Any
 
 import torch
 
-from switchtune.config.arms import ArmSettings
+from switchtune.config.arms import ResolvedArm
+from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
-from switchtune.runs.prepare import chosen_arm, prepare_trial
-from switchtune.runs.trial import TrainedStages, TrialResult, run_trial, train_trial
-from switchtune.training.distributed import Device, Tell, default_device, joined, launch, on_first, place_of
+from switchtune.runs.arms import Trial, chosen_arm
+from switchtune.runs.experiment import experiment_of, prepare_trial
+from switchtune.runs.paths import model_folder
+from switchtune.runs.trial import Experiment, TrialResult, run_trial, train_trial
+from switchtune.training.distributed import Device, default_device, joined, launch, on_first, place_of
 
 
 @dataclass(frozen=True)
 class TrainedArm:
-    """A trained arm, and how its test set was translated."""
+    """A trained arm, and its outputs for the test set."""
 
     model: Path
     """Loads with `load_model`, or plainly with transformers."""
     result: TrialResult
 
     def record(self) -> dict[str, Any]:
-        """As JSON holds it; the translations stand in a file of their own."""
-        result = {name: value for name, value in asdict(self.result).items() if name != "hypotheses"}
-        return {"model": str(self.model), **result}
+        """As JSON holds it; the outputs stand in files of their own."""
+        result = self.result
+        curves: dict[str, Any] = {
+            name: result.curve(name) for name in ("valid_nll", "valid_accuracy") if name in result.last
+        }
+        return {
+            "model": str(self.model),
+            "pair": result.pair,
+            "arm": result.arm,
+            "seed": result.seed,
+            "stage_updates": result.stage_updates,
+            **curves,
+            "seconds": result.seconds,
+            "truncated": result.truncated,
+            "rates": {code: asdict(rates) for code, rates in result.rates.items()},
+        }
 
 
 def train_arm(
-    config: RunConfig,
+    config: RunConfig | NliConfig,
     folder: Path | str,
     *,
-    recipe: str | None = None,
+    arm: str | None = None,
     pair: str | None = None,
     seed: int | None = None,
     gpus: int | None = None,
     processes: int | None = None,
     on_event: OnEvent = lambda event: None,
 ) -> TrainedArm | None:
-    """Train one arm on one pair with one seed, and translate its test set.
+    """Train one arm on one pair with one seed, and have its model do the test set.
 
     What it needs is read and built as `run_experiment` would, in the same places, so that one finds what the other has
     finished. Where a launcher (torchrun, `accelerate launch`, srun) started this process as one of many, it joins them;
@@ -51,7 +67,7 @@ def train_arm(
     With `gpus` or `processes` a script that calls this needs the usual `if __name__ == "__main__":`.
 
     Args:
-        recipe: name of the arm; by default the first with a stage that restores.
+        arm: its name; by default the first with a stage that restores.
         pair: as in `de-en`; by default the first.
         seed: by default the first of the configuration.
         gpus: start so many processes, each with a GPU of this machine.
@@ -64,10 +80,9 @@ def train_arm(
         UsageError: no such arm or pair, or processes that cannot be started.
         SwitchtuneError: data, model or lexicon cannot be used, the training failed, or a process of it died.
     """
-    folder = Path(folder)
-    job = _Job(
-        config, folder, _pair(config, pair), chosen_arm(config, recipe), config.seeds[0] if seed is None else seed
-    )
+    folder, experiment = Path(folder), experiment_of(config)
+    seed = config.seeds[0] if seed is None else seed
+    job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(experiment.arms, arm), seed)
     place = place_of(os.environ)
     device = default_device()
     wanted = _processes(gpus, processes, device, launched=place is not None)
@@ -79,43 +94,44 @@ def train_arm(
                 on_event(Event("train", gathering))
             stack.enter_context(joined(place, device))
         if wanted > 1:
-            for event in launch(_train_in_group, (job,), processes=wanted, device=device):
+            for event in launch(_train, (job,), processes=wanted, device=device):
                 on_event(event)
         else:
-            _train(job, on_event if first else lambda event: None)
-    # The group is gone: others need not wait while one process translates.
+            _train(on_event if first else lambda event: None, job)
+    # The group is gone: others need not wait while one process writes the outputs.
     return _finished(job, on_event) if first else None
 
 
 @dataclass(frozen=True)
 class _Job:
-    config: RunConfig
+    experiment: Experiment[Any]
     folder: Path
-    pair: PairSettings
-    arm: ArmSettings
+    pair: PairSettings | None
+    arm: ResolvedArm
     seed: int
 
+    def prepare(self, on_event: OnEvent) -> Trial:
+        return prepare_trial(self.experiment, self.pair, self.arm, self.seed, self.folder, on_event)
 
-def _train_in_group(tell: Tell, job: _Job) -> None:
-    _train(job, tell)
 
-
-def _train(job: _Job, on_event: OnEvent) -> TrainedStages:
-    trial = on_first(lambda: prepare_trial(job.config, job.pair, job.arm, job.seed, job.folder, on_event))
-    return train_trial(job.config, trial, job.folder / trial.name, on_event)
+def _train(on_event: OnEvent, job: _Job) -> None:
+    trial = on_first(lambda: job.prepare(on_event))
+    train_trial(job.experiment, trial, job.folder / trial.name, on_event)
 
 
 def _finished(job: _Job, on_event: OnEvent) -> TrainedArm:
-    trial = prepare_trial(job.config, job.pair, job.arm, job.seed, job.folder, lambda event: None)
-    result = run_trial(job.config, trial, job.folder / trial.name, on_event)
-    last = list(result.stage_updates)[-1]
-    return TrainedArm(job.folder / trial.name / last / "model", result)
+    trial = job.prepare(lambda event: None)
+    folder = job.folder / trial.name
+    result = run_trial(job.experiment, trial, folder, on_event)
+    return TrainedArm(model_folder(folder, list(result.reports)[-1]), result)
 
 
-def _pair(config: RunConfig, name: str | None) -> PairSettings:
-    pairs = {pair.name: pair for pair in config.pairs}
+def _pair(experiment: Experiment[Any], name: str | None) -> PairSettings | None:
     if name is None:
-        return config.pairs[0]
+        return experiment.pairs[0]
+    pairs = {pair.name: pair for pair in experiment.pairs if pair is not None}
+    if not pairs:
+        raise UsageError(f"--pair {name}: cross-lingual inference has no pairs; leave it out.")
     if name not in pairs:
         raise UsageError(f"--pair {name}: {nearest(name, pairs)}")
     return pairs[name]

@@ -1,99 +1,109 @@
-"""One training of a comparison: the stages of a recipe on one pair with one seed, then the test set's translation."""
+"""One training of a comparison, of any task: its stages one after the other, then its outputs for the test sets."""
 
 import gc
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
-from switchtune.config.arms import ArmSettings
+from switchtune.config.arms import ResolvedArm
+from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.training import TrainingSettings
+from switchtune.corpus.inference import NliSet
 from switchtune.corpus.read import Corpus
-from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
-from switchtune.events import (
-    Event,
-    OnEvent,
-    stage_event,
-)
-from switchtune.examples import Examples, iaft_examples, task_examples
+from switchtune.events import Event, OnEvent
 from switchtune.files import content_of, fingerprint, hash_file, write_text
-from switchtune.generation import translate
-from switchtune.lexicon.alignment import read_alignment
-from switchtune.lexicon.files import read_lexicon
-from switchtune.models.layout import Layout
-from switchtune.models.load import (
-    Loaded,
-    load_layout,
-    load_model,
-    model_fingerprint,
-    save_generation,
-    save_model,
-    verify_saved,
-)
-from switchtune.recipes import RECIPES, Stage, stage_updates
+from switchtune.models.load import model_fingerprint
+from switchtune.recipes import Stage
+from switchtune.results.comparison import Summary
 from switchtune.run_dir import RunDir
-from switchtune.runs.tasks import TASKS, note_task, read_pair
-from switchtune.runs.validation import chrf_validation
-from switchtune.switching.make import (
-    make_switchers,
-    segmenters_for,
-    switching_rates,
-)
+from switchtune.runs.arms import Trial
+from switchtune.runs.paths import model_folder
+from switchtune.runs.stages import PlannedStage, StageJob
 from switchtune.switching.switcher import Rates
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
-from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.curve import METRICS as CURVE
+from switchtune.training.curve import StageLog
 from switchtune.training.distributed import first_before_others, on_first
 from switchtune.training.trackers import Trackers
-from switchtune.training.trainer import train_stage
+
+Set = TypeVar("Set", Corpus, NliSet)
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training of the comparison, and where it finds what was prepared for it."""
+class Data(Generic[Set]):
+    """What a trial is trained and tested on."""
 
-    pair: PairSettings
-    arm: ArmSettings
-    seed: int
-    lexicons: tuple[Path, Path] | None
-    """Source → target and target → source; None where nothing is switched by a lexicon."""
-    alignments: tuple[Path, Path] | None
-    """Which words are linked in the training and in the validation pairs; None where words are not switched so."""
-    corpora: Path
-    """Where the corpora stand once they are read."""
-    model: str
-    """What the first stage starts from: a folder, or a name on the Hub."""
+    train: Set
+    valid: Set
+    tests: Mapping[str, Set]
+    """By a name of the task's own."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a trained model is to write for a test set: a file with a line for each example."""
+
+    test: str
+    """Name of the test set."""
+    step: str
+    file: str
+    inputs: Mapping[str, Any]
+    """All that decides what it comes to, beside the model."""
+    make: Callable[[], Sequence[str]]
+
+
+class Experiment(Protocol[Set]):
+    """A task with the configuration of a run: what its trials read, train and write, and what is made of that."""
 
     @property
-    def name(self) -> str:
-        return trial_name(self.pair, self.arm, self.seed)
+    def config(self) -> RunConfig | NliConfig: ...
 
+    @property
+    def arms(self) -> tuple[ResolvedArm, ...]: ...
 
-def trial_name(pair: PairSettings, arm: ArmSettings, seed: int) -> str:
-    """Name of a trial, and its folder within the run's."""
-    return f"{pair.name}/{arm.name}/seed{seed}"
+    @property
+    def pairs(self) -> tuple[PairSettings | None, ...]:
+        """None alone where the task has no pairs."""
 
+    def check_arms(self) -> None:
+        """Have arms that cannot be compared refused."""
 
-@dataclass(frozen=True)
-class TrialResult:
-    """A finished trial."""
+    def check_trials(self, pairs: Sequence[Any], arms: Sequence[ResolvedArm]) -> None:
+        """Have what an arm would stumble over known before the hours of training of the arms before it."""
 
-    pair: str
-    arm: str
-    seed: int
-    stage_updates: dict[str, int]
-    valid_nll: tuple[tuple[int, float], ...]
-    """(update, validation loss) over the last stage; updates are counted from the start of the first."""
-    seconds: float
-    """Training time of all stages, evaluations on the validation set included."""
-    truncated: int
-    """Training examples cut to `max_tokens`."""
-    rates: dict[str, Rates]
-    """Requested and realised rate of switching, per language; empty where nothing is switched."""
-    hypotheses: list[str]
+    def read(self, pair: Any, cache_dir: Path) -> Data[Set]:
+        """Read what the trials of a pair need."""
+
+    def prepare(
+        self, pair: Any, arms: Sequence[ResolvedArm], data: Data[Set], run: RunDir, on_event: OnEvent
+    ) -> list[tuple[tuple[Path, ...], tuple[Path, ...]]]:
+        """Tell what was read, and make the lexicons and alignments of each arm that are not there yet."""
+
+    def start_model(
+        self, trials: Sequence[Trial], data: Mapping[str, Data[Set]], run: RunDir, on_event: OnEvent
+    ) -> str | None:
+        """What all trials start from; None where each starts from its arm's own."""
+
+    def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
+        """The stages of an arm, and how each is trained."""
+
+    def train(self, job: StageJob, data: Data[Set]) -> dict[str, Any]:
+        """Train a stage and save its model; returns `training`, what it came to, and `rates` of switching, as JSON."""
+
+    def outputs(self, trial: Trial, data: Data[Set], model: Path, on_event: OnEvent) -> list[Output]:
+        """What a trained model is to write; it is loaded once, where something of it is not there."""
+
+    def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary:
+        """The comparison of the arms."""
+
+    def page(self, summary: Summary) -> str:
+        """The comparison in Markdown."""
 
 
 @dataclass(frozen=True)
@@ -102,253 +112,199 @@ class TrainedStages:
 
     model: Path
     """Of the last stage."""
-    before: str
+    origin: str
     """Fingerprint of all that the model came from."""
-    updates: tuple[int, ...]
-    """Done in each stage."""
-    reports: tuple[dict[str, Any], ...]
-    """Of each stage: its result, and the rates of switching."""
+    reports: Mapping[str, dict[str, Any]]
+    """By stage, what `Experiment.train` returned."""
 
 
-def run_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult:
-    """Train one arm on one pair with one seed and translate the test set; finished steps are skipped.
+@dataclass(frozen=True)
+class TrialResult:
+    """A finished trial."""
+
+    pair: str
+    """Empty where the task has no pairs."""
+    arm: str
+    seed: int
+    reports: Mapping[str, dict[str, Any]]
+    """By stage, what `Experiment.train` returned."""
+    outputs: Mapping[str, list[str]]
+    """By test set, a line for each example."""
+
+    @property
+    def stage_updates(self) -> dict[str, int]:
+        """Updates done in each stage."""
+        return {stage: report["training"]["updates"] for stage, report in self.reports.items()}
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """What the training of the last stage came to."""
+        training: dict[str, Any] = list(self.reports.values())[-1]["training"]
+        return training
+
+    @property
+    def seconds(self) -> float:
+        """Training time of all stages, evaluations on the validation set included."""
+        return float(sum(report["training"]["seconds"] for report in self.reports.values()))
+
+    @property
+    def truncated(self) -> int:
+        """Training examples cut to `max_tokens`."""
+        return int(sum(report["training"]["truncated"] for report in self.reports.values()))
+
+    @property
+    def rates(self) -> dict[str, Rates]:
+        """Requested and realised rate of switching, by language; empty where nothing is switched."""
+        return {code: Rates(**rates) for report in self.reports.values() for code, rates in report["rates"].items()}
+
+    @property
+    def hypotheses(self) -> list[str]:
+        """Outputs for the only test set."""
+        (lines,) = self.outputs.values()
+        return lines
+
+    def curve(self, name: str) -> tuple[tuple[int, float], ...]:
+        """(update, value) of a measure on the validation set in the last stage (`valid_nll`, …); updates are counted
+        from the start of the first stage."""
+        before = sum(list(self.stage_updates.values())[:-1])
+        return tuple((before + update, value) for update, value in self.last.get(name, ()))
+
+
+def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult:
+    """Train one arm with one seed and have its model write its outputs; finished steps are skipped.
 
     Raises:
         SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
         RunLockedError: another process is working in `folder`.
     """
-    run = _run_dir(config, trial, folder, on_event)
+    run = _run_dir(experiment, trial, folder, on_event)
     with run.lock():
-        train, valid, test = read_pair(config, trial.pair, trial.corpora)
-        trained = _train_stages(config, trial, (train, valid), run, on_event)
-        hypotheses = _translate_test(config, trial, test, trained, run, on_event)
-    stages = [stage.name for stage in RECIPES[trial.arm.recipe].stages]
-    updates_before = sum(trained.updates[:-1])
-    return TrialResult(
-        pair=trial.pair.name,
-        arm=trial.arm.name,
-        seed=trial.seed,
-        stage_updates=dict(zip(stages, trained.updates, strict=True)),
-        valid_nll=tuple((updates_before + update, nll) for update, nll in trained.reports[-1]["training"]["valid_nll"]),
-        seconds=sum(report["training"]["seconds"] for report in trained.reports),
-        truncated=sum(report["training"]["truncated"] for report in trained.reports),
-        rates={side: Rates(**rates) for report in trained.reports for side, rates in report["rates"].items()},
-        hypotheses=hypotheses,
-    )
+        data = experiment.read(trial.pair, trial.corpora)
+        trained = _train_stages(experiment, trial, data, run, on_event)
+        outputs = {
+            each.test: kept_lines(
+                *(run, each.step, {"before": trained.origin, **each.inputs}, run.path / each.file),
+                *(len(data.tests[each.test]), each.make),
+            )
+            for each in experiment.outputs(trial, data, trained.model, on_event)
+        }
+    return TrialResult(trial.pair.name if trial.pair else "", trial.arm.name, trial.seed, trained.reports, outputs)
 
 
-def train_trial(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> TrainedStages:
-    """The training of `run_trial` without the translation, which all processes of a group call alike.
+def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrainedStages:
+    """The training of `run_trial` without the outputs, which all processes of a group call alike.
 
     Process 0 holds the folder, and does what is to be done once.
     """
-    run = _run_dir(config, trial, folder, on_event)
+    run = _run_dir(experiment, trial, folder, on_event)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
-        train, valid, _ = first_before_others(partial(read_pair, config, trial.pair, trial.corpora))
-        return _train_stages(config, trial, (train, valid), run, on_event)
+        data = first_before_others(partial(experiment.read, trial.pair, trial.corpora))
+        return _train_stages(experiment, trial, data, run, on_event)
 
 
-def _run_dir(config: RunConfig, trial: Trial, folder: Path, on_event: OnEvent) -> RunDir:
-    return RunDir(folder, lambda message: on_event(Event(trial.name, message)), config.keep_changed)
+def _run_dir(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> RunDir:
+    return RunDir(folder, lambda message: on_event(Event(trial.name, message)), experiment.config.keep_changed)
+
+
+def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -> tuple[PlannedStage, ...]:
+    """The stages of a trial with all that decides what they come to: each with that of the stages before it."""
+    arm, model, init = trial.arm, trial.model, trial.arm.recipe.init
+    origin = fingerprint([model_fingerprint(model), init])
+    planned = []
+    for (stage, settings), updates in zip(experiment.stages(arm), arm.stage_updates, strict=True):
+        inputs = {
+            "before": origin,
+            "stage": stage.name,
+            "examples": stage.examples,
+            "updates": updates,
+            "train": data.train.fingerprint(),
+            "valid": data.valid.fingerprint(),
+            "training": settings.decisive,
+            "seed": trial.seed,
+        }
+        if stage.examples == "restore":
+            inputs["switching"] = arm.switching.model_dump(mode="json")
+            inputs["lexicons"] = [hash_file(path) for path in (*trial.lexicons, *trial.alignments)]
+        planned.append(PlannedStage(stage, settings, updates, inputs))
+        origin = planned[-1].fingerprint
+    return tuple(planned)
 
 
 def _train_stages(
-    config: RunConfig, trial: Trial, corpora: tuple[Corpus, Corpus], run: RunDir, on_event: OnEvent
+    experiment: Experiment[Any], trial: Trial, data: Data[Any], run: RunDir, on_event: OnEvent
 ) -> TrainedStages:
     """Train the stages that are not finished. Process 0 alone looks at the folder's markers and writes them."""
-    training = config.training_of(trial.arm)
-    recipe = RECIPES[trial.arm.recipe]
-    updates = stage_updates(recipe, training.updates, training.restore_share)
-    trackers = Trackers(training.report_to, run_name=trial.name, folder=run.path, updates=sum(updates))
-    model, init = trial.model, recipe.init
-    before = on_first(lambda: fingerprint([model_fingerprint(trial.model), recipe.init]))
-    reports: list[dict[str, Any]] = []
-    done: list[int] = []
-    for stage, count in zip(recipe.stages, updates, strict=True):
-        inputs = on_first(partial(_stage_inputs, config, trial, stage, count, corpora, before))
-        folder = run.path / stage.name
-        saved = folder / "model"
-        report = on_first(partial(finished_or_begun, run, trial.name, stage.name, inputs, on_event))
+    planned = on_first(partial(planned_stages, experiment, trial, data))
+    updates = sum(plan.updates for plan in planned)
+    trackers = Trackers(trial.arm.training.report_to, run_name=trial.name, folder=run.path, updates=updates)
+    model, init = trial.model, trial.arm.recipe.init
+    reports: dict[str, dict[str, Any]] = {}
+    for plan in planned:
+        name, saved = plan.stage.name, model_folder(run.path, plan.stage.name)
+        report = on_first(partial(_finished_or_begun, run, trial, plan, on_event))
         if report is None:
-            loaded = load_model(
-                model,
+            done = sum(each["training"]["updates"] for each in reports.values())
+            job = StageJob(
+                trial=trial,
+                plan=plan,
+                model=model,
                 init=init,
-                dropout=training.dropout,
-                attention_dropout=training.attention_dropout,
-                seed=trial.seed,
+                folder=run.path / name,
+                saved=saved,
+                log=StageLog(run.path / CURVE, name, done),
+                trackers=trackers,
+                on_event=on_event,
             )
-            examples = _stage_examples(loaded.layout, stage, trial, *corpora, config)
-            log = StageLog(run.path / METRICS, stage.name, sum(done))
-            report = _train(loaded, count, trial, examples, config, folder, before, log, trackers, on_event)
-            on_first(partial(run.finish, stage.name, inputs, report, made=[saved]))
-            # Gone before the next stage's model comes; the optimizer refers to it in circles.
-            del loaded
+            report = experiment.train(job, data)
+            on_first(partial(run.finish, name, plan.inputs, report, made=[saved]))
+            # The model is gone before the next stage's comes; the optimizer refers to it in circles.
             gc.collect()
         # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
-        on_first(partial(remove_but_weights if training.snapshots else remove_checkpoints, folder))
-        reports.append(report)
-        done.append(report["training"]["updates"])
-        model, init, before = str(saved), "pretrained", fingerprint(inputs)
-    return TrainedStages(Path(model), before, tuple(done), tuple(reports))
+        on_first(partial(remove_but_weights if plan.settings.snapshots else remove_checkpoints, run.path / name))
+        reports[name] = report
+        model, init = str(saved), "pretrained"
+    return TrainedStages(Path(model), planned[-1].fingerprint, reports)
 
 
-def _stage_inputs(
-    config: RunConfig, trial: Trial, stage: Stage, updates: int, corpora: tuple[Corpus, Corpus], before: str
-) -> dict[str, Any]:
-    """All that decides what a stage comes to."""
-    training = config.training_of(trial.arm)
-    train, valid = corpora
-    inputs = {
-        "before": before,
-        "stage": stage.name,
-        "examples": stage.examples,
-        "updates": updates,
-        "train": train.fingerprint(),
-        "valid": valid.fingerprint(),
-        "training": training.decisive,
-        "seed": trial.seed,
-    }
-    if stage.examples == "restore":
-        inputs["switching"] = config.switching_of(trial.arm).model_dump(mode="json")
-        inputs["lexicons"] = [hash_file(path) for path in (*(trial.lexicons or ()), *(trial.alignments or ()))]
-    return inputs
-
-
-def finished_or_begun(
-    run: RunDir, subject: str, stage: str, inputs: Mapping[str, Any], on_event: OnEvent
-) -> dict[str, Any] | None:
+def _finished_or_begun(run: RunDir, trial: Trial, plan: PlannedStage, on_event: OnEvent) -> dict[str, Any] | None:
     """What a finished stage reported; where it is not finished, its folder is made ready."""
-    folder = run.path / stage
-    report: dict[str, Any] | None = run.result(stage, inputs, made=[folder / "model"])
+    stage = plan.stage.name
+    report: dict[str, Any] | None = run.result(stage, plan.inputs, made=[model_folder(run.path, stage)])
     if report is None:
-        aside = run.begin(stage, inputs, folder)
+        aside = run.begin(stage, plan.inputs, run.path / stage)
         if aside is not None:
-            if (run.path / METRICS).is_file():
-                shutil.copy(run.path / METRICS, aside)
-            on_event(Event(subject, f"{stage}: its inputs have changed; what was there is now {aside}"))
+            if (run.path / CURVE).is_file():
+                shutil.copy(run.path / CURVE, aside)
+            on_event(Event(trial.name, f"{stage}: its inputs have changed; what was there is now {aside}"))
     return report
 
 
-@dataclass(frozen=True)
-class _StageExamples:
-    train: Examples
-    valid: Examples
-    rates: dict[str, Rates]
-    """Per language; empty where nothing is switched."""
-
-
-def _stage_examples(
-    layout: Layout, stage: Stage, trial: Trial, train: Corpus, valid: Corpus, config: RunConfig
-) -> _StageExamples:
-    if stage.examples == "task":
-        return _StageExamples(task_examples(train), task_examples(valid), {})
-    if stage.examples == "iaft":
-        words = word_segmenter(train.source_language)
-        noised = iaft_examples(train, words, mask=layout.mask_token, seed=trial.seed)
-        return _StageExamples(noised, task_examples(valid), {})
-    switching = config.switching_of(trial.arm)
-    segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
-    lexicons = None
-    if trial.lexicons is not None:
-        lexicons = (read_lexicon(trial.lexicons[0]), read_lexicon(trial.lexicons[1]))
-    mask = layout.mask_token if switching.source == "mask" else ""
-    alignments = [read_alignment(path) for path in trial.alignments] if trial.alignments else [None, None]
-    train_switchers, valid_switchers = (
-        make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=trial.seed)
-        for alignment in alignments
-    )
-    source, target = switching_rates(train, train_switchers, seed=trial.seed)
-    restore = TASKS[config.task].restore
-    return _StageExamples(
-        restore(train, train_switchers, seed=trial.seed),
-        restore(valid, valid_switchers, seed=trial.seed),
-        {train.source_language: source, train.target_language: target},
-    )
-
-
-def _train(
-    loaded: Loaded,
-    updates: int,
-    trial: Trial,
-    examples: _StageExamples,
-    config: RunConfig,
-    folder: Path,
-    before: str,
-    log: StageLog,
-    trackers: Trackers,
-    on_event: OnEvent,
-) -> dict[str, Any]:
-    training = config.training_of(trial.arm)
-    for side, rates in examples.rates.items():
-        on_event(Event(trial.name, f"{side}: {rates.describe()}"))
-    result = train_stage(
-        loaded,
-        examples.train,
-        valid=examples.valid,
-        settings=training,
-        updates=updates,
-        seed=trial.seed,
-        folder=folder,
-        origin=before,
-        log=log,
-        trackers=trackers,
-        # It makes its examples at once, which takes time where nothing asks for them.
-        validate=chrf_validation(examples.valid, training.valid_sentences, config.generation)
-        if training.best_by == "chrf"
-        else None,
-        on_progress=lambda step: on_event(stage_event(trial.name, log.stage, step)),
-        on_message=lambda message: on_event(Event(trial.name, f"{log.stage}: {message}")),
-    )
-    on_first(partial(_save, loaded, trial, examples.valid, config, folder / "model"))
-    return {"training": asdict(result), "rates": {side: asdict(rates) for side, rates in examples.rates.items()}}
-
-
-def _save(loaded: Loaded, trial: Trial, valid: Examples, config: RunConfig, folder: Path) -> None:
-    languages = (trial.pair.source, trial.pair.target)
-    save_model(loaded, folder, *languages, generation=config.generation)
-    note_task(config, folder)
-    sample = [example.source for example in map(partial(valid.make, 0), range(min(4, valid.count)))]
-    verify_saved(folder, sample, loaded, *languages, generation=config.generation)
-
-
-def _translate_test(
-    config: RunConfig,
-    trial: Trial,
-    test: Corpus,
-    trained: TrainedStages,
-    run: RunDir,
-    on_event: OnEvent,
+def kept_lines(
+    run: RunDir, step: str, inputs: Mapping[str, Any], path: Path, count: int, make: Callable[[], Sequence[str]]
 ) -> list[str]:
-    inputs = {
-        "before": trained.before,
-        "test": test.fingerprint(),
-        "generation": config.generation.model_dump(mode="json"),
-    }
-    written = run.path / "hypotheses.txt"
-    if run.result("translate", inputs, made=[written]) is None:
-        loaded = load_model(str(trained.model))
-        save_generation(loaded, trained.model, trial.pair.target, config.generation)
-        hypotheses = translate(
-            loaded,
-            test.sources(),
-            trial.pair.source,
-            trial.pair.target,
-            config.generation,
-            on_progress=lambda done, total: on_event(Event(trial.name, "translate", done, total)),
-        )
-        write_text(written, "".join(f"{line}\n" for line in hypotheses))
-        run.finish("translate", inputs, len(hypotheses), made=[written])
-    return read_hypotheses(written, len(test))
+    """The lines of a file that a step makes, where it is not there already.
+
+    Args:
+        count: of the lines that are expected.
+
+    Raises:
+        SwitchtuneError: as `read_hypotheses`.
+    """
+    if run.result(step, inputs, made=[path]) is None:
+        lines = make()
+        write_text(path, "".join(f"{line}\n" for line in lines))
+        run.finish(step, inputs, len(lines), made=[path])
+    return read_hypotheses(path, count)
 
 
 def read_hypotheses(path: Path, sentences: int | None = None) -> list[str]:
-    """The translations of a test set of so many sentences (None: not known), a line each.
+    """A model's outputs for a test set of so many sentences (None: not known), a line each.
 
     Raises:
         SwitchtuneError: the file cannot be read, is not UTF-8, ends within a line, or has another number of lines.
     """
-    again = "Remove the file, and the same command translates them again."
+    again = "Remove the file, and the same command makes them again."
     try:
         *hypotheses, rest = content_of(path).decode().split("\n")
     except UnicodeDecodeError as error:
@@ -360,26 +316,3 @@ def read_hypotheses(path: Path, sentences: int | None = None) -> list[str]:
             f"{path}: {len(hypotheses):,} lines, where the test set has {sentences:,} sentences. {again}"
         )
     return hypotheses
-
-
-def stage_previews(config: RunConfig, trial: Trial, train: Corpus, valid: Corpus, *, rows: int) -> list[str]:
-    """The first examples of each stage as the model is given them: tokens of encoder input, labels, decoder input."""
-    layout = load_layout(trial.model)
-    max_tokens = layout.fitting(config.training_of(trial.arm).max_tokens)
-    blocks = []
-    for number, stage in enumerate(RECIPES[trial.arm.recipe].stages, start=1):
-        examples = _stage_examples(layout, stage, trial, train, valid, config).train
-        lines = [f"stage {number}: {stage.name} ({examples.count:,} examples an epoch)"]
-        for index in range(min(rows, examples.count)):
-            example = examples.make(0, index)
-            ids = layout.encode(example, max_tokens=max_tokens)
-            lines += [
-                "",
-                f"  source text     {example.source}",
-                f"  target text     {example.target}",
-                f"  encoder input   {' '.join(layout.tokens(ids.input_ids))}",
-                f"  labels          {' '.join(layout.tokens(ids.labels))}",
-                f"  decoder input   {' '.join(layout.tokens(ids.decoder_input_ids))}",
-            ]
-        blocks.append("\n".join(lines) + "\n")
-    return blocks

@@ -1,53 +1,36 @@
 """Zero-shot translation: models trained on each pair of a run, tested on the source languages of all (paper 5.3)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from statistics import mean
+from typing import TypeAlias
 
 from switchtune.config.run import PairSettings, RunConfig
-from switchtune.corpus.read import Corpus, read_corpus, read_lines
+from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import write_text
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
-from switchtune.recipes import RECIPES
 from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_matrix
 from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown
 from switchtune.run_dir import RunDir, claim_folder, write_sealed
+from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import run_experiment
+from switchtune.runs.folder import Run, Training
+from switchtune.runs.paths import CORPORA, ZEROSHOT
 from switchtune.runs.tasks import TASKS
-from switchtune.runs.trial import read_hypotheses, trial_name
+from switchtune.runs.trial import kept_lines
 from switchtune.scoring.metrics import can_identify, in_language
 from switchtune.scoring.significance import compare_seeds
 
 OWN_TESTS = "own-tests"
 """The collection of the pairs' own test sets."""
 
-
-@dataclass(frozen=True)
-class _System:
-    """A trained model."""
-
-    trained: str
-    """Source language of its pair."""
-    arm: str
-    seed: int
-    folder: Path
-    """Of its trial."""
-    last_stage: str
-
-    @property
-    def model(self) -> Path:
-        return self.folder / self.last_stage / "model"
-
-    @property
-    def outputs(self) -> Path:
-        """Its translations of the test set of its own pair."""
-        return self.folder / "hypotheses.txt"
+_Outputs: TypeAlias = dict[tuple[str, str], list[Mapping[tuple[str, str], list[str]]]]
+"""By the source language that was trained on and the arm, of each seed, by collection and source language."""
 
 
 def run_zeroshot(
@@ -67,23 +50,28 @@ def run_zeroshot(
     """
     target = _target(config)
     folder = Path(folder)
+    require_inputs(config, config.arms)
     claim_folder(folder, "run", inputs=config.inputs)
-    tests = _read_tests(config, folder / "corpus")
+    tests = _read_tests(config, folder / CORPORA)
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
     tell = lambda message: on_event(Event("zero-shot", message))  # noqa: E731
-    run = RunDir(folder / "zeroshot", tell, config.keep_changed)
+    run = RunDir(folder / ZEROSHOT, tell, config.keep_changed)
     with run.lock():
-        outputs = {system: _translations(config, system, tests, run, on_event) for system in _systems(config, folder)}
-    arms = [arm.name for arm in config.recipes if arm.name != config.baseline]
+        outputs: _Outputs = {}
+        for pair in config.pairs:
+            for training in Run(folder, config).trainings(pair):
+                translations = _translations(config, pair.source, training, tests, run, on_event)
+                outputs.setdefault((pair.source, training.arm), []).append(translations)
+    arms = [arm.name for arm in config.arms if arm.name != config.baseline]
     matrices = tuple(
         matrix
         for name, corpora in tests.items()
         for matrix in decided_matrices([_matrix(config, name, corpora, target, arm, outputs) for arm in arms])
     )
     record = {"matrices": [matrix.record() for matrix in matrices]}
-    write_sealed(folder / "zeroshot.json", record)
-    write_text(folder / "zeroshot.md", matrices_markdown(matrices))
-    write_figure(folder / "zeroshot", partial(draw_matrix, record))
+    write_sealed(folder / f"{ZEROSHOT}.json", record)
+    write_text(folder / f"{ZEROSHOT}.md", matrices_markdown(matrices))
+    write_figure(folder / ZEROSHOT, partial(draw_matrix, record))
     return matrices
 
 
@@ -98,8 +86,8 @@ def _target(config: RunConfig) -> str:
         )
     if len(config.pairs) < 2:
         raise UsageError("pairs: zero-shot tests need at least two pairs: each pair's models are tested on the others.")
-    if len(config.recipes) < 2:
-        raise UsageError(f"recipes: nothing is compared with {config.baseline}; add csr.")
+    if len(config.arms) < 2:
+        raise UsageError(f"arms: nothing is compared with {config.baseline}; add csr.")
     return targets[0]
 
 
@@ -128,54 +116,50 @@ def _with_text_of_tests(config: RunConfig) -> RunConfig:
     return config.model_copy(update={"model": config.model.model_copy(update={"text": (*config.model.text, *files)})})
 
 
-def _systems(config: RunConfig, folder: Path) -> list[_System]:
-    return [
-        _System(pair.source, arm.name, seed, folder / trial_name(pair, arm, seed), RECIPES[arm.recipe].stages[-1].name)
-        for pair in config.pairs
-        for arm in config.recipes
-        for seed in config.seeds
-    ]
-
-
 def _translations(
     config: RunConfig,
-    system: _System,
+    trained: str,
+    training: Training,
     tests: Mapping[str, Mapping[str, Corpus]],
     run: RunDir,
     on_event: OnEvent,
 ) -> dict[tuple[str, str], list[str]]:
-    """A model's translations of all test sets, by collection and source language; those that are done are read."""
-    loaded = None
-    subject = f"zero-shot {system.trained} {system.arm} seed{system.seed}"
-    model = model_fingerprint(str(system.model))
-    found: dict[tuple[str, str], list[str]] = {}
-    for name, corpora in tests.items():
-        for language, corpus in corpora.items():
-            if (name, language) == (OWN_TESTS, system.trained):
-                # The run has translated it; a limit takes its first sentences.
-                found[name, language] = read_lines(system.outputs)[: len(corpus)]
-                continue
-            step = f"{name}/{system.trained}.{system.arm}.seed{system.seed}.{language}"
-            inputs = {
-                "model": model,
-                "test": corpus.fingerprint(),
-                "generation": config.generation.model_dump(mode="json"),
-            }
-            written = run.path / f"{step}.txt"
-            if run.result(step, inputs, made=[written]) is None:
-                loaded = loaded or load_model(str(system.model))
-                hypotheses = translate(
-                    loaded,
-                    corpus.sources(),
-                    language,
-                    corpus.target_language,
-                    config.generation,
-                    on_progress=lambda done, total: on_event(Event(subject, f"{name} {language}", done, total)),  # noqa: B023
-                )
-                write_text(written, "".join(f"{line}\n" for line in hypotheses))
-                run.finish(step, inputs, len(hypotheses), made=[written])
-            found[name, language] = read_hypotheses(written, len(corpus))
-    return found
+    """A model's translations of all test sets, by collection and source language; those that are done are read.
+
+    Args:
+        trained: source language that it was trained on.
+    """
+    model = str(training.model(training.stages[-1]))
+    opened, fingerprint = cache(lambda: load_model(model)), model_fingerprint(model)
+
+    def translated(name: str, language: str, corpus: Corpus) -> list[str]:
+        if (name, language) == (OWN_TESTS, trained):
+            # The run has translated it; a limit takes its first sentences.
+            return list(training.hypotheses or ())[: len(corpus)]
+        subject, what = f"zero-shot {trained} {training.arm} seed{training.seed}", f"{name} {language}"
+        step = f"{name}/{trained}.{training.arm}.seed{training.seed}.{language}"
+        inputs = {
+            "model": fingerprint,
+            "test": corpus.fingerprint(),
+            "generation": config.generation.model_dump(mode="json"),
+        }
+        return kept_lines(
+            *(run, step, inputs, run.path / f"{step}.txt", len(corpus)),
+            make=lambda: translate(
+                opened(),
+                corpus.sources(),
+                language,
+                corpus.target_language,
+                config.generation,
+                on_progress=lambda done, total: on_event(Event(subject, what, done, total)),
+            ),
+        )
+
+    return {
+        (name, language): translated(name, language, corpus)
+        for name, corpora in tests.items()
+        for language, corpus in corpora.items()
+    }
 
 
 def _matrix(
@@ -184,24 +168,15 @@ def _matrix(
     corpora: Mapping[str, Corpus],
     target: str,
     arm: str,
-    outputs: Mapping[_System, Mapping[tuple[str, str], list[str]]],
+    outputs: _Outputs,
 ) -> Matrix:
     def cell(trained: str, tested: str) -> Cell:
         baseline, systems = (
-            [
-                translations[name, tested]
-                for system, translations in outputs.items()
-                if (system.trained, system.arm) == (trained, each)
-            ]
-            for each in (config.baseline, arm)
+            [translations[name, tested] for translations in outputs[trained, system]]
+            for system in (config.baseline, arm)
         )
-        comparison = compare_seeds(
-            baseline,
-            systems,
-            corpora[tested].targets(),
-            target,
-            **config.evaluation.model_dump(),
-        )
+        references = corpora[tested].targets()
+        comparison = compare_seeds(baseline, systems, references, target, **config.evaluation.model_dump())
         shares = None
         if can_identify(target):
             shares = (
@@ -210,10 +185,5 @@ def _matrix(
             )
         return Cell(trained, tested, comparison, shares)
 
-    return Matrix(
-        name,
-        target,
-        config.baseline,
-        arm,
-        tuple(cell(trained, tested) for tested in corpora for trained in corpora),
-    )
+    cells = tuple(cell(trained, tested) for tested in corpora for trained in corpora)
+    return Matrix(name, target, config.baseline, arm, cells)

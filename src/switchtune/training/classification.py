@@ -12,8 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from switchtune.config.inference import ClassificationSettings
-from switchtune.config.training import TrainingSettings
+from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.corpus.inference import LABELS, NliSet
 from switchtune.events import Progress
 from switchtune.examples import Key

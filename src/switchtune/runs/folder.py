@@ -1,14 +1,13 @@
-"""What a run's folder holds for the analyses: its trainings, their models and outputs, and what is not there."""
+"""What a run's folder holds: its trainings as far as they have come, their models and outputs, the data."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from switchtune.config.arms import ArmSettings
 from switchtune.config.base import Count, object_of
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config
@@ -17,17 +16,101 @@ from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
-from switchtune.recipes import RECIPES
+from switchtune.recipes import Recipe
 from switchtune.run_dir import RunDir
-from switchtune.runs.prepare import TRIMMED
+from switchtune.runs.paths import CONFIG, CORPORA, HYPOTHESES, TRIMMED, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
-from switchtune.runs.trial import read_hypotheses, trial_name
-from switchtune.training.curve import METRICS, read_metrics
+from switchtune.runs.trial import read_hypotheses
+from switchtune.training.curve import METRICS as CURVE
+from switchtune.training.curve import read_metrics
 
 _STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=Count))))
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One arm with one seed, and where there are pairs on one of them, as far as it has come."""
+
+    folder: Path
+    pair: str
+    """Of a task without pairs its name."""
+    arm: str
+    seed: int
+    recipe: Recipe | None
+    """None where the run's configuration is none that this version knows."""
+    name: str
+    """Its folder within the run's."""
+    damaged: tuple[str, ...] = ()
+    """Files that are left out as if they were not there, since they cannot be read."""
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of its stages, finished or not."""
+        return tuple(stage.name for stage in self.recipe.stages) if self.recipe else ()
+
+    def model(self, stage: str) -> Path:
+        """Where the model of a finished stage stands."""
+        return model_folder(self.folder, stage)
+
+    def kept_update(self, stage: str) -> int | None:
+        """The update of the stage, counted from its start, that its model is of; None where there is no model."""
+        run = RunDir(self.folder)
+        if run.content(stage) is None or not self.model(stage).exists():
+            return None
+        return int(read_json(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
+
+    @cached_property
+    def curve(self) -> Sequence[Mapping[str, Any]]:
+        """The entries of its `metrics.jsonl`; none where it has not begun.
+
+        Raises:
+            SwitchtuneError: it cannot be read.
+        """
+        return read_metrics(self.folder / CURVE) if self._has(CURVE) else []
+
+    @cached_property
+    def hypotheses(self) -> Sequence[str] | None:
+        """Outputs for the test set; None where it has not come to them.
+
+        Raises:
+            SwitchtuneError: they cannot be read.
+        """
+        return read_hypotheses(self.folder / HYPOTHESES) if self._has(HYPOTHESES) else None
+
+    def _has(self, file: str) -> bool:
+        return file not in self.damaged and (self.folder / file).exists()
+
+    def without_damage(self) -> "tuple[Training, list[str]]":
+        """The training without the files that cannot be read, and what is the matter with them."""
+        damaged, faults = [], []
+        for file, content in ((CURVE, lambda: self.curve), (HYPOTHESES, lambda: self.hypotheses)):
+            try:
+                content()
+            except SwitchtuneError as error:
+                damaged.append(file)
+                faults.append(str(error))
+        return replace(self, damaged=tuple(damaged)) if damaged else self, faults
+
+
+def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
+    """Of all pairs, arms and seeds, whether they have begun or not."""
+    for pair in config.pairs:
+        for arm in config.arms:
+            for seed in config.seeds:
+                name = trial_name(pair.name, arm.name, seed)
+                yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name)
+
+
+def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:
+    """Those of a task without pairs, whose folders are `ARM/seedN`."""
+    for path in sorted(folder.glob(f"*/seed*/{CURVE}")):
+        arm, seed = path.parent.parent.name, path.parent.name.removeprefix("seed")
+        if seed.isdecimal():
+            name = str(path.parent.relative_to(folder))
+            yield Training(path.parent, str(settings.get("task", folder.name)), arm, int(seed), None, name)
 
 
 @dataclass(frozen=True)
@@ -47,49 +130,6 @@ class System:
 
 
 @dataclass(frozen=True)
-class Training:
-    """One arm on one pair with one seed, as far as it has come."""
-
-    pair: PairSettings
-    arm: ArmSettings
-    seed: int
-    folder: Path
-
-    @property
-    def name(self) -> str:
-        """As in the run's folder."""
-        return trial_name(self.pair, self.arm, self.seed)
-
-    @property
-    def stages(self) -> tuple[str, ...]:
-        """Names of its stages, finished or not."""
-        return tuple(stage.name for stage in RECIPES[self.arm.recipe].stages)
-
-    def model(self, stage: str) -> Path:
-        """Where the model of a finished stage stands."""
-        return self.folder / stage / "model"
-
-    def kept_update(self, stage: str) -> int | None:
-        """The update of the stage, counted from its start, that its model is of; None where there is no model."""
-        run = RunDir(self.folder)
-        if run.content(stage) is None or not self.model(stage).exists():
-            return None
-        return int(read_json(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
-
-    @cached_property
-    def metrics(self) -> list[dict[str, Any]]:
-        """The entries of its `metrics.jsonl`; none where there is no such file."""
-        path = self.folder / METRICS
-        return read_metrics(path) if path.exists() else []
-
-    @cached_property
-    def hypotheses(self) -> list[str] | None:
-        """Its translations of the test set; None where it has not come to them."""
-        path = self.folder / "hypotheses.txt"
-        return read_hypotheses(path) if path.exists() else None
-
-
-@dataclass(frozen=True)
 class Run:
     """A folder of `switchtune run` or `train`."""
 
@@ -105,9 +145,7 @@ class Run:
 
     def trainings(self, pair: PairSettings) -> Iterator[Training]:
         """Of all arms and seeds, whether they have begun or not."""
-        for arm in self.config.recipes:
-            for seed in self.config.seeds:
-                yield Training(pair, arm, seed, self.folder / trial_name(pair, arm, seed))
+        return (training for training in trainings_of(self.folder, self.config) if training.pair == pair.name)
 
     def systems(self, pair: PairSettings) -> tuple[list[System], list[str]]:
         """The models of a pair that are there, in the order of training, and what is missing, a line each.
@@ -119,7 +157,7 @@ class Run:
             for stage in training.stages:
                 folder = training.model(stage)
                 if folder.exists():
-                    systems.append(System(training.arm.name, training.seed, stage, str(folder)))
+                    systems.append(System(training.arm, training.seed, stage, str(folder)))
                 else:
                     missing.append(f"{training.name}: no model of the stage {stage} ({folder})")
         return systems, missing
@@ -156,7 +194,7 @@ class Run:
             SwitchtuneError: a file is no longer there, or no longer what it was; relative paths are those of the run.
         """
         try:
-            return read_pair(self.config, pair, self.folder / "corpus")
+            return read_pair(self.config, pair, self.folder / CORPORA)
         except SwitchtuneError as error:
             raise SwitchtuneError(
                 f"{pair.name}: {error} Analyse where the run was started: its paths begin there."
@@ -190,7 +228,7 @@ def open_run(folder: Path) -> Run:
     Raises:
         UsageError: there is none, or it is one of cross-lingual inference.
     """
-    path = folder / "config.resolved.yaml"
+    path = folder / CONFIG
     if not path.exists():
         raise UsageError(
             f"{folder}: no run is there ({path.name} is missing). Give the folder that `switchtune run` or "

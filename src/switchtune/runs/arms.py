@@ -1,0 +1,68 @@
+"""Trials: an arm of a comparison on a pair with a seed, and what arms need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from switchtune.config.arms import ResolvedArm
+from switchtune.config.inference import NliConfig
+from switchtune.config.run import PairSettings, RunConfig
+from switchtune.errors import UsageError, nearest
+from switchtune.lexicon.build import require_files
+from switchtune.runs.paths import trial_name
+from switchtune.training.trackers import require_trackers
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of the comparison, and where it finds what was prepared for it."""
+
+    pair: PairSettings | None
+    """None where the task has no pairs."""
+    arm: ResolvedArm
+    seed: int
+    lexicons: tuple[Path, ...]
+    """Source → target and target → source, or of inference one for each language that is switched to; empty where
+    nothing is switched by a lexicon."""
+    alignments: tuple[Path, ...]
+    """Which words are linked in the training and in the validation pairs; empty where words are not switched so."""
+    corpora: Path
+    """Where the corpora stand once they are read."""
+    model: str
+    """What the first stage starts from: a folder, or a name on the Hub."""
+
+    @property
+    def name(self) -> str:
+        """As in events and folders."""
+        return trial_name(self.pair.name if self.pair else "", self.arm.name, self.seed)
+
+
+def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
+    """Have files and trackers that arms need, and that cannot be had, known before a folder is made for the run.
+
+    Raises:
+        UsageError: a file of a lexicon's settings is missing or cannot be read, or a tracker is not installed.
+    """
+    for arm in arms:
+        require_trackers(arm.training.report_to)
+        if not arm.needs_lexicons:
+            continue
+        if isinstance(config, RunConfig):
+            require_files(arm.lexicon)
+        else:
+            for language in config.languages:
+                require_files(arm.dictionaries.of(language))
+
+
+def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:
+    """The arm of a name, or by default the first with a stage before the last.
+
+    Raises:
+        UsageError: no arm of that name.
+    """
+    by_name = {arm.name: arm for arm in arms}
+    if name is None:
+        return next((arm for arm in arms if len(arm.recipe.stages) > 1), arms[0])
+    if name not in by_name:
+        raise UsageError(f"--arm {name}: {nearest(name, by_name)}")
+    return by_name[name]

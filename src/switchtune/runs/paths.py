@@ -1,0 +1,47 @@
+"""What lies where in a run's folder: the names of its files and folders, which nothing else spells out."""
+
+from pathlib import Path
+
+CONFIG = "config.resolved.yaml"
+MANIFEST = "manifest.json"
+METRICS = "metrics.json"
+COMPARISON = "comparison.md"
+CORPORA = "corpus"
+TRIMMED = "model-trimmed"
+"""Folder of the model with the vocabulary that the run needs, and name of the step that makes it."""
+JUDGEMENT = "judgement.json"
+"""Beside a lexicon: what was found about it when it was built."""
+HYPOTHESES = "hypotheses.txt"
+"""In a trial's folder: its translations of the test set, one a line."""
+ZEROSHOT = "zeroshot"
+"""Folder of zero-shot translations, and of what came of them with .json, .md, .svg and .png behind it."""
+
+
+def trial_name(pair: str, arm: str, seed: int) -> str:
+    """Name of a trial, and its folder within the run's; `pair` is empty where a task has no pairs."""
+    return f"{pair}/{arm}/seed{seed}".lstrip("/")
+
+
+def model_folder(trial: Path, stage: str) -> Path:
+    """The model of a finished stage."""
+    return trial / stage / "model"
+
+
+def lexicon_folder(run: Path, pair: str, name: str = "") -> Path:
+    """A lexicon of a pair, or all of them."""
+    return run / "lexicon" / pair / name
+
+
+def lexicon_files(folder: Path, source: str, target: str) -> tuple[Path, Path]:
+    """The lexicons of both directions, source → target first."""
+    return folder / f"lexicon.{source}-{target}.tsv", folder / f"lexicon.{target}-{source}.tsv"
+
+
+def predictions_file(language: str) -> str:
+    """In the folder of a classifier's trial: the labels that it gives the test set of a language, one a line."""
+    return f"predictions.{language}.txt"
+
+
+def analysis_file(name: str) -> str:
+    """What an analysis found."""
+    return f"analysis/{name}.json"

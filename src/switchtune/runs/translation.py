@@ -1,0 +1,227 @@
+"""What trials on language pairs read, train and write, and how they are compared: translation and summarisation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from switchtune.config.arms import ResolvedArm
+from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.training import TrainingSettings
+from switchtune.corpus.read import Corpus, describe
+from switchtune.corpus.words import word_segmenter
+from switchtune.errors import UsageError
+from switchtune.events import Event, OnEvent
+from switchtune.examples import iaft_examples, task_examples
+from switchtune.generation import translate
+from switchtune.lexicon.alignment import read_alignment
+from switchtune.lexicon.files import read_lexicon
+from switchtune.models.layout import Layout
+from switchtune.models.load import load_layout, load_model, save_generation
+from switchtune.recipes import Stage
+from switchtune.results.comparison import Row, Summary, comparison_markdown, summarised
+from switchtune.run_dir import RunDir
+from switchtune.runs.arms import Trial
+from switchtune.runs.paths import HYPOTHESES
+from switchtune.runs.prepare import check_arm, prepare_alignments, prepare_lexicons, prepare_model
+from switchtune.runs.stages import StageExamples, StageJob, train_sequences
+from switchtune.runs.tasks import TASKS, note_task, read_pair
+from switchtune.runs.trial import Data, Output, TrialResult
+from switchtune.scoring.metrics import Score, can_identify, in_language
+from switchtune.scoring.significance import METRICS, compare_scores
+from switchtune.switching.make import make_switchers, segmenters_for, switching_rates
+from switchtune.training.distributed import on_first
+
+TEST = "test"
+"""Name of the only test set."""
+
+
+@dataclass(frozen=True)
+class PairExperiment:
+    """Pairs × arms × seeds of one of `TASKS`."""
+
+    config: RunConfig
+    arms: tuple[ResolvedArm, ...]
+
+    @property
+    def pairs(self) -> tuple[PairSettings, ...]:
+        return self.config.pairs
+
+    def check_arms(self) -> None:
+        """Have arms compared at equal updates alone."""
+        for arm in self.arms:
+            if len(self.arms) > 1 and arm.training.patience is not None:
+                raise UsageError(
+                    f"arms.{arm.name}: training.patience may end its stages before those of other arms, and arms "
+                    "are compared at equal updates. Leave it out (keep: best takes the best weights all the same), or "
+                    "train one arm alone with `switchtune train`."
+                )
+
+    def check_trials(self, pairs: Sequence[PairSettings], arms: Sequence[ResolvedArm]) -> None:
+        layout = load_layout(self.config.model.name)
+        for pair in pairs:
+            for arm in arms:
+                check_arm(pair, arm, layout)
+
+    def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
+        train, valid, test = read_pair(self.config, pair, cache_dir)
+        return Data(train, valid, {TEST: test})
+
+    def prepare(
+        self, pair: PairSettings, arms: Sequence[ResolvedArm], data: Data[Corpus], run: RunDir, on_event: OnEvent
+    ) -> list[tuple[tuple[Path, ...], tuple[Path, ...]]]:
+        on_event(Event(pair.name, describe(data.train)))
+        if not any(arm.needs_lexicons for arm in arms):
+            return [((), ()) for _ in arms]
+        layout, corpora = load_layout(self.config.model.name), (data.train, data.valid)
+        return [
+            (
+                prepare_lexicons(self.config, pair, arm, corpora, layout, run, on_event),
+                prepare_alignments(self.config, pair, arm, corpora, layout, run, on_event),
+            )
+            for arm in arms
+        ]
+
+    def start_model(
+        self, trials: Sequence[Trial], data: Mapping[str, Data[Corpus]], run: RunDir, on_event: OnEvent
+    ) -> str | None:
+        corpora = {name: (each.train, each.valid, *each.tests.values()) for name, each in data.items()}
+        lexicons = sorted({path for trial in trials for path in trial.lexicons})
+        return prepare_model(self.config, corpora, lexicons, run, on_event)
+
+    def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
+        return [(stage, arm.training) for stage in arm.recipe.stages]
+
+    def train(self, job: StageJob, data: Data[Corpus]) -> dict[str, Any]:
+        loaded = job.load()
+        examples = self._examples(job.plan.stage, job.trial, data, loaded.layout)
+        for side, rates in examples.rates.items():
+            job.on_event(Event(job.trial.name, f"{side}: {rates.describe()}"))
+        languages = (data.train.source_language, data.train.target_language)
+        report = train_sequences(job, loaded, examples, languages, self.config.generation)
+        on_first(partial(note_task, self.config, job.saved))
+        return report
+
+    def _examples(self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
+        train, valid, seed = data.train, data.valid, trial.seed
+        if stage.examples == "task":
+            return StageExamples(task_examples(train), task_examples(valid))
+        if stage.examples == "iaft":
+            words = word_segmenter(train.source_language)
+            return StageExamples(iaft_examples(train, words, mask=layout.mask_token, seed=seed), task_examples(valid))
+        switching = trial.arm.switching
+        segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
+        mask = layout.mask_token if switching.source == "mask" else ""
+        lexicons = None
+        if trial.lexicons:
+            source_target, target_source = map(read_lexicon, trial.lexicons)
+            lexicons = (source_target, target_source)
+        train_switchers, valid_switchers = (
+            make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
+            for alignment in (map(read_alignment, trial.alignments) if trial.alignments else (None, None))
+        )
+        source, target = switching_rates(train, train_switchers, seed=seed)
+        restore = TASKS[self.config.task].restore
+        return StageExamples(
+            restore(train, train_switchers, seed=seed),
+            restore(valid, valid_switchers, seed=seed),
+            {train.source_language: source, train.target_language: target},
+        )
+
+    def previews(self, trial: Trial, data: Data[Corpus], *, rows: int) -> list[str]:
+        """The first examples of each stage as the model is given them: tokens of encoder and decoder input, labels."""
+        layout, blocks = load_layout(trial.model), []
+        max_tokens = layout.fitting(trial.arm.training.max_tokens)
+        for number, stage in enumerate(trial.arm.recipe.stages, start=1):
+            examples = self._examples(stage, trial, data, layout).train
+            lines = [f"stage {number}: {stage.name} ({examples.count:,} examples an epoch)"]
+            for index in range(min(rows, examples.count)):
+                example = examples.make(0, index)
+                ids = layout.encode(example, max_tokens=max_tokens)
+                lines += [
+                    "",
+                    f"  source text     {example.source}",
+                    f"  target text     {example.target}",
+                    f"  encoder input   {' '.join(layout.tokens(ids.input_ids))}",
+                    f"  labels          {' '.join(layout.tokens(ids.labels))}",
+                    f"  decoder input   {' '.join(layout.tokens(ids.decoder_input_ids))}",
+                ]
+            blocks.append("\n".join(lines) + "\n")
+        return blocks
+
+    def outputs(self, trial: Trial, data: Data[Corpus], model: Path, on_event: OnEvent) -> list[Output]:
+        test, search = data.tests[TEST], self.config.generation
+        languages = (test.source_language, test.target_language)
+
+        def translated() -> Sequence[str]:
+            loaded = load_model(str(model))
+            save_generation(loaded, model, test.target_language, search)
+            told = lambda done, total: on_event(Event(trial.name, "translate", done, total))  # noqa: E731
+            return translate(loaded, test.sources(), *languages, search, on_progress=told)
+
+        inputs = {"test": test.fingerprint(), "generation": search.model_dump(mode="json")}
+        return [Output(TEST, "translate", HYPOTHESES, inputs, translated)]
+
+    def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
+        rows: list[Row] = []
+        for pair in self.pairs:
+            references = data[pair.name].tests[TEST].targets()
+            trials = {
+                arm.name: [each for each in results if (each.pair, each.arm) == (pair.name, arm.name)]
+                for arm in self.arms
+            }
+            rows += compared_rows(self.config, pair, references, trials)
+        return summarised(rows, self.config.baseline, self.config.seeds)
+
+    def page(self, summary: Summary) -> str:
+        return comparison_markdown(summary)
+
+
+def compared_rows(
+    config: RunConfig, pair: PairSettings, references: Sequence[str], trials: Mapping[str, Sequence[TrialResult]]
+) -> list[Row]:
+    """A row for each arm on a pair.
+
+    Args:
+        trials: of each arm, one a seed.
+    """
+    metrics = TASKS[config.task].metrics
+    scores: dict[str, dict[str, tuple[Score, ...]]] = {
+        arm: {
+            name: tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results) for name in metrics
+        }
+        for arm, results in trials.items()
+    }
+    rows = []
+    for arm, results in trials.items():
+        comparisons = [
+            compare_scores(scores[config.baseline][name], scores[arm][name], **config.evaluation.model_dump())
+            for name in (metrics if arm != config.baseline else ())
+        ]
+        identified = can_identify(pair.target)
+        rows.append(
+            Row(
+                pair=pair.name,
+                arm=arm,
+                stage_updates=results[0].stage_updates,
+                valid_nll=_mean_curve([result.curve("valid_nll") for result in results]),
+                scores=scores[arm],
+                in_language=tuple(in_language(each.hypotheses, pair.target) for each in results) if identified else (),
+                rates=results[0].rates,
+                truncated=results[0].truncated,
+                minutes=sum(result.seconds for result in results) / len(results) / 60,
+                comparisons=tuple(comparisons),
+            )
+        )
+    return rows
+
+
+def _mean_curve(curves: Sequence[tuple[tuple[int, float], ...]]) -> tuple[tuple[int, float], ...]:
+    """The mean over seeds, at the updates at which all of them were measured."""
+    measured = [dict(curve) for curve in curves]
+    return tuple(
+        (update, sum(curve[update] for curve in measured) / len(measured))
+        for update in measured[0]
+        if all(update in curve for curve in measured)
+    )
