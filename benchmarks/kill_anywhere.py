@@ -184,8 +184,7 @@ def _fresh(verb: Verb, log: Path) -> None:
     Path("work/thesis.txt").write_text("years of work")
     done(verb.first, log)
     for lexicon in Path("work").glob("lexicon/lexicon.de-en.tsv"):
-        with lexicon.open("a", encoding="utf-8") as stream:
-            stream.write(HAND_EDIT)
+        lexicon.with_name("lexicon.de-en.edits.tsv").write_text(HAND_EDIT, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,9 +29,9 @@ from record import RESULTS, machine
 
 from switchtune.config.lexicon import MapMode
 from switchtune.files import write_json
-from switchtune.lexicon.embed import MODES, EmbeddingSettings, WordVectors, choose_seed, read_embeddings
-from switchtune.lexicon.embed import word_vectors as train
-from switchtune.lexicon.map import Neighbours, map_embeddings, nearest_by_csls, normalise
+from switchtune.lexicon.csls import Ranked, nearest_by_csls
+from switchtune.lexicon.embed import MODES, EmbeddingSettings, map_words, read_embeddings, word_vectors
+from switchtune.lexicon.text import WordVectors
 
 SETTINGS = EmbeddingSettings(dimensions=300, window=5, negatives=10, epochs=10, min_count=3)
 
@@ -85,12 +85,7 @@ def map_files(asked: argparse.Namespace) -> None:
         read_embeddings(path, code, limit=None) for path, code in zip(asked.inputs, asked.pair.split("-"), strict=True)
     ]
     start = time.perf_counter()
-    recipe = MODES[asked.mode].mapping
-    source, target = (normalise(torch.from_numpy(side.vectors), recipe.normalisation) for side in sides)
-    vocabularies = (sides[0].vocabulary, sides[1].vocabulary)
-    languages = tuple(asked.pair.split("-"))
-    _, seed = choose_seed(asked.mode, vocabularies, languages, (source, target), recipe.normalisation)
-    mapped = map_embeddings(source, target, seed, recipe, rng=np.random.default_rng(asked.seed))
+    mapped = map_words(tuple(sides), tuple(asked.pair.split("-")), MODES[asked.mode], seed=asked.seed).mapped
     asked.log.write_text(json.dumps([time.perf_counter() - start, mapped.iterations]))
     for path, side, vectors in zip(asked.outputs, sides, (mapped.source, mapped.target), strict=True):
         write_vectors(path, list(side.vocabulary.index), vectors.numpy())
@@ -124,13 +119,13 @@ def precisions(pair: str, dictionaries: Path, outputs: Sequence[Path]) -> Iterat
 
 
 def judge(
-    codes: Sequence[str], sides: Sequence[WordVectors], neighbours: Neighbours, dictionaries: Path
+    codes: Sequence[str], sides: Sequence[WordVectors], neighbours: Ranked, dictionaries: Path
 ) -> Iterator[Precision]:
     index, others = sides[0].vocabulary.index, list(sides[1].vocabulary.index)
     known = set(others)
     for name, gold in gold_dictionaries(dictionaries, *codes):
         queries = {word: right & known for word, right in gold.items() if word in index and right & known}
-        answers = {word: [others[place] for place in neighbours.places[index[word]].tolist()] for word in queries}
+        answers = {word: [others[place] for place in neighbours.rows[index[word]].tolist()] for word in queries}
         hits = [mean(bool(queries[word] & set(answer[:k])) for word, answer in answers.items()) for k in (1, 3)]
         yield Precision("-".join(codes), name, len(queries), *hits)
 
@@ -140,8 +135,8 @@ def compare(asked: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     asked.limit = None
     words = {}
-    for side, (code, sentences) in enumerate(read_sides(asked).items()):
-        vectors = train(sentences, code, replace(SETTINGS, min_count=asked.min_count), seed=1)
+    for side, (code, text) in enumerate(read_sides(asked).items()):
+        vectors = word_vectors(text, replace(SETTINGS, min_count=asked.min_count), seed=1)
         write_vectors(folder / f"{side}.vec", list(vectors.vocabulary.index), vectors.vectors)
         words[code] = len(vectors.vocabulary)
     for mode in asked.modes:

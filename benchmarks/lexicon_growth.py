@@ -25,7 +25,8 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.files import write_json
 from switchtune.lexicon.align import align_lexicons
 from switchtune.lexicon.alignment import align
-from switchtune.lexicon.text import Encoded, decoded, encode
+from switchtune.lexicon.block import Limits
+from switchtune.lexicon.text import Encoded, encode
 
 
 def noised(sentences: Sequence[Sequence[str]], pairs: int, seed: int) -> Iterator[list[str]]:
@@ -61,17 +62,20 @@ def measure(folder: Path, pairs: int, method: str) -> dict[str, float]:
     begun, processor = time.perf_counter(), time.process_time()
     if method == "align":
         found = align(source, target, seed=1)
-        entries = [len(lexicon) for lexicon in align_lexicons(found, source, target, languages)]
+        lexicons = align_lexicons(found, source, target, languages, Limits())
     else:
-        from switchtune.lexicon.embed import vecmap
+        from switchtune.lexicon.embed import EMBEDDINGS, map_mode, map_words, word_vectors
+        from switchtune.lexicon.neighbours import neighbour_lexicons
 
-        result = vecmap(decoded(source), decoded(target), languages, seed=1)
-        entries = [len(lexicon) for lexicon in result.lexicons]
+        sides = tuple(word_vectors(side, EMBEDDINGS["small"], seed=1) for side in (source, target))
+        mapped = map_words(sides, languages, map_mode("auto", "small"), seed=1).mapped
+        vocabularies, vectors = (sides[0].vocabulary, sides[1].vocabulary), (mapped.source, mapped.target)
+        lexicons = neighbour_lexicons(languages, vocabularies, vectors, Limits(), method="vecmap", unit="word")
     return {
         "pairs": pairs,
-        "tokens": len(source.words) + len(target.words),
+        "tokens": len(source.ids) + len(target.ids),
         "words": len(source.vocabulary) + len(target.vocabulary),
-        "entries": sum(entries),
+        "entries": sum(map(len, lexicons)),
         "reading_seconds": reading,
         "seconds": time.perf_counter() - begun,
         "processor_seconds": time.process_time() - processor,

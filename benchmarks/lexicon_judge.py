@@ -15,13 +15,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from lexicon_precision import gold_dictionaries, read_material
+from lexicon_precision import gold_dictionaries, read_text
 from record import RESULTS, machine
 from scipy.stats import spearmanr
 
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.files import write_json
-from switchtune.lexicon.build import Material, build
+from switchtune.lexicon.build import LexiconInput, build
 from switchtune.lexicon.judge import judge
 from switchtune.lexicon.records import Entry, Lexicon, Translation, randomised
 
@@ -55,22 +55,22 @@ def shifted(lexicon: Lexicon) -> Lexicon:
     return replace(lexicon, entries=entries)
 
 
-def lexicons(material: Material, seed: int) -> Iterator[tuple[str, str, Lexicons]]:
+def lexicons(text: LexiconInput, seed: int) -> Iterator[tuple[str, str, Lexicons]]:
     """Name, kind (sound or worthless), both directions."""
 
-    def made(material: Material, **settings: object) -> Lexicons:
-        return build(material, LexiconSettings.model_validate({"seed": seed, **settings})).lexicons
+    def made(text: LexiconInput, **settings: object) -> Lexicons:
+        return build(text, LexiconSettings.model_validate({"seed": seed, **settings})).lexicons
 
     for pairs in (300, 1000, 5000):
-        yield f"align, {pairs:,} pairs", "sound", made(material.first(pairs), method="align")
-    yield "align, floor 0", "sound", made(material, method="align", floor=0)
-    aligned = made(material, method="align")
+        yield f"align, {pairs:,} pairs", "sound", made(text.first(pairs), method="align")
+    yield "align, floor 0", "sound", made(text, method="align", floor=0)
+    aligned = made(text, method="align")
     yield "align", "sound", aligned
     for share in (0.1, 0.25, 0.5, 0.75, 0.9):
         forward, backward = (corrupted(lexicon, share, seed) for lexicon in aligned)
         yield f"align, {share:.0%} random", "sound" if share <= 0.5 else "poor", (forward, backward)
-    yield "vecmap", "sound", made(material, method="vecmap")
-    yield "vecmap, 5,000 pairs", "poor", made(material.first(5000), method="vecmap")
+    yield "vecmap", "sound", made(text, method="vecmap")
+    yield "vecmap, 5,000 pairs", "poor", made(text.first(5000), method="vecmap")
     worthless = {
         "random": lambda lexicon: randomised(lexicon, seed=seed),
         "one for all": one_for_all,
@@ -80,12 +80,12 @@ def lexicons(material: Material, seed: int) -> Iterator[tuple[str, str, Lexicons
         yield name, "worthless", (change(aligned[0]), change(aligned[1]))
     for method in ("align", "vecmap"):
         settings = LexiconSettings(method=method, seed=seed)
-        yield f"anti({method})", "worthless", build(material, settings, neighbours="farthest").lexicons
+        yield f"anti({method})", "worthless", build(text, settings, neighbours="farthest").lexicons
 
 
-def precision(lexicon: Lexicon, gold: Mapping[str, set[str]], material: Material) -> tuple[float, float] | None:
+def precision(lexicon: Lexicon, gold: Mapping[str, set[str]], text: LexiconInput) -> tuple[float, float] | None:
     """Of the dictionary's words that the lexicon answers: share of right first translations, of right translations."""
-    texts = dict(zip(material.languages, material.texts, strict=True))
+    texts = dict(zip(text.languages, text.encoded, strict=True))
     source = texts[lexicon.source_language].vocabulary.index
     target = texts[lexicon.target_language].vocabulary.index
     right = {word: each for word, found in gold.items() if word in source and (each := found & target.keys())}
@@ -108,14 +108,14 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=3)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    material = read_material(asked.data, asked.pair, "train")
-    held_out = read_material(asked.data, asked.pair, "valid")
+    text = read_text(asked.data, asked.pair, "train")
+    held_out = read_text(asked.data, asked.pair, "valid")
     rows = []
-    for name, kind, both in lexicons(material, asked.seed):
-        for lexicon, direction in zip(both, judge(both, *held_out.texts, held_out.languages).directions, strict=True):
+    for name, kind, both in lexicons(text, asked.seed):
+        for lexicon, direction in zip(both, judge(both, *held_out.encoded, held_out.languages).directions, strict=True):
             languages = (direction.source, direction.target)
             found = {
-                gold_name: precision(lexicon, gold, material)
+                gold_name: precision(lexicon, gold, text)
                 for gold_name, gold in gold_dictionaries(asked.data / "dictionaries", *languages)
             }
             row = {"lexicon": name, "kind": kind, "direction": "-".join(languages), "verdict": direction.verdict}

@@ -23,10 +23,10 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.files import read_json, write_json
-from switchtune.lexicon.build import Material, build, corpus_material
+from switchtune.lexicon.build import LexiconInput, build, corpus_material
 from switchtune.lexicon.judge import judge
-from switchtune.lexicon.records import Lexicon, Sentences, randomised
-from switchtune.lexicon.text import Vocabulary
+from switchtune.lexicon.records import Lexicon, randomised
+from switchtune.lexicon.text import Encoded, Vocabulary
 
 METHODS = ("align", "vecmap", "dictionary", "mixed", "plm", "anti", "random")
 
@@ -94,20 +94,17 @@ def precision(
         yield Row(name, f"{source}-{target}", dictionary, min_count, len(queries), *shares)
 
 
-def read_material(data: Path, pair: str, part: str, limit: int | None = None) -> Material:
+def read_text(data: Path, pair: str, part: str, limit: int | None = None) -> LexiconInput:
     source, target = pair.split("-")
     paths = [data / "translation" / pair / f"{part}.{code}.xz" for code in (source, target)]
     corpus = read_corpus(paths, source, target, limit=limit)
     return corpus_material(corpus, (word_segmenter(source), word_segmenter(target)))
 
 
-def read_sides(asked: argparse.Namespace) -> dict[str, Sentences]:
+def read_sides(asked: argparse.Namespace) -> dict[str, Encoded]:
     """The segmented training text by language."""
-    material = read_material(asked.data, asked.pair, "train", asked.limit)
-    return {
-        side.language: [side.segmenter.split(line).words for line in side.lines]
-        for side in (material.source, material.target)
-    }
+    text = read_text(asked.data, asked.pair, "train", asked.limit)
+    return {side.language: side.encoded for side in (text.source, text.target)}
 
 
 def xling(data: Path, pair: str) -> tuple[str, ...]:
@@ -135,7 +132,7 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def built(asked: argparse.Namespace, pair: str, method: str, material: Material) -> tuple[Lexicon, Lexicon]:
+def built(asked: argparse.Namespace, pair: str, method: str, text: LexiconInput) -> tuple[Lexicon, Lexicon]:
     dictionaries = xling(asked.data, pair) if method in {"dictionary", "mixed"} else ()
     settings = LexiconSettings.model_validate(
         {
@@ -150,20 +147,20 @@ def built(asked: argparse.Namespace, pair: str, method: str, material: Material)
         from switchtune.models.load import load_model
         from switchtune.models.states import model_word_encoder
 
-        material = replace(material, encoder=model_word_encoder(load_model(asked.model)))
-    lexicons = build(material, settings, neighbours="farthest" if method == "anti" else "nearest").lexicons
+        text = replace(text, encoder=model_word_encoder(load_model(asked.model)))
+    lexicons = build(text, settings, neighbours="farthest" if method == "anti" else "nearest").lexicons
     if method == "random":
         return randomised(lexicons[0], seed=asked.seed), randomised(lexicons[1], seed=asked.seed)
     return lexicons
 
 
 def measure(
-    asked: argparse.Namespace, pair: str, method: str, material: Material, held_out: Material
+    asked: argparse.Namespace, pair: str, method: str, text: LexiconInput, held_out: LexiconInput
 ) -> dict[str, object]:
     wall, processor = time.perf_counter(), time.process_time()
-    lexicons = built(asked, pair, method, material)
+    lexicons = built(asked, pair, method, text)
     seconds = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
-    vocabularies = dict(zip(material.languages, (text.vocabulary for text in material.texts), strict=True))
+    vocabularies = dict(zip(text.languages, (side.vocabulary for side in text.encoded), strict=True))
     rows = [
         asdict(row)
         for lexicon in lexicons
@@ -171,7 +168,7 @@ def measure(
         for row in precision(method, lexicon, asked.data / "dictionaries", vocabularies, min_count)
     ]
     judged = {}
-    for direction in judge(lexicons, *held_out.texts, held_out.languages).directions:
+    for direction in judge(lexicons, *held_out.encoded, held_out.languages).directions:
         judged[f"{direction.source}-{direction.target}"] = {
             "verdict": direction.verdict,
             "lift": direction.lift,
@@ -191,7 +188,7 @@ def measure(
         )
     print(f"{pair:<7}{method:<12}{seconds['seconds']:.1f} s", flush=True)
     settings = {key: getattr(asked, key) for key in ("limit", "preset", "floor", "seed")}
-    pairs = len(material.source.lines)
+    pairs = len(text.source.lines)
     return {
         "pair": pair,
         "method": method,
@@ -207,12 +204,12 @@ def main() -> None:
     asked = arguments()
     results = read_json(asked.out)["results"] if asked.out.exists() else []
     for pair in asked.pair or ["de-en", "tr-en", "it-en", "ja-en", "zh-en", "vi-en"]:
-        material = read_material(asked.data, pair, "train", asked.limit)
-        held_out = read_material(asked.data, pair, "valid")
+        text = read_text(asked.data, pair, "train", asked.limit)
+        held_out = read_text(asked.data, pair, "valid")
         for method in asked.method or [method for method in METHODS if method != "plm"]:
             if method in {"dictionary", "mixed"} and not xling(asked.data, pair):
                 continue
-            result = measure(asked, pair, method, material, held_out)
+            result = measure(asked, pair, method, text, held_out)
             key = (pair, method, result["settings"])
             results = [each for each in results if (each["pair"], each["method"], each["settings"]) != key]
             results.append(result)

@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from switchtune.generation import translate, translate_over_ranks
     from switchtune.generation.export import export_ct2
     from switchtune.lexicon.alignment import Alignment
-    from switchtune.lexicon.build import build_and_judge, corpus_material, lexicons_from_corpus
+    from switchtune.lexicon.build import corpus_material, lexicons_from_corpus
     from switchtune.lexicon.files import read_lexicon, write_lexicon
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
+    from switchtune.lexicon.judged import build_and_judge
     from switchtune.lexicon.records import Lexicon, LexiconError, randomised
     from switchtune.models.load import Loaded, load_model, save_model
     from switchtune.models.new import new_model
@@ -85,9 +86,10 @@ _HOMES = {
     "switchtune.generation": "translate translate_over_ranks",
     "switchtune.generation.export": "export_ct2",
     "switchtune.lexicon.alignment": "Alignment",
-    "switchtune.lexicon.build": "build_and_judge corpus_material lexicons_from_corpus",
+    "switchtune.lexicon.build": "corpus_material lexicons_from_corpus",
     "switchtune.lexicon.files": "read_lexicon write_lexicon",
     "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
+    "switchtune.lexicon.judged": "build_and_judge",
     "switchtune.lexicon.records": "Lexicon LexiconError randomised",
     "switchtune.models.load": "Loaded load_model save_model",
     "switchtune.models.new": "new_model",

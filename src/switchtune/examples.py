@@ -1,6 +1,6 @@
 """Corpora → the examples of a stage: restore, task, iaft, denoise. Made anew for every epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
@@ -11,8 +11,7 @@ from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
-from switchtune.switching.aligned import SideSwitcher
-from switchtune.switching.switcher import example_keys
+from switchtune.switching.switcher import SideSwitcher, example_keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class Examples:
         return [self.make(*key) for key in keys] if self.make_many is None else self.make_many(keys)
 
 
-def _made_together(count: int, make_many: Callable[[Sequence[Key]], list[Example]]) -> Examples:
+def _many_at_once(count: int, make_many: Callable[[Sequence[Key]], list[Example]]) -> Examples:
     return Examples(count, lambda epoch, index: make_many([(epoch, index)])[0], make_many)
 
 
@@ -66,7 +65,38 @@ def task_examples(corpus: Corpus) -> Examples:
             for source, target in corpus.pairs([index for _, index in keys])
         ]
 
-    return _made_together(len(corpus), make_many)
+    return _many_at_once(len(corpus), make_many)
+
+
+_Sentence: TypeAlias = tuple[int, str, str, int]
+"""Side (0: source, 1: target) and text of a sentence to restore, its counterpart, and the row of their pair."""
+
+
+def _restored(
+    count: int,
+    sentences_at: Callable[[Sequence[int]], Iterable[_Sentence]],
+    corpus: Corpus,
+    switchers: tuple[SideSwitcher, SideSwitcher],
+    seed: int,
+) -> Examples:
+    """Examples that restore the sentences of these indices from their switched forms; both tags are their language."""
+    languages = (corpus.source_language, corpus.target_language)
+
+    def make_many(keys: Sequence[Key]) -> list[Example]:
+        if not keys:
+            return []
+        sides, texts, counterparts, rows = zip(*sentences_at([index for _, index in keys]), strict=True)
+        draws = example_keys(seed, keys)
+        examples: dict[int, Example] = {}
+        for side, language in enumerate(languages):
+            numbers = np.flatnonzero(np.array(sides) == side).tolist()
+            columns = ([column[number] for number in numbers] for column in (texts, counterparts, rows))
+            switched = switchers[side].in_pairs(*columns, keys=draws[numbers])
+            for number, (text, _) in zip(numbers, switched, strict=True):
+                examples[number] = Example(text, language, texts[number], language)
+        return [examples[number] for number in range(len(keys))]
+
+    return _many_at_once(count, make_many)
 
 
 def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
@@ -75,21 +105,13 @@ def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     Even indices restore source sentences, odd ones target sentences, so an epoch sees both sides alike. Both language
     tags are the language of the restored sentence.
     """
-    languages = (corpus.source_language, corpus.target_language)
 
-    def make_many(keys: Sequence[Key]) -> list[Example]:
-        made: dict[Key, Example] = {}
-        for side, language in enumerate(languages):
-            own = [key for key in keys if key[1] % 2 == side]
-            rows = [index // 2 for _, index in own]
-            pairs = corpus.pairs(rows)
-            sentences, others = ([pair[place] for pair in pairs] for place in (side, 1 - side))
-            switched = switchers[side].in_pairs(sentences, others, rows, keys=example_keys(seed, own))
-            for key, new, sentence in zip(own, switched, sentences, strict=True):
-                made[key] = Example(new, language, sentence, language)
-        return [made[key] for key in keys]
+    def sentences_at(indices: Sequence[int]) -> Iterator[_Sentence]:
+        pairs = corpus.pairs([index // 2 for index in indices])
+        for index, pair in zip(indices, pairs, strict=True):
+            yield index % 2, pair[index % 2], pair[1 - index % 2], index // 2
 
-    return _made_together(2 * len(corpus), make_many)
+    return _restored(2 * len(corpus), sentences_at, corpus, switchers, seed)
 
 
 def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
@@ -98,36 +120,21 @@ def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
     `corpus` is one of `read_documents`. The sentences of its documents come first, then those of its summaries. They
     are switched without regard to each other: the switchers see no translation beside a sentence.
     """
-    languages = (corpus.source_language, corpus.target_language)
     split: Sequence[Callable[[str], list[str]]] = (
         document_sentences,
         partial(sentences_of, language=corpus.target_language),
     )
-    counts = [
-        np.array([len(divide(pair[side])) for pair in corpus], dtype=np.int64) for side, divide in enumerate(split)
-    ]
+    counts = [len(divide(pair[side])) for side, divide in enumerate(split) for pair in corpus]
     # Where each passage's sentences begin; documents and summaries one after the other.
-    starts = np.append(0, np.cumsum(np.concatenate(counts)))
+    starts = np.append(0, np.cumsum(counts, dtype=np.int64))
 
-    def make_many(keys: Sequence[Key]) -> list[Example]:
-        places = np.searchsorted(starts, [index for _, index in keys], side="right") - 1
-        sides, rows = np.divmod(places, len(corpus))
-        pairs = corpus.pairs(rows.tolist())
-        sentences = [
-            split[side](pair[side])[index - starts[place]]
-            for side, pair, place, (_, index) in zip(sides.tolist(), pairs, places.tolist(), keys, strict=True)
-        ]
-        draws = example_keys(seed, keys)
-        made: dict[int, Example] = {}
-        for side, language in enumerate(languages):
-            own = np.flatnonzero(sides == side).tolist()
-            texts = [sentences[place] for place in own]
-            switched = switchers[side].in_pairs(texts, [""] * len(own), rows[own].tolist(), keys=draws[own])
-            for place, new, sentence in zip(own, switched, texts, strict=True):
-                made[place] = Example(new, language, sentence, language)
-        return [made[place] for place in range(len(keys))]
+    def sentences_at(indices: Sequence[int]) -> Iterator[_Sentence]:
+        passages = np.searchsorted(starts, indices, side="right") - 1
+        sides, rows = (numbers.tolist() for numbers in np.divmod(passages, len(corpus)))
+        for index, passage, side, row, pair in zip(indices, passages, sides, rows, corpus.pairs(rows), strict=True):
+            yield side, split[side](pair[side])[index - starts[passage]], "", row
 
-    return _made_together(int(starts[-1]), make_many)
+    return _restored(int(starts[-1]), sentences_at, corpus, switchers, seed)
 
 
 def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int, share: float = 0.1) -> Examples:

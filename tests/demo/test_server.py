@@ -352,22 +352,22 @@ def test_an_edit_that_cannot_be_saved_is_told(
     def fail(*_: Any) -> None:
         raise OSError(code, os.strerror(code))
 
-    path = folder / "lexicon/de-en/auto-1a2b3c4d/lexicon.de-en.tsv"
-    before = path.read_bytes()
+    path = folder / "lexicon/de-en/auto-1a2b3c4d/lexicon.de-en.edits.tsv"
     with monkeypatch.context() as patch:
         patch.setattr("switchtune.lexicon.files.write_text", fail)
         status, found = ask(demo, "edit", EDIT)
     assert status == 500
     assert found["error"].startswith(f"{path}: the edit was not saved, the lexicon is as it was ({os.strerror(code)}).")
-    assert path.read_bytes() == before
+    assert not path.exists()
     assert ask(demo, "edit", EDIT)[0] == 200
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
-@pytest.mark.parametrize("name", [".", "lexicon.de-en.tsv"])
+@pytest.mark.parametrize("name", [".", "lexicon.de-en.edits.tsv"])
 def test_what_is_read_only_stays_as_it_is(demo: Demo, folder: Path, name: str) -> None:
     lexicons = folder / "lexicon/de-en/auto-1a2b3c4d"
+    (lexicons / "lexicon.de-en.edits.tsv").write_text("# mine\n", encoding="utf-8")
     before = {path: path.read_bytes() for path in lexicons.iterdir()}
     (lexicons / name).chmod(0o555)
     try:
@@ -445,7 +445,7 @@ def test_the_lexicon_is_searched_and_edited(opened: Tab, folder: Path) -> None:
     opened.get_by_label("Translation", exact=True).nth(1).fill("hound")
     opened.get_by_label("Strength", exact=True).nth(1).fill("0.5")
     opened.get_by_role("button", name="Save").click()
-    expect(opened.locator("#found")).to_have_text("Saved in lexicon.de-en.tsv; it has 7 entries.")
+    expect(opened.locator("#found")).to_have_text("Saved in lexicon.de-en.edits.tsv; the lexicon has 7 entries.")
     expect(opened.locator("#entries tr td").nth(1)).to_have_text("dog 0.75, hound 0.50")
     assert [each.word for each in read_lexicon(path).entries["hund"].translations] == ["dog", "hound"]
 

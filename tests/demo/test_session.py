@@ -15,11 +15,10 @@ from switchtune.demo.session import (
     TranslationField,
     Workshop,
     open_workshop,
-    with_translations,
 )
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
-from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.lexicon.records import LexiconError
 from switchtune.models.load import load_model
 from tests.miniature import GERMAN
@@ -119,10 +118,11 @@ def lexicon_path(folder: Path) -> Path:
     return folder / "lexicon/de-en/auto-1a2b3c4d/lexicon.de-en.tsv"
 
 
-def test_an_edit_is_in_the_file_and_in_the_next_sentence(workshop: Workshop, folder: Path) -> None:
-    before = read_lexicon(lexicon_path(folder))
-    assert workshop.edit(edit("hund", ("hound", 0.5), ("dog", 0.6))) == {"file": "lexicon.de-en.tsv", "all": 7}
+def test_an_edit_is_beside_the_lexicon_and_in_the_next_sentence(workshop: Workshop, folder: Path) -> None:
+    before, built = read_lexicon(lexicon_path(folder)), lexicon_path(folder).read_bytes()
+    assert workshop.edit(edit("hund", ("hound", 0.5), ("dog", 0.6))) == {"file": "lexicon.de-en.edits.tsv", "all": 7}
     after = read_lexicon(lexicon_path(folder))
+    assert lexicon_path(folder).read_bytes() == built
     entry = after.entries["hund"]
     assert (entry.word, entry.count) == ("Hund", 20)
     assert [(each.word, each.strength, each.count) for each in entry.translations] == [
@@ -138,9 +138,10 @@ def test_an_edit_is_in_the_file_and_in_the_next_sentence(workshop: Workshop, fol
 def test_an_edit_by_another_hand_is_seen(workshop: Workshop, folder: Path) -> None:
     workshop.entries(entries())
     path = lexicon_path(folder)
-    path.write_text(path.read_text(encoding="utf-8") + "Brot\tbread\t0.5\t1\t1\n", encoding="utf-8")
+    edits_path(path).write_text("# by hand\nBrot\tbread\t0.5\n", encoding="utf-8")
     assert workshop.entries(entries("brot"))["found"] == 1
     workshop.edit(edit("Ball", ("ball", 0.5)))
+    assert edits_path(path).read_text(encoding="utf-8") == "# by hand\nBrot\tbread\t0.5\nBall\tball\t0.5\n"
     assert {"brot", "ball"} <= set(read_lexicon(path).entries)
 
 
@@ -164,11 +165,10 @@ def test_entries_come_and_go(workshop: Workshop, folder: Path) -> None:
 def test_what_could_not_be_read_again_is_refused(
     workshop: Workshop, folder: Path, word: str, translations: list[tuple[str, float]]
 ) -> None:
-    before = lexicon_path(folder).read_bytes()
     with pytest.raises(LexiconError) as refused:
         workshop.edit(edit(word, *translations))
-    assert str(refused.value).startswith(str(lexicon_path(folder)))
-    assert lexicon_path(folder).read_bytes() == before
+    assert str(refused.value).startswith(str(edits_path(lexicon_path(folder))))
+    assert not edits_path(lexicon_path(folder)).exists()
 
 
 def test_the_last_entry_stays(workshop: Workshop, folder: Path) -> None:
@@ -179,10 +179,9 @@ def test_the_last_entry_stays(workshop: Workshop, folder: Path) -> None:
     assert set(read_lexicon(lexicon_path(folder)).entries) == {"hund"}
 
 
-def test_of_a_translation_given_twice_the_first_counts(folder: Path) -> None:
-    lexicon = read_lexicon(lexicon_path(folder))
-    edited = with_translations(lexicon, "Hund", [("dog", 0.5), ("dog", 0.9)])
-    assert [each.strength for each in edited.entries["hund"].translations] == [0.5]
+def test_of_a_translation_given_twice_the_last_counts(workshop: Workshop, folder: Path) -> None:
+    workshop.edit(edit("Hund", ("dog", 0.5), ("dog", 0.9)))
+    assert [each.strength for each in read_lexicon(lexicon_path(folder)).entries["hund"].translations] == [0.9]
 
 
 def test_pairs_and_languages_of_another_run_are_refused(workshop: Workshop) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from switchtune.lexicon.align import align_lexicons, apart_lexicons, compounds, lower_share
 from switchtune.lexicon.alignment import Alignment, align
+from switchtune.lexicon.block import Limits
 from switchtune.lexicon.records import LexiconError
 from switchtune.lexicon.text import encode
 
@@ -25,7 +26,8 @@ def aligned(*pairs: str) -> Alignment:
 def test_strength_by_hand() -> None:
     source = encode([["Der", "Hund"], ["Der", "Hund"], ["Ein", "Hund"]], "de")
     target = encode([["The", "dog"], ["The", "dog"], ["A", "hound"]], "en")
-    forward, backward = align_lexicons(aligned("0-0 1-1", "0-0 1-1", "0-0 1-1"), source, target, ("de", "en"), floor=0)
+    alignment = aligned("0-0 1-1", "0-0 1-1", "0-0 1-1")
+    forward, backward = align_lexicons(alignment, source, target, ("de", "en"), Limits(floor=0))
     hund = forward.entries["hund"]
     # Wilson's lower bound at one standard deviation: 2 of 3, and 2 of 2.
     two_of_three = (2 / 3 + 1 / 6 - math.sqrt(2 / 9 / 3 + 1 / 36)) / (1 + 1 / 3)
@@ -54,18 +56,18 @@ def test_k_floor_and_ties() -> None:
     source = encode([["a"]] * 4, "x")
     target = encode([["u"], ["v"], ["w"], ["w"]], "y")
     alignment = aligned("0-0", "0-0", "0-0", "0-0")
-    everything, _ = align_lexicons(alignment, source, target, ("x", "y"), floor=0)
+    everything, _ = align_lexicons(alignment, source, target, ("x", "y"), Limits(floor=0))
     assert [translation.word for translation in everything.entries["a"].translations] == ["w", "u", "v"]
-    best, _ = align_lexicons(alignment, source, target, ("x", "y"), k=1)
+    best, _ = align_lexicons(alignment, source, target, ("x", "y"), Limits(k=1))
     assert [translation.word for translation in best.entries["a"].translations] == ["w"]
-    strong, _ = align_lexicons(alignment, source, target, ("x", "y"), floor=0.9)
+    strong, _ = align_lexicons(alignment, source, target, ("x", "y"), Limits(floor=0.9))
     assert [translation.word for translation in strong.entries["a"].translations] == ["w"]
 
 
 def test_nothing_aligned_is_an_error() -> None:
     text = encode([["a"]], "x")
     with pytest.raises(LexiconError, match="No word of any sentence pair could be aligned"):
-        align_lexicons(aligned(""), text, text, ("x", "y"))
+        align_lexicons(aligned(""), text, text, ("x", "y"), Limits())
 
 
 def test_compounds_are_words_that_stand_for_phrases() -> None:
@@ -90,7 +92,7 @@ def test_the_corpus_of_houses() -> None:
     sources = [["Das", "Haus"], ["Das", "kleine", "Haus"], ["Das", "Buch"], ["Ein", "Buch"], ["Ein", "Haus"]] * 4
     targets = [["The", "house"], ["The", "small", "house"], ["The", "book"], ["A", "book"], ["A", "house"]] * 4
     source, target = encode(sources, "de"), encode(targets, "en")
-    forward, backward = align_lexicons(align(source, target, seed=1), source, target, ("de", "en"))
+    forward, backward = align_lexicons(align(source, target, seed=1), source, target, ("de", "en"), Limits())
     best = {entry.word: entry.translations[0].word for entry in forward.entries.values()}
     assert best == {"Haus": "house", "Das": "The", "Buch": "book", "Ein": "A", "kleine": "small"}
     assert {translation: word for word, translation in best.items()} == {

@@ -12,14 +12,16 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.lexicon.align import Compound
 from switchtune.lexicon.block import BlockList, without_blocked
-from switchtune.lexicon.build import Material, build, build_and_judge, held_out, require_accepted, side_of
+from switchtune.lexicon.build import LexiconInput, build
 from switchtune.lexicon.judge import RejectedLexiconError
+from switchtune.lexicon.judged import build_and_judge, held_out, require_accepted
 from switchtune.lexicon.records import BuildStep, LexiconError
+from switchtune.lexicon.text import monolingual_text
 
 WORDS = {f"wort{chr(97 + n // 26)}{chr(97 + n % 26)}": f"word{chr(97 + n // 26)}{chr(97 + n % 26)}" for n in range(60)}
 
 
-def material(pairs: int = 600, *, shuffled: bool = False, seed: int = 1) -> Material:
+def material(pairs: int = 600, *, shuffled: bool = False, seed: int = 1) -> LexiconInput:
     """Sentences of a made-up language and their word-by-word translations, or those of other sentences."""
     rng = np.random.default_rng(seed)
     names = list(WORDS)
@@ -27,9 +29,9 @@ def material(pairs: int = 600, *, shuffled: bool = False, seed: int = 1) -> Mate
     targets = [[WORDS[word] for word in sentence] for sentence in sources]
     if shuffled:
         targets = [targets[place] for place in rng.permutation(pairs)]
-    return Material(
-        side_of([" ".join(sentence) + "." for sentence in sources], "de", word_segmenter("de")),
-        side_of([" ".join(sentence) + "." for sentence in targets], "en", word_segmenter("en")),
+    return LexiconInput(
+        monolingual_text([" ".join(sentence) + "." for sentence in sources], "de", word_segmenter("de")),
+        monolingual_text([" ".join(sentence) + "." for sentence in targets], "en", word_segmenter("en")),
     )
 
 
@@ -105,7 +107,7 @@ def test_red_stops_unless_it_is_accepted() -> None:
     made = build_and_judge(material(shuffled=True), settings(method="align"))
     assert made.judgement.verdict == "red"
     with pytest.raises(
-        RejectedLexiconError, match=r"judged red.*hardly oftener.*Tried: align \(red\).*--accept-lexicon"
+        RejectedLexiconError, match=r"judged red.*hardly more often.*Tried: align \(red\).*--accept-lexicon"
     ):
         require_accepted(made.refusal, False)
     require_accepted(made.refusal, True)
@@ -230,7 +232,7 @@ def test_fifty_pairs_are_built_from_but_not_trusted() -> None:
 
 def test_a_side_without_words_is_one_clear_error() -> None:
     full = material(60)
-    empty = replace(full, source=side_of(["…"] * 60, "de", word_segmenter("de")))
+    empty = replace(full, source=monolingual_text(["…"] * 60, "de", word_segmenter("de")))
     with pytest.raises(
         LexiconError,
         match=r"None of the .* pairs has from 1 to 200 words on both sides.*source and 0 target sentences have no word",

@@ -27,8 +27,8 @@ def counted(source: Encoded, target: Encoded, links: np.ndarray) -> Counter[tupl
     for pair in range(len(source)):
         for token in range(target.starts[pair], target.starts[pair + 1]):
             place = links[token]
-            word = source.words[source.starts[pair] + place] if place >= 0 else len(source.vocabulary)
-            found[int(word), int(target.words[token])] += 1
+            word = source.ids[source.starts[pair] + place] if place >= 0 else len(source.vocabulary)
+            found[int(word), int(target.ids[token])] += 1
     return found
 
 
@@ -40,29 +40,30 @@ def table(counts: np.ndarray, words: int) -> dict[tuple[int, int], int]:
 
 def test_counts_follow_the_links_through_sweeps() -> None:
     source, target, links = random_text(200)
-    arrays = (source.words, source.starts, target.words, target.starts)
+    pairs = (source.ids, source.starts, target.ids, target.starts)
     words, null = len(target.vocabulary), len(source.vocabulary)
-    counts, used, total, jumps = fertility._counted(*arrays, links, words, null)
+    found = fertility._counted(pairs, links, words, null)
     state = np.array([7], dtype=np.uint64)
     for _ in range(3):
+        counts, _, total, _ = found
         assert table(counts, words) == counted(source, target, links)
         assert total.sum() == len(links)
-        odds = fertility._child_odds(source.words, source.starts, target.starts, links, null)
-        counts, used, *_ = fertility._sweep(
-            *arrays, links, counts, used, total, jumps, odds, words, null, 2, False, state
-        )
-    _, _, total_again, jumps_again = fertility._counted(*arrays, links, words, null)
+        odds = fertility._child_odds(pairs, links, null)
+        found, _ = fertility._sweep(pairs, links, found, odds, words, 2, False, state)
+    _, _, total, jumps = found
+    _, _, total_again, jumps_again = fertility._counted(pairs, links, words, null)
     assert total == pytest.approx(total_again)
     assert jumps == pytest.approx(jumps_again)
 
 
 def test_the_conditional_probability_by_hand() -> None:
-    """One made word, two given words; nothing else in the corpus once its own link is taken away."""
+    """One target word, two source words; nothing else in the corpus once its own link is taken away."""
     source, target = encode([["a", "b"], ["a"]], "x"), encode([["u"], ["u"]], "y")
     links = np.array([1, 0], dtype=np.int32)  # u comes from b, and in the second pair from a
-    arrays = (source.words, source.starts, target.words, target.starts)
-    counts, used, total, jumps = fertility._counted(*arrays, links, 1, 2)
-    odds = fertility._child_odds(source.words, source.starts, target.starts, links, 2)
+    pairs = (source.ids, source.starts, target.ids, target.starts)
+    found = fertility._counted(pairs, links, 1, 2)
+    jumps = found[3]
+    odds = fertility._child_odds(pairs, links, 2)
     far = 40
     without = jumps.copy()
     without[[1 - -1 + far, 2 - 1 + far]] -= 1  # the jumps to and from b
@@ -76,9 +77,7 @@ def test_the_conditional_probability_by_hand() -> None:
         ]
     )
     null = prior / prior * 0.2 / 0.8 * without[2 - -1 + far] * (jumps.sum() - 1)
-    kept = fertility._sweep(
-        *arrays, links, counts, used, total, jumps, odds, 1, 2, 2, True, np.array([1], dtype=np.uint64)
-    )[2:]
+    _, kept = fertility._sweep(pairs, links, found, odds, 1, 2, True, np.array([1], dtype=np.uint64))
     probability = {(int(token), int(place)): float(value) for token, place, value in zip(*kept, strict=True)}
     expected = weights / (weights.sum() + null)
     assert [probability[0, 0], probability[0, 1]] == pytest.approx(expected, rel=1e-5)
@@ -87,13 +86,13 @@ def test_the_conditional_probability_by_hand() -> None:
 def test_it_can_be_repeated_and_finds_what_is_there() -> None:
     source, target, links = random_text(300)
     first, again, other = (refine(source, target, links, sweeps=5, scans=6, seed=seed) for seed in (1, 1, 2))
-    assert np.array_equal(first.probability, again.probability) and np.array_equal(first.place, again.place)
+    assert np.array_equal(first.probability, again.probability) and np.array_equal(first.position, again.position)
     assert not np.array_equal(first.probability, other.probability)
-    mass = np.bincount(first.token, first.probability, minlength=len(target.words))
+    mass = np.bincount(first.token, first.probability, minlength=len(target.ids))
     assert mass.max() <= 1 + 1e-5
-    place_of_token = np.arange(len(target.words)) - np.repeat(target.starts[:-1], np.diff(target.starts))
-    right = first.place == place_of_token[first.token]
-    assert first.probability[right].sum() / len(target.words) > 0.8
+    place_of_token = np.arange(len(target.ids)) - np.repeat(target.starts[:-1], target.lengths)
+    right = first.position == place_of_token[first.token]
+    assert first.probability[right].sum() / len(target.ids) > 0.8
 
 
 def test_vocabularies_have_a_bound() -> None:

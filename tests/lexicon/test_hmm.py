@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from switchtune.lexicon import hmm
-from switchtune.lexicon.hmm import NULL_SHARE, Direction, Schedule, table_bits, train
+from switchtune.lexicon.hmm import NULL_SHARE, Direction, table_bits, train_directions
 from switchtune.lexicon.text import Encoded, encode
 
 HAUS = [["das", "Haus"], ["das", "Buch"], []], [["the", "house"], ["the", "book"], ["x"]]
@@ -28,15 +28,15 @@ def random_text(sentences: int, seed: int = 1) -> tuple[Encoded, Encoded]:
 
 def table_of(direction: Direction) -> dict[tuple[str, str], float]:
     """The probabilities of all pairs that stand together."""
-    given, made = direction.given, direction.made
+    source, target = direction.source, direction.target
     shift = np.uint64(64 - BITS)
     found = {}
-    for pair in range(len(given)):
-        for e in given.words[given.starts[pair] : given.starts[pair + 1]]:
-            for f in made.words[made.starts[pair] : made.starts[pair + 1]]:
+    for pair in range(len(source)):
+        for e in source.ids[source.starts[pair] : source.starts[pair + 1]]:
+            for f in target.ids[target.starts[pair] : target.starts[pair + 1]]:
                 slot = hmm._slot(int(e), int(f), shift)
                 probability = direction.table[slot] * direction.inverse[e]
-                found[given.vocabulary.words[e], made.vocabulary.words[f]] = float(probability)
+                found[source.vocabulary.words[e], target.vocabulary.words[f]] = float(probability)
     return found
 
 
@@ -72,7 +72,7 @@ def test_model_1_is_the_textbook_s(passes: int) -> None:
 
 
 def enumerated(emission: np.ndarray, null: np.ndarray, jumps: np.ndarray) -> tuple[np.ndarray, float, dict[int, float]]:
-    """Posteriors, likelihood and expected jumps by going through all alignments. emission: [made, given]"""
+    """Posteriors, likelihood and expected jumps by going through all alignments. emission: [target, source]"""
     height, width = emission.shape
     far = (len(jumps) - 1) // 2
     posterior, likelihood, expected = np.zeros((height, width)), 0.0, defaultdict(float)
@@ -104,11 +104,11 @@ def test_forward_and_backward_recursion_equal_enumeration() -> None:
     direction.inverse[:] = rng.random(len(direction.inverse))
     direction.null[:] = rng.random(len(direction.null)) / 10
     direction.jumps[:] = rng.random(len(direction.jumps))
-    posterior, likelihood = direction.posteriors(0, 2, 4 * 3 + 2)
+    posterior, likelihood = direction.posteriors((0, 2))
     cells, total, moves = 0, 0.0, defaultdict(float)
     for pair in range(2):
-        words = source.words[source.starts[pair] : source.starts[pair + 1]]
-        others = target.words[target.starts[pair] : target.starts[pair + 1]]
+        words = source.ids[source.starts[pair] : source.starts[pair + 1]]
+        others = target.ids[target.starts[pair] : target.starts[pair + 1]]
         shift = np.uint64(64 - BITS)
         emission = np.array(
             [[direction.table[hmm._slot(int(e), int(f), shift)] * direction.inverse[e] for e in words] for f in others]
@@ -128,9 +128,9 @@ def test_forward_and_backward_recursion_equal_enumeration() -> None:
 def test_counts_are_the_product_of_both_directions() -> None:
     source, target = encoded(([["a", "b"]], [["u", "v"]]))
     direction = Direction(source, target, BITS)
-    own = np.array([0.9, 0.1, 0.2, 0.7], dtype=np.float32)  # [made, given]
-    other = np.array([0.8, 0.3, 0.1, 0.6], dtype=np.float32)  # [given, made]
-    direction.count(0, 1, own, other)
+    own = np.array([0.9, 0.1, 0.2, 0.7], dtype=np.float32)  # [target, source]
+    other = np.array([0.8, 0.3, 0.1, 0.6], dtype=np.float32)  # [source, target]
+    direction.count((0, 1), own, other)
     assert direction.total == pytest.approx([0.9 * 0.8 + 0.2 * 0.3, 0.1 * 0.1 + 0.7 * 0.6])
     assert direction.null_expected == pytest.approx([1 - 0.9 * 0.8 - 0.1 * 0.1, 1 - 0.2 * 0.3 - 0.7 * 0.6])
 
@@ -139,16 +139,16 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     sides = random_text(60)
     with ThreadPoolExecutor(2) as pool:
         settings = {"least": 0.3, "pool": pool, "on_step": lambda step: None}
-        whole = train(*sides, Schedule(2, 3), **settings)
+        whole = train_directions(*sides, (2, 3), **settings)
         monkeypatch.setattr(hmm, "_CELLS_PER_BLOCK", 50)
-        pieces = train(*sides, Schedule(2, 3), **settings)
+        pieces = train_directions(*sides, (2, 3), **settings)
     assert all(np.array_equal(one, other) for one, other in zip(whole, pieces, strict=True))
 
 
 def test_the_likelihood_rises_and_steps_are_told() -> None:
     steps = []
     with ThreadPoolExecutor(2) as pool:
-        train(*random_text(80), Schedule(4, 2), least=0.3, pool=pool, on_step=steps.append)
+        train_directions(*random_text(80), (4, 2), least=0.3, pool=pool, on_step=steps.append)
     assert [(step.what, step.number, step.total) for step in steps] == [
         *(("model 1", number, 6) for number in (1, 2, 3, 4)),
         *(("HMM", number, 6) for number in (5, 6)),

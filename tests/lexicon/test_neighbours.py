@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from switchtune.lexicon.block import NOTHING, BlockList
+from switchtune.lexicon.block import NOTHING, BlockList, Limits
 from switchtune.lexicon.neighbours import neighbour_lexicons
-from switchtune.lexicon.text import count_words
+from switchtune.lexicon.text import encode
 
 ONES = ("Park", "12", "Haus", "Baum")
 OTHERS = ("park", "12", "house", "tree", "garden")
@@ -16,11 +16,11 @@ TARGET = torch.eye(5) + 0.3 * torch.eye(5).roll(1, 0)
 def words_of(block: BlockList, k: int, *, farthest: bool = False) -> list[dict[str, list[str]]]:
     # Each text holds its words once more than the next, so that they stand in this order.
     vocabularies = tuple(
-        count_words([[word] * (9 - place) for place, word in enumerate(words)], language)
+        encode([[word] * (9 - place) for place, word in enumerate(words)], language).vocabulary
         for words, language in ((ONES, "de"), (OTHERS, "en"))
     )
     lexicons = neighbour_lexicons(
-        ("de", "en"), vocabularies, SOURCE, TARGET, k=k, method="m", farthest=farthest, unit="word", block=block
+        ("de", "en"), vocabularies, (SOURCE, TARGET), Limits(k, block=block), method="m", farthest=farthest, unit="word"
     )
     return [
         {entry.word: [each.word for each in entry.translations] for entry in lexicon.entries.values()}

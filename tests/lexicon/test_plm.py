@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
+from switchtune.lexicon.block import Limits
 from switchtune.lexicon.plm import PlmSettings, choose_sentences, plm_lexicons, without_main_directions, word_means
 from switchtune.lexicon.records import LexiconError
-from switchtune.lexicon.text import Side, encode
+from switchtune.lexicon.text import MonolingualText, encode
 
 DIMENSIONS = 32
 MEANINGS = 60
@@ -37,9 +38,9 @@ class ByHand:
         return self.sentences[int(text)]
 
 
-def side(sentences: Sequence[Words], language: str) -> Side:
+def side(sentences: Sequence[Words], language: str) -> MonolingualText:
     text = encode((one.words for one in sentences), language)
-    return Side(language, [str(place) for place in range(len(sentences))], ByHand(sentences), text)
+    return MonolingualText(language, [str(place) for place in range(len(sentences))], ByHand(sentences), text)
 
 
 @dataclass
@@ -78,7 +79,7 @@ GERMAN, ENGLISH = side(text("d", seed=1), "de"), side(text("e", seed=2), "en")
 
 
 def test_words_of_one_meaning_translate_each_other() -> None:
-    forward, backward = plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), k=3, seed=1, settings=EVERY)
+    forward, backward = plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), Limits(k=3), seed=1, settings=EVERY)
     assert (forward.source_language, forward.target_language) == ("de", "en")
     assert (backward.source_language, backward.target_language) == ("en", "de")
     for lexicon in (forward, backward):
@@ -97,12 +98,12 @@ def test_sides_that_are_turned_against_each_other_are_turned_back() -> None:
     drawn = 0.09 * np.random.default_rng(3).normal(size=(DIMENSIONS, DIMENSIONS))
     turn = np.linalg.solve(np.eye(DIMENSIONS) - drawn + drawn.T, np.eye(DIMENSIONS) + drawn - drawn.T)
     encoder = ToyEncoder(turned={"en": turn})
-    forward, _ = plm_lexicons(GERMAN, ENGLISH, encoder, k=1, seed=1, settings=EVERY)
+    forward, _ = plm_lexicons(GERMAN, ENGLISH, encoder, Limits(k=1), seed=1, settings=EVERY)
     assert all(entry.translations[0].word[1:] == entry.word[1:] for entry in forward.entries.values())
 
 
 def test_the_control_takes_the_least_near() -> None:
-    forward, backward = plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), k=2, seed=1, settings=EVERY, farthest=True)
+    forward, backward = plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), Limits(k=2), seed=1, settings=EVERY, farthest=True)
     for lexicon in (forward, backward):
         assert (lexicon.method, lexicon.measure) == ("anti(plm)", "none")
         for entry in lexicon.entries.values():
@@ -113,7 +114,7 @@ def test_the_control_takes_the_least_near() -> None:
 def test_everything_random_follows_from_the_seed() -> None:
     few = PlmSettings(min_count=1, occurrences=2)
     one, again, other = (
-        plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), k=3, seed=seed, settings=few) for seed in (1, 1, 2)
+        plm_lexicons(GERMAN, ENGLISH, ToyEncoder(), Limits(k=3), seed=seed, settings=few) for seed in (1, 1, 2)
     )
     assert one == again != other
 
@@ -189,7 +190,7 @@ def test_sums_do_not_depend_on_how_many_sentences_are_held_at_once() -> None:
 )
 def test_too_little_text(sentences: list[Words], message: str) -> None:
     with pytest.raises(LexiconError, match=message):
-        plm_lexicons(side(sentences, "de"), ENGLISH, CountingEncoder(), seed=1)
+        plm_lexicons(side(sentences, "de"), ENGLISH, CountingEncoder(), Limits(), seed=1)
 
 
 def chosen(sentences: Sequence[Sequence[str]], choice: PlmSettings, *, seed: int = 1) -> list[int]:

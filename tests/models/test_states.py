@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from switchtune.config.pretrain import FamilyName
 from switchtune.corpus.words import Words, piece_segmenter, word_segmenter
 from switchtune.examples import Example
-from switchtune.lexicon.build import side_of
+from switchtune.lexicon.block import Limits
 from switchtune.lexicon.plm import PlmSettings, plm_lexicons, word_means
+from switchtune.lexicon.text import monolingual_text
 from switchtune.models.load import Loaded
 from switchtune.models.states import model_word_encoder, pieces_of_words, sentence_states
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
@@ -137,7 +138,7 @@ def test_words_beyond_the_tokens_that_are_read_have_no_vector(family: FamilyName
     assert 3 < count < len(sentence.words)
     assert read.tolist() == [True] * count + [False] * (len(sentence.words) - count)
     assert np.isfinite(found).all()
-    text = side_of([" ".join(GERMAN)], "de", word_segmenter("de"))
+    text = monolingual_text([" ".join(GERMAN)], "de", word_segmenter("de"))
     means = word_means(text, model_word_encoder(loaded, max_tokens=40), seed=1, settings=PlmSettings(1))
     assert set(means.vocabulary.index) == {word.lower() for word in sentence.words[:count]}
 
@@ -219,8 +220,8 @@ def test_the_pieces_of_a_piece_segmenter_are_words_too() -> None:
 
 def test_a_models_lexicon_of_a_language_into_itself_is_the_identity() -> None:
     encoder = model_word_encoder(miniature("mbart"))
-    text = side_of(GERMAN, "de", word_segmenter("de"))
-    forward, backward = plm_lexicons(text, text, encoder, k=1, seed=1, settings=PlmSettings(min_count=1))
+    text = monolingual_text(GERMAN, "de", word_segmenter("de"))
+    forward, backward = plm_lexicons(text, text, encoder, Limits(k=1), seed=1, settings=PlmSettings(min_count=1))
     assert forward.method == "plm"
     for lexicon in (forward, backward):
         own = [entry.translations[0].word == entry.word for entry in lexicon.entries.values()]

@@ -9,6 +9,7 @@ import pytest
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.runs import stages, workers
@@ -86,7 +87,7 @@ def test_edited_outputs_are_made_again_or_scored_as_they_are(model: Path, tmp_pa
         run_experiment(config.model_copy(update={"keep_changed": True}), tmp_path / "run")
 
 
-def test_an_edited_lexicon_is_kept_and_trained_on(model: Path, tmp_path: Path) -> None:
+def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["standard", "csr"])
     run_experiment(config, tmp_path / "run")
     forward, backward = sorted((tmp_path / "run/lexicon").rglob("*.tsv"))
@@ -94,16 +95,24 @@ def test_an_edited_lexicon_is_kept_and_trained_on(model: Path, tmp_path: Path) -
         tmp_path / f"run/de-en/{stage}/model/model.safetensors" for stage in ("standard/seed1/task", "csr/seed1/task")
     ]
     before = [path.stat().st_mtime_ns for path in stages]
-    forward.write_text(forward.read_text(encoding="utf-8") + "Zebra\tzebra\n", encoding="utf-8")
+    edits_path(forward).write_text("# mine\nZebra\tzebra\n", encoding="utf-8")
     backward.unlink()
     said = []
     run_experiment(config, tmp_path / "run", on_event=said.append)
-    assert "Zebra\tzebra" in forward.read_text(encoding="utf-8")
+    assert "zebra" in read_lexicon(forward).entries
     assert backward.exists()
     assert any("restore: its inputs have changed" in event.what for event in said)
     after = [path.stat().st_mtime_ns for path in stages]
     assert after[0] == before[0]
     assert after[1] > before[1]
+    # They come along where other settings make another lexicon; the lexicon itself is not the place for them.
+    other = config_of(model, tmp_path, recipes=["standard", "csr"], lexicon={**config.lexicon.model_dump(), "k": 1})
+    run_experiment(other, tmp_path / "run")
+    (new,) = set((tmp_path / "run/lexicon").rglob(forward.name)) - {forward}
+    assert edits_path(new).read_text(encoding="utf-8") == "# mine\nZebra\tzebra\n"
+    new.write_text(new.read_text(encoding="utf-8") + "Gnu\tgnu\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"edited by hand since it was built, .* in lexicon\.de-en\.edits\.tsv beside"):
+        run_experiment(other, tmp_path / "run")
 
 
 def test_what_is_gone_is_made_again(model: Path, tmp_path: Path) -> None:

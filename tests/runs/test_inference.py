@@ -12,6 +12,7 @@ from transformers import BertConfig, BertForMaskedLM, BertTokenizer
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, parse_config
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.lexicon.files import edits_path
 from switchtune.models.classifier import Classifier, open_classifier
 from switchtune.models.load import save_model
 from switchtune.report.run_page import run_page
@@ -178,9 +179,9 @@ def test_a_stopped_run_goes_on_with_what_is_done(
     stopped = run_experiment(config, tmp_path / "stopped")
     assert restored.stat().st_mtime_ns == before
     assert [row.scores for row in stopped.rows] == [row.scores for row in whole.rows]
-    # An edited lexicon is used, and what follows from it is made again.
+    # Edits of a lexicon are used, and what follows from it is made again.
     lexicon = next((tmp_path / "stopped").glob("lexicon/en-de/*/*.tsv"))
-    lexicon.write_text(lexicon.read_text(encoding="utf-8").replace("Hund", "Hündchen"), encoding="utf-8")
+    edits_path(lexicon).write_text("dog\t*\t-\ndog\tHündchen\n", encoding="utf-8")
     run_experiment(config, tmp_path / "stopped")
     assert restored.stat().st_mtime_ns > before
 

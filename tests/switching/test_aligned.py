@@ -37,11 +37,11 @@ def switcher(*pairs: str, rate: float = 1.0, phrases: bool = False) -> AlignedSw
 
 
 def switched(made: AlignedSwitcher, text: str, other: str, *, seed: int = 1) -> Switched:
-    return made.switched([text], [other], [0], keys=example_keys(seed, [(0, 0)]))[0]
+    return made.in_pairs([text], [other], [0], keys=example_keys(seed, [(0, 0)]))[0][1]
 
 
 def in_pair(made: AlignedSwitcher, text: str, other: str, row: int = 0, *, seed: int = 1) -> str:
-    return made.in_pairs([text], [other], [row], keys=example_keys(seed, [(0, 0)]))[0]
+    return made.in_pairs([text], [other], [row], keys=example_keys(seed, [(0, 0)]))[0][0]
 
 
 def test_each_sentence_has_its_own_sense() -> None:
@@ -50,7 +50,7 @@ def test_each_sentence_has_its_own_sense() -> None:
     assert in_pair(made, "Die Bank.", "The bench!", 1) == "The bench."
 
 
-def test_casing_follows_the_place_in_the_sentence() -> None:
+def test_casing_follows_the_position_in_the_sentence() -> None:
     made = switcher("0-1 1-0", "0-0 1-1")
     assert in_pair(made, "Hund, bellt", "The dog") == "Dog, the"
     assert in_pair(made, "die HUND", "I dog", 1) == "I DOG"

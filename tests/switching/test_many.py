@@ -8,9 +8,8 @@ import pytest
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.words import word_segmenter
-from switchtune.lexicon.build import side_of
 from switchtune.lexicon.records import Lexicon, LexiconError
-from switchtune.lexicon.text import Side
+from switchtune.lexicon.text import MonolingualText, monolingual_text
 from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import example_keys
 from tests.miniature import ENGLISH
@@ -20,17 +19,17 @@ TURKISH = {"dog": "köpek", "cold": "soğuk", "red": "kırmızı", "sea": "deniz
 
 
 @pytest.fixture(scope="module")
-def text() -> Side:
-    return side_of(ENGLISH, "en", word_segmenter("en"))
+def text() -> MonolingualText:
+    return monolingual_text(ENGLISH, "en", word_segmenter("en"))
 
 
-def lexicon_of(folder: Path, text: Side, name: str, pairs: dict[str, str], language: str) -> Lexicon:
+def lexicon_of(folder: Path, text: MonolingualText, name: str, pairs: dict[str, str], language: str) -> Lexicon:
     (folder / name).write_text("".join(f"{one}\t{other}\n" for one, other in pairs.items()), encoding="utf-8")
     settings = LexiconSettings(method="dictionary", floor=0, dictionaries=({"path": str(folder / name)},))
     return dictionary_lexicon(text, language, settings)
 
 
-def test_a_dictionary_serves_in_either_direction(text: Side, tmp_path: Path) -> None:
+def test_a_dictionary_serves_in_either_direction(text: MonolingualText, tmp_path: Path) -> None:
     forward = lexicon_of(tmp_path, text, "en-de.txt", GERMAN, "de")
     turned = {german: english for english, german in GERMAN.items()}
     backward = lexicon_of(tmp_path, text, "de-en.txt", turned, "de")
@@ -41,19 +40,21 @@ def test_a_dictionary_serves_in_either_direction(text: Side, tmp_path: Path) -> 
     assert forward.entries.keys() == backward.entries.keys()
 
 
-def test_a_dictionary_whose_name_tells_nothing_must_stand_the_right_way_round(text: Side, tmp_path: Path) -> None:
+def test_a_dictionary_whose_name_tells_nothing_must_stand_the_right_way_round(
+    text: MonolingualText, tmp_path: Path
+) -> None:
     assert lexicon_of(tmp_path, text, "words.txt", GERMAN, "de").find("sea") is not None
     turned = {german: english for english, german in GERMAN.items()}
     with pytest.raises(LexiconError, match="seems to be de-en, not en-de"):
         lexicon_of(tmp_path, text, "words.txt", turned, "de")
 
 
-def test_a_dictionary_of_another_language_is_refused(text: Side, tmp_path: Path) -> None:
+def test_a_dictionary_of_another_language_is_refused(text: MonolingualText, tmp_path: Path) -> None:
     with pytest.raises(LexiconError, match="a dictionary en-tr by its header or its name, but the corpus is en-de"):
         lexicon_of(tmp_path, text, "en-tr.txt", TURKISH, "de")
 
 
-def many(folder: Path, text: Side, **settings: object) -> ManySwitcher:
+def many(folder: Path, text: MonolingualText, **settings: object) -> ManySwitcher:
     lexicons = {
         "de": lexicon_of(folder, text, "en-de.txt", GERMAN, "de"),
         "tr": lexicon_of(folder, text, "en-tr.txt", TURKISH, "tr"),
@@ -62,19 +63,18 @@ def many(folder: Path, text: Side, **settings: object) -> ManySwitcher:
     return ManySwitcher(tuple(switchers.values()))
 
 
-def test_each_sentence_goes_into_one_language_and_all_get_their_share(text: Side, tmp_path: Path) -> None:
+def test_each_sentence_goes_into_one_language_and_all_get_their_share(text: MonolingualText, tmp_path: Path) -> None:
     switcher = many(tmp_path, text, rate=1.0)
     sentence = "A dog in the cold red sea."
-    made = switcher.in_pairs(
-        [sentence] * 400, [""] * 400, range(400), keys=example_keys(5, [(0, index) for index in range(400)])
-    )
+    keys = example_keys(5, [(0, index) for index in range(400)])
+    made = [line for line, _ in switcher.in_pairs([sentence] * 400, [""] * 400, range(400), keys=keys)]
     german, turkish = "Ein Hund in the kalt rot Meer.", "Bir köpek in the soğuk kırmızı deniz."
     assert set(made) == {german, turkish}
     # Five standard deviations around half of them.
     assert abs(made.count(german) - 200) < 50
 
 
-def test_what_a_sentence_becomes_does_not_depend_on_the_others(text: Side, tmp_path: Path) -> None:
+def test_what_a_sentence_becomes_does_not_depend_on_the_others(text: MonolingualText, tmp_path: Path) -> None:
     switcher = many(tmp_path, text)
     keys = example_keys(1, [(epoch, index) for epoch in range(2) for index in range(len(ENGLISH))])
     texts = [*ENGLISH, *ENGLISH]
@@ -84,19 +84,18 @@ def test_what_a_sentence_becomes_does_not_depend_on_the_others(text: Side, tmp_p
     assert together == alone
     # Another epoch, other words.
     assert together[: len(ENGLISH)] != together[len(ENGLISH) :]
-    words = [" ".join(each.words) for each in switcher.switched(texts, texts, rows, keys=keys)]
-    assert [" ".join(word_segmenter("en").split(line).words) for line in together] == words
+    assert [word_segmenter("en").split(line).words for line, _ in together] == [each.words for _, each in together]
 
 
-def test_controls_take_other_words(text: Side, tmp_path: Path) -> None:
+def test_controls_take_other_words(text: MonolingualText, tmp_path: Path) -> None:
     keys = example_keys(1, [(0, index) for index in range(50)])
     lines = ["A dog in the cold red sea."] * 50
     rows = np.arange(50).tolist()
     masked = many(tmp_path, text, source="mask", rate=1.0).in_pairs(lines, lines, rows, keys=keys)
-    assert set(masked) == {"<mask> <mask> <mask> <mask> <mask> <mask> <mask>."}
+    assert {line for line, _ in masked} == {"<mask> <mask> <mask> <mask> <mask> <mask> <mask>."}
     shuffled = many(tmp_path, text, source="random", rate=1.0).in_pairs(lines, lines, rows, keys=keys)
     known = {word.lower() for word in (*GERMAN.values(), *TURKISH.values())}
-    for line in shuffled:
+    for line, _ in shuffled:
         words = line.lower().rstrip(".").split()
         assert {words[0], words[1], words[4], words[5]} <= known
         assert words[1] not in {"hund", "köpek"}

@@ -7,7 +7,7 @@ import pytest
 
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.switching.preview import as_text, as_tsv, coloured, read_text, switched_lines, text_switcher
+from switchtune.switching.preview import as_tsv, coloured, read_text, switched_lines, text_switcher
 
 
 def lexicon(source: str, target: str, pairs: dict[str, str]) -> Lexicon:
@@ -22,7 +22,7 @@ def test_the_coloured_view_shows_what_is_written() -> None:
         lexicon("zh", "en", pairs), "zh", pieces=None, source="lexicon", rate=1.0, mean_span=3.5, seed=1
     )
     (line,) = switched_lines(["我喜欢猫。"], switcher, seed=1, epoch=0)
-    assert as_text(line) == "I like cats。"
+    assert line.switched_text == "I like cats。"
     original, switched = coloured(line).plain.splitlines()
     assert original.strip() == "1 我喜欢猫。"
     assert switched.strip() == "↔ I like cats。"
@@ -44,7 +44,7 @@ def test_the_first_word_is_capitalised_as_the_lexicon_s_other_language_does() ->
         lexicon("en", "tr", {"work": "iş"}), "en", pieces=None, source="lexicon", rate=1.0, mean_span=3.5, seed=1
     )
     lines = switched_lines(["Work is work."], switcher, seed=1, epoch=0)
-    assert [as_text(line) for line in lines] == ["İş is iş."]
+    assert [line.switched_text for line in lines] == ["İş is iş."]
 
 
 def test_standard_input_and_files_are_read_alike(tmp_path: Path) -> None:

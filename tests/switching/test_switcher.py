@@ -28,7 +28,7 @@ from switchtune.switching.switcher import (
     example_keys,
     from_lexicon,
     from_mask,
-    measure,
+    rates_of,
     recased,
     switch,
     switch_all,
@@ -249,13 +249,13 @@ def test_the_mean_rate_is_the_rate_asked_for_even_in_short_sentences() -> None:
     switched = [
         switch_by(["k"] * (index % 7 + 1), upper_or_nothing, key=example_key(1, 0, index)) for index in range(4000)
     ]
-    assert measure(switched).realised_rate == pytest.approx(0.35, abs=0.01)
+    assert rates_of(switched).realised_rate == pytest.approx(0.35, abs=0.01)
 
 
 def test_the_rate_counts_replaced_words_where_many_have_no_translation() -> None:
     words = ["k", "n"] * 10
     switched = [switch_by(words, upper_or_nothing, key=example_key(1, 0, index)) for index in range(300)]
-    rates = measure(switched)
+    rates = rates_of(switched)
     assert rates.realised_rate == pytest.approx(0.35, abs=1e-9)
     assert rates.coverage == 0.5
     assert not rates.falls_short
@@ -265,7 +265,7 @@ def test_sentences_are_measured_without_being_held() -> None:
     whole = switch_by(["k"] * 9, upper_or_nothing, key=1)
     tracemalloc.start()
     try:
-        rates = measure(replace(whole, words=list(whole.words)) for _ in range(5_000))
+        rates = rates_of(replace(whole, words=list(whole.words)) for _ in range(5_000))
         assert tracemalloc.get_traced_memory()[1] < 1 << 16
     finally:
         tracemalloc.stop()
@@ -273,7 +273,7 @@ def test_sentences_are_measured_without_being_held() -> None:
 
 
 def test_a_lexicon_that_covers_too_little_is_called_out() -> None:
-    rates = measure(
+    rates = rates_of(
         [switch_by(["k", *["n"] * 9], upper_or_nothing, key=example_key(1, 0, index)) for index in range(10)]
     )
     assert rates.falls_short

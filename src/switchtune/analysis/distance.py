@@ -9,7 +9,7 @@ import numpy as np
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus, Pair, read_corpus
 from switchtune.events import OnEvent
-from switchtune.lexicon.plm import Vectors
+from switchtune.lexicon.text import Vectors
 from switchtune.models.load import Loaded, load_model
 from switchtune.models.states import sentence_states
 from switchtune.results.figures import TEST_SET

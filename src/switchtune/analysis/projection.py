@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from switchtune.config.run import PairSettings
 from switchtune.errors import UsageError
 from switchtune.events import OnEvent
-from switchtune.lexicon.plm import Vectors
+from switchtune.lexicon.text import Vectors
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
 from switchtune.results.records import Ellipse

@@ -164,7 +164,7 @@ def print_direction(direction: DirectionJudgement) -> None:
         print_line(f"because {reason}")
     for band in ("frequent", "middling", "rare"):
         entries = [
-            f"{sample.word} → {', '.join(word for word, _ in sample.translations)}"
+            f"{sample.word} → {', '.join(translation.word for translation in sample.translations)}"
             for sample in direction.samples
             if sample.band == band
         ]

@@ -30,7 +30,7 @@ from switchtune.run_dir import claim_file, claim_folder
 
 if TYPE_CHECKING:
     from switchtune.cli.display import BuildDisplay
-    from switchtune.lexicon.build import Material
+    from switchtune.lexicon.build import LexiconInput
 
 
 class _BuildByDefault(TyperGroup):
@@ -88,7 +88,7 @@ def build(
     target: Target = None,
     *,
     langs: Languages,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; hand edits in it are kept.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; edits by hand in it stay.")],
     method: Annotated[LexiconMethod, setting(LexiconSettings, "method")] = _DEFAULT.method,
     dictionary: Dictionaries = [],  # noqa: B006
     model: Annotated[str | None, typer.Option(help="Model of plm: a Hub id or a folder.")] = None,
@@ -109,13 +109,14 @@ def build(
 ) -> None:
     """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
 
-    Run again with the same folder, it builds anew and makes the edits that were made by hand again, whatever is found;
-    to be rid of them, remove the folder. Exits 1 where the verdict is red; what was built is written all the same.
+    Edits by hand belong in `lexicon.*.edits.tsv` beside it (word, translation, strength or -), which apply whenever it
+    is read, and which no build touches. Exits 1 where the verdict is red; what was built is written all the same.
 
     Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
     """
     from switchtune.cli.display import BuildDisplay, print_judgement
-    from switchtune.lexicon.build import require_accepted, require_files
+    from switchtune.lexicon.build import require_files
+    from switchtune.lexicon.judged import require_accepted
     from switchtune.report.html import is_report
     from switchtune.report.lexicon_page import write_lexicon_page
     from switchtune.runs.lexicon_folder import PAGE, make_folder
@@ -131,9 +132,9 @@ def build(
     page = out / PAGE
     claim_file(page, force=force, own=page.is_file() and is_report(page), option="")
     with BuildDisplay() as display:
-        material, judged_by = _material(source, target, langs, method, model, pieces_of, judge_by, display)
+        text, judged_by = _inputs(source, target, langs, method, model, pieces_of, judge_by, display)
         listeners: Any = {"on_step": display.show, "tell": display.tell}
-        lexicons = make_folder(material, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
+        lexicons = make_folder(text, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
         if lexicons.judged is not None:
             write_lexicon_page(out)
     if as_json:
@@ -144,7 +145,7 @@ def build(
         require_accepted(lexicons.judged.refusal, accept)
 
 
-def _material(
+def _inputs(
     source: str,
     target: str | None,
     langs: str,
@@ -153,21 +154,21 @@ def _material(
     pieces_of: str | None,
     judge_by: tuple[str, str] | None,
     display: "BuildDisplay",
-) -> "tuple[Material, Material | None]":
+) -> "tuple[LexiconInput, LexiconInput | None]":
     """What a lexicon is built from, and what it is judged by where that is text of its own."""
     from switchtune.models.load import load_model
     from switchtune.models.states import model_word_encoder
-    from switchtune.runs.lexicon_folder import read_material
+    from switchtune.runs.lexicon_folder import read_input
 
     pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     paired = True if method == "align" else None
-    material = read_material(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
+    text = read_input(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
     judged_by = None
     if judge_by is not None:
-        judged_by = read_material(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
+        judged_by = read_input(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
     if model is not None:
-        material = replace(material, encoder=model_word_encoder(load_model(model)))
-    return material, judged_by
+        text = replace(text, encoder=model_word_encoder(load_model(model)))
+    return text, judged_by
 
 
 def _weighted(text: str) -> tuple[str, float]:
@@ -194,7 +195,7 @@ def _part(text: str) -> tuple[str, float]:
 
 @lexicon_app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.", **FOLDER)]) -> None:
-    """Write the page of a folder of lexicons anew, hand edits included.
+    """Write the page of a folder of lexicons anew, edits by hand included.
 
     Example: `switchtune lexicon report lexicon`
     """
@@ -207,6 +208,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 def diff(
     lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.", **FILE)],
     lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.", **FILE)],
+    edits: Annotated[bool, typer.Option("--edits", help="Print the edits by hand that would make B of A.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """What two lexicons have in common, and where their first translations differ.
@@ -214,9 +216,15 @@ def diff(
     Example: `switchtune lexicon diff first/lexicon.de-en.tsv second/lexicon.de-en.tsv`
     """
     from switchtune.lexicon.compare import difference
+    from switchtune.lexicon.edits import edits_between
     from switchtune.lexicon.files import read_lexicon
 
-    differences = difference(read_lexicon(lexicon_a), read_lexicon(lexicon_b))
+    a, b = read_lexicon(lexicon_a), read_lexicon(lexicon_b)
+    if edits:
+        for edit in edits_between(a, b):
+            print_line(edit.line())
+        return
+    differences = difference(a, b)
     print_line(json_text(differences.record()) if as_json else differences.describe())
 
 
@@ -231,16 +239,16 @@ def merge(
 ) -> None:
     """Merge lexicons of one direction, each with a weight.
 
-    Example: `switchtune lexicon merge mine.de-en.tsv=2 built/lexicon.de-en.tsv --out lexicon.de-en.tsv`
+    Example: `switchtune lexicon merge mine.de-en.tsv=2 lexicon/lexicon.de-en.tsv --out lexicon.de-en.tsv`
     """
-    from switchtune.lexicon.block import BlockList
+    from switchtune.lexicon.block import BlockList, Limits
     from switchtune.lexicon.combine import Weighted, combined
     from switchtune.lexicon.files import read_lexicon, write_lexicon
 
     weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
     output = claim_file(out, inputs=[path for path, _ in weighted], force=force)
     parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
-    merged = combined(parts, k=k, floor=floor, block=BlockList(numbers=not numbers))
+    merged = combined(parts, Limits(k, floor, BlockList(numbers=not numbers)))
     write_lexicon(merged, output)
     print_line(f"{out}: {len(merged):,} words")
 
@@ -259,12 +267,12 @@ def lexicon_judge(
     Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
     """
     from switchtune.cli.display import print_direction
-    from switchtune.runs.lexicon_folder import judge_file, read_material
+    from switchtune.runs.lexicon_folder import judge_file, read_input
 
     pieces = piece_segmenter(pieces_of)
     tell = lambda text: print_line(text, err=True)  # noqa: E731
-    material = read_material(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
-    judgement = judge_file(lexicon, material)
+    text = read_input(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
+    judgement = judge_file(lexicon, text)
     if as_json:
         print_json(judgement.record())
     else:

@@ -62,7 +62,7 @@ def switch(
     """
     from switchtune.lexicon.files import read_lexicon
     from switchtune.switching.preview import read_text, switched_lines, text_switcher
-    from switchtune.switching.switcher import measure
+    from switchtune.switching.switcher import rates_of
 
     if tsv and jsonl:
         raise UsageError("--tsv and --jsonl: choose one")
@@ -80,7 +80,7 @@ def switch(
                 write(line)
                 yield line.switched
 
-        rates = measure(written())
+        rates = rates_of(written())
     print_line(json.dumps(rates.record()) if as_json else rates.describe(), err=True)
 
 

@@ -50,7 +50,8 @@ class LexiconSettings(Settings):
     floor: Share = 0.1
     """`align`, `mixed`, `dictionary` leave out translations weaker than this share of the word's strongest; 0: none."""
     preset: Literal["small", "paper"] = "small"
-    """word2vec settings of `vecmap`: `small` suits corpora under 100k pairs, `paper` is the paper's."""
+    """How `vecmap` learns: `small` suits corpora under 100k pairs; `paper` is the paper's whole route: its word2vec
+    settings, VecMap's own schedule (with mode `auto` as the paper's code runs it, from numerals), nearest by cosine."""
     mode: MapMode = "auto"
     """What the mapping of `vecmap` begins with; `auto`: dictionaries, words written alike, or similarity profiles."""
     embeddings: tuple[str, str] | None = None

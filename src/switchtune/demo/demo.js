@@ -148,7 +148,7 @@ async function save(translations) {
     const saved = await ask("edit", { language: part("direction").value, word: part("word").value.trim(), translations });
     part("editor").close();
     await showEntries();
-    tell("found", `Saved in ${saved.file}; it has ${saved.all.toLocaleString("en")} entries.`);
+    tell("found", `Saved in ${saved.file}; the lexicon has ${saved.all.toLocaleString("en")} entries.`);
   } catch (error) {
     tell("editor-status", said(error), true);
   }

@@ -1,8 +1,7 @@
 """What the demo does with a run: switch a sentence, restore it, translate it, look words up, edit the lexicon."""
 
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from switchtune.config.run import PairSettings, RunConfig, TaskName
 from switchtune.corpus.documents import sentences_of
-from switchtune.corpus.words import Segmenter, lower_case, piece_segmenter
+from switchtune.corpus.words import Segmenter, piece_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
-from switchtune.lexicon.files import read_lexicon, write_lexicon
-from switchtune.lexicon.records import Entry, Lexicon, LexiconError, Translation, strongest_first
+from switchtune.lexicon.edits import EVERY_TRANSLATION, Edit, apply_edits, edits_between
+from switchtune.lexicon.files import add_edits, edits_path, read_lexicon
+from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.report.html import language_name
 from switchtune.report.sentences import lexicon_of_arm
@@ -100,8 +100,8 @@ class Workshop:
     run: RunFiles
     config: RunConfig
     _models: dict[Path, Loaded] = field(default_factory=dict)
-    _lexicons: dict[Path, tuple[int, Lexicon]] = field(default_factory=dict)
-    """By file, with its time of change."""
+    _lexicons: dict[Path, tuple[list[int], Lexicon]] = field(default_factory=dict)
+    """By file, with the times at which it and its edits changed."""
 
     def about(self) -> list[dict[str, Any]]:
         """What the page is to know of each pair."""
@@ -186,7 +186,7 @@ class Workshop:
         return self._paths(pair)[language == pair.target]
 
     def _lexicon(self, path: Path) -> Lexicon:
-        changed = path.stat().st_mtime_ns if path.exists() else 0
+        changed = [file.stat().st_mtime_ns for file in (path, edits_path(path)) if file.exists()]
         if path not in self._lexicons or self._lexicons[path][0] != changed:
             self._lexicons[path] = (changed, read_lexicon(path))
         return self._lexicons[path][1]
@@ -290,50 +290,29 @@ class Workshop:
         }
 
     def edit(self, asked: EditRequest) -> dict[str, Any]:
-        """Give a word other translations in the file that the run uses; comments of one's own in it are not kept.
+        """Give a word other translations, in the file of edits beside the lexicon.
 
         Raises:
-            LexiconError: the edited lexicon could not be read again, or would be empty; the file is as it was.
-            SwitchtuneError: it cannot be written; the file is as it was.
+            LexiconError: the edited lexicon could not be read again, or would be empty; nothing was written.
+            SwitchtuneError: the edits cannot be written; all is as it was.
         """
         path = self._path(self._pair(asked.pair), asked.language)
         lexicon = self._lexicon(path)
-        edited = with_translations(lexicon, asked.word, [(each.word, each.strength) for each in asked.translations])
+        former = lexicon.find(asked.word)
+        word = former.word if former else asked.word
+        wanted = [Edit(word, each.word, each.strength) for each in asked.translations]
+        edits = edits_between(lexicon, apply_edits([Edit(word, EVERY_TRANSLATION, None), *wanted], lexicon))
+        file = edits_path(path)
         try:
-            path.open("r+b").close()  # to be replaced, a file need not be writable
-            with tempfile.TemporaryDirectory() as folder:
-                trial = Path(folder) / path.name
-                write_lexicon(edited, trial)
-                edited = read_lexicon(trial)
-            write_lexicon(edited, path)
+            if file.exists():
+                file.open("r+b").close()  # to be replaced, a file need not be writable
+            add_edits(path, edits)
         except OSError as error:
             raise SwitchtuneError(
-                f"{path}: the edit was not saved, the lexicon is as it was ({error.strerror}). Make the file and its "
+                f"{file}: the edit was not saved, the lexicon is as it was ({error.strerror}). Make the file and its "
                 "folder writable, or make room on the disk, and save again."
             ) from error
-        except LexiconError as error:
-            raise LexiconError(str(error).replace(str(trial), str(path))) from error
-        return {"file": path.name, "all": len(edited)}
-
-
-def with_translations(lexicon: Lexicon, word: str, translations: Sequence[tuple[str, float]]) -> Lexicon:
-    """The lexicon with other translations of a word, each with its strength; none: without the word.
-
-    Counts stay where they were known. Of a translation that is given twice the first counts.
-    """
-    former = lexicon.find(word)
-    counts = {each.word: each.count for each in former.translations} if former else {}
-    entries = dict(lexicon.entries)
-    key = lower_case(word, lexicon.source_language)
-    entries.pop(key, None)
-    kept = {text: Translation(text, strength, counts.get(text, 0)) for text, strength in reversed(translations)}
-    if kept:
-        entries[key] = Entry(
-            word if former is None else former.word,
-            0 if former is None else former.count,
-            strongest_first(kept.values()),
-        )
-    return replace(lexicon, entries=entries)
+        return {"file": file.name, "all": len(self._lexicon(path))}
 
 
 def _candidates(lexicon: Lexicon, word: str) -> list[dict[str, Any]]:

@@ -6,13 +6,14 @@ text for word embeddings, but enough for this.
 
 from collections import Counter
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from switchtune.lexicon.alignment import Alignment
-from switchtune.lexicon.block import NOTHING, BlockList
+from switchtune.lexicon.block import Limits
 from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
 from switchtune.lexicon.records import Lexicon, LexiconError, Unit, make_lexicon
 from switchtune.lexicon.text import Encoded
@@ -22,6 +23,9 @@ _DEVIATIONS = 1.0
 
 _DRAWS = 8
 """Words drawn for each one kept, of which the `anti` control takes those that meet most rarely."""
+
+_Weighted: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+"""Source ids, target ids, weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +37,7 @@ class Compound:
     count: int
     """How often the word was aligned with just this phrase."""
     occurrences: int
-    """Of the word in the text."""
+    """How often the word occurs in the text."""
 
 
 def align_lexicons(
@@ -41,11 +45,9 @@ def align_lexicons(
     source: Encoded,
     target: Encoded,
     languages: tuple[str, str],
+    limits: Limits,
     *,
-    k: int = 3,
-    floor: float = 0.1,
     unit: Unit = "word",
-    block: BlockList = NOTHING,
 ) -> tuple[Lexicon, Lexicon]:
     """Lexicons of both directions (source → target, target → source) from an alignment, as words in their casing.
 
@@ -53,8 +55,7 @@ def align_lexicons(
     that are linked to the other (weighted by the links' probability), taken at the lower end of its confidence interval
     (Wilson, 1927): what is seen once counts less than the same share seen often. The second factor demotes function
     words, which stand beside everything. Each word keeps its `k` strongest translations whose strength, to six
-    decimals, is not zero, and is at least `floor` times that of the strongest: what follows is noise. What is blocked
-    takes no place among them.
+    decimals, is not zero, and is at least `floor` times that of the strongest: what follows is noise.
 
     Raises:
         LexiconError: nothing is aligned.
@@ -63,25 +64,23 @@ def align_lexicons(
         raise LexiconError("No word of any sentence pair could be aligned: are the sides translations of each other?")
     source_word, target_word, weight = _linked_words(alignment, source, target)
     vocabularies = (source.vocabulary, target.vocabulary)
-    stand = ~block.links_of(vocabularies, source_word, target_word)
+    stand = ~limits.block.links_of(vocabularies, source_word, target_word)
     source_word, target_word, weight = source_word[stand], target_word[stand], weight[stand]
     of_source = lower_share(weight, source.vocabulary.counts[source_word])
     of_target = lower_share(weight, target.vocabulary.counts[target_word])
-    forward = _strongest(source_word, target_word, (of_source * np.sqrt(of_target)).round(6), k, floor)
-    backward = _strongest(target_word, source_word, (of_target * np.sqrt(of_source)).round(6), k, floor)
+    forward = _strongest((source_word, target_word, (of_source * np.sqrt(of_target)).round(6)), limits)
+    backward = _strongest((target_word, source_word, (of_target * np.sqrt(of_source)).round(6)), limits)
     return (
         make_lexicon(languages, vocabularies, forward, method="align", measure="probability", unit=unit),
         make_lexicon(languages[::-1], vocabularies[::-1], backward, method="align", measure="probability", unit=unit),
     )
 
 
-def _linked_words(
-    alignment: Alignment, source: Encoded, target: Encoded
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+def _linked_words(alignment: Alignment, source: Encoded, target: Encoded) -> _Weighted:
     """Each pair of words that is linked anywhere, by source then by target word; and the sum of its probabilities."""
-    pair = np.repeat(np.arange(len(alignment)), np.diff(alignment.starts))
-    source_word = source.words[source.starts[pair] + alignment.source].astype(np.int64)
-    target_word = target.words[target.starts[pair] + alignment.target]
+    pair = alignment.pair_of_link
+    source_word = source.ids[source.starts[pair] + alignment.source].astype(np.int64)
+    target_word = target.ids[target.starts[pair] + alignment.target]
     keys, which = np.unique(source_word * len(target.vocabulary) + target_word, return_inverse=True)
     weight = np.bincount(which, alignment.probability.astype(np.float64)).astype(np.float64)
     return keys // len(target.vocabulary), keys % len(target.vocabulary), weight
@@ -96,19 +95,14 @@ def lower_share(part: NDArray[np.float64], whole: NDArray[np.int64]) -> NDArray[
     return np.maximum(0, bound)
 
 
-def _strongest(
-    source: NDArray[np.int64],
-    target: NDArray[np.int64],
-    strength: NDArray[np.float64],
-    k: int,
-    floor: float,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """The k strongest pairs of each source word, none under `floor` times the first; ties by the target vocabulary."""
+def _strongest(links: _Weighted, limits: Limits) -> _Weighted:
+    """The k strongest links of each source word, none under `floor` times the first; ties by the target vocabulary."""
+    source, target, strength = links
     order = np.lexsort((target, -strength, source))
     ranked = source[order]
     first = np.searchsorted(ranked, ranked)
-    ranks = np.arange(len(order)) - first
-    order = order[(ranks < k) & (strength[order] > 0) & (strength[order] >= floor * strength[order[first]])]
+    least = limits.floor * strength[order[first]]
+    order = order[(np.arange(len(order)) - first < limits.k) & (strength[order] > 0) & (strength[order] >= least)]
     return source[order], target[order], strength[order]
 
 
@@ -120,21 +114,21 @@ def compounds(alignment: Alignment, source: Encoded, target: Encoded, *, min_cou
     occurrences.
     """
     phrases: Counter[tuple[int, tuple[int, ...]]] = Counter()
-    pair = np.repeat(np.arange(len(alignment)), np.diff(alignment.starts))
+    pair = alignment.pair_of_link
     same = (np.diff(pair) == 0) & (np.diff(alignment.source) == 0)
     begins = np.flatnonzero(np.concatenate(([True], ~same))) if len(pair) else np.zeros(0, np.int64)
     sizes = np.diff(np.concatenate((begins, [len(pair)])))
-    targets_linked = _times_linked(pair, alignment.target, target)
+    links_of_token = np.bincount(target.starts[pair] + alignment.target, minlength=len(target.ids))
     for begin, size in zip(begins[sizes > 1].tolist(), sizes[sizes > 1].tolist(), strict=True):
-        places = alignment.target[begin : begin + size]
-        tokens = target.starts[pair[begin]] + places
-        if places[-1] - places[0] == size - 1 and (targets_linked[tokens] == 1).all():
-            word = int(source.words[source.starts[pair[begin]] + alignment.source[begin]])
-            phrases[word, tuple(target.words[tokens].tolist())] += 1
+        positions = alignment.target[begin : begin + size]
+        tokens = target.starts[pair[begin]] + positions
+        if positions[-1] - positions[0] == size - 1 and (links_of_token[tokens] == 1).all():
+            word = int(source.ids[source.starts[pair[begin]] + alignment.source[begin]])
+            phrases[word, tuple(target.ids[tokens].tolist())] += 1
     best: dict[int, tuple[int, tuple[int, ...]]] = {}
     for (word, phrase), count in phrases.items():
         best[word] = max(best.get(word, (0, ())), (count, phrase))
-    found = [
+    frequent = [
         Compound(
             source.vocabulary.words[word],
             " ".join(target.vocabulary.words[part] for part in phrase),
@@ -144,12 +138,7 @@ def compounds(alignment: Alignment, source: Encoded, target: Encoded, *, min_cou
         for word, (count, phrase) in sorted(best.items())
         if count >= min_count and count * 5 >= source.vocabulary.counts[word]
     ]
-    return tuple(sorted(found, key=lambda compound: -compound.count))
-
-
-def _times_linked(pair: NDArray[np.int64], place: NDArray[np.int16], text: Encoded) -> NDArray[np.int64]:
-    """How many links each token of a text has. [tokens]"""
-    return np.bincount(text.starts[pair] + place, minlength=len(text.words))
+    return tuple(sorted(frequent, key=lambda compound: -compound.count))
 
 
 def apart_lexicons(
@@ -174,26 +163,22 @@ def apart_lexicons(
     vocabularies = (source.vocabulary, target.vocabulary)
     if not all(map(len, vocabularies)):
         raise LexiconError("No sentence has words on both sides: there is nothing to make a lexicon of.")
-    held = (incidence(source), incidence(target))
-    seeds = np.random.SeedSequence(seed).spawn(2)
+    sentences = (incidence(source), incidence(target))
     lexicons = []
-    for side in (0, 1):
-        rng = np.random.default_rng(seeds[side])
-        links = _apart(held[side], held[1 - side], k, rng)
+    for side, side_seed in enumerate(np.random.SeedSequence(seed).spawn(2)):
+        links = _apart(sentences[side], sentences[1 - side], k, np.random.default_rng(side_seed))
         ends = (vocabularies[side], vocabularies[1 - side])
-        named = (languages[side], languages[1 - side])
-        lexicons.append(make_lexicon(named, ends, links, method="anti(align)", measure="none", unit=unit))
+        direction = (languages[side], languages[1 - side])
+        lexicons.append(make_lexicon(direction, ends, links, method="anti(align)", measure="none", unit=unit))
     return lexicons[0], lexicons[1]
 
 
-def _apart(
-    source: csr_array, target: csr_array, k: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    words, others = source.shape[0], target.shape[0]
-    drawn = min(others, _DRAWS * k)
-    choices = np.stack([rng.choice(others, size=drawn, replace=False) for _ in range(words)])  # [words, drawn]
+def _apart(source: csr_array, target: csr_array, k: int, rng: np.random.Generator) -> _Weighted:
+    words, targets = source.shape[0], target.shape[0]
+    drawn = min(targets, _DRAWS * k)
+    choices = np.stack([rng.choice(targets, size=drawn, replace=False) for _ in range(words)])  # [words, drawn]
     rows = np.repeat(np.arange(words), drawn)
     met = sentences_with_both(source, target, rows, choices.ravel()).reshape(words, drawn)
-    kept = np.argsort(met, axis=1, kind="stable")[:, :k]
-    chosen = np.take_along_axis(choices, kept, axis=1)
+    rarest = np.argsort(met, axis=1, kind="stable")[:, :k]
+    chosen = np.take_along_axis(choices, rarest, axis=1)
     return np.repeat(np.arange(words), chosen.shape[1]), chosen.ravel(), np.ones(chosen.size)

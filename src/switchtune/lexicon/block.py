@@ -1,4 +1,4 @@
-"""What a lexicon is not to hold: numbers, translations that are the word itself, words of a list."""
+"""What a lexicon is not to hold: numbers, translations that are the word itself, words of a list, weak translations."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,13 +24,13 @@ class BlockList:
     identical: bool = False
     words: frozenset[str] = frozenset()
 
-    def blocked(self, word: str) -> bool:
+    def blocks(self, word: str) -> bool:
         """Whether `word`, in any casing, is left out for itself."""
         return (self.numbers and is_number(word)) or lower_case(word, UNDETERMINED) in self.words
 
     def words_of(self, vocabulary: Vocabulary) -> NDArray[np.bool_]:
         """Which words of a vocabulary are left out for themselves. [words]"""
-        return np.array([self.blocked(word) for word in vocabulary.words], dtype=bool)
+        return np.array([self.blocks(word) for word in vocabulary.words], dtype=bool)
 
     def links_of(
         self,
@@ -38,7 +38,7 @@ class BlockList:
         source: NDArray[np.integer],
         target: NDArray[np.integer],
     ) -> NDArray[np.bool_]:
-        """Which links between words of two vocabularies, given by their places, are left out. [links]"""
+        """Which links between words of two vocabularies, given by their ids, are left out. [links]"""
         left_out: NDArray[np.bool_] = self.words_of(vocabularies[0])[source] | self.words_of(vocabularies[1])[target]
         if self.identical:
             twins = np.array([vocabularies[1].index.get(key, -1) for key in vocabularies[0].index], dtype=np.int64)
@@ -49,20 +49,29 @@ class BlockList:
 NOTHING = BlockList()
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How much of what is found stands in a lexicon."""
+
+    k: int = 3
+    """Translations of a word, at most. What is blocked takes no place among them."""
+    floor: float = 0.1
+    """Least share of the strength of a word's strongest translation; 0: none. Similarities know no such share."""
+    block: BlockList = NOTHING
+
+
 def without_blocked(lexicon: Lexicon, block: BlockList) -> Lexicon:
     """The lexicon without blocked words and translations, and without the words that no translation is left for."""
     entries = {}
     for key, entry in lexicon.entries.items():
-        if block.blocked(entry.word):
-            continue
-        kept = tuple(
+        translations = tuple(
             translation
             for translation in entry.translations
-            if not block.blocked(translation.word)
+            if not block.blocks(translation.word)
             and not (block.identical and lower_case(translation.word, lexicon.target_language) == key)
         )
-        if kept:
-            entries[key] = Entry(entry.word, entry.count, kept)
+        if translations and not block.blocks(entry.word):
+            entries[key] = Entry(entry.word, entry.count, translations)
     return replace(lexicon, entries=entries)
 
 
@@ -74,15 +83,11 @@ def read_block_list(path: Path) -> frozenset[str]:
     """
     words: set[str] = set()
     for number, line in enumerate(lines_of(path), start=1):
-        found = _before_comment(line).split()
-        if len(found) > 1:
+        on_line = f" {line}".replace("\t", " ").partition(" #")[0].split()
+        if len(on_line) > 1:
             raise LexiconError(
-                f"{path}:{number}: {len(found)} words in {line[:80]!r}; one word a line is expected. Put each on its"
+                f"{path}:{number}: {len(on_line)} words in {line[:80]!r}; one word a line is expected. Put each on its"
                 " own line; a comment begins with '# '."
             )
-        words.update(lower_case(word, UNDETERMINED) for word in found)
+        words.update(lower_case(word, UNDETERMINED) for word in on_line)
     return frozenset(words)
-
-
-def _before_comment(line: str) -> str:
-    return "" if line.startswith("#") else line.replace("\t", " ").partition(" #")[0]

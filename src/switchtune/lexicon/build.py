@@ -1,9 +1,9 @@
-"""From text to the lexicons of both directions by any method, and the judgement that says whether to use them."""
+"""From text to the lexicons of both directions by any method."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,40 +15,26 @@ from switchtune.errors import UsageError
 from switchtune.files import why_unreadable
 from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, compounds
 from switchtune.lexicon.alignment import Alignment, align
-from switchtune.lexicon.block import BlockList, read_block_list, without_blocked
+from switchtune.lexicon.block import BlockList, Limits, read_block_list, without_blocked
 from switchtune.lexicon.combine import Weighted, combined, inverted, oriented
-from switchtune.lexicon.compare import agreement
 from switchtune.lexicon.files import read_lexicon
-from switchtune.lexicon.judge import RED_LIFT, Judgement, RejectedLexiconError, judge
 from switchtune.lexicon.records import BuildStep, Lexicon, LexiconError, OnStep, Unit
-from switchtune.lexicon.text import Encoded, Side, decoded, encode
+from switchtune.lexicon.text import Encoded, MonolingualText, monolingual_text
 
 if TYPE_CHECKING:
     from switchtune.lexicon.plm import WordEncoder
 
 Neighbours: TypeAlias = Literal["nearest", "farthest"]
-
-MOST_HELD_OUT = 2000
-"""Pairs kept out of the building to judge by, at most; a twentieth of the pairs, and a fifth of few."""
-
-_IN_ONE_SPACE = {"vecmap", "plm"}
-"""Methods that put the words of both languages into one space, in which some are the farthest from each other."""
-
-TWIN_SENTENCES = 50_000
-"""Sentences of a side that a lexicon is built from twice, to see whether another seed gives another."""
-
-
-def side_of(lines: Sequence[str], language: str, segmenter: Segmenter) -> Side:
-    """A side of a text, segmented and counted."""
-    return Side(language, lines, segmenter, encode((segmenter.split(line).words for line in lines), language))
+Lexicons: TypeAlias = tuple[Lexicon, Lexicon]
+"""Source → target, target → source."""
 
 
 @dataclass(frozen=True)
-class Material:
+class LexiconInput:
     """All that lexicons of two languages can be made from."""
 
-    source: Side
-    target: Side
+    source: MonolingualText
+    target: MonolingualText
     paired: bool = True
     """Whether line i of one side translates line i of the other."""
     unit: Unit = "word"
@@ -57,39 +43,38 @@ class Material:
 
     @property
     def languages(self) -> tuple[str, str]:
-        """Of the source and of the target side."""
+        """Languages of the source and of the target side."""
         return self.source.language, self.target.language
 
     @property
-    def texts(self) -> tuple[Encoded, Encoded]:
-        """Of the source and of the target side."""
-        return self.source.text, self.target.text
+    def encoded(self) -> tuple[Encoded, Encoded]:
+        """The source and the target side in numbers."""
+        return self.source.encoded, self.target.encoded
 
-    def selected(self, kept: NDArray[np.bool_]) -> "Material":
+    def selected(self, kept: NDArray[np.bool_]) -> "LexiconInput":
         """The pairs for which `kept` is true. kept: [pairs]"""
         return replace(self, source=self.source.selected(kept), target=self.target.selected(kept))
 
-    def first(self, sentences: int) -> "Material":
+    def first(self, sentences: int) -> "LexiconInput":
         """The first sentences of each side."""
-        sides = (self.source, self.target)
-        source, target = (side.selected(np.arange(len(side.lines)) < sentences) for side in sides)
+        source, target = (side.selected(np.arange(len(side.lines)) < sentences) for side in (self.source, self.target))
         return replace(self, source=source, target=target)
 
 
-def corpus_material(corpus: Corpus, segmenters: tuple[Segmenter, Segmenter], *, unit: Unit = "word") -> Material:
-    """The material of a parallel corpus; `segmenters` split its source and its target side."""
-    return Material(
-        side_of(corpus.sources(), corpus.source_language, segmenters[0]),
-        side_of(corpus.targets(), corpus.target_language, segmenters[1]),
+def corpus_material(corpus: Corpus, segmenters: tuple[Segmenter, Segmenter], *, unit: Unit = "word") -> LexiconInput:
+    """A parallel corpus as what lexicons are made from; `segmenters` split its source and its target side."""
+    return LexiconInput(
+        monolingual_text(corpus.sources(), corpus.source_language, segmenters[0]),
+        monolingual_text(corpus.targets(), corpus.target_language, segmenters[1]),
         unit=unit,
     )
 
 
 @dataclass(frozen=True)
 class Built:
-    """Lexicons of both directions (source → target, target → source), and how they came about."""
+    """Lexicons of both directions, and how they came about."""
 
-    lexicons: tuple[Lexicon, Lexicon]
+    lexicons: Lexicons
     method: str
     why: str
     """Why this method, and what it found to begin with."""
@@ -103,7 +88,7 @@ class Built:
 
 
 def build(
-    material: Material,
+    text: LexiconInput,
     settings: LexiconSettings,
     *,
     neighbours: Neighbours = "nearest",
@@ -117,27 +102,23 @@ def build(
     Raises:
         LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
     """
-    method, why = chosen_method(material, settings)
-    if neighbours == "farthest" and method not in _IN_ONE_SPACE:
-        lexicons = apart_lexicons(
-            *material.texts, material.languages, k=settings.k, seed=settings.seed, unit=material.unit
-        )
-        block = block_list(settings)
+    method, why = _chosen_method(text, settings)
+    if neighbours == "farthest" and method not in {"vecmap", "plm"}:
+        lexicons = apart_lexicons(*text.encoded, text.languages, k=settings.k, seed=settings.seed, unit=text.unit)
+        block = _limits(settings).block
         lexicons = (without_blocked(lexicons[0], block), without_blocked(lexicons[1], block))
-        built = Built(lexicons, "anti(align)", "")
-        why = "asked for: words that do not stand in paired sentences"
-    else:
-        built = _METHODS[method](material, settings, neighbours, on_step)
-    return replace(built, why=f"{why}{built.why and '; '}{built.why}")
+        return Built(lexicons, "anti(align)", "asked for: words that do not stand in paired sentences")
+    built = _METHODS[method](text, settings, neighbours, on_step)
+    return replace(built, why="; ".join(filter(None, (why, built.why))))
 
 
-def chosen_method(material: Material, settings: LexiconSettings) -> tuple[str, str]:
-    """The method that the settings name, or that `auto` takes for this material; and why."""
+def _chosen_method(text: LexiconInput, settings: LexiconSettings) -> tuple[str, str]:
+    """The method that the settings name, or that `auto` takes for this text; and why."""
     if settings.method != "auto":
         return settings.method, f"{settings.method}: asked for"
-    if material.paired and settings.dictionaries:
+    if text.paired and settings.dictionaries:
         return "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
-    if material.paired:
+    if text.paired:
         return "align", "auto: the text is parallel, so align"
     return "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
 
@@ -156,311 +137,146 @@ def require_files(settings: LexiconSettings) -> None:
         )
 
 
-def block_list(settings: LexiconSettings) -> BlockList:
-    """What the settings leave out of a lexicon."""
+def _limits(settings: LexiconSettings) -> Limits:
     block = settings.block
     words = read_block_list(Path(block.words)) if block.words is not None else frozenset[str]()
-    return BlockList(numbers=block.numbers, identical=block.identical, words=words)
+    return Limits(settings.k, settings.floor, BlockList(block.numbers, block.identical, words))
 
 
-def _align(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    if not material.paired:
+# The methods
+
+
+def _align(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    if not text.paired:
         raise LexiconError(
             "Method align needs sentence pairs, and this text is not parallel. Take method vecmap, which needs none, or"
             " auto."
         )
-    source, target = material.texts
-    block = block_list(settings)
+    source, target = text.encoded
+    limits = _limits(settings)
     alignment = align(source, target, seed=settings.seed, on_step=on_step)
-    lexicons = align_lexicons(
-        alignment,
-        source,
-        target,
-        material.languages,
-        k=settings.k,
-        floor=settings.floor,
-        unit=material.unit,
-        block=block,
-    )
+    lexicons = align_lexicons(alignment, source, target, text.languages, limits, unit=text.unit)
     phrases = (compounds(alignment, source, target), compounds(alignment.reversed(), target, source))
     left_out = f"{alignment.left_out:,} pairs too long or empty to align" if alignment.left_out else ""
     return Built(lexicons, "align", left_out, alignment=alignment, compounds=phrases)
 
 
-def _vecmap(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    from switchtune.lexicon.embed import MODES, PRESETS, read_embeddings, vecmap  # loads gensim and torch
+_SEEDS = {
+    "pairs": "pairs of the dictionary",
+    "identical": "words that both sides write alike",
+    "numerals": "numerals",
+    "profiles": "pairs of words with alike similarities (unsupervised)",
+}
 
-    pairs = None
-    if settings.dictionaries and "pairs" in MODES[settings.mode].seeds:
-        (forward, _), _ = _dictionaries(material, settings)
+
+def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    from switchtune.lexicon.embed import EMBEDDINGS, map_mode, map_words, read_embeddings, word_vectors
+    from switchtune.lexicon.neighbours import neighbour_lexicons  # they load gensim and torch
+
+    limits, mode, pairs = _limits(settings), map_mode(settings.mode, settings.preset), list[tuple[str, str]]()
+    if settings.dictionaries and "pairs" in mode.seeds:
+        (forward, _), _ = _dictionaries(text, settings)
         pairs = [(word, entry.translations[0].word) for word, entry in forward.entries.items()]
-    embeddings = None
     if settings.embeddings is not None:
         source, target = (
             read_embeddings(Path(path), language)
-            for path, language in zip(settings.embeddings, material.languages, strict=True)
+            for path, language in zip(settings.embeddings, text.languages, strict=True)
         )
-        embeddings = (source, target)
     else:
         on_step(BuildStep("word2vec", 0, 2))
-    sources, targets = (decoded(text) if embeddings is None else [] for text in material.texts)
-    result = vecmap(
-        sources,
-        targets,
-        material.languages,
-        k=settings.k,
+        source, target = (word_vectors(side, EMBEDDINGS[settings.preset], seed=settings.seed) for side in text.encoded)
+    words = map_words(
+        (source, target),
+        text.languages,
+        mode,
         seed=settings.seed,
-        settings=PRESETS[settings.preset],
-        mode=settings.mode,
-        seed_pairs=pairs,
-        embeddings=embeddings,
-        farthest=neighbours == "farthest",
-        unit=material.unit,
-        block=block_list(settings),
+        pairs=pairs,
         on_progress=lambda done: on_step(
             BuildStep("mapping", done.iteration, 0, f"similarity {done.similarity:.4f}, {done.keep:.0%} of the words")
         ),
     )
-    seeds = {
-        "pairs": "pairs of the dictionary",
-        "identical": "words that both sides write alike",
-        "numerals": "numerals",
-        "profiles": "pairs of words with alike similarities (unsupervised)",
-    }
-    return Built(result.lexicons, "vecmap", f"the mapping began with {result.seed_pairs:,} {seeds[result.seed_kind]}")
+    lexicons = neighbour_lexicons(
+        text.languages,
+        (source.vocabulary, target.vocabulary),
+        (words.mapped.source, words.mapped.target),
+        limits,
+        method="vecmap",
+        farthest=neighbours == "farthest",
+        unit=text.unit,
+        neighbourhood=0 if settings.preset == "paper" else 10,
+    )
+    return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {_SEEDS[words.seed_kind]}")
 
 
-def _dictionaries(material: Material, settings: LexiconSettings) -> tuple[tuple[Lexicon, Lexicon], list[str]]:
+def _dictionaries(text: LexiconInput, settings: LexiconSettings) -> tuple[Lexicons, list[str]]:
     if not settings.dictionaries:
         raise LexiconError("Method dictionary needs a file: give --dictionary FILE (lexicon.dictionaries).")
-    vocabularies = tuple(text.vocabulary for text in material.texts)
-    parts, found = [], []
+    source, target = (side.vocabulary for side in text.encoded)
+    forward, sizes = [], []
     for dictionary in settings.dictionaries:
         read = read_lexicon(Path(dictionary.path))
-        lexicon = oriented(read, vocabularies[0], vocabularies[1], material.languages, origin=dictionary.path)
-        parts.append(Weighted(lexicon, dictionary.weight))
-        found.append(f"{dictionary.path}: {len(lexicon):,} words")
-    backward = [Weighted(inverted(part.lexicon), part.weight) for part in parts]
-    lexicons = tuple(_merged(each, settings) for each in (parts, backward))
-    return (lexicons[0], lexicons[1]), found
+        lexicon = oriented(read, source, target, text.languages, origin=dictionary.path)
+        forward.append(Weighted(lexicon, dictionary.weight))
+        sizes.append(f"{dictionary.path}: {len(lexicon):,} words")
+    backward = [Weighted(inverted(part.lexicon), part.weight) for part in forward]
+    limits = _limits(settings)
+    return (combined(forward, limits), combined(backward, limits)), sizes
 
 
-def _merged(parts: Sequence[Weighted], settings: LexiconSettings) -> Lexicon:
-    return combined(parts, k=settings.k, floor=settings.floor, block=block_list(settings))
+def _dictionary(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    lexicons, sizes = _dictionaries(text, settings)
+    return Built(lexicons, "dictionary", "; ".join(sizes), random=False)
 
 
-def _dictionary(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    lexicons, found = _dictionaries(material, settings)
-    return Built(lexicons, "dictionary", "; ".join(found), random=False)
-
-
-def _plm(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    if material.encoder is None:
+def _plm(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    if text.encoder is None:
         raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
     from switchtune.lexicon.plm import plm_lexicons  # loads torch
 
     lexicons = plm_lexicons(
-        material.source,
-        material.target,
-        material.encoder,
-        k=settings.k,
+        text.source,
+        text.target,
+        text.encoder,
+        _limits(settings),
         seed=settings.seed,
         farthest=neighbours == "farthest",
-        unit=material.unit,
-        block=block_list(settings),
+        unit=text.unit,
     )
     return Built(lexicons, "plm", "")
 
 
-def _mixed(material: Material, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+def _mixed(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
     usable = {
-        "align": material.paired,
-        "vecmap": not material.paired,
+        "align": text.paired,
+        "vecmap": not text.paired,
         "dictionary": bool(settings.dictionaries),
-        "plm": material.encoder is not None,
+        "plm": text.encoder is not None,
     }
     weights = dict[str, float](settings.parts.items()) or {name: 1.0 for name, can in usable.items() if can}
-    built = {name: _METHODS[name](material, settings, neighbours, on_step) for name in weights}
-    lexicons = tuple(
-        _merged([Weighted(part.lexicons[side], weights[name]) for name, part in built.items()], settings)
+    parts = {name: _METHODS[name](text, settings, neighbours, on_step) for name in weights}
+    limits = _limits(settings)
+    forward, backward = (
+        combined([Weighted(part.lexicons[side], weights[name]) for name, part in parts.items()], limits)
         for side in (0, 1)
     )
-    aligned = built.get("align")
+    aligned = parts.get("align")
     return Built(
-        (lexicons[0], lexicons[1]),
+        (forward, backward),
         "mixed",
-        "; ".join(f"{name} (weight {weights[name]:g}{part.why and ', '}{part.why})" for name, part in built.items()),
-        random=any(part.random for part in built.values()),
+        "; ".join(f"{name} (weight {weights[name]:g}{part.why and ', '}{part.why})" for name, part in parts.items()),
+        random=any(part.random for part in parts.values()),
         alignment=aligned.alignment if aligned else None,
         compounds=aligned.compounds if aligned else ((), ()),
     )
 
 
-_METHODS: Mapping[str, Callable[[Material, LexiconSettings, Neighbours, OnStep], Built]] = {
+_METHODS: Mapping[str, Callable[[LexiconInput, LexiconSettings, Neighbours, OnStep], Built]] = {
     "align": _align,
     "vecmap": _vecmap,
     "dictionary": _dictionary,
     "plm": _plm,
     "mixed": _mixed,
 }
-
-
-def held_out(pairs: int) -> NDArray[np.bool_]:
-    """Which pairs are kept out of the building to judge by: evenly spread, a twentieth, a fifth of few. [pairs]"""
-    wanted = min(MOST_HELD_OUT, max(pairs // 20, min(100, pairs // 5)))
-    kept = np.zeros(pairs, dtype=bool)
-    if wanted:
-        kept[np.linspace(0, pairs - 1, wanted, dtype=np.int64)] = True
-    return kept
-
-
-@dataclass(frozen=True)
-class JudgedLexicons:
-    """Lexicons of both directions with what is to be thought of them."""
-
-    built: Built
-    judgement: Judgement
-    tried: tuple[str, ...]
-    """Each method that was built, with its verdict, in order."""
-
-    @property
-    def next_steps(self) -> tuple[str, ...]:
-        """What to do where the verdict is not green."""
-        return _next_steps(self.built, self.judgement)
-
-    def record(self) -> dict[str, Any]:
-        """All figures, for `judgement.json`."""
-        record = self.judgement.record()
-        for direction, phrases in zip(record["directions"], self.built.compounds, strict=True):
-            direction["compounds"] = [
-                {"word": compound.word, "phrase": compound.phrase, "count": compound.count} for compound in phrases
-            ]
-        return {
-            **record,
-            "languages": [self.built.lexicons[0].source_language, self.built.lexicons[0].target_language],
-            "method": self.built.method,
-            "chosen": self.built.why,
-            "tried": list(self.tried),
-            "next_steps": list(self.next_steps),
-        }
-
-    def describe(self) -> str:
-        """One line for people."""
-        judgement = self.judgement
-        lift = "not known" if judgement.lift is None else f"{judgement.lift:.2f}"
-        stable = "" if judgement.stability is None else f", stability {judgement.stability:.0%}"
-        why = "".join(f"; {reason}" for reason in judgement.reasons)
-        figures = f"lift {lift}, coverage {judgement.coverage:.0%}{stable}"
-        return f"lexicon by {self.built.why}: {judgement.verdict} ({figures}{why})"
-
-    @property
-    def refusal(self) -> str | None:
-        """Where the verdict is red: why, what was tried, and what to do next."""
-        if self.judgement.verdict != "red":
-            return None
-        return (
-            f"The lexicon was judged red, and is not fit to train with: {'; '.join(self.judgement.reasons)}."
-            f" Tried: {', '.join(self.tried)}. Next: {'; or '.join(self.next_steps)}."
-        )
-
-
-def require_accepted(refusal: str | None, accept: bool) -> None:
-    """Stop at a lexicon that was refused, unless it is accepted all the same.
-
-    Raises:
-        RejectedLexiconError: with the refusal.
-    """
-    if refusal is not None and not accept:
-        raise RejectedLexiconError(refusal)
-
-
-def build_and_judge(
-    material: Material,
-    settings: LexiconSettings,
-    *,
-    judged_by: Material | None = None,
-    on_step: OnStep = lambda step: None,
-) -> JudgedLexicons:
-    """Build lexicons, and judge them by pairs that they were not made from.
-
-    Args:
-        judged_by: sentence pairs to judge by; by default some of the material's own (`held_out`), which then are not
-            built from.
-
-    `auto` does not trust that lines of equal number are pairs: where align is judged red, the sides are taken for text
-    that is not parallel.
-
-    Raises:
-        LexiconError: as `build`.
-    """
-    whole, given = material, judged_by
-    if judged_by is None and material.paired:
-        aside = held_out(len(material.source.lines))
-        judged_by, material = material.selected(aside), material.selected(~aside)
-    result = _judged(material, judged_by, settings, on_step)
-    lift = result.judgement.lift
-    if settings.method != "auto" or not material.paired or settings.dictionaries or lift is None or lift >= RED_LIFT:
-        return result
-    try:
-        again = _judged(replace(whole, paired=False), given, settings, on_step)
-    except LexiconError:
-        return result  # too little text to map; what was found of align says more
-    if again.judgement.verdict == "red":
-        return replace(result, tried=result.tried + again.tried)
-    why = f"auto: the lines are no translations of each other (align: red); {again.built.why}"
-    return replace(again, built=replace(again.built, why=why), tried=result.tried + again.tried)
-
-
-def _judged(
-    material: Material, judged_by: Material | None, settings: LexiconSettings, on_step: OnStep
-) -> JudgedLexicons:
-    built = build(material, settings, on_step=on_step)
-    by = judged_by or material
-    judgement = judge(
-        built.lexicons,
-        *by.texts,
-        material.languages,
-        paired=judged_by is not None,
-        stability=_stability(built, material, settings, on_step),
-    )
-    return JudgedLexicons(built, judgement, (f"{built.method} ({judgement.verdict})",))
-
-
-def _stability(
-    built: Built, material: Material, settings: LexiconSettings, on_step: OnStep
-) -> Mapping[tuple[str, str], float]:
-    """By direction: the share of running words whose first translation is the same with another seed."""
-    if not built.random:
-        return {}
-    small = material.first(TWIN_SENTENCES)
-    whole = max(len(side.lines) for side in (material.source, material.target)) <= TWIN_SENTENCES
-    first = built if whole else build(small, settings, on_step=on_step)
-    second = build(small, settings.model_copy(update={"seed": settings.seed + 1}), on_step=on_step)
-    shares = {}
-    for one, other, text in zip(first.lexicons, second.lexicons, small.texts, strict=True):
-        counts = dict(zip(text.vocabulary.index, text.vocabulary.counts.tolist(), strict=True))
-        shares[one.source_language, one.target_language] = agreement(one, other, counts)
-    return shares
-
-
-def _next_steps(built: Built, judgement: Judgement) -> tuple[str, ...]:
-    if judgement.verdict == "green":
-        return ()
-    steps = []
-    if judgement.lift is None:
-        steps.append("give sentence pairs to judge by: --judge-by dev.de dev.en")
-    elif judgement.verdict == "red":
-        steps.append("look whether line i of one side translates line i of the other, in the languages that were named")
-    elif "align" not in built.method:
-        steps.append("build with method align or auto, if line i of the source translates line i of the target")
-    if "dictionary" not in built.method:
-        steps.append("add a dictionary: --dictionary FILE --method mixed")
-    else:
-        steps.append("check that the dictionary is of these languages, and of this text's script")
-    steps.append("give more text (in a run, lexicon.corpus may be another corpus than the one that is trained on)")
-    if judgement.verdict == "red":
-        steps.append("take it all the same, with --accept-lexicon (in a run, lexicon.accept: true)")
-    return tuple(steps)
 
 
 def lexicons_from_corpus(
@@ -470,7 +286,7 @@ def lexicons_from_corpus(
     *,
     neighbours: Neighbours = "nearest",
     unit: Unit = "word",
-) -> tuple[Lexicon, Lexicon]:
+) -> Lexicons:
     """The lexicons of both directions of a parallel corpus, not judged; `segmenters` split its two sides.
 
     Raises:

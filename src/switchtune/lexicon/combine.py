@@ -1,12 +1,11 @@
-"""Lexicons turned round, merged and compared, and hand edits made again on a lexicon that was built anew."""
+"""Lexicons turned round, fitted to a corpus, and merged."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon.block import BlockList, without_blocked
+from switchtune.lexicon.block import Limits, without_blocked
 from switchtune.lexicon.records import (
     UNDETERMINED,
     Entry,
@@ -14,6 +13,7 @@ from switchtune.lexicon.records import (
     LexiconError,
     Measure,
     Translation,
+    entries_of,
     strongest_first,
 )
 from switchtune.lexicon.text import Vocabulary
@@ -25,12 +25,6 @@ share of the running words: a large dictionary may have few of its pairs there, 
 CLEARLY_BETTER = 2.0
 """A dictionary stands the other way round if so many times as many of its pairs fit then."""
 
-_Link: TypeAlias = tuple[str, int, Translation]
-"""A word, its count, and one translation of it."""
-
-
-# Turned round
-
 
 def inverted(lexicon: Lexicon) -> Lexicon:
     """The same pairs in the other direction, each with its strength, as the pair's."""
@@ -39,29 +33,11 @@ def inverted(lexicon: Lexicon) -> Lexicon:
         for entry in lexicon.entries.values()
         for translation in entry.translations
     )
-    return Lexicon(
-        lexicon.target_language,
-        lexicon.source_language,
-        lexicon.method,
-        lexicon.measure,
-        lexicon.unit,
-        _entries(links, lexicon.target_language),
-    )
+    languages = (lexicon.target_language, lexicon.source_language)
+    return Lexicon(*languages, lexicon.method, lexicon.measure, lexicon.unit, entries_of(links, languages[0]))
 
 
-def _entries(links: Iterable[_Link], language: str) -> dict[str, Entry]:
-    """Entries of a language from their links: casing and count of the most frequent form, repeated pairs once."""
-    words: dict[str, tuple[str, int]] = {}
-    found: dict[str, dict[str, Translation]] = {}
-    for word, count, translation in links:
-        key = lower_case(word, language)
-        if key not in words or words[key][1] < count:
-            words[key] = word, count
-        translations = found.setdefault(key, {})
-        known = translations.get(translation.word)
-        if known is None or known.strength < translation.strength:
-            translations[translation.word] = translation
-    return {key: Entry(*words[key], strongest_first(found[key].values())) for key in words}
+# Fitted to a corpus
 
 
 def oriented(
@@ -87,27 +63,22 @@ def oriented(
     if not forward:
         dictionary = inverted(dictionary)
     _check_fit(dictionary, (source, target), languages, undetermined=forward and backward, origin=origin)
-    links = (
-        (*_as_in(source, entry.word, entry.count, languages[0]), _translation_as_in(target, translation, languages[1]))
-        for entry in dictionary.entries.values()
-        for translation in entry.translations
-    )
-    return Lexicon(*languages, dictionary.method, dictionary.measure, dictionary.unit, _entries(links, languages[0]))
+
+    def in_corpus(vocabulary: Vocabulary, word: str, count: int, language: str) -> tuple[str, int]:
+        row = vocabulary.index.get(lower_case(word, language))
+        return (word, count) if row is None else (vocabulary.words[row], int(vocabulary.counts[row]))
+
+    links = []
+    for entry in dictionary.entries.values():
+        word, count = in_corpus(source, entry.word, entry.count, languages[0])
+        for link in entry.translations:
+            translation, occurrences = in_corpus(target, link.word, link.count, languages[1])
+            links.append((word, count, Translation(translation, link.strength, occurrences)))
+    return Lexicon(*languages, dictionary.method, dictionary.measure, dictionary.unit, entries_of(links, languages[0]))
 
 
 def _agree(declared: tuple[str, str], languages: tuple[str, str]) -> bool:
-    return all(one in (other, UNDETERMINED) for one, other in zip(declared, languages, strict=True))
-
-
-def _as_in(vocabulary: Vocabulary, word: str, count: int, language: str) -> tuple[str, int]:
-    """The usual casing and the count of a word in a vocabulary; as they stand if it is not there."""
-    place = vocabulary.index.get(lower_case(word, language))
-    return (word, count) if place is None else (vocabulary.words[place], int(vocabulary.counts[place]))
-
-
-def _translation_as_in(vocabulary: Vocabulary, translation: Translation, language: str) -> Translation:
-    word, count = _as_in(vocabulary, translation.word, translation.count, language)
-    return Translation(word, translation.strength, count)
+    return all(name in (language, UNDETERMINED) for name, language in zip(declared, languages, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +86,7 @@ class _Fit:
     pairs: int
     """Pairs whose words both stand in the corpus."""
     share: float
-    """Of all pairs."""
+    """Share of all pairs."""
     coverage: float
     """Share of the corpus's running words, on the pairs' source side, that such pairs have."""
 
@@ -127,22 +98,21 @@ class _Fit:
 def _fit(
     pairs: Sequence[tuple[str, str]], vocabularies: tuple[Vocabulary, Vocabulary], languages: tuple[str, str]
 ) -> _Fit:
-    source, target = (
-        _places(side, vocabulary, language)
+    sources, targets = (
+        _word_ids(side, vocabulary, language)
         for side, vocabulary, language in zip(zip(*pairs, strict=True), vocabularies, languages, strict=True)
     )
-    fitting = [words for words, translation in zip(source, target, strict=True) if words and translation]
-    covered = {place for words in fitting for place in words}
-    total = int(vocabularies[0].counts.sum())
-    running = int(vocabularies[0].counts[list(covered)].sum()) if covered else 0
-    return _Fit(len(fitting), len(fitting) / len(pairs), running / max(1, total))
+    fitting = [source for source, target in zip(sources, targets, strict=True) if source and target]
+    covered = sorted({word for words in fitting for word in words})
+    counts = vocabularies[0].counts
+    return _Fit(len(fitting), len(fitting) / len(pairs), int(counts[covered].sum()) / max(1, int(counts.sum())))
 
 
-def _places(words: Iterable[str], vocabulary: Vocabulary, language: str) -> list[list[int]]:
-    """Where each word, or all words of a phrase, stand in a vocabulary; nothing where one of them does not."""
+def _word_ids(phrases: Iterable[str], vocabulary: Vocabulary, language: str) -> list[list[int]]:
+    """The ids of the words of each phrase; none where one of them is not in the vocabulary."""
+    words = [lower_case(phrase, language).split() for phrase in phrases]
     index = vocabulary.index
-    found = ([index.get(part) for part in lower_case(word, language).split()] for word in words)
-    return [[place for place in places if place is not None] if None not in places else [] for places in found]
+    return [[index[word] for word in phrase] if all(word in index for word in phrase) else [] for phrase in words]
 
 
 def _check_fit(
@@ -158,21 +128,20 @@ def _check_fit(
     telling = [pair for pair in pairs if pair[0].lower() != pair[1].lower()] or pairs
     if not telling:
         raise LexiconError(f"{origin}: the dictionary has no entries.")
-    here = _fit(telling, vocabularies, languages)
-    reversed_pairs = [(target, source) for source, target in telling]
-    there = _fit(reversed_pairs, vocabularies, languages)
+    as_is = _fit(telling, vocabularies, languages)
+    turned = _fit([(target, source) for source, target in telling], vocabularies, languages)
     this, other = "-".join(languages), "-".join(languages[::-1])
-    shares = f"{here.share:.1%} of its pairs have both words in the corpus as {this}, {there.share:.1%} as {other}"
-    turned = there.enough and there.pairs > CLEARLY_BETTER * here.pairs
-    if undetermined and turned:
+    shares = f"{as_is.share:.1%} of its pairs have both words in the corpus as {this}, {turned.share:.1%} as {other}"
+    better_turned = turned.enough and turned.pairs > CLEARLY_BETTER * as_is.pairs
+    if undetermined and better_turned:
         raise LexiconError(
             f"{origin}: the dictionary seems to be {other}, not {this}: {shares}. Say what it is, and it is turned"
             f" round: name the file lexicon.{other}.tsv, begin it with the line '# switchtune lexicon {other}', or give"
             f" --langs {other} if that is what the corpus is."
         )
-    if not here.enough:
+    if not as_is.enough:
         examples = ", ".join(f"{source} → {target}" for source, target in telling[:3])
-        advice = f"Is it {other}, in spite of its header or name? " if turned else ""
+        advice = f"Is it {other}, in spite of its header or name? " if better_turned else ""
         raise LexiconError(
             f"{origin}: the dictionary has next to nothing in common with the corpus: {shares}. It begins: {examples}."
             f" {advice}Check that its languages are those of the corpus, that it is written in the same script and"
@@ -196,22 +165,21 @@ class Weighted:
             raise ValueError(f"the weight of a lexicon is {self.weight!r}; a number above 0 is expected")
 
 
-def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockList) -> Lexicon:
+def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
     """Lexicons of one direction as one.
 
     In each part, a translation's strength becomes a share, of 1 for the word's strongest: its part of the strongest's
     strength (probability), one over its rank (similarity, whose size says little from word to word), or 1 (none). The
     strength of a pair is the mean of its shares, by weight, over all parts, with 0 for a part that lacks it: from 0 to
     1, and the higher, the more parts are sure of it. Each word keeps its `k` strongest translations, ties in the order
-    of the parts, whose strength is at least `floor` times that of the strongest; what `block` blocks takes no place.
-    Casing and counts are those of the part that has seen the word most often.
+    of the parts, whose strength is at least `floor` times that of the strongest. Casing and counts are those of the
+    part that has seen the word most often.
 
     Raises:
         LexiconError: there are no parts, or they are of several directions or units.
     """
     _check_alike(parts)
     first = parts[0].lexicon
-    language = first.target_language
     total = sum(part.weight for part in parts)
     words: dict[str, Entry] = {}
     targets: dict[str, Translation] = {}
@@ -220,37 +188,33 @@ def combined(parts: Sequence[Weighted], *, k: int, floor: float, block: BlockLis
         for key, entry in part.lexicon.entries.items():
             if key not in words or words[key].count < entry.count:
                 words[key] = entry
-            found = shares.setdefault(key, {})
-            for target, (translation, share) in _shares(entry, part.lexicon.measure, language).items():
+            of_word = shares.setdefault(key, {})
+            for target, (translation, share) in _shares(entry, part.lexicon.measure, first.target_language).items():
                 if target not in targets or targets[target].count < translation.count:
                     targets[target] = translation
-                found[target] = found.get(target, 0.0) + share * part.weight / total
-    entries = {
-        key: Entry(
-            entry.word,
-            entry.count,
-            strongest_first(
-                Translation(targets[target].word, round(share, 6), targets[target].count)
-                for target, share in shares[key].items()
-            ),
+                of_word[target] = of_word.get(target, 0.0) + share * part.weight / total
+    entries = {}
+    for key, entry in words.items():
+        translations = (
+            Translation(targets[target].word, round(share, 6), targets[target].count)
+            for target, share in shares[key].items()
         )
-        for key, entry in words.items()
-    }
+        entries[key] = Entry(entry.word, entry.count, strongest_first(translations))
     methods = [part.lexicon.method for part in parts]
     method = f"mixed({'+'.join(methods)})" if len(methods) > 1 else methods[0]
-    merged = Lexicon(first.source_language, language, method, "probability", first.unit, entries)
-    return _strongest(without_blocked(merged, block), k, floor)
+    merged = Lexicon(first.source_language, first.target_language, method, "probability", first.unit, entries)
+    return _within(without_blocked(merged, limits.block), limits)
 
 
 def _check_alike(parts: Sequence[Weighted]) -> None:
     if not parts:
         raise LexiconError("There are no lexicons to merge: give one at least.")
     lexicons = [part.lexicon for part in parts]
-    kinds = dict.fromkeys((each.source_language, each.target_language, each.unit) for each in lexicons)
+    kinds = dict.fromkeys((lexicon.source_language, lexicon.target_language, lexicon.unit) for lexicon in lexicons)
     if len(kinds) > 1:
-        found = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
+        names = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
         raise LexiconError(
-            f"Lexicons of one direction and unit can be merged; found: {found}. Name each file for its direction"
+            f"Lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
             " (lexicon.de-en.tsv), and merge the directions apart."
         )
 
@@ -271,11 +235,11 @@ def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Tr
     return shares
 
 
-def _strongest(lexicon: Lexicon, k: int, floor: float) -> Lexicon:
+def _within(lexicon: Lexicon, limits: Limits) -> Lexicon:
     entries = {}
     for key, entry in lexicon.entries.items():
-        least = floor * entry.translations[0].strength
-        kept = tuple(each for each in entry.translations[:k] if each.strength > 0 and each.strength >= least)
+        least = limits.floor * entry.translations[0].strength
+        kept = tuple(link for link in entry.translations[: limits.k] if link.strength > 0 and link.strength >= least)
         if kept:
             entries[key] = Entry(entry.word, entry.count, kept)
     return replace(lexicon, entries=entries)

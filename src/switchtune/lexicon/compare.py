@@ -6,14 +6,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from switchtune.corpus.words import lower_case
-from switchtune.lexicon.records import (
-    Lexicon,
-    LexiconError,
-)
+from switchtune.lexicon.records import Lexicon, LexiconError
 
 
-def check_direction(one: Lexicon, other: Lexicon) -> None:
-    directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (one, other)]
+def check_direction(a: Lexicon, b: Lexicon) -> None:
+    """Have two lexicons be of one direction.
+
+    Raises:
+        LexiconError: they are not.
+    """
+    directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (a, b)]
     if directions[0] != directions[1]:
         raise LexiconError(
             f"The lexicons are of two directions, {directions[0]} and {directions[1]}; two of one direction are"
@@ -21,17 +23,20 @@ def check_direction(one: Lexicon, other: Lexicon) -> None:
         )
 
 
-# Compared
-
-
 @dataclass(frozen=True, slots=True)
-class Example:
+class FirstTranslations:
     """A word of two lexicons and its first translation in each; None where the lexicon lacks the word."""
 
     word: str
     count: int
     first_a: str | None
     first_b: str | None
+
+    def describe(self) -> str:
+        """One line for people."""
+        count = f"{self.count:,}" if self.count else ""
+        firsts = " | ".join(first for first in (self.first_a, self.first_b) if first is not None)
+        return f"{count:>11}  {self.word} → {firsts}"
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,10 @@ class Difference:
     same_first: int
     """Of the words that both have, those with the same first translation, letter case aside."""
     other_first: int
-    examples: tuple[Example, ...]
+    examples: tuple[FirstTranslations, ...]
     """Words with another first translation."""
-    examples_only_a: tuple[Example, ...]
-    examples_only_b: tuple[Example, ...]
+    examples_only_a: tuple[FirstTranslations, ...]
+    examples_only_b: tuple[FirstTranslations, ...]
 
     def describe(self) -> str:
         """All of it, for a terminal."""
@@ -63,18 +68,12 @@ class Difference:
             ("only in B", self.examples_only_b),
         ):
             if examples:
-                lines += ["", f"{title}, the most frequent:", *map(_example_line, examples)]
+                lines += ["", f"{title}, the most frequent:", *(example.describe() for example in examples)]
         return "\n".join(lines)
 
     def record(self) -> dict[str, Any]:
         """All of it, for JSON."""
         return asdict(self)
-
-
-def _example_line(example: Example) -> str:
-    count = f"{example.count:,}" if example.count else ""
-    firsts = " | ".join(first for first in (example.first_a, example.first_b) if first is not None)
-    return f"{count:>11}  {example.word} → {firsts}"
 
 
 def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
@@ -85,35 +84,33 @@ def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
     """
     check_direction(a, b)
     both = a.entries.keys() & b.entries.keys()
-    other = {key for key in both if not _same_first(a, b, key)}
+    differ = {key for key in both if not _same_first(a, b, key)}
     only_a, only_b = a.entries.keys() - both, b.entries.keys() - both
     return Difference(
         both=len(both),
         only_a=len(only_a),
         only_b=len(only_b),
-        same_first=len(both) - len(other),
-        other_first=len(other),
-        examples=_examples(a, b, other, examples),
+        same_first=len(both) - len(differ),
+        other_first=len(differ),
+        examples=_examples(a, b, differ, examples),
         examples_only_a=_examples(a, b, only_a, examples),
         examples_only_b=_examples(a, b, only_b, examples),
     )
 
 
 def _same_first(a: Lexicon, b: Lexicon, key: str) -> bool:
-    first_a, first_b = (
-        lower_case(lexicon.entries[key].translations[0].word, lexicon.target_language) for lexicon in (a, b)
-    )
-    return first_a == first_b
+    firsts = (lexicon.entries[key].translations[0].word for lexicon in (a, b))
+    return len({lower_case(first, a.target_language) for first in firsts}) == 1
 
 
-def _examples(a: Lexicon, b: Lexicon, keys: Iterable[str], number: int) -> tuple[Example, ...]:
-    found = []
+def _examples(a: Lexicon, b: Lexicon, keys: Iterable[str], number: int) -> tuple[FirstTranslations, ...]:
+    examples = []
     for key in keys:
         entries = [lexicon.entries.get(key) for lexicon in (a, b)]
-        words = [entry.word for entry in entries if entry]
+        there = [entry for entry in entries if entry]
         firsts = [entry.translations[0].word if entry else None for entry in entries]
-        found.append(Example(words[0], max(entry.count for entry in entries if entry), firsts[0], firsts[1]))
-    return tuple(heapq.nsmallest(number, found, key=lambda example: (-example.count, example.word)))
+        examples.append(FirstTranslations(there[0].word, max(entry.count for entry in there), *firsts))
+    return tuple(heapq.nsmallest(number, examples, key=lambda example: (-example.count, example.word)))
 
 
 def agreement(a: Lexicon, b: Lexicon, counts: Mapping[str, int]) -> float:
@@ -127,7 +124,6 @@ def agreement(a: Lexicon, b: Lexicon, counts: Mapping[str, int]) -> float:
     """
     check_direction(a, b)
     either = sum(count for key, count in counts.items() if key in a.entries or key in b.entries)
-    same = sum(
-        count for key, count in counts.items() if key in a.entries and key in b.entries and _same_first(a, b, key)
-    )
+    both = (key for key in counts if key in a.entries and key in b.entries)
+    same = sum(counts[key] for key in both if _same_first(a, b, key))
     return same / either if either else 0.0

@@ -4,20 +4,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from switchtune.lexicon.text import Encoded
+from switchtune.lexicon.text import Encoded, blocks
 
 _ENTRIES_PER_BLOCK = 1 << 22
-"""Sentences, summed over the words of a block of pairs, that are looked at together: they bound the memory."""
+"""Sentences, summed over the words of a block of pairs, that are looked at together."""
 
 
 def incidence(text: Encoded) -> csr_array:
     """Which sentences hold which words, as a matrix of zeros and ones. [words, sentences]"""
-    sentence = np.repeat(np.arange(len(text)), np.diff(text.starts))
     shape = (len(text.vocabulary), len(text))
-    held = csr_array((np.ones(len(sentence), dtype=np.int32), (text.words, sentence)), shape=shape)
-    held.sum_duplicates()
-    held.data[:] = 1
-    return held
+    matrix = csr_array((np.ones(len(text.ids), dtype=np.int32), (text.ids, text.sentence_of_token)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
 
 
 def sentences_with_both(
@@ -28,11 +27,8 @@ def sentences_with_both(
     `source` and `target` are the `incidence` of the two sides.
     """
     counts = np.zeros(len(source_words), dtype=np.int64)
-    sizes = np.cumsum(np.diff(source.indptr)[source_words] + np.diff(target.indptr)[target_words], dtype=np.int64)
-    start = 0
-    while start < len(source_words):
-        done = int(sizes[start - 1]) if start else 0
-        end = max(start + 1, int(np.searchsorted(sizes, done + _ENTRIES_PER_BLOCK, side="right")))
-        block, start = slice(start, end), end
-        counts[block] = source[source_words[block]].multiply(target[target_words[block]]).sum(axis=1)
+    sizes = np.diff(source.indptr)[source_words] + np.diff(target.indptr)[target_words]
+    for block in blocks(sizes, _ENTRIES_PER_BLOCK):
+        words = slice(*block)
+        counts[words] = source[source_words[words]].multiply(target[target_words[words]]).sum(axis=1)
     return counts

@@ -28,11 +28,11 @@ _LEAST_KEPT = 0.05
 
 
 @dataclass(frozen=True)
-class Links:
-    """Token of the made side, place in the given sentence, probability; in the order of tokens."""
+class TokenLinks:
+    """Target tokens, their positions in the source sentence, and probabilities; in the order of tokens."""
 
     token: NDArray[np.int32]  # [links]
-    place: NDArray[np.int16]  # [links]
+    position: NDArray[np.int16]  # [links]
     probability: NDArray[np.float32]  # [links]
 
 
@@ -76,49 +76,51 @@ def _rehashed(counts, size):
 
 
 @njit(cache=True, nogil=True)
-def _counted(given, given_starts, made, made_starts, links, words, null):
-    """Counts of the links: word pairs, given words, jumps."""
+def _counted(pairs, links, words, null):
+    """Counts of the links: word pairs, how many of them, source words, jumps."""
+    source, source_starts, target, target_starts = pairs
     counts = np.zeros(1 << 16, np.int64)
     shift = np.uint64(48)
     total = np.zeros(null + 1)
     jumps = np.full(2 * _FAR + 1, 0.5)
     used = 0
-    for pair in range(len(given_starts) - 1):
+    for pair in range(len(source_starts) - 1):
         if used * 2 > len(counts):
             counts, used = _rehashed(counts, len(counts) * 2)
             shift -= np.uint64(1)
         before = -1
-        for token in range(made_starts[pair], made_starts[pair + 1]):
-            place = links[token]
+        for token in range(target_starts[pair], target_starts[pair + 1]):
+            position = links[token]
             word = null
-            if place >= 0:
-                word = given[given_starts[pair] + place]
-                jumps[_clipped(place - before)] += 1
-                before = place
-            key = np.int64(word) * words + made[token] + 1
+            if position >= 0:
+                word = source[source_starts[pair] + position]
+                jumps[_clipped(position - before)] += 1
+                before = position
+            key = np.int64(word) * words + target[token] + 1
             slot = _find(counts, key, shift)
             if counts[slot] == 0:
                 counts[slot] = key << _COUNT_BITS
                 used += 1
             counts[slot] += 1
             total[word] += 1
-        jumps[_clipped(given_starts[pair + 1] - given_starts[pair] - before)] += 1
+        jumps[_clipped(source_starts[pair + 1] - source_starts[pair] - before)] += 1
     return counts, used, total, jumps
 
 
 @njit(cache=True, nogil=True)
-def _child_odds(given, given_starts, made_starts, links, null):
-    """How the probability of a given word changes with one more child: P(n + 1) / P(n). [words, fertilities]"""
+def _child_odds(pairs, links, null):
+    """How the probability of a source word changes with one more child: P(n + 1) / P(n). [words, fertilities]"""
+    source, source_starts, _, target_starts = pairs
     seen = np.zeros((null, _MOST_CHILDREN + 1))
     children = np.zeros(MOST_WORDS, np.int32)
-    for pair in range(len(given_starts) - 1):
-        first, width = given_starts[pair], given_starts[pair + 1] - given_starts[pair]
+    for pair in range(len(source_starts) - 1):
+        first, width = source_starts[pair], source_starts[pair + 1] - source_starts[pair]
         children[:width] = 0
-        for token in range(made_starts[pair], made_starts[pair + 1]):
+        for token in range(target_starts[pair], target_starts[pair + 1]):
             if links[token] >= 0:
                 children[links[token]] += 1
-        for place in range(width):
-            seen[given[first + place], min(children[place], _MOST_CHILDREN)] += 1
+        for position in range(width):
+            seen[source[first + position], min(children[position], _MOST_CHILDREN)] += 1
     overall = seen.sum(axis=0) + 0.5
     overall *= _FERTILITY_PRIOR / overall.sum()
     odds = np.empty((null, _MOST_CHILDREN))
@@ -129,30 +131,31 @@ def _child_odds(given, given_starts, made_starts, links, null):
 
 
 @njit(cache=True, nogil=True)
-def _sweep(
-    given, given_starts, made, made_starts, links, counts, used, total, jumps, odds, words, null, scans, keep, state
-):
+def _sweep(pairs, links, counted, odds, words, scans, keep, state):
     """Draw every link anew, `scans` times a sentence; with `keep` the mean probabilities of all scans but the first.
 
-    Returns the counts (the table may have grown) and the links kept.
+    Returns what `_counted` does (the table may have grown) and the links kept.
     """
+    source, source_starts, target, target_starts = pairs
+    counts, used, total, jumps = counted
+    null = len(odds)
     shift = np.uint64(64 - int(np.round(np.log2(len(counts)))))
     probability = np.empty(MOST_WORDS)
     slots = np.empty(MOST_WORDS, np.int64)
     children = np.zeros(MOST_WORDS, np.int32)
     mean = np.zeros((MOST_WORDS, MOST_WORDS), np.float32) if keep else np.zeros((0, 0), np.float32)
-    room = len(made) + MOST_WORDS * MOST_WORDS if keep else 0
+    room = len(target) + MOST_WORDS * MOST_WORDS if keep else 0
     kept_token = np.empty(room, np.int32)
-    kept_place = np.empty(room, np.int16)
+    kept_position = np.empty(room, np.int16)
     kept_probability = np.empty(room, np.float32)
     kept = 0
     prior = _SPARSE * words
     inverse = 1 / (total + prior)
     all_jumps = jumps.sum()
     one = (np.int64(1) << _COUNT_BITS) - 1
-    for pair in range(len(given_starts) - 1):
-        first, width = given_starts[pair], given_starts[pair + 1] - given_starts[pair]
-        start, height = made_starts[pair], made_starts[pair + 1] - made_starts[pair]
+    for pair in range(len(source_starts) - 1):
+        first, width = source_starts[pair], source_starts[pair + 1] - source_starts[pair]
+        start, height = target_starts[pair], target_starts[pair + 1] - target_starts[pair]
         if width == 0 or height == 0:
             continue
         if (used + height * scans) * 10 > len(counts) * 6:
@@ -170,29 +173,29 @@ def _sweep(
         for scan in range(scans):
             before = -1
             for row in range(height):
-                made_word = made[start + row]
-                place = links[start + row]
+                target_word = target[start + row]
+                position = links[start + row]
                 after = np.int64(width)
                 for later in range(row + 1, height):
                     if links[start + later] >= 0:
                         after = links[start + later]
                         break
                 word = null
-                if place >= 0:
-                    word = given[first + place]
-                    children[place] -= 1
-                    jumps[_clipped(place - before)] -= 1
-                    jumps[_clipped(after - place)] -= 1
+                if position >= 0:
+                    word = source[first + position]
+                    children[position] -= 1
+                    jumps[_clipped(position - before)] -= 1
+                    jumps[_clipped(after - position)] -= 1
                     jumps[_clipped(after - before)] += 1
                     all_jumps -= 1
-                counts[_find(counts, np.int64(word) * words + made_word + 1, shift)] -= 1
+                counts[_find(counts, np.int64(word) * words + target_word + 1, shift)] -= 1
                 total[word] -= 1
                 inverse[word] = 1 / (total[word] + prior)
                 for other in range(width):
-                    slots[other] = _find(counts, np.int64(given[first + other]) * words + made_word + 1, shift)
+                    slots[other] = _find(counts, np.int64(source[first + other]) * words + target_word + 1, shift)
                 mass = 0.0
                 for other in range(width):
-                    candidate = given[first + other]
+                    candidate = source[first + other]
                     probability[other] = (
                         ((counts[slots[other]] & one) + _SPARSE)
                         * inverse[candidate]
@@ -201,43 +204,43 @@ def _sweep(
                         * odds[candidate, min(children[other], _MOST_CHILDREN - 1)]
                     )
                     mass += probability[other]
-                null_slot = _find(counts, np.int64(null) * words + made_word + 1, shift)
+                null_slot = _find(counts, np.int64(null) * words + target_word + 1, shift)
                 by_null = ((counts[null_slot] & one) + _SPARSE) * inverse[null]
                 by_null *= NULL_SHARE / (1 - NULL_SHARE) * jumps[_clipped(after - before)] * all_jumps
                 if keep and scan > 0:
                     for other in range(width):
                         mean[row, other] += probability[other] / ((mass + by_null) * (scans - 1))
                 draw = _uniform(state) * (mass + by_null)
-                place = -1
+                position = -1
                 slot = null_slot
                 word = null
                 reached = 0.0
                 for other in range(width):
                     reached += probability[other]
                     if draw < reached:
-                        place = other
+                        position = other
                         slot = slots[other]
-                        word = given[first + other]
+                        word = source[first + other]
                         break
-                links[start + row] = place
+                links[start + row] = position
                 if counts[slot] == 0:
-                    counts[slot] = (np.int64(word) * words + made_word + 1) << _COUNT_BITS
+                    counts[slot] = (np.int64(word) * words + target_word + 1) << _COUNT_BITS
                     used += 1
                 counts[slot] += 1
                 total[word] += 1
                 inverse[word] = 1 / (total[word] + prior)
-                if place >= 0:
-                    children[place] += 1
+                if position >= 0:
+                    children[position] += 1
                     jumps[_clipped(after - before)] -= 1
-                    jumps[_clipped(place - before)] += 1
-                    jumps[_clipped(after - place)] += 1
+                    jumps[_clipped(position - before)] += 1
+                    jumps[_clipped(after - position)] += 1
                     all_jumps += 1
-                    before = place
+                    before = position
         if keep:
             if kept + height * width > room:
                 room *= 2
                 kept_token = np.concatenate((kept_token, np.empty(room - kept_token.size, np.int32)))
-                kept_place = np.concatenate((kept_place, np.empty(room - kept_place.size, np.int16)))
+                kept_position = np.concatenate((kept_position, np.empty(room - kept_position.size, np.int16)))
                 kept_probability = np.concatenate(
                     (kept_probability, np.empty(room - kept_probability.size, np.float32))
                 )
@@ -245,38 +248,38 @@ def _sweep(
                 for other in range(width):
                     if mean[row, other] >= _LEAST_KEPT:
                         kept_token[kept] = start + row
-                        kept_place[kept] = other
+                        kept_position[kept] = other
                         kept_probability[kept] = mean[row, other]
                         kept += 1
-    return counts, used, kept_token[:kept], kept_place[:kept], kept_probability[:kept]
+    return (counts, used, total, jumps), (kept_token[:kept], kept_position[:kept], kept_probability[:kept])
 
 
-def refine(given: Encoded, made: Encoded, links: NDArray[np.int32], *, sweeps: int, scans: int, seed: int) -> Links:
+def refine(
+    source: Encoded, target: Encoded, links: NDArray[np.int32], *, sweeps: int, scans: int, seed: int
+) -> TokenLinks:
     """Sample `sweeps` times over the corpus, then `scans` times each sentence, from which the probabilities are taken.
 
-    `links` is the place in the given sentence that each token of `made` comes from, -1 for none. [made tokens]
+    `links` is the position in the source sentence that each target token comes from, -1 for none. [target tokens]
 
     Raises:
         LexiconError: the vocabularies are too large.
     """
-    words, null = len(made.vocabulary), len(given.vocabulary)
+    words, null = len(target.vocabulary), len(source.vocabulary)
     if (null + 1) * words >= 1 << (63 - _COUNT_BITS):
         raise LexiconError(
             f"{null:,} and {words:,} different words are too many to align (their product may be 550,000,000,000 at"
             " most): align part of the corpus, or a text with fewer numbers, names and misspellings."
         )
-    if len(made.words) >= 1 << _COUNT_BITS and int(made.vocabulary.counts.max()) >= 1 << _COUNT_BITS:
+    if len(target.ids) >= 1 << _COUNT_BITS and int(target.vocabulary.counts.max()) >= 1 << _COUNT_BITS:
         raise LexiconError(
-            f"A word occurs {int(made.vocabulary.counts.max()):,} times; {1 << _COUNT_BITS:,} is the most that can be"
+            f"A word occurs {int(target.vocabulary.counts.max()):,} times; {1 << _COUNT_BITS:,} is the most that can be"
             " counted. Align part of the corpus: some million pairs are enough for a lexicon."
         )
-    arrays = (given.words, given.starts, made.words, made.starts)
+    pairs = (source.ids, source.starts, target.ids, target.starts)
     links = links.copy()
-    counts, used, total, jumps = _counted(*arrays, links, words, null)
+    counted = _counted(pairs, links, words, null)
     state = np.array([seed], dtype=np.uint64)
-    for number in range(sweeps + 1):
-        last = number == sweeps
-        odds = _child_odds(given.words, given.starts, made.starts, links, null)
-        model = (links, counts, used, total, jumps, odds, words, null)
-        counts, used, *kept = _sweep(*arrays, *model, scans if last else 1, last, state)
-    return Links(*kept)
+    for _ in range(sweeps):
+        counted, _ = _sweep(pairs, links, counted, _child_odds(pairs, links, null), words, 1, False, state)
+    _, kept = _sweep(pairs, links, counted, _child_odds(pairs, links, null), words, scans, True, state)
+    return TokenLinks(*kept)

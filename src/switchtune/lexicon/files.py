@@ -1,62 +1,102 @@
-"""Lexicons as files: TSV with strengths and counts, and the MUSE format."""
+"""Lexicons as files: TSV with strengths and counts, the MUSE format, and edits by hand in a file beside them."""
 
+import hashlib
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
 from switchtune.corpus.columns import CorpusError
 from switchtune.corpus.formats import plain, text_lines
-from switchtune.corpus.words import lower_case
-from switchtune.files import write_text
+from switchtune.errors import UsageError
+from switchtune.files import fingerprint, hash_file, write_text
 from switchtune.languages import UnknownLanguageError, find_language, language_named
+from switchtune.lexicon.edits import EVERY_TRANSLATION, NOT_THIS, Edit, apply_edits
 from switchtune.lexicon.records import (
     UNDETERMINED,
-    Entry,
     Lexicon,
     LexiconError,
     Measure,
     Translation,
     Unit,
-    strongest_first,
+    entries_of,
 )
 
 _COLUMNS = ("source", "target", "strength", "source_count", "target_count")
 _HEADER = "# switchtune lexicon "
+_GOOD_LINE = "A good line: Hund<TAB>dog, or Hund<TAB>dog<TAB>0.75, or Hund<TAB>dog<TAB>0.75<TAB>12<TAB>15."
+_GOOD_EDIT = "A good line: Hund<TAB>dog<TAB>0.75, or Hund<TAB>cat<TAB>-, or Hund<TAB>*<TAB>- (none of those found)."
 
 
 def write_lexicon(lexicon: Lexicon, path: Path) -> None:
-    """Write `lexicon` as a TSV file that people read and edit, one translation a line.
+    """Write `lexicon` as a TSV file that people read, one translation a line.
 
-    Two comment lines, then the columns source, target, strength, source_count, target_count; frequent words first.
+    Two comment lines, then the columns source, target, strength, source_count, target_count; frequent words first. The
+    first line ends in a checksum of the others, by which `edited_since_built` tells what was edited.
 
     Raises:
         LexiconError: the lexicon is empty, the path's ending is that of a compressed file, or a word cannot stand in
             such a file (it is empty, holds a tab or a line break, or begins or ends in white space).
     """
     if path != plain(path):
-        raise LexiconError(f"{path}: lexicons are written plain, to be edited. Give the path without {path.suffix!r}.")
+        raise LexiconError(f"{path}: lexicons are written plain, to be read. Give the path without {path.suffix!r}.")
     if not lexicon.entries:
         raise LexiconError(f"{path}: the lexicon has no entries, nothing was written.")
-    lines = [
-        f"{_HEADER}{lexicon.source_language}-{lexicon.target_language}"
-        f" method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit}",
-        "# " + "\t".join(_COLUMNS),
-    ]
+    lines = ["# " + "\t".join(_COLUMNS)]
     for entry in sorted(lexicon.entries.values(), key=lambda entry: -entry.count):
         for translation in entry.translations:
-            for word in (entry.word, translation.word):
-                _check_writable(word, path)
+            _check_writable((entry.word, translation.word), path)
             lines.append(
                 f"{entry.word}\t{translation.word}\t{translation.strength!r}\t{entry.count}\t{translation.count}"
             )
-    write_text(path, "\n".join(lines) + "\n")
+    header = (
+        f"{_HEADER}{lexicon.source_language}-{lexicon.target_language}"
+        f" method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit}"
+    )
+    rows = "".join(f"{line}\n" for line in lines)
+    write_text(path, f"{header} sum={_checksum(rows.encode())}\n{rows}")
 
 
-def _check_writable(word: str, path: Path) -> None:
-    if word != word.strip() or not word or set("\t\n\r") & set(word) or word.startswith("# "):
-        raise LexiconError(f"{path}: the word {word!r} cannot stand in a lexicon file, nothing was written.")
+def _checksum(rows: bytes) -> str:
+    return hashlib.sha256(rows).hexdigest()[:16]
+
+
+def _check_writable(words: Iterable[str], path: Path) -> None:
+    for word in words:
+        if word != word.strip() or not word or set("\t\n\r") & set(word) or word.startswith("# "):
+            raise LexiconError(f"{path}: the word {word!r} cannot stand in a lexicon file, nothing was written.")
+
+
+def edited_since_built(path: Path) -> bool | None:
+    """Whether a lexicon's file was changed by hand since it was written.
+
+    None where it does not tell, because it was made elsewhere or by an earlier version.
+    """
+    header, _, rows = path.read_bytes().partition(b"\n")
+    written = re.search(rb" sum=([0-9a-f]{16})\r?$", header)
+    return None if written is None else written[1].decode() != _checksum(rows)
+
+
+def require_unedited(path: Path, *, refuse_unknown: bool = False) -> None:
+    """Have a lexicon's file be as it was built, so that building it again loses nothing.
+
+    Args:
+        refuse_unknown: refuse a file that does not tell as well.
+
+    Raises:
+        UsageError: it was edited; the message says where edits belong.
+    """
+    edited = edited_since_built(path) if path.exists() else False
+    if edited or (refuse_unknown and edited is None):
+        raise UsageError(
+            f"{path}: {'edited by hand since it was built' if edited else 'not built here by this version'}, and a "
+            f"build would overwrite it. Edits by hand belong in {edits_path(path).name} beside it, which no build "
+            "touches: word, translation and strength (or - for: not this one), split by tabs. "
+            f"`switchtune lexicon diff AS_BUILT {path} --edits >> {edits_path(path)}` writes what was edited there in "
+            "this form (AS_BUILT: the lexicon as built, in another folder; earlier versions kept it in built/). Then "
+            "move the file away."
+        )
 
 
 class _Row(NamedTuple):
@@ -70,48 +110,55 @@ class _Row(NamedTuple):
 class _Header(NamedTuple):
     source_language: str
     target_language: str
-    method: str
-    measure: Measure
-    unit: Unit
+    method: str = "file"
+    measure: Measure = "none"
+    unit: Unit = "word"
 
 
 def read_lexicon(path: Path) -> Lexicon:
-    """Read a lexicon file: one that `write_lexicon` wrote, edited or not, or one's own; plain or compressed.
+    """Read a lexicon file: one that `write_lexicon` wrote or one's own, plain or compressed; edits beside it apply.
 
     One's own file needs two columns, source and target, split by a tab (or, without tabs, by spaces: the form of
     MUSE's dictionaries); strength, and both counts, may follow. Lines may stand in any order; translations go by
-    strength, then by their place in the file. A line that repeats a translation adds nothing. Empty lines are passed
+    strength, then by their order in the file. A line that repeats a translation adds nothing. Empty lines are passed
     over, and so are comments: lines that begin with "# ", or with "#" and hold no tab. Without a header line the
     languages are taken from the file's name (`lexicon.de-en.tsv`), else they are `UNDETERMINED`. Languages may be named
     as `find_language` knows them; the lexicon has their short codes.
 
+    Edits by hand stand in `edits_path(path)`, if that is there: `read_edits`.
+
     Raises:
-        LexiconError: the file is missing, damaged, not UTF-8 or has no entries, or a line is malformed (file and line
-            are named).
+        LexiconError: the file is missing, damaged, not UTF-8 or has no entries, or a line of it or of the edits is
+            malformed (file and line are named).
     """
-    header = _Header(*_languages_from_name(path), "file", "none", "word")
+    lexicon = _read_unedited(path)
+    return _edited(lexicon, read_edits(path, lexicon.measure), path)
+
+
+def _edited(lexicon: Lexicon, edits: Sequence[Edit], path: Path) -> Lexicon:
+    edited = apply_edits(edits, lexicon) if edits else lexicon
+    if not edited.entries:
+        raise LexiconError(f"{edits_path(path)}: {path.name} would have no entries left. Leave one.")
+    return edited
+
+
+def _read_unedited(path: Path) -> Lexicon:
+    header = _Header(*_languages_from_name(path))
     rows = dict[_Row, None]()
-    lines = enumerate(lines_of(path), start=1)
-    for number, line in lines:
-        if line.startswith(_HEADER):
-            if rows:
-                raise LexiconError(
-                    f"{path}:{number}: a second lexicon begins here. One file holds one direction; split it before this"
-                    " line."
-                )
-            header = _parse_header(line, f"{path}:{number}")
-        elif not _is_passed_over(line):
-            try:
+    for number, line in enumerate(lines_of(path), start=1):
+        try:
+            if line.startswith(_HEADER):
+                if rows:
+                    raise _MalformedError("a second lexicon begins here. One file holds one direction; split it.")
+                header = _parse_header(line)
+            elif not _is_passed_over(line):
                 rows[_parse_row(line, header.measure)] = None
-            except _TextForStrengthError as error:
-                alike = sum(_has_text_for_strength(other) for _, other in lines)
-                advice = _about_third_column(line, alike, first=not rows)
-                raise LexiconError(f"{path}:{number}: {error} {advice} {_GOOD_LINE}") from error
-            except _MalformedError as error:
-                raise LexiconError(f"{path}:{number}: {error} {_GOOD_LINE}") from error
+        except _MalformedError as error:
+            raise LexiconError(f"{path}:{number}: {error}") from error
     if not rows:
         raise LexiconError(f"{path}: no entries found. Expected one translation a line. {_GOOD_LINE}")
-    return Lexicon(*header, _entries_of(rows, header.source_language))
+    links = ((row.source, row.source_count, Translation(row.target, row.strength, row.target_count)) for row in rows)
+    return Lexicon(*header, entries_of(links, header.source_language))
 
 
 def lines_of(path: Path) -> Iterator[str]:
@@ -126,56 +173,32 @@ def lines_of(path: Path) -> Iterator[str]:
         raise LexiconError(str(error)) from error
 
 
-def _entries_of(rows: Iterable[_Row], language: str) -> dict[str, Entry]:
-    keys = {word: lower_case(word, language) for word in dict.fromkeys(row.source for row in rows)}
-    words: dict[str, str] = {}
-    counts: dict[str, int] = {}
-    found: dict[str, dict[str, Translation]] = {}
-    for source, target, strength, source_count, target_count in rows:
-        key = keys[source]
-        if key not in words:
-            words[key], counts[key], found[key] = source, source_count, {}
-        counts[key] = max(counts[key], source_count)
-        known = found[key].get(target)
-        if known is None or known.strength < strength:
-            found[key][target] = Translation(target, strength, target_count)
-    return {key: Entry(word, counts[key], strongest_first(found[key].values())) for key, word in words.items()}
-
-
 def _languages_from_name(path: Path) -> tuple[str, str]:
     match = re.search(r"(?:^|[._])([a-z]{2,3}(?:_[A-Z][a-z]{3})?)-([a-z]{2,3}(?:_[A-Z][a-z]{3})?)(?=[._]|$)", path.name)
-    languages = [language_named(name) for name in match.groups()] if match else []
-    source, target = languages or (None, None)
+    source, target = [language_named(name) for name in match.groups()] if match else (None, None)
     return (source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)
 
 
-def _parse_header(line: str, where: str) -> _Header:
+class _MalformedError(Exception):
+    """A line is not what it should be; the message says what is wrong with it."""
+
+
+def _parse_header(line: str) -> _Header:
     languages, *assignments = line.removeprefix(_HEADER).split() or [""]
     source, _, target = languages.partition("-")
     values = dict(assignment.partition("=")[::2] for assignment in assignments)
     method, measure, unit = values.get("method", "file"), values.get("measure", "none"), values.get("unit", "word")
     if not (source and target) or measure not in get_args(Measure) or unit not in get_args(Unit):
-        raise LexiconError(
-            f"{where}: not a header that can be read: {line[:160]!r}. Expected "
+        raise _MalformedError(
+            f"not a header that can be read: {line[:160]!r}. Expected "
             f"'{_HEADER}de-en method=align measure=probability unit=word', where measure is one of "
             f"{', '.join(get_args(Measure))} and unit one of {', '.join(get_args(Unit))}."
         )
     try:
         codes = [name if name == UNDETERMINED else find_language(name).code for name in (source, target)]
     except UnknownLanguageError as error:
-        raise LexiconError(f"{where}: in the header, {str(error)[:500]}") from error
+        raise _MalformedError(f"in the header, {str(error)[:500]}") from error
     return _Header(codes[0], codes[1], method, cast(Measure, measure), cast(Unit, unit))
-
-
-class _MalformedError(Exception):
-    """A line is no row of a lexicon; the message says what is wrong with it."""
-
-
-class _TextForStrengthError(_MalformedError):
-    """The third column holds text where a strength is expected."""
-
-
-_GOOD_LINE = "A good line: Hund<TAB>dog, or Hund<TAB>dog<TAB>0.75, or Hund<TAB>dog<TAB>0.75<TAB>12<TAB>15."
 
 
 def _parse_row(line: str, measure: Measure) -> _Row:
@@ -183,14 +206,11 @@ def _parse_row(line: str, measure: Measure) -> _Row:
     if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
         raise _MalformedError(
             "expected source and target, then nothing, a strength, or a strength and two counts, split by tabs; found"
-            f" {line[:80]!r}."
+            f" {line[:80]!r}. {_GOOD_LINE}"
         )
-    if len(fields) == 2:
-        return _Row(fields[0], fields[1], 1.0, 0, 0)
-    strength = _parse_strength(fields[2], measure)
-    if len(fields) == 3:
-        return _Row(fields[0], fields[1], strength, 0, 0)
-    return _Row(fields[0], fields[1], strength, _parse_count(fields[3]), _parse_count(fields[4]))
+    strength = _parse_strength(fields[2], measure) if len(fields) > 2 else 1.0
+    counts = map(_parse_count, fields[3:]) if len(fields) > 3 else (0, 0)
+    return _Row(fields[0], fields[1], strength, *counts)
 
 
 def _is_passed_over(line: str) -> bool:
@@ -207,39 +227,100 @@ def _fields(line: str) -> list[str]:
 def _parse_strength(field: str, measure: Measure) -> float:
     try:
         strength = float(field)
-    except ValueError as error:
-        raise _TextForStrengthError(_about_strength(field, measure)) from error
-    if not math.isfinite(strength) or (measure == "probability" and not 0 <= strength <= 1):
-        raise _MalformedError(_about_strength(field, measure))
-    return strength
-
-
-def _about_strength(field: str, measure: Measure) -> str:
+    except ValueError:
+        strength = math.nan
+    if math.isfinite(strength) and (measure != "probability" or 0 <= strength <= 1):
+        return strength
     expected = "a probability, from 0 to 1" if measure == "probability" else "a number"
-    return f"strength, the third column, is {field[:80]!r}; expected {expected}."
-
-
-def _has_text_for_strength(line: str) -> bool:
-    try:
-        _parse_row(line, "none")
-    except _TextForStrengthError:
-        return not _is_passed_over(line)
-    except _MalformedError:
-        pass
-    return False
-
-
-def _about_third_column(line: str, alike: int, *, first: bool) -> str:
-    """What to do about text in the place of strengths: in this line, perhaps the first, and in so many later ones."""
-    where = f"Later lines with text there: {alike:,}. " if alike else ""
-    if "\t" not in line:
-        return where + "Columns are split at spaces where there are no tabs: words that hold spaces need tabs."
-    if alike:
-        return where + "If the third column holds something else, keep the other two: cut -f 1,2."
-    return "If these are the names of the columns, begin the line with '# '." if first else "Mend or remove the line."
+    raise _MalformedError(
+        f"strength, the third column, is {field[:80]!r}; expected {expected}. Columns are split at tabs, or at spaces "
+        "where a line has none: words that hold spaces need tabs. A line that names the columns begins with '# '. If "
+        f"the third column holds something else, keep the other two: cut -f 1,2. {_GOOD_LINE}"
+    )
 
 
 def _parse_count(field: str) -> int:
     if not re.fullmatch("[0-9]{1,18}", field):
-        raise _MalformedError(f"count {field[:80]!r} is not a whole number of at least 0 and at most 18 digits.")
+        raise _MalformedError(
+            f"count {field[:80]!r} is not a whole number of at least 0 and at most 18 digits. {_GOOD_LINE}"
+        )
     return int(field)
+
+
+# Edits by hand
+
+
+def edits_path(path: Path) -> Path:
+    """Where the edits of a lexicon's file stand: beside lexicon.de-en.tsv, lexicon.de-en.edits.tsv."""
+    return path.with_name(f"{plain(path).stem}.edits.tsv")
+
+
+def read_edits(path: Path, measure: Measure = "none") -> list[Edit]:
+    """The edits by hand of a lexicon's file, in order; none where `edits_path(path)` is not there.
+
+    One a line: word, translation, and its strength (1 where it is missing) or "-", which says that this is no
+    translation of the word; "*" for the translation says so of all that were found. Comments are as in lexicons.
+
+    Raises:
+        LexiconError: a line is malformed, or its strength is none of `measure` (file and line are named).
+    """
+    return _parse_edits(lines_of(edits_path(path)) if edits_path(path).exists() else (), path, measure)
+
+
+def _parse_edits(lines: Iterable[str], path: Path, measure: Measure) -> list[Edit]:
+    edits = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            edits += [] if _is_passed_over(line) else [_parse_edit(line, measure)]
+        except _MalformedError as error:
+            raise LexiconError(f"{edits_path(path)}:{number}: {error}") from error
+    return edits
+
+
+def _parse_edit(line: str, measure: Measure) -> Edit:
+    fields = _fields(line)
+    alone = fields[1:2] == [EVERY_TRANSLATION] and fields[2:] != [NOT_THIS]
+    if len(fields) not in (2, 3) or not (fields[0] and fields[1]) or alone:
+        raise _MalformedError(
+            f"expected a word, a translation, and its strength or -, split by tabs; found {line[:80]!r}. {_GOOD_EDIT}"
+        )
+    if fields[2:] == [NOT_THIS]:
+        return Edit(fields[0], fields[1], None)
+    return Edit(fields[0], fields[1], _parse_strength(fields[2], measure) if len(fields) > 2 else 1.0)
+
+
+def add_edits(path: Path, edits: Sequence[Edit]) -> None:
+    """Add edits by hand to those of a lexicon's file; what stands there stays.
+
+    Raises:
+        LexiconError: the lexicon could not be read with these edits, or would be empty; nothing was written.
+    """
+    file, lexicon = edits_path(path), _read_unedited(path)
+    head = [f"# Edits by hand of {path.name}, applied whenever it is read; no build touches them. Later lines hold."]
+    lines = list(lines_of(file)) if file.exists() else head
+    for edit in edits:
+        _check_writable((edit.word, edit.translation), file)
+        lines.append(edit.line())
+    _edited(lexicon, _parse_edits(lines, path, lexicon.measure), path)
+    write_text(file, "".join(f"{line}\n" for line in lines))
+
+
+def take_over_edits(path: Path) -> Path | None:
+    """Give a lexicon that was built in a new folder the latest edits that its namesakes in the folders beside it have.
+
+    Returns:
+        Where they were copied from; None where there are none, or it has its own.
+    """
+    file = edits_path(path)
+    namesakes = path.parent.parent.glob(f"*/{file.name}")
+    latest = max(namesakes, key=lambda namesake: namesake.stat().st_mtime_ns, default=None)
+    if latest is None or file.exists():
+        return None
+    write_text(file, latest.read_text(encoding="utf-8"))
+    return latest
+
+
+def hash_with_edits(path: Path) -> str:
+    """A short hash of a file and, where it has edits by hand, of these, comments aside."""
+    edits = read_edits(path)
+    return fingerprint([hash_file(path), [edit.line() for edit in edits]]) if edits else hash_file(path)

@@ -8,14 +8,13 @@ Everything is computed in a fixed order by one thread a direction: the result do
 
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from switchtune.lexicon.records import BuildStep, OnStep
-from switchtune.lexicon.text import Encoded
+from switchtune.lexicon.text import Bounds, Encoded, blocks
 
 MOST_WORDS = 200
 """Sentence pairs with more words than this on a side are not aligned: the work grows with the cube of their length."""
@@ -35,19 +34,11 @@ _LEAST_BITS, _MOST_BITS = 22, 27
 """Bounds of the logarithm of a table's slots."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How often the corpus is passed over."""
-
-    model1: int
-    hmm: int
-
-
 @njit(inline="always")
-def _slot(given, made, shift):
+def _slot(source, target, shift):
     # Odd constants whose products spread over all bits (multiplicative hashing; Knuth, vol. 3, 6.4); without the shift
     # between the products neighbouring words would share slots.
-    mixed = np.uint64(given) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(made) * np.uint64(0xC2B2AE3D27D4EB4F)
+    mixed = np.uint64(source) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(target) * np.uint64(0xC2B2AE3D27D4EB4F)
     mixed = (mixed ^ (mixed >> np.uint64(32))) * np.uint64(0xD6E8FEB86659FD93)
     return np.int64(mixed >> shift)
 
@@ -58,46 +49,47 @@ def _clipped(jump):
 
 
 @njit(cache=True, nogil=True)
-def _model1_pass(given, given_starts, made, made_starts, table, null, inverse, expected, null_expected, total, uniform):
+def _model1_pass(pairs, table, null, inverse, expected, null_expected, total, uniform):
     """Expectation step of model 1; returns the log likelihood. `uniform` > 0 stands for the whole table."""
+    source, source_starts, target, target_starts = pairs
     shift = np.uint64(64 - int(np.round(np.log2(len(table)))))
     probability = np.empty(MOST_WORDS)
     slots = np.empty(MOST_WORDS, np.int64)
     log_likelihood = 0.0
-    for pair in range(len(given_starts) - 1):
-        first, length = given_starts[pair], given_starts[pair + 1] - given_starts[pair]
+    for pair in range(len(source_starts) - 1):
+        first, length = source_starts[pair], source_starts[pair + 1] - source_starts[pair]
         if length == 0:
             continue
         share = (1 - NULL_SHARE) / length
-        for token in range(made_starts[pair], made_starts[pair + 1]):
-            word = made[token]
+        for token in range(target_starts[pair], target_starts[pair + 1]):
+            word = target[token]
             by_null = NULL_SHARE * null[word]
             evidence = by_null
-            for place in range(length):
-                slots[place] = _slot(given[first + place], word, shift)
-            for place in range(length):
+            for position in range(length):
+                slots[position] = _slot(source[first + position], word, shift)
+            for position in range(length):
                 if uniform > 0:
-                    probability[place] = share * uniform
+                    probability[position] = share * uniform
                 else:
-                    probability[place] = share * max(table[slots[place]] * inverse[given[first + place]], _FLOOR)
-                evidence += probability[place]
+                    believed = table[slots[position]] * inverse[source[first + position]]
+                    probability[position] = share * max(believed, _FLOOR)
+                evidence += probability[position]
             null_expected[word] += by_null / evidence
-            for place in range(length):
-                posterior = probability[place] / evidence
-                expected[slots[place]] += posterior
-                total[given[first + place]] += posterior
+            for position in range(length):
+                posterior = probability[position] / evidence
+                expected[slots[position]] += posterior
+                total[source[first + position]] += posterior
             log_likelihood += math.log(evidence)
     return log_likelihood
 
 
 @njit(cache=True, nogil=True)
-def _hmm_pass(
-    given, given_starts, made, made_starts, table, null, inverse, jumps, jumps_expected, begin, end, posterior
-):
-    """Posteriors of pairs `begin` to `end`, by forward and backward recursion; returns the log likelihood.
+def _hmm_pass(pairs, block, table, null, inverse, jumps, jumps_expected, posterior):
+    """Posteriors of a block of pairs, by forward and backward recursion; returns the log likelihood.
 
-    `posterior` takes one matrix [made, given] a pair, in a row. A null state remembers the place before it.
+    `posterior` takes one matrix [target, source] a pair, in a row. A null state remembers the position before it.
     """
+    source, source_starts, target, target_starts = pairs
     shift = np.uint64(64 - int(np.round(np.log2(len(table)))))
     forward = np.empty((MOST_WORDS, MOST_WORDS))
     forward_null = np.empty((MOST_WORDS, MOST_WORDS))
@@ -106,72 +98,72 @@ def _hmm_pass(
     leave = np.empty(MOST_WORDS)
     log_likelihood = 0.0
     cell = 0
-    for pair in range(begin, end):
-        first, width = given_starts[pair], given_starts[pair + 1] - given_starts[pair]
-        start, height = made_starts[pair], made_starts[pair + 1] - made_starts[pair]
+    for pair in range(block[0], block[1]):
+        first, width = source_starts[pair], source_starts[pair + 1] - source_starts[pair]
+        start, height = target_starts[pair], target_starts[pair + 1] - target_starts[pair]
         if width == 0 or height == 0:
             continue
-        for place in range(width):
+        for position in range(width):
             mass = 0.0
             for other in range(width):
-                mass += jumps[_clipped(other - place)]
-            leave[place] = (1 - NULL_SHARE) / mass
+                mass += jumps[_clipped(other - position)]
+            leave[position] = (1 - NULL_SHARE) / mass
         for row in range(height):
-            for place in range(width):
-                word = given[first + place]
-                emission[row, place] = max(table[_slot(word, made[start + row], shift)] * inverse[word], _FLOOR)
-        # Before the first word stands place -1.
+            for position in range(width):
+                word = source[first + position]
+                emission[row, position] = max(table[_slot(word, target[start + row], shift)] * inverse[word], _FLOOR)
+        # Before the first word stands position -1.
         mass = 0.0
-        for place in range(width):
-            mass += jumps[_clipped(place + 1)]
+        for position in range(width):
+            mass += jumps[_clipped(position + 1)]
         evidence = 0.0
-        by_null = NULL_SHARE * max(null[made[start]], _FLOOR) / width
-        for place in range(width):
-            forward[0, place] = emission[0, place] * (1 - NULL_SHARE) * jumps[_clipped(place + 1)] / mass
-            forward_null[0, place] = by_null
-            evidence += forward[0, place] + by_null
-        for place in range(width):
-            forward[0, place] /= evidence
-            forward_null[0, place] /= evidence
+        by_null = NULL_SHARE * max(null[target[start]], _FLOOR) / width
+        for position in range(width):
+            forward[0, position] = emission[0, position] * (1 - NULL_SHARE) * jumps[_clipped(position + 1)] / mass
+            forward_null[0, position] = by_null
+            evidence += forward[0, position] + by_null
+        for position in range(width):
+            forward[0, position] /= evidence
+            forward_null[0, position] /= evidence
         log_likelihood += math.log(evidence)
         for row in range(1, height):
-            by_null = NULL_SHARE * max(null[made[start + row]], _FLOOR)
+            by_null = NULL_SHARE * max(null[target[start + row]], _FLOOR)
             evidence = 0.0
-            for place in range(width):
-                forward[row, place] = 0.0
+            for position in range(width):
+                forward[row, position] = 0.0
             for before in range(width):
                 weight = forward[row - 1, before] + forward_null[row - 1, before]
                 forward_null[row, before] = weight * by_null
                 evidence += forward_null[row, before]
                 weight *= leave[before]
                 if weight > 1e-12:
-                    for place in range(width):
-                        forward[row, place] += weight * jumps[_clipped(place - before)]
-            for place in range(width):
-                forward[row, place] *= emission[row, place]
-                evidence += forward[row, place]
-            for place in range(width):
-                forward[row, place] /= evidence
-                forward_null[row, place] /= evidence
+                    for position in range(width):
+                        forward[row, position] += weight * jumps[_clipped(position - before)]
+            for position in range(width):
+                forward[row, position] *= emission[row, position]
+                evidence += forward[row, position]
+            for position in range(width):
+                forward[row, position] /= evidence
+                forward_null[row, position] /= evidence
             log_likelihood += math.log(evidence)
-        for place in range(width):
-            backward[height - 1, place] = 1.0
+        for position in range(width):
+            backward[height - 1, position] = 1.0
         for row in range(height - 1, -1, -1):
             mass = 0.0
-            for place in range(width):
-                mass += (forward[row, place] + forward_null[row, place]) * backward[row, place]
-            for place in range(width):
-                posterior[cell + row * width + place] = forward[row, place] * backward[row, place] / mass
+            for position in range(width):
+                mass += (forward[row, position] + forward_null[row, position]) * backward[row, position]
+            for position in range(width):
+                posterior[cell + row * width + position] = forward[row, position] * backward[row, position] / mass
             if row == 0:
                 break
-            by_null = NULL_SHARE * max(null[made[start + row]], _FLOOR)
-            for place in range(width):
-                emission[row, place] *= backward[row, place]
+            by_null = NULL_SHARE * max(null[target[start + row]], _FLOOR)
+            for position in range(width):
+                emission[row, position] *= backward[row, position]
             scale = 0.0
             for before in range(width):
                 onward = 0.0
-                for place in range(width):
-                    onward += jumps[_clipped(place - before)] * emission[row, place]
+                for position in range(width):
+                    onward += jumps[_clipped(position - before)] * emission[row, position]
                 backward[row - 1, before] = onward * leave[before] + by_null * backward[row, before]
                 scale += backward[row - 1, before]
             mass = 0.0
@@ -180,9 +172,9 @@ def _hmm_pass(
             for before in range(width):
                 weight = (forward[row - 1, before] + forward_null[row - 1, before]) * leave[before] / mass
                 if weight > 1e-6:
-                    for place in range(width):
-                        jump = _clipped(place - before)
-                        jumps_expected[jump] += weight * jumps[jump] * emission[row, place]
+                    for position in range(width):
+                        jump = _clipped(position - before)
+                        jumps_expected[jump] += weight * jumps[jump] * emission[row, position]
             for before in range(width):
                 backward[row - 1, before] *= width / scale
         cell += width * height
@@ -190,86 +182,88 @@ def _hmm_pass(
 
 
 @njit(cache=True, nogil=True)
-def _agreed_counts(given, given_starts, made, made_starts, expected, null_expected, total, begin, end, own, other):
+def _agreed_counts(pairs, block, expected, null_expected, total, posterior, reverse_posterior):
     """Add the product of both directions' posteriors to the expected counts (Liang et al., 2006, eq. 6)."""
+    source, source_starts, target, target_starts = pairs
     shift = np.uint64(64 - int(np.round(np.log2(len(expected)))))
     cell = 0
-    for pair in range(begin, end):
-        first, width = given_starts[pair], given_starts[pair + 1] - given_starts[pair]
-        start, height = made_starts[pair], made_starts[pair + 1] - made_starts[pair]
+    for pair in range(block[0], block[1]):
+        first, width = source_starts[pair], source_starts[pair + 1] - source_starts[pair]
+        start, height = target_starts[pair], target_starts[pair + 1] - target_starts[pair]
         for row in range(height):
-            word = made[start + row]
+            word = target[start + row]
             explained = 0.0
-            for place in range(width):
-                agreed = own[cell + row * width + place] * other[cell + place * height + row]
+            for position in range(width):
+                agreed = posterior[cell + row * width + position] * reverse_posterior[cell + position * height + row]
                 if agreed > 1e-5:
-                    expected[_slot(given[first + place], word, shift)] += agreed
-                    total[given[first + place]] += agreed
+                    expected[_slot(source[first + position], word, shift)] += agreed
+                    total[source[first + position]] += agreed
                     explained += agreed
             null_expected[word] += max(0.0, 1 - explained)
         cell += width * height
 
 
 @njit(cache=True, nogil=True)
-def _best_places(given_starts, made_starts, begin, end, posterior, least, links):
-    """The place most probable for each token, or -1 where none has a probability of `least`."""
+def _best_positions(source_starts, target_starts, block, posterior, least, links):
+    """The position most probable for each token, or -1 where none has a probability of `least`."""
     cell = 0
-    for pair in range(begin, end):
-        width = given_starts[pair + 1] - given_starts[pair]
-        for token in range(made_starts[pair], made_starts[pair + 1]):
+    for pair in range(block[0], block[1]):
+        width = source_starts[pair + 1] - source_starts[pair]
+        for token in range(target_starts[pair], target_starts[pair + 1]):
             links[token] = -1
             highest = least
-            for place in range(width):
-                if posterior[cell + place] >= highest:
-                    highest = posterior[cell + place]
-                    links[token] = place
+            for position in range(width):
+                if posterior[cell + position] >= highest:
+                    highest = posterior[cell + position]
+                    links[token] = position
             cell += width
 
 
 class Direction:
-    """One direction's model: the words of `given` make those of `made`."""
+    """One direction's model: each target word is made by a source word."""
 
-    def __init__(self, given: Encoded, made: Encoded, bits: int) -> None:
-        self.given, self.made = given, made
-        self.arrays = (given.words, given.starts, made.words, made.starts)
+    def __init__(self, source: Encoded, target: Encoded, bits: int) -> None:
+        self.source, self.target = source, target
+        self.pairs = (source.ids, source.starts, target.ids, target.starts)
         self.table = np.zeros(1 << bits, dtype=np.float32)
         self.expected = np.zeros(1 << bits, dtype=np.float32)
-        self.total = np.zeros(len(given.vocabulary))
-        self.inverse = np.ones(len(given.vocabulary))
-        words = len(made.vocabulary)
+        self.total = np.zeros(len(source.vocabulary))
+        self.inverse = np.ones(len(source.vocabulary))
+        words = len(target.vocabulary)
         self.null = np.full(words, 1 / words)
         self.null_expected = np.zeros(words)
         distance = np.abs(np.arange(-_FAR, _FAR + 1) - 1)  # from the jump to the next word
         self.jumps = 1 / (1 + distance) ** 2 + 1e-3
         self.jumps_expected = np.zeros(2 * _FAR + 1)
-        self.links = np.full(len(made.words), -1, dtype=np.int32)
-        """Place in the given sentence that each token comes from; -1 for none. [made tokens]"""
+        self.links = np.full(len(target.ids), -1, dtype=np.int32)
+        """Position in the source sentence that each token comes from; -1 for none. [target tokens]"""
 
     def model1(self, *, first: bool) -> float:
         """One pass of model 1; the log likelihood before it. The `first` begins with uniform probabilities."""
-        uniform = 1 / len(self.made.vocabulary) if first else 0.0
+        uniform = 1 / len(self.target.vocabulary) if first else 0.0
         likelihood: float = _model1_pass(
-            *self.arrays, self.table, self.null, self.inverse, self.expected, self.null_expected, self.total, uniform
+            self.pairs, self.table, self.null, self.inverse, self.expected, self.null_expected, self.total, uniform
         )
         self.update()
         return likelihood
 
-    def posteriors(self, begin: int, end: int, cells: int) -> tuple[NDArray[np.float32], float]:
-        """Posteriors of some pairs, a matrix [made, given] each, flat; and their log likelihood."""
+    def posteriors(self, block: Bounds) -> tuple[NDArray[np.float32], float]:
+        """Posteriors of some pairs, a matrix [target, source] each, flat; and their log likelihood."""
+        cells = (self.source.lengths[slice(*block)] * self.target.lengths[slice(*block)]).sum()
         posterior = np.empty(cells, dtype=np.float32)
         likelihood: float = _hmm_pass(
-            *self.arrays, self.table, self.null, self.inverse, self.jumps, self.jumps_expected, begin, end, posterior
+            self.pairs, block, self.table, self.null, self.inverse, self.jumps, self.jumps_expected, posterior
         )
         return posterior, likelihood
 
-    def count(self, begin: int, end: int, own: NDArray[np.float32], other: NDArray[np.float32]) -> None:
+    def count(self, block: Bounds, posterior: NDArray[np.float32], reverse_posterior: NDArray[np.float32]) -> None:
         """Add what both directions agree on to the expected counts."""
-        arrays = (*self.arrays, self.expected, self.null_expected, self.total)
-        _agreed_counts(*arrays, begin, end, own, other)
+        counts = (self.expected, self.null_expected, self.total)
+        _agreed_counts(self.pairs, block, *counts, posterior, reverse_posterior)
 
-    def link(self, begin: int, end: int, own: NDArray[np.float32], least: float) -> None:
+    def link(self, block: Bounds, posterior: NDArray[np.float32], least: float) -> None:
         """Set the links of some pairs."""
-        _best_places(self.given.starts, self.made.starts, begin, end, own, least, self.links)
+        _best_positions(self.source.starts, self.target.starts, block, posterior, least, self.links)
 
     def update(self) -> None:
         """Maximisation step: what was expected becomes what is believed."""
@@ -289,53 +283,39 @@ def table_bits(cells: int) -> int:
     return min(_MOST_BITS, max(_LEAST_BITS, 1 + math.ceil(math.log2(max(1, cells)))))
 
 
-def train(
-    source: Encoded, target: Encoded, schedule: Schedule, *, least: float, pool: ThreadPoolExecutor, on_step: OnStep
+def train_directions(
+    source: Encoded,
+    target: Encoded,
+    passes: tuple[int, int],
+    *,
+    least: float,
+    pool: ThreadPoolExecutor,
+    on_step: OnStep,
 ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Links of both directions by the best posterior: each target token's source place, each source token's target
-    place, or -1 where none reaches `least`. No side may hold more than `MOST_WORDS` words in a sentence."""
-    sizes = np.diff(source.starts) * np.diff(target.starts)
-    bits = table_bits(int(sizes.sum()))
+    """Links of both directions by the best posterior: each target token's source position, each source token's target
+    position, or -1 where none reaches `least`. No side may hold more than `MOST_WORDS` words in a sentence. `passes`
+    over the corpus are of model 1 and of the hidden Markov model."""
+    cells = source.lengths * target.lengths
+    bits = table_bits(int(cells.sum()))
     directions = (Direction(source, target, bits), Direction(target, source, bits))
-    tokens = len(source.words) + len(target.words)
-    passes = schedule.model1 + schedule.hmm
-    for number in range(schedule.model1):
-        likelihoods = pool.map(lambda direction, first=number == 0: direction.model1(first=first), directions)
-        on_step(BuildStep("model 1", number + 1, passes, f"log likelihood {sum(likelihoods) / tokens:.3f}"))
-    blocks = _blocks(sizes)
-    for number in range(schedule.hmm):
-        last = number + 1 == schedule.hmm
+    tokens = len(source.ids) + len(target.ids)
+    total = sum(passes)
+    for number in range(1, passes[0] + 1):
+        likelihoods = pool.map(lambda direction, first=number == 1: direction.model1(first=first), directions)
+        on_step(BuildStep("model 1", number, total, f"log likelihood {sum(likelihoods) / tokens:.3f}"))
+    for number in range(passes[0] + 1, total + 1):
         likelihood = 0.0
-        for begin, end, cells in blocks:
-            found = list(pool.map(lambda side, block=(begin, end, cells): side.posteriors(*block), directions))
-            likelihood += sum(each for _, each in found)
-            own = [posterior for posterior, _ in found]
-            if last:
-                for direction, posterior in zip(directions, own, strict=True):
-                    direction.link(begin, end, posterior, least)
+        for block in blocks(cells, _CELLS_PER_BLOCK):
+            of_block = list(pool.map(lambda direction, block=block: direction.posteriors(block), directions))
+            likelihood += sum(of_direction for _, of_direction in of_block)
+            (forward, _), (backward, _) = of_block
+            if number == total:
+                directions[0].link(block, forward, least)
+                directions[1].link(block, backward, least)
             else:
-                list(
-                    pool.map(
-                        lambda side, mine, others, block=(begin, end): side.count(*block, mine, others),
-                        directions,
-                        own,
-                        own[::-1],
-                    )
-                )
-        if not last:
-            for direction in directions:
-                direction.update()
-        on_step(BuildStep("HMM", schedule.model1 + number + 1, passes, f"log likelihood {likelihood / tokens:.3f}"))
+                list(pool.map(Direction.count, directions, (block, block), (forward, backward), (backward, forward)))
+        if number < total:
+            directions[0].update()
+            directions[1].update()
+        on_step(BuildStep("HMM", number, total, f"log likelihood {likelihood / tokens:.3f}"))
     return directions[0].links, directions[1].links
-
-
-def _blocks(sizes: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """Consecutive pairs, cut where their token pairs would exceed `_CELLS_PER_BLOCK`: begin, end, token pairs."""
-    ends = np.cumsum(sizes)
-    blocks, begin = [], 0
-    while begin < len(sizes):
-        done = int(ends[begin - 1]) if begin else 0
-        end = max(begin + 1, int(np.searchsorted(ends, done + _CELLS_PER_BLOCK, side="right")))
-        blocks.append((begin, end, int(ends[end - 1]) - done))
-        begin = end
-    return blocks

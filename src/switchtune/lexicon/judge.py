@@ -5,14 +5,13 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from typing_extensions import NotRequired
 
 from switchtune.config.base import Count, Finite, Share, list_of, object_of
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.cooccurrence import incidence, sentences_with_both
-from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError
+from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError, Translation
 from switchtune.lexicon.text import Encoded
 
 Verdict: TypeAlias = Literal["green", "amber", "red"]
@@ -41,9 +40,8 @@ class Sample:
     band: Band
     word: str
     count: Count
-    """Of the word in the text that the lexicon was made from; 0: unknown."""
-    translations: tuple[tuple[str, float], ...]
-    """Each with its strength."""
+    """Occurrences of the word in the text that the lexicon was made from; 0: unknown."""
+    translations: tuple[Translation, ...]
     paired: Finite | None
     """Share of the held-out sentences with the word whose pair holds its first translation; None: no such sentence."""
 
@@ -57,8 +55,8 @@ class DirectionJudgement:
     entries: Count
     verdict: Verdict
     lift: Finite | None
-    """`paired` less `shuffled`, from -1 to 1: how much oftener than by chance translations stand in paired sentences.
-    None where there are no pairs."""
+    """`paired` less `shuffled`, from -1 to 1: how much more often than by chance translations stand in paired
+    sentences. None where there are no pairs."""
     paired: Finite | None
     """Of the held-out sentences with a word, the share whose pair holds its translation; mean over the lexicon's words,
     and within a word over its translations, as switching draws them."""
@@ -117,13 +115,6 @@ class Judgement:
 
     def record(self) -> dict[str, Any]:
         """All figures, for JSON."""
-        directions = []
-        for direction in self.directions:
-            samples = [
-                {**asdict(sample), "translations": [{"word": word, "strength": s} for word, s in sample.translations]}
-                for sample in direction.samples
-            ]
-            directions.append({**asdict(direction), "samples": samples})
         return {
             "verdict": self.verdict,
             "lift": self.lift,
@@ -131,7 +122,7 @@ class Judgement:
             "stability": self.stability,
             "reasons": list(self.reasons),
             "held_out_pairs": self.held_out_pairs,
-            "directions": directions,
+            "directions": [asdict(direction) for direction in self.directions],
         }
 
 
@@ -160,8 +151,7 @@ JUDGEMENT_RECORD: TypeAdapter[Any] = TypeAdapter(
 
 
 def _lowest(figures: Iterable[float | None]) -> float | None:
-    known = [figure for figure in figures if figure is not None]
-    return min(known) if known else None
+    return min((figure for figure in figures if figure is not None), default=None)
 
 
 def judge(
@@ -199,44 +189,17 @@ def judge(
     return Judgement(tuple(directions), len(source) if paired else 0)
 
 
-@dataclass(frozen=True)
-class _Links:
-    """The translations of those words of a lexicon that stand in the held-out text."""
-
-    entry: NDArray[np.intp]  # [links], number of the entry among those
-    word: NDArray[np.intp]  # [links], place in the source vocabulary
-    target: NDArray[np.intp]  # [links], place in the target vocabulary; one past its end for words that it lacks
-    share: NDArray[np.float64]  # [links], 1 / number of the entry's translations
-
-
-def _links(entries: Sequence[tuple[int, Entry]], target: Encoded, language: str) -> _Links:
-    index, missing = target.vocabulary.index, len(target.vocabulary)
-    rows = [
-        (number, word, index.get(lower_case(translation.word, language), missing), 1 / len(entry.translations))
-        for number, (word, entry) in enumerate(entries)
-        for translation in entry.translations
-    ]
-    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
-    return _Links(
-        np.array(columns[0], dtype=np.intp),
-        np.array(columns[1], dtype=np.intp),
-        np.array(columns[2], dtype=np.intp),
-        np.array(columns[3], dtype=np.float64),
-    )
-
-
 def _judge_direction(
     lexicon: Lexicon, ends: tuple[str, str], source: Encoded, target: Encoded, paired: bool, stability: float | None
 ) -> DirectionJudgement:
     vocabulary = source.vocabulary
-    known = [(place, lexicon.entries[key]) for key, place in vocabulary.index.items() if key in lexicon.entries]
-    covered = int(vocabulary.counts[[place for place, _ in known]].sum()) if known else 0
+    known = [(word, lexicon.entries[key]) for key, word in vocabulary.index.items() if key in lexicon.entries]
+    covered = int(vocabulary.counts[[word for word, _ in known]].sum()) if known else 0
     coverage = covered / max(1, int(vocabulary.counts.sum()))
     shares = _paired_shares(known, source, target, ends[1]) if paired and known else None
-    lift = None if shares is None else shares.paired - shares.shuffled
-    pairs = len(source) if paired else 0
-    verdict, reasons = _verdict(lift, shares.deviations if shares else None, coverage, stability, pairs)
-    first = shares.first if shares else {}
+    lift = shares.paired - shares.shuffled if shares else None
+    deviations = shares.deviations if shares else None
+    verdict, reasons = _verdict(lift, deviations, coverage, stability, len(source) if paired else 0)
     return DirectionJudgement(
         source=ends[0],
         target=ends[1],
@@ -245,12 +208,12 @@ def _judge_direction(
         lift=lift,
         paired=shares.paired if shares else None,
         shuffled=shares.shuffled if shares else None,
-        deviations=shares.deviations if shares else None,
+        deviations=deviations,
         words=len(known),
         coverage=coverage,
         stability=stability,
         reasons=reasons,
-        samples=_samples(lexicon, first),
+        samples=_samples(lexicon, shares.first if shares else {}),
     )
 
 
@@ -264,26 +227,32 @@ class _Shares:
 
 
 def _paired_shares(known: Sequence[tuple[int, Entry]], source: Encoded, target: Encoded, language: str) -> _Shares:
-    links = _links(known, target, language)
+    """What held-out pairs say of the entries of a lexicon whose words stand in them, given with the words' ids."""
+    index, missing = target.vocabulary.index, len(target.vocabulary)
+    links = [
+        (number, word, index.get(lower_case(translation.word, language), missing))
+        for number, (word, entry) in enumerate(known)
+        for translation in entry.translations
+    ]
+    entry, word, translation = np.array(links, dtype=np.intp).T
+    weight = 1 / np.bincount(entry)[entry]
     held_source, held_target = incidence(source), incidence(target)
-    present = links.target < len(target.vocabulary)
-    both = np.zeros(len(links.word), dtype=np.int64)
-    both[present] = sentences_with_both(held_source, held_target, links.word[present], links.target[present])
-    holding = np.diff(held_source.indptr)[links.word]
-    target_share = np.append(np.diff(held_target.indptr), 0)[links.target] / len(source)
+    present = translation < missing
+    both = np.zeros(len(links), dtype=np.int64)
+    both[present] = sentences_with_both(held_source, held_target, word[present], translation[present])
+    holding = np.diff(held_source.indptr)[word]
+    target_share = np.append(np.diff(held_target.indptr), 0)[translation] / len(source)
     paired_share = both / holding
     # Shuffled, the number of sentences that hold both is hypergeometric.
     variance = target_share * (1 - target_share) * (len(source) - holding) / max(1, len(source) - 1) / holding
-    words = len(known)
-    distance = float((links.share * (paired_share - target_share)).sum())
-    spread = float(np.sqrt((links.share**2 * variance).sum()))
-    begins = np.flatnonzero(np.diff(links.entry, prepend=-1))
-    first = {entry.word: float(paired_share[begin]) for begin, (_, entry) in zip(begins, known, strict=True)}
+    distance = float((weight * (paired_share - target_share)).sum())
+    spread = float(np.sqrt((weight**2 * variance).sum()))
+    begins = np.flatnonzero(np.diff(entry, prepend=-1))
     return _Shares(
-        paired=float((links.share * paired_share).sum()) / words,
-        shuffled=float((links.share * target_share).sum()) / words,
+        paired=float((weight * paired_share).sum()) / len(known),
+        shuffled=float((weight * target_share).sum()) / len(known),
         deviations=distance / spread if spread > 0 else 0.0,
-        first=first,
+        first={of.word: float(paired_share[begin]) for begin, (_, of) in zip(begins, known, strict=True)},
     )
 
 
@@ -304,7 +273,7 @@ def _verdict(
     else:
         if lift < RED_LIFT:
             red.append(
-                f"its translations stand in the paired sentence hardly oftener than by chance (lift {lift:.3f}, and"
+                f"its translations stand in the paired sentence hardly more often than by chance (lift {lift:.3f}, and"
                 f" {RED_LIFT} is the least)"
             )
         elif lift < GREEN_LIFT:
@@ -329,17 +298,10 @@ def _verdict(
 def _samples(lexicon: Lexicon, first: Mapping[str, float]) -> tuple[Sample, ...]:
     """Entries of the most frequent, the middling and the rarest third, evenly spread over each."""
     ranked = sorted(lexicon.entries.values(), key=lambda entry: (-entry.count, entry.word))
-    thirds = np.array_split(np.arange(len(ranked)), 3)
     bands: tuple[Band, ...] = ("frequent", "middling", "rare")
-    return tuple(
-        Sample(
-            band,
-            entry.word,
-            entry.count,
-            tuple((translation.word, translation.strength) for translation in entry.translations),
-            first.get(entry.word),
-        )
-        for band, third in zip(bands, thirds, strict=True)
-        for place in np.unique(np.linspace(0, len(third) - 1, _SAMPLES_PER_BAND, dtype=np.intp) if len(third) else [])
-        for entry in [ranked[int(third[int(place)])]]
-    )
+    samples = []
+    for band, third in zip(bands, np.array_split(np.arange(len(ranked)), 3), strict=True):
+        for row in np.unique(np.linspace(0, len(third) - 1, _SAMPLES_PER_BAND, dtype=np.intp) if len(third) else []):
+            entry = ranked[third[int(row)]]
+            samples.append(Sample(band, entry.word, entry.count, entry.translations, first.get(entry.word)))
+    return tuple(samples)

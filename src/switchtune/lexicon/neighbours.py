@@ -4,56 +4,60 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from switchtune.lexicon.block import BlockList
-from switchtune.lexicon.map import Neighbours, nearest_by_csls
-from switchtune.lexicon.records import Lexicon, Unit, make_lexicon
+from switchtune.lexicon.block import Limits
+from switchtune.lexicon.csls import Ranked, nearest_by_csls
+from switchtune.lexicon.records import Lexicon, Unit, WordLinks, make_lexicon
 from switchtune.lexicon.text import Vocabulary
 
 
 def neighbour_lexicons(
     languages: tuple[str, str],
     vocabularies: tuple[Vocabulary, Vocabulary],
-    source: Tensor,
-    target: Tensor,
+    vectors: tuple[Tensor, Tensor],
+    limits: Limits,
     *,
-    k: int,
     method: str,
-    farthest: bool,
     unit: Unit,
-    block: BlockList,
+    farthest: bool = False,
+    neighbourhood: int = 10,
 ) -> tuple[Lexicon, Lexicon]:
-    """Lexicons of the words of two vocabularies, whose vectors are the rows of `source` and `target`.
+    """Lexicons of both directions of the words of two vocabularies, with one vector each in a common space.
 
     Each word gets the `k` words of the other side that are nearest by CSLS, which is the strength; with `farthest` (the
-    `anti` control) the `k` least near. What is blocked takes no place among them.
+    `anti` control) the `k` least near. With neighbourhood 0 they are nearest by cosine, which then is the strength.
     """
-    forward, backward = nearest_by_csls(
-        source,
-        target,
-        k=k + block.identical,  # a word has one identical translation at most
+    block = limits.block
+    both = nearest_by_csls(
+        *vectors,
+        k=limits.k + block.identical,  # a word has one identical translation at most
+        neighbourhood=neighbourhood,
         farthest=farthest,
         left_out=(block.words_of(vocabularies[0]), block.words_of(vocabularies[1])),
     )
+    lexicons = []
+    for side, neighbours in enumerate(both):
+        ends = (vocabularies[side], vocabularies[1 - side])
+        source, target, csls = _links(neighbours, ends, limits)
+        strengths = np.ones_like(csls) if farthest else csls if neighbourhood else csls / 2
+        lexicons.append(
+            make_lexicon(
+                (languages[side], languages[1 - side]),
+                ends,
+                (source, target, strengths),
+                method=f"anti({method})" if farthest else method,
+                measure="none" if farthest else "similarity",
+                unit=unit,
+            )
+        )
+    return lexicons[0], lexicons[1]
 
-    def lexicon(neighbours: Neighbours, named: tuple[str, str], ends: tuple[Vocabulary, Vocabulary]) -> Lexicon:
-        words, places, csls = _links(neighbours, ends, k, block)
-        if farthest:
-            links = (words, places, np.ones_like(csls))
-            return make_lexicon(named, ends, links, method=f"anti({method})", measure="none", unit=unit)
-        return make_lexicon(named, ends, (words, places, csls), method=method, measure="similarity", unit=unit)
 
-    return lexicon(forward, languages, vocabularies), lexicon(backward, languages[::-1], vocabularies[::-1])
-
-
-def _links(
-    neighbours: Neighbours, vocabularies: tuple[Vocabulary, Vocabulary], k: int, block: BlockList
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """Each word's place, that of a neighbour, and their CSLS: of each word the first `k` that may stand."""
-    places, csls = neighbours.arrays
-    words = np.repeat(np.arange(len(places)), places.shape[1])
-    found = np.isfinite(csls.ravel())  # there are fewer neighbours where nearly all words are left out
-    words, places, csls = words[found], places.ravel()[found], csls.ravel()[found]
-    stand = ~block.links_of(vocabularies, words, places)
-    words, places, csls = words[stand], places[stand], csls[stand]
-    first = np.arange(len(words)) - np.searchsorted(words, words) < k
-    return words[first], places[first], csls[first]
+def _links(neighbours: Ranked, vocabularies: tuple[Vocabulary, Vocabulary], limits: Limits) -> WordLinks:
+    """Each word's id, that of a neighbour, and their CSLS: of each word the first `k` that may stand."""
+    rows, csls = neighbours.rows.cpu().numpy(), neighbours.scores.cpu().numpy().ravel()
+    words, targets = np.repeat(np.arange(len(rows)), rows.shape[1]), rows.ravel()
+    # There are fewer neighbours where nearly all words are left out.
+    stand: NDArray[np.bool_] = np.isfinite(csls) & ~limits.block.links_of(vocabularies, words, targets)
+    words, targets, csls = words[stand], targets[stand], csls[stand]
+    first = np.arange(len(words)) - np.searchsorted(words, words) < limits.k
+    return words[first], targets[first], csls[first]

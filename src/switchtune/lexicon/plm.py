@@ -4,32 +4,22 @@ A word's vector is the mean of its vectors in the sentences that it stands in, w
 knows of the model only that it gives each word of a sentence a vector (`WordEncoder`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from switchtune.corpus.words import Words
-from switchtune.lexicon.block import NOTHING, BlockList
-from switchtune.lexicon.map import (
-    Dictionary,
-    MapSettings,
-    SelfLearning,
-    map_embeddings,
-    nearest_by_csls,
-    normalise,
-    one_thread_each,
-)
+from switchtune.lexicon.block import Limits
+from switchtune.lexicon.csls import nearest_by_csls, normalise, one_thread_each
+from switchtune.lexicon.map import Dictionary, MapSettings, SelfLearning, map_embeddings
 from switchtune.lexicon.neighbours import neighbour_lexicons
 from switchtune.lexicon.records import Lexicon, LexiconError, Unit
-from switchtune.lexicon.text import Encoded, Side, Vocabulary
-
-Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
+from switchtune.lexicon.text import Encoded, MonolingualText, Vectors, WordVectors
 
 REFINED = MapSettings(learning=SelfLearning(cutoff=4000, keep_initial=1.0, threshold=1e-4, patience=2, lag=True))
 """VecMap's recommendation, gently: the start is good already, so no word is left out at random to get away from it."""
@@ -53,66 +43,52 @@ class PlmSettings:
     """Which words get a vector, how much of the text is read for it, and what becomes of the vectors."""
 
     min_count: int = 2
-    """Words that are rarer have no vector."""
+    """Occurrences below which a word has no vector."""
     occurrences: int = 50
-    """Sentences are read until each word was met so often, or as often as it occurs."""
+    """Occurrences of each word to read, where there are so many."""
     sentences: int = 20_000
-    """So many sentences of a side are read at most."""
+    """Sentences of a side to read, at most."""
     dropped_directions: int = 5
-    """So many directions in which a side's vectors vary most are taken out, which tell little of meaning ("all-but-the-
-    top", Mu and Viswanath, 2018)."""
+    """Directions in which a side's vectors vary most, to be taken out: they tell little of meaning ("all-but-the-top",
+    Mu and Viswanath, 2018)."""
 
 
 DEFAULTS = PlmSettings()
 
 
-@dataclass(frozen=True, slots=True)
-class WordMeans:
-    """The mean vectors of a text's words."""
-
-    vocabulary: Vocabulary
-    """The words that have a vector."""
-    vectors: Vectors  # [words, dimensions]
-
-
 def plm_lexicons(
-    source: Side,
-    target: Side,
+    source: MonolingualText,
+    target: MonolingualText,
     encoder: WordEncoder,
+    limits: Limits,
     *,
-    k: int = 3,
     seed: int,
     settings: PlmSettings = DEFAULTS,
     farthest: bool = False,
     unit: Unit = "word",
-    block: BlockList = NOTHING,
 ) -> tuple[Lexicon, Lexicon]:
     """Lexicons of both directions (source → target, target → source) from two texts and a model's vectors.
 
-    The texts need not be translations of each other. Each word that has a vector gets the `k` words of the other side
-    that are nearest by CSLS, which is the strength; with `farthest` (the `anti` control) the `k` least near; what is
-    blocked takes no place among them. What the vectors say of the language rather than of the word is taken out before:
-    each side's mean and main directions; then the sides are mapped to each other, beginning with the words that are
-    each other's nearest. Everything random (which of a frequent word's sentences are read) follows from `seed`.
+    The texts need not be translations of each other. Neighbours are those of `neighbour_lexicons`. What the vectors say
+    of the language rather than of the word is taken out before: each side's mean and main directions; then the sides
+    are mapped to each other, beginning with the words that are each other's nearest. Everything random (which of a
+    frequent word's sentences are read) follows from `seed`.
 
     Raises:
         LexiconError: a side has fewer than two words that are frequent enough and have a vector.
     """
-    means = [word_means(side, encoder, seed=seed, settings=settings) for side in (source, target)]
-    one, other = (
-        without_main_directions(torch.from_numpy(each.vectors), settings.dropped_directions) for each in means
-    )
-    mapped = map_embeddings(one, other, mutually_nearest(one, other), REFINED, rng=np.random.default_rng(seed))
+    sides = [word_means(text, encoder, seed=seed, settings=settings) for text in (source, target)]
+    vectors = [without_main_directions(torch.from_numpy(side.vectors), settings.dropped_directions) for side in sides]
+    start, rng = mutually_nearest(*vectors), np.random.default_rng(seed)
+    mapped = map_embeddings(vectors[0], vectors[1], start, REFINED, rng=rng)
     return neighbour_lexicons(
         (source.language, target.language),
-        (means[0].vocabulary, means[1].vocabulary),
-        mapped.source,
-        mapped.target,
-        k=k,
+        (sides[0].vocabulary, sides[1].vocabulary),
+        (mapped.source, mapped.target),
+        limits,
         method="plm",
         farthest=farthest,
         unit=unit,
-        block=block,
     )
 
 
@@ -131,13 +107,15 @@ def without_main_directions(vectors: Tensor, dropped: int) -> Tensor:
 
 def mutually_nearest(source: Tensor, target: Tensor) -> Dictionary:
     """The pairs of words that are each other's nearest by CSLS: the seed dictionary that the model itself gives."""
-    forward, backward = (neighbours.places[:, 0] for neighbours in nearest_by_csls(source, target, k=1))
+    forward, backward = (neighbours.rows[:, 0] for neighbours in nearest_by_csls(source, target, k=1))
     rows = torch.arange(len(source))
     rows = rows[backward[forward] == rows]
     return Dictionary(rows, forward[rows])
 
 
-def word_means(side: Side, encoder: WordEncoder, *, seed: int, settings: PlmSettings = DEFAULTS) -> WordMeans:
+def word_means(
+    text: MonolingualText, encoder: WordEncoder, *, seed: int, settings: PlmSettings = DEFAULTS
+) -> WordVectors:
     """The mean vector of each word, in lower case, over the sentences that `choose_sentences` chooses.
 
     Only these are cut into words and given to the encoder, a part at a time; of their vectors only sums are held.
@@ -145,55 +123,47 @@ def word_means(side: Side, encoder: WordEncoder, *, seed: int, settings: PlmSett
     Raises:
         LexiconError: fewer than two words are frequent enough and have a vector.
     """
-    text, language = side.text, side.language
-    size = int(np.count_nonzero(text.vocabulary.counts >= settings.min_count))
-    chosen = choose_sentences(text, size, settings, rng=np.random.default_rng(seed))
+    encoded = text.encoded
+    size = int(np.count_nonzero(encoded.vocabulary.counts >= settings.min_count))
+    chosen = choose_sentences(encoded, size, settings, rng=np.random.default_rng(seed))
     sums: Vectors = np.zeros((size, 1), dtype=np.float32)  # of one column until the vectors' dimensions are known
     occurrences = np.zeros(size, dtype=np.int64)
     for start in range(0, len(chosen), _SENTENCES_AT_ONCE):
-        places = chosen[start : start + _SENTENCES_AT_ONCE]
-        vectors = np.concatenate(encoder([side.words(place) for place in places], language))
-        words = np.concatenate([text.words[text.starts[place] : text.starts[place + 1]] for place in places])
-        rows = np.flatnonzero((words < size) & vectors.any(axis=1))
-        ones = np.ones(len(rows), dtype=np.float32)
-        of_words: Vectors = csr_array((ones, (words[rows], rows)), shape=(size, len(vectors))) @ vectors
+        rows = chosen[start : start + _SENTENCES_AT_ONCE]
+        vectors = np.concatenate(encoder([text.words(row) for row in rows], text.language))
+        words = np.concatenate([encoded.ids[encoded.starts[row] : encoded.starts[row + 1]] for row in rows])
+        tokens = np.flatnonzero((words < size) & vectors.any(axis=1))
+        ones = np.ones(len(tokens), dtype=np.float32)
+        of_words: Vectors = csr_array((ones, (words[tokens], tokens)), shape=(size, len(vectors))) @ vectors
         sums = sums + of_words
-        occurrences += np.bincount(words[rows], minlength=size)
+        occurrences += np.bincount(words[tokens], minlength=size)
     covered = np.flatnonzero(occurrences)
     if len(covered) < 2:
         raise LexiconError(
-            f"{len(text)} sentences of {language} hold {size} words that occur at least {settings.min_count}"
+            f"{len(encoded)} sentences of {text.language} hold {size} words that occur at least {settings.min_count}"
             f" times, and the model has vectors of {len(covered)} of them: too little for a lexicon. Give more text,"
             " or a model that knows the language."
         )
     means = (sums[covered] / occurrences[covered, None]).astype(np.float32)
-    return WordMeans(_part(text.vocabulary, covered), means)
-
-
-def _part(vocabulary: Vocabulary, places: NDArray[np.intp]) -> Vocabulary:
-    keys = list(vocabulary.index)
-    return Vocabulary(
-        words=tuple(vocabulary.words[place] for place in places),
-        counts=vocabulary.counts[places],
-        index={keys[place]: row for row, place in enumerate(places)},
-    )
+    return WordVectors(encoded.vocabulary.part(covered), means)
 
 
 def choose_sentences(text: Encoded, size: int, settings: PlmSettings, *, rng: np.random.Generator) -> list[int]:
-    """The places of the sentences to read for the vectors of the `size` most frequent words, the most needed first.
+    """The sentences to read for the vectors of the `size` most frequent words, the most needed first.
 
     In rounds: each word is to be met once, then twice, four times and so on up to `settings.occurrences`. In each round
     the rarest words come first, for their sentences hold frequent words too. A word's sentences come in random order.
     """
     rank = rng.permutation(len(text))
-    sentence_of_token = np.repeat(np.arange(len(text)), np.diff(text.starts))
-    by_word = np.lexsort((rank[sentence_of_token], text.words))
+    sentence_of_token = text.sentence_of_token
+    by_word = np.lexsort((rank[sentence_of_token], text.ids))
     holding = sentence_of_token[by_word]  # the sentences of word 0 in random order, those of word 1, …
-    bounds = np.searchsorted(text.words[by_word], np.arange(size + 1))
+    bounds = np.searchsorted(text.ids[by_word], np.arange(size + 1))
     following, ends = bounds[:-1].tolist(), bounds[1:].tolist()
     met = [0] * len(text.vocabulary)
     chosen: dict[int, None] = {}
-    for wanted in _doubled(settings.occurrences):
+    doublings = range((settings.occurrences - 1).bit_length() + 1)
+    for wanted in (min(2**doubling, settings.occurrences) for doubling in doublings):
         for word in reversed(range(size)):
             while met[word] < wanted and following[word] < ends[word]:
                 if len(chosen) >= settings.sentences:
@@ -202,15 +172,6 @@ def choose_sentences(text: Encoded, size: int, settings: PlmSettings, *, rng: np
                 following[word] += 1
                 if sentence not in chosen:
                     chosen[sentence] = None
-                    for other in text.words[text.starts[sentence] : text.starts[sentence + 1]].tolist():
-                        met[other] += 1
+                    for read in text.ids[text.starts[sentence] : text.starts[sentence + 1]].tolist():
+                        met[read] += 1
     return list(chosen)
-
-
-def _doubled(last: int) -> Iterator[int]:
-    """1, 2, 4, … and at the end `last`."""
-    number = 1
-    while number < last:
-        yield number
-        number *= 2
-    yield last

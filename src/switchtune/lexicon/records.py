@@ -1,39 +1,34 @@
 """The bilingual lexicon as a record."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import FiniteFloat, NonNegativeInt
 
 from switchtune.corpus.words import lower_case
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon.text import (
-    Vocabulary,
-)
+from switchtune.lexicon.text import Vocabulary
 
 Measure: TypeAlias = Literal["probability", "similarity", "none"]
 Unit: TypeAlias = Literal["word", "piece"]
-Sentences: TypeAlias = Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class BuildStep:
-    """A step of the building of a lexicon is done: for progress bars."""
+    """A finished step of building a lexicon, for progress bars."""
 
     what: str
     number: int
-    """Of steps done, from 1."""
+    """Steps done so far, from 1."""
     total: int
-    """0: not known."""
+    """Steps in all; 0: not known."""
     objective: str = ""
-    """What is made larger, with its value."""
+    """What is maximised, with its value."""
 
 
 OnStep: TypeAlias = Callable[[BuildStep], None]
-
 
 UNDETERMINED = "und"
 """ISO 639-2 code of a language that neither the file nor its name tells."""
@@ -52,8 +47,8 @@ class Translation:
     """
 
     word: str
-    strength: FiniteFloat
-    count: NonNegativeInt
+    strength: float
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,29 +79,52 @@ class Lexicon:
         return len(self.entries)
 
 
+WordLinks: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.floating]]
+"""Links between two vocabularies: source ids, target ids, strengths."""
+
+
 def make_lexicon(
     languages: tuple[str, str],
     vocabularies: tuple[Vocabulary, Vocabulary],
-    links: tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.floating]],
+    links: WordLinks,
     *,
     method: str,
     measure: Measure,
     unit: Unit = "word",
 ) -> Lexicon:
-    """A lexicon from links between two vocabularies: places in the source's, places in the target's, strengths.
+    """A lexicon from links between two vocabularies.
 
     Strengths are rounded to six decimals, so that the file reads well and says exactly what the record holds.
     """
     source_vocabulary, target_vocabulary = vocabularies
-    found: dict[int, list[Translation]] = {}
+    translations: dict[int, list[Translation]] = {}
     for source, target, strength in zip(*(column.tolist() for column in links), strict=True):
         word, count = target_vocabulary.words[target], int(target_vocabulary.counts[target])
-        found.setdefault(source, []).append(Translation(word, round(strength, 6), count))
+        translations.setdefault(source, []).append(Translation(word, round(strength, 6), count))
     entries = {}
-    for source in sorted(found):
+    for source in sorted(translations):
         word, count = source_vocabulary.words[source], int(source_vocabulary.counts[source])
-        entries[lower_case(word, languages[0])] = Entry(word, count, strongest_first(found[source]))
+        entries[lower_case(word, languages[0])] = Entry(word, count, strongest_first(translations[source]))
     return Lexicon(*languages, method, measure, unit, entries)
+
+
+def entries_of(links: Iterable[tuple[str, int, Translation]], language: str) -> dict[str, Entry]:
+    """Entries of a language from words, their counts, and one translation each; repeated pairs count once.
+
+    A word has the casing of its most frequent form, or else of the first.
+    """
+    key_of: dict[str, str] = {}
+    words: dict[str, tuple[str, int]] = {}
+    translations: dict[str, dict[str, Translation]] = {}
+    for word, count, translation in links:
+        key = key_of.get(word) or key_of.setdefault(word, lower_case(word, language))
+        if key not in words or words[key][1] < count:
+            words[key] = word, count
+        of_word = translations.setdefault(key, {})
+        known = of_word.get(translation.word)
+        if known is None or known.strength < translation.strength:
+            of_word[translation.word] = translation
+    return {key: Entry(*words[key], strongest_first(translations[key].values())) for key in words}
 
 
 def randomised(lexicon: Lexicon, *, seed: int) -> Lexicon:
@@ -125,10 +143,10 @@ def randomised(lexicon: Lexicon, *, seed: int) -> Lexicon:
         entry = lexicon.entries[key]
         real = {translation.word for translation in entry.translations}
         size = min(len(vocabulary), 2 * len(real))
-        drawn = [vocabulary[place] for place in rng.choice(len(vocabulary), size=size, replace=False)]
-        others = [word for word in drawn if word not in real] + [word for word in drawn if word in real]
-        chosen = others[: len(real)]
-        entries[key] = Entry(entry.word, entry.count, tuple(Translation(word, 1.0, count_of[word]) for word in chosen))
+        drawn = [vocabulary[word] for word in rng.choice(len(vocabulary), size=size, replace=False)]
+        wrong_first = sorted(drawn, key=lambda word: word in real)
+        chosen = tuple(Translation(word, 1.0, count_of[word]) for word in wrong_first[: len(real)])
+        entries[key] = Entry(entry.word, entry.count, chosen)
     return Lexicon(
         lexicon.source_language, lexicon.target_language, f"random({lexicon.method})", "none", lexicon.unit, entries
     )

@@ -1,22 +1,25 @@
-"""Texts in numbers: a vocabulary, and sentences as places in it."""
+"""Texts in numbers: a vocabulary, and sentences as ids of its words."""
 
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import count
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Segmenter, Words, lower_case
 
+Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """The words of a text without regard to case, most frequent first (ties: by the lower-case form).
 
-    `words` are in their usual casing, `counts` how often each occurs, `index` the place of each lower-case form.
+    `words` are in their usual casing, `counts` how often each occurs, `index` the id of each lower-case form.
     """
 
     words: tuple[str, ...]
@@ -26,56 +29,90 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.words)
 
+    def part(self, ids: NDArray[np.integer]) -> "Vocabulary":
+        """The vocabulary of these words alone, in this order."""
+        keys = list(self.index)
+        return Vocabulary(
+            words=tuple(self.words[word] for word in ids.tolist()),
+            counts=self.counts[ids],
+            index={keys[word]: row for row, word in enumerate(ids.tolist())},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WordVectors:
+    """Words, most frequent first, and the vector of each."""
+
+    vocabulary: Vocabulary
+    vectors: Vectors  # [words, dimensions]
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """A text in numbers: its vocabulary, and its words as places in the vocabulary, one sentence after the other."""
+    """A text in numbers: its vocabulary, and its words as ids, one sentence after the other."""
 
     vocabulary: Vocabulary
-    words: NDArray[np.int32]  # [tokens]
+    ids: NDArray[np.int32]  # [tokens]
     starts: NDArray[np.int64]  # [sentences + 1], where each sentence begins, and the end
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Words of each sentence. [sentences]"""
+        return np.diff(self.starts)
 
-class _Places(dict[str, int]):
-    """Gives each new key the next number."""
+    @property
+    def sentence_of_token(self) -> NDArray[np.int64]:
+        """The sentence that each token stands in. [tokens]"""
+        return np.repeat(np.arange(len(self)), self.lengths)
 
-    def __missing__(self, key: str) -> int:
-        self[key] = place = len(self)
-        return place
+    def selected(self, kept: NDArray[np.bool_]) -> "Encoded":
+        """The sentences for which `kept` is true, and the vocabulary that they have. kept: [sentences]"""
+        if kept.all():
+            return self
+        ids = self.ids[np.repeat(kept, self.lengths)]
+        counts = np.bincount(ids, minlength=len(self.vocabulary))
+        keys = list(self.vocabulary.index)
+        seen = np.flatnonzero(counts).tolist()
+        order = np.array(sorted(seen, key=lambda word: (-int(counts[word]), keys[word])), dtype=np.int64)
+        renumbered = np.full(len(self.vocabulary), -1, dtype=np.int32)
+        renumbered[order] = np.arange(len(order))
+        vocabulary = replace(self.vocabulary.part(order), counts=counts[order])
+        return Encoded(vocabulary, renumbered[ids], np.concatenate(([0], np.cumsum(self.lengths[kept]))))
 
 
 def encode(sentences: Iterable[Sequence[str]], language: str) -> Encoded:
     """Number the words of segmented sentences in one pass, holding no more than their numbers and distinct forms."""
-    places = _Places()
-    forms, lengths = array("i"), array("i")
+    number_of_form: defaultdict[str, int] = defaultdict(count().__next__)
+    tokens, lengths = array("i"), array("i")
     for sentence in sentences:
-        forms.extend([places[word] for word in sentence])
+        tokens.extend([number_of_form[word] for word in sentence])
         lengths.append(len(sentence))
-    form_of_token = np.frombuffer(forms, dtype=np.int32) if forms else np.zeros(0, np.int32)
+    forms = list(number_of_form)
+    form_of_token = np.frombuffer(tokens, dtype=np.int32) if tokens else np.zeros(0, np.int32)
     starts = np.concatenate(([0], np.cumsum(lengths, dtype=np.int64)))
-    count = np.bincount(form_of_token, minlength=len(places))
-    first = np.bincount(form_of_token[starts[:-1][np.diff(starts) > 0]], minlength=len(places))
-    keys = [lower_case(form, language) for form in places]
+    occurrences = np.bincount(form_of_token, minlength=len(forms))
+    at_start = np.bincount(form_of_token[starts[:-1][np.diff(starts) > 0]], minlength=len(forms))
+    keys = [lower_case(form, language) for form in forms]
     counts: Counter[str] = Counter()
-    for key, number in zip(keys, count.tolist(), strict=True):
+    for key, number in zip(keys, occurrences.tolist(), strict=True):
         counts[key] += number
-    casing = _usual_casing(list(places), keys, (count - first).tolist(), first.tolist())
+    casing = _usual_casing(forms, keys, (occurrences - at_start).tolist(), at_start.tolist())
     ranked = sorted(counts, key=lambda key: (-counts[key], key))
-    index = {key: place for place, key in enumerate(ranked)}
-    word_of_form = np.array([index[key] for key in keys], dtype=np.int32)
+    index = {key: word for word, key in enumerate(ranked)}
     vocabulary = Vocabulary(
         words=tuple(casing[key] for key in ranked),
         counts=np.array([counts[key] for key in ranked], dtype=np.int64),
         index=index,
     )
+    word_of_form = np.array([index[key] for key in keys], dtype=np.int32)
     return Encoded(vocabulary, word_of_form[form_of_token], starts)
 
 
 def _usual_casing(
-    forms: Sequence[str], keys: Sequence[str], inside: Sequence[int], first: Sequence[int]
+    forms: Sequence[str], keys: Sequence[str], inside: Sequence[int], at_start: Sequence[int]
 ) -> dict[str, str]:
     """The usual casing of each word, by its lower-case form, from how often each form stands inside and at the start.
 
@@ -84,60 +121,48 @@ def _usual_casing(
     lower case.
     """
     best: dict[str, tuple[bool, int, str]] = {}
-    for form, key, within, at_start in zip(forms, keys, inside, first, strict=True):
-        rank = (within > 0, within or at_start, form)
-        if key not in best or best[key] < rank:
-            best[key] = rank
+    for form, key, within, starting in zip(forms, keys, inside, at_start, strict=True):
+        rank = (within > 0, within or starting, form)
+        best[key] = max(best.get(key, rank), rank)
     return {key: form for key, (_, _, form) in best.items()}
 
 
-def decoded(text: Encoded) -> list[list[str]]:
-    """The sentences of a text, each word in its usual casing."""
-    words = text.vocabulary.words
-    bounds = text.starts.tolist()
-    return [[words[place] for place in text.words[begin:end].tolist()] for begin, end in pairwise(bounds)]
+Bounds: TypeAlias = tuple[int, int]
+"""The first of a run of things, and the one after the last."""
 
 
-def selected(text: Encoded, kept: NDArray[np.bool_]) -> Encoded:
-    """The sentences of a text for which `kept` is true, and the vocabulary that they have. kept: [sentences]"""
-    if kept.all():
-        return text
-    lengths = np.diff(text.starts)
-    words = text.words[np.repeat(kept, lengths)]
-    counts = np.bincount(words, minlength=len(text.vocabulary))
-    keys = list(text.vocabulary.index)
-    seen = np.flatnonzero(counts).tolist()
-    order = np.array(sorted(seen, key=lambda place: (-int(counts[place]), keys[place])), dtype=np.int64)
-    renumbered = np.full(len(text.vocabulary), -1, dtype=np.int32)
-    renumbered[order] = np.arange(len(order))
-    vocabulary = Vocabulary(
-        words=tuple(text.vocabulary.words[place] for place in order.tolist()),
-        counts=counts[order],
-        index={keys[place]: number for number, place in enumerate(order.tolist())},
-    )
-    return Encoded(vocabulary, renumbered[words], np.concatenate(([0], np.cumsum(lengths[kept]))))
+def blocks(sizes: NDArray[np.integer], most: int) -> Iterator[Bounds]:
+    """Cut a sequence of things where their sizes would add up to more than `most`: they bound the memory."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    begin = 0
+    while begin < len(sizes):
+        done = int(ends[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(ends, done + most, side="right")))
+        yield begin, end
+        begin = end
 
 
 @dataclass(frozen=True)
-class Side:
-    """One side of the text that a lexicon is made from."""
+class MonolingualText:
+    """Text of one language that a lexicon is made from: of a side of a parallel corpus, or on its own."""
 
     language: str
     lines: Sequence[str]
     segmenter: Segmenter
-    text: Encoded
+    encoded: Encoded
     """The words of the lines, as the segmenter divides them."""
 
-    def words(self, place: int) -> Words:
-        """The sentence of this place, cut anew: only its words' numbers are held."""
-        return self.segmenter.split(self.lines[place])
+    def words(self, row: int) -> Words:
+        """The words of a line, segmented anew: only their ids are held."""
+        return self.segmenter.split(self.lines[row])
 
-    def selected(self, kept: NDArray[np.bool_]) -> "Side":
-        """The sentences for which `kept` is true. kept: [sentences]"""
-        lines = [self.lines[place] for place in np.flatnonzero(kept).tolist()]
-        return replace(self, lines=lines, text=selected(self.text, kept))
+    def selected(self, kept: NDArray[np.bool_]) -> "MonolingualText":
+        """The lines for which `kept` is true. kept: [lines]"""
+        lines = [self.lines[row] for row in np.flatnonzero(kept).tolist()]
+        return replace(self, lines=lines, encoded=self.encoded.selected(kept))
 
 
-def count_words(sentences: Iterable[Sequence[str]], language: str) -> Vocabulary:
-    """The vocabulary of segmented sentences in a language."""
-    return encode(sentences, language).vocabulary
+def monolingual_text(lines: Sequence[str], language: str, segmenter: Segmenter) -> MonolingualText:
+    """Lines of a language, segmented and counted."""
+    encoded = encode((segmenter.split(line).words for line in lines), language)
+    return MonolingualText(language, lines, segmenter, encoded)

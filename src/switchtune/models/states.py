@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from switchtune.corpus.words import Words
 from switchtune.examples import Example
-from switchtune.lexicon.map import single_threaded_workers
-from switchtune.lexicon.plm import Vectors, WordEncoder
+from switchtune.lexicon.csls import single_threaded_workers
+from switchtune.lexicon.plm import WordEncoder
+from switchtune.lexicon.text import Vectors
 from switchtune.models.forward import (
     encoder_states,
     evaluating,

@@ -82,7 +82,7 @@ def write_lexicon_page(folder: Path) -> Path:
     page = folder / PAGE
     own = page.is_file() and is_report(page)
     claim_file(page, own=own, option="", remedy="The page is written here: move it away.")
-    remedy = "The same `switchtune lexicon` builds the folder anew, and keeps what was edited by hand."
+    remedy = "The same `switchtune lexicon` builds the folder anew; edits by hand stay."
     judgement = read_json(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")

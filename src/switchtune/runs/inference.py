@@ -17,9 +17,15 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.examples import restore_examples
-from switchtune.files import fingerprint, hash_file
-from switchtune.lexicon.build import side_of
-from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.files import fingerprint
+from switchtune.lexicon.files import (
+    hash_with_edits,
+    read_lexicon,
+    require_unedited,
+    take_over_edits,
+    write_lexicon,
+)
+from switchtune.lexicon.text import monolingual_text
 from switchtune.models.classifier import is_encoder, open_classifier
 from switchtune.models.load import load_layout
 from switchtune.recipes import Stage
@@ -32,7 +38,7 @@ from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.switching.make import RATE_SAMPLE
 from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
-from switchtune.switching.switcher import example_keys, measure
+from switchtune.switching.switcher import example_keys, rates_of
 from switchtune.training.classification import STAGE, classifier_settings, predict, train_classifier
 from switchtune.training.distributed import on_first
 from switchtune.training.stage import require_runnable
@@ -74,22 +80,24 @@ class InferenceExperiment:
         for each in (data.train, data.valid, *data.tests.values()):
             on_event(Event(each.language, each.describe()))
         texts, source = (*data.train.premises, *data.train.hypotheses), self.config.language
-        text = cache(lambda: side_of(texts, source, word_segmenter(source)))
+        text = cache(lambda: monolingual_text(texts, source, word_segmenter(source)))
 
         def lexicon(arm: ResolvedArm, target: str) -> Path:
-            """A file to be read and edited; one that is there is used as it stands."""
+            """The file of an arm's lexicon."""
             settings, pair = arm.dictionaries.of(target), f"{source}-{target}"
             inputs = {
                 "settings": settings.built_from,
-                "files": [hash_file(Path(path)) for path in settings.files if Path(path).is_file()],
+                "files": [hash_with_edits(Path(path)) for path in settings.files if Path(path).is_file()],
                 "text": data.train.fingerprint(),
             }
             name = f"dictionary-{fingerprint(inputs)[:8]}"
             path, _ = lexicon_files(lexicon_folder(run.path, pair, name), source, target)
             step = f"lexicon.{pair}.{name}"
+            require_unedited(path)
             if run.result(step, inputs) is None or not path.exists():
                 built = dictionary_lexicon(text(), target, settings)
                 write_lexicon(built, path)
+                take_over_edits(path)
                 run.finish(step, inputs, len(built))
                 on_event(Event(target, f"{path}: {len(built):,} words from {', '.join(settings.files)}"))
             return path
@@ -120,7 +128,7 @@ class InferenceExperiment:
         sample = data.train.premises[:RATE_SAMPLE]
         keys = example_keys(trial.seed, [(0, row) for row in range(len(sample))])
         rates = {
-            code: measure(switcher.switched(sample, sample, range(len(sample)), keys=keys))
+            code: rates_of(words for _, words in switcher.in_pairs(sample, sample, range(len(sample)), keys=keys))
             for code, switcher in switchers.items()
         }
         for code, each in rates.items():

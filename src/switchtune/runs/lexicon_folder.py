@@ -1,6 +1,6 @@
-"""A folder of lexicons as the command line makes it: text read, lexicons built and judged, hand edits kept."""
+"""A folder of lexicons as the command line makes it: text read, lexicons built and judged, edits by hand applied."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,25 +9,15 @@ from switchtune.corpus.read import describe, read_corpus, read_lines, read_monol
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
 from switchtune.files import write_json
-from switchtune.lexicon.build import (
-    JudgedLexicons,
-    Material,
-    Neighbours,
-    build,
-    build_and_judge,
-    corpus_material,
-    side_of,
-)
-from switchtune.lexicon.edits import NO_EDITS, Edits, apply_edits, edits, read_edits, write_edits
-from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.lexicon.build import LexiconInput, Neighbours, build, corpus_material
+from switchtune.lexicon.files import edits_path, read_edits, read_lexicon, require_unedited, write_lexicon
 from switchtune.lexicon.judge import Judgement, judge
+from switchtune.lexicon.judged import JudgedLexicons, build_and_judge
 from switchtune.lexicon.records import Lexicon, OnStep, Unit
+from switchtune.lexicon.text import monolingual_text
 from switchtune.runs.paths import JUDGEMENT
 
 PAGE = "report.html"
-AS_BUILT = "built"
-"""Folder of the lexicons as they were built, from which later edits by hand are told, and of all edits so far."""
-
 Tell = Callable[[str], None]
 
 
@@ -41,7 +31,7 @@ class Made:
     """None for the `anti` control, which is wrong on purpose."""
 
 
-def read_material(
+def read_input(
     source: str,
     target: str | None,
     languages: tuple[str, str],
@@ -49,7 +39,7 @@ def read_material(
     pieces: Segmenter | None,
     paired: bool | None,
     tell: Tell,
-) -> Material:
+) -> LexiconInput:
     """The text of two languages: a parallel corpus, or two files whose lines are no translations of each other.
 
     Args:
@@ -75,103 +65,56 @@ def read_material(
     for path, language, segmenter in zip((source, target), languages, segmenters, strict=True):
         lines = read_monolingual(path, language)
         tell(f"{path}: {len(lines):,} lines of {language}")
-        sides.append(side_of(lines, language, segmenter))
+        sides.append(monolingual_text(lines, language, segmenter))
     tell("The two files differ in their number of lines, so the text is not taken for parallel.")
-    return Material(sides[0], sides[1], paired=False, unit=unit)
+    return LexiconInput(sides[0], sides[1], paired=False, unit=unit)
 
 
 def make_folder(
-    material: Material,
+    text: LexiconInput,
     settings: LexiconSettings,
     out: Path,
     *,
-    judged_by: Material | None = None,
+    judged_by: LexiconInput | None = None,
     neighbours: Neighbours = "nearest",
     on_step: OnStep,
     tell: Tell,
 ) -> Made:
     """Build lexicons, judge them and write them to `out` with `judgement.json`; the page is the caller's to write.
 
-    Where the files there were edited by hand since they were built, the edits are made again on the new lexicons.
+    Edits by hand in the files beside them (`edits_path`) are left alone, and apply to what is built.
 
     Raises:
         LexiconError: there is nothing to build from.
-        UsageError: `out` holds a lexicon that was not built there, or, for the control, one that was edited by hand.
+        UsageError: a lexicon in `out` was edited itself or is not of this version, or the control has edits.
     """
-    source, target = material.languages
+    source, target = text.languages
     paths = (out / f"lexicon.{source}-{target}.tsv", out / f"lexicon.{target}-{source}.tsv")
     # Whatever is wrong with the files there is said before the building, which may take long.
-    made_by_hand = [_hand_edits(path) for path in paths]
+    edits = [read_edits(path) for path in paths]
+    for path in paths:
+        require_unedited(path, refuse_unknown=True)
+        if neighbours == "farthest" and edits_path(path).exists():
+            raise UsageError(f"{edits_path(path)} would apply to the control. Give the control another folder.")
     if neighbours == "farthest":
-        _refuse_edited(paths, made_by_hand)
-        judged, built = None, build(material, settings, neighbours=neighbours, on_step=on_step)
+        judged, built = None, build(text, settings, neighbours=neighbours, on_step=on_step)
     else:
-        judged = build_and_judge(material, settings, judged_by=judged_by, on_step=on_step)
+        judged = build_and_judge(text, settings, judged_by=judged_by, on_step=on_step)
         built = judged.built
-    lexicons = list(built.lexicons)
-    for side, (path, changes) in enumerate(zip(paths, made_by_hand, strict=True)):
-        if changes:
-            tell(f"{path}: {changes.describe()}, kept")
-            lexicons[side] = apply_edits(changes, lexicons[side])
-        _write(path, built.lexicons[side], lexicons[side], changes)
+    for path, lexicon, of_lexicon in zip(paths, built.lexicons, edits, strict=True):
+        write_lexicon(lexicon, path)
+        if of_lexicon:
+            tell(f"{edits_path(path)}: {len(of_lexicon):,} edits by hand apply")
+    lexicons = (read_lexicon(paths[0]), read_lexicon(paths[1]))
     if judged is not None:
         write_json(out / JUDGEMENT, judged.record())
     else:
         for name in (JUDGEMENT, PAGE):  # of another lexicon that stood here
             (out / name).unlink(missing_ok=True)
-    return Made((paths[0], paths[1]), (lexicons[0], lexicons[1]), judged)
+    return Made(paths, lexicons, judged)
 
 
-def _record(path: Path) -> tuple[Path, Path]:
-    """Where it is kept how a lexicon was built, and all that was edited in it by hand."""
-    folder = path.parent / AS_BUILT
-    return folder / path.name, folder / f"{path.stem}.edits.json"
-
-
-def _hand_edits(path: Path) -> Edits:
-    """What was edited in a lexicon since it was built, however often it was built anew since.
-
-    Raises:
-        LexiconError: a line is malformed.
-        UsageError: it was not built there.
-    """
-    as_built, edited = _record(path)
-    earlier = read_edits(edited) if edited.exists() else NO_EDITS
-    if not path.exists():
-        return earlier
-    if not as_built.exists():
-        raise UsageError(
-            f"{path} was not built here, and would be overwritten. Give another folder, or move the file away; to "
-            "build from it, give --dictionary."
-        )
-    return edits(read_lexicon(as_built), read_lexicon(path), earlier)
-
-
-def _refuse_edited(paths: Sequence[Path], made_by_hand: Sequence[Edits]) -> None:
-    for path, changes in zip(paths, made_by_hand, strict=True):
-        if changes:
-            raise UsageError(
-                f"{path}: {changes.describe()}; the control would overwrite it. Give another folder for the control."
-            )
-
-
-def _write(path: Path, as_built: Lexicon, lexicon: Lexicon, made_by_hand: Edits) -> None:
-    """Write a lexicon and its record, so that a process that is killed at any moment leaves no edits that no hand made.
-
-    The edits are safe first; the old lexicon goes before the record of how the new one was built comes, since compared
-    with that it would seem edited.
-    """
-    recorded, edited = _record(path)
-    steps = [(as_built, recorded, f"{path.stem}.next-built.tsv"), (lexicon, path, f"{path.stem}.next.tsv")]
-    write_edits(made_by_hand, edited)
-    for each, _, name in steps:
-        write_lexicon(each, recorded.with_name(name))
-    path.unlink(missing_ok=True)
-    for _, place, name in steps:
-        recorded.with_name(name).replace(place)
-
-
-def judge_file(path: Path, material: Material) -> Judgement:
+def judge_file(path: Path, text: LexiconInput) -> Judgement:
     """Judge a lexicon file by sentence pairs.
 
     Raises:
@@ -179,14 +122,14 @@ def judge_file(path: Path, material: Material) -> Judgement:
         UsageError: its words are of another unit than the text was cut into.
     """
     lexicon = read_lexicon(path)
-    if lexicon.unit != material.unit:
+    if lexicon.unit != text.unit:
         advice = {
             "piece": "Give --pieces-of MODEL, the model whose pieces these are",
             "word": "Leave out --pieces-of; if the file does hold pieces, its first line is to say so: '# switchtune"
-            f" lexicon {'-'.join(material.languages)} unit=piece'",
+            f" lexicon {'-'.join(text.languages)} unit=piece'",
         }
         raise UsageError(
-            f"{path}: a lexicon of {lexicon.unit}s, but the text was cut into {material.unit}s, in which they are not"
+            f"{path}: a lexicon of {lexicon.unit}s, but the text was cut into {text.unit}s, in which they are not"
             f" found. {advice[lexicon.unit]}."
         )
-    return judge([lexicon], *material.texts, material.languages)
+    return judge([lexicon], *text.encoded, text.languages)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from switchtune.files import hash_file
+from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.load import model_fingerprint
 from switchtune.runs.arms import Trial
 from switchtune.runs.trial import Data
@@ -39,7 +39,9 @@ def manifest(data: Mapping[str, Data[Any]], trials: Sequence[Trial]) -> dict[str
             }
             for name, parts in sets.items()
         },
-        "lexicons": {str(path): hash_file(path) for path in sorted({p for trial in trials for p in trial.lexicons})},
+        "lexicons": {
+            str(path): hash_with_edits(path) for path in sorted({p for trial in trials for p in trial.lexicons})
+        },
         "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
     }
 

@@ -12,19 +12,18 @@ from switchtune.config.run import ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint, hash_file, write_json
-from switchtune.lexicon.alignment import align, parts, write_alignment
-from switchtune.lexicon.build import (
-    Built,
-    JudgedLexicons,
-    Neighbours,
-    build,
-    build_and_judge,
-    corpus_material,
-    require_accepted,
-    side_of,
+from switchtune.lexicon.alignment import align, divided, write_alignment
+from switchtune.lexicon.build import Built, Neighbours, build, corpus_material
+from switchtune.lexicon.files import (
+    hash_with_edits,
+    read_lexicon,
+    require_unedited,
+    take_over_edits,
+    write_lexicon,
 )
-from switchtune.lexicon.files import read_lexicon, write_lexicon
+from switchtune.lexicon.judged import JudgedLexicons, build_and_judge, require_accepted
 from switchtune.lexicon.records import Lexicon
+from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.models.rows import TrimFailedError
@@ -68,7 +67,7 @@ def prepare_lexicons(
         corpus = read_corpus(settings.corpus, *languages, columns=settings.columns, cache_dir=cache)
     inputs = {
         "settings": settings.built_from,
-        "files": [hash_file(Path(path)) for path in settings.files],
+        "files": [hash_with_edits(Path(path)) for path in settings.files],
         "corpus": corpus.fingerprint(),
         "judged by": judged_by.fingerprint() if judged_by else None,
         "unit": arm.switching.unit,
@@ -81,6 +80,8 @@ def prepare_lexicons(
     step = f"lexicon.{pair.name}.{name}"
     written = run.result(step, inputs)
     missing = [path for path in paths if not path.exists()]
+    for path in paths:
+        require_unedited(path)
     if written is None or missing:
         on_event(Event(pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
         built, judged = _build(config, arm, corpus, judged_by, layout)
@@ -88,15 +89,14 @@ def prepare_lexicons(
             write_json(folder / JUDGEMENT, judged.record())
             on_event(Event(pair.name, judged.describe()))
         for lexicon, path in zip(built.lexicons, paths, strict=True):
-            # Beside one that is missing, the other may have been edited.
-            if path in missing:
+            if path in missing:  # the other may have been edited, and be of an earlier version
                 write_lexicon(lexicon, path)
+            former = take_over_edits(path) if written is None and judged is not None else None
+            if former is not None:
+                on_event(Event(pair.name, f"{former}: edits by hand, taken over into {folder}"))
         if written is None:
-            refusal = judged.refusal if judged else None
-            written = {"files": [hash_file(path) for path in paths], "refusal": refusal}
+            written = {"refusal": judged.refusal if judged else None}
             run.finish(step, inputs, written)
-    elif written["files"] != [hash_file(path) for path in paths]:
-        on_event(Event(pair.name, f"{folder}: edited since it was built; used as it stands"))
     require_accepted(written["refusal"], settings.accept)
     return paths
 
@@ -115,15 +115,15 @@ def _build(
 ) -> tuple[Built, JudgedLexicons | None]:
     """Lexicons, and what is found about them; nothing of the `anti` control, which is wrong on purpose."""
     segmenters = segmenters_for(corpus, arm.switching.unit, layout.tokenizer.tokenize)
-    material = corpus_material(corpus, segmenters, unit=arm.switching.unit)
+    text = corpus_material(corpus, segmenters, unit=arm.switching.unit)
     if arm.lexicon.corpus is None:
-        material = replace(material, paired=TASKS[config.task].parallel)
+        text = replace(text, paired=TASKS[config.task].parallel)
     if _reads_model(arm):
-        material = replace(material, encoder=model_word_encoder(load_model(config.model.name)))
+        text = replace(text, encoder=model_word_encoder(load_model(config.model.name)))
     if _neighbours(arm) == "farthest":
-        return build(material, arm.lexicon, neighbours="farthest"), None
+        return build(text, arm.lexicon, neighbours="farthest"), None
     held_out = corpus_material(judged_by, segmenters) if judged_by else None
-    judged = build_and_judge(material, arm.lexicon, judged_by=held_out)
+    judged = build_and_judge(text, arm.lexicon, judged_by=held_out)
     return judged.built, judged
 
 
@@ -155,11 +155,11 @@ def prepare_alignments(
         segmenters = segmenters_for(corpora[0], unit, layout.tokenizer.tokenize)
         lines = ([line for each in corpora for line in side(each)] for side in (Corpus.sources, Corpus.targets))
         source, target = (
-            side_of(side, language, segmenter).text
+            monolingual_text(side, language, segmenter).encoded
             for side, language, segmenter in zip(lines, (pair.source, pair.target), segmenters, strict=True)
         )
         aligned = align(source, target, seed=seed)
-        for part, path in zip(parts(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
+        for part, path in zip(divided(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
             write_alignment(part, path)
         run.finish(step, inputs, len(aligned.source), made=paths)
     return paths
@@ -186,7 +186,7 @@ def prepare_model(
         "model": model_fingerprint(model.name),
         "trim": model.trim,
         "corpora": [corpus.fingerprint() for parts in corpora.values() for corpus in parts],
-        "lexicons": [hash_file(path) for path in lexicons],
+        "lexicons": [hash_with_edits(path) for path in lexicons],
         "text": [hash_file(Path(path)) for path in model.text],
         "languages": languages,
     }

@@ -17,7 +17,8 @@ from switchtune.corpus.inference import NliSet
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
-from switchtune.files import content_of, fingerprint, hash_file, write_text
+from switchtune.files import content_of, fingerprint, write_text
+from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.load import model_fingerprint
 from switchtune.recipes import Stage
 from switchtune.results.comparison import Summary
@@ -225,7 +226,7 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
         }
         if stage.examples == "restore":
             inputs["switching"] = arm.switching.model_dump(mode="json")
-            inputs["lexicons"] = [hash_file(path) for path in (*trial.lexicons, *trial.alignments)]
+            inputs["lexicons"] = [hash_with_edits(path) for path in (*trial.lexicons, *trial.alignments)]
         planned.append(PlannedStage(stage, settings, updates, inputs))
         origin = planned[-1].fingerprint
     return tuple(planned)

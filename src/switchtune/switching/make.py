@@ -7,8 +7,16 @@ from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.records import Lexicon, randomised
-from switchtune.switching.aligned import AlignedSwitcher, SideSwitcher
-from switchtune.switching.switcher import Rates, Switcher, example_keys, from_lexicon, from_mask, measure
+from switchtune.switching.aligned import AlignedSwitcher
+from switchtune.switching.switcher import (
+    Rates,
+    SideSwitcher,
+    Switcher,
+    example_keys,
+    from_lexicon,
+    from_mask,
+    rates_of,
+)
 
 RATE_SAMPLE = 2000
 """Sentences of each side on which the realised rate of switching is measured before stage 1."""
@@ -20,6 +28,17 @@ def segmenters_for(corpus: Corpus, unit: str, tokenize: Callable[[str], list[str
         segmenter = piece_segmenter(tokenize)
         return segmenter, segmenter
     return word_segmenter(corpus.source_language), word_segmenter(corpus.target_language)
+
+
+def lexicon_switcher(
+    segmenter: Segmenter, lexicon: Lexicon | None, settings: SwitchingSettings, *, mask: str, seed: int
+) -> Switcher:
+    """A switcher by a lexicon, by random translations (which `seed` draws), or, without one, by the mask token."""
+    rates = (settings.rate, settings.mean_span)
+    if lexicon is None or settings.source == "mask":
+        return Switcher(segmenter, from_mask(mask), *rates)
+    used = randomised(lexicon, seed=seed) if settings.source == "random" else lexicon
+    return Switcher(segmenter, from_lexicon(used), *rates, language=lexicon.target_language)
 
 
 def make_switchers(
@@ -38,32 +57,26 @@ def make_switchers(
         alignment: of the pairs that are to be switched, where words become what they are aligned to.
         seed: draws the translations of the `random` control.
     """
-
-    def switcher(side: int) -> SideSwitcher:
-        rates = (settings.rate, settings.mean_span)
-        if lexicons is None:
-            return Switcher(segmenters[side], from_mask(mask), *rates)
-        if alignment is not None:
-            own = alignment.reversed() if side else alignment
-            ends = (segmenters[side], segmenters[1 - side])
-            known = (lexicons[side], lexicons[1 - side])
-            return AlignedSwitcher(ends, own, known, *rates, phrases=settings.phrases)
-        replacements = from_lexicon(
-            randomised(lexicons[side], seed=seed) if settings.source == "random" else lexicons[side]
+    if lexicons is not None and alignment is not None:
+        rates = (settings.rate, settings.mean_span, settings.phrases)
+        return (
+            AlignedSwitcher(segmenters, alignment, lexicons, *rates),
+            AlignedSwitcher(segmenters[::-1], alignment.reversed(), lexicons[::-1], *rates),
         )
-        return Switcher(segmenters[side], replacements, *rates, language=lexicons[side].target_language)
-
-    return switcher(0), switcher(1)
+    source, target = (
+        lexicon_switcher(segmenter, lexicon, settings, mask=mask, seed=seed)
+        for segmenter, lexicon in zip(segmenters, lexicons or (None, None), strict=True)
+    )
+    return source, target
 
 
 def switching_rates(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> tuple[Rates, Rates]:
     """Requested and realised rate of each side, on the first pairs of the corpus."""
     sample = corpus.limited(RATE_SAMPLE)
-    sides = (sample.sources(), sample.targets())
-
-    def rates(side: int) -> Rates:
-        rows = range(len(sample))
-        keys = example_keys(seed, [(0, row) for row in rows])
-        return measure(switchers[side].switched(sides[side], sides[1 - side], rows, keys=keys))
-
-    return rates(0), rates(1)
+    sides, rows = (sample.sources(), sample.targets()), range(len(sample))
+    keys = example_keys(seed, [(0, row) for row in rows])
+    source, target = (
+        rates_of(words for _, words in switcher.in_pairs(texts, counterparts, rows, keys=keys))
+        for switcher, texts, counterparts in zip(switchers, sides, sides[::-1], strict=True)
+    )
+    return source, target

@@ -19,7 +19,7 @@ from switchtune.switching.switcher import Switched, Switcher, example_key, from_
 MASK = "<mask>"
 """How a masked word is written where no model decides it."""
 
-Source: TypeAlias = Literal["lexicon", "random", "mask"]
+PreviewSource: TypeAlias = Literal["lexicon", "random", "mask"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def text_switcher(
     language: str,
     *,
     pieces: Segmenter | None,
-    source: Source,
+    source: PreviewSource,
     rate: float,
     mean_span: float,
     seed: int,
@@ -81,11 +81,6 @@ def switched_lines(lines: Iterable[str], switcher: Switcher, *, seed: int, epoch
         yield SwitchedLine(index + 1, original, result, switched, line, switcher.segmenter.join(result))
 
 
-def as_text(line: SwitchedLine) -> str:
-    """The switched sentence."""
-    return line.switched_text
-
-
 def as_tsv(line: SwitchedLine) -> str:
     """Original and switched sentence, separated by a tab.
 
@@ -108,18 +103,22 @@ def as_json(line: SwitchedLine) -> str:
     )
 
 
-FORMATS: Mapping[str, Callable[[SwitchedLine], str]] = {"text": as_text, "tsv": as_tsv, "jsonl": as_json}
+FORMATS: Mapping[str, Callable[[SwitchedLine], str]] = {
+    "text": lambda line: line.switched_text,
+    "tsv": as_tsv,
+    "jsonl": as_json,
+}
 """How a switched line is written, by name."""
 
 
 def coloured(line: SwitchedLine) -> Text:
     """Original ↔ switched for a terminal: what is replaced in red, what replaces it in green."""
-    places = set(line.switched.positions)
+    replaced = set(line.switched.positions)
 
     def side(words: Words, style: str) -> Text:
         text = Text(printable(words.gaps[0]))
         for position, (word, gap) in enumerate(zip(words.words, words.gaps[1:], strict=True)):
-            text.append(printable(word), style if position in places else "")
+            text.append(printable(word), style if position in replaced else "")
             text.append(printable(gap))
         return text
 

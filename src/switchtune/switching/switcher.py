@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from switchtune.config.switching import LEAST_MEAN_SPAN
-from switchtune.corpus.words import Segmenter, Words, capitalised, upper_case
+from switchtune.corpus.words import Segmenter, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import UNDETERMINED, Lexicon
 
@@ -30,11 +30,11 @@ class Switched:
     """A sentence after switching."""
 
     words: tuple[str, ...]
-    """All words of the sentence, replaced or not, in the sentence's order."""
+    """All words of the sentence, replaced or not, in its order."""
     positions: tuple[int, ...]
-    """Where the replaced words stand, ascending."""
+    """Positions of the replaced words, ascending."""
     replaceable: int
-    """Number of words that have a replacement."""
+    """Words that have a replacement."""
     requested_rate: float
 
     @property
@@ -64,11 +64,11 @@ def _below(number: np.uint64, bound: int) -> np.int64:
 @njit(cache=True, nogil=True)
 def _keys(seed: np.uint64, examples: NDArray[np.uint64]) -> NDArray[np.uint64]:
     keys = np.empty(len(examples), np.uint64)
-    for place in range(len(examples)):
+    for row in range(len(examples)):
         key = _mixed(seed + _GOLDEN)
-        for number in examples[place]:
+        for number in examples[row]:
             key = _mixed(key + number + _GOLDEN)
-        keys[place] = key
+        keys[row] = key
     return keys
 
 
@@ -84,26 +84,26 @@ def _draw(
     for sentence in range(len(keys)):
         begin, end = starts[sentence], starts[sentence + 1]
         replaceable = 0
-        for place in range(begin, end):
-            replaceable += int(counts[place] > 0)
+        for position in range(begin, end):
+            replaceable += int(counts[position] > 0)
         stream = keys[sentence] + _GOLDEN
         wanted = min(int(rate * (end - begin) + _unit(_mixed(stream))), replaceable)
         while wanted > 0:
             stream += _GOLDEN
             passed_over = _below(_mixed(stream), replaceable)
-            place = begin
-            while counts[place] == 0 or drawn[place] >= 0 or passed_over > 0:
-                passed_over -= int(counts[place] > 0 and drawn[place] < 0)
-                place += 1
+            position = begin
+            while counts[position] == 0 or drawn[position] >= 0 or passed_over > 0:
+                passed_over -= int(counts[position] > 0 and drawn[position] < 0)
+                position += 1
             stream += _GOLDEN
-            span_end = place + 1 + np.searchsorted(span_lengths, _unit(_mixed(stream)), side="right")
-            while place < min(span_end, end) and wanted > 0:
-                if counts[place] > 0 and drawn[place] < 0:
+            span_end = position + 1 + np.searchsorted(span_lengths, _unit(_mixed(stream)), side="right")
+            while position < min(span_end, end) and wanted > 0:
+                if counts[position] > 0 and drawn[position] < 0:
                     stream += _GOLDEN
-                    drawn[place] = _below(_mixed(stream), counts[place])
+                    drawn[position] = _below(_mixed(stream), counts[position])
                     replaceable -= 1
                     wanted -= 1
-                place += 1
+                position += 1
     return drawn
 
 
@@ -293,14 +293,29 @@ class _Remembered(dict[str, tuple[str, ...]]):
     def __missing__(self, word: str) -> tuple[str, ...]:
         if len(self) >= WORDS_REMEMBERED:
             self.clear()
-        found = self[word] = self._function(word)
-        return found
+        choices = self[word] = self._function(word)
+        return choices
 
 
 def from_mask(mask: str) -> Replacements:
     """Every word becomes the model's mask token: the control without a lexicon."""
     choice = (mask,)
     return lambda word: choice
+
+
+class SideSwitcher(Protocol):
+    """Switches one side of sentence pairs."""
+
+    def in_pairs(
+        self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[tuple[str, Switched]]:
+        """Each of `texts` after switching, and its words.
+
+        `counterparts` are the other sides of the pairs, `rows` the pairs' rows in the corpus, `keys` their sources of
+        randomness (`example_keys`). What a sentence becomes depends on its own arguments alone, not on the sentences
+        beside it.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -312,7 +327,7 @@ class Switcher:
     rate: float = 0.35
     mean_span: float = 3.5
     language: str = UNDETERMINED
-    """Of the replacements."""
+    """Language of the replacements."""
 
     def __call__(self, words: Sequence[str], *, key: int) -> Switched:
         """Switch a sentence that is already cut into words."""
@@ -321,27 +336,18 @@ class Switcher:
 
     def sentence(self, text: str, *, key: int) -> str:
         """Switch a sentence; spaces and punctuation between the words stay as they are."""
-        return self.in_pairs([text], [""], [0], keys=np.array([key], np.uint64))[0]
-
-    def switched(
-        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
-    ) -> list[Switched]:
-        """The words of sentences after switching, whatever their translations and their places in the corpus are."""
-        return self._switched([self.segmenter.split(text) for text in texts], keys)
+        return self.in_pairs([text], [""], [0], keys=np.array([key], np.uint64))[0][0]
 
     def in_pairs(
-        self, texts: Sequence[str], others: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
-    ) -> list[str]:
-        """Switch sentences, whatever their translations and their places in the corpus are."""
+        self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[tuple[str, Switched]]:
+        """Switch sentences, whatever their counterparts and their rows in the corpus are."""
         units = [self.segmenter.split(text) for text in texts]
-        switched = self._switched(units, keys)
-        join = self.segmenter.join
-        return [join(each.replace(result.words)) for each, result in zip(units, switched, strict=True)]
-
-    def _switched(self, units: Sequence[Words], keys: NDArray[np.uint64]) -> list[Switched]:
-        sentences = [each.words for each in units]
+        sentences = [unit.words for unit in units]
         choices = [candidates(words, self.replacements, language=self.language) for words in sentences]
-        return switch_all(sentences, choices, rate=self.rate, mean_span=self.mean_span, keys=keys)
+        switched = switch_all(sentences, choices, rate=self.rate, mean_span=self.mean_span, keys=keys)
+        join = self.segmenter.join
+        return [(join(unit.replace(result.words)), result) for unit, result in zip(units, switched, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,7 +390,7 @@ class Rates:
         return text
 
 
-def measure(switched: Iterable[Switched]) -> Rates:
+def rates_of(switched: Iterable[Switched]) -> Rates:
     """Sum up the rates of switched sentences, all made with the same requested rate; none is held."""
     sentences, words, replaceable, replaced, rate = 0, 0, 0, 0, 0.0
     for sentence in switched:
