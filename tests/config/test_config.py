@@ -172,7 +172,7 @@ def test_an_override_reaches_into_a_block_that_is_written_in_short(tmp_path: Pat
     overrides = ["model.trim=off", "arms.1.name=mine", "lexicon.dictionaries.0.weight=2", "training.updates=7"]
     made = load_config(RunConfig, path, overrides)
     assert (made.model.name, made.model.trim) == ("m", "off")
-    assert [(arm.recipe, arm.name) for arm in made.arms] == [("standard", "standard"), ("csr", "mine")]
+    assert [(arm.recipe, arm.name) for arm in made.arm_settings] == [("standard", "standard"), ("csr", "mine")]
     assert [(each.path, each.weight) for each in made.lexicon.dictionaries] == [("a.tsv", 2.0)]
     assert made.training.updates == 7
 

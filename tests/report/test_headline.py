@@ -50,7 +50,7 @@ def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")
     resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
     control = {"recipe": "csr", "name": "csr-random", "switching": {"source": "random"}}
-    config = RunConfig.model_validate({**resolved, "recipes": ["standard", "csr", control, "iaft"]})
+    config = RunConfig.model_validate({**resolved, "arms": ["standard", "csr", control, "iaft"]})
     (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     row = metrics["rows"][1]

@@ -90,6 +90,7 @@ class Settings(BaseModel):
         extra="forbid",
         frozen=True,
         use_attribute_docstrings=True,
+        serialize_by_alias=True,
         allow_inf_nan=False,
         str_min_length=1,
         str_max_length=4096,
@@ -97,7 +98,7 @@ class Settings(BaseModel):
 
     def as_yaml(self) -> str:
         """All values, defaults included: the content of a run's `config.resolved.yaml`."""
-        return yaml.safe_dump(self.model_dump(mode="json", by_alias=True), sort_keys=False)
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
 
 
 Block = TypeVar("Block", bound=Settings)
