@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from switchtune.config.base import Settings, blocks_of
+from switchtune.config.base import Settings, blocks_of, keys_of
 from switchtune.config.inference import NliConfig
 from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
@@ -42,14 +42,14 @@ def reference() -> str:
             if key and block.__doc__:
                 lines += ["", _sentence(block.__doc__)]
             lines += ["", "| key | type | default | meaning |", "|-|-|-|-|"]
-            lines += [_row(name, field) for name, field in block.model_fields.items()]
+            lines += [_row(name, field) for name, field in keys_of(block).items()]
     return "\n".join(lines) + "\n"
 
 
 def _nested(key: str, kind: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     """A block and those within it, each with its dotted key."""
     yield key, kind
-    for name, field in kind.model_fields.items():
+    for name, field in keys_of(kind).items():
         for block in blocks_of(field.annotation):
             yield from _nested(f"{key}.{name}" if key else name, block)
 

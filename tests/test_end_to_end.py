@@ -38,7 +38,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"source": "de", "target": "en"}
             | {part: str(folder / f"{part}.{{de,en}}") for part in ("train", "valid", "test")}
         ],
-        "recipes": [
+        "arms": [
             "standard",
             "csr",
             {"recipe": "csr", "name": "csr-piece", "switching": {"unit": "piece"}},
@@ -85,12 +85,12 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
     command = ("run", workplace / "config.yaml", "--out", out)
     code, printed, progress = switchtune(capsys, monkeypatch, *command)
     assert code == 0, progress
-    assert "recipe" in printed
+    assert "arm" in printed
     assert "16 pairs read" in progress
     assert "asked for 35% of the words" in progress
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    rows = {row["recipe"]: row for row in metrics["rows"]}
+    rows = {row["arm"]: row for row in metrics["rows"]}
     assert set(rows) == {
         "standard",
         "csr",
@@ -281,7 +281,7 @@ LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-e
 @pytest.mark.parametrize(
     ("arguments", "expected_code", "message"),
     [
-        (["run", "{folder}/missing.yaml", "--out", "{folder}/out"], 2, "no such configuration file"),
+        (["run", "{folder}/missing.yaml", "--out", "{folder}/out"], 2, "missing.yaml: not found in"),
         (
             ["run", "{folder}/config.yaml", "--out", "{folder}/out", "--set", "trainng.lr=1"],
             2,

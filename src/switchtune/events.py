@@ -1,8 +1,11 @@
-"""What is told while something goes on: how far a training is, and messages."""
+"""What is told while something goes on: how far a training is, and messages, of which a terminal obeys nothing."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeAlias
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any, TextIO, TypeAlias, cast
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,67 @@ class Event:
 
 def stage_event(subject: str, stage: str, step: Progress) -> Event:
     """How far a stage is."""
-    return Event(
-        *(subject, stage, step.update, step.updates, step.loss),
-        tokens_per_second=step.tokens_per_second,
-        padding=step.padding,
-        memory_gb=step.memory_gb,
-    )
+    return Event(subject, stage, **asdict(step))
 
 
 OnEvent: TypeAlias = Callable[[Event], None]
+
+
+# Controls, what has no width, what changes the direction, ends of lines and paragraphs, halves of surrogate pairs. A
+# joiner stays where it does its work: between letters of scripts that need it, between emoji.
+_OBEYED = re.compile(
+    "(?<=[^\x00-\xad\u2000-\u206f])[\u200c\u200d](?=[^\x00-\xad\u2000-\u206f])|"
+    "([\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e007f])"
+)
+
+
+def printable(text: str) -> str:
+    r"""The text with `\u001b` and the like in place of what a terminal would obey or not show; JSON stays the same."""
+    return _OBEYED.sub(lambda found: _escaped(found[0]) if found[1] else found[0], text)
+
+
+def _escaped(character: str) -> str:
+    return re.sub("(....)", r"\\u\1", character.encode("utf-16-be", "surrogatepass").hex())
+
+
+class StandardStream:
+    """A standard stream, which says that it is the one that failed; what is `shown` is not obeyed, whoever writes."""
+
+    def __init__(self, stream: TextIO, name: str, *, shown: bool) -> None:
+        self._stream, self._name, self._shown = stream, name, shown
+        if shown:
+            self.rich_proxied_file = stream  # Consoles show text themselves, and have colours.
+            self.buffer = None  # Else click would write there.
+
+    def write(self, text: str) -> int:
+        """Write what is shown of `text`; how progress bars of libraries move is let through."""
+        if self._shown:
+            moved = re.match(r"\r|(\x1b\[A)+\Z", text)
+            start = moved.end() if moved else 0
+            text = text[:start] + printable(text[start:])
+        with self._named():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        with self._named():
+            self._stream.flush()
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            error.filename = self._name
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def show_standard_error() -> None:
+    """Have all that is written on standard error shown, in a process for its whole life."""
+    if sys.stderr is not None:
+        sys.stderr = cast(TextIO, StandardStream(sys.stderr, "standard error", shown=True))

@@ -8,12 +8,17 @@ import json
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
+
+from pydantic import TypeAdapter, ValidationError
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
+
+_T = TypeVar("_T")
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 
 MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
@@ -25,52 +30,64 @@ _LARGEST_NOTE = 1 << 20
 _LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
-def require_plain(path: Path, largest: int | None = None, *, remedy: str = "") -> None:
-    """Have what a path leads to, through links too, be a file whose reading ends: no pipe, and no /dev/zero.
+def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:
+    """What is wrong with a path that leads, through links too, to no file that can be read and whose reading ends.
+
+    A pipe is no such file, nor is /dev/zero, nor one of more than `largest` bytes.
+    """
+    path = Path(os.path.expanduser(path))  # noqa: PTH111 — `Path.expanduser` raises for an unknown user
+    try:
+        str(path).encode()
+        return _instead_of_file(path, largest)
+    except PermissionError:
+        return "no permission to read it. Ask its owner, or change it: chmod u+r, of its folder chmod u+rx."
+    except UnicodeEncodeError:
+        return "the name is not UTF-8. Rename the file."
+    except (OSError, ValueError) as error:  # such as a name that is too long, or one with a zero byte in it
+        return broken_link(path) or f"cannot be opened ({getattr(error, 'strerror', error)})."
+
+
+def _instead_of_file(path: Path, largest: int | None) -> str | None:
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return broken_link(path) or _not_found(path)
+    if stat.S_ISDIR(status.st_mode):
+        names = sorted(entry.name for entry in path.iterdir())
+        listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
+        return f"a folder; a file is expected. It holds {listing or 'nothing'}."
+    if stat.S_ISFIFO(status.st_mode):
+        return "a pipe; a file is expected. Save it to one first."
+    if not stat.S_ISREG(status.st_mode):
+        return "a device or a socket; a file is expected."
+    if largest is not None and status.st_size > largest:
+        return f"{status.st_size:,} bytes, where at most {largest:,} are expected."
+    path.open("rb").close()
+    return None
+
+
+def readable(path: Path | str, largest: int | None = None, *, remedy: str = "") -> Path:
+    """The path of a file that can be read, with its user's folder for `~`.
 
     Args:
         largest: its size in bytes at most; None for any.
-        remedy: what to do where it is not, a sentence.
+        remedy: what to do where there is none, a sentence.
 
     Raises:
-        SwitchtuneError: it is something else, or larger.
-        OSError: there is nothing, or nothing that may be looked at.
+        SwitchtuneError: there is none, as `why_unreadable` says.
     """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise SwitchtuneError(f"{path}: {instead_of_file(path)} {remedy}".rstrip())
-    if largest is not None and found.st_size > largest:
-        raise SwitchtuneError(
-            f"{path}: {found.st_size:,} bytes, where at most {largest:,} are expected. {remedy}".rstrip()
-        )
+    if (problem := why_unreadable(path, largest)) is not None:
+        name = str(path).encode(errors="backslashreplace").decode()
+        raise SwitchtuneError(f"{name}: {problem} {remedy}".rstrip())
+    return Path(os.path.expanduser(path))  # noqa: PTH111
 
 
 def content_of(path: Path, largest: int = LARGEST, *, remedy: str = "") -> bytes:
-    """What stands in a file, as `require_plain` asks for it.
-
-    Raises:
-        SwitchtuneError: it is no such file, or cannot be read.
-    """
-    try:
-        require_plain(path, largest, remedy=remedy)
-        return path.read_bytes()
-    except OSError as error:
-        unreadable = f"cannot be read ({error.strerror}); a file that you have the right to read is expected."
-        raise SwitchtuneError(f"{path}: {broken_link(path) or unreadable}") from error
+    """What is in a file. Raises as `readable`."""
+    return readable(path, largest, remedy=remedy).read_bytes()
 
 
-def instead_of_file(path: Path) -> str:
-    """What there is where a file to read is expected, and what to do."""
-    if path.is_dir():
-        names = sorted(entry.name for entry in path.iterdir())
-        listing = ", ".join(names[:8]) + (", …" if len(names) > 8 else "") if names else "nothing"
-        return f"a folder; a file is expected. It holds {listing}."
-    if path.is_fifo():
-        return "a pipe; a file is expected. Save it to one first."
-    if path.exists():
-        return "a device or a socket; a file is expected."
-    if broken := broken_link(path):
-        return broken
+def _not_found(path: Path) -> str:
     if not path.parent.is_dir():
         return f"not found; there is no folder {path.parent} either."
     entries = [entry.name for entry in path.parent.iterdir()]
@@ -83,13 +100,12 @@ def instead_of_file(path: Path) -> str:
 
 def broken_link(path: Path) -> str | None:
     """What is wrong with a path that is a link, or leads through one, to nothing; None where nothing is."""
-    for place in (path, *path.parents):
-        if os.path.islink(place) and not os.path.exists(place):  # noqa: PTH110, PTH114 — never raise, as Path's do
-            end = Path(os.path.realpath(place))
-            told = "a link" if place == path else f"{place} is a link"
-            if end.is_symlink():  # Links that lead to each other are not resolved.
+    for part in (path, *path.parents):
+        if os.path.islink(part) and not os.path.exists(part):  # noqa: PTH110, PTH114 — never raise, as Path's do
+            told = "a link" if part == path else f"{part} is a link"
+            if os.path.islink(os.path.realpath(part)):  # noqa: PTH114 — links that lead to each other
                 return f"{told} that leads back to itself. Remove it or mend it."
-            return f"{told} to {place.readlink()}, which cannot be found. Mend the link."
+            return f"{told} to {part.readlink()}, which cannot be found. Mend the link."
     return None
 
 
@@ -97,9 +113,7 @@ def broken_link(path: Path) -> str | None:
 def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
     """Have a write that fails name its file: of an open file the system does not know the name.
 
-    Args:
-        path: the file or folder, as people know it.
-        written: what is written in its place, where that is another.
+    `written` is what is written in place of `path`, where that is another file.
     """
     try:
         yield
@@ -188,7 +202,7 @@ def _files_in(folder: Path) -> list[str]:
 
 
 def is_own(path: Path, verb: str | None = None) -> bool:
-    """Whether a folder is one that switchtune made, by this verb where one is given, or an empty one."""
+    """Whether a folder is what `require_own` asks for."""
     try:
         require_own(path, verb)
     except SwitchtuneError:
@@ -196,154 +210,8 @@ def is_own(path: Path, verb: str | None = None) -> bool:
     return True
 
 
-def claim_folder(
-    folder: Path,
-    verb: str,
-    *,
-    replaces: bool = False,
-    inputs: Iterable[Path | str] = (),
-    hosts: Sequence[Path] = (),
-    force: bool = False,
-    option: str = "--out",
-    remedy: str = "Give a new folder or an empty one. --force takes this one; what is replaced there is lost.",
-) -> Path:
-    """Check that a verb may write to a folder, before any work is done.
-
-    Args:
-        folder: new, empty, or one that the same verb made; with `force` any.
-        replaces: whether the folder is replaced as a whole; one that is written into is made and marked at once.
-        inputs: what the verb reads: files, folders, corpora by the names that stand for several files. None of it may
-            be in the folder, nor the folder in it, whatever is forced.
-        hosts: folders that the verb reads, and in which it may make folders.
-        force: take a folder that something else is in; what is replaced there is lost.
-        option: that names the folder on the command line; empty where none does.
-        remedy: what to do where something else is in the folder, a sentence or more.
-
-    Returns:
-        Where it stands: that which a link leads to.
-
-    Raises:
-        UsageError: the folder holds something else, is an input, holds one or is in one, or cannot be written.
-    """
-    named = f"{option} {folder}".lstrip()
-    place = Path(os.path.realpath(folder))
-    if place.exists() and not place.is_dir():
-        raise UsageError(f"{named}: a file; the name of a folder is expected.")
-    if replaces and Path.cwd().is_relative_to(place):
-        raise UsageError(f"{named}: this is the current folder, or holds it, and would be replaced. Give a new name.")
-    _spare_inputs(place, named, inputs, hosts, own=bool(hosts) and is_own(place, verb))
-    _require_writable(place, named)
-    if place.exists() and not force:
-        try:
-            require_own(place, verb, remedy=remedy)
-        except UsageError as error:
-            raise UsageError(f"{option} {error}".lstrip()) from None
-    if not replaces:
-        place.mkdir(parents=True, exist_ok=True)
-        mark_folder(place, verb)
-    return place
-
-
-def claim_file(
-    path: Path,
-    *,
-    inputs: Iterable[Path | str] = (),
-    hosts: Sequence[Path] = (),
-    force: bool = False,
-    own: bool = False,
-    option: str = "--out",
-    remedy: str = "Give another name, or --force to replace it.",
-) -> Path:
-    """Check that a verb may write to a file, before any work is done.
-
-    Args:
-        path: new, or what the same verb wrote; with `force` any file.
-        inputs: as in `claim_folder`.
-        hosts: folders that the verb reads, and in which it may make files.
-        force: replace a file that is there.
-        own: whether the file there was written by the verb, where its format tells.
-        option: that names the file on the command line; empty where none does.
-        remedy: what to do where something else is there, a sentence or more.
-
-    Returns:
-        Where it stands: that which a link leads to.
-
-    Raises:
-        UsageError: something else is there, it is an input or in one, or it cannot be written.
-    """
-    named = f"{option} {path}".lstrip()
-    place = Path(os.path.realpath(path))
-    if place.is_dir():
-        raise UsageError(f"{named}: a folder; the name of a file is expected.")
-    _spare_inputs(place, named, inputs, hosts, own=own)
-    if place.exists():
-        if not place.is_file():
-            raise UsageError(f"{named}: not a regular file. Leave out --out to write to standard output.")
-        if not force and not own:
-            raise UsageError(f"{named}: the file already exists. {remedy}")
-    _require_writable(place, named)
-    return place
-
-
-def claim_standard_output(inputs: Iterable[Path | str]) -> None:
-    """Check that what goes to standard output is not added to an input, which would never end.
-
-    Raises:
-        UsageError: standard output is redirected to a file that is read.
-    """
-    written = os.fstat(1)
-    for read in map(Path, inputs):
-        if stat.S_ISREG(written.st_mode) and os.path.exists(read) and os.path.samestat(written, read.stat()):  # noqa: PTH110
-            raise UsageError(f"{read}: standard output is redirected to this file, which is read. Write to another.")
-
-
-def _spare_inputs(place: Path, named: str, inputs: Iterable[Path | str], hosts: Sequence[Path], *, own: bool) -> None:
-    """Have an output be no input, hold none, and lie in none; in a host it may be new or the verb's own."""
-    for given, may_hold in (*((each, False) for each in inputs), *((each, True) for each in hosts)):
-        for read in _found(given):
-            if place.exists() and read.exists() and place.samefile(read):
-                raise UsageError(f"{named}: this is read, and would be lost. Give another name.")
-            if read.is_relative_to(place):
-                raise UsageError(
-                    f"{named}: {given} is read from there, and might be replaced. Give another folder, or read a copy "
-                    "that is elsewhere."
-                )
-            if place.is_relative_to(read) and not (may_hold and (own or not place.exists())):
-                raise UsageError(f"{named}: lies in {given}, which is read and stays as it is. Give another place.")
-
-
-def _found(given: Path | str) -> list[Path]:
-    """What there is of an input: itself, or the files that `train.{de,en}`, `test.*.xz` or the prefix `train` mean."""
-    # The methods of `Path` raise where a name is too long, or a user unknown; whoever reads it says so.
-    name = os.path.expanduser(given)  # noqa: PTH111
-    if os.path.exists(name):  # noqa: PTH110
-        return [Path(os.path.realpath(name))]
-    before, brace, rest = name.partition("{")
-    inside, _, after = rest.partition("}")
-    names = [f"{before}{part}{after}" for part in inside.split(",")] if brace else [name]
-    patterns = [glob.escape(each).replace("[*]", "*") for each in names]
-    found = [path for pattern in patterns for ending in ("", ".*") for path in glob.glob(pattern + ending)]  # noqa: PTH207
-    return [Path(os.path.realpath(path)) for path in found]
-
-
-def _require_writable(place: Path, named: str) -> None:
-    """Have the first folder that is there, of those above a place and itself, be one that can be written to."""
-    if broken := broken_link(place):
-        raise UsageError(f"{named}: {broken}")
-    there = next(each for each in (place, *place.parents) if each.exists())
-    there = there.parent if place.is_file() else there
-    if not there.is_dir():
-        raise UsageError(f"{named}: {there} is a file, not a folder.")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise UsageError(
-            f"{named}: no permission to write in {there}. Choose another place, or change its permissions."
-        )
-
-
 _TEMPORARY = "temporary"
 """What the mark of a folder says, in place of a verb, in which something is made before it gets its name."""
-_REPLACED = "replaced"
-"""In such a folder, what stood where the new one is about to."""
 
 
 @contextmanager
@@ -353,7 +221,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
     Works for a file or for a folder. A reader sees the old content or the new, never a part; of a folder that is
     replaced there is nothing to see for the moment between two renames, and what a process that was killed in that
     moment had there is brought back by the next. What killed processes left besides is cleared away. A link is itself
-    replaced, and what it leads to stays; the verbs follow a link that is their output (`claim_file`, `claim_folder`).
+    replaced, and what it leads to stays.
 
     Args:
         verb: of the command line that makes the folder, where one does; a folder of another is not replaced.
@@ -373,9 +241,9 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
     around = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     if os.path.lexists(around):
         raise UsageError(f"{around}: in the way of writing {path}, and switchtune did not make it. Move it elsewhere.")
-    temporary, replaced = around / "made", around / _REPLACED
-    if path.exists() and not path.is_dir() and not path.is_symlink():
-        require_plain(path)
+    temporary = around / "made"
+    if path.exists() and not (path.is_file() or path.is_dir() or path.is_symlink()):
+        raise SwitchtuneError(f"{path}: {why_unreadable(path)}")
     try:
         with naming(path, written=around):
             around.mkdir()
@@ -386,7 +254,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
                 if os.path.lexists(path):
                     if not path.is_symlink() and not (force and path.is_dir()):
                         require_own(path, verb or None)  # again: somebody may have put something there meanwhile
-                    path.replace(_kept(path) if not force and foreign_files(path) else replaced)
+                    path.replace(_kept(path) if not force and foreign_files(path) else around / "replaced")
             else:
                 with temporary.open("rb") as stream:
                     os.fsync(stream.fileno())
@@ -433,13 +301,12 @@ def _is_temporary(around: Path) -> bool:
 
 def _undo(around: Path, path: Path) -> None:
     """Remove the temporary folder of `path`, what was replaced being put back where nothing stands in its place."""
-    replaced = around / _REPLACED
+    replaced = around / "replaced"
     if os.path.lexists(replaced) and not os.path.lexists(path):
         replaced.replace(path)
-    for inside in around.iterdir():
-        if inside.name != MARK:  # it goes last: what a kill leaves is still known
-            remove(inside)
-    remove(around)
+    for inside in sorted(around.iterdir(), key=lambda entry: entry.name == MARK):  # what a kill leaves is still known
+        remove(inside)
+    around.rmdir()
 
 
 def _in_use(process: int) -> bool:
@@ -455,10 +322,7 @@ def _in_use(process: int) -> bool:
 
 def remove(path: Path) -> None:
     """Remove a file, a link or a folder, if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -472,20 +336,47 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
-def read_json(path: Path, *, remedy: str = "Remove the file to have it made again.") -> Any:
+@overload
+def read_json(path: Path, *, remedy: str = ...) -> Any: ...
+@overload
+def read_json(path: Path, kind: TypeAdapter[_T], *, remedy: str = ...) -> _T: ...
+def read_json(
+    path: Path, kind: TypeAdapter[Any] = _ANYTHING, *, remedy: str = "Remove the file to have it made again."
+) -> Any:
     """The content of a JSON file.
 
     Args:
+        kind: what it is to hold; what else its objects hold is left out.
         remedy: what to do where it cannot be read, a sentence.
 
     Raises:
-        SwitchtuneError: the file cannot be read, or is not valid JSON.
+        SwitchtuneError: the file cannot be read, is not valid JSON, or not of this kind.
     """
-    content = content_of(path, remedy=remedy)
+    return parse_json(content_of(path, remedy=remedy), kind, str(path), remedy=remedy)
+
+
+def parse_json(content: str | bytes, kind: TypeAdapter[_T], origin: str, *, remedy: str) -> _T:
+    """What `read_json` does with a file's content; `origin` names it in errors.
+
+    Raises:
+        SwitchtuneError: it is not valid JSON, or not of this kind.
+    """
     try:
-        return json.loads(content.decode())
-    except (ValueError, RecursionError) as error:
-        raise SwitchtuneError(f"{path}: not valid JSON ({error}). {remedy}") from error
+        return kind.validate_json(content, strict=True)
+    except ValidationError as error:
+        raise SwitchtuneError(f"{origin}: {_json_problem(error)} {remedy}") from error
+
+
+def _json_problem(error: ValidationError) -> str:
+    first, *others = error.errors(include_url=False)
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return f"not valid JSON ({message.removeprefix('Invalid JSON: ')})."
+    key = ".".join(map(str, first["loc"]))
+    if key == "schema":
+        return "written by another version of switchtune."
+    more = f"; {1 + len(others):,} problems in all" if others else ""
+    return f"{key + ': ' if key else ''}{message} (found {first['input']!r:.60}){more}."
 
 
 def fingerprint(value: Any) -> str:
@@ -495,30 +386,9 @@ def fingerprint(value: Any) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """A short hash of a file's bytes.
-
-    Raises:
-        SwitchtuneError: it is a folder, pipe or device.
-    """
-    require_plain(path)
+    """A short hash of a file's bytes. Raises as `readable`."""
     digest = hashlib.sha256()
-    with path.open("rb") as stream:
+    with readable(path).open("rb") as stream:
         while block := stream.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()[:16]
-
-
-def loaded_files(folder: Path) -> list[Path]:
-    """The files of a model's folder that decide what it is; others may come and go beside them."""
-    return sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
-
-
-def content_hash(path: Path) -> str | None:
-    """A short hash of a file, or of what is loaded of a model's folder; None where nothing is.
-
-    How a model is searched (`generation_config.json`) may change after it was made, and counts for nothing.
-    """
-    if not path.is_dir():
-        return hash_file(path) if path.exists() else None
-    files = (file for file in loaded_files(path) if file.name != "generation_config.json")
-    return fingerprint({file.name: hash_file(file) for file in files})

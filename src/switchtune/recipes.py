@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, TypeAlias
 
-from switchtune.config.arms import RecipeName
 from switchtune.errors import UsageError
+
+RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,25 +1,162 @@
-"""One run's folder: atomic writes, fingerprints of inputs, and the markers of finished steps."""
+"""What a command may write to, and one run's folder: fingerprints of inputs, and the markers of finished steps."""
 
 import fcntl
+import glob
 import os
 import re
+import stat
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import (
     MARK,
-    content_hash,
+    broken_link,
     fingerprint,
+    hash_file,
+    is_own,
+    mark_folder,
     read_json,
+    readable,
     recover,
-    require_plain,
+    require_own,
     write_json,
 )
+
+
+def claim_folder(
+    folder: Path,
+    verb: str,
+    *,
+    replaces: bool = False,
+    inputs: Iterable[Path | str] = (),
+    hosts: Sequence[Path] = (),
+    force: bool = False,
+    option: str = "--out",
+    remedy: str = "Give a new folder or an empty one. --force takes this one; what is replaced there is lost.",
+) -> Path:
+    """Check that a verb may write to a folder, before any work is done; the folder that its name, or a link, leads to.
+
+    Args:
+        folder: new, empty, or one that the same verb made; with `force` any, and what is replaced there is lost.
+        replaces: whether the folder is replaced as a whole; one that is written into is made and marked at once.
+        inputs: what the verb reads: files, folders, corpora by the names that stand for several files. None of it may
+            be in the folder, nor the folder in it, whatever is forced.
+        hosts: folders that the verb reads, and in which it may make folders and files.
+        option: that names the folder on the command line; empty where none does.
+        remedy: what to do where something else is in the folder, a sentence or more.
+
+    Raises:
+        UsageError: the folder holds something else, is an input, holds one or is in one, or cannot be written.
+    """
+    named = f"{option} {folder}".lstrip()
+    output = Path(os.path.realpath(folder))
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{named}: a file; the name of a folder is expected.")
+    if replaces and Path.cwd().is_relative_to(output):
+        raise UsageError(f"{named}: this is the current folder, or holds it, and would be replaced. Give a new name.")
+    _spare_inputs(output, named, inputs, hosts, own=bool(hosts) and is_own(output, verb))
+    _require_writable(output, named)
+    if output.exists() and not force:
+        try:
+            require_own(output, verb, remedy=remedy)
+        except UsageError as error:
+            raise UsageError(f"{option} {error}".lstrip()) from None
+    if not replaces:
+        output.mkdir(parents=True, exist_ok=True)
+        mark_folder(output, verb)
+    return output
+
+
+def claim_file(
+    path: Path,
+    *,
+    inputs: Iterable[Path | str] = (),
+    hosts: Sequence[Path] = (),
+    force: bool = False,
+    own: bool = False,
+    option: str = "--out",
+    remedy: str = "Give another name, or --force to replace it.",
+) -> Path:
+    """Check that a verb may write to a file, before any work is done, as `claim_folder` does for a folder.
+
+    Args:
+        own: whether the file that is there was written by the verb, where its format tells.
+
+    Raises:
+        UsageError: something else is there, it is an input or in one, or it cannot be written.
+    """
+    named = f"{option} {path}".lstrip()
+    output = Path(os.path.realpath(path))
+    if output.is_dir():
+        raise UsageError(f"{named}: a folder; the name of a file is expected.")
+    _spare_inputs(output, named, inputs, hosts, own=own)
+    if output.exists():
+        if not output.is_file():
+            raise UsageError(f"{named}: not a regular file. Leave out --out to write to standard output.")
+        if not force and not own:
+            raise UsageError(f"{named}: the file already exists. {remedy}")
+    _require_writable(output, named)
+    return output
+
+
+def claim_standard_output(inputs: Iterable[Path | str]) -> None:
+    """Check that what goes to standard output is not added to an input, which would never end.
+
+    Raises:
+        UsageError: standard output is redirected to a file that is read.
+    """
+    written = os.fstat(1)
+    for read in map(Path, inputs):
+        if stat.S_ISREG(written.st_mode) and os.path.exists(read) and os.path.samestat(written, read.stat()):  # noqa: PTH110
+            raise UsageError(f"{read}: standard output is redirected to this file, which is read. Write to another.")
+
+
+def _spare_inputs(output: Path, named: str, inputs: Iterable[Path | str], hosts: Sequence[Path], *, own: bool) -> None:
+    """Have an output be no input, hold none, and lie in none; in a host it may be new or the verb's own."""
+    for name, may_hold in (*((each, False) for each in inputs), *((each, True) for each in hosts)):
+        for read in _files_of(name):
+            if output.exists() and read.exists() and output.samefile(read):
+                raise UsageError(f"{named}: this is read, and would be lost. Give another name.")
+            if read.is_relative_to(output):
+                raise UsageError(
+                    f"{named}: {name} is read from there, and might be replaced. Give another folder, or read a copy "
+                    "that is elsewhere."
+                )
+            if output.is_relative_to(read) and not (may_hold and (own or not output.exists())):
+                raise UsageError(f"{named}: lies in {name}, which is read and stays as it is. Give another place.")
+
+
+def _files_of(name: Path | str) -> list[Path]:
+    """What there is of an input: itself, or the files that `train.{de,en}`, `test.*.xz` or the prefix `train` mean."""
+    # The methods of `Path` raise where a name is too long, or a user unknown; whoever reads it says so.
+    name = os.path.expanduser(name)  # noqa: PTH111
+    if os.path.exists(name):  # noqa: PTH110
+        return [Path(os.path.realpath(name))]
+    before, brace, rest = name.partition("{")
+    inside, _, after = rest.partition("}")
+    names = [f"{before}{part}{after}" for part in inside.split(",")] if brace else [name]
+    patterns = [glob.escape(each).replace("[*]", "*") for each in names]
+    files = [path for pattern in patterns for ending in ("", ".*") for path in glob.glob(pattern + ending)]  # noqa: PTH207
+    return [Path(os.path.realpath(path)) for path in files]
+
+
+def _require_writable(output: Path, named: str) -> None:
+    """Have the first folder that is there, of those above an output and itself, be one that can be written to."""
+    if broken := broken_link(output):
+        raise UsageError(f"{named}: {broken}")
+    existing = next(each for each in (output, *output.parents) if each.exists())
+    folder = existing.parent if output.is_file() else existing
+    if not folder.is_dir():
+        raise UsageError(f"{named}: {folder} is a file, not a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{named}: no permission to write in {folder}. Choose another place, or change its permissions."
+        )
 
 
 class RunLockedError(SwitchtuneError):
@@ -35,7 +172,6 @@ def edit_warning(path: Path, verb: str) -> str | None:
     """What people are to know of a file of `write_sealed` that was changed since; None where it was not.
 
     A file without a seal is one of an earlier version: nobody can tell.
-
 
     Args:
         verb: of the command line, which writes the file again.
@@ -61,6 +197,22 @@ def _free(path: Path) -> Path:
     while os.path.lexists(path):
         path = path.with_name(f"{path.name}-again")
     return path
+
+
+def loaded_files(folder: Path) -> list[Path]:
+    """The files of a model's folder that decide what it is; others may come and go beside them."""
+    return sorted(file for file in folder.iterdir() if file.suffix in {".json", ".safetensors", ".model", ".bin"})
+
+
+def content_hash(path: Path) -> str | None:
+    """A short hash of a file, or of what is loaded of a model's folder; None where nothing is.
+
+    How a model is searched (`generation_config.json`) may change after it was made, and counts for nothing.
+    """
+    if not path.is_dir():
+        return hash_file(path) if path.exists() else None
+    files = (file for file in loaded_files(path) if file.name != "generation_config.json")
+    return fingerprint({file.name: hash_file(file) for file in files})
 
 
 _MARKER_REMEDY = "Remove the file to have its step done again."
@@ -116,7 +268,7 @@ class RunDir:
         if "made" not in content:
             return content["result"]
         hashes = {path: content_hash(path) for path in made}
-        changed = [path for path, found in hashes.items() if content["made"].get(self._name(path)) != found]
+        changed = [path for path, now in hashes.items() if content["made"].get(self._name(path)) != now]
         if changed and not self.keep_changed:
             for path in changed:
                 aside = _free(path.with_name(f"{path.name}.changed-{hashes[path]}"))
@@ -218,7 +370,7 @@ def _locked(path: Path) -> TextIO | None:
     if path.is_symlink():
         raise SwitchtuneError(f"{path}: a link, where a file that nobody else needs is expected. Remove it.")
     if path.exists():
-        require_plain(path, remedy="Remove it.")
+        readable(path, remedy="Remove it.")
     stream = path.open("a")
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

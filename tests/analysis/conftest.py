@@ -28,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "pairs": [{"source": "de", "target": "en", **paths}],
             "jobs": 1,
             # Without a lexicon, which takes longer to make than the models.
-            "recipes": ["standard", {"recipe": "csr", "switching": {"source": "mask"}}],
+            "arms": ["standard", {"recipe": "csr", "switching": {"source": "mask"}}],
             "training": {"updates": 6, "restore_share": 0.5, "tokens_per_batch": 200, "evaluate_every": 1, "lr": 0.01},
             "generation": {"beams": 1, "max_length_extra": 8, "max_length_ratio": 1},
             "evaluation": {"resamples": 100},

@@ -48,6 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "text").write_text("ein Hund\nzwei Katzen\n", encoding="utf-8")
     (tmp_path / "lexicon.tsv").write_text("Hund\tdog\n", encoding="utf-8")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
@@ -106,8 +107,8 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("switch text --lexicon lexicon.tsv --lang de --rate nan", "--rate"),
         ("switch text --lexicon lexicon.tsv --lang de --rate -0.1", "--rate"),
         ("switch text --lexicon lexicon.tsv --lang de --rate 1.1", "--rate"),
-        ("switch text --lexicon none --lang de", "'none' does not exist"),
-        ("switch text --lexicon empty --lang de", "'empty' is a directory"),
+        ("switch text --lexicon none --lang de", "none: not found in"),
+        ("switch text --lexicon empty --lang de", "empty: a folder; a file is expected"),
         ("switch none --lexicon lexicon.tsv --lang de", "none: not found in"),
         ("switch empty --lexicon lexicon.tsv --lang de", "empty: a folder"),
         ("translate empty none --from de --to en", "none: not found in"),
@@ -117,20 +118,22 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("score text text --lang de --buckets 0,10", "--buckets 0,10"),
         ("score text text --lang de --buckets ²", "--buckets ²"),
         ("analyse empty --buckets 10,10", "--buckets 10,10"),
-        ("score none text --lang de", "'none' does not exist"),
-        ("score text empty --lang de", "'empty' is a directory"),
+        ("score none text --lang de", "none: not found in"),
+        ("score text empty --lang de", "empty: a folder; a file is expected"),
+        ("score text loop --lang de", "loop: a link that leads back to itself"),
+        ("report loop --out report.html", "loop: a link that leads back to itself"),
         ("score text text --lang", "--lang"),
         ("compare text text text --lang de --resamples 1000000000000", "--resamples"),
         ("lexicon text text --langs de --out out", "--langs de"),
         ("lexicon text text --langs de-de --out out", "--langs de-de"),
         ("lexicon merge lexicon.tsv --out merged --floor nan", "--floor"),
-        ("lexicon report none", "'none' does not exist"),
-        ("trim empty --text none --langs de --out out", "'none' does not exist"),
+        ("lexicon report none", "none: not found in"),
+        ("trim empty --text none --langs de --out out", "none: not found in"),
         ("trim empty --text text --langs , --out out", "--langs ,"),
-        ("export empty --out out --text none", "'none' does not exist"),
-        ("report text --out report.html", "'text' is a file"),
+        ("export empty --out out --text none", "none: not found in"),
+        ("report text --out report.html", "text: a file; a folder is expected"),
         ("report empty --out=", "--out=: no value given"),
-        ("run none --out out", "none: no such configuration file"),
+        ("run none --out out", "none: not found in"),
         ("report empty --nonsense", "--nonsense"),
         ("nonsense", "nonsense"),
     ],

@@ -129,7 +129,7 @@ def test_comet_of_another_environment(
         ("score a references --lang en --train train --buckets 9,9", 2, "whole numbers from 1 that rise"),
         ("score a references --lang en --source train", 2, "pip install unbabel-comet=="),
         ("score a references --lang en --source a --comet-env none", 1, "-m venv none && none/bin/pip install"),
-        ("score a none --lang en", 2, "'none' does not exist"),
+        ("score a none --lang en", 2, "none: not found in"),
     ],
 )
 def test_wrong_use_is_explained(

@@ -39,7 +39,7 @@ def refused(**values: object) -> str:
 
 def test_defaults_are_the_papers() -> None:
     made = config()
-    assert [arm.name for arm in made.recipes] == ["standard", "csr"]
+    assert [arm.name for arm in made.arms] == ["standard", "csr"]
     assert (made.switching.rate, made.switching.mean_span, made.lexicon.k) == (0.35, 3.5, 3)
     training = made.training
     assert (training.warmup, training.label_smoothing, training.dropout) == (2500, 0.2, 0.3)
@@ -54,16 +54,16 @@ def test_defaults_are_the_papers() -> None:
         ({"training": {"learning_rate": 1}}, "unknown key 'training.learning_rate'; known: "),
         ({"training": {"label_smooth": 1}}, "unknown key 'training.label_smooth'; did you mean 'label_smoothing'?"),
         ({"pairs": [{**PAIR, "sorce": "de"}]}, "unknown key 'pairs.0.sorce'; did you mean 'source'?"),
-        ({"recipes": ["standard", {"recipe": "csr", "nme": "x"}]}, "did you mean 'name'?"),
+        ({"arms": ["standard", {"recipe": "csr", "nme": "x"}]}, "did you mean 'name'?"),
         ({"training": {"updates": 0}}, "training.updates: Input should be greater than or equal to 1 (found 0)"),
-        ({"recipes": ["csr"]}, "baseline: 'standard' is not among the recipes"),
-        ({"recipes": ["standard", "csr", "csr"]}, "'csr' stands twice"),
-        ({"recipes": ["standard", {"recipe": "csr", "training": {"updates": 5}}]}, "the same total of updates"),
+        ({"arms": ["csr"]}, "baseline: 'standard' is not among the arms"),
+        ({"arms": ["standard", "csr", "csr"]}, "'csr' stands twice"),
+        ({"arms": ["standard", {"recipe": "csr", "training": {"updates": 5}}]}, "the same total of updates"),
         (
-            {"recipes": ["standard", {"recipe": "csr", "lexicon": {"metod": "align"}}]},
-            "recipes.csr.lexicon: unknown key 'metod'; did you mean 'method' or 'mode'?",
+            {"arms": ["standard", {"recipe": "csr", "lexicon": {"metod": "align"}}]},
+            "arms.csr.lexicon: unknown key 'metod'; did you mean 'method' or 'mode'?",
         ),
-        ({"recipes": ["standard", {"recipe": "csr", "name": "a/b"}]}, "cannot name a folder"),
+        ({"arms": ["standard", {"recipe": "csr", "name": "a/b"}]}, "cannot name a folder"),
         ({"training": {"average": 3, "keep": "best"}}, "average: the last checkpoints are averaged, and keep is best"),
         ({"training": {"best_by": "chrf"}}, "best_by: chrf decides nothing without keep: best or patience"),
         ({"training": {"least_updates": 5}}, "least_updates decides nothing without patience"),
@@ -95,6 +95,10 @@ def test_off_and_on_are_words_in_a_file(trim: str, tmp_path: Path) -> None:
     assert load_config(RunConfig, path).model.trim == trim
 
 
+def test_a_linear_schedule_may_have_its_former_name() -> None:
+    assert config(training={"schedule": "polynomial"}).training.schedule == config().training.schedule == "linear"
+
+
 def test_an_unknown_language_names_the_nearest() -> None:
     assert "germn" in refused(pairs=[{**PAIR, "source": "germn"}])
 
@@ -106,14 +110,27 @@ def test_all_problems_are_told_at_once() -> None:
 def test_arms_take_over_the_runs_settings() -> None:
     made = config(
         lexicon={"k": 5},
-        recipes=[
+        arms=[
             "standard",
             {"recipe": "csr", "name": "piece", "switching": {"unit": "piece"}, "lexicon": {"seed": 7}},
         ],
     )
-    arm = made.recipes[1]
-    assert (made.lexicon_of(arm).k, made.lexicon_of(arm).seed) == (5, 7)
-    assert (made.switching_of(arm).unit, made.switching_of(made.recipes[0]).unit) == ("piece", "word")
+    standard, piece = made.arms
+    assert (piece.lexicon.k, piece.lexicon.seed) == (5, 7)
+    assert (piece.switching.unit, standard.switching.unit) == ("piece", "word")
+    other = made.model_copy(update={"lexicon": made.lexicon.model_copy(update={"k": 2})})
+    assert [arm.lexicon.k for arm in (*made.arms, *other.arms)] == [5, 5, 2, 2]
+
+
+@pytest.mark.parametrize("key", ["arms", "recipes"])
+@pytest.mark.parametrize("other", ["arms", "recipes"])
+def test_the_rows_of_a_comparison_may_have_their_former_name(tmp_path: Path, key: str, other: str) -> None:
+    (tmp_path / "c.yaml").write_text(f"{PLAIN}{key}: [standard, csr]\n")
+    made = load_config(RunConfig, tmp_path / "c.yaml", [f"{other}.1.training.lr=1e-3"])
+    assert [arm.training.lr for arm in made.arms] == [None, 1e-3]
+    assert yaml.safe_load(made.as_yaml())["arms"][1]["training"] == {"lr": 1e-3}
+    assert "unknown key 'arms.0.nam'; did you mean 'name'" in refused(**{key: [{"recipe": "csr", "nam": 1}]})
+    assert "keep one of the two" in refused(arms=["standard"], recipes=["standard"])
 
 
 def test_overrides_reach_blocks_lists_and_new_keys(tmp_path: Path) -> None:
@@ -149,13 +166,13 @@ def test_pretraining_keeps_its_own_defaults_beside_a_setting() -> None:
 def test_an_override_reaches_into_a_block_that_is_written_in_short(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(
-        "model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\nrecipes: [standard, csr]\n"
+        "model: m\npairs: [{source: de, target: en, train: t, valid: v, test: x}]\narms: [standard, csr]\n"
         "lexicon: {method: dictionary, dictionaries: [a.tsv]}\n"
     )
-    overrides = ["model.trim=off", "recipes.1.name=mine", "lexicon.dictionaries.0.weight=2", "training.updates=7"]
+    overrides = ["model.trim=off", "arms.1.name=mine", "lexicon.dictionaries.0.weight=2", "training.updates=7"]
     made = load_config(RunConfig, path, overrides)
     assert (made.model.name, made.model.trim) == ("m", "off")
-    assert [(arm.recipe, arm.name) for arm in made.recipes] == [("standard", "standard"), ("csr", "mine")]
+    assert [(arm.recipe, arm.name) for arm in made.arm_settings] == [("standard", "standard"), ("csr", "mine")]
     assert [(each.path, each.weight) for each in made.lexicon.dictionaries] == [("a.tsv", 2.0)]
     assert made.training.updates == 7
 
@@ -168,7 +185,7 @@ def test_summaries_are_searched_as_the_paper_does_unless_told_otherwise() -> Non
     translation = parse_config(RunConfig, {**values, "task": "translation"}).generation
     assert translation.longest_output(100, "zh") == 160
     assert translation.longest_output(10, "en") == 25
-    aligned = {**values, "recipes": ["standard", {"recipe": "csr", "switching": {"source": "aligned"}}]}
+    aligned = {**values, "arms": ["standard", {"recipe": "csr", "switching": {"source": "aligned"}}]}
     with pytest.raises(UsageError, match="a summary is no translation"):
         parse_config(RunConfig, aligned)
 
@@ -176,7 +193,7 @@ def test_summaries_are_searched_as_the_paper_does_unless_told_otherwise() -> Non
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("recipes=[standard", "not valid YAML"),
+        ("arms=[standard", "not valid YAML"),
         ("training.lr", "expected key=value"),
         ("pairs.5.limit=1", "expected a position from 0 to 0, found '5'"),
         ("model.name.x=1", "inside a plain value"),
@@ -201,7 +218,7 @@ def test_wrong_overrides_are_explained(tmp_path: Path, override: str, message: s
         (b"a: \0", "unacceptable character #x0000"),
         (b"\x7fELF\xd0\0", "not valid YAML"),
         (PLAIN.encode("utf-16-le"), "not valid YAML"),
-        (b"#" * 2**19 + b"\n", "524,289 bytes, where at most 524,288 are expected. Give the YAML"),
+        (b"#" * 2**19 + b"\n", "524,289 bytes, where at most 524,288 are expected. Give the YAML file of settings"),
     ],
 )
 def test_files_that_are_no_configuration(tmp_path: Path, content: bytes, message: str) -> None:
@@ -218,7 +235,7 @@ def test_pipes_devices_and_folders_are_not_waited_for(tmp_path: Path) -> None:
         path = tmp_path / path
         with pytest.raises(UsageError, match=said):
             load_run_config(path)
-    with pytest.raises(UsageError, match=r"cannot be read \(File name too long\)"):
+    with pytest.raises(UsageError, match=r"cannot be opened \(File name too long\)"):
         load_run_config(tmp_path / ("x" * 300))
 
 
@@ -273,11 +290,11 @@ def test_what_yaml_could_do_but_is_not_to(tmp_path: Path, text: str, message: st
 def test_aliases_and_merge_keys_as_people_use_them(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(
         "model: m\npairs:\n- &de {source: de, target: en, train: t, valid: v, test: x}\n- {<<: *de, source: it}\n"
-        "recipes: [standard, {recipe: csr, training: &slow {lr: 1e-5}}, {recipe: random, training: *slow}]\n"
+        "arms: [standard, {recipe: csr, training: &slow {lr: 1e-5}}, {recipe: random, training: *slow}]\n"
     )
-    made = load_config(RunConfig, tmp_path / "c.yaml", ["recipes.1.training.lr=1e-3"])
+    made = load_config(RunConfig, tmp_path / "c.yaml", ["arms.1.training.lr=1e-3"])
     assert [(pair.source, pair.train) for pair in made.pairs] == [("de", "t"), ("it", "t")]
-    assert [made.training_of(arm).lr for arm in made.recipes] == [None, 1e-3, 1e-5]
+    assert [arm.training.lr for arm in made.arms] == [None, 1e-3, 1e-5]
 
 
 @pytest.mark.parametrize(
@@ -310,23 +327,23 @@ def test_a_date_may_name_a_file(tmp_path: Path) -> None:
         ({"model": [1]}, "model: Input should be a valid dictionary"),
         ({"model": ""}, "model.name: String should have at least 1 character"),
         ({"pairs": {}}, "pairs: expected a list (found {})"),
-        ({"recipes": ["standard"] * 100_000}, "recipes: Tuple should have at most 1000 items"),
+        ({"arms": ["standard"] * 100_000}, "arms: Tuple should have at most 1000 items"),
         ({"pairs": [PAIR] * 100_000}, "pairs: Tuple should have at most 1000 items"),
         ({"seeds": list(range(100_000))}, "seeds: Tuple should have at most 1000 items"),
-        ({"seeds": list(range(1000)), "recipes": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)]}, "baseline"),
+        ({"seeds": list(range(1000)), "arms": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)]}, "baseline"),
         (
             {
                 "seeds": list(range(1000)),
                 "baseline": "a0",
-                "recipes": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)],
+                "arms": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)],
             },
-            "11,000 trainings (pairs × recipes × seeds); a run has at most 10,000",
+            "11,000 trainings (pairs × arms × seeds); a run has at most 10,000",
         ),
-        ({"recipes": ["csx"] * 30}, "10 more like these"),
-        ({"recipes": [{"recipe": "standard", "name": "a" * 101}]}, "100 at most"),
+        ({"arms": ["csx"] * 30}, "10 more like these"),
+        ({"arms": [{"recipe": "standard", "name": "a" * 101}]}, "100 at most"),
         ({"training": {"adam_betas": [-1, 5]}}, "training.adam_betas.1: Input should be less than 1 (found 5)"),
         ({"training": {"lora": {"targets": 5}}}, "training.lora.targets: Input should be 'auto' (found 5)"),
-        ({"recipes": ["standard", {"recipe": "csr", "training": {"lr": math.nan}}]}, "recipes.csr.training: lr: "),
+        ({"arms": ["standard", {"recipe": "csr", "training": {"lr": math.nan}}]}, "arms.csr.training: lr: "),
     ],
 )
 def test_what_could_only_go_wrong_later(values: dict[str, object], message: str) -> None:
@@ -447,7 +464,7 @@ def test_any_values_work_or_are_told(kind: type[RunConfig], values: dict[str, An
 
 def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     (tmp_path / "quickstart.yaml").touch()
-    with pytest.raises(UsageError, match=r"did you mean 'quickstart\.yaml'"):
+    with pytest.raises(UsageError, match=r"Did you mean 'quickstart\.yaml'"):
         load_config(RunConfig, tmp_path / "quickstrat.yaml")
 
 

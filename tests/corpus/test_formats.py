@@ -409,7 +409,7 @@ def test_no_permission_is_told_as_such(tmp_path: Path, monkeypatch: pytest.Monke
 
     path = tmp_path / "a.txt"
     path.write_text("ja\n")
-    for method in ("open", "is_file"):  # of the file, of its folder
+    for method in ("open", "stat"):  # of the file, of its folder
         with monkeypatch.context() as patched:
             patched.setattr(Path, method, forbidden)
             with pytest.raises(CorpusError, match=r"a\.txt: no permission to read it.*chmod u\+r"):
@@ -425,10 +425,10 @@ def test_what_is_no_file_is_named(tmp_path: Path) -> None:
         "link": "a link to gone, which cannot be found",
         ".": "a folder; a file is expected",
         "a\nb": r"a\nb: not found",
-        "a\0b": "not found",
+        "a\0b": "embedded null byte",
         "a" * 300: "cannot be opened .*too long",
         "~nobody-of-this-name/a": "there is no folder|cannot be opened",
-        "\udcff": r"udcff': the name is not UTF-8",
+        "\udcff": r"udcff: the name is not UTF-8",
     }.items():
         with pytest.raises(CorpusError, match=message):
             existing(Path(name) if name.startswith("~") else tmp_path / name)

@@ -11,6 +11,7 @@ import yaml
 from switchtune.config.run import RunConfig
 from switchtune.lexicon.files import write_lexicon
 from switchtune.lexicon.records import Entry, Lexicon, Translation
+from switchtune.results.comparison import SCHEMA
 from switchtune.results.matrix import Cell, Matrix, decided_matrices
 from switchtune.scoring.significance import Comparison, decide
 from tests.miniature import ENGLISH, GERMAN
@@ -40,14 +41,14 @@ def metrics(
         rows.append(
             {
                 "pair": "de-en",
-                "recipe": recipe,
+                "arm": recipe,
                 "updates": {"task": 40} if recipe == "standard" else {"restore": 10, "task": 30},
                 **{key: [score(name, mean + seed / 10) for seed in range(seeds)] for key, name in scores.items()},
                 "minutes": 1.5,
                 "against_baseline": None if recipe == "standard" else asdict(comparison),
             }
         )
-    return {"baseline": "standard", "seeds": list(range(1, seeds + 1)), "rows": rows}
+    return {"schema": SCHEMA, "baseline": "standard", "seeds": list(range(1, seeds + 1)), "rows": rows}
 
 
 def make_run(folder: Path, **changed: Any) -> Path:
@@ -137,8 +138,10 @@ def make_lexicon(folder: Path) -> None:
         "paired": 0.5,
         "shuffled": 0.1,
         "deviations": 12.5,
+        "words": 7,
         "coverage": 0.9,
         "stability": None,
+        "reasons": [],
         "samples": [
             {
                 "band": "frequent",

@@ -18,7 +18,7 @@ from tests.report.made_run import against, make_run, score
 
 def rows(csr: list[float], standard: list[float], comparison: Comparison) -> tuple[Any, Comparison, Any, str]:
     of_arm = [
-        {"pair": "de-en", "recipe": name, "bleu": [score("BLEU", value) for value in values]}
+        {"pair": "de-en", "arm": name, "bleu": [score("BLEU", value) for value in values]}
         for name, values in (("csr", csr), ("standard", standard))
     ]
     return of_arm[0], comparison, of_arm[1], "standard"
@@ -50,12 +50,12 @@ def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")
     resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
     control = {"recipe": "csr", "name": "csr-random", "switching": {"source": "random"}}
-    config = RunConfig.model_validate({**resolved, "recipes": ["standard", "csr", control, "iaft"]})
+    config = RunConfig.model_validate({**resolved, "arms": ["standard", "csr", control, "iaft"]})
     (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     row = metrics["rows"][1]
     of_controls = {"csr-random": against(2.5, 0.001, (1.0, 4.0)), "iaft": against(0.2, 0.6, (-1.0, 1.4))}
-    metrics["rows"] += [{**row, "recipe": name, "against_baseline": asdict(each)} for name, each in of_controls.items()]
+    metrics["rows"] += [{**row, "arm": name, "against_baseline": asdict(each)} for name, each in of_controls.items()]
     (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     run = read_run(folder)
     found = headline(run)

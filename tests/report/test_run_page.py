@@ -19,6 +19,7 @@ from switchtune.report.charts import Chart
 from switchtune.report.html import fitting, package_text, render
 from switchtune.report.run_page import MOST_BYTES, run_page
 from switchtune.report.sentences import difference
+from switchtune.results.comparison import SCHEMA
 from switchtune.results.drawing import PALETTE, Series
 from switchtune.run_dir import write_sealed
 from switchtune.scoring.significance import Comparison, decide
@@ -188,7 +189,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     def row(language: str, recipe: str, share: float, comparison: Comparison | None) -> dict[str, Any]:
         return {
             "pair": language,
-            "recipe": recipe,
+            "arm": recipe,
             "updates": {"task": 9},
             "minutes": 1.0,
             "accuracy": [{"metric": "accuracy", "value": share, "signature": "share that is right", "n": 6}],
@@ -212,7 +213,14 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     rows = [row("en", "standard", 0.7, None), row("en", "csr", 0.71, comparisons[0])]
     rows += [row("de", "standard", 0.5, None), row("de", "csr", 0.57, comparisons[1])]
     rows += [row("fr", "standard", 0.45, None), row("fr", "csr", 0.45, comparisons[2])]
-    content = {"task": "nli", "baseline": "standard", "seeds": [1], "remarks": ["fr: at chance."], "rows": rows}
+    content = {
+        "schema": SCHEMA,
+        "task": "nli",
+        "baseline": "standard",
+        "seeds": [1],
+        "remarks": ["fr: at chance."],
+        "rows": rows,
+    }
     write(folder / "metrics.json", json.dumps(content))
     entries = [
         {"stage": "task", "update": update, "seconds": 1.0, "valid_accuracy": 0.4 + update / 100} for update in (0, 9)

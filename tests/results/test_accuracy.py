@@ -64,7 +64,7 @@ def test_the_verdict_counts_languages_by_adjusted_p_values() -> None:
 def test_the_page_has_a_table_of_arms_by_languages_and_one_of_differences() -> None:
     found = summary({"en": 150, "de": 110}, {"en": 150, "de": 122})
     page = accuracy_markdown(found)
-    assert "| recipe | updates | en | de | mean | Δ standard | minutes |" in page
+    assert "| arm | updates | en | de | mean | Δ standard | minutes |" in page
     assert "| csr | 9 | 50.0% | 40.7% | 40.7% | +4.0 | 1.0 |" in page
     assert "| de | csr | 40.7% | 35.3% – 46.3% | +4.0* | +1.8 to +6.2 | < 0.001 (< 0.001 adjusted) |" in page
     assert "- csr: model, best on the validation set at update 9 (50.0%) of the last stage." in page
@@ -76,7 +76,7 @@ def test_figures_for_machines_have_the_form_of_the_other_tasks() -> None:
         accuracy_summary(rows({"standard": {"en": 150}, "csr": {"en": 160}}, 2), "standard", (1, 2))
     )
     standard, csr = record["rows"]
-    assert (csr["pair"], csr["recipe"], csr["chance"]) == ("en", "csr", pytest.approx(1 / 3))
+    assert (csr["pair"], csr["arm"], csr["chance"]) == ("en", "csr", pytest.approx(1 / 3))
     assert [score["value"] for score in csr["accuracy"]] == [160 / 300] * 2
     assert (csr["model"], csr["chosen_updates"]) == ("model", [9, 9])
     assert standard["against_baseline"] is None

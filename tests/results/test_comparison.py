@@ -48,7 +48,7 @@ def summary() -> Summary:
 
 def test_the_page_has_a_line_for_every_arm_and_says_which_is_better() -> None:
     page = comparison_markdown(summary())
-    assert "| recipe | updates | BLEU | chrF++ | in language | Δ standard | p | minutes |" in page
+    assert "| arm | updates | BLEU | chrF++ | in language | Δ standard | p | minutes |" in page
     assert "| csr | 100 + 200 | 100.0 ± 0.0 | 100.0 ± 0.0 | – | +" in page
     assert "- csr is better than standard by " in page
     assert summary().rows[0].scores["BLEU"][0].signature in page

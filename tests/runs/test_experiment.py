@@ -13,7 +13,7 @@ from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.runs import stages, workers
-from switchtune.runs.arms import require_inputs, resolved_arms
+from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import experiment_of, run_experiment
 from switchtune.runs.prepare import prepare_lexicons
 from switchtune.runs.tasks import read_pair
@@ -213,7 +213,7 @@ def test_files_that_are_missing_are_named_before_anything_is_read_or_made(
     assert not (tmp_path / "run").exists()
     only = config_of(model, tmp_path, recipes=["standard"], lexicon=settings)
     # Nothing is switched, so none of them is read.
-    require_inputs(only, resolved_arms(only))
+    require_inputs(only, only.arms)
 
 
 def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
             model, tmp_path, pairs=[pair], recipes=["csr"], baseline="csr", lexicon={"accept": True, **lexicon}
         )
         train, valid, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
-        (arm,) = resolved_arms(config)
+        (arm,) = config.arms
         made = prepare_lexicons(config, config.pairs[0], arm, (train, valid), layout, run, lambda event: None)
         assert len(made) == 2 and all(path.exists() for path in made)
 

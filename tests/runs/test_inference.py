@@ -104,7 +104,7 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     assert "48 examples (entailment 16, neutral 16, contradiction 16)" in progress
 
     metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
-    german = {row["recipe"]: row for row in metrics["rows"] if row["pair"] == "de"}
+    german = {row["arm"]: row for row in metrics["rows"] if row["pair"] == "de"}
     assert [row["pair"] for row in metrics["rows"]] == ["en"] * len(german) + ["de"] * len(german)
     assert {sum(row["updates"].values()) for row in german.values()} == {12}
     assert german["csr"]["updates"] == {"restore": 4, "classify": 8}

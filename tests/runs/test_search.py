@@ -41,8 +41,8 @@ def test_every_arm_is_tried_at_every_point_and_the_best_are_written(model: Path,
     assert [(each.point.updates, each.point.lr) for each in result.best] == [(4, 1e-2)] * 2
     best = load_config(RunConfig, tmp_path / "out/best.yaml")
     assert best.training.updates == 4
-    assert [best.training_of(arm).lr for arm in best.recipes] == [1e-2, 1e-2]
-    assert [best.training_of(arm).dropout for arm in best.recipes] == [0.3, 0.1]
+    assert [arm.training.lr for arm in best.arms] == [1e-2, 1e-2]
+    assert [arm.training.dropout for arm in best.arms] == [0.3, 0.1]
     assert not list((tmp_path / "out").rglob("model.safetensors"))
     assert json.loads((tmp_path / "out/search.json").read_text(encoding="utf-8"))["updates"] == 4
     assert "| csr | 4 | 200 | 0.01 |" in (tmp_path / "out/search.md").read_text(encoding="utf-8")

@@ -146,7 +146,7 @@ def by_two(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     """A folder, and what two processes trained in it undisturbed."""
     folder = tmp_path_factory.mktemp("by_two")
     config = config_of(workplace, *DROPOUT)
-    trained = train_arm(config, folder, recipe="csr", pair="de-en", seed=4, processes=2)
+    trained = train_arm(config, folder, arm="csr", pair="de-en", seed=4, processes=2)
     assert trained is not None
     return folder, trained
 
@@ -183,7 +183,7 @@ def test_a_process_that_is_killed_ends_the_command_which_then_resumes(
     assert "Traceback" not in said
     assert not psutil.pid_exists(ranks[0].pid)
 
-    trained = train_arm(config_of(workplace, *DROPOUT), tmp_path, recipe="csr", seed=4, processes=2)
+    trained = train_arm(config_of(workplace, *DROPOUT), tmp_path, arm="csr", seed=4, processes=2)
     assert trained is not None
     assert (trained.model / WEIGHTS).read_bytes() == (by_two[1].model / WEIGHTS).read_bytes()
     assert trained.result.hypotheses == by_two[1].result.hypotheses
@@ -198,7 +198,7 @@ def test_errors_of_processes_are_told_once(workplace: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": "csrr"}, "--recipe csrr: did you mean 'csr'"),
+        ({"arm": "csrr"}, "--arm csrr: did you mean 'csr'"),
         ({"pair": "en-de"}, "--pair en-de: did you mean 'de-en'|--pair en-de: known: 'de-en'"),
         ({"gpus": 1, "processes": 2}, "choose one"),
         ({"gpus": 2}, "this machine has no GPU"),
@@ -214,9 +214,9 @@ def test_wrong_use_is_refused(options: dict[str, Any], message: str, workplace: 
 
 def test_early_stopping_is_for_arms_alone(workplace: Path, tmp_path: Path) -> None:
     config = config_of(workplace, "training.patience=1", "training.evaluate_every=1", "training.lr=1e-12")
-    with pytest.raises(UsageError, match=r"recipes.csr: training.patience may end its stages before those of other"):
+    with pytest.raises(UsageError, match=r"arms.csr: training.patience may end its stages before those of other"):
         run_experiment(config, tmp_path)
-    trained = train_arm(config, tmp_path, recipe="plain")
+    trained = train_arm(config, tmp_path, arm="plain")
     assert trained is not None
     assert 1 <= trained.result.stage_updates["task"] < 9
 

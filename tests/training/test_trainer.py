@@ -151,7 +151,7 @@ def test_the_curve_holds_every_entry_once(tmp_path: Path) -> None:
     assert [entry["update"] for entry in training] == list(range(1, 11))
     assert [entry["update"] for entry in entries if "valid_nll" in entry] == [0, 4, 8, 10]
     assert [entry["learning_rate"] for entry in training] == pytest.approx(
-        [3e-3 * learning_rate_factor(done, updates=10, warmup=1, schedule="polynomial") for done in range(10)]
+        [3e-3 * learning_rate_factor(done, updates=10, warmup=1, schedule="linear") for done in range(10)]
     )
     assert training[-1]["tokens"] == result.tokens > 0
     for entry in training:
@@ -624,8 +624,8 @@ def factors(schedule: Any, warmup: int, updates: int = 10) -> list[float]:
 
 
 def test_schedules() -> None:
-    assert factors("polynomial", 2) == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
-    assert factors("polynomial", 0, 4) == pytest.approx([1, 0.75, 0.5, 0.25])
+    assert factors("linear", 2) == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+    assert factors("linear", 0, 4) == pytest.approx([1, 0.75, 0.5, 0.25])
     assert factors("constant", 4) == pytest.approx([0.25, 0.5, 0.75, 1, 1, 1, 1, 1, 1, 1])
     inverse = factors("inverse_sqrt", 2, 8)
     assert inverse[:2] == pytest.approx([0.5, 1])

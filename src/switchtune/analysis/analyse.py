@@ -14,11 +14,11 @@ from switchtune.analysis.frequency import frequency_record
 from switchtune.analysis.projection import Method, projection_record
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder
-from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.files import read_json
 from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
-from switchtune.run_dir import edit_warning, write_sealed
+from switchtune.results.records import ANALYSIS_RECORDS
+from switchtune.run_dir import claim_folder, edit_warning, write_sealed
 from switchtune.runs.folder import Run, open_run
 from switchtune.scoring.word_accuracy import FREQUENCIES
 
@@ -126,7 +126,7 @@ def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_
         )
     if name == "dynamics":
         path, remedy = out / "distance.json", "`switchtune analyse RUN --what distance` makes it again."
-        distances = read_record(path, ANALYSIS_RECORDS["distance"], remedy=remedy) if path.exists() else None
+        distances = read_json(path, ANALYSIS_RECORDS["distance"], remedy=remedy) if path.exists() else None
         return dynamics_record(run, distances, on_event=on_event)
     if name == "cost":
         return cost_record(run)

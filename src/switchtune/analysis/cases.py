@@ -1,33 +1,17 @@
 """Sentences in which two systems of a run differ most, with the words that the training rarely showed (table 9)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from sacrebleu.metrics import CHRF
 
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus
+from switchtune.results.records import Case
 from switchtune.runs.folder import Run, Training
 from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
-
-
-@dataclass(frozen=True)
-class Case:
-    """One sentence of the test set, as two systems translate it."""
-
-    row: int
-    """Its place in the test set, from 0."""
-    source: str
-    reference: str
-    hypothesis_a: str
-    hypothesis_b: str
-    chrf_a: float
-    """chrF++ of the sentence, 0 to 100."""
-    chrf_b: float
-    rare_words: tuple[str, ...]
-    """Words of the reference that the training texts seldom hold, in its order, each once."""
 
 
 def rare_words(sentence: str, words: ToWords, counts: Mapping[str, int], *, below: int) -> tuple[str, ...]:
@@ -87,7 +71,7 @@ def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20)
     """The cases of every arm against the baseline, by the first seed that both have: the content of `cases.json`."""
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
-        finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.recipes}
+        finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.arms}
         for training in run.trainings(pair):
             if training.hypotheses is not None:
                 finished[training.arm][training.seed] = training

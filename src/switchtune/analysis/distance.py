@@ -1,7 +1,7 @@
 """How far apart a model keeps the two sides of a pair: the paper's equation 5, and figures that know no scale."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,23 +13,10 @@ from switchtune.lexicon.text import Vectors
 from switchtune.models.load import Loaded, load_model
 from switchtune.models.states import sentence_states
 from switchtune.results.figures import TEST_SET
+from switchtune.results.records import LayerDistance
 from switchtune.runs.folder import Run, System
 
 _ROWS_AT_ONCE = 1024
-
-
-@dataclass(frozen=True)
-class LayerDistance:
-    """Two sides after one layer of the decoder."""
-
-    layer: int
-    """From 1; the last is the one that logits are made from."""
-    distance: float
-    """`language_distance`: grows with the number of sentences and with the scale of the states."""
-    cosine: float
-    """`mean_cosine`, -1 to 1."""
-    retrieval: float
-    """`retrieval_accuracy`, 0 to 1."""
 
 
 def language_distance(source: Vectors, target: Vectors) -> float:

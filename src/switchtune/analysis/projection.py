@@ -13,6 +13,7 @@ from switchtune.events import OnEvent
 from switchtune.lexicon.text import Vectors
 from switchtune.models.load import load_model
 from switchtune.models.states import sentence_states
+from switchtune.results.records import Ellipse
 from switchtune.runs.folder import Run, System
 
 Method: TypeAlias = Literal["pca", "tsne"]
@@ -21,19 +22,6 @@ Points: TypeAlias = NDArray[np.float64]
 
 DEVIATIONS = 2.0
 """Standard deviations from an ellipse's middle to its edge."""
-
-
-@dataclass(frozen=True)
-class Ellipse:
-    """Where the points of a language lie, as a normal distribution would have them."""
-
-    language: str
-    x: float
-    y: float
-    semi_major: float
-    semi_minor: float
-    angle_degrees: float
-    """Of the major axis, counter-clockwise from the x axis, from -90 to 90."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -15,9 +14,11 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+from typing_extensions import Self
 
+from switchtune.cli.terminal import TextConsole, print_line
 from switchtune.errors import Stopped
-from switchtune.events import Event
+from switchtune.events import Event, printable
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon.records import BuildStep
 from switchtune.results.accuracy import accuracy_table, accuracy_verdicts
@@ -27,38 +28,34 @@ from switchtune.results.text import verdict
 from switchtune.runs.lexicon_folder import Made
 from switchtune.runs.plan import HEADER, Plan, verdicts
 from switchtune.runs.plan import cells as cells_of_plan
-from switchtune.terminal import TextConsole, print_line, printable
 
 LINES_PER_STAGE = 10
 """How many progress lines a stage gives where there is no terminal."""
 
 
-def _bars(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[figures]}", markup=False),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not console.is_terminal,
-        # What others write during it is shown by the streams, not read as colours and links.
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+class _Bars:
+    """Progress bars on a terminal, and messages; use it in a `with` block."""
 
-
-class Display:
-    """Shows events as they come; use it in a `with` block."""
+    _on_stop = ""
+    """Message where the work is stopped."""
 
     def __init__(self) -> None:
         self._console = TextConsole(stderr=True)
-        self._progress = _bars(self._console)
-        self._bars: dict[tuple[str, str], TaskID] = {}
-        self._shown: dict[tuple[str, str], int] = {}
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[figures]}", markup=False),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+            # What others write during it is shown by the streams, not read as colours and links.
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -66,20 +63,37 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._progress.stop()
-        if kind in (KeyboardInterrupt, Stopped):
-            self._console.print("Stopped. The same command goes on from the last checkpoints.", soft_wrap=True)
+        if kind in (KeyboardInterrupt, Stopped) and self._on_stop:
+            self.tell(self._on_stop)
+
+    def tell(self, text: str) -> None:
+        """Show a message."""
+        self._console.print(text, soft_wrap=True)
+
+
+class Display(_Bars):
+    """Shows events of a run as they come: bars on a terminal, a line now and then elsewhere."""
+
+    _on_stop = "Stopped. The same command goes on from the last checkpoints."
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._bars: dict[tuple[str, str], TaskID] = {}
+        self._shown: dict[tuple[str, str], int] = {}
 
     def show(self, event: Event) -> None:
         """Show a message, or how far a stage of a trial is."""
         if not event.updates:
-            self._console.print(f"{event.subject}: {event.what}", soft_wrap=True)
+            self.tell(f"{event.subject}: {event.what}")
             return
         key = (event.subject, event.what)
-        loss = "" if event.loss is None else f"loss {event.loss:.3f}"
-        speed = "" if event.tokens_per_second is None else f"{event.tokens_per_second:,.0f} tokens/s"
-        padding = "" if event.padding is None else f"{event.padding:.1%} padding"
-        memory = "" if event.memory_gb is None else f"{event.memory_gb:.1f} GB"
-        figures = ", ".join(filter(None, (loss, speed, padding, memory)))
+        known = (
+            (event.loss, "loss {:.3f}"),
+            (event.tokens_per_second, "{:,.0f} tokens/s"),
+            (event.padding, "{:.1%} padding"),
+            (event.memory_gb, "{:.1f} GB"),
+        )
+        figures = ", ".join(form.format(value) for value, form in known if value is not None)
         if self._console.is_terminal:
             if key not in self._bars:
                 subject = printable(f"{event.subject} {event.what}")
@@ -89,33 +103,16 @@ class Display:
         step = event.update * LINES_PER_STAGE // event.updates
         if step > self._shown.get(key, 0):
             self._shown[key] = step
-            self._console.print(
-                f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}",
-                soft_wrap=True,
-            )
+            self.tell(f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}")
 
 
-class BuildDisplay:
+class BuildDisplay(_Bars):
     """Shows the steps of building a lexicon: bars on a terminal, nothing but what is told elsewhere."""
 
     def __init__(self) -> None:
-        self._console = TextConsole(stderr=True)
-        self._progress = _bars(self._console)
+        super().__init__()
         self._bar: TaskID | None = None
         self._shown: tuple[str, int] = ("", 0)
-
-    def __enter__(self) -> "BuildDisplay":
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def tell(self, text: str) -> None:
-        """Show a message."""
-        self._console.print(text, soft_wrap=True)
 
     def show(self, step: BuildStep) -> None:
         """Show how far the building is; a step with a lower number begins something new."""

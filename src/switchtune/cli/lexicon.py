@@ -1,8 +1,9 @@
 """The verbs of the lexicon: build (by default), report, diff, merge; and judge."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -15,14 +16,21 @@ from switchtune.cli.options import (
     Languages,
     PiecesOf,
     Seed,
-    finite,
+    json_text,
     language_pair,
     piece_segmenter,
     print_json,
+    setting,
 )
+from switchtune.cli.terminal import print_line
+from switchtune.config.lexicon import LexiconMethod, LexiconSettings, MapMode
+from switchtune.config.load import parse_config
 from switchtune.errors import SwitchtuneError, UsageError, nearest
-from switchtune.files import claim_file, claim_folder
-from switchtune.terminal import print_line
+from switchtune.run_dir import claim_file, claim_folder
+
+if TYPE_CHECKING:
+    from switchtune.cli.display import BuildDisplay
+    from switchtune.lexicon.build import LexiconInput
 
 
 class _BuildByDefault(TyperGroup):
@@ -46,70 +54,56 @@ lexicon_app = typer.Typer(
 
 Source = Annotated[str, typer.Argument(help="Source side, or all of a parallel corpus (TSV, train.{de,en}, …).")]
 Target = Annotated[str | None, typer.Argument(help="Target side, where the source is a file of its own.")]
+TranslationsPerWord = Annotated[int, setting(LexiconSettings, "k")]
+Floor = Annotated[float, setting(LexiconSettings, "floor")]
+Dictionaries = Annotated[
+    list[str], typer.Option(metavar="FILE[=WEIGHT]", help="MUSE format or TSV, of either direction.")
+]
+Parts = Annotated[
+    list[str],
+    typer.Option("--part", metavar="METHOD=WEIGHT", help="Parts of mixed; by default all that can be used."),
+]
+Embeddings = Annotated[
+    tuple[str, str] | None, typer.Option(metavar="SOURCE.vec TARGET.vec", help="Word vectors for vecmap.")
+]
+BlockedWords = Annotated[
+    Path | None, typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.", **FILE)
+]
+Neighbours = Annotated[
+    Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
+]
+JudgeBy = Annotated[
+    tuple[str, str] | None,
+    typer.Option(metavar="SOURCE TARGET", help="Sentence pairs to judge by; by default some of the text are kept out."),
+]
+_DEFAULT = LexiconSettings()
+_AS_THEY_ARE = ("method", "mode", "preset", "k", "floor", "seed", "embeddings")
+"""Options that are settings of the same name."""
 
 
 @lexicon_app.command()
 def build(
+    ctx: typer.Context,
     source: Source,
     target: Target = None,
     *,
     langs: Languages,
-    out: Annotated[
-        Path,
-        typer.Option("--out", help="Folder to write to; edits by hand in it stay."),
-    ],
-    method: Annotated[
-        Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"],
-        typer.Option(
-            help="align: from sentence pairs; vecmap: word embeddings of each side mapped together; dictionary: files; "
-            "plm: the states of --model; mixed: several; auto: align for parallel text, mixed if there is a dictionary "
-            "too, and vecmap for other text."
-        ),
-    ] = "auto",
-    dictionary: Annotated[
-        list[str], typer.Option(metavar="FILE[=WEIGHT]", help="MUSE format or TSV, of either direction.")
-    ] = [],  # noqa: B006
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; edits by hand in it stay.")],
+    method: Annotated[LexiconMethod, setting(LexiconSettings, "method")] = _DEFAULT.method,
+    dictionary: Dictionaries = [],  # noqa: B006
     model: Annotated[str | None, typer.Option(help="Model of plm: a Hub id or a folder.")] = None,
-    part: Annotated[
-        list[str],
-        typer.Option("--part", metavar="METHOD=WEIGHT", help="Parts of mixed; by default all that can be used."),
-    ] = [],  # noqa: B006
-    embeddings: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="SOURCE.vec TARGET.vec", help="Word vectors for vecmap.")
-    ] = None,
-    mode: Annotated[
-        Literal["auto", "unsupervised", "identical", "numerals", "semi_supervised", "supervised", "orthogonal"],
-        typer.Option(help="What the mapping of vecmap begins with."),
-    ] = "auto",
-    preset: Annotated[
-        Literal["small", "paper"], typer.Option(help="How vecmap learns; paper is the paper's whole route, and slow.")
-    ] = "small",
-    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
-    floor: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=1,
-            callback=finite,
-            help="align, dictionary, mixed: leave out what is weaker than this share of the strongest.",
-        ),
-    ] = 0.1,
-    block: Annotated[
-        Path | None,
-        typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.", **FILE),
-    ] = None,
-    neighbours: Annotated[
-        Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
-    ] = "nearest",
-    judge_by: Annotated[
-        tuple[str, str] | None,
-        typer.Option(
-            metavar="SOURCE TARGET", help="Sentence pairs to judge by; by default some of the text are kept out."
-        ),
-    ] = None,
+    part: Parts = [],  # noqa: B006
+    embeddings: Embeddings = None,
+    mode: Annotated[MapMode, setting(LexiconSettings, "mode")] = _DEFAULT.mode,
+    preset: Annotated[Literal["small", "paper"], setting(LexiconSettings, "preset")] = _DEFAULT.preset,
+    k: TranslationsPerWord = _DEFAULT.k,
+    floor: Floor = _DEFAULT.floor,
+    block: BlockedWords = None,
+    neighbours: Neighbours = "nearest",
+    judge_by: JudgeBy = None,
     accept: Annotated[bool, typer.Option("--accept-lexicon", help="Exit 0 even if the lexicon is judged red.")] = False,
     pieces_of: PiecesOf = None,
-    seed: Seed = 1,
+    seed: Seed = _DEFAULT.seed,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
@@ -120,83 +114,75 @@ def build(
 
     Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
     """
-    from dataclasses import replace
-
     from switchtune.cli.display import BuildDisplay, print_judgement
-    from switchtune.config.lexicon import LexiconSettings
-    from switchtune.config.load import parse_config
     from switchtune.lexicon.build import require_files
     from switchtune.lexicon.judged import require_accepted
     from switchtune.report.html import is_report
     from switchtune.report.lexicon_page import write_lexicon_page
-    from switchtune.runs.lexicon_folder import PAGE, make_folder, read_input
+    from switchtune.runs.lexicon_folder import PAGE, make_folder
 
-    settings = parse_config(
-        LexiconSettings,
-        {
-            "method": method,
-            "mode": mode,
-            "preset": preset,
-            "k": k,
-            "floor": floor,
-            "seed": seed,
-            "embeddings": embeddings,
-            "dictionaries": [{"path": path, "weight": weight} for path, weight in map(_weighted, dictionary)],
-            "parts": dict(map(_part, part)),
-            "block": {"words": None if block is None else str(block)},
-        },
-        origin="switchtune lexicon",
-    )
+    values = {name: ctx.params[name] for name in _AS_THEY_ARE}
+    values["dictionaries"] = [{"path": path, "weight": weight} for path, weight in map(_weighted, dictionary)]
+    values["parts"] = dict(map(_part, part))
+    values["block"] = {"words": None if block is None else str(block)}
+    settings = parse_config(LexiconSettings, values, origin="switchtune lexicon")
     require_files(settings)
     inputs = [source, target, *settings.inputs, *(judge_by or ()), model, pieces_of]
     claim_folder(out, "lexicon", inputs=filter(None, inputs), force=force)
     page = out / PAGE
     claim_file(page, force=force, own=page.is_file() and is_report(page), option="")
-    pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
     with BuildDisplay() as display:
-        paired = True if method == "align" else None
-        text = read_input(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
-        judged_by = None
-        if judge_by is not None:
-            judged_by = read_input(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
-        if model is not None:
-            from switchtune.models.load import load_model
-            from switchtune.models.states import model_word_encoder
-
-            text = replace(text, encoder=model_word_encoder(load_model(model)))
-        made = make_folder(
-            text,
-            settings,
-            out,
-            judged_by=judged_by,
-            neighbours=neighbours,
-            on_step=display.show,
-            tell=display.tell,
-        )
-        if made.judged is not None:
+        text, judged_by = _inputs(source, target, langs, method, model, pieces_of, judge_by, display)
+        listeners: Any = {"on_step": display.show, "tell": display.tell}
+        lexicons = make_folder(text, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
+        if lexicons.judged is not None:
             write_lexicon_page(out)
     if as_json:
-        print_json(made.judged.record() if made.judged else {})
+        print_json(lexicons.judged.record() if lexicons.judged else {})
     else:
-        print_judgement(made)
-    if made.judged is not None:
-        require_accepted(made.judged.refusal, accept)
+        print_judgement(lexicons)
+    if lexicons.judged is not None:
+        require_accepted(lexicons.judged.refusal, accept)
+
+
+def _inputs(
+    source: str,
+    target: str | None,
+    langs: str,
+    method: LexiconMethod,
+    model: str | None,
+    pieces_of: str | None,
+    judge_by: tuple[str, str] | None,
+    display: "BuildDisplay",
+) -> "tuple[LexiconInput, LexiconInput | None]":
+    """What a lexicon is built from, and what it is judged by where that is text of its own."""
+    from switchtune.models.load import load_model
+    from switchtune.models.states import model_word_encoder
+    from switchtune.runs.lexicon_folder import read_input
+
+    pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
+    paired = True if method == "align" else None
+    text = read_input(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
+    judged_by = None
+    if judge_by is not None:
+        judged_by = read_input(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
+    if model is not None:
+        text = replace(text, encoder=model_word_encoder(load_model(model)))
+    return text, judged_by
 
 
 def _weighted(text: str) -> tuple[str, float]:
-    name, found, weight = text.rpartition("=")
+    name, equals, weight = text.rpartition("=")
     try:
-        value = float(weight) if found else 1.0
+        value = float(weight) if equals else 1.0
     except ValueError:
         return text, 1.0  # the name of a file may hold "="
     if not 0 < value < math.inf:
         raise UsageError(f"{text}: the weight is to be above 0 and finite; found {weight}.")
-    return (name, value) if found else (text, 1.0)
+    return (name, value) if equals else (text, 1.0)
 
 
 def _part(text: str) -> tuple[str, float]:
-    from switchtune.config.lexicon import LexiconMethod
-
     method, _, weight = text.partition("=")
     methods = set(get_args(LexiconMethod)) - {"auto", "mixed"}
     if method not in methods:
@@ -215,7 +201,7 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
     """
     from switchtune.report.lexicon_page import write_lexicon_page
 
-    typer.echo(write_lexicon_page(folder))
+    print_line(str(write_lexicon_page(folder)))
 
 
 @lexicon_app.command()
@@ -235,23 +221,19 @@ def diff(
 
     a, b = read_lexicon(lexicon_a), read_lexicon(lexicon_b)
     if edits:
-        typer.echo("".join(f"{edit.line()}\n" for edit in edits_between(a, b)), nl=False)
+        for edit in edits_between(a, b):
+            print_line(edit.line())
         return
-    found = difference(a, b)
-    if as_json:
-        print_json(found.record())
-    else:
-        print_line(found.describe())
+    differences = difference(a, b)
+    print_line(json_text(differences.record()) if as_json else differences.describe())
 
 
 @lexicon_app.command()
 def merge(
     lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
     out: Annotated[Path, typer.Option(help="File to write.")],
-    k: Annotated[int, typer.Option(min=1, max=1000, help="Translations per word, at most.")] = 3,
-    floor: Annotated[
-        float, typer.Option(min=0, max=1, callback=finite, help="Least share of a word's strongest.")
-    ] = 0.1,
+    k: TranslationsPerWord = _DEFAULT.k,
+    floor: Floor = _DEFAULT.floor,
     numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
     force: Force = False,
 ) -> None:
@@ -264,10 +246,10 @@ def merge(
     from switchtune.lexicon.files import read_lexicon, write_lexicon
 
     weighted = [(Path(path), weight) for path, weight in map(_weighted, lexicons)]
-    place = claim_file(out, inputs=[path for path, _ in weighted], force=force)
+    output = claim_file(out, inputs=[path for path, _ in weighted], force=force)
     parts = [Weighted(read_lexicon(path), weight) for path, weight in weighted]
     merged = combined(parts, Limits(k, floor, BlockList(numbers=not numbers)))
-    write_lexicon(merged, place)
+    write_lexicon(merged, output)
     print_line(f"{out}: {len(merged):,} words")
 
 

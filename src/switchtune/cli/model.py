@@ -1,16 +1,26 @@
-"""The verbs that make one model from another."""
+"""The verbs that make one model from another: trim, untrim, add-language, export."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from switchtune.cli.options import FILE, FOLDER, AsJson, Force, NewFolder, print_json
+from switchtune.cli.options import (
+    FILE,
+    FOLDER,
+    AsJson,
+    Force,
+    Model,
+    NewFolder,
+    json_text,
+    language_pair,
+    print_json,
+    setting,
+)
+from switchtune.cli.terminal import print_line
+from switchtune.config.training import GenerationSettings
 from switchtune.errors import UsageError
-from switchtune.files import claim_folder
-from switchtune.terminal import print_line
-
-Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
+from switchtune.run_dir import claim_folder
 
 
 def trim(
@@ -37,16 +47,13 @@ def trim(
     from switchtune.models.trim import survey
     from switchtune.models.trim import trim as trimmed
 
-    place = claim_folder(out, "trim", replaces=True, inputs=[model, *text, *more], force=force)
+    output = claim_folder(out, "trim", replaces=True, inputs=[model, *text, *more], force=force)
     texts = {str(path): read_lines(path) for path in (*text, *more)}
     languages = [language.strip() for language in langs.split(",") if language.strip()]
     if not languages:
         raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
-    record = trimmed(model, survey(model, texts, languages), texts, place, force=force)
-    if as_json:
-        print_json(record.figures())
-    else:
-        print_line(record.describe())
+    record = trimmed(model, survey(model, texts, languages), texts, output, force=force)
+    print_line(json_text(record.figures()) if as_json else record.describe())
 
 
 def untrim(
@@ -62,8 +69,8 @@ def untrim(
     """
     from switchtune.models.trim import untrim as untrimmed
 
-    place = claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
-    record = untrimmed(folder, base, place, force=force)
+    output = claim_folder(out, "untrim", replaces=True, inputs=[folder, base], force=force)
+    record = untrimmed(folder, base, output, force=force)
     print_line(f"{out}: {record.rows_before:,} rows, {len(record.kept):,} of them from {folder}")
 
 
@@ -81,11 +88,42 @@ def add_language(
     """
     from switchtune.models.tags import add_language as with_language
 
-    place = claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
-    layout = with_language(model, code, like, place, force=force)
+    output = claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
+    layout = with_language(model, code, like, output, force=force)
     print_line(f"{out}: has a tag for {code}, which begins as that of {like}")
     if not layout.plain_source(code):
         print_line(
             f"transformers' own {layout.family.name} tokenizer cannot be set to {code} as the source language; "
             "switchtune can, and both translate into it"
         )
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
+    out: NewFolder,
+    form: Annotated[Literal["ct2"], typer.Option("--to", help="What to export to: CTranslate2.")] = "ct2",
+    int8: Annotated[bool, typer.Option("--int8", help="Write the matrices in 8 bits: a quarter of the size.")] = False,
+    langs: Annotated[
+        str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.", **FILE)
+    ] = None,
+    beams: Annotated[int, setting(GenerationSettings, "beams", help="Beam size.")] = GenerationSettings().beams,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a folder that translates without switchtune, with a proof that it does the same and a script that uses it.
+
+    Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
+    """
+    from switchtune.generation.export import export_ct2
+
+    output = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
+    languages, settings = language_pair(langs) if langs else None, GenerationSettings(beams=beams)
+    exported = export_ct2(model, output, languages=languages, text=text, int8=int8, settings=settings, force=force)
+    if as_json:
+        figures = {key: value for key, value in exported.parity.record().items() if key != "lines"}
+        print_json({"folder": str(out), "languages": exported.languages, "to": form, "int8": exported.int8, **figures})
+    else:
+        print_line(f"{out}: {'-'.join(exported.languages)}, {exported.parity.describe()}")

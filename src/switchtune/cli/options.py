@@ -1,19 +1,74 @@
-"""Options that several commands share."""
+"""Options that several verbs share, and what is made of their values."""
 
 import json
 import math
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from switchtune.cli.terminal import print_line
+from switchtune.config.base import Settings
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.errors import UsageError
-from switchtune.files import instead_of_file
+from switchtune.files import why_unreadable
+from switchtune.languages import find_language
 
 if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
 
+
+def finite(value: float | None) -> float | None:
+    """A number of an option, whose bounds let nan through.
+
+    Raises:
+        typer.BadParameter: it is not finite.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+def setting(block: type[Settings], name: str, *names: str, **options: Any) -> Any:
+    """An option for a setting, with its bounds and its meaning; `options` are those of typer, and come first."""
+    field = block.model_fields[name]
+    bounds = {key: getattr(each, key) for each in field.metadata for key in ("ge", "le", "lt") if hasattr(each, key)}
+    largest = bounds["lt"] - 1 if "lt" in bounds else bounds.get("le")
+    described = {"min": bounds.get("ge"), "max": largest, "callback": finite if bounds else None}
+    return typer.Option(*names, **{**described, "help": field.description, **options})
+
+
+def _paths(value: Any) -> list[Path]:
+    return [path for path in (value if isinstance(value, list | tuple) else [value]) if path is not None]
+
+
+def _files(value: Any) -> Any:
+    for path in _paths(value):
+        if (problem := why_unreadable(path)) is not None:
+            raise typer.BadParameter(f"{path}: {problem}")
+    return value
+
+
+def _folders(value: Any) -> Any:
+    for path in _paths(value):
+        if not os.path.isdir(path):  # noqa: PTH112 — `Path.is_dir` raises where a name is too long
+            is_file = os.path.exists(path)  # noqa: PTH110
+            raise typer.BadParameter(f"{path}: {'a file; a folder is expected.' if is_file else why_unreadable(path)}")
+    return value
+
+
+def _file_or_stream(path: Path) -> Path:
+    return path if str(path) == "-" or path.is_fifo() else _files(path)
+
+
+FILE: dict[str, Any] = {"callback": _files}
+"""What is asked of a file to read."""
+FOLDER: dict[str, Any] = {"callback": _folders}
+"""What is asked of a folder to read."""
+TEXT: dict[str, Any] = {"callback": _file_or_stream}
+"""What is asked of a text to read: a file, a pipe, or `-` for standard input."""
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
 NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]
@@ -25,44 +80,24 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
 PiecesOf = Annotated[
     str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
 ]
-Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Seed of everything drawn at random.")]
-FILE: dict[str, Any] = {"exists": True, "dir_okay": False}
-"""What is asked of a file to read."""
-FOLDER: dict[str, Any] = {"exists": True, "file_okay": False}
-"""What is asked of a folder to read."""
+Seed = Annotated[int, setting(LexiconSettings, "seed", help="Seed of everything drawn at random.")]
 Languages = Annotated[str, typer.Option("--langs", help="Languages of the two sides: de-en.")]
+Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
+
+
+def json_text(value: Any) -> str:
+    """Figures as JSON."""
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def print_json(value: Any) -> None:
     """Print figures as JSON."""
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
-
-
-def text_or_dash(path: Path) -> Path:
-    """A text to read, where - is standard input (typer's `allow_dash` is for strings).
-
-    Raises:
-        typer.BadParameter: there is no file of that name.
-    """
-    if str(path) != "-" and (path.is_dir() or not path.exists()):
-        raise typer.BadParameter(f"{path}: {instead_of_file(path)}")
-    return path
+    print_line(json_text(value))
 
 
 def read_from(text: Path) -> Path:
-    """The file that a text of `text_or_dash` is in, under whatever name, for `claim_file`."""
+    """The file that a text is in, under whatever name, for `claim_file`."""
     return Path("/dev/stdin") if str(text) == "-" else text
-
-
-def finite(value: float) -> float:
-    """A number of an option, whose bounds let nan through.
-
-    Raises:
-        typer.BadParameter: it is not finite.
-    """
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a finite number.")
-    return value
 
 
 def frequencies(text: str) -> tuple[int, ...]:
@@ -84,10 +119,8 @@ def language_pair(text: str) -> tuple[str, str]:
     Raises:
         UsageError: there are not two, or one is unknown.
     """
-    from switchtune.languages import find_language
-
-    source, found, target = text.partition("-")
-    if not found:
+    source, hyphen, target = text.partition("-")
+    if not hyphen:
         raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
     codes = find_language(source).code, find_language(target).code
     if codes[0] == codes[1]:

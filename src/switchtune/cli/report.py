@@ -1,13 +1,86 @@
-"""The verbs that show a run to people."""
+"""The verbs that show a run to people: analyse, report, demo."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-from switchtune.cli.options import FOLDER, Force
-from switchtune.files import claim_file, claim_folder
-from switchtune.terminal import print_line
+from switchtune.cli.options import FOLDER, AsJson, Force, Seed, frequencies, print_json
+from switchtune.cli.terminal import print_line
+from switchtune.errors import UsageError
+from switchtune.files import write_text
+from switchtune.languages import find_language
+from switchtune.run_dir import claim_file, claim_folder
+
+
+def analyse(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`.", **FOLDER)
+    ],
+    what: Annotated[list[str], typer.Option("--what", help="Which analysis; again for more. By default all.")] = [],  # noqa: B006
+    multiway: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Measure distances on 'ntrex/test.*.xz' too: a line in each.")
+    ] = None,
+    text: Annotated[
+        list[str], typer.Option("--text", metavar="LANG=FILE", help="Text of the pretraining, for the ellipses.")
+    ] = [],  # noqa: B006
+    method: Annotated[Literal["pca", "tsne"], typer.Option(help="How the projection finds its plane.")] = "pca",
+    sentences: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Pairs whose distance is measured, at most.")
+    ] = 2000,
+    points: Annotated[
+        int, typer.Option(min=3, max=1_000_000, help="Sentences of each text and side projected, at most.")
+    ] = 300,
+    buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first a word is rare.")] = (
+        "100,1000"
+    ),
+    cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences shown for two systems, at most.")] = 20,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Analyse a run: distance, frequency, projection, dynamics, cost, cases. Each is a JSON file and a figure.
+
+    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
+    scikit-learn: the extra `analysis`.
+
+    Example: `switchtune analyse runs/quickstart --what distance --what dynamics`
+    """
+    from switchtune.analysis.analyse import ANALYSES, AnalysisSettings
+    from switchtune.analysis.analyse import analyse as analyse_run
+    from switchtune.cli.display import Display
+
+    chosen: Any = what or ANALYSES
+    settings = AnalysisSettings(
+        multiway=multiway,
+        texts=_texts(text),
+        method=method,
+        seed=seed,
+        distance_sentences=sentences,
+        projection_sentences=points,
+        buckets=frequencies(buckets),
+        cases=cases,
+    )
+    with Display() as display:
+        analysed = analyse_run(run, chosen, settings, on_event=display.show)
+    if as_json:
+        print_json(analysed.record())
+        return
+    for path in analysed.files:
+        print_line(str(path))
+    for line in analysed.missing:
+        print_line(line, err=True)
+
+
+def _texts(options: list[str]) -> dict[str, list[str]]:
+    from switchtune.corpus.read import read_monolingual
+
+    texts: dict[str, list[str]] = {}
+    for option in options:
+        language, equals, path = option.partition("=")
+        if not equals:
+            raise UsageError(f"--text {option}: expected a language and a file, as in de=news.de")
+        texts.setdefault(find_language(language).code, []).extend(read_monolingual(path, language))
+    return texts
 
 
 def report(
@@ -24,22 +97,21 @@ def report(
 
     Example: `switchtune report runs/quickstart --out report.html --figures figures --format pdf`
     """
-    from switchtune.files import write_text
     from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
     from switchtune.results.drawing import write_figure
 
-    place = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
+    output = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
         claim_folder(figures, "report", hosts=runs, force=force, option="--figures")
-    made = run_page(runs)
-    for warning in made.warnings:
+    page = run_page(runs)
+    for warning in page.warnings:
         print_line(f"switchtune: {warning}", err=True)
-    write_text(place, made.html)
+    write_text(output, page.html)
     if figures is not None:
-        for drawing in made.drawings:
+        for drawing in page.drawings:
             write_figure(figures / drawing.name, drawing.draw, [form])
-    typer.echo(out)
+    print_line(str(out))
 
 
 def demo(
@@ -60,7 +132,7 @@ def demo(
     from switchtune.demo.session import open_session
 
     def ready(url: str) -> None:
-        typer.echo(f"{url} (Ctrl-C ends)")
+        print_line(f"{url} (Ctrl-C ends)")
         if not no_open:
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 

@@ -1,12 +1,15 @@
 """The verbs that score outputs of any system, and compare those of two."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from switchtune.cli.options import FILE, AsJson, Seed, frequencies, print_json
-from switchtune.terminal import print_line
+from switchtune.cli.options import FILE, AsJson, Seed, frequencies, json_text, print_json, setting
+from switchtune.cli.terminal import print_line
+from switchtune.config.run import EvaluationSettings
 
 if TYPE_CHECKING:
     from switchtune.scoring.assess import MetricInputs
@@ -31,29 +34,28 @@ CometModel = Annotated[
 ]
 
 
-def _inputs(
-    train: Path | None,
-    buckets: str,
-    tokenised: bool,
-    source: Path | None,
-    comet_environment: Path | None,
-    comet_model: str | None,
-) -> "MetricInputs":
+_DEFAULT = EvaluationSettings()
+
+
+def _inputs(options: Mapping[str, Any]) -> "MetricInputs":
+    """What some metrics need besides the outputs and references, from the options of a verb."""
     from switchtune.corpus.read import read_lines
     from switchtune.scoring.assess import MetricInputs
     from switchtune.scoring.comet import DEFAULT_MODEL
 
+    train, source = options["train"], options["source"]
     return MetricInputs(
         training=None if train is None else read_lines(train),
-        frequencies=frequencies(buckets),
-        tokenised=tokenised,
+        frequencies=frequencies(options["buckets"]),
+        tokenised=options["tokenised"],
         sources=None if source is None else read_lines(source),
-        comet_environment=comet_environment,
-        comet_model=comet_model or DEFAULT_MODEL,
+        comet_environment=options["comet_env"],
+        comet_model=options["comet_model"] or DEFAULT_MODEL,
     )
 
 
 def score(
+    ctx: typer.Context,
     hypotheses: Annotated[Path, typer.Argument(help="Outputs (translations, summaries), one a line.", **FILE)],
     references: References,
     *,
@@ -80,22 +82,15 @@ def score(
     from switchtune.results.assessment import assessment_record, assessment_text
     from switchtune.scoring.assess import assess
 
-    found = assess(
-        read_lines(hypotheses),
-        read_lines(references),
-        lang,
-        metrics=metric,
-        inputs=_inputs(train, buckets, tokenised, source, comet_env, comet_model),
-    )
-    for name, reason in found.left_out.items():
+    texts = read_lines(hypotheses), read_lines(references)
+    assessment = assess(*texts, lang, metrics=metric, inputs=_inputs(ctx.params))
+    for name, reason in assessment.left_out.items():
         print_line(f"{name} is left out: {reason}", err=True)
-    if as_json:
-        print_json(assessment_record(found))
-    else:
-        print_line(assessment_text(found))
+    print_line(json_text(assessment_record(assessment)) if as_json else assessment_text(assessment))
 
 
 def compare(
+    ctx: typer.Context,
     hypotheses_a: Annotated[Path, typer.Argument(help="Outputs of system A (the baseline), one a line.", **FILE)],
     hypotheses_b: Annotated[Path, typer.Argument(help="Outputs of system B.", **FILE)],
     references: References,
@@ -109,13 +104,8 @@ def compare(
         Literal["bootstrap", "randomisation"],
         typer.Option(help="Draw other test sets, or shuffle the outputs of A and B."),
     ] = "bootstrap",
-    resamples: Annotated[
-        int | None,
-        typer.Option(
-            min=100, max=100_000, help="Test sets drawn (by default 1,000), or shufflings (by default 10,000)."
-        ),
-    ] = None,
-    seed: Seed = 12345,
+    resamples: Annotated[int | None, setting(EvaluationSettings, "resamples")] = None,
+    seed: Seed = _DEFAULT.seed,
     train: Train = None,
     buckets: Buckets = "100,1000",
     tokenised: Tokenised = False,
@@ -128,29 +118,18 @@ def compare(
 
     Example: `switchtune compare standard.txt csr.txt test.en --lang en --test randomisation`
     """
-    from dataclasses import asdict
-
     from switchtune.corpus.read import read_lines
     from switchtune.results.assessment import compared_text
     from switchtune.scoring.assess import compare_outputs
     from switchtune.scoring.outputs import empty_outputs
 
     a, b = read_lines(hypotheses_a), read_lines(hypotheses_b)
-    found = compare_outputs(
-        a,
-        b,
-        read_lines(references),
-        lang,
-        metric=metric,
-        inputs=_inputs(train, buckets, tokenised, source, comet_env, comet_model),
-        test=test,
-        resamples=resamples,
-        seed=seed,
-    )
+    settings: Any = {"metric": metric, "test": test, "resamples": resamples, "seed": seed}
+    comparisons = compare_outputs(a, b, read_lines(references), lang, inputs=_inputs(ctx.params), **settings)
     for name, outputs in (("A", a), ("B", b)):
         if empty := empty_outputs(outputs):
             print_line(f"{name}: {empty:,} of {len(outputs):,} outputs are empty: they count as wrong", err=True)
     if as_json:
-        print_json([asdict(each) for each in found] if len(found) > 1 else asdict(found[0]))
+        print_json([asdict(each) for each in comparisons] if len(comparisons) > 1 else asdict(comparisons[0]))
     else:
-        print_line("\n".join(map(compared_text, found)))
+        print_line("\n".join(map(compared_text, comparisons)))

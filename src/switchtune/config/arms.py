@@ -1,17 +1,18 @@
-"""The rows of a comparison."""
+"""The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
+from typing_extensions import Self
 
-from switchtune.config.base import (
-    FolderName,
-    Settings,
-)
+from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, with_changes
+from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
+from switchtune.config.switching import SwitchingSettings
+from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
+from switchtune.recipes import Recipe, RecipeName, stage_updates
 
-RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 MOST_TRAININGS = 10_000
 
 
@@ -44,15 +45,99 @@ class ArmSettings(Settings):
         return training
 
 
-def check_arms(arms: Sequence[ArmSettings], baseline: str, seeds: Sequence[int], *, pairs: int) -> None:
-    names = [arm.name for arm in arms]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"recipes: {repeated[0]!r} stands twice; give each its own `name`")
-    if baseline not in names:
-        raise ValueError(f"baseline: {baseline!r} is not among the recipes; {nearest(baseline, names)}")
-    if len(set(seeds)) < len(seeds):
-        raise ValueError("seeds: a seed stands twice")
-    trainings = len(arms) * len(seeds) * pairs
-    if trainings > MOST_TRAININGS:
-        raise ValueError(f"{trainings:,} trainings (pairs × recipes × seeds); a run has at most {MOST_TRAININGS:,}")
+def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
+    """A block of the run's settings with an arm's own values in place of its."""
+    return with_changes(block, getattr(arm, name), f"arms.{arm.name}.{name}")
+
+
+@dataclass(frozen=True)
+class ResolvedArm:
+    """A row of the comparison with all its settings: the run's, with the arm's own in their place."""
+
+    name: str
+    recipe: Recipe
+    model: str
+    """A folder or a name on the Hub, as configured."""
+    switching: SwitchingSettings
+    training: TrainingSettings
+    lexicon: LexiconSettings = field(default_factory=LexiconSettings)
+    """Not of inference, which has `dictionaries`."""
+    dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
+    """Of inference."""
+    classification: ClassificationSettings = field(default_factory=ClassificationSettings)
+    """Of inference."""
+
+    @property
+    def restores(self) -> bool:
+        """Whether it has a stage that restores what is switched."""
+        return any(stage.examples == "restore" for stage in self.recipe.stages)
+
+    @property
+    def needs_lexicons(self) -> bool:
+        """Whether it has a stage in which words become others, not the mask alone."""
+        return self.restores and self.switching.source != "mask"
+
+    @property
+    def switches_by_meaning(self) -> bool:
+        """Whether it restores what was switched by meaning: code-switching itself, not a control."""
+        return self.restores and self.switching.source in {"lexicon", "aligned"}
+
+    @property
+    def stage_updates(self) -> tuple[int, ...]:
+        """Updates of each stage.
+
+        Raises:
+            UsageError: fewer updates than stages.
+        """
+        return stage_updates(self.recipe, self.training.updates, self.training.restore_share)
+
+
+class ComparisonSettings(Settings):
+    """What every comparison of arms has."""
+
+    task: str
+    model: Any
+    arm_settings: tuple[ArmSettings, ...] = Field(
+        (ArmSettings(recipe="standard"), ArmSettings(recipe="csr")),
+        alias="arms",
+        min_length=1,
+        max_length=LONGEST_LIST,
+    )
+    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, lexicon, switching, training."""
+    seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
+    baseline: str = "standard"
+    """Name of the arm that the others are compared with."""
+    jobs: Processes = 0
+    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    keep_changed: bool = False
+    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
+    lexicon: Any
+    switching: SwitchingSettings = SwitchingSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _formerly_recipes(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "recipes" not in values:
+            return values
+        if "arms" in values:
+            raise ValueError("recipes: the former name of arms, which is there too; keep one of the two")
+        return {"arms" if key == "recipes" else key: value for key, value in values.items()}
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied.__dict__.pop("arms", None)  # which the copy may have other settings for
+        return copied
+
+    def _check_arms(self, pairs: int) -> None:
+        names = [arm.name for arm in self.arm_settings]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"arms: {repeated[0]!r} stands twice; give each its own `name`")
+        if self.baseline not in names:
+            raise ValueError(f"baseline: {self.baseline!r} is not among the arms; {nearest(self.baseline, names)}")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError("seeds: a seed stands twice")
+        trainings = len(names) * len(self.seeds) * pairs
+        if trainings > MOST_TRAININGS:
+            raise ValueError(f"{trainings:,} trainings (pairs × arms × seeds); a run has at most {MOST_TRAININGS:,}")

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, TypeAlias, TypeVar, get_args
+from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+from typing_extensions import TypedDict
 
 from switchtune.errors import SwitchtuneError, nearest
 from switchtune.languages import find_language
@@ -31,7 +33,6 @@ BatchTokens: TypeAlias = Annotated[int, Field(ge=16, le=10**8)]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
 """Beams, translations of a word, parts of a batch, checkpoints."""
 Processes: TypeAlias = Annotated[int, Field(ge=0, le=256)]
-Layers: TypeAlias = Annotated[int, Field(ge=1, le=100)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 """Processes and second builds add to it, and numpy takes 32 bits."""
 LearningRate: TypeAlias = Annotated[float, Field(gt=0, le=10)]
@@ -42,6 +43,35 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 LONGEST_LIST = 1000
+
+# What JSON files hold that are read again
+
+Count: TypeAlias = Annotated[int, Field(ge=0, le=10**15)]
+Whole: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
+Finite: TypeAlias = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+
+
+def object_of(*kinds: type, **fields: Any) -> Any:
+    """The type of an object with the fields of dataclasses, and more; what else it holds is left out."""
+    inherited = {name: hint for kind in kinds for name, hint in get_type_hints(kind, include_extras=True).items()}
+    typed_dict: Any = TypedDict
+    return typed_dict("_object", {**inherited, **fields})
+
+
+def with_others(kind: Any) -> Any:
+    """The type of an object that keeps what else it holds."""
+    kind.__pydantic_config__ = ConfigDict(extra="allow")
+    return kind
+
+
+def list_of(item: Any, *, least: int = 0) -> Any:
+    """The type of a list; an item takes tens of bytes of memory, and one or two in the file."""
+    return Annotated[list[item], Field(min_length=least, max_length=10**6)]
+
+
+def mapping_to(item: Any) -> Any:
+    """The type of an object with any keys."""
+    return dict[str, item]
 
 
 def _folder_name(name: str) -> str:
@@ -60,6 +90,7 @@ class Settings(BaseModel):
         extra="forbid",
         frozen=True,
         use_attribute_docstrings=True,
+        serialize_by_alias=True,
         allow_inf_nan=False,
         str_min_length=1,
         str_max_length=4096,
@@ -91,17 +122,22 @@ def describe(kind: type[BaseModel], error: ErrorDetails) -> str:
         return message
     if error["type"] == "tuple_type":
         message = "expected a list"
-    found = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
-    return f"{key}: {message}{found}"
+    value = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
+    return f"{key}: {message}{value}"
 
 
 def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """The keys that the block at `location` knows."""
     block = kind
     for part in location:
-        if field := block.model_fields.get(str(part)):
+        if field := keys_of(block).get(str(part)):
             block = next(blocks_of(field.annotation))
-    return list(block.model_fields)
+    return list(keys_of(block))
+
+
+def keys_of(block: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a block by their keys in YAML."""
+    return {field.alias or name: field for name, field in block.model_fields.items()}
 
 
 def blocks_of(annotation: Any) -> Iterator[type[BaseModel]]:

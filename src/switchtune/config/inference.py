@@ -1,40 +1,15 @@
 """`switchtune run` with `task: nli`."""
 
-from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import (
-    ArmSettings,
-    check_arms,
-)
-from switchtune.config.base import (
-    LONGEST_LIST,
-    AtOnce,
-    BelowOne,
-    Decay,
-    LanguageCode,
-    LearningRate,
-    Processes,
-    Rows,
-    Seed,
-    Settings,
-    Updates,
-    Warmup,
-    with_changes,
-)
-from switchtune.config.lexicon import (
-    BlockSettings,
-    DictionarySettings,
-    LexiconSettings,
-)
-from switchtune.config.switching import (
-    SwitchingSettings,
-)
-from switchtune.config.training import (
-    TrainingSettings,
-)
+from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
+from switchtune.config.base import LONGEST_LIST, LanguageCode, Rows, Settings
+from switchtune.config.lexicon import NliLexiconSettings
+from switchtune.config.training import ClassificationSettings, TrainingSettings
+from switchtune.recipes import RECIPES
 
 
 class NliDataSettings(Settings):
@@ -44,9 +19,9 @@ class NliDataSettings(Settings):
     """TSV, CSV, JSONL or Parquet file (any compression) or `hf:org/name:config:split`, with premise, hypothesis and
     label (entailment, neutral, contradiction, or 0 to 2). An asterisk stands for the language's code, in all three."""
     valid: str
-    """For early stopping."""
+    """Validation set, for early stopping."""
     test: str
-    """With an asterisk: nli/test.*.tsv.xz."""
+    """Test sets, with an asterisk in place of the language's code: nli/test.*.tsv.xz."""
     columns: tuple[str, str, str] | None = None
     """Names of the columns, or in a TSV file without header their numbers, from 1; by default premise, hypothesis and
     label, or sentence1, sentence2 and gold_label, or the first three."""
@@ -61,52 +36,6 @@ class NliDataSettings(Settings):
         return test
 
 
-class NliLexiconSettings(Settings):
-    """Dictionaries of the training language and each other."""
-
-    dictionaries: dict[LanguageCode, tuple[DictionarySettings, ...]] = Field(default_factory=dict)
-    """By language: a file, or several; each of either direction."""
-    k: AtOnce = 3
-    """Translations kept per word."""
-    block: BlockSettings = BlockSettings()
-    """What is left out."""
-
-    @field_validator("dictionaries", mode="before")
-    @classmethod
-    def _from_one(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        return {language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()}
-
-    def of(self, language: str) -> LexiconSettings:
-        """How the lexicon into a language is made."""
-        return LexiconSettings(
-            method="dictionary", k=self.k, floor=0, dictionaries=self.dictionaries[language], block=self.block
-        )
-
-
-class ClassificationSettings(Settings):
-    """The stage that trains the classifier (paper 5.5)."""
-
-    batch: int = Field(128, ge=1, le=100_000)
-    """Examples of an update, over all accumulation parts."""
-    accumulation: AtOnce = 1
-    """Parts in which an update's batch is computed, one after the other."""
-    max_tokens: int = Field(128, ge=16, le=100_000)
-    """Longest premise and hypothesis together, in tokens; longer ones are cut at the end and counted."""
-    lr: LearningRate = 5e-6
-    """Peak learning rate of AdamW."""
-    warmup: Warmup = 0.06
-    """A number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then it falls to zero."""
-    dropout: BelowOne | None = 0.1
-    """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
-    weight_decay: Decay = 0.0
-    evaluate_every: Updates = 500
-    """Updates between two evaluations on the validation set, each with a checkpoint. The best weights are kept."""
-    patience: Updates | None = 5
-    """End after so many evaluations without a better accuracy; null goes on to the last update."""
-
-
 class NliArmSettings(ArmSettings):
     """One row of the comparison: a recipe, with what it needs other than the run's."""
 
@@ -117,63 +46,72 @@ class NliArmSettings(ArmSettings):
     """Values that replace those of the run's `classification` block."""
 
 
-class NliConfig(Settings):
+class NliConfig(ComparisonSettings):
     """`switchtune run` with `task: nli`: trained in one language, tested in others (paper 5.5)."""
 
     task: Literal["nli"] = "nli"
     model: str
     """A model of the Hub or a folder."""
-    language: LanguageCode = "en"
-    """Of the training and validation sets."""
-    languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
-    """Tested without their data; stage 1 switches words to all of them."""
-    also_tested: tuple[LanguageCode, ...] = Field((), max_length=LONGEST_LIST)
-    """Tested besides, without being switched to."""
-    data: NliDataSettings
-    recipes: tuple[NliArmSettings, ...] = Field(
-        (NliArmSettings(recipe="standard"), NliArmSettings(recipe="csr")), min_length=1, max_length=LONGEST_LIST
+    arm_settings: tuple[NliArmSettings, ...] = Field(
+        (NliArmSettings(recipe="standard"), NliArmSettings(recipe="csr")),
+        alias="arms",
+        min_length=1,
+        max_length=LONGEST_LIST,
     )
-    """Recipes to run: a name, or a mapping with recipe, name, model, lexicon, switching, training, classification."""
-    seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
-    baseline: str = "standard"
-    """Name of the arm that the others are compared with."""
-    jobs: Processes = 0
-    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
-    keep_changed: bool = False
-    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
-    lexicon: NliLexiconSettings = NliLexiconSettings()
-    switching: SwitchingSettings = SwitchingSettings()
+    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
+    training, classification."""
     training: TrainingSettings = TrainingSettings()
     """`updates` over both stages, `restore_share`, precision, and how stage 1 is trained."""
+    language: LanguageCode = "en"
+    """Language of the training and validation sets."""
+    languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
+    """Languages tested without training data of theirs; stage 1 switches words to all of them."""
+    also_tested: tuple[LanguageCode, ...] = Field((), max_length=LONGEST_LIST)
+    """Further languages tested, to which no words are switched."""
+    data: NliDataSettings
+    lexicon: NliLexiconSettings = NliLexiconSettings()
     classification: ClassificationSettings = ClassificationSettings()
 
     @model_validator(mode="after")
     def _consistent(self) -> "NliConfig":
-        check_arms(self.recipes, self.baseline, self.seeds, pairs=1)
-        languages = (self.language, *self.languages, *self.also_tested)
-        repeated = sorted({code for code in languages if languages.count(code) > 1})
+        self._check_arms(pairs=1)
+        repeated = sorted({code for code in self.tested if self.tested.count(code) > 1})
         if repeated:
             raise ValueError(f"languages: {repeated[0]!r} stands twice in language, languages and also_tested")
-        for arm in self.recipes:
-            self.training_of(arm), self.classification_of(arm)
-            self._check_switching(arm)
+        for arm in self.arms:
+            if arm.restores:
+                self._check_switching(arm)
         return self
 
-    def _check_switching(self, arm: NliArmSettings) -> None:
-        lexicon, switching = self.lexicon_of(arm), self.switching_of(arm)
-        if arm.recipe != "csr":
-            return
+    def _check_switching(self, arm: ResolvedArm) -> None:
+        switching = arm.switching
         if switching.source in {"aligned", "anti"} or switching.unit == "piece":
             raise ValueError(
-                f"recipes.{arm.name}.switching: dictionaries give translations of words (source: lexicon, random or "
+                f"arms.{arm.name}.switching: dictionaries give translations of words (source: lexicon, random or "
                 f"mask; unit: word); found source: {switching.source}, unit: {switching.unit}"
             )
-        missing = [code for code in self.languages if not lexicon.dictionaries.get(code)]
+        missing = [code for code in self.languages if not arm.dictionaries.dictionaries.get(code)]
         if missing and switching.source != "mask":
             raise ValueError(
                 f"lexicon.dictionaries: no dictionary for {', '.join(missing)}, and {arm.name} switches to all of "
                 f"languages ({', '.join(self.languages)}). Give one for each, or list the language in also_tested"
             )
+
+    @cached_property
+    def arms(self) -> tuple[ResolvedArm, ...]:
+        """The rows of the comparison."""
+        return tuple(
+            ResolvedArm(
+                name=arm.name,
+                recipe=RECIPES[arm.recipe],
+                model=arm.model or self.model,
+                switching=with_own(self.switching, arm, "switching"),
+                training=with_own(self.training, arm, "training"),
+                dictionaries=with_own(self.lexicon, arm, "lexicon"),
+                classification=with_own(self.classification, arm, "classification"),
+            )
+            for arm in self.arm_settings
+        )
 
     @property
     def tested(self) -> tuple[str, ...]:
@@ -183,27 +121,6 @@ class NliConfig(Settings):
     @property
     def inputs(self) -> list[str]:
         """All that is named in it to be read: models, data, dictionaries."""
-        models = [self.model_of(arm) for arm in self.recipes]
-        lexicons = [self.lexicon_of(arm) for arm in self.recipes]
-        dictionaries = [name for each in lexicons for code in each.dictionaries for name in each.of(code).inputs]
-        return [*models, self.data.train, self.data.valid, self.data.test, *dictionaries]
-
-    def model_of(self, arm: NliArmSettings) -> str:
-        """The model that an arm starts from."""
-        return arm.model or self.model
-
-    def lexicon_of(self, arm: NliArmSettings) -> NliLexiconSettings:
-        """The run's lexicon settings with the arm's own values in their place."""
-        return with_changes(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
-
-    def switching_of(self, arm: NliArmSettings) -> SwitchingSettings:
-        """The run's switching settings with the arm's own values in their place."""
-        return with_changes(self.switching, arm.switching, f"recipes.{arm.name}.switching")
-
-    def training_of(self, arm: NliArmSettings) -> TrainingSettings:
-        """The run's training settings with the arm's own values in their place."""
-        return with_changes(self.training, arm.training, f"recipes.{arm.name}.training")
-
-    def classification_of(self, arm: NliArmSettings) -> ClassificationSettings:
-        """The run's settings of the classifier's training with the arm's own values in their place."""
-        return with_changes(self.classification, arm.classification, f"recipes.{arm.name}.classification")
+        lexicons = [arm.dictionaries.of(code) for arm in self.arms for code in arm.dictionaries.dictionaries]
+        dictionaries = [name for lexicon in lexicons for name in lexicon.inputs]
+        return [*(arm.model for arm in self.arms), self.data.train, self.data.valid, self.data.test, *dictionaries]

@@ -1,17 +1,11 @@
 """How the bilingual lexicon is built."""
 
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.base import (
-    LONGEST_LIST,
-    AtOnce,
-    Seed,
-    Settings,
-    Share,
-    Weight,
-)
+from switchtune.config.base import LONGEST_LIST, AtOnce, LanguageCode, Seed, Settings, Share, Weight
 
 LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
 MapMode: TypeAlias = Literal[
@@ -25,7 +19,7 @@ class DictionarySettings(Settings):
     path: str
     """MUSE format or TSV, of either direction; any compression."""
     weight: Weight = 1.0
-    """Where several give translations of a word."""
+    """Weight of its translations where several dictionaries have a word."""
 
     @model_validator(mode="before")
     @classmethod
@@ -49,7 +43,8 @@ class LexiconSettings(Settings):
 
     method: LexiconMethod = "auto"
     """`align`: a word aligner on sentence pairs; `vecmap`: word embeddings of each side mapped into one space (the
-    paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto` chooses."""
+    paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto`: align for parallel
+    text, mixed if there is a dictionary too, and vecmap for other text."""
     k: AtOnce = 3
     """Translations kept per word."""
     floor: Share = 0.1
@@ -62,16 +57,17 @@ class LexiconSettings(Settings):
     embeddings: tuple[str, str] | None = None
     """Word vectors of the two sides (word2vec or fastText text files) for `vecmap`, in place of word2vec."""
     dictionaries: tuple[DictionarySettings, ...] = Field((), max_length=LONGEST_LIST)
-    """For `dictionary`, `mixed`, and as the seed of `vecmap`."""
+    """Dictionaries for `dictionary` and `mixed`, and to begin `vecmap` with."""
     parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Weight] = Field(default_factory=dict)
     """Methods of `mixed` with their weights; by default all that can be used here, with weight 1."""
     block: BlockSettings = BlockSettings()
-    """What is left out."""
+    """Entries to leave out."""
     corpus: str | None = None
     """Parallel corpus to build from, where it is not the pair's training corpus."""
     columns: tuple[str, str] | None = None
     """Names of the source and target columns of `corpus`, where they are not the language codes."""
     seed: Seed = 1
+    """Seed of the building; a second one, the next, tells how stable it is."""
     accept: bool = False
     """Go on with a lexicon that was judged red."""
 
@@ -102,3 +98,27 @@ class LexiconSettings(Settings):
     def built_from(self) -> dict[str, Any]:
         """All that decides what the lexicon becomes."""
         return self.model_dump(mode="json", exclude={"accept", "columns"})
+
+
+class NliLexiconSettings(Settings):
+    """Dictionaries of the training language and each other."""
+
+    dictionaries: dict[LanguageCode, tuple[DictionarySettings, ...]] = Field(default_factory=dict)
+    """Dictionaries by language: a file, or several; each of either direction."""
+    k: AtOnce = 3
+    """Translations kept per word."""
+    block: BlockSettings = BlockSettings()
+    """Entries to leave out."""
+
+    @field_validator("dictionaries", mode="before")
+    @classmethod
+    def _from_one(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        return {language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()}
+
+    def of(self, language: str) -> LexiconSettings:
+        """How the lexicon into a language is made."""
+        return LexiconSettings(
+            method="dictionary", k=self.k, floor=0, dictionaries=self.dictionaries[language], block=self.block
+        )

@@ -7,24 +7,10 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from switchtune.config.base import (
-    MOST_PROBLEMS,
-    Block,
-    describe,
-    shortened,
-)
-from switchtune.config.inference import (
-    NliConfig,
-)
-from switchtune.config.run import (
-    RunConfig,
-    TaskName,
-)
-from switchtune.config.yaml import (
-    DEEPEST,
-    LARGEST_FILE,
-    parse_yaml,
-)
+from switchtune.config.base import MOST_PROBLEMS, Block, describe, shortened
+from switchtune.config.inference import NliConfig
+from switchtune.config.run import RunConfig, TaskName
+from switchtune.config.yaml import DEEPEST, LARGEST_FILE, parse_yaml
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.files import content_of
 
@@ -45,19 +31,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file is missing, larger than any configuration, or holds something else.
     """
-    remedy = "Give the YAML file of settings, and name corpora in it."
     try:
-        values = parse_yaml(content_of(path, LARGEST_FILE, remedy=remedy), str(path))
-    except UsageError:
-        raise
+        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings.")
     except SwitchtuneError as error:
-        if isinstance(error.__cause__, FileNotFoundError):
-            near = nearest(path.name, [file.name for file in path.parent.glob("*.y*ml")])
-            raise UsageError(f"{path}: no such configuration file; {near}") from error
         raise UsageError(str(error)) from error
+    values = parse_yaml(content, str(path))
     if not isinstance(values, dict):
-        found = "an empty file" if values is None else type(values).__name__
-        raise UsageError(f"{path}: expected a mapping of settings, found {found}.")
+        kind = "an empty file" if values is None else type(values).__name__
+        raise UsageError(f"{path}: expected a mapping of settings, found {kind}.")
     return values
 
 
@@ -98,39 +79,44 @@ def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = 
         raise UsageError("\n".join(lines + more)) from error
 
 
-_SHORT_FORMS = {"model": "name", "recipes": "recipe", "dictionaries": "path"}
+_OTHER_NAMES = {"recipes": "arms", "arms": "recipes"}
+"""The rows of a comparison by their former name, and the reverse: a file may have either."""
+_SHORT_FORMS = {"model": "name", "arms": "recipe", "recipes": "recipe", "dictionaries": "path"}
 """The key that a plain value stands for, in place of such a block or of an item of such a list."""
 
 
 def _override(values: dict[str, Any], override: str) -> None:
-    key, found, text = override.partition("=")
+    key, equals, text = override.partition("=")
     override = shortened(override, 200)
-    if not found or not key:
+    if not key or not equals:
         raise UsageError(f"--set {override}: expected key=value, as in training.lr=1e-4")
-    *parents, last = key.split(".")
+    first, *others = key.split(".")
+    if first not in values and _OTHER_NAMES.get(first) in values:
+        first = _OTHER_NAMES[first]
+    *parents, last = first, *others
     if len(parents) > DEEPEST:
         raise UsageError(f"--set {override}: more than {DEEPEST} keys in each other")
     block: Any = values
     list_name = ""
     for parent in parents:
-        place = _place(block, parent, override)
-        if isinstance(block, dict) and block.get(place) is None:
-            block[place] = {}
+        index = _index(block, parent, override)
+        if isinstance(block, dict) and block.get(index) is None:
+            block[index] = {}
         name = _SHORT_FORMS.get(list_name if isinstance(block, list) else parent)
-        if name is not None and isinstance(block[place], str):
-            block[place] = {name: block[place]}
-        block[place] = copy(block[place])  # an alias of it stays as it was
-        list_name, block = parent, block[place]
-    block[_place(block, last, override)] = parse_yaml(text, f"--set {override}")
+        if name is not None and isinstance(block[index], str):
+            block[index] = {name: block[index]}
+        block[index] = copy(block[index])  # an alias of it stays as it was
+        list_name, block = parent, block[index]
+    block[_index(block, last, override)] = parse_yaml(text, f"--set {override}")
 
 
-def _place(block: Any, key: str, override: str) -> Any:
+def _index(block: Any, key: str, override: str) -> Any:
     """`key` as a key of a mapping or a position in a list."""
     if isinstance(block, dict):
         return key
     if not isinstance(block, list):
         raise UsageError(f"--set {override}: {key!r} is inside a plain value, which has no keys")
-    places = list(map(str, range(len(block))))
-    if key not in places:
+    positions = [str(position) for position in range(len(block))]
+    if key not in positions:
         raise UsageError(f"--set {override}: expected a position from 0 to {len(block) - 1}, found {key!r}")
-    return places.index(key)
+    return positions.index(key)

@@ -4,24 +4,9 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from switchtune.config.base import (
-    LONGEST_LIST,
-    BelowOne,
-    LanguageCode,
-    Layers,
-    LearningRate,
-    Rows,
-    Seed,
-    Settings,
-    Share,
-)
-from switchtune.config.switching import (
-    MeanSpan,
-)
-from switchtune.config.training import (
-    OptimizerName,
-    TrainingSettings,
-)
+from switchtune.config.base import LONGEST_LIST, BelowOne, LanguageCode, LearningRate, Rows, Seed, Settings, Share
+from switchtune.config.switching import MeanSpan
+from switchtune.config.training import OptimizerName, TrainingSettings
 
 FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
 
@@ -32,8 +17,8 @@ class SizeSettings(Settings):
     width: int = Field(256, ge=8, le=16_384)
     """d_model."""
     feed_forward: int = Field(1024, ge=8, le=65_536)
-    encoder_layers: Layers = 3
-    decoder_layers: Layers = 3
+    encoder_layers: int = Field(3, ge=1, le=100)
+    decoder_layers: int = Field(3, ge=1, le=100)
     heads: int = Field(4, ge=1, le=256)
     positions: int = Field(256, ge=16, le=100_000)
     """Longest sequence, in tokens (families with learned positions)."""

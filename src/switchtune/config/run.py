@@ -1,37 +1,26 @@
 """`switchtune run`: pairs, arms and seeds."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import (
-    ArmSettings,
-    check_arms,
-)
+from switchtune.config.arms import ComparisonSettings, ResolvedArm, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
     FolderName,
     LanguageCode,
     LearningRate,
-    Processes,
     Rows,
     Seed,
     Settings,
     Updates,
-    with_changes,
 )
-from switchtune.config.lexicon import (
-    LexiconSettings,
-)
-from switchtune.config.switching import (
-    SwitchingSettings,
-)
-from switchtune.config.training import (
-    GenerationSettings,
-    TrainingSettings,
-)
+from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.training import GenerationSettings
+from switchtune.recipes import RECIPES
 
 TaskName: TypeAlias = Literal["translation", "summarization"]
 
@@ -127,7 +116,7 @@ class SearchSettings(Settings):
     updates: tuple[Updates, ...] = Field((), max_length=50)
 
 
-class RunConfig(Settings):
+class RunConfig(ComparisonSettings):
     """`switchtune run`: pairs × arms × seeds."""
 
     task: TaskName = "translation"
@@ -136,20 +125,7 @@ class RunConfig(Settings):
     """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
     its vocabulary is trimmed."""
     pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
-    recipes: tuple[ArmSettings, ...] = Field(
-        (ArmSettings(recipe="standard"), ArmSettings(recipe="csr")), min_length=1, max_length=LONGEST_LIST
-    )
-    """Recipes to run: a name, or a mapping with recipe, name, lexicon, switching, training."""
-    seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
-    baseline: str = "standard"
-    """Name of the arm that the others are compared with."""
-    jobs: Processes = 0
-    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
-    keep_changed: bool = False
-    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
     lexicon: LexiconSettings = LexiconSettings()
-    switching: SwitchingSettings = SwitchingSettings()
-    training: TrainingSettings = TrainingSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     zeroshot: ZeroshotSettings = ZeroshotSettings()
@@ -165,39 +141,41 @@ class RunConfig(Settings):
                 "translation or summarization is expected"
             )
         if isinstance(values, dict) and values.get("task") == "summarization":
-            given = values.get("generation") or {}
-            if isinstance(given, dict):
-                return {**values, "generation": {**SUMMARIZATION_SEARCH, **given}}
+            generation = values.get("generation") or {}
+            if isinstance(generation, dict):
+                return {**values, "generation": {**SUMMARIZATION_SEARCH, **generation}}
         return values
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        check_arms(self.recipes, self.baseline, self.seeds, pairs=len(self.pairs))
+        self._check_arms(len(self.pairs))
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
             raise ValueError("pairs: a direction stands twice")
-        for arm in self.recipes:
-            self.lexicon_of(arm), self.training_of(arm)
-            if self.switching_of(arm).source == "aligned" and self.task == "summarization":
+        for arm in self.arms:
+            if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
-                    f"recipes.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
+                    f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
         return self
+
+    @cached_property
+    def arms(self) -> tuple[ResolvedArm, ...]:
+        """The rows of the comparison."""
+        return tuple(
+            ResolvedArm(
+                name=arm.name,
+                recipe=RECIPES[arm.recipe],
+                model=self.model.name,
+                switching=with_own(self.switching, arm, "switching"),
+                training=with_own(self.training, arm, "training"),
+                lexicon=with_own(self.lexicon, arm, "lexicon"),
+            )
+            for arm in self.arm_settings
+        )
 
     @property
     def inputs(self) -> list[str]:
         """All that is named in it to be read: models, corpora, lexicons, texts."""
         corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
-        lexicons = [name for arm in self.recipes for name in self.lexicon_of(arm).inputs]
+        lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         return [self.model.name, *self.model.text, *corpora, *lexicons, *self.zeroshot.multiway.values()]
-
-    def lexicon_of(self, arm: ArmSettings) -> LexiconSettings:
-        """The run's lexicon settings with the arm's own values in their place."""
-        return with_changes(self.lexicon, arm.lexicon, f"recipes.{arm.name}.lexicon")
-
-    def switching_of(self, arm: ArmSettings) -> SwitchingSettings:
-        """The run's switching settings with the arm's own values in their place."""
-        return with_changes(self.switching, arm.switching, f"recipes.{arm.name}.switching")
-
-    def training_of(self, arm: ArmSettings) -> TrainingSettings:
-        """The run's training settings with the arm's own values in their place."""
-        return with_changes(self.training, arm.training, f"recipes.{arm.name}.training")

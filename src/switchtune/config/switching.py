@@ -4,10 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from switchtune.config.base import (
-    Settings,
-    Share,
-)
+from switchtune.config.base import Settings, Share
 
 SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from switchtune.config.base import (
     AtOnce,
@@ -21,6 +21,7 @@ from switchtune.config.base import (
 from switchtune.languages import language_named
 
 OptimizerName: TypeAlias = Literal["auto", "adamw", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
+Schedule: TypeAlias = Literal["linear", "inverse_sqrt", "constant"]
 Engine: TypeAlias = Literal["transformers", "ct2"]
 ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
 
@@ -36,7 +37,7 @@ class LoraSettings(Settings):
     rank: int = Field(16, ge=1, le=4096)
     """Rank of the matrices."""
     alpha: int = Field(32, ge=1, le=65_536)
-    """What an adapter adds is scaled by alpha / rank."""
+    """Numerator of alpha / rank, the factor of what an adapter adds."""
     dropout: BelowOne = 0.05
     """Dropout of what goes into an adapter."""
     targets: Literal["auto"] | tuple[str, ...] = "auto"
@@ -61,8 +62,8 @@ class TrainingSettings(Settings):
     whose steps are in proportion to the size of the weights."""
     warmup: Warmup = 2500
     """Warm-up: a number of updates, or below 1 a share of a stage's updates; capped at a tenth of the stage."""
-    schedule: Literal["polynomial", "inverse_sqrt", "constant"] = "polynomial"
-    """Learning rate after the warm-up; `polynomial` falls linearly to zero."""
+    schedule: Schedule = "linear"
+    """Learning rate after the warm-up; `linear` falls to zero."""
     dropout: BelowOne | None = 0.3
     """Dropout of the model; null keeps the model's own."""
     attention_dropout: BelowOne | None = 0.1
@@ -82,19 +83,19 @@ class TrainingSettings(Settings):
     """A checkpoint is written too when so much time has passed since the last one; null goes by updates alone. It is
     only there to go on from: `keep`, `average` and `snapshots` know those of `checkpoint_every`."""
     keep: Literal["last", "best"] = "last"
-    """Which weights a stage hands on: the last, or those that validate best (among checkpoints)."""
+    """Weights that a stage hands on: the last, or those that validate best (among checkpoints)."""
     best_by: Literal["loss", "chrf"] = "loss"
-    """What `keep: best` and `patience` go by: the validation loss, or chrF++ of greedy outputs, at evaluations."""
+    """Measure of `keep: best` and `patience`: the validation loss, or chrF++ of greedy outputs, at evaluations."""
     valid_sentences: Rows = 500
     """Validation examples whose outputs are scored, where `best_by` is chrf."""
     average: AtOnce = 1
-    """A stage hands on the mean of the weights of its last so many checkpoints."""
+    """Last checkpoints of a stage whose mean weights it hands on."""
     snapshots: bool = False
     """Keep the weights of every checkpoint when a stage is over, for `switchtune analyse`: BLEU and distance over
     updates, at those checkpoints that are evaluated too."""
     patience: Updates | None = None
-    """End a stage after so many evaluations without a better one; `train` alone has it, as `run` compares arms at equal
-    updates."""
+    """Evaluations in a row without a better one after which a stage ends; for `train` alone, as `run` compares arms at
+    equal updates."""
     least_updates: int = Field(0, ge=0, le=10**8)
     """Updates of a stage before which `patience` does not end it."""
     sharding: Literal["auto", "ddp", "fsdp"] = "auto"
@@ -103,7 +104,8 @@ class TrainingSettings(Settings):
     """`auto`: Adafactor for mT5, as it was pretrained, AdamW for all others and for LoRA. The 8-bit ones keep their
     state in a quarter of the memory, but for embeddings (paged: in main memory where the GPU has none left); NVIDIA."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """What is computed in; weights are fp32. `auto`: bf16 on a GPU that has it, else fp32. fp16: on a GPU, not mT5."""
+    """Type of number to compute in; weights are fp32. `auto`: bf16 on a GPU that has it, else fp32. fp16: on a GPU, not
+    mT5."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     """Implementation of attention during the training; `auto`: PyTorch's own (sdpa)."""
     gradient_checkpointing: bool = False
@@ -116,6 +118,11 @@ class TrainingSettings(Settings):
     """Processes that prepare batches (forked, so not on Windows); 0 prepares them in the training process."""
     report_to: tuple[str, ...] = ()
     """Trackers of accelerate (tensorboard, wandb, mlflow, trackio)."""
+
+    @field_validator("schedule", mode="before")
+    @classmethod
+    def _formerly_polynomial(cls, schedule: Any) -> Any:
+        return "linear" if schedule == "polynomial" else schedule
 
     @model_validator(mode="after")
     def _decides_something(self) -> "TrainingSettings":
@@ -158,12 +165,35 @@ _CHOOSING = frozenset(
 )
 
 
+class ClassificationSettings(Settings):
+    """The stage that trains the classifier (paper 5.5)."""
+
+    batch: int = Field(128, ge=1, le=100_000)
+    """Examples of an update, over all accumulation parts."""
+    accumulation: AtOnce = 1
+    """Parts in which an update's batch is computed, one after the other."""
+    max_tokens: int = Field(128, ge=16, le=100_000)
+    """Longest premise and hypothesis together, in tokens; longer ones are cut at the end and counted."""
+    lr: LearningRate = 5e-6
+    """Peak learning rate of AdamW."""
+    warmup: Warmup = 0.06
+    """Warm-up: a number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then the
+    learning rate falls linearly to zero."""
+    dropout: BelowOne | None = 0.1
+    """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
+    weight_decay: Decay = 0.0
+    evaluate_every: Updates = 500
+    """Updates between two evaluations on the validation set, each with a checkpoint. The best weights are kept."""
+    patience: Updates | None = 5
+    """End after so many evaluations without a better accuracy; null goes on to the last update."""
+
+
 class GenerationSettings(Settings):
     """Beam search."""
 
     beams: AtOnce = 5
     tokens_per_batch: BatchTokens = 4096
-    """Budget of a batch, in source tokens of padded batch."""
+    """Budget of a batch, in source tokens, padding included."""
     max_length_ratio: float = Field(1.5, gt=0, le=100)
     """Longest output = ratio × source tokens + max_length_extra."""
     max_length_extra: Tokens = 10
@@ -175,9 +205,9 @@ class GenerationSettings(Settings):
     no_repeat_ngram: int = Field(0, ge=0, le=1000)
     """No sequence of so many tokens occurs twice in an output; 0: any may."""
     engine: Engine = "transformers"
-    """What searches: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
+    """Program that searches: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
     compute_type: ComputeType = "float32"
-    """What `ct2` computes in."""
+    """Type of number that `ct2` computes in."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "GenerationSettings":
@@ -196,8 +226,8 @@ class GenerationSettings(Settings):
 
     def fixed_length(self, target_language: str) -> int | None:
         """Longest output in a language, in tokens, where it does not depend on the source."""
-        found = language_named(target_language)  # none bears the name of a language that was added to a model
-        return self.max_length_of.get(found.code, self.max_length) if found else self.max_length
+        language = language_named(target_language)  # none bears the name of a language that was added to a model
+        return self.max_length_of.get(language.code, self.max_length) if language else self.max_length
 
     def longest_output(self, source_tokens: int, target_language: str) -> int:
         """Longest output for a source, in tokens."""

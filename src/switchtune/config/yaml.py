@@ -7,9 +7,7 @@ from typing import Any
 
 import yaml
 
-from switchtune.config.base import (
-    shortened,
-)
+from switchtune.config.base import shortened
 from switchtune.errors import UsageError
 
 LARGEST_FILE = 2**19

@@ -21,8 +21,8 @@ import pyarrow as pa
 from pyarrow import compute, parquet
 
 from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header
-from switchtune.errors import UsageError
-from switchtune.files import instead_of_file
+from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,23 +299,12 @@ def existing(path: Path) -> Path:
     """The path of a file that can be read, with its user's folder for `~`.
 
     Raises:
-        CorpusError: there is none, it is no plain file, or there is no permission to read it.
+        CorpusError: there is none.
     """
     try:
-        str(path).encode()  # what a report could not name
-        found = path.expanduser()
-        if found.is_file():
-            found.open("rb").close()
-            return found
-        raise CorpusError(f"{path}: {instead_of_file(found)}")
-    except PermissionError as error:
-        raise CorpusError(
-            f"{path}: no permission to read it. Ask its owner, or change it: chmod u+r, of its folder chmod u+rx."
-        ) from error
-    except UnicodeEncodeError as error:
-        raise CorpusError(f"{str(path)!a}: the name is not UTF-8. Rename the file.") from error
-    except (OSError, RuntimeError) as error:  # such as a name that is too long, or the folder of an unknown user
-        raise CorpusError(f"{path}: cannot be opened ({error}).") from error
+        return readable(path)
+    except SwitchtuneError as error:
+        raise CorpusError(str(error)) from error
 
 
 LONGEST_LINE = 1 << 22

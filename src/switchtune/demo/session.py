@@ -17,7 +17,6 @@ from switchtune.lexicon.edits import EVERY_TRANSLATION, Edit, apply_edits, edits
 from switchtune.lexicon.files import add_edits, edits_path, read_lexicon
 from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
-from switchtune.recipes import RECIPES
 from switchtune.report.html import language_name
 from switchtune.report.sentences import lexicon_of_arm
 from switchtune.runs.run_files import RunFiles, read_run
@@ -88,7 +87,7 @@ class DemoSession:
     @property
     def _switching(self) -> SwitchingSettings:
         arm = self.run.switching_arm
-        return self.config.switching_of(arm) if arm else self.config.switching
+        return arm.switching if arm else self.config.switching
 
     def _missing(self, pair: PairSettings) -> list[str]:
         lacking = [] if lexicon_of_arm(self.run, pair.name) else ["There is no lexicon: nothing can be switched."]
@@ -116,15 +115,16 @@ class DemoSession:
         arm = self.run.switching_arm
         if arm is None:
             return None
-        stage = next(stage.name for stage in RECIPES[arm.recipe].stages if stage.examples == "restore")
+        stage = next(stage.name for stage in arm.recipe.stages if stage.examples == "restore")
         return self._model_of(pair, arm.name, stage)
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
         """The baseline and the arm of code-switching, each with its last model."""
-        arms = {arm.name: arm for arm in self.config.recipes}
-        names = [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
-        stages = {name: RECIPES[arms[name].recipe].stages[-1].name for name in names}
-        return [(name, self._model_of(pair, name, stage)) for name, stage in stages.items()]
+        names = dict.fromkeys(
+            [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
+        )
+        arms = {arm.name: arm for arm in self.config.arms}
+        return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names]
 
     def _loaded(self, path: Path) -> Loaded:
         if path not in self._models:

@@ -24,7 +24,7 @@ import torch
 
 from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import atomic_path, is_own, read_json, require_plain, write_json
+from switchtune.files import atomic_path, is_own, read_json, readable, write_json
 from switchtune.generation.search import Outputs, ct2_options
 from switchtune.models.files import explained
 from switchtune.models.forward import longest_first
@@ -153,7 +153,7 @@ def open_converted(
     files = ("model.bin", "config.json", _VOCABULARY)
     with explained(str(folder), *files, remedy=remedy):
         for name in files:
-            require_plain(folder / name, remedy=remedy or "")
+            readable(folder / name, remedy=remedy or "")
         translator = package.Translator(
             str(folder),
             device=device,

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.files import atomic_path, require_plain
+from switchtune.files import atomic_path, readable
 from switchtune.lexicon.fertility import TokenLinks, refine
 from switchtune.lexicon.hmm import MOST_WORDS, train_directions
 from switchtune.lexicon.records import BuildStep, LexiconError, OnStep
@@ -202,8 +202,7 @@ def read_alignment(path: Path) -> Alignment:
         LexiconError: the file is missing, or no alignment.
     """
     try:
-        require_plain(path)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with readable(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             starts = arrays["starts"]
             links = (arrays["source"], arrays["target"], arrays["probability"])
             alignment = Alignment(starts, *links, left_out=int(arrays["left_out"]))

@@ -9,12 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.config.lexicon import LexiconSettings
-from switchtune.corpus.columns import CorpusError
-from switchtune.corpus.formats import existing
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter
 from switchtune.errors import UsageError
-from switchtune.files import instead_of_file
+from switchtune.files import why_unreadable
 from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, compounds
 from switchtune.lexicon.alignment import Alignment, align
 from switchtune.lexicon.block import BlockList, Limits, read_block_list, without_blocked
@@ -131,13 +129,7 @@ def require_files(settings: LexiconSettings) -> None:
     Raises:
         UsageError: with all of them.
     """
-    wrong = []
-    for path in settings.files:
-        try:
-            if existing(Path(path)) != Path(path):  # what `~` stands for is not looked for
-                wrong.append(f"{path}: {instead_of_file(Path(path))}")
-        except CorpusError as error:
-            wrong.append(str(error))
+    wrong = [f"{path}: {problem}" for path in settings.files if (problem := why_unreadable(path))]
     if wrong:
         raise UsageError(
             "\n".join(wrong) + "\nThe lexicon's settings name it (dictionaries, embeddings or the words of its block "

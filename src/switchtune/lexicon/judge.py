@@ -5,7 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired
 
+from switchtune.config.base import Count, Finite, Share, list_of, object_of
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError, Translation
 from switchtune.lexicon.text import Encoded, incidence, sentences_with_both
@@ -35,10 +38,10 @@ class Sample:
 
     band: Band
     word: str
-    count: int
+    count: Count
     """Occurrences of the word in the text that the lexicon was made from; 0: unknown."""
     translations: tuple[Translation, ...]
-    paired: float | None
+    paired: Finite | None
     """Share of the held-out sentences with the word whose pair holds its first translation; None: no such sentence."""
 
 
@@ -48,23 +51,23 @@ class DirectionJudgement:
 
     source: str
     target: str
-    entries: int
+    entries: Count
     verdict: Verdict
-    lift: float | None
+    lift: Finite | None
     """`paired` less `shuffled`, from -1 to 1: how much more often than by chance translations stand in paired
     sentences. None where there are no pairs."""
-    paired: float | None
+    paired: Finite | None
     """Of the held-out sentences with a word, the share whose pair holds its translation; mean over the lexicon's words,
     and within a word over its translations, as switching draws them."""
-    shuffled: float | None
+    shuffled: Finite | None
     """The same as shuffled pairs would have it, exactly: the mean over all shufflings."""
-    deviations: float | None
+    deviations: Finite | None
     """How many standard deviations of a shuffling lie between `paired` and `shuffled`."""
-    words: int
+    words: Count
     """Words of the lexicon that stand in the held-out pairs."""
-    coverage: float
+    coverage: Share
     """Share of the running words that have an entry."""
-    stability: float | None
+    stability: Finite | None
     """Share of the running words whose first translation is the same in a lexicon built with another seed; None where
     nothing is random or nothing was built twice."""
     reasons: tuple[str, ...]
@@ -120,6 +123,30 @@ class Judgement:
             "held_out_pairs": self.held_out_pairs,
             "directions": [asdict(direction) for direction in self.directions],
         }
+
+
+_FIGURES: dict[str, Any] = dict.fromkeys(("lift", "coverage", "stability"), Finite | None)
+_SAMPLE = object_of(Sample, translations=list_of(object_of(word=str, strength=Finite)))
+_DIRECTION = object_of(
+    DirectionJudgement,
+    samples=list_of(_SAMPLE),
+    compounds=NotRequired[list_of(object_of(word=str, phrase=str, count=Count))],
+)
+JUDGEMENT_RECORD: TypeAdapter[Any] = TypeAdapter(
+    object_of(
+        languages=tuple[str, str],
+        verdict=Verdict,
+        **_FIGURES,
+        method=str,
+        chosen=str,
+        held_out_pairs=Count,
+        directions=list_of(_DIRECTION),
+        reasons=list_of(str),
+        tried=NotRequired[list_of(str)],
+        next_steps=NotRequired[list_of(str)],
+    )
+)
+"""What stands in a `judgement.json`."""
 
 
 def _lowest(figures: Iterable[float | None]) -> float | None:

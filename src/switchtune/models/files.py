@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoTokenizer, GenerationConfig, Pretrained
 from transformers.utils import logging
 
 from switchtune.errors import SwitchtuneError
-from switchtune.files import LARGEST, MARK, broken_link, read_json, require_plain
+from switchtune.files import LARGEST, MARK, broken_link, read_json, readable
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
@@ -117,8 +117,7 @@ def _require_sound_file(folder: Path, file: Path) -> None:
             "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
         )
     if file.suffix in _READ:
-        require_plain(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=again(folder))
-        file.open("rb").close()
+        readable(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=again(folder))
     if file.name not in _SETTINGS:
         return
     content = read_json(file, remedy=again(folder))

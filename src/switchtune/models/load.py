@@ -19,7 +19,7 @@ from transformers import (
 
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import atomic_path, fingerprint, hash_file, loaded_files, write_text
+from switchtune.files import atomic_path, fingerprint, hash_file, write_text
 from switchtune.models.families import families_like, require_supported
 from switchtune.models.files import (
     PIECES,
@@ -35,6 +35,7 @@ from switchtune.models.files import (
 )
 from switchtune.models.forward import evaluating, on_device_of
 from switchtune.models.layout import Layout, family_of, layout_of
+from switchtune.run_dir import loaded_files
 
 LONGEST_GENERATION = 256
 """Longest output, in tokens, that a saved model generates when its user asks for no other length."""

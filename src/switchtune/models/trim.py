@@ -17,9 +17,8 @@ import torch
 from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationInfo
 from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 
-from switchtune import records
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import atomic_path, write_json, write_text
+from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
 from switchtune.models.layout import Layout, instruction, token_ids
 from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
@@ -169,7 +168,7 @@ def read_record(folder: Path) -> TrimRecord:
             "was lost: copy it from the model that the training began with)."
         )
     remedy = f"Copy {TRIM_RECORD} from the model that the training began with."
-    return records.read_record(path, _RECORD, remedy=remedy)
+    return read_json(path, _RECORD, remedy=remedy)
 
 
 def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[str]) -> VocabularyUsage:

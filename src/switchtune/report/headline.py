@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from switchtune.records import SCORES
 from switchtune.results.comparison import comparison_of
+from switchtune.results.records import SCORES
 from switchtune.results.text import difference_text, interval_text, p_text, score_text, verdict
 from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import SIGNIFICANT, Answer, Comparison
@@ -49,7 +49,7 @@ def compared(row: Row) -> Comparison | None:
 
 def headline(run: RunFiles) -> Headline | None:
     """The answer of a run about its arm of code-switching; None where it has no finished comparison of one."""
-    rows = {(row["pair"], row["recipe"]): row for row in run.rows}
+    rows = {(row["pair"], row["arm"]): row for row in run.rows}
     findings = tuple(
         finding(row, comparison, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
         for (pair, arm), row in rows.items()
@@ -61,7 +61,7 @@ def headline(run: RunFiles) -> Headline | None:
 def finding(row: Row, comparison: Comparison, baseline_row: Row, baseline: str) -> Finding:
     """What the comparison of an arm with the baseline says, and how sure that is."""
     metric = comparison.metric
-    sentences = [f"{row['pair']}: {verdict(row['recipe'], baseline, comparison)}"]
+    sentences = [f"{row['pair']}: {verdict(row['arm'], baseline, comparison)}"]
     if comparison.answer == "undecided":
         sentences.append(
             f"Any true difference from {interval_text(comparison)} fits these test examples; more of them would "
@@ -71,7 +71,7 @@ def finding(row: Row, comparison: Comparison, baseline_row: Row, baseline: str) 
         [score["value"] for score in scores_of(each).get(metric, ())] for each in (row, baseline_row)
     )
     if len(seeds) > 1 and len(baseline_seeds) > 1:
-        sentences.append(_seeds_sentence(metric, (row["recipe"], seeds), (baseline, baseline_seeds)))
+        sentences.append(_seeds_sentence(metric, (row["arm"], seeds), (baseline, baseline_seeds)))
     return Finding(comparison.answer, tuple(sentences))
 
 
@@ -104,9 +104,9 @@ def _doubts(run: RunFiles) -> Iterator[str]:
             "configuration show it)."
         )
     for row, comparison in comparisons:
-        if row["recipe"] in run.controls and comparison.answer == "better":
+        if row["arm"] in run.controls and comparison.answer == "better":
             yield (
-                f"{row['pair']}: {row['recipe']}, which switches no words by their meaning, gains too: "
+                f"{row['pair']}: {row['arm']}, which switches no words by their meaning, gains too: "
                 f"{difference_text(comparison)}, p {p_text(comparison, '= ')}."
             )
 

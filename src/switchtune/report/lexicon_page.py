@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from switchtune.errors import UsageError
-from switchtune.files import claim_file, write_text
+from switchtune.files import read_json, write_text
 from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Entry, Lexicon
-from switchtune.records import JUDGEMENT_RECORD, read_record
 from switchtune.report.html import direction_name, is_report, language_name, render
 from switchtune.results.drawing import Drawing
 from switchtune.results.figures import draw_counts
+from switchtune.run_dir import claim_file
 from switchtune.runs.lexicon_folder import PAGE
 from switchtune.runs.paths import JUDGEMENT
 
@@ -82,7 +83,7 @@ def write_lexicon_page(folder: Path) -> Path:
     own = page.is_file() and is_report(page)
     claim_file(page, own=own, option="", remedy="The page is written here: move it away.")
     remedy = "The same `switchtune lexicon` builds the folder anew; edits by hand stay."
-    judgement = read_record(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
+    judgement = read_json(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")
     write_text(page, lexicon_page([read_lexicon(folder / name) for name in names], judgement))

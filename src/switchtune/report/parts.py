@@ -329,7 +329,7 @@ def _switched(asked: Asked) -> Iterator[Panel]:
             yield _missing(str(error), pair.name)
             continue
         arm = run.switching_arm
-        aligned = arm is not None and run.config is not None and run.config.switching_of(arm).source == "aligned"
+        aligned = arm is not None and arm.switching.source == "aligned"
         yield Panel(pair.name, "switched", {"sides": sides, "aligned": aligned})
 
 

@@ -8,11 +8,11 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.records import ANALYSIS_RECORDS
 from switchtune.report.headline import Headline, headline
 from switchtune.report.html import render
 from switchtune.report.parts import Asked, Part, parts_of, plain_name, scores_panels
 from switchtune.results.drawing import Drawing
+from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.run_files import RunFiles, read_run
 
 MOST_BYTES = 5_000_000

@@ -190,7 +190,7 @@ def lexicon_of_arm(run: RunFiles, pair: str) -> LexiconFolder | None:
     """The lexicon by which the arm of code-switching switches."""
     if run.config is None or run.switching_arm is None:
         return None
-    method = run.config.lexicon_of(run.switching_arm).method
+    method = run.switching_arm.lexicon.method
     return next((each for each in run.lexicons(pair) if each.name.rpartition("-")[0] == method), None)
 
 
@@ -203,7 +203,7 @@ def switched_sides(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) ->
     folder, arm, config = lexicon_of_arm(run, pair.name), run.switching_arm, run.config
     if folder is None or arm is None or config is None:
         raise SwitchtuneError("the run has no arm that switches words by a lexicon, or its lexicon is not there")
-    settings = config.switching_of(arm)
+    settings = arm.switching
     if settings.unit == "piece":
         raise SwitchtuneError("the run switches subword pieces; `switchtune show-batch` shows them")
     sides: Sequence[Sequence[str]] = list(zip(*sample, strict=True))
@@ -225,12 +225,12 @@ def switched_into_languages(run: RunFiles) -> list[SwitchedSide]:
         SwitchtuneError: the validation set or a lexicon is no longer there, or malformed.
     """
     config = run.inference
-    arm = next((arm for arm in config.recipes if arm.name == run.code_switching), None) if config else None
+    arm = next((arm for arm in config.arms if arm.name == run.code_switching), None) if config else None
     if config is None or arm is None:
         return []
     valid = read_nli(config.data.valid, config.language, columns=config.data.columns, limit=SHOWN_SWITCHED)
     return [
-        _switched_side(read_lexicon(path), valid.premises, config.switching_of(arm), config.seeds[0])
+        _switched_side(read_lexicon(path), valid.premises, arm.switching, config.seeds[0])
         for path in run.dictionaries().values()
     ]
 

@@ -69,11 +69,11 @@ def by_arm(summary: Summary) -> dict[str, list[Row]]:
 
 
 def accuracy_table(summary: Summary) -> tuple[list[str], list[tuple[str, ...]]]:
-    """Heads and rows, for people: recipes by languages; the mean is over those without training data."""
+    """Heads and rows, for people: arms by languages; the mean is over those without training data."""
     arms = by_arm(summary)
     means = {arm: mean(mean(accuracies(row)) for row in rows[1:]) for arm, rows in arms.items()}
     languages = [row.pair for row in arms[summary.baseline]]
-    heads = ["recipe", "updates", *languages, "mean", f"Δ {summary.baseline}", "minutes"]
+    heads = ["arm", "updates", *languages, "mean", f"Δ {summary.baseline}", "minutes"]
     lines = [
         (
             arm,

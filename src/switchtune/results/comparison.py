@@ -11,6 +11,9 @@ from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, decide
 from switchtune.switching.switcher import Rates
 
+SCHEMA = 2
+"""Of `metrics.json`: rises where what is in it changes its name or its meaning."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -69,7 +72,7 @@ def summarised(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summ
 
 def header(row: Row, baseline: str) -> tuple[str, ...]:
     """The heads of the columns that `cells` fills."""
-    return ("recipe", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
+    return ("arm", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -119,13 +122,14 @@ def comparison_of(record: Mapping[str, Any]) -> Comparison:
 def metrics_record(summary: Summary) -> dict[str, Any]:
     """Every figure of the comparison with its signature and n, for `metrics.json`."""
     return {
+        "schema": SCHEMA,
         "baseline": summary.baseline,
         "seeds": list(summary.seeds),
         "remarks": list(summary.remarks),
         "rows": [
             {
                 "pair": row.pair,
-                "recipe": row.arm,
+                "arm": row.arm,
                 "updates": dict(row.stage_updates),
                 "valid_nll": [{"update": update, "nll": nll} for update, nll in row.valid_nll],
                 **{metric_key(name): [score_record(score) for score in scores] for name, scores in row.scores.items()},

@@ -6,14 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, write_text
+from switchtune.files import write_text
 from switchtune.models.classifier import weight_count
 from switchtune.results.comparison import Summary, metrics_record
-from switchtune.run_dir import RunDir, write_sealed
-from switchtune.runs.arms import ResolvedArm, Trial, chosen_arm, require_inputs, resolved_arms
+from switchtune.run_dir import RunDir, claim_folder, write_sealed
+from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.manifest import manifest
 from switchtune.runs.paths import COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS
@@ -57,7 +58,7 @@ def run_experiment(
 
 def experiment_of(config: RunConfig | NliConfig) -> Experiment[Any]:
     """The experiment of a configuration's task."""
-    arms = resolved_arms(config)
+    arms = config.arms
     return PairExperiment(config, arms) if isinstance(config, RunConfig) else InferenceExperiment(config, arms)
 
 
@@ -153,27 +154,25 @@ def prepare_trial(
         return trial
 
 
-def batch_preview(
-    config: RunConfig, *, recipe: str | None = None, rows: int = 2, folder: Path | None = None
-) -> list[str]:
+def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, folder: Path | None = None) -> list[str]:
     """What the model is given in each stage of an arm, on its first pair: a block of text per stage.
 
     Args:
+        arm: its name; by default the first with a stage that restores.
         folder: of a run, whose lexicon is used, hand edits included, or made there; by default one is made for the
             occasion.
-        recipe: name of the arm; by default the first with a stage that restores.
         rows: examples per stage.
 
     Raises:
         UsageError: no arm of that name, or a folder that is not of a run.
     """
-    experiment = PairExperiment(config, resolved_arms(config))
-    arm = chosen_arm(experiment.arms, recipe)
-    require_inputs(config, [arm])
+    experiment = PairExperiment(config, config.arms)
+    chosen = chosen_arm(experiment.arms, arm)
+    require_inputs(config, [chosen])
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
         run, seeds = RunDir(folder or Path(temporary)), config.seeds[:1]
-        prepared = _read_and_build(experiment, config.pairs[:1], [arm], seeds, run, lambda event: None)
+        prepared = _read_and_build(experiment, config.pairs[:1], [chosen], seeds, run, lambda event: None)
         (trial,), (data,) = prepared.trials, prepared.data.values()
         return experiment.previews(trial, data, rows=rows)

@@ -8,14 +8,15 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from switchtune.config.base import Count, object_of
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.recipes import RECIPES, Recipe
-from switchtune.records import WHOLE, object_of, read_record
+from switchtune.files import read_json
+from switchtune.recipes import Recipe
 from switchtune.run_dir import RunDir
 from switchtune.runs.paths import CONFIG, CORPORA, HYPOTHESES, TRIMMED, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
@@ -23,7 +24,7 @@ from switchtune.runs.trial import read_hypotheses
 from switchtune.training.curve import METRICS as CURVE
 from switchtune.training.curve import read_metrics
 
-_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=WHOLE))))
+_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=Count))))
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
@@ -59,7 +60,7 @@ class Training:
         run = RunDir(self.folder)
         if run.content(stage) is None or not self.model(stage).exists():
             return None
-        return int(read_record(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
+        return int(read_json(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
 
     @cached_property
     def curve(self) -> Sequence[Mapping[str, Any]]:
@@ -97,10 +98,10 @@ class Training:
 def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
     """Of all pairs, arms and seeds, whether they have begun or not."""
     for pair in config.pairs:
-        for arm in config.recipes:
+        for arm in config.arms:
             for seed in config.seeds:
                 name = trial_name(pair.name, arm.name, seed)
-                yield Training(folder / name, pair.name, arm.name, seed, RECIPES[arm.recipe], name)
+                yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name)
 
 
 def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.inference import LABELS, NliSet, read_nli
@@ -31,7 +32,7 @@ from switchtune.recipes import Stage
 from switchtune.results.accuracy import accuracy_markdown, accuracy_row, accuracy_summary
 from switchtune.results.comparison import Row, Summary
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import ResolvedArm, Trial
+from switchtune.runs.arms import Trial
 from switchtune.runs.paths import lexicon_files, lexicon_folder, predictions_file, trial_name
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.trial import Data, Output, TrialResult
@@ -226,7 +227,7 @@ def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
     if layout is None:
         if arm.restores:
             raise UsageError(
-                f"recipes.{arm.name}: {arm.model} is an encoder alone, which cannot restore sentences in stage 1. Take "
+                f"arms.{arm.name}: {arm.model} is an encoder alone, which cannot restore sentences in stage 1. Take "
                 "recipe: standard, or a model with a decoder."
             )
         return

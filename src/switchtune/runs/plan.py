@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import torch
 from transformers import PretrainedConfig
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
@@ -29,7 +30,7 @@ from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import Stage
-from switchtune.runs.arms import ResolvedArm, require_inputs, resolved_arms
+from switchtune.runs.arms import require_inputs
 from switchtune.runs.prepare import check_arm
 from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.runs.workers import available_cores, jobs_for
@@ -162,11 +163,11 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
         UsageError: something that the settings ask for cannot be had.
         SwitchtuneError: the model's configuration or tokenizer cannot be had, or a corpus cannot be read.
     """
-    layout, arms = load_layout(config.model.name), resolved_arms(config)
+    layout, arms = load_layout(config.model.name), config.arms
     if gpu_memory is None:
         require_inputs(config, arms)
         device = device_at_hand()
-        trainings = len(config.pairs) * len(config.recipes) * len(config.seeds)
+        trainings = len(config.pairs) * len(config.arms) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
         for pair in config.pairs:
             for arm in arms:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.events import Event, OnEvent
@@ -29,7 +30,6 @@ from switchtune.models.rows import TrimFailedError
 from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import VocabularyUsage, may_pay, pays, survey, trim
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import ResolvedArm
 from switchtune.runs.paths import CORPORA, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
 from switchtune.runs.tasks import TASKS
 from switchtune.switching.make import segmenters_for

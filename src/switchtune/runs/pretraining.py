@@ -11,10 +11,10 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Progress
 from switchtune.examples import denoise_examples
-from switchtune.files import claim_folder, fingerprint, write_text
+from switchtune.files import fingerprint, write_text
 from switchtune.models.load import load_model, save_model
 from switchtune.models.new import new_model
-from switchtune.run_dir import RunDir
+from switchtune.run_dir import RunDir, claim_folder
 from switchtune.runs.paths import CONFIG
 from switchtune.runs.validation import chrf_validation
 from switchtune.training.checkpoints import remove_checkpoints

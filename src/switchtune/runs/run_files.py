@@ -8,23 +8,17 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from switchtune.config.arms import ArmSettings
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, read_settings
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.files import read_json
 from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Lexicon
-from switchtune.records import (
-    ANALYSIS_RECORDS,
-    JUDGEMENT_RECORD,
-    MANIFEST_RECORD,
-    METRICS_RECORD,
-    ZEROSHOT_RECORD,
-    read_record,
-)
+from switchtune.results.records import ANALYSIS_RECORDS, MANIFEST_RECORD, METRICS_RECORD, ZEROSHOT_RECORD
 from switchtune.run_dir import RunDir, edit_warning
-from switchtune.runs.arms import resolved_arms
 from switchtune.runs.folder import Training, other_trainings, trainings_of
 from switchtune.runs.paths import (
     CONFIG,
@@ -54,7 +48,7 @@ class LexiconFolder:
         """
         path = self.paths[0].with_name(JUDGEMENT)
         remedy = f"Move {path.parent} away, and the same `switchtune run` builds the lexicon again."
-        return cast("Mapping[str, Any]", read_record(path, JUDGEMENT_RECORD, remedy=remedy))
+        return cast("Mapping[str, Any]", read_json(path, JUDGEMENT_RECORD, remedy=remedy))
 
     def read(self) -> tuple[Lexicon, Lexicon]:
         """Both directions.
@@ -111,7 +105,7 @@ class RunFiles:
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the arms, the baseline first, so that it has the same colour in every run."""
-        named = [*(arm.name for arm, _ in self._arms()), *(row["recipe"] for row in self.rows)]
+        named = [*(arm.name for arm in self._arms), *(row["arm"] for row in self.rows)]
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
 
     def test_set(self, pair: str) -> str | None:
@@ -128,22 +122,19 @@ class RunFiles:
         return self.switching_arm.name if self.switching_arm else None
 
     @property
-    def switching_arm(self) -> ArmSettings | None:
+    def switching_arm(self) -> ResolvedArm | None:
         """The arm of code-switching: the first that restores what a lexicon or an alignment has switched."""
-        return next((arm for arm, restores in self._arms() if restores), None)
+        return next((arm for arm in self._arms if arm.switches_by_meaning), None)
 
-    def _arms(self) -> list[tuple[ArmSettings, bool]]:
-        """The arms, and whether each restores what was switched by meaning."""
+    @property
+    def _arms(self) -> tuple[ResolvedArm, ...]:
         config = self.config or self.inference
-        if config is None:
-            return []
-        switches = [arm.switches_by_meaning for arm in resolved_arms(config)]
-        return list(zip(config.recipes, switches, strict=True))
+        return config.arms if config else ()
 
     @property
     def controls(self) -> set[str]:
         """Names of the arms beside the baseline that switch no words by their meaning."""
-        return {arm.name for arm, restores in self._arms() if not restores} - {str(self.baseline)}
+        return {arm.name for arm in self._arms if not arm.switches_by_meaning} - {str(self.baseline)}
 
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""
@@ -236,7 +227,7 @@ class _Files:
         path = self.folder / name
         try:
             if path.exists():
-                record = read_record(path, kind, remedy=f"The same `switchtune {verb}` makes it again.")
+                record = read_json(path, kind, remedy=f"The same `switchtune {verb}` makes it again.")
                 self.changed.extend(filter(None, [edit_warning(path, verb)]))
                 return record
         except SwitchtuneError as error:
@@ -249,7 +240,7 @@ class _Files:
         """The trainings without what cannot be read."""
         if not isinstance(config, RunConfig):
             return tuple(map(self._readable, other_trainings(self.folder, settings)))
-        updates = {arm.name: sum(arm.stage_updates) for arm in resolved_arms(config)}
+        updates = {arm.name: sum(arm.stage_updates) for arm in config.arms}
         readable = tuple(map(self._readable, trainings_of(self.folder, config)))
         for training in readable:
             self.missing.extend(self._unfinished(training, updates[training.arm]))

@@ -176,10 +176,10 @@ def _tried(
 
 def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
     """The configuration of a run with what was found, as YAML holds it."""
-    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"search", "recipes"})
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"search", "arm_settings"})
     best: Mapping[str, Tried] = {each.arm: each for each in result.best}
     values["training"] = {**values.get("training", {}), "updates": result.updates}
-    values["recipes"] = [
+    values["arms"] = [
         {
             **arm.model_dump(mode="json", exclude_defaults=True),
             "training": {
@@ -188,14 +188,14 @@ def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
                 "tokens_per_batch": best[arm.name].point.tokens_per_batch,
             },
         }
-        for arm in config.recipes
+        for arm in config.arm_settings
     ]
     return values
 
 
 def search_table(result: SearchResult) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for people; an arm's best point is marked."""
-    heads = ["recipe", "updates", "tokens per batch", "lr", "validation loss", ""]
+    heads = ["arm", "updates", "tokens per batch", "lr", "validation loss", ""]
     rows = [
         [
             each.arm,
@@ -214,7 +214,7 @@ def search_markdown(result: SearchResult) -> str:
     """What was tried, as a Markdown page."""
     explanation = (
         f"{result.pair}, seed {result.seed}. Loss on the validation set after the last stage: nats per target token. "
-        f"Every recipe was tried at the same points. Best: of each recipe at {result.updates:,} updates, where the "
-        "mean of the recipes' best losses is lowest; `best.yaml` compares them so."
+        f"Every arm was tried at the same points. Best: of each arm at {result.updates:,} updates, where the "
+        "mean of the arms' best losses is lowest; `best.yaml` compares them so."
     )
     return f"# Search\n\n{explanation}\n\n{markdown_table(*search_table(result))}\n"

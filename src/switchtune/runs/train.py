@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
-from switchtune.runs.arms import ResolvedArm, Trial, chosen_arm
+from switchtune.runs.arms import Trial, chosen_arm
 from switchtune.runs.experiment import experiment_of, prepare_trial
 from switchtune.runs.paths import model_folder
 from switchtune.runs.trial import Experiment, TrialResult, run_trial, train_trial
@@ -50,7 +51,7 @@ def train_arm(
     config: RunConfig | NliConfig,
     folder: Path | str,
     *,
-    recipe: str | None = None,
+    arm: str | None = None,
     pair: str | None = None,
     seed: int | None = None,
     gpus: int | None = None,
@@ -66,7 +67,7 @@ def train_arm(
     With `gpus` or `processes` a script that calls this needs the usual `if __name__ == "__main__":`.
 
     Args:
-        recipe: name of the arm; by default the first with a stage that restores.
+        arm: its name; by default the first with a stage that restores.
         pair: as in `de-en`; by default the first.
         seed: by default the first of the configuration.
         gpus: start so many processes, each with a GPU of this machine.
@@ -80,8 +81,8 @@ def train_arm(
         SwitchtuneError: data, model or lexicon cannot be used, the training failed, or a process of it died.
     """
     folder, experiment = Path(folder), experiment_of(config)
-    arm = chosen_arm(experiment.arms, recipe)
-    job = _Job(experiment, folder, _pair(experiment, pair), arm, config.seeds[0] if seed is None else seed)
+    seed = config.seeds[0] if seed is None else seed
+    job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(experiment.arms, arm), seed)
     place = place_of(os.environ)
     device = default_device()
     wanted = _processes(gpus, processes, device, launched=place is not None)

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, describe
@@ -21,7 +22,7 @@ from switchtune.models.load import load_layout, load_model, save_generation
 from switchtune.recipes import Stage
 from switchtune.results.comparison import Row, Summary, comparison_markdown, summarised
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import ResolvedArm, Trial
+from switchtune.runs.arms import Trial
 from switchtune.runs.paths import HYPOTHESES
 from switchtune.runs.prepare import check_arm, prepare_alignments, prepare_lexicons, prepare_model
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
@@ -52,7 +53,7 @@ class PairExperiment:
         for arm in self.arms:
             if len(self.arms) > 1 and arm.training.patience is not None:
                 raise UsageError(
-                    f"recipes.{arm.name}: training.patience may end its stages before those of other arms, and arms "
+                    f"arms.{arm.name}: training.patience may end its stages before those of other arms, and arms "
                     "are compared at equal updates. Leave it out (keep: best takes the best weights all the same), or "
                     "train one arm alone with `switchtune train`."
                 )

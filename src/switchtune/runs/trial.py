@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
@@ -22,7 +23,7 @@ from switchtune.models.load import model_fingerprint
 from switchtune.recipes import Stage
 from switchtune.results.comparison import Summary
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import ResolvedArm, Trial
+from switchtune.runs.arms import Trial
 from switchtune.runs.paths import model_folder
 from switchtune.runs.stages import PlannedStage, StageJob
 from switchtune.switching.switcher import Rates

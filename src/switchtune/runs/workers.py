@@ -15,8 +15,7 @@ import psutil
 import torch
 
 from switchtune.errors import Stopped, SwitchtuneError, UsageError
-from switchtune.events import Event, OnEvent
-from switchtune.terminal import show_standard_error
+from switchtune.events import Event, OnEvent, show_standard_error
 from switchtune.training.distributed import end_with, place_of
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 

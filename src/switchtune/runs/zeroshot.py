@@ -10,14 +10,14 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import claim_folder, write_text
+from switchtune.files import write_text
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_matrix
 from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown
-from switchtune.run_dir import RunDir, write_sealed
-from switchtune.runs.arms import require_inputs, resolved_arms
+from switchtune.run_dir import RunDir, claim_folder, write_sealed
+from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
@@ -50,7 +50,7 @@ def run_zeroshot(
     """
     target = _target(config)
     folder = Path(folder)
-    require_inputs(config, resolved_arms(config))
+    require_inputs(config, config.arms)
     claim_folder(folder, "run", inputs=config.inputs)
     tests = _read_tests(config, folder / CORPORA)
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
@@ -62,7 +62,7 @@ def run_zeroshot(
             for training in Run(folder, config).trainings(pair):
                 translations = _translations(config, pair.source, training, tests, run, on_event)
                 outputs.setdefault((pair.source, training.arm), []).append(translations)
-    arms = [arm.name for arm in config.recipes if arm.name != config.baseline]
+    arms = [arm.name for arm in config.arms if arm.name != config.baseline]
     matrices = tuple(
         matrix
         for name, corpora in tests.items()
@@ -86,8 +86,8 @@ def _target(config: RunConfig) -> str:
         )
     if len(config.pairs) < 2:
         raise UsageError("pairs: zero-shot tests need at least two pairs: each pair's models are tested on the others.")
-    if len(config.recipes) < 2:
-        raise UsageError(f"recipes: nothing is compared with {config.baseline}; add csr.")
+    if len(config.arms) < 2:
+        raise UsageError(f"arms: nothing is compared with {config.baseline}; add csr.")
     return targets[0]
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from switchtune.config.base import Count, Finite, Share
 from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values, spbleu
 from switchtune.scoring.rouge import ROUGE_NAMES, RougeName, rouge
 
@@ -65,20 +66,20 @@ class Comparison:
     """
 
     metric: str
-    value_a: float
-    value_b: float
-    difference: float
-    p_value: float
-    interval: tuple[float, float]
-    n: int
-    runs_a: int
-    runs_b: int
-    resamples: int
-    seed: int
+    value_a: Finite
+    value_b: Finite
+    difference: Finite
+    p_value: Share
+    interval: tuple[Finite, Finite]
+    n: Count
+    runs_a: Count
+    runs_b: Count
+    resamples: Count
+    seed: Count
     signature: str
     test: Test | Literal["mcnemar"] = "bootstrap"
-    comparisons: int = 1
-    adjusted_p_value: float = 1.0
+    comparisons: Count = 1
+    adjusted_p_value: Share = 1.0
     answer: Answer = "undecided"
 
 

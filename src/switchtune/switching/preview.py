@@ -11,10 +11,10 @@ from rich.text import Text
 from switchtune.corpus.formats import stream_lines, text_lines
 from switchtune.corpus.words import Segmenter, Words, word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.events import printable
 from switchtune.languages import find_language
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
 from switchtune.switching.switcher import Switched, Switcher, example_key, from_lexicon, from_mask
-from switchtune.terminal import printable
 
 MASK = "<mask>"
 """How a masked word is written where no model decides it."""

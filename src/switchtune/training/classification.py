@@ -12,8 +12,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from switchtune.config.inference import ClassificationSettings
-from switchtune.config.training import TrainingSettings
+from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.corpus.inference import LABELS, NliSet
 from switchtune.events import Progress
 from switchtune.examples import Key
@@ -72,7 +71,7 @@ def classifier_settings(classification: ClassificationSettings, training: Traini
             "tokens_per_batch": classification.batch,
             "checkpoint_every": classification.evaluate_every,
             "optimizer": training.optimizer if training.optimizer.endswith("8bit") else "adamw",
-            "schedule": "polynomial",
+            "schedule": "linear",
             "label_smoothing": 0.0,
             "keep": "best",
             "best_by": "loss",

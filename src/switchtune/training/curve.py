@@ -6,10 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from switchtune.files import content_of, naming, write_text
-from switchtune.records import CURVE_ENTRY, parse_record
+from pydantic import TypeAdapter
+from typing_extensions import NotRequired
+
+from switchtune.config.base import Count, Finite, list_of, object_of, with_others
+from switchtune.files import content_of, naming, parse_json, write_text
 
 METRICS = "metrics.jsonl"
+
+_FIGURES = (
+    *("loss", "nll", "learning_rate", "tokens_per_second", "padding", "memory_gb", "kilowatt_hours"),
+    *("valid_nll", "valid_chrf", "valid_accuracy"),
+)
+_ENTRY: TypeAdapter[dict[str, Any]] = TypeAdapter(
+    with_others(
+        object_of(
+            stage=str,
+            update=Count,
+            seconds=Finite,
+            sums=NotRequired[list_of(list_of(Finite))],
+            **dict.fromkeys(("tokens", "skipped", "too_large"), NotRequired[Count]),
+            **dict.fromkeys(_FIGURES, NotRequired[Finite]),
+        )
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +139,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     if not last or (last.startswith(b"{") and not last.endswith(b"}")):
         lines.pop()
     remedy = f"Mend the line, or remove {path.parent}: the same command then trains anew what is in it."
-    return [parse_record(line, CURVE_ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)]
+    return [parse_json(line, _ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)]
 
 
 def _line(entry: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from switchtune.errors import SaidElsewhereError, Stopped, SwitchtuneError, UsageError
-from switchtune.terminal import show_standard_error
+from switchtune.events import show_standard_error
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 
 Device: TypeAlias = Literal["cuda", "cpu"]

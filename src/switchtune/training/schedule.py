@@ -1,20 +1,19 @@
 """The learning rate over the updates of a stage."""
 
 import math
-from typing import Literal
+
+from switchtune.config.training import Schedule
 
 
-def learning_rate_factor(
-    done: int, *, updates: int, warmup: int, schedule: Literal["polynomial", "inverse_sqrt", "constant"]
-) -> float:
+def learning_rate_factor(done: int, *, updates: int, warmup: int, schedule: Schedule) -> float:
     """Share of the peak learning rate for the update that follows `done` updates.
 
-    The first update has 1/`warmup` of the peak and the one numbered `warmup` all of it. `polynomial` falls linearly
-    and would be zero one update after the last.
+    The first update has 1/`warmup` of the peak and the one numbered `warmup` all of it. `linear` falls and
+    would be zero one update after the last.
     """
     if done < warmup:
         return (done + 1) / warmup
-    if schedule == "polynomial":
+    if schedule == "linear":
         return max(0.0, (updates - done) / (updates - warmup))
     if schedule == "inverse_sqrt":
         return math.sqrt(max(warmup, 1) / (done + 1))

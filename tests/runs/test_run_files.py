@@ -20,10 +20,11 @@ from switchtune.config.load import load_run_config
 from switchtune.demo.server import page
 from switchtune.demo.session import open_session
 from switchtune.errors import SwitchtuneError
-from switchtune.records import ANALYSIS_RECORDS, read_record
+from switchtune.files import read_json
 from switchtune.report.lexicon_page import write_lexicon_page
 from switchtune.report.run_page import run_page
 from switchtune.results.drawing import write_figure
+from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.folder import open_run
 from switchtune.runs.run_files import read_run
 from tests.report.made_run import EVIL, make_run
@@ -54,7 +55,7 @@ def report(folder: Path) -> str:
 def analyse(folder: Path) -> str:
     run = open_run(folder)
     cost_record(run)
-    distances = read_record(folder / "analysis/distance.json", ANALYSIS_RECORDS["distance"])
+    distances = read_json(folder / "analysis/distance.json", ANALYSIS_RECORDS["distance"])
     return "\n".join(dynamics_record(run, distances)["missing"])
 
 
@@ -120,6 +121,14 @@ def test_what_is_no_file_to_be_read_is_named(run: Path, kind: str) -> None:
         (run / "kept").rename(run / name)
         expected = "20,000,000,000 bytes" if kind == "giant" else "a "
         assert any(line.startswith(f"{run / name}: {expected}") for line in found)
+
+
+def test_results_of_another_version_are_refused_in_one_sentence(run: Path) -> None:
+    with holding(run / "metrics.json", b'{"baseline": "standard", "seeds": [1], "rows": [{"recipe": "standard"}]}'):
+        (warning,) = read_run(run).damaged
+    assert warning == (
+        f"{run / 'metrics.json'}: written by another version of switchtune. The same `switchtune run` makes it again."
+    )
 
 
 def test_lists_without_end_are_refused(run: Path) -> None:

@@ -13,10 +13,10 @@ from rich.table import Table
 
 from switchtune.cli.display import BuildDisplay, Display, print_table
 from switchtune.cli.main import main
-from switchtune.events import Event
+from switchtune.cli.terminal import TextConsole, standard_streams
+from switchtune.events import Event, StandardStream, printable
 from switchtune.lexicon.records import BuildStep
 from switchtune.switching.preview import coloured, switched_lines, text_switcher
-from switchtune.terminal import StandardStream, TextConsole, printable, standard_streams
 from tests.switching.test_preview import lexicon
 
 HOSTILE = "a\x1b]0;t\x07\x9b31m\x7f\r\b\u202eb\u2066c\u200b\u200dd\u2028e\u00ad\ufeff[bold][/]f\U000e0041\udc80"

@@ -1,0 +1,155 @@
+"""The verbs that take a text line by line: switch, translate."""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from switchtune.cli.options import (
+    FILE,
+    TEXT,
+    Force,
+    OutFile,
+    PiecesOf,
+    Seed,
+    piece_segmenter,
+    read_from,
+    setting,
+)
+from switchtune.cli.terminal import TextConsole, print_line
+from switchtune.config.switching import SwitchingSettings
+from switchtune.config.training import Engine, GenerationSettings
+from switchtune.errors import Stopped, UsageError
+from switchtune.files import atomic_path
+from switchtune.run_dir import claim_file, claim_standard_output
+
+if TYPE_CHECKING:
+    from switchtune.switching.preview import SwitchedLine
+    from switchtune.switching.switcher import Switched
+
+_SWITCHING = SwitchingSettings()
+
+
+def switch(
+    text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", **TEXT)],
+    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.", **FILE)],
+    lang: Annotated[str, typer.Option(help="Language of the text.")],
+    rate: Annotated[float, setting(SwitchingSettings, "rate")] = _SWITCHING.rate,
+    mean_span: Annotated[float, setting(SwitchingSettings, "mean_span")] = _SWITCHING.mean_span,
+    pieces_of: PiecesOf = None,
+    source: Annotated[
+        Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
+    ] = "lexicon",
+    seed: Seed = 1,
+    epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another epoch, other replacements.")] = 0,
+    tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    out: OutFile = None,
+    force: Force = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
+) -> None:
+    """Replace words of a text by their translations: a switched line per line.
+
+    On a terminal, original and switched sentences are shown in colour. The realised rate goes to standard error.
+
+    Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
+    """
+    from switchtune.lexicon.files import read_lexicon
+    from switchtune.switching.preview import read_text, switched_lines, text_switcher
+    from switchtune.switching.switcher import rates_of
+
+    if tsv and jsonl:
+        raise UsageError("--tsv and --jsonl: choose one")
+    inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
+    output = None if out is None else claim_file(out, inputs=inputs, force=force)
+    if output is None:
+        claim_standard_output(inputs)
+    lexicon, pieces = read_lexicon(lexicon_path), piece_segmenter(pieces_of)
+    switcher = text_switcher(lexicon, lang, pieces=pieces, source=source, rate=rate, mean_span=mean_span, seed=seed)
+    with ExitStack() as stack:
+        write = _line_writer(stack, output, "tsv" if tsv else "jsonl" if jsonl else "text", replaces=force)
+
+        def written() -> Iterator["Switched"]:
+            for line in switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch):
+                write(line)
+                yield line.switched
+
+        rates = rates_of(written())
+    print_line(json.dumps(rates.record()) if as_json else rates.describe(), err=True)
+
+
+def _line_writer(
+    stack: ExitStack, output: Path | None, form: str, *, replaces: bool
+) -> Callable[["SwitchedLine"], object]:
+    """What writes a line to a file that is closed with the stack, or else to standard output."""
+    from switchtune.switching.preview import FORMATS, coloured
+
+    if output is None and form == "text" and sys.stdout.isatty():
+        console = TextConsole()
+        return lambda line: console.print(coloured(line), soft_wrap=True)
+    stream = sys.stdout
+    if output is not None:
+        temporary = stack.enter_context(atomic_path(output, replaces=replaces))
+        stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
+    return lambda line: stream.write(FORMATS[form](line) + "\n")
+
+
+def translate(
+    model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
+    file: Annotated[
+        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", **TEXT)
+    ] = Path("-"),
+    *,
+    source: Annotated[str, typer.Option("--from", help="Language of the text.")],
+    target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
+    beams: Annotated[
+        int | None,
+        setting(GenerationSettings, "beams", help="Beam size: by default 5, or that of a model that summarises."),
+    ] = None,
+    engine: Annotated[
+        Engine | None,
+        typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs."),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
+    out: OutFile = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
+
+    Lines are written as they are done. A model that was trained to summarise takes a document a line.
+
+    Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
+    """
+    from switchtune.generation.files import TextTranslation, translate_into, translate_onto
+    from switchtune.generation.growing import GrowingFile
+    from switchtune.runs.tasks import ready_to_translate
+
+    if out is None and resume:
+        raise UsageError("--resume goes on with a file: name it by --out.")
+    search = None if beams is None else GenerationSettings(beams=beams)
+    ready = partial(ready_to_translate, model, language=source, settings=search)
+    translation = TextTranslation(model, file, source, target, beams, engine, int8, ready)
+    growing = None if out is None else GrowingFile(out)
+    inputs: list[str | Path] = [read_from(file), model]
+    if growing is None:
+        claim_standard_output(inputs)
+    else:
+        claim_file(growing.path, inputs=inputs, force=force or resume, own=growing.is_unfinished)
+    signal.signal(signal.SIGTERM, _stop)
+    if growing is None:
+        translate_onto(sys.stdout, translation)
+    else:
+        translate_into(growing, translation, resume=resume, force=force, tell=partial(print_line, err=True))
+
+
+def _stop(number: int, frame: object) -> None:
+    raise Stopped(128 + number)

@@ -1,0 +1,161 @@
+"""The JSON files of a run's folder as they are read again: what each holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, TypeAdapter
+from typing_extensions import NotRequired
+
+from switchtune.config.base import Count, Finite, Whole, list_of, mapping_to, object_of, with_others
+from switchtune.results.comparison import SCHEMA
+from switchtune.scoring.significance import Comparison
+
+SCORES = {
+    "bleu": "BLEU",
+    "chrf": "chrF++",
+    "rouge_1": "ROUGE-1",
+    "rouge_2": "ROUGE-2",
+    "rouge_l": "ROUGE-L",
+    "in_language": "in-language",
+    "accuracy": "accuracy",
+}
+"""Metrics by their key in a row of `metrics.json`, where the scores are, one a seed."""
+_SCORE_LISTS = {
+    key: NotRequired[list_of(object_of(metric=Literal[metric], value=Finite, signature=str, n=Count))]
+    for key, metric in SCORES.items()
+}
+_ROW = object_of(
+    pair=str,
+    arm=str,
+    updates=mapping_to(Count),
+    minutes=Finite,
+    **_SCORE_LISTS,
+    score_interval=NotRequired[tuple[Finite, Finite]],
+    against_baseline=object_of(Comparison) | None,
+    by_other_metrics=NotRequired[list_of(object_of(Comparison))],
+)
+_METRICS: Any = object_of(
+    schema=Literal[SCHEMA],
+    baseline=str,
+    seeds=list_of(Whole, least=1),
+    remarks=NotRequired[list_of(str)],
+    rows=list_of(_ROW),
+)
+
+
+def _check_seeds(metrics: Any) -> Any:
+    by_seed = [row[key] for row in metrics["rows"] for key in SCORES if row.get(key)]
+    if any(len(scores) != len(metrics["seeds"]) for scores in by_seed):
+        raise ValueError("as many scores as seeds are expected in every row")
+    return metrics
+
+
+METRICS_RECORD: TypeAdapter[Any] = TypeAdapter(Annotated[_METRICS, AfterValidator(_check_seeds)])
+
+_CELL = object_of(Comparison, trained=str, tested=str, supervised=bool)
+_MATRIX = object_of(
+    tests=str,
+    target=str,
+    baseline=str,
+    arm=str,
+    verdict=str,
+    trained=list_of(str),
+    tested=list_of(str),
+    cells=list_of(_CELL),
+)
+ZEROSHOT_RECORD: TypeAdapter[Any] = TypeAdapter(object_of(matrices=list_of(_MATRIX)))
+
+_DATA = mapping_to(with_others(object_of(fingerprint=str)))
+_MANIFEST = object_of(
+    corpora=NotRequired[mapping_to(_DATA)], data=NotRequired[_DATA], lexicons=NotRequired[mapping_to(str)]
+)
+MANIFEST_RECORD: TypeAdapter[Any] = TypeAdapter(with_others(_MANIFEST))
+
+
+# Analyses
+
+
+@dataclass(frozen=True)
+class LayerDistance:
+    """Two sides after one layer of the decoder."""
+
+    layer: Count
+    """From 1; the last is the one that logits are made from."""
+    distance: Finite
+    """`language_distance`: grows with the number of sentences and with the scale of the states."""
+    cosine: Finite
+    """`mean_cosine`, -1 to 1."""
+    retrieval: Finite
+    """`retrieval_accuracy`, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Where the points of a language lie, as a normal distribution would have them."""
+
+    language: str
+    x: Finite
+    y: Finite
+    semi_major: Finite
+    semi_minor: Finite
+    angle_degrees: Finite
+    """Of the major axis, counter-clockwise from the x axis, from -90 to 90."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One sentence of the test set, as two systems translate it."""
+
+    row: Count
+    """Its place in the test set, from 0."""
+    source: str
+    reference: str
+    hypothesis_a: str
+    hypothesis_b: str
+    chrf_a: Finite
+    """chrF++ of the sentence, 0 to 100."""
+    chrf_b: Finite
+    rare_words: tuple[str, ...]
+    """Words of the reference that the training texts seldom hold, in its order, each once."""
+
+
+def _analysis(**fields: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(object_of(missing=list_of(str), **fields))
+
+
+def _systems(**fields: Any) -> Any:
+    return list_of(object_of(arm=str | None, seed=Whole | None, stage=str, **fields))
+
+
+def _check_buckets(pair: Any) -> Any:
+    figures = [system[key] for system in pair["systems"] for key in ("f_measure", "reference_words")]
+    if any(len(values) != len(pair["buckets"]) for values in figures):
+        raise ValueError("a figure for each bucket is expected")
+    return pair
+
+
+_DISTANCES = _systems(layers=list_of(object_of(LayerDistance), least=1))
+_POINT = object_of(x=Finite, y=Finite, kind=str, language=str)
+_PROJECTIONS = _systems(points=list_of(_POINT), ellipses=list_of(object_of(Ellipse)))
+_BUCKET = object_of(**{"from": Count, "to": Count | None})
+_F_MEASURES = object_of(arm=str, seed=Whole, f_measure=list_of(Finite | None), reference_words=list_of(Count))
+_FREQUENCIES: Any = object_of(pair=str, buckets=list_of(_BUCKET, least=1), systems=list_of(_F_MEASURES))
+_EVALUATION = object_of(update=Count, bleu=Finite | None, distance=Finite | None)
+_DYNAMICS = object_of(arm=str, seed=Whole, valid=list_of(_EVALUATION), updates_to_baseline=Count | None)
+_STAGE = object_of(
+    **dict.fromkeys(("pair", "arm", "stage"), str),
+    seed=Whole,
+    updates=Count,
+    seconds=Finite,
+    **dict.fromkeys(("peak_gigabytes", "kilowatt_hours", "tokens_per_second"), Finite | None),
+)
+ANALYSIS_RECORDS: Mapping[str, TypeAdapter[Any]] = {
+    "distance": _analysis(pairs=list_of(object_of(pair=str, tests=str, sentences=Count, systems=_DISTANCES))),
+    "projection": _analysis(pairs=list_of(object_of(pair=str, method=str, systems=_PROJECTIONS))),
+    "frequency": _analysis(pairs=list_of(Annotated[_FREQUENCIES, AfterValidator(_check_buckets)])),
+    "dynamics": _analysis(pairs=list_of(object_of(pair=str, arms=list_of(_DYNAMICS)))),
+    "cost": _analysis(rows=list_of(_STAGE)),
+    "cases": _analysis(pairs=list_of(object_of(pair=str, arm_a=str, arm_b=str, sentences=list_of(object_of(Case))))),
+}
+"""By name, the files of `switchtune analyse`."""
