@@ -582,6 +582,8 @@ def test_a_page_of_somebodys_in_a_folder_of_lexicons_stays(place: Path, model: P
     mark_folder(place / "L", "lexicon")
     (place / "L" / "report.html").write_text(THESIS)
     assert "already exists" in refused(FOLDER_VERBS["lexicon"], model, "L")
+    assert sorted(path.name for path in (place / "L").iterdir()) == [".switchtune", "report.html"]
+    assert (place / "L" / "report.html").read_text() == THESIS
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
                 if os.path.lexists(path):
                     if not path.is_symlink() and not (force and path.is_dir()):
                         require_own(path, verb or None)  # again: somebody may have put something there meanwhile
-                    path.replace(_kept(path) if not force and foreign_files(path) else around / "replaced")
+                    path.replace(kept_name(path) if not force and foreign_files(path) else around / "replaced")
             else:
                 with temporary.open("rb") as stream:
                     os.fsync(stream.fileno())
@@ -267,8 +267,8 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
             _undo(around, path)
 
 
-def _kept(path: Path) -> Path:
-    """A name for a folder that is replaced and holds files of somebody's, which are not lost with it."""
+def kept_name(path: Path) -> Path:
+    """A free name for what is replaced and holds something of somebody's, which is not lost with it."""
     return next(
         kept for n in itertools.count(1) if not os.path.lexists(kept := path.with_name(f"{path.name}.kept-{n}"))
     )

@@ -100,6 +100,25 @@ def test_what_was_edited_is_printed_as_lines_for_the_file_of_edits(
     )
 
 
+def test_what_is_edited_while_a_lexicon_is_built_anew_is_not_lost(text: LexiconInput, tmp_path: Path) -> None:
+    path = make(text, tmp_path, []).paths[0]
+    built, told = path.read_text(encoding="utf-8"), list[str]()
+    in_the_lexicon = built.replace("wortb\twordb", "wortb\tmine")
+
+    def edit_meanwhile(_: object) -> None:
+        edit(path, "worta\tworda\t-", "worta\tmine")
+        path.write_text(in_the_lexicon, encoding="utf-8")
+
+    made = make_folder(text, ALIGN, tmp_path, on_step=edit_meanwhile, tell=told.append)
+    file, kept = tmp_path / "lexicon.de-en.edits.tsv", tmp_path / "lexicon.de-en.tsv.kept-1"
+    assert file.read_text(encoding="utf-8") == "worta\tworda\t-\nworta\tmine\n"
+    assert [each.word for each in made.lexicons[0].entries["worta"].translations] == ["mine"]
+    assert kept.read_text(encoding="utf-8") == in_the_lexicon
+    assert path.read_text(encoding="utf-8") == built
+    assert told[0].startswith(f"{path}: edited by hand while it was built anew; the edited file is now {kept.name}.")
+    assert told[1:] == [f"{file}: 2 edits by hand apply"]
+
+
 def test_a_control_has_no_edits(text: LexiconInput, tmp_path: Path) -> None:
     file = edit(make(text, tmp_path, []).paths[0], "worta\tmine")
     with pytest.raises(UsageError, match=rf"{file} would apply to the control"):
@@ -109,6 +128,11 @@ def test_a_control_has_no_edits(text: LexiconInput, tmp_path: Path) -> None:
 def test_the_page_and_the_judge(text: LexiconInput, tmp_path: Path) -> None:
     made = make(text, tmp_path, [])
     assert write_lexicon_page(tmp_path) == tmp_path / PAGE
+    assert "<html" in (tmp_path / PAGE).read_text(encoding="utf-8")
+    (tmp_path / PAGE).write_text("a page of my own", encoding="utf-8")
+    with pytest.raises(UsageError, match="the file already exists"):
+        write_lexicon_page(tmp_path)
+    write_lexicon_page(tmp_path, force=True)
     assert "<html" in (tmp_path / PAGE).read_text(encoding="utf-8")
     assert judge_file(made.paths[0], text).directions[0].verdict == "green"
     (tmp_path / JUDGEMENT).write_text("{}", encoding="utf-8")

@@ -136,7 +136,7 @@ def build(
         listeners: Any = {"on_step": display.show, "tell": display.tell}
         lexicons = make_folder(text, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
         if lexicons.judged is not None:
-            write_lexicon_page(out)
+            write_lexicon_page(out, force=force)
     if as_json:
         print_json(lexicons.judged.record() if lexicons.judged else {})
     else:

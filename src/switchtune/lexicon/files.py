@@ -10,7 +10,7 @@ from typing import NamedTuple, cast, get_args
 from switchtune.corpus.columns import CorpusError
 from switchtune.corpus.formats import plain, text_lines
 from switchtune.errors import UsageError
-from switchtune.files import fingerprint, hash_file, write_text
+from switchtune.files import atomic_path, content_of, fingerprint, hash_file, kept_name, write_text
 from switchtune.languages import UnknownLanguageError, find_language, language_named
 from switchtune.lexicon.edits import EVERY_TRANSLATION, NOT_THIS, Edit, apply_edits
 from switchtune.lexicon.records import (
@@ -72,8 +72,12 @@ def edited_since_built(path: Path) -> bool | None:
     """Whether a lexicon's file was changed by hand since it was written.
 
     None where it does not tell, because it was made elsewhere or by an earlier version.
+
+    Raises:
+        SwitchtuneError: it is no file.
     """
-    header, _, rows = path.read_bytes().partition(b"\n")
+
+    header, _, rows = content_of(path).partition(b"\n")
     written = re.search(rb" sum=([0-9a-f]{16})\r?$", header)
     return None if written is None else written[1].decode() != _checksum(rows)
 
@@ -97,6 +101,17 @@ def require_unedited(path: Path, *, refuse_unknown: bool = False) -> None:
             "this form (AS_BUILT: the lexicon as built, in another folder; earlier versions kept it in built/). Then "
             "move the file away."
         )
+
+
+def set_aside_if_edited(path: Path) -> Path | None:
+    """Give a lexicon's file another name if it was edited, or made elsewhere: a new build is about to replace it.
+
+    Returns:
+        The new name; None where the file is as it was built, or not there.
+    """
+    if not path.exists() or edited_since_built(path) is False:
+        return None
+    return path.replace(kept_name(path))
 
 
 class _Row(NamedTuple):
@@ -316,7 +331,8 @@ def take_over_edits(path: Path) -> Path | None:
     latest = max(namesakes, key=lambda namesake: namesake.stat().st_mtime_ns, default=None)
     if latest is None or file.exists():
         return None
-    write_text(file, latest.read_text(encoding="utf-8"))
+    with atomic_path(file, replaces=False) as temporary:
+        temporary.write_bytes(latest.read_bytes())
     return latest
 
 

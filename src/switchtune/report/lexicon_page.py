@@ -70,8 +70,11 @@ class Listed:
         return Drawing(f"counts-{source}-{target}", self.direction, partial(draw_counts, counts), values)
 
 
-def write_lexicon_page(folder: Path) -> Path:
+def write_lexicon_page(folder: Path, *, force: bool = False) -> Path:
     """Write the page of a folder of lexicons, hand edits included.
+
+    Args:
+        force: replace something else of the page's name.
 
     Raises:
         UsageError: the folder holds no judgement, or something else of the page's name.
@@ -81,7 +84,7 @@ def write_lexicon_page(folder: Path) -> Path:
         raise UsageError(f"{folder}: no {JUDGEMENT} here. `switchtune lexicon SOURCE TARGET --out {folder}` makes one.")
     page = folder / PAGE
     own = page.is_file() and is_report(page)
-    claim_file(page, own=own, option="", remedy="The page is written here: move it away.")
+    claim_file(page, own=own, force=force, option="", remedy="The page is written here: move it away.")
     remedy = "The same `switchtune lexicon` builds the folder anew; edits by hand stay."
     judgement = read_json(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]

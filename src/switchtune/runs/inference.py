@@ -96,7 +96,8 @@ class InferenceExperiment:
             require_unedited(path)
             if run.result(step, inputs) is None or not path.exists():
                 built = dictionary_lexicon(text(), target, settings)
-                write_lexicon(built, path)
+                if not path.exists():  # else it may have been edited, and be of an earlier version
+                    write_lexicon(built, path)
                 take_over_edits(path)
                 run.finish(step, inputs, len(built))
                 on_event(Event(target, f"{path}: {len(built):,} words from {', '.join(settings.files)}"))

@@ -10,7 +10,14 @@ from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.errors import UsageError
 from switchtune.files import write_json
 from switchtune.lexicon.build import LexiconInput, Neighbours, build, corpus_material
-from switchtune.lexicon.files import edits_path, read_edits, read_lexicon, require_unedited, write_lexicon
+from switchtune.lexicon.files import (
+    edits_path,
+    read_edits,
+    read_lexicon,
+    require_unedited,
+    set_aside_if_edited,
+    write_lexicon,
+)
 from switchtune.lexicon.judge import Judgement, judge
 from switchtune.lexicon.judged import JudgedLexicons, build_and_judge
 from switchtune.lexicon.records import Lexicon, OnStep, Unit
@@ -82,7 +89,8 @@ def make_folder(
 ) -> Made:
     """Build lexicons, judge them and write them to `out` with `judgement.json`; the page is the caller's to write.
 
-    Edits by hand in the files beside them (`edits_path`) are left alone, and apply to what is built.
+    Edits by hand in the files beside them (`edits_path`) are left alone, and apply to what is built, those made
+    meanwhile too. A lexicon that was itself edited meanwhile is kept beside the new one.
 
     Raises:
         LexiconError: there is nothing to build from.
@@ -91,8 +99,8 @@ def make_folder(
     source, target = text.languages
     paths = (out / f"lexicon.{source}-{target}.tsv", out / f"lexicon.{target}-{source}.tsv")
     # Whatever is wrong with the files there is said before the building, which may take long.
-    edits = [read_edits(path) for path in paths]
     for path in paths:
+        read_edits(path)
         require_unedited(path, refuse_unknown=True)
         if neighbours == "farthest" and edits_path(path).exists():
             raise UsageError(f"{edits_path(path)} would apply to the control. Give the control another folder.")
@@ -101,17 +109,22 @@ def make_folder(
     else:
         judged = build_and_judge(text, settings, judged_by=judged_by, on_step=on_step)
         built = judged.built
-    for path, lexicon, of_lexicon in zip(paths, built.lexicons, edits, strict=True):
+    for path, lexicon in zip(paths, built.lexicons, strict=True):
+        if kept := set_aside_if_edited(path):
+            tell(
+                f"{path}: edited by hand while it was built anew; the edited file is now {kept.name}. Make its edits "
+                f"again in {edits_path(path).name}, which no build touches."
+            )
         write_lexicon(lexicon, path)
-        if of_lexicon:
-            tell(f"{edits_path(path)}: {len(of_lexicon):,} edits by hand apply")
-    lexicons = (read_lexicon(paths[0]), read_lexicon(paths[1]))
     if judged is not None:
         write_json(out / JUDGEMENT, judged.record())
     else:
         for name in (JUDGEMENT, PAGE):  # of another lexicon that stood here
             (out / name).unlink(missing_ok=True)
-    return Made(paths, lexicons, judged)
+    for path in paths:
+        if edits := read_edits(path):
+            tell(f"{edits_path(path)}: {len(edits):,} edits by hand apply")
+    return Made(paths, (read_lexicon(paths[0]), read_lexicon(paths[1])), judged)
 
 
 def judge_file(path: Path, text: LexiconInput) -> Judgement:
