@@ -10,7 +10,7 @@ from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
-from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.models import trim as trimming
 from switchtune.models.load import load_layout, load_model, save_model
 from switchtune.models.new import new_model
@@ -102,8 +102,8 @@ def test_a_second_call_trims_and_trains_nothing(model: Path, tmp_path: Path) -> 
     assert [file.stat().st_mtime_ns for file in files] == written
     # An entry of a lexicon that is removed takes no piece away that the corpus does not need.
     lexicon = next((tmp_path / "run/lexicon").rglob("lexicon.de-en.tsv"))
-    lines = lexicon.read_text(encoding="utf-8").splitlines(keepends=True)
-    lexicon.write_text("".join(lines[:-1]), encoding="utf-8")
+    last = lexicon.read_text(encoding="utf-8").splitlines()[-1].split("\t")
+    edits_path(lexicon).write_text(f"{last[0]}\t{last[1]}\t-\n", encoding="utf-8")
     standard = [file for file in files if "standard" in file.parts]
     before = [file.stat().st_mtime_ns for file in standard]
     assert len(run(config, tmp_path / "run")) == 2
