@@ -77,6 +77,7 @@ def switchtune(
     return (code if isinstance(code, int) else 0), printed.out, printed.err
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # nine trainings; a machine may be busy with other things
 def test_run_compares_the_recipes_and_is_skipped_when_done(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -132,6 +133,7 @@ def test_run_compares_the_recipes_and_is_skipped_when_done(
     assert (out / "de-en/csr/seed1/steps/translate.json").stat().st_mtime_ns > translated
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -41,6 +41,7 @@ def matrix(trained: str, tested: str) -> Cell:
     return Cell(trained, tested, decide([found])[0], None)
 
 
+@pytest.mark.slow
 def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) -> None:
     found = analyse(run, settings=AnalysisSettings(texts={"de": GERMAN, "en": ENGLISH}, buckets=(2, 5)))
     assert found.missing == ()

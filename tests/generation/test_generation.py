@@ -336,6 +336,7 @@ def test_one_process_alone_translates_all(learned: Loaded) -> None:
     assert translate(learned, ["", *GERMAN], "de", "en", settings, over_ranks=True) == ["", *ENGLISH]
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_sentences(learned: Loaded, tmp_path: Path) -> None:
     save_model(learned, tmp_path / "model", "de", "en")
     (tmp_path / "text").write_text("".join(f"{line}\n" for line in ["", *GERMAN, "", GERMAN[2]]), encoding="utf-8")

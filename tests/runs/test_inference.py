@@ -147,6 +147,7 @@ def _right(path: Path) -> list[bool]:
     return [one == other for one, other in zip(labels, LABELS * 4, strict=True)]
 
 
+@pytest.mark.slow
 def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Path) -> None:
     arms = ["standard", {"recipe": "random"}]
     config = parse_config(

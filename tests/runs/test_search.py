@@ -28,6 +28,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
     return parse_config(RunConfig, {**values, **changes})
 
 
+@pytest.mark.slow
 def test_every_arm_is_tried_at_every_point_and_the_best_are_written(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, search={"lr": [1e-5, 1e-2], "updates": [2, 4]})
     result = search(config, tmp_path / "out")

@@ -151,6 +151,7 @@ def by_two(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     return folder, trained
 
 
+@pytest.mark.slow
 def test_a_whole_run_finds_finished_what_processes_trained(workplace: Path, by_two: tuple[Path, TrainedArm]) -> None:
     folder, trained = by_two
     hypotheses = folder / "de-en/csr/seed4/hypotheses.txt"
@@ -160,6 +161,7 @@ def test_a_whole_run_finds_finished_what_processes_trained(workplace: Path, by_t
     assert summary.rows[0].stage_updates == trained.result.stage_updates
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)  # new interpreters on a machine that may be busy
 def test_a_process_that_is_killed_ends_the_command_which_then_resumes(
     workplace: Path, by_two: tuple[Path, TrainedArm], tmp_path: Path

@@ -38,6 +38,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
     return parse_config(RunConfig, {**values, **changes})
 
 
+@pytest.mark.slow
 def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

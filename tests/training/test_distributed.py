@@ -278,6 +278,7 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_group_of_which_one_is_killed_resumes_to_the_same_weights(
     forked: None, undisturbed: tuple[dict[str, Any], Path], tmp_path: Path
 ) -> None:
@@ -352,6 +353,7 @@ def test_one_process_goes_on_from_what_two_have_written_and_says_so(
     assert not same_weights(loaded, fresh())
 
 
+@pytest.mark.slow
 def test_a_sharded_model_trains_as_a_whole_one_and_resumes(forked: None, tmp_path: Path) -> None:
     (expected,) = in_two(_training, _made(tmp_path / "ddp"), None, 0.0)
     with pytest.raises(SwitchtuneError, match=r"Process 1 of 2 was killed \(SIGKILL\)"):

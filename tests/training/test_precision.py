@@ -127,6 +127,7 @@ def test_attention_is_the_one_asked_for_while_it_trains(family: FamilyName, name
     assert loaded.model.config._attn_implementation == before
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf Tensor")
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_compiled_layers_train_alike_and_are_plain_again(
