@@ -123,7 +123,7 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
             assert comparison["p_value"] == mcnemar(found["standard"], found[name])
             assert sum(comparison["interval"]) == pytest.approx(2 * comparison["difference"])
     table = (out / "comparison.md").read_text(encoding="utf-8")
-    assert "| recipe | updates | en | de | mean | Δ standard | minutes |" in table
+    assert "| arm | updates | en | de | mean | Δ standard | minutes |" in table
     assert "| csr | 4 + 8 |" in table
     corpora = json.loads((out / "manifest.json").read_text(encoding="utf-8"))["corpora"]["nli"]
     assert {part: found["pairs"] for part, found in corpora.items()} == {"train": 48, "valid": 12, "en": 12, "de": 12}
@@ -244,7 +244,7 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
         ({"switching": {"source": "anti"}}, "dictionaries give translations of words"),
         ({"switching": {"unit": "piece"}}, "dictionaries give translations of words"),
         ({"baseline": "stand"}, "did you mean 'standard'"),
-        ({"recipes": ["standard", "iaft"]}, "recipes.1.*recipe"),
+        ({"recipes": ["standard", "iaft"]}, "arms.1.*recipe"),
         ({"data": {"train": "a.tsv", "valid": "b.tsv", "test": "c.tsv"}}, "one asterisk is expected"),
     ],
 )
