@@ -205,6 +205,7 @@ print(digest.hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_the_number_of_threads() -> None:
     digests = {
         subprocess.run([sys.executable, "-c", PROGRAM, threads], capture_output=True, text=True, check=True).stdout

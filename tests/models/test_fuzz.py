@@ -101,6 +101,7 @@ CHANGES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings.get_profile("fuzz")
 @given(st.sampled_from(["mbart", "m2m100", "mt5", "exported"]), st.integers(0, 100), CHANGES)
 def test_it_loads_or_says_why_not(
