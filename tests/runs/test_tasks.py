@@ -49,7 +49,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
     metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
     assert {"rouge_1", "rouge_2", "rouge_l", "in_language"} <= metrics["rows"][0].keys()
     page = (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
-    assert "| recipe | updates | ROUGE-1 | ROUGE-2 | ROUGE-L |" in page
+    assert "| arm | updates | ROUGE-1 | ROUGE-2 | ROUGE-L |" in page
     assert "Test set of 8 documents" in page
     lines = (tmp_path / "run/de-en/csr/seed1/metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["stage"] for line in lines} == {"restore", "task"}

@@ -86,7 +86,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
 
 def test_real_models_translate(model: Path, tmp_path: Path) -> None:
     config = config_of(
-        model, tmp_path, zeroshot={"limit": 2}, recipes=["standard", {"name": "again", "recipe": "standard"}]
+        model, tmp_path, zeroshot={"limit": 2}, arms=["standard", {"name": "again", "recipe": "standard"}]
     )
     (matrix,) = run_zeroshot(config, tmp_path / "run")
     # The same training twice: the same outputs, and none better.
@@ -132,7 +132,7 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
     [
         ({"pairs": [0]}, "at least two pairs"),
         ({"pairs": [0, 2]}, "one target language for all pairs, found en, de"),
-        ({"recipes": ["standard"]}, "nothing is compared with standard"),
+        ({"arms": ["standard"]}, "nothing is compared with standard"),
         ({"task": "summarization", "lexicon": {"corpus": "text"}}, "of translation, found summarization"),
     ],
 )

@@ -1,7 +1,9 @@
 """The verbs of the lexicon: build (by default), report, diff, merge; and judge."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -29,7 +31,6 @@ from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.run_dir import claim_file, claim_folder
 
 if TYPE_CHECKING:
-    from switchtune.cli.display import BuildDisplay
     from switchtune.lexicon.build import LexiconInput
 
 
@@ -121,18 +122,14 @@ def build(
     from switchtune.report.lexicon_page import write_lexicon_page
     from switchtune.runs.lexicon_folder import PAGE, make_folder
 
-    values = {name: ctx.params[name] for name in _AS_THEY_ARE}
-    values["dictionaries"] = [{"path": path, "weight": weight} for path, weight in map(_weighted, dictionary)]
-    values["parts"] = dict(map(_part, part))
-    values["block"] = {"words": None if block is None else str(block)}
-    settings = parse_config(LexiconSettings, values, origin="switchtune lexicon")
+    settings = _settings(ctx.params)
     require_files(settings)
     inputs = [source, target, *settings.inputs, *(judge_by or ()), model, pieces_of]
     claim_folder(out, "lexicon", inputs=filter(None, inputs), force=force)
     page = out / PAGE
     claim_file(page, force=force, own=page.is_file() and is_report(page), option="")
     with BuildDisplay() as display:
-        text, judged_by = _inputs(source, target, langs, method, model, pieces_of, judge_by, display)
+        text, judged_by = _inputs(ctx.params, display.tell)
         listeners: Any = {"on_step": display.show, "tell": display.tell}
         lexicons = make_folder(text, settings, out, judged_by=judged_by, neighbours=neighbours, **listeners)
         if lexicons.judged is not None:
@@ -145,29 +142,32 @@ def build(
         require_accepted(lexicons.judged.refusal, accept)
 
 
-def _inputs(
-    source: str,
-    target: str | None,
-    langs: str,
-    method: LexiconMethod,
-    model: str | None,
-    pieces_of: str | None,
-    judge_by: tuple[str, str] | None,
-    display: "BuildDisplay",
-) -> "tuple[LexiconInput, LexiconInput | None]":
+def _settings(options: Mapping[str, Any]) -> LexiconSettings:
+    values: dict[str, Any] = {name: options[name] for name in _AS_THEY_ARE}
+    values["dictionaries"] = [
+        {"path": path, "weight": weight} for path, weight in map(_weighted, options["dictionary"])
+    ]
+    values["parts"] = dict(map(_part, options["part"]))
+    values["block"] = {"words": options["block"] and str(options["block"])}
+    return parse_config(LexiconSettings, values, origin="switchtune lexicon")
+
+
+def _inputs(options: Mapping[str, Any], tell: Callable[[str], None]) -> "tuple[LexiconInput, LexiconInput | None]":
     """What a lexicon is built from, and what it is judged by where that is text of its own."""
     from switchtune.models.load import load_model
     from switchtune.models.states import model_word_encoder
     from switchtune.runs.lexicon_folder import read_input
 
-    pieces, languages = piece_segmenter(pieces_of), language_pair(langs)
-    paired = True if method == "align" else None
-    text = read_input(source, target, languages, pieces=pieces, paired=paired, tell=display.tell)
-    judged_by = None
-    if judge_by is not None:
-        judged_by = read_input(*judge_by, languages, pieces=pieces, paired=True, tell=display.tell)
-    if model is not None:
-        text = replace(text, encoder=model_word_encoder(load_model(model)))
+    read = partial(
+        read_input,
+        languages=language_pair(options["langs"]),
+        pieces=piece_segmenter(options["pieces_of"]),
+        tell=tell,
+    )
+    text = read(options["source"], options["target"], paired=True if options["method"] == "align" else None)
+    judged_by = None if options["judge_by"] is None else read(*options["judge_by"], paired=True)
+    if options["model"] is not None:
+        text = replace(text, encoder=model_word_encoder(load_model(options["model"])))
     return text, judged_by
 
 
