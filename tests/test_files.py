@@ -476,7 +476,7 @@ def test_what_is_begun_anew_is_not_taken_for_what_was_there(
     def killed(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("switchtune.generation.growing.write_json", killed)
+    monkeypatch.setattr("switchtune.generation.growing.write_sealed", killed)
     again = GrowingFile(growing.path)
     assert again.begin("x", resume=False) == 0
     with pytest.raises(KeyboardInterrupt):
@@ -609,3 +609,27 @@ def test_no_folder_is_made_for_what_cannot_begin(place: Path, verb: str, setting
         )
     assert refusal in str(told.value)
     assert not (place / "new").exists()
+
+
+def test_nothing_to_resume_is_said_of_a_whole_translation_alone(
+    place: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert translate(model) == 0
+    assert translate(model, "--resume") == 0
+    assert "nothing to resume" in capsys.readouterr().err
+    (place / "out").write_text(THESIS)
+    assert translate(model, "--resume") == 2
+    assert f"out: 1 lines, where the text has {len(GERMAN)}" in capsys.readouterr().err
+    assert (place / "out").read_text() == THESIS
+
+
+def test_a_note_that_was_edited_is_not_gone_on_with(tmp_path: Path) -> None:
+    growing = GrowingFile(tmp_path / "out")
+    with growing.lock():
+        growing.begin("text", resume=False)
+        growing.append(["one"])
+    note = tmp_path / ".out.unfinished"
+    note.write_text(note.read_text().replace('"lines": 0', '"lines": -5'))
+    with pytest.raises(UsageError, match="none that it wrote"):
+        GrowingFile(tmp_path / "out").begin("text", resume=True)
+    assert (tmp_path / "out").read_text() == "one\n"

@@ -180,7 +180,7 @@ def edit_warning(path: Path, verb: str) -> str | None:
         SwitchtuneError: the file cannot be read, or is not valid JSON.
     """
     content = read_json(path)
-    if not isinstance(content, dict) or "seal" not in content or _is_sealed(content):
+    if not isinstance(content, dict) or "seal" not in content or is_sealed(content):
         return None
     return (
         f"{path}: has been changed since it was written; its figures are those that stand there now, not those that "
@@ -188,7 +188,8 @@ def edit_warning(path: Path, verb: str) -> str | None:
     )
 
 
-def _is_sealed(content: Mapping[str, Any]) -> bool:
+def is_sealed(content: Mapping[str, Any]) -> bool:
+    """Whether an object of `write_sealed` is as it was written."""
     return content.get("seal") == fingerprint({name: value for name, value in content.items() if name != "seal"})
 
 
@@ -247,7 +248,7 @@ class RunDir:
         if not marker.exists():
             return None
         content = read_json(marker, remedy=_MARKER_REMEDY)
-        if not isinstance(content, dict) or (set(content) != {"inputs", "result"} and not _is_sealed(content)):
+        if not isinstance(content, dict) or (set(content) != {"inputs", "result"} and not is_sealed(content)):
             raise SwitchtuneError(f"{marker}: not what was written here; it was damaged or edited. {_MARKER_REMEDY}")
         return content
 

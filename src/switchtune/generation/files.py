@@ -36,13 +36,17 @@ class TextTranslation:
     ready: Callable[[Sequence[str]], tuple[list[str], GenerationSettings]]
     """Lines as the model takes them, and how its outputs are searched."""
 
+    def lines(self) -> Iterator[str]:
+        """The text."""
+        return read_text(self.text, sys.stdin.buffer)
+
     def windows(self, lines_before: int = 0) -> Iterator[list[str]]:
         """The translations in groups, as they are done, without those of the first lines; the same in every process."""
         noted = self.ready([])[1].engine
         model = open_model(
             self.model, self.engine or ("ct2" if noted == "ct2" else None), "int8" if self.int8 else None
         )
-        for window in windows(islice(read_text(self.text, sys.stdin.buffer), lines_before, None)):
+        for window in windows(islice(self.lines(), lines_before, None)):
             texts, settings = self.ready(window)
             settings = settings.model_copy(update={"engine": "transformers"})  # or what the model was opened for
             languages = (self.source, self.target)
@@ -101,7 +105,7 @@ def translate_into(
         UsageError: something is there and neither is asked for; what is there is not to be gone on with.
     """
     with launched(), ExitStack() as stack:
-        if not on_first(lambda: _hold(growing, stack, resume=resume, force=force, tell=tell)):
+        if not on_first(lambda: _hold(growing, stack, translation, resume=resume, force=force, tell=tell)):
             return
         if resume or size() > 1:
             translation.require_file("--resume" if resume else "more than one process")
@@ -122,7 +126,15 @@ def translate_into(
             growing.finish()
 
 
-def _hold(growing: GrowingFile, stack: ExitStack, *, resume: bool, force: bool, tell: Callable[[str], None]) -> bool:
+def _hold(
+    growing: GrowingFile,
+    stack: ExitStack,
+    translation: TextTranslation,
+    *,
+    resume: bool,
+    force: bool,
+    tell: Callable[[str], None],
+) -> bool:
     """Have an output for this process alone; whether anything is to be done, now that none other can change it."""
     stack.enter_context(growing.lock())
     unfinished = growing.is_unfinished
@@ -131,6 +143,13 @@ def _hold(growing: GrowingFile, stack: ExitStack, *, resume: bool, force: bool, 
             f"{growing.path}: holds an unfinished translation. --resume goes on with it, --force begins anew."
         )
     if resume and not unfinished and growing.path.is_file():
+        translation.require_file("--resume")
+        lines, expected = growing.path.read_bytes().count(b"\n"), sum(1 for _ in translation.lines())
+        if lines != expected:
+            raise UsageError(
+                f"{growing.path}: {lines:,} lines, where the text has {expected:,}, and nothing says that a "
+                "translation of it was stopped there. Give another --out, or --force to begin anew."
+            )
         tell(f"{growing.path}: no unfinished translation; nothing to resume")
         return False
     claim_file(growing.path, force=force, own=unfinished)  # again: one that wrote it may have ended meanwhile

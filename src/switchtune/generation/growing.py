@@ -1,6 +1,7 @@
 """A text file that is written line by line, and gone on with where its writing was stopped."""
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,8 +11,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import content_of, naming, recover, write_json
-from switchtune.run_dir import RunDir, RunLockedError
+from switchtune.files import content_of, naming, recover
+from switchtune.run_dir import RunDir, RunLockedError, is_sealed, write_sealed
 
 _BLOCK = 1 << 20
 
@@ -72,7 +73,10 @@ class GrowingFile:
         if not os.path.lexists(self._note):
             return None
         try:
-            return TypeAdapter(_Note).validate_json(content_of(self._note))
+            content = json.loads(content_of(self._note))
+            if not isinstance(content, dict) or not is_sealed(content):
+                raise ValueError("no seal, or changed since")
+            return TypeAdapter(_Note).validate_python({name: content[name] for name in content.keys() - {"seal"}})
         except (SwitchtuneError, ValueError) as error:
             raise UsageError(
                 f"{self._note}: while {self.path} is not finished, switchtune keeps a note under this name, and what "
@@ -125,7 +129,7 @@ class GrowingFile:
             self._place.unlink(missing_ok=True)  # before the note, which is not to vouch for what was there
         with naming(self.path, written=self._note):
             note = _Note(self._made_of, self._lines, self._bytes, self._digest.hexdigest(), lines)
-            write_json(self._note, asdict(note))
+            write_sealed(self._note, asdict(note))
         self._add(lines)
 
     def _add(self, lines: Sequence[str], already: int = 0) -> None:
