@@ -192,7 +192,7 @@ def test_all_text_is_escaped(text: str) -> None:
     assert rendered.count("<script>") == 1
     page = Page(rendered)
     assert "".join(page.texts["bdi"]) == evil * 6
-    assert "".join(page.texts["li"]) == evil * 2
+    assert "".join(page.texts["li"]) == re.sub("`([^`]+)`", r"\1", evil) * 2
 
 
 def test_languages_are_escaped_too() -> None:

@@ -46,7 +46,8 @@ def _prose(text: str) -> "Markup":
     """Escaped text in which `backticks` become code."""
     from markupsafe import Markup, escape
 
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    # Of a `Markup`, what `re.sub` puts in would be escaped too.
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _fixed(value: float | None, digits: int = 2) -> str:
