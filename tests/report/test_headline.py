@@ -84,8 +84,3 @@ def test_scores_are_found_by_their_keys() -> None:
     }
     assert list(scores_of(row)) == ["ROUGE-L"]
     assert compared(row) is None
-
-
-def test_what_stands_in_backticks_is_code(tmp_path: Path) -> None:
-    made = run_page([make_run(tmp_path / "run")])
-    assert "(several <code>seeds</code> in the" in made.html

@@ -195,6 +195,12 @@ def test_all_text_is_escaped(text: str) -> None:
     assert "".join(page.texts["li"]) == re.sub("`([^`]+)`", r"\1", evil) * 2
 
 
+def test_what_stands_in_backticks_is_code() -> None:
+    lexicon = lexicon_of({"Hund": ["dog"]})
+    page = lexicon_page([lexicon], judgement(lexicon, reasons=["set `lexicon.k` & <more>"]))
+    assert "set <code>lexicon.k</code> &amp; &lt;more&gt;" in page
+
+
 def test_languages_are_escaped_too() -> None:
     lexicon = lexicon_of({"Hund": ["dog"]}, ('"><script>', "en"))
     assert lexicon_page([lexicon], judgement(lexicon)).count("<script>") == 1
