@@ -1,5 +1,6 @@
 """Beam search by transformers: the reference, with any model as it stands in memory."""
 
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,11 +61,13 @@ def _search(
         **settings.search,
         max_length=1 + max(limits),  # the decoder start counts
     )
+    # transformers 5.24 renamed the argument, and warns of the former name.
+    cache = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
     outputs = model.generate(
         **on_device_of(model, layout.collate_source(sources)),
         generation_config=config,
         stopping_criteria=StoppingCriteriaList([_OwnLimits(limits, model.device)]),
-        past_key_values=_BeamCache(DynamicCache(config=model.config), DynamicCache(config=model.config)),
+        **{cache: _BeamCache(DynamicCache(config=model.config), DynamicCache(config=model.config))},
     )
     rows: list[list[int]] = outputs.tolist()
     return rows
