@@ -24,8 +24,7 @@ class Example:
     target_language: str
 
 
-Key: TypeAlias = tuple[int, int]
-"""(epoch, index): which example, made how often before."""
+Key: TypeAlias = tuple[int, int]  # (epoch, index): which example, made how often before
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ class Examples:
 
     count: int
     make: Callable[[int, int], Example]
-    make_many: Callable[[Sequence[Key]], list[Example]] | None = None
-    """The same for many at once, where that is faster."""
+    make_many: Callable[[Sequence[Key]], list[Example]] | None = None  # The same for many at once, where that is faster
 
     def __len__(self) -> int:
         return self.count

@@ -14,10 +14,8 @@ RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 class Stage:
     """One training within a recipe; it starts from the weights of the stage before it and nothing else."""
 
-    name: str
-    """Name in folders and curves."""
-    examples: Literal["restore", "task", "iaft"]
-    """What it trains on: `switchtune.examples.<…>_examples`."""
+    name: str  # Name in folders and curves
+    examples: Literal["restore", "task", "iaft"]  # What it trains on: `switchtune.examples.<…>_examples`
 
 
 @dataclass(frozen=True, slots=True)

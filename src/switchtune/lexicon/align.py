@@ -20,8 +20,7 @@ from switchtune.lexicon.text import Encoded, incidence, sentences_with_both
 _DEVIATIONS = 1.0
 """How many standard deviations below what was observed a share is taken to be: what is seen once proves little."""
 
-_DRAWS = 8
-"""Words drawn for each one kept, of which the `anti` control takes those that meet most rarely."""
+_DRAWS = 8  # Words drawn for each one kept, of which the `anti` control takes those that meet most rarely
 
 _Weighted: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 """Source ids, target ids, weights."""
@@ -33,10 +32,8 @@ class Compound:
 
     word: str
     phrase: str
-    count: int
-    """How often the word was aligned with just this phrase."""
-    occurrences: int
-    """How often the word occurs in the text."""
+    count: int  # How often the word was aligned with just this phrase
+    occurrences: int  # How often the word occurs in the text
 
 
 def align_lexicons(

@@ -18,21 +18,16 @@ from switchtune.lexicon.hmm import MOST_WORDS, train_directions
 from switchtune.lexicon.records import BuildStep, LexiconError, OnStep
 from switchtune.lexicon.text import Encoded
 
-LEAST_PROBABILITY = 0.4
-"""Words are linked from this mean of both directions' probabilities on."""
-
-_LEAST_START = 0.3
-"""Sampling starts from links that are at least so probable."""
+LEAST_PROBABILITY = 0.4  # Words are linked from this mean of both directions' probabilities on
+_LEAST_START = 0.3  # Sampling starts from links that are at least so probable
 
 
 @dataclass(frozen=True)
 class Effort:
     """How hard to try: a small corpus costs nothing and needs more."""
 
-    passes: tuple[int, int]
-    """Passes of model 1 and of the hidden Markov model over the corpus."""
-    chains: int
-    """Independent samplers whose probabilities are averaged."""
+    passes: tuple[int, int]  # Passes of model 1 and of the hidden Markov model over the corpus
+    chains: int  # Independent samplers whose probabilities are averaged
     sweeps: int
     scans: int
 
@@ -54,8 +49,7 @@ class Alignment:
     source: NDArray[np.int16]  # [links], position of the word in its sentence
     target: NDArray[np.int16]  # [links]
     probability: NDArray[np.float32]  # [links], mean of both directions
-    left_out: int
-    """Pairs that were not aligned: a side has no words, or more than `MOST_WORDS`."""
+    left_out: int  # Pairs that were not aligned: a side has no words, or more than `MOST_WORDS`
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -53,8 +53,7 @@ NOTHING = BlockList()
 class Limits:
     """How much of what is found stands in a lexicon."""
 
-    k: int = 3
-    """Translations of a word, at most. What is blocked takes no place among them."""
+    k: int = 3  # Translations of a word, at most. What is blocked takes no place among them
     floor: float = 0.1
     """Least share of the strength of a word's strongest translation; 0: none. Similarities know no such share."""
     block: BlockList = NOTHING

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from switchtune.lexicon.plm import WordEncoder
 
 Neighbours: TypeAlias = Literal["nearest", "farthest"]
-Lexicons: TypeAlias = tuple[Lexicon, Lexicon]
-"""Source → target, target → source."""
+Lexicons: TypeAlias = tuple[Lexicon, Lexicon]  # Source → target, target → source
 
 
 @dataclass(frozen=True)
@@ -35,11 +34,9 @@ class LexiconInput:
 
     source: MonolingualText
     target: MonolingualText
-    paired: bool = True
-    """Whether line i of one side translates line i of the other."""
+    paired: bool = True  # Whether line i of one side translates line i of the other
     unit: Unit = "word"
-    encoder: "WordEncoder | None" = None
-    """The model's states, for `plm`."""
+    encoder: "WordEncoder | None" = None  # The model's states, for `plm`
 
     @property
     def languages(self) -> tuple[str, str]:
@@ -76,10 +73,8 @@ class Built:
 
     lexicons: Lexicons
     method: str
-    why: str
-    """Why this method, and what it found to begin with."""
-    random: bool = True
-    """Whether another seed could give others."""
+    why: str  # Why this method, and what it found to begin with
+    random: bool = True  # Whether another seed could give others
     alignment: Alignment | None = None
     """Which words of the pairs that it was built from are linked, where the method finds that out; pairs that were held
     out to judge by are not among them."""

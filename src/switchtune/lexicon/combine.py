@@ -22,8 +22,7 @@ LEAST_FIT = 0.01
 """A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this
 share of the running words: a large dictionary may have few of its pairs there, a small one few of the words."""
 
-CLEARLY_BETTER = 2.0
-"""A dictionary stands the other way round if so many times as many of its pairs fit then."""
+CLEARLY_BETTER = 2.0  # A dictionary stands the other way round if so many times as many of its pairs fit then
 
 
 def inverted(lexicon: Lexicon) -> Lexicon:
@@ -83,12 +82,9 @@ def _agree(declared: tuple[str, str], languages: tuple[str, str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    pairs: int
-    """Pairs whose words both stand in the corpus."""
-    share: float
-    """Share of all pairs."""
-    coverage: float
-    """Share of the corpus's running words, on the pairs' source side, that such pairs have."""
+    pairs: int  # Pairs whose words both stand in the corpus
+    share: float  # Share of all pairs
+    coverage: float  # Share of the corpus's running words, on the pairs' source side, that such pairs have
 
     @property
     def enough(self) -> bool:

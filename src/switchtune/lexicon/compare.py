@@ -43,15 +43,12 @@ class FirstTranslations:
 class Difference:
     """Where two lexicons of one direction, A and B, agree and where not; examples: most frequent words first."""
 
-    both: int
-    """Words that both have."""
+    both: int  # Words that both have
     only_a: int
     only_b: int
-    same_first: int
-    """Of the words that both have, those with the same first translation, letter case aside."""
+    same_first: int  # Of the words that both have, those with the same first translation, letter case aside
     other_first: int
-    examples: tuple[FirstTranslations, ...]
-    """Words with another first translation."""
+    examples: tuple[FirstTranslations, ...]  # Words with another first translation
     examples_only_a: tuple[FirstTranslations, ...]
     examples_only_b: tuple[FirstTranslations, ...]
 

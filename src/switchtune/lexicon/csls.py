@@ -136,8 +136,7 @@ def hubness(ranked: Ranked, neighbourhood: int) -> Tensor:
     return ranked.scores.mean(dim=1) * bool(neighbourhood)
 
 
-Hubs: TypeAlias = tuple[Tensor, Tensor]
-"""Hubness of the source words and of the target words."""
+Hubs: TypeAlias = tuple[Tensor, Tensor]  # Hubness of the source words and of the target words
 
 
 def hubness_of(of_closest: Sequence[Ranked], neighbourhood: int) -> Hubs:

@@ -7,10 +7,8 @@ from switchtune.corpus.words import lower_case
 from switchtune.lexicon.compare import check_direction
 from switchtune.lexicon.records import Entry, Lexicon, Translation, strongest_first
 
-EVERY_TRANSLATION = "*"
-"""In place of a translation: all that the word has."""
-NOT_THIS = "-"
-"""In place of a strength: this is no translation of the word."""
+EVERY_TRANSLATION = "*"  # In place of a translation: all that the word has
+NOT_THIS = "-"  # In place of a strength: this is no translation of the word
 
 
 @dataclass(frozen=True, slots=True)

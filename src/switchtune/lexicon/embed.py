@@ -41,12 +41,10 @@ class EmbeddingSettings:
     """word2vec (Mikolov et al., 2013), skip-gram with negative sampling."""
 
     dimensions: int
-    window: int
-    """Words on either side, at most, that a word predicts."""
+    window: int  # Words on either side, at most, that a word predicts
     negatives: int
     epochs: int
-    min_count: int
-    """Occurrences below which a word has no embedding."""
+    min_count: int  # Occurrences below which a word has no embedding
 
 
 EMBEDDINGS = {
@@ -202,8 +200,7 @@ class MappedWords:
     """The word vectors of both sides in one space, and what the mapping began with."""
 
     mapped: Mapped
-    seed_kind: SeedKind
-    """Given pairs, words or numerals written alike, or similarity profiles."""
+    seed_kind: SeedKind  # Given pairs, words or numerals written alike, or similarity profiles
     seed_pairs: int
 
 

@@ -14,17 +14,13 @@ from switchtune.lexicon.hmm import MOST_WORDS, NULL_SHARE
 from switchtune.lexicon.records import LexiconError
 from switchtune.lexicon.text import Encoded
 
-_SPARSE = 0.001
-"""Dirichlet prior of translations: a word has few of them."""
-_FAR = 40
-"""Jumps wider than this count as one."""
-_MOST_CHILDREN = 6
-"""Fertilities from this on count as one."""
+_SPARSE = 0.001  # Dirichlet prior of translations: a word has few of them
+_FAR = 40  # Jumps wider than this count as one
+_MOST_CHILDREN = 6  # Fertilities from this on count as one
 _FERTILITY_PRIOR = 2.0
 """A word's fertilities are smoothed by those of all words, as if that many of its tokens had been seen."""
 _COUNT_BITS = 24
-_LEAST_KEPT = 0.05
-"""Least probability of a link that is handed on."""
+_LEAST_KEPT = 0.05  # Least probability of a link that is handed on
 
 
 @dataclass(frozen=True)

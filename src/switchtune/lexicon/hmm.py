@@ -19,17 +19,12 @@ from switchtune.lexicon.text import Bounds, Encoded, blocks
 MOST_WORDS = 200
 """Sentence pairs with more words than this on a side are not aligned: the work grows with the cube of their length."""
 
-NULL_SHARE = 0.2
-"""Prior probability that a word translates none of the other sentence's words."""
-
-_FAR = 60
-"""Jumps wider than this count as one."""
+NULL_SHARE = 0.2  # Prior probability that a word translates none of the other sentence's words
+_FAR = 60  # Jumps wider than this count as one
 _PRIOR_TOKENS = 1.0
 """A word counts as if seen so often without a translation, lest rare words explain all that is unexplained."""
-_FLOOR = 1e-7
-"""Least translation probability."""
-_CELLS_PER_BLOCK = 1 << 22
-"""Token pairs whose posteriors are held at once."""
+_FLOOR = 1e-7  # Least translation probability
+_CELLS_PER_BLOCK = 1 << 22  # Token pairs whose posteriors are held at once
 _LEAST_BITS, _MOST_BITS = 22, 27
 """Bounds of the logarithm of a table's slots."""
 

@@ -35,8 +35,7 @@ class JudgedLexicons:
 
     built: Built
     judgement: Judgement
-    tried: tuple[str, ...]
-    """Each method that was built, with its verdict, in order."""
+    tried: tuple[str, ...]  # Each method that was built, with its verdict, in order
 
     @property
     def next_steps(self) -> tuple[str, ...]:

@@ -39,10 +39,8 @@ class Dictionary:
 class WeightedMapping:
     """Whitening, orthogonal mapping, re-weighting, de-whitening, dimension reduction (Artetxe et al., AAAI 2018)."""
 
-    weight: float = 0.5
-    """Power of the singular values that the dimensions of both sides are multiplied with."""
-    dimensions: int | None = None
-    """Dimensions kept, the best correlated first; None keeps all."""
+    weight: float = 0.5  # Power of the singular values that the dimensions of both sides are multiplied with
+    dimensions: int | None = None  # Dimensions kept, the best correlated first; None keeps all
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +51,15 @@ class SelfLearning:
     candidates at random, anew in every iteration, so that an iteration costs as little as its share.
     """
 
-    neighbourhood: int = 10
-    """Neighbours of CSLS; 0 compares plain similarities."""
-    cutoff: int = 20_000
-    """Most frequent words of each side that stand in the dictionary; 0: all."""
-    early_cutoff: int = 0
-    """The same while the share kept is below 1; 0: as `cutoff`."""
-    threshold: float = 1e-6
-    """Least gain in mean similarity that counts as an improvement."""
-    keep_initial: float = 0.1
-    """Share of the words that are candidates in the first induction."""
+    neighbourhood: int = 10  # Neighbours of CSLS; 0 compares plain similarities
+    cutoff: int = 20_000  # Most frequent words of each side that stand in the dictionary; 0: all
+    early_cutoff: int = 0  # The same while the share kept is below 1; 0: as `cutoff`
+    threshold: float = 1e-6  # Least gain in mean similarity that counts as an improvement
+    keep_initial: float = 0.1  # Share of the words that are candidates in the first induction
     keep_multiplier: float = 2.0
     """Growth of that share when `patience` iterations brought no improvement; at share 1 that ends the learning."""
     patience: int = 50
-    last_patience: int | None = None
-    """Patience at share 1; None: as `patience`."""
+    last_patience: int | None = None  # Patience at share 1; None: as `patience`
     lag: bool = False
     """Whether the hubness at share 1 is that of the iteration before, whose similarities also gave it: one product of
     all words by all words an iteration instead of two, and the same once the mapping has come to rest."""
@@ -81,8 +73,7 @@ class MapSettings:
     final: WeightedMapping | None = WeightedMapping()
     """Mapping made from the last dictionary; None: orthogonal as those before it, which turn the source alone (Artetxe
     et al., 2016)."""
-    learning: SelfLearning | None = SelfLearning()
-    """None maps by the seed dictionary alone."""
+    learning: SelfLearning | None = SelfLearning()  # None maps by the seed dictionary alone
 
 
 PAPER = MapSettings(("unit", "center"), None, SelfLearning(neighbourhood=0, cutoff=0))
@@ -102,10 +93,8 @@ class MapProgress:
     """Where the self-learning stands after an iteration (counted from 1)."""
 
     iteration: int
-    similarity: float
-    """Objective: the mean similarity of nearest neighbours among the candidates."""
-    keep: float
-    """Share of words that were candidates; the learning ends some iterations after it has reached 1."""
+    similarity: float  # Objective: the mean similarity of nearest neighbours among the candidates
+    keep: float  # Share of words that were candidates; the learning ends some iterations after it has reached 1
 
 
 OnProgress = Callable[[MapProgress], None]

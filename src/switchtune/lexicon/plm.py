@@ -42,12 +42,9 @@ class WordEncoder(Protocol):
 class PlmSettings:
     """Which words get a vector, how much of the text is read for it, and what becomes of the vectors."""
 
-    min_count: int = 2
-    """Occurrences below which a word has no vector."""
-    occurrences: int = 50
-    """Occurrences of each word to read, where there are so many."""
-    sentences: int = 20_000
-    """Sentences of a side to read, at most."""
+    min_count: int = 2  # Occurrences below which a word has no vector
+    occurrences: int = 50  # Occurrences of each word to read, where there are so many
+    sentences: int = 20_000  # Sentences of a side to read, at most
     dropped_directions: int = 5
     """Directions in which a side's vectors vary most, to be taken out: they tell little of meaning ("all-but-the-top",
     Mu and Viswanath, 2018)."""

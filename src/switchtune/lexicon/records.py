@@ -20,18 +20,14 @@ class BuildStep:
     """A finished step of building a lexicon, for progress bars."""
 
     what: str
-    number: int
-    """Steps done so far, from 1."""
-    total: int
-    """Steps in all; 0: not known."""
-    objective: str = ""
-    """What is maximised, with its value."""
+    number: int  # Steps done so far, from 1
+    total: int  # Steps in all; 0: not known
+    objective: str = ""  # What is maximised, with its value
 
 
 OnStep: TypeAlias = Callable[[BuildStep], None]
 
-UNDETERMINED = "und"
-"""ISO 639-2 code of a language that neither the file nor its name tells."""
+UNDETERMINED = "und"  # ISO 639-2 code of a language that neither the file nor its name tells
 
 
 class LexiconError(SwitchtuneError):

@@ -13,8 +13,7 @@ from scipy.sparse import csr_array
 
 from switchtune.corpus.words import Segmenter, Words, lower_case
 
-_ENTRIES_PER_BLOCK = 1 << 22
-"""Sentences, summed over the words of a block of pairs, that are looked at together."""
+_ENTRIES_PER_BLOCK = 1 << 22  # Sentences, summed over the words of a block of pairs, that are looked at together
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 
@@ -131,8 +130,7 @@ def _usual_casing(
     return {key: form for key, (_, _, form) in best.items()}
 
 
-Bounds: TypeAlias = tuple[int, int]
-"""The first of a run of things, and the one after the last."""
+Bounds: TypeAlias = tuple[int, int]  # The first of a run of things, and the one after the last
 
 
 def blocks(sizes: NDArray[np.integer], most: int) -> Iterator[Bounds]:
@@ -177,8 +175,7 @@ class MonolingualText:
     language: str
     lines: Sequence[str]
     segmenter: Segmenter
-    encoded: Encoded
-    """The words of the lines, as the segmenter divides them."""
+    encoded: Encoded  # The words of the lines, as the segmenter divides them
 
     def words(self, row: int) -> Words:
         """The words of a line, segmented anew: only their ids are held."""

@@ -19,20 +19,16 @@ class _Pair:
 
     sentence: Words
     counterpart: Words
-    linked: Mapping[int, Sequence[int]]
-    """Positions in the counterpart that each position is linked to, ascending."""
+    linked: Mapping[int, Sequence[int]]  # Positions in the counterpart that each position is linked to, ascending
 
 
 @dataclass(frozen=True)
 class AlignedSwitcher:
     """Replaces the words of one side of a corpus by the words of the other side that they are aligned to."""
 
-    segmenters: tuple[Segmenter, Segmenter]
-    """For this side and for the other."""
-    alignment: Alignment
-    """From this side to the other, of the corpus that is switched."""
-    lexicons: tuple[Lexicon, Lexicon]
-    """From this side to the other and back: they know the usual casing of words."""
+    segmenters: tuple[Segmenter, Segmenter]  # For this side and for the other
+    alignment: Alignment  # From this side to the other, of the corpus that is switched
+    lexicons: tuple[Lexicon, Lexicon]  # From this side to the other and back: they know the usual casing of words
     rate: float = 0.35
     mean_span: float = 3.5
     phrases: bool = False

@@ -18,8 +18,7 @@ from switchtune.switching.switcher import (
     rates_of,
 )
 
-RATE_SAMPLE = 2000
-"""Sentences of each side on which the realised rate of switching is measured before stage 1."""
+RATE_SAMPLE = 2000  # Sentences of each side on which the realised rate of switching is measured before stage 1
 
 
 def segmenters_for(corpus: Corpus, unit: str, tokenize: Callable[[str], list[str]]) -> tuple[Segmenter, Segmenter]:

@@ -16,8 +16,7 @@ from switchtune.languages import find_language
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
 from switchtune.switching.switcher import Switched, Switcher, example_key, from_lexicon, from_mask
 
-MASK = "<mask>"
-"""How a masked word is written where no model decides it."""
+MASK = "<mask>"  # How a masked word is written where no model decides it
 
 PreviewSource: TypeAlias = Literal["lexicon", "random", "mask"]
 
@@ -26,11 +25,9 @@ PreviewSource: TypeAlias = Literal["lexicon", "random", "mask"]
 class SwitchedLine:
     """A sentence beside its switched form."""
 
-    number: int
-    """Line number, from 1."""
+    number: int  # Line number, from 1
     original: Words
-    result: Words
-    """The words after switching, with the gaps of the switched sentence."""
+    result: Words  # The words after switching, with the gaps of the switched sentence
     switched: Switched
     original_text: str
     switched_text: str

@@ -15,26 +15,19 @@ from switchtune.corpus.words import Segmenter, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import UNDETERMINED, Lexicon
 
-Replacements: TypeAlias = Callable[[str], Sequence[str]]
-"""What a word may become; empty where it cannot be replaced."""
-
+Replacements: TypeAlias = Callable[[str], Sequence[str]]  # What a word may become; empty where it cannot be replaced
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_LONGEST_MEAN_SPAN = 10_000.0
-"""In words. A larger mean is taken for this one: it exceeds any sentence."""
-WORDS_REMEMBERED = 1 << 16
-"""Words whose replacements are kept at hand."""
+_LONGEST_MEAN_SPAN = 10_000.0  # In words. A larger mean is taken for this one: it exceeds any sentence
+WORDS_REMEMBERED = 1 << 16  # Words whose replacements are kept at hand
 
 
 @dataclass(frozen=True, slots=True)
 class Switched:
     """A sentence after switching."""
 
-    words: tuple[str, ...]
-    """All words of the sentence, replaced or not, in its order."""
-    positions: tuple[int, ...]
-    """Positions of the replaced words, ascending."""
-    replaceable: int
-    """Words that have a replacement."""
+    words: tuple[str, ...]  # All words of the sentence, replaced or not, in its order
+    positions: tuple[int, ...]  # Positions of the replaced words, ascending
+    replaceable: int  # Words that have a replacement
     requested_rate: float
 
     @property
@@ -326,8 +319,7 @@ class Switcher:
     replacements: Replacements
     rate: float = 0.35
     mean_span: float = 3.5
-    language: str = UNDETERMINED
-    """Language of the replacements."""
+    language: str = UNDETERMINED  # Language of the replacements
 
     def __call__(self, words: Sequence[str], *, key: int) -> Switched:
         """Switch a sentence that is already cut into words."""
