@@ -30,7 +30,7 @@ Lexicons: TypeAlias = tuple[Lexicon, Lexicon]  # Source → target, target → s
 
 @dataclass(frozen=True)
 class LexiconInput:
-    """All that lexicons of two languages can be made from."""
+    """All that the lexicons of two languages can be made from."""
 
     source: MonolingualText
     target: MonolingualText
@@ -75,11 +75,8 @@ class Built:
     method: str
     why: str  # Why this method, and what it found to begin with
     random: bool = True  # Whether another seed could give others
-    alignment: Alignment | None = None
-    """Which words of the pairs that it was built from are linked, where the method finds that out; pairs that were held
-    out to judge by are not among them."""
-    compounds: tuple[tuple[Compound, ...], tuple[Compound, ...]] = ((), ())
-    """Words that stand for phrases, of either direction."""
+    alignment: Alignment | None = None  # of the pairs that it was built from (not those held out), by align
+    compounds: tuple[tuple[Compound, ...], tuple[Compound, ...]] = ((), ())  # of either direction
 
 
 def build(
@@ -92,12 +89,18 @@ def build(
     """Build lexicons by the method of the settings.
 
     With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`, `plm`), or words
-    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
+    that do not stand in paired sentences.
 
     Raises:
         LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
     """
-    method, why = _chosen_method(text, settings)
+    method, why = settings.method, f"{settings.method}: asked for"
+    if method == "auto" and text.paired and settings.dictionaries:
+        method, why = "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
+    elif method == "auto" and text.paired:
+        method, why = "align", "auto: the text is parallel, so align"
+    elif method == "auto":
+        method, why = "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
     if neighbours == "farthest" and method not in {"vecmap", "plm"}:
         lexicons = apart_lexicons(*text.encoded, text.languages, k=settings.k, seed=settings.seed, unit=text.unit)
         block = _limits(settings).block
@@ -107,23 +110,8 @@ def build(
     return replace(built, why="; ".join(filter(None, (why, built.why))))
 
 
-def _chosen_method(text: LexiconInput, settings: LexiconSettings) -> tuple[str, str]:
-    """The method that the settings name, or that `auto` takes for this text; and why."""
-    if settings.method != "auto":
-        return settings.method, f"{settings.method}: asked for"
-    if text.paired and settings.dictionaries:
-        return "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
-    if text.paired:
-        return "align", "auto: the text is parallel, so align"
-    return "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
-
-
 def require_files(settings: LexiconSettings) -> None:
-    """Have files that the settings name, and that are missing, no files, or not to be read, known before any work.
-
-    Raises:
-        UsageError: with all of them.
-    """
+    """Have all files that the settings name be there and readable, or raise a UsageError with all that are not."""
     wrong = [f"{path}: {problem}" for path in settings.files if (problem := why_unreadable(path))]
     if wrong:
         raise UsageError(
@@ -148,9 +136,8 @@ def _align(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours
             " auto."
         )
     source, target = text.encoded
-    limits = _limits(settings)
     alignment = align(source, target, seed=settings.seed, on_step=on_step)
-    lexicons = align_lexicons(alignment, source, target, text.languages, limits, unit=text.unit)
+    lexicons = align_lexicons(alignment, source, target, text.languages, _limits(settings), unit=text.unit)
     phrases = (compounds(alignment, source, target), compounds(alignment.reversed(), target, source))
     left_out = f"{alignment.left_out:,} pairs too long or empty to align" if alignment.left_out else ""
     return Built(lexicons, "align", left_out, alignment=alignment, compounds=phrases)
@@ -165,31 +152,20 @@ _SEEDS = {
 
 
 def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
+    from switchtune.lexicon.csls import neighbour_lexicons  # they load gensim and torch
     from switchtune.lexicon.embed import EMBEDDINGS, map_mode, map_words, read_embeddings, word_vectors
-    from switchtune.lexicon.neighbours import neighbour_lexicons  # they load gensim and torch
 
     limits, mode, pairs = _limits(settings), map_mode(settings.mode, settings.preset), list[tuple[str, str]]()
     if settings.dictionaries and "pairs" in mode.seeds:
         (forward, _), _ = _dictionaries(text, settings)
         pairs = [(word, entry.translations[0].word) for word, entry in forward.entries.items()]
     if settings.embeddings is not None:
-        source, target = (
-            read_embeddings(Path(path), language)
-            for path, language in zip(settings.embeddings, text.languages, strict=True)
-        )
+        files = zip(settings.embeddings, text.languages, strict=True)
+        source, target = (read_embeddings(Path(path), language) for path, language in files)
     else:
         on_step(BuildStep("word2vec", 0, 2))
         source, target = (word_vectors(side, EMBEDDINGS[settings.preset], seed=settings.seed) for side in text.encoded)
-    words = map_words(
-        (source, target),
-        text.languages,
-        mode,
-        seed=settings.seed,
-        pairs=pairs,
-        on_progress=lambda done: on_step(
-            BuildStep("mapping", done.iteration, 0, f"similarity {done.similarity:.4f}, {done.keep:.0%} of the words")
-        ),
-    )
+    words = map_words((source, target), text.languages, mode, seed=settings.seed, pairs=pairs, on_step=on_step)
     lexicons = neighbour_lexicons(
         text.languages,
         (source.vocabulary, target.vocabulary),
@@ -228,26 +204,18 @@ def _plm(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, 
         raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
     from switchtune.lexicon.plm import plm_lexicons  # loads torch
 
+    far, limits = neighbours == "farthest", _limits(settings)
     lexicons = plm_lexicons(
-        text.source,
-        text.target,
-        text.encoder,
-        _limits(settings),
-        seed=settings.seed,
-        farthest=neighbours == "farthest",
-        unit=text.unit,
+        text.source, text.target, text.encoder, limits, seed=settings.seed, farthest=far, unit=text.unit
     )
     return Built(lexicons, "plm", "")
 
 
 def _mixed(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    usable = {
-        "align": text.paired,
-        "vecmap": not text.paired,
-        "dictionary": bool(settings.dictionaries),
-        "plm": text.encoder is not None,
-    }
-    weights = dict[str, float](settings.parts.items()) or {name: 1.0 for name, can in usable.items() if can}
+    usable = ["align" if text.paired else "vecmap"]
+    usable += ["dictionary"] if settings.dictionaries else []
+    usable += ["plm"] if text.encoder is not None else []
+    weights = dict[str, float](settings.parts.items()) or dict.fromkeys(usable, 1.0)
     parts = {name: _METHODS[name](text, settings, neighbours, on_step) for name in weights}
     limits = _limits(settings)
     forward, backward = (
@@ -282,9 +250,5 @@ def lexicons_from_corpus(
     neighbours: Neighbours = "nearest",
     unit: Unit = "word",
 ) -> Lexicons:
-    """The lexicons of both directions of a parallel corpus, not judged; `segmenters` split its two sides.
-
-    Raises:
-        LexiconError: as `build`.
-    """
+    """The lexicons of both directions of a parallel corpus, not judged; raises as `build` does."""
     return build(corpus_material(corpus, segmenters, unit=unit), settings, neighbours=neighbours).lexicons

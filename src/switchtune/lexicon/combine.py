@@ -44,16 +44,17 @@ def oriented(
 ) -> Lexicon:
     """A dictionary as it fits a corpus: in its direction, and with its casing and counts for the words that it has.
 
-    The languages that the dictionary declares decide: where they are the corpus's the other way round, it is inverted.
-    Where they are `UNDETERMINED`, its pairs tell whether it stands the right way round. `source` and `target` are the
-    corpus's vocabularies, `origin` names the dictionary in errors.
+    `source` and `target` are the corpus's vocabularies, `origin` names the dictionary in errors.
 
     Raises:
         LexiconError: the dictionary declares other languages, declares none and fits the corpus clearly better the
             other way round, or has next to nothing in common with it.
     """
     declared = (dictionary.source_language, dictionary.target_language)
-    forward, backward = _agree(declared, languages), _agree(declared, languages[::-1])
+    forward, backward = (
+        all(name in (language, UNDETERMINED) for name, language in zip(declared, ends, strict=True))
+        for ends in (languages, languages[::-1])
+    )
     if not (forward or backward):
         raise LexiconError(
             f"{origin}: a dictionary {'-'.join(declared)} by its header or its name, but the corpus is"
@@ -76,32 +77,18 @@ def oriented(
     return Lexicon(*languages, dictionary.method, dictionary.measure, dictionary.unit, entries_of(links, languages[0]))
 
 
-def _agree(declared: tuple[str, str], languages: tuple[str, str]) -> bool:
-    return all(name in (language, UNDETERMINED) for name, language in zip(declared, languages, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    pairs: int  # Pairs whose words both stand in the corpus
-    share: float  # Share of all pairs
-    coverage: float  # Share of the corpus's running words, on the pairs' source side, that such pairs have
-
-    @property
-    def enough(self) -> bool:
-        return self.share >= LEAST_FIT or self.coverage >= LEAST_FIT
-
-
 def _fit(
     pairs: Sequence[tuple[str, str]], vocabularies: tuple[Vocabulary, Vocabulary], languages: tuple[str, str]
-) -> _Fit:
+) -> tuple[float, bool]:
+    """Share of the pairs whose words both stand in the corpus; whether they, or the words they cover, are enough."""
     sources, targets = (
         _word_ids(side, vocabulary, language)
         for side, vocabulary, language in zip(zip(*pairs, strict=True), vocabularies, languages, strict=True)
     )
     fitting = [source for source, target in zip(sources, targets, strict=True) if source and target]
     covered = sorted({word for words in fitting for word in words})
-    counts = vocabularies[0].counts
-    return _Fit(len(fitting), len(fitting) / len(pairs), int(counts[covered].sum()) / max(1, int(counts.sum())))
+    counts, share = vocabularies[0].counts, len(fitting) / len(pairs)
+    return share, share >= LEAST_FIT or counts[covered].sum() >= LEAST_FIT * max(1, counts.sum())
 
 
 def _word_ids(phrases: Iterable[str], vocabulary: Vocabulary, language: str) -> list[list[int]]:
@@ -124,18 +111,18 @@ def _check_fit(
     telling = [pair for pair in pairs if pair[0].lower() != pair[1].lower()] or pairs
     if not telling:
         raise LexiconError(f"{origin}: the dictionary has no entries.")
-    as_is = _fit(telling, vocabularies, languages)
-    turned = _fit([(target, source) for source, target in telling], vocabularies, languages)
+    as_is, enough = _fit(telling, vocabularies, languages)
+    turned, enough_turned = _fit([(target, source) for source, target in telling], vocabularies, languages)
     this, other = "-".join(languages), "-".join(languages[::-1])
-    shares = f"{as_is.share:.1%} of its pairs have both words in the corpus as {this}, {turned.share:.1%} as {other}"
-    better_turned = turned.enough and turned.pairs > CLEARLY_BETTER * as_is.pairs
+    shares = f"{as_is:.1%} of its pairs have both words in the corpus as {this}, {turned:.1%} as {other}"
+    better_turned = enough_turned and turned > CLEARLY_BETTER * as_is
     if undetermined and better_turned:
         raise LexiconError(
             f"{origin}: the dictionary seems to be {other}, not {this}: {shares}. Say what it is, and it is turned"
             f" round: name the file lexicon.{other}.tsv, begin it with the line '# switchtune lexicon {other}', or give"
             f" --langs {other} if that is what the corpus is."
         )
-    if not as_is.enough:
+    if not enough:
         examples = ", ".join(f"{source} → {target}" for source, target in telling[:3])
         advice = f"Is it {other}, in spite of its header or name? " if better_turned else ""
         raise LexiconError(
@@ -166,10 +153,8 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
 
     In each part, a translation's strength becomes a share, of 1 for the word's strongest: its part of the strongest's
     strength (probability), one over its rank (similarity, whose size says little from word to word), or 1 (none). The
-    strength of a pair is the mean of its shares, by weight, over all parts, with 0 for a part that lacks it: from 0 to
-    1, and the higher, the more parts are sure of it. Each word keeps its `k` strongest translations, ties in the order
-    of the parts, whose strength is at least `floor` times that of the strongest. Casing and counts are those of the
-    part that has seen the word most often.
+    strength of a pair is the mean of its shares, by weight, over all parts, with 0 for a part that lacks it. Casing and
+    counts are those of the part that has seen the word most often.
 
     Raises:
         LexiconError: there are no parts, or they are of several directions or units.
@@ -191,11 +176,8 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
                 of_word[target] = of_word.get(target, 0.0) + share * part.weight / total
     entries = {}
     for key, entry in words.items():
-        translations = (
-            Translation(targets[target].word, round(share, 6), targets[target].count)
-            for target, share in shares[key].items()
-        )
-        entries[key] = Entry(entry.word, entry.count, strongest_first(translations))
+        translations = (replace(targets[target], strength=round(share, 6)) for target, share in shares[key].items())
+        entries[key] = replace(entry, translations=strongest_first(translations))
     methods = [part.lexicon.method for part in parts]
     method = f"mixed({'+'.join(methods)})" if len(methods) > 1 else methods[0]
     merged = Lexicon(first.source_language, first.target_language, method, "probability", first.unit, entries)
@@ -232,10 +214,11 @@ def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Tr
 
 
 def _within(lexicon: Lexicon, limits: Limits) -> Lexicon:
+    """Of each word the `k` strongest translations within the limits, ties in the order of the parts."""
     entries = {}
     for key, entry in lexicon.entries.items():
         least = limits.floor * entry.translations[0].strength
         kept = tuple(link for link in entry.translations[: limits.k] if link.strength > 0 and link.strength >= least)
         if kept:
-            entries[key] = Entry(entry.word, entry.count, kept)
+            entries[key] = replace(entry, translations=kept)
     return replace(lexicon, entries=entries)

@@ -1,6 +1,5 @@
 """What two lexicons have in common."""
 
-import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,11 +9,7 @@ from switchtune.lexicon.records import Lexicon, LexiconError
 
 
 def check_direction(a: Lexicon, b: Lexicon) -> None:
-    """Have two lexicons be of one direction.
-
-    Raises:
-        LexiconError: they are not.
-    """
+    """Raise a LexiconError unless two lexicons are of one direction."""
     directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (a, b)]
     if directions[0] != directions[1]:
         raise LexiconError(
@@ -74,11 +69,7 @@ class Difference:
 
 
 def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
-    """Compare two lexicons of one direction; with so many examples of each kind.
-
-    Raises:
-        LexiconError: they are of different directions.
-    """
+    """Compare two lexicons of one direction; with so many examples of each kind."""
     check_direction(a, b)
     both = a.entries.keys() & b.entries.keys()
     differ = {key for key in both if not _same_first(a, b, key)}
@@ -107,17 +98,13 @@ def _examples(a: Lexicon, b: Lexicon, keys: Iterable[str], number: int) -> tuple
         there = [entry for entry in entries if entry]
         firsts = [entry.translations[0].word if entry else None for entry in entries]
         examples.append(FirstTranslations(there[0].word, max(entry.count for entry in there), *firsts))
-    return tuple(heapq.nsmallest(number, examples, key=lambda example: (-example.count, example.word)))
+    return tuple(sorted(examples, key=lambda example: (-example.count, example.word))[:number])
 
 
 def agreement(a: Lexicon, b: Lexicon, counts: Mapping[str, int]) -> float:
     """Share of the running words with an entry in either lexicon that have the same first translation in both.
 
-    `counts` is how often each word, in lower case, occurs. Letter case of translations does not matter. 0 where no word
-    has an entry.
-
-    Raises:
-        LexiconError: the lexicons are of different directions.
+    `counts` is how often each word, in lower case, occurs. 0 where no word has an entry.
     """
     check_direction(a, b)
     either = sum(count for key, count in counts.items() if key in a.entries or key in b.entries)

@@ -32,16 +32,12 @@ class AlignedSwitcher:
     rate: float = 0.35
     mean_span: float = 3.5
     phrases: bool = False
-    """Let a span become its translation as a phrase, in the other language's order, where it has one: its words are
-    linked to adjacent words that are linked with no other."""
+    """Let a span that is linked to adjacent words, linked with no other, become these in the other language's order."""
 
     def in_pairs(
         self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
     ) -> list[tuple[str, Switched]]:
-        """`texts` after switching, phrases as phrases where `phrases` is set; and their words, each in its own place.
-
-        Words that are aligned to none stay.
-        """
+        """`texts` after switching, phrases as phrases if `phrases` is set; and their words, each in its own place."""
         pairs = list(map(self._pair, texts, counterparts, rows))
         sentences = [pair.sentence.words for pair in pairs]
         choices = list(map(self._candidates, pairs))

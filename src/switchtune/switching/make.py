@@ -8,15 +8,7 @@ from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.records import Lexicon, randomised
 from switchtune.switching.aligned import AlignedSwitcher
-from switchtune.switching.switcher import (
-    Rates,
-    SideSwitcher,
-    Switcher,
-    example_keys,
-    from_lexicon,
-    from_mask,
-    rates_of,
-)
+from switchtune.switching.switcher import Rates, SideSwitcher, Switcher, example_keys, from_lexicon, from_mask, rates_of
 
 RATE_SAMPLE = 2000  # Sentences of each side on which the realised rate of switching is measured before stage 1
 
@@ -24,8 +16,7 @@ RATE_SAMPLE = 2000  # Sentences of each side on which the realised rate of switc
 def segmenters_for(corpus: Corpus, unit: str, tokenize: Callable[[str], list[str]]) -> tuple[Segmenter, Segmenter]:
     """How each side of a corpus is cut into the units that are switched."""
     if unit == "piece":
-        segmenter = piece_segmenter(tokenize)
-        return segmenter, segmenter
+        return (piece_segmenter(tokenize),) * 2
     return word_segmenter(corpus.source_language), word_segmenter(corpus.target_language)
 
 
@@ -49,12 +40,11 @@ def make_switchers(
     mask: str,
     seed: int,
 ) -> tuple[SideSwitcher, SideSwitcher]:
-    """The switchers of the source side and of the target side.
+    """The switchers of the source and of the target side.
 
     Args:
         lexicons: source → target and target → source; None for the `mask` control.
         alignment: of the pairs that are to be switched, where words become what they are aligned to.
-        seed: draws the translations of the `random` control.
     """
     if lexicons is not None and alignment is not None:
         rates = (settings.rate, settings.mean_span, settings.phrases)

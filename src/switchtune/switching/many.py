@@ -45,47 +45,30 @@ class ManySwitcher:
 def dictionary_lexicon(text: MonolingualText, language: str, settings: LexiconSettings) -> Lexicon:
     """The lexicon from a text's language into another, by dictionaries of either direction.
 
-    Args:
-        text: decides the usual casing of its words, and the direction of dictionaries whose names tell none.
+    The text decides the usual casing of its words, and the direction of dictionaries whose names tell none.
 
     Raises:
         UsageError: a file is missing.
         LexiconError: a dictionary is damaged, of other languages, or has next to no word of the text.
     """
     require_files(settings)
-    words = sorted({word for file in settings.dictionaries for word in _words(Path(file.path), language)})
+    found = set[str]()
+    for dictionary in (read_lexicon(Path(file.path)) for file in settings.dictionaries):
+        if dictionary.source_language in {language, UNDETERMINED}:
+            found.update(entry.word for entry in dictionary.entries.values())
+        if dictionary.target_language in {language, UNDETERMINED}:
+            found.update(link.word for entry in dictionary.entries.values() for link in entry.translations)
+    words = sorted(found)
     # A phrase counts as one word where its casing is looked up, and as its parts where the fit is judged.
     encoded = encode(([word, *word.split()] for word in words), language)
     target = MonolingualText(language, words, word_segmenter(language), encoded)
     return build(LexiconInput(text, target, paired=False), settings).lexicons[0]
 
 
-def _words(path: Path, language: str) -> set[str]:
-    """The words of a dictionary that may be of a language."""
-    dictionary = read_lexicon(path)
-    words: set[str] = set()
-    if dictionary.source_language in {language, UNDETERMINED}:
-        words.update(entry.word for entry in dictionary.entries.values())
-    if dictionary.target_language in {language, UNDETERMINED}:
-        words.update(link.word for entry in dictionary.entries.values() for link in entry.translations)
-    return words
-
-
 def language_switchers(
-    language: str,
-    lexicons: Mapping[str, Lexicon],
-    settings: SwitchingSettings,
-    *,
-    mask: str,
-    seed: int,
+    language: str, lexicons: Mapping[str, Lexicon], settings: SwitchingSettings, *, mask: str, seed: int
 ) -> dict[str, Switcher]:
-    """A switcher for each language that words are switched to; for the `mask` control a single one, named `mask`.
-
-    Args:
-        language: of the sentences.
-        lexicons: by language.
-        seed: draws the translations of the `random` control.
-    """
+    """A switcher for each language that words are switched to; for the `mask` control a single one, named `mask`."""
     segmenter = word_segmenter(language)
     if settings.source == "mask":
         return {"mask": lexicon_switcher(segmenter, None, settings, mask=mask, seed=seed)}
