@@ -317,12 +317,6 @@ def test_lexicons_of_two_kinds_are_not_merged() -> None:
         combined([], Limits(3, 0, BlockList()))
 
 
-@pytest.mark.parametrize("weight", [0.0, -1.0, float("inf"), float("nan")])
-def test_weight_is_above_zero(weight: float) -> None:
-    with pytest.raises(ValueError, match="above 0"):
-        Weighted(lexicon_of(DE_EN), weight)
-
-
 # Compared
 
 A = lexicon_of({"Hund": {"dog": 0.9}, "Katze": {"cat": 0.9}, "Bär": {"bear": 0.9}}, count=3)

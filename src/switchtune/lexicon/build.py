@@ -40,22 +40,15 @@ class LexiconInput:
 
     @property
     def languages(self) -> tuple[str, str]:
-        """Languages of the source and of the target side."""
         return self.source.language, self.target.language
 
     @property
     def encoded(self) -> tuple[Encoded, Encoded]:
-        """The source and the target side in numbers."""
         return self.source.encoded, self.target.encoded
 
     def selected(self, kept: NDArray[np.bool_]) -> "LexiconInput":
         """The pairs for which `kept` is true. kept: [pairs]"""
         return replace(self, source=self.source.selected(kept), target=self.target.selected(kept))
-
-    def first(self, sentences: int) -> "LexiconInput":
-        """The first sentences of each side."""
-        source, target = (side.selected(np.arange(len(side.lines)) < sentences) for side in (self.source, self.target))
-        return replace(self, source=source, target=target)
 
 
 def corpus_material(corpus: Corpus, segmenters: tuple[Segmenter, Segmenter], *, unit: Unit = "word") -> LexiconInput:
@@ -143,17 +136,9 @@ def _align(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours
     return Built(lexicons, "align", left_out, alignment=alignment, compounds=phrases)
 
 
-_SEEDS = {
-    "pairs": "pairs of the dictionary",
-    "identical": "words that both sides write alike",
-    "numerals": "numerals",
-    "profiles": "pairs of words with alike similarities (unsupervised)",
-}
-
-
 def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
     from switchtune.lexicon.csls import neighbour_lexicons  # they load gensim and torch
-    from switchtune.lexicon.embed import EMBEDDINGS, map_mode, map_words, read_embeddings, word_vectors
+    from switchtune.lexicon.embed import EMBEDDINGS, SEEDS, map_mode, map_words, read_embeddings, word_vectors
 
     limits, mode, pairs = _limits(settings), map_mode(settings.mode, settings.preset), list[tuple[str, str]]()
     if settings.dictionaries and "pairs" in mode.seeds:
@@ -176,21 +161,20 @@ def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbour
         unit=text.unit,
         neighbourhood=0 if settings.preset == "paper" else 10,
     )
-    return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {_SEEDS[words.seed_kind]}")
+    return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {SEEDS[words.seed_kind]}")
 
 
 def _dictionaries(text: LexiconInput, settings: LexiconSettings) -> tuple[Lexicons, list[str]]:
     if not settings.dictionaries:
         raise LexiconError("Method dictionary needs a file: give --dictionary FILE (lexicon.dictionaries).")
     source, target = (side.vocabulary for side in text.encoded)
-    forward, sizes = [], []
+    forward, sizes, limits = [], [], _limits(settings)
     for dictionary in settings.dictionaries:
         read = read_lexicon(Path(dictionary.path))
         lexicon = oriented(read, source, target, text.languages, origin=dictionary.path)
         forward.append(Weighted(lexicon, dictionary.weight))
         sizes.append(f"{dictionary.path}: {len(lexicon):,} words")
     backward = [Weighted(inverted(part.lexicon), part.weight) for part in forward]
-    limits = _limits(settings)
     return (combined(forward, limits), combined(backward, limits)), sizes
 
 

@@ -1,8 +1,9 @@
 """Lexicons turned round, fitted to a corpus, and merged."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.block import Limits, without_blocked
@@ -19,8 +20,8 @@ from switchtune.lexicon.records import (
 from switchtune.lexicon.text import Vocabulary
 
 LEAST_FIT = 0.01
-"""A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this
-share of the running words: a large dictionary may have few of its pairs there, a small one few of the words."""
+"""A dictionary fits if this share of its pairs stand in the corpus, or their words are this share of the running words:
+a large dictionary may have few of its pairs there, a small one few of the words."""
 
 CLEARLY_BETTER = 2.0  # A dictionary stands the other way round if so many times as many of its pairs fit then
 
@@ -136,16 +137,11 @@ def _check_fit(
 # Merged
 
 
-@dataclass(frozen=True, slots=True)
-class Weighted:
-    """A lexicon, and how much it counts beside others."""
+class Weighted(NamedTuple):
+    """A lexicon, and how much it counts beside others, a number above 0."""
 
     lexicon: Lexicon
     weight: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.weight < float("inf"):
-            raise ValueError(f"the weight of a lexicon is {self.weight!r}; a number above 0 is expected")
 
 
 def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
@@ -159,8 +155,17 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
     Raises:
         LexiconError: there are no parts, or they are of several directions or units.
     """
-    _check_alike(parts)
-    first = parts[0].lexicon
+    if not parts:
+        raise LexiconError("There are no lexicons to merge: give one at least.")
+    lexicons = [part.lexicon for part in parts]
+    kinds = dict.fromkeys((each.source_language, each.target_language, each.unit) for each in lexicons)
+    if len(kinds) > 1:
+        names = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
+        raise LexiconError(
+            f"Lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
+            " (lexicon.de-en.tsv), and merge the directions apart."
+        )
+    first = lexicons[0]
     total = sum(part.weight for part in parts)
     words: dict[str, Entry] = {}
     targets: dict[str, Translation] = {}
@@ -178,23 +183,10 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
     for key, entry in words.items():
         translations = (replace(targets[target], strength=round(share, 6)) for target, share in shares[key].items())
         entries[key] = replace(entry, translations=strongest_first(translations))
-    methods = [part.lexicon.method for part in parts]
+    methods = [each.method for each in lexicons]
     method = f"mixed({'+'.join(methods)})" if len(methods) > 1 else methods[0]
     merged = Lexicon(first.source_language, first.target_language, method, "probability", first.unit, entries)
     return _within(without_blocked(merged, limits.block), limits)
-
-
-def _check_alike(parts: Sequence[Weighted]) -> None:
-    if not parts:
-        raise LexiconError("There are no lexicons to merge: give one at least.")
-    lexicons = [part.lexicon for part in parts]
-    kinds = dict.fromkeys((lexicon.source_language, lexicon.target_language, lexicon.unit) for lexicon in lexicons)
-    if len(kinds) > 1:
-        names = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
-        raise LexiconError(
-            f"Lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
-            " (lexicon.de-en.tsv), and merge the directions apart."
-        )
 
 
 def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Translation, float]]:
@@ -203,12 +195,11 @@ def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Tr
     strengths = [translation.strength for translation in entry.translations]
     strongest = max(strengths)
     for translation in entry.translations:
+        share = 1.0
         if measure == "similarity":
             share = 1 / (1 + sum(strength > translation.strength for strength in strengths))
         elif measure == "probability" and strongest > 0:
             share = translation.strength / strongest
-        else:
-            share = 1.0
         shares.setdefault(lower_case(translation.word, language), (translation, share))
     return shares
 

@@ -72,6 +72,12 @@ MODES: Mapping[MapMode, Mode] = {
 }
 """VecMap's own modes, and `auto`: the best seed that there is."""
 
+SEEDS: Mapping[SeedKind, str] = {
+    "pairs": "pairs of the dictionary",
+    "identical": "words that both sides write alike",
+    "numerals": "numerals",
+    "profiles": "pairs of words with alike similarities (unsupervised)",
+}
 _ENOUGH_PAIRS = 25
 _NO_SEED: Mapping[SeedKind, str] = {
     "pairs": "none of the seed pairs has both its words among them. Give pairs of frequent words, or take mode auto,"

@@ -133,7 +133,8 @@ def _stability(
     """By direction: the share of running words whose first translation is the same with another seed."""
     if not built.random:
         return {}
-    small = text.first(TWIN_SENTENCES)
+    source, target = (side.selected(np.arange(len(side.lines)) < TWIN_SENTENCES) for side in (text.source, text.target))
+    small = replace(text, source=source, target=target)
     whole = max(len(side.lines) for side in (text.source, text.target)) <= TWIN_SENTENCES
     first = built if whole else build(small, settings, on_step=on_step)
     second = build(small, settings.model_copy(update={"seed": settings.seed + 1}), on_step=on_step)

@@ -4,9 +4,9 @@ A word's vector is the mean of its vectors in the sentences that it stands in, w
 knows of the model only that it gives each word of a sentence a vector (`WordEncoder`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -26,12 +26,8 @@ REFINED = MapSettings(learning=SelfLearning(cutoff=4000, keep_initial=1.0, thres
 _SENTENCES_AT_ONCE = 1024
 
 
-class WordEncoder(Protocol):
-    """Gives the words of sentences their vectors; a row of zeros says that a word has none."""
-
-    def __call__(self, sentences: Sequence[Words], language: str) -> Sequence[Vectors]:
-        """[words, dimensions] for each sentence."""
-        ...
+WordEncoder: TypeAlias = Callable[[Sequence[Words], str], Sequence[Vectors]]
+"""From sentences and their language to a vector a word, [words, dimensions] each; zeros: the word has none."""
 
 
 @dataclass(frozen=True, slots=True)

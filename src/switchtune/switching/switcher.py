@@ -236,6 +236,7 @@ def recased(translation: str, word: str, usual: str, language: str) -> str:
 def from_lexicon(lexicon: Lexicon) -> Replacements:
     """A word's translations in the lexicon, in the word's casing (a piece's as they stand); never the word itself."""
 
+    @lru_cache(maxsize=WORDS_REMEMBERED)
     def replacements(word: str) -> tuple[str, ...]:
         entry = lexicon.find(word)
         if entry is None:
@@ -245,21 +246,7 @@ def from_lexicon(lexicon: Lexicon) -> Replacements:
             choices = [recased(choice, word, entry.word, lexicon.target_language) for choice in choices]
         return tuple(choice for choice in choices if choice != word)
 
-    return _Remembered(replacements).__getitem__
-
-
-class _Remembered(dict[str, tuple[str, ...]]):
-    """What a function says of words; when it is full, all is forgotten. Quicker than `lru_cache`, which keeps order."""
-
-    def __init__(self, function: Callable[[str], tuple[str, ...]]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, word: str) -> tuple[str, ...]:
-        if len(self) >= WORDS_REMEMBERED:
-            self.clear()
-        choices = self[word] = self._function(word)
-        return choices
+    return replacements
 
 
 def from_mask(mask: str) -> Replacements:
