@@ -151,15 +151,17 @@ def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbour
         on_step(BuildStep("word2vec", 0, 2))
         source, target = (word_vectors(side, EMBEDDINGS[settings.preset], seed=settings.seed) for side in text.encoded)
     words = map_words((source, target), text.languages, mode, seed=settings.seed, pairs=pairs, on_step=on_step)
+    vocabularies, vectors = (source.vocabulary, target.vocabulary), (words.mapped.source, words.mapped.target)
+    far, around = neighbours == "farthest", 0 if settings.preset == "paper" else 10
     lexicons = neighbour_lexicons(
         text.languages,
-        (source.vocabulary, target.vocabulary),
-        (words.mapped.source, words.mapped.target),
+        vocabularies,
+        vectors,
         limits,
         method="vecmap",
-        farthest=neighbours == "farthest",
+        farthest=far,
         unit=text.unit,
-        neighbourhood=0 if settings.preset == "paper" else 10,
+        neighbourhood=around,
     )
     return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {SEEDS[words.seed_kind]}")
 

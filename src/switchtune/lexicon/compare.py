@@ -54,11 +54,8 @@ class Difference:
             f"{self.both:,} words in both, {self.only_a:,} only in A, {self.only_b:,} only in B",
             f"in both: {self.same_first:,}{share} with the same first translation, {self.other_first:,} with another",
         ]
-        for title, examples in (
-            ("another first translation (A | B)", self.examples),
-            ("only in A", self.examples_only_a),
-            ("only in B", self.examples_only_b),
-        ):
+        another = ("another first translation (A | B)", self.examples)
+        for title, examples in (another, ("only in A", self.examples_only_a), ("only in B", self.examples_only_b)):
             if examples:
                 lines += ["", f"{title}, the most frequent:", *(example.describe() for example in examples)]
         return "\n".join(lines)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from switchtune.lexicon.block import Limits
-from switchtune.lexicon.records import Lexicon, Unit, WordLinks, make_lexicon
+from switchtune.lexicon.records import Lexicon, Measure, Unit, WordLinks, make_lexicon
 from switchtune.lexicon.text import Vocabulary
 
 Normalisation: TypeAlias = Literal["unit", "center"]
@@ -197,18 +197,14 @@ def neighbour_lexicons(
         farthest=farthest,
         left_out=(block.words_of(vocabularies[0]), block.words_of(vocabularies[1])),
     )
-    make = partial(
-        make_lexicon,
-        method=f"anti({method})" if farthest else method,
-        measure="none" if farthest else "similarity",
-        unit=unit,
-    )
+    made_by: tuple[str, Measure] = (f"anti({method})", "none") if farthest else (method, "similarity")
 
     def lexicon_from(side: int) -> Lexicon:
         ends = (vocabularies[side], vocabularies[1 - side])
         source, target, csls = _links(both[side], ends, limits)
-        strengths = np.ones_like(csls) if farthest else csls if neighbourhood else csls / 2
-        return make((languages[side], languages[1 - side]), ends, (source, target, strengths))
+        links = (source, target, np.ones_like(csls) if farthest else csls if neighbourhood else csls / 2)
+        direction = (languages[side], languages[1 - side])
+        return make_lexicon(direction, ends, links, method=made_by[0], measure=made_by[1], unit=unit)
 
     return lexicon_from(0), lexicon_from(1)
 

@@ -39,12 +39,9 @@ def write_lexicon(lexicon: Lexicon, path: Path) -> None:
         for link in entry.translations:
             _check_writable((entry.word, link.word), path)
             lines.append(f"{entry.word}\t{link.word}\t{link.strength!r}\t{entry.count}\t{link.count}\n")
-    rows = "".join(lines)
-    header = (
-        f"{_HEADER}{lexicon.source_language}-{lexicon.target_language}"
-        f" method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit}"
-    )
-    write_text(path, f"{header} sum={_checksum(rows.encode())}\n{rows}")
+    rows, languages = "".join(lines), f"{lexicon.source_language}-{lexicon.target_language}"
+    facts = f"method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit} sum={_checksum(rows.encode())}"
+    write_text(path, f"{_HEADER}{languages} {facts}\n{rows}")
 
 
 def _checksum(rows: bytes) -> str:

@@ -82,17 +82,14 @@ class Judgement:
 
     @property
     def lift(self) -> float | None:
-        """The lowest of the directions'; None where there are no pairs."""
         return _lowest(direction.lift for direction in self.directions)
 
     @property
     def coverage(self) -> float:
-        """The lowest of the directions'."""
         return min(direction.coverage for direction in self.directions)
 
     @property
     def stability(self) -> float | None:
-        """The lowest of the directions'."""
         return _lowest(direction.stability for direction in self.directions)
 
     @property

@@ -120,7 +120,6 @@ def rotation(source: Tensor, target: Tensor, dictionary: Dictionary) -> Tensor:
 
 @one_thread_each()
 def turn(vectors: Tensor, rotation: Tensor) -> Tensor:
-    """The vectors after a rotation."""
     return vectors @ rotation
 
 
@@ -234,7 +233,7 @@ def identical_words(source: Mapping[str, int], target: Mapping[str, int]) -> Dic
 
 
 def identical_numerals(source: Mapping[str, int], target: Mapping[str, int]) -> Dictionary:
-    """The seed dictionary of the numbers, in digits 0-9, that stand on both sides. Mappings: word → row."""
+    """The same of the numbers in digits 0-9 alone."""
     return dictionary_of(((word, word) for word in source if word.isascii() and word.isdigit()), source, target)
 
 

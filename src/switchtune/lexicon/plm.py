@@ -67,15 +67,9 @@ def plm_lexicons(
     vectors = [without_main_directions(torch.from_numpy(side.vectors), settings.dropped_directions) for side in sides]
     start, rng = mutually_nearest(*vectors), np.random.default_rng(seed)
     mapped = map_embeddings(vectors[0], vectors[1], start, REFINED, rng=rng)
-    return neighbour_lexicons(
-        (source.language, target.language),
-        (sides[0].vocabulary, sides[1].vocabulary),
-        (mapped.source, mapped.target),
-        limits,
-        method="plm",
-        farthest=farthest,
-        unit=unit,
-    )
+    languages, vocabularies = (source.language, target.language), (sides[0].vocabulary, sides[1].vocabulary)
+    spaces = (mapped.source, mapped.target)
+    return neighbour_lexicons(languages, vocabularies, spaces, limits, method="plm", farthest=farthest, unit=unit)
 
 
 @one_thread_each()

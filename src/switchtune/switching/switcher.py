@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from switchtune.config.switching import LEAST_MEAN_SPAN
 from switchtune.corpus.words import Segmenter, capitalised, upper_case
@@ -25,7 +26,7 @@ WORDS_REMEMBERED = 1 << 16  # Words whose replacements are kept at hand
 class Switched:
     """A sentence after switching."""
 
-    words: tuple[str, ...]  # All words of the sentence, replaced or not, in its order
+    words: tuple[str, ...]  # All words, replaced or not
     positions: tuple[int, ...]  # Positions of the replaced words, ascending
     replaceable: int  # Words that have a replacement
     requested_rate: float
@@ -104,9 +105,7 @@ def _draw(
 def _span_lengths(mean_span: float) -> NDArray[np.float64]:
     """Probabilities that a Poisson length, not zero, is at most 1, 2, … words; the last is 1."""
     mean = min(mean_span, _LONGEST_MEAN_SPAN)
-    lengths = np.arange(1, int(mean + 12 * np.sqrt(mean)) + 30)
-    logarithms = lengths * np.log(mean) - np.cumsum(np.log(lengths))
-    cumulative = np.cumsum(np.exp(logarithms - logarithms.max()))
+    cumulative = pdtr(np.arange(1, int(mean + 12 * np.sqrt(mean)) + 30), mean) - pdtr(0, mean)
     return np.asarray(cumulative / cumulative[-1])
 
 
