@@ -33,7 +33,7 @@ from switchtune.lexicon.csls import Ranked, nearest_by_csls
 from switchtune.lexicon.embed import MODES, EmbeddingSettings, map_words, read_embeddings, word_vectors
 from switchtune.lexicon.text import WordVectors
 
-SETTINGS = EmbeddingSettings(dimensions=300, window=5, negatives=10, epochs=10, min_count=3)
+SETTINGS = EmbeddingSettings(vector_size=300, window=5, negative=10, epochs=10, min_count=3)
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,8 @@ def measure(folder: Path, pairs: int, method: str) -> dict[str, float]:
         found = align(source, target, seed=1)
         lexicons = align_lexicons(found, source, target, languages, Limits())
     else:
+        from switchtune.lexicon.csls import neighbour_lexicons
         from switchtune.lexicon.embed import EMBEDDINGS, map_mode, map_words, word_vectors
-        from switchtune.lexicon.neighbours import neighbour_lexicons
 
         sides = tuple(word_vectors(side, EMBEDDINGS["small"], seed=1) for side in (source, target))
         mapped = map_words(sides, languages, map_mode("auto", "small"), seed=1).mapped

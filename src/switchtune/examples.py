@@ -24,8 +24,7 @@ class Example:
     target_language: str
 
 
-Key: TypeAlias = tuple[int, int]
-"""(epoch, index): which example, made how often before."""
+Key: TypeAlias = tuple[int, int]  # (epoch, index): which example, made how often before
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,7 @@ class Examples:
 
     count: int
     make: Callable[[int, int], Example]
-    make_many: Callable[[Sequence[Key]], list[Example]] | None = None
-    """The same for many at once, where that is faster."""
+    make_many: Callable[[Sequence[Key]], list[Example]] | None = None  # The same for many at once, where that is faster
 
     def __len__(self) -> int:
         return self.count
@@ -56,7 +54,6 @@ def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
 
 def task_examples(corpus: Corpus) -> Examples:
     """Ordinary fine-tuning: the pairs as they stand (paper eq. 1)."""
-
     languages = (corpus.source_language, corpus.target_language)
 
     def make_many(keys: Sequence[Key]) -> list[Example]:
@@ -103,11 +100,7 @@ def _restored(
 
 
 def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
-    """Stage 1: restore each side of each pair from its switched form (paper eq. 3).
-
-    Even indices restore source sentences, odd ones target sentences, so an epoch sees both sides alike. Both language
-    tags are the language of the restored sentence.
-    """
+    """Stage 1: restore each side of each pair from its switched form (paper eq. 3); even indices are source sides."""
 
     def sentences_at(indices: Sequence[int]) -> _Sentences:
         sides, rows = [index % 2 for index in indices], [index // 2 for index in indices]
@@ -119,10 +112,9 @@ def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
 
 
 def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
-    """Stage 1 of summarisation: restore each sentence of each document and of each summary (paper eq. 3, 5.4).
+    """Stage 1 of summarisation: restore each sentence of each document, then of each summary (paper eq. 3, 5.4).
 
-    `corpus` is one of `read_documents`. The sentences of its documents come first, then those of its summaries. They
-    are switched without regard to each other: the switchers see no translation beside a sentence.
+    `corpus` is one of `read_documents`. The switchers see no translation beside a sentence.
     """
     split: Sequence[Callable[[str], list[str]]] = (
         document_sentences,
@@ -147,8 +139,7 @@ def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
 def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int, share: float = 0.1) -> Examples:
     """Input-adaptation fine-tuning, a baseline of the paper (5.1): noise on the source of `share` of the pairs.
 
-    The noise is that of Wang et al. (ACL 2022): words masked, dropped and shifted, a tenth of them each. Which pairs
-    are noised is drawn anew every epoch.
+    The noise is that of Wang et al. (ACL 2022): words masked, dropped and shifted, a tenth of them each.
     """
 
     def make(epoch: int, index: int) -> Example:
@@ -188,9 +179,7 @@ def denoise_examples(
 ) -> Examples:
     """Pretraining: restore monolingual text from masked spans in permuted sentences (paper eq. 2).
 
-    Args:
-        texts: language and its passages, for each language.
-        segmenters: how to cut each language into words, in the same order.
+    `texts`: each language and its passages; `segmenters`: how to cut each into words, in the same order.
 
     Raises:
         SwitchtuneError: there is no passage at all.
@@ -230,8 +219,7 @@ def masked_spans(units: Words, *, mask: str, rate: float, mean_span: float, rng:
         start = int(rng.integers(count))
         length = min(int(rng.poisson(mean_span)), goal - int(hidden.sum()))
         hidden[start : start + length] = True
-    gaps: list[str] = [units.gaps[0]]
-    words: list[str] = []
+    gaps, words = [units.gaps[0]], list[str]()
     for position in range(count):
         if hidden[position] and position and hidden[position - 1]:
             gaps[-1] = units.gaps[position + 1]

@@ -25,30 +25,19 @@ class UnknownLanguageError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language as switchtune names it.
+    """A language as switchtune names it."""
 
-    Attributes:
-        code: the short code used everywhere, ISO 639-1 where there is one ("de"), else ISO 639-3 ("ceb"); a second
-            script is appended ("zh_Hant").
-        iso3: ISO 639-3 of the individual language ("deu", "arb").
-        name: the English name.
-        script: ISO 15924 ("Latn").
-        spaced: whether spaces stand between words.
-    """
-
-    code: str
-    iso3: str
-    name: str
-    script: str
-    spaced: bool
+    code: str  # ISO 639-1 where there is one ("de"), else ISO 639-3 ("ceb"); a second script is appended ("zh_Hant")
+    iso3: str  # ISO 639-3 of the individual language ("deu", "arb")
+    name: str  # in English
+    script: str  # ISO 15924 ("Latn")
+    spaced: bool  # whether spaces stand between words
 
 
 def _read_table() -> tuple[tuple[Language, ...], dict[str, Language]]:
-    """The languages of `languages.tsv`, and each by all that names it.
+    """The languages of `languages.tsv`, a line for each language in one script, and each by all that names it.
 
-    A line has a language in one script. Its first ISO 639-3 code is that of the individual language where the short
-    code names a macrolanguage (ar: arb), as NLLB writes it; the macrolanguage's code and older ones follow. A language
-    in a second script has a line after the first.
+    A line's first ISO 639-3 code is that of the individual language (ar: arb); the macrolanguage's and others follow.
     """
     languages, index = list[Language](), dict[str, Language]()
     for line in Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8").splitlines()[1:]:

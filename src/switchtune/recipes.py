@@ -14,10 +14,8 @@ RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
 class Stage:
     """One training within a recipe; it starts from the weights of the stage before it and nothing else."""
 
-    name: str
-    """Name in folders and curves."""
-    examples: Literal["restore", "task", "iaft"]
-    """What it trains on: `switchtune.examples.<…>_examples`."""
+    name: str  # Name in folders and curves
+    examples: Literal["restore", "task", "iaft"]  # What it trains on: `switchtune.examples.<…>_examples`
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +43,7 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
 def stage_updates(recipe: Recipe, total: int, restore_share: float) -> tuple[int, ...]:
     """Updates of each stage; they sum to `total` whatever the recipe, so that recipes are compared at equal updates.
 
-    Args:
-        recipe: its stages in order; the last one gets what the others leave.
-        total: updates of the whole recipe.
-        restore_share: share of the total for a restore stage, 0 < share < 1 (paper: 5k of 30k).
+    Each stage but the last gets `restore_share` of the total, 0 < share < 1 (paper: 5k of 30k).
 
     Raises:
         UsageError: fewer updates than stages.

@@ -11,20 +11,18 @@ from hypothesis import strategies as st
 
 from switchtune.lexicon import embed
 from switchtune.lexicon.block import Limits
+from switchtune.lexicon.csls import neighbour_lexicons
 from switchtune.lexicon.embed import MODES, EmbeddingSettings, Mode, map_mode, map_words, read_embeddings, word_vectors
 from switchtune.lexicon.map import (
     FAST,
     PAPER,
-    MapProgress,
     MapSettings,
     SelfLearning,
-    WeightedMapping,
 )
-from switchtune.lexicon.neighbours import neighbour_lexicons
-from switchtune.lexicon.records import Lexicon, LexiconError
+from switchtune.lexicon.records import BuildStep, Lexicon, LexiconError
 from switchtune.lexicon.text import Encoded, Vocabulary, WordVectors, encode
 
-SETTINGS = EmbeddingSettings(dimensions=16, window=2, negatives=5, epochs=20, min_count=2)
+SETTINGS = EmbeddingSettings(vector_size=16, window=2, negative=5, epochs=20, min_count=2)
 MODE = Mode(("identical", "profiles"), MapSettings(learning=SelfLearning(patience=2)))
 
 
@@ -132,8 +130,8 @@ PAIRS = [(f"X{place}", f"y{place}") for place in range(30, 60)] + [("unheard", "
     ],
 )
 def test_modes(spaces, mode, pairs, kind: str, size: int) -> None:
-    seen: list[MapProgress] = []
-    words = map_words(spaces, ("x", "y"), MODES[mode], seed=1, pairs=pairs or (), on_progress=seen.append)
+    seen: list[BuildStep] = []
+    words = map_words(spaces, ("x", "y"), MODES[mode], seed=1, pairs=pairs or (), on_step=seen.append)
     assert (words.seed_kind, words.seed_pairs, words.mapped.iterations) == (kind, size, len(seen))
     assert bool(seen) == (MODES[mode].mapping.learning is not None)
     # From ten pairs it is a long way, on on which processors round differently: 0.90 on one, more on another.
@@ -164,8 +162,8 @@ def test_the_paper_s_route_begins_with_numerals_and_compares_plain_similarities(
 def test_other_modes_of_the_paper_s_preset_have_vecmap_s_own_schedule() -> None:
     assert map_mode("auto", "small").mapping is FAST
     assert map_mode("identical", "paper") == Mode(("identical",), MapSettings())
-    assert map_mode("supervised", "paper").mapping == MapSettings(final=WeightedMapping(), learning=None)
-    assert map_mode("orthogonal", "paper").mapping == MapSettings(final=None, learning=None)
+    assert map_mode("supervised", "paper").mapping == MapSettings(learning=None)
+    assert map_mode("orthogonal", "paper").mapping == MapSettings(weighted=False, learning=None)
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,8 @@ from switchtune.lexicon.map import (
     FAST,
     PAPER,
     Dictionary,
-    MapProgress,
     MapSettings,
     SelfLearning,
-    WeightedMapping,
     dictionary_of,
     identical_numerals,
     identical_words,
@@ -32,6 +30,7 @@ from switchtune.lexicon.map import (
     similar_profiles,
     weighted_map,
 )
+from switchtune.lexicon.records import BuildStep
 
 STILL = SelfLearning(keep_initial=1.0)
 UNUSED = np.random.default_rng(0)
@@ -56,7 +55,6 @@ def same_rows(rows: range | Tensor) -> Dictionary:
     [
         ("orthogonal", replace(PAPER, learning=replace(PAPER.learning, keep_initial=1.0)), "numerals"),
         ("supervised", MapSettings(learning=None), "pairs"),
-        ("reduced", MapSettings(final=WeightedMapping(dimensions=6), learning=None), "pairs"),
         ("semi_supervised", MapSettings(learning=STILL), "pairs"),
         ("unsupervised", MapSettings(learning=STILL), "profiles"),
     ],
@@ -96,14 +94,14 @@ def test_rotation_finds_the_turn(spaces) -> None:
 def test_weights_zero_and_no_turn_give_the_spaces_back(spaces) -> None:
     """Whitening and de-whitening undo each other, so without weights only a common turn is left."""
     source, target, _ = spaces
-    mapped_source, mapped_target = weighted_map(source, target, same_rows(range(60)), WeightedMapping(weight=0))
+    mapped_source, mapped_target = weighted_map(source, target, same_rows(range(60)), weight=0)
     torch.testing.assert_close(mapped_source, mapped_target, rtol=0, atol=1e-4)
     torch.testing.assert_close(mapped_source @ mapped_source.T, source @ source.T, rtol=0, atol=1e-4)
 
 
 def test_fewer_pairs_than_dimensions_map_without_infinities(spaces) -> None:
     source, target, _ = spaces
-    mapped_source, mapped_target = weighted_map(source, target, same_rows(range(5)), WeightedMapping())
+    mapped_source, mapped_target = weighted_map(source, target, same_rows(range(5)))
     assert mapped_source.isfinite().all() and mapped_target.isfinite().all()
     assert np.linalg.matrix_rank(mapped_source.numpy(), tol=1e-3) == 5
 
@@ -113,15 +111,15 @@ def test_self_learning_recovers_what_a_small_seed_began(spaces) -> None:
     noisy = target + 0.05 * vectors(np.random.default_rng(4), *target.shape)
     learning = SelfLearning(patience=5, keep_initial=0.5)
     source, noisy = normalise(source, ("unit",)), normalise(noisy, ("unit",))
-    seen: list[MapProgress] = []
+    seen: list[BuildStep] = []
     dictionary, iterations = self_learn(
-        source, noisy, same_rows(range(10)), learning, rng=np.random.default_rng(1), on_progress=seen.append
+        source, noisy, same_rows(range(10)), learning, rng=np.random.default_rng(1), on_step=seen.append
     )
     assert (dictionary.source == dictionary.target).float().mean() > 0.95
     assert iterations > 2 * learning.patience  # at least one rise of the share kept, and the end
-    assert [progress.iteration for progress in seen] == list(range(1, iterations + 1))
-    assert {progress.keep for progress in seen} == {0.5, 1.0}
-    assert seen[-1].similarity > 0.9
+    assert [step.number for step in seen] == list(range(1, iterations + 1))
+    assert {step.objective.split(", ")[1] for step in seen} == {"50% of the words", "100% of the words"}
+    assert seen[-1].objective > "similarity 0.9"
     again, _ = self_learn(source, noisy, same_rows(range(10)), learning, rng=np.random.default_rng(1))
     assert torch.equal(again.target, dictionary.target)
 
@@ -134,11 +132,11 @@ def test_the_last_dictionary_holds_more_words_than_the_early_ones(spaces) -> Non
     assert int(dictionary.source.max()) == 39
 
 
-@pytest.mark.parametrize("final", [WeightedMapping(), None])
-def test_words_beyond_the_cutoff_are_mapped_as_well(spaces, final) -> None:
+@pytest.mark.parametrize("weighted", [True, False])
+def test_words_beyond_the_cutoff_are_mapped_as_well(spaces, weighted) -> None:
     source, target, _ = spaces
     mapped = map_embeddings(
-        source, target, same_rows(range(20)), MapSettings((), final, replace(STILL, cutoff=30)), rng=UNUSED
+        source, target, same_rows(range(20)), MapSettings((), weighted, replace(STILL, cutoff=30)), rng=UNUSED
     )
     forward, backward = nearest_by_csls(mapped.source, mapped.target, k=1)
     assert forward.rows[:, 0].tolist() == backward.rows[:, 0].tolist() == list(range(60))

@@ -6,6 +6,7 @@ text for word embeddings, but enough for this.
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -20,11 +21,10 @@ from switchtune.lexicon.text import Encoded, incidence, sentences_with_both
 _DEVIATIONS = 1.0
 """How many standard deviations below what was observed a share is taken to be: what is seen once proves little."""
 
-_DRAWS = 8
-"""Words drawn for each one kept, of which the `anti` control takes those that meet most rarely."""
+_DRAWS = 8  # Words drawn for each one kept, of which the `anti` control takes those that meet most rarely
 
+# Source ids, target ids, weights.
 _Weighted: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-"""Source ids, target ids, weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +33,8 @@ class Compound:
 
     word: str
     phrase: str
-    count: int
-    """How often the word was aligned with just this phrase."""
-    occurrences: int
-    """How often the word occurs in the text."""
+    count: int  # How often the word was aligned with just this phrase
+    occurrences: int  # How often the word occurs in the text
 
 
 def align_lexicons(
@@ -48,13 +46,11 @@ def align_lexicons(
     *,
     unit: Unit = "word",
 ) -> tuple[Lexicon, Lexicon]:
-    """Lexicons of both directions (source → target, target → source) from an alignment, as words in their casing.
+    """Lexicons of both directions (source → target, target → source) from an alignment.
 
     A translation's strength is p(target | source) · √p(source | target), where p is the share of a word's occurrences
-    that are linked to the other (weighted by the links' probability), taken at the lower end of its confidence interval
-    (Wilson, 1927): what is seen once counts less than the same share seen often. The second factor demotes function
-    words, which stand beside everything. Each word keeps its `k` strongest translations whose strength, to six
-    decimals, is not zero, and is at least `floor` times that of the strongest: what follows is noise.
+    that are linked to the other (weighted by the links' probability), at the lower end of its confidence interval
+    (Wilson, 1927). The second factor demotes function words, which stand beside everything.
 
     Raises:
         LexiconError: nothing is aligned.
@@ -69,10 +65,8 @@ def align_lexicons(
     of_target = lower_share(weight, target.vocabulary.counts[target_word])
     forward = _strongest((source_word, target_word, (of_source * np.sqrt(of_target)).round(6)), limits)
     backward = _strongest((target_word, source_word, (of_target * np.sqrt(of_source)).round(6)), limits)
-    return (
-        make_lexicon(languages, vocabularies, forward, method="align", measure="probability", unit=unit),
-        make_lexicon(languages[::-1], vocabularies[::-1], backward, method="align", measure="probability", unit=unit),
-    )
+    make = partial(make_lexicon, method="align", measure="probability", unit=unit)
+    return make(languages, vocabularies, forward), make(languages[::-1], vocabularies[::-1], backward)
 
 
 def _linked_words(alignment: Alignment, source: Encoded, target: Encoded) -> _Weighted:
@@ -108,9 +102,8 @@ def _strongest(links: _Weighted, limits: Limits) -> _Weighted:
 def compounds(alignment: Alignment, source: Encoded, target: Encoded, *, min_count: int = 2) -> tuple[Compound, ...]:
     """Source words that stand for phrases (Antriebsradsystem: drive wheel system), most frequent first.
 
-    Counted are links of one source word with several adjacent target words that are linked with no other; each word is
-    named with its most frequent phrase, if that occurs `min_count` times and in at least a fifth of the word's
-    occurrences.
+    A phrase is several adjacent target words linked with the one word alone; a word has its most frequent phrase, if
+    that makes up `min_count` and a fifth of its occurrences.
     """
     phrases: Counter[tuple[int, tuple[int, ...]]] = Counter()
     pair = alignment.pair_of_link
@@ -127,32 +120,19 @@ def compounds(alignment: Alignment, source: Encoded, target: Encoded, *, min_cou
     best: dict[int, tuple[int, tuple[int, ...]]] = {}
     for (word, phrase), count in phrases.items():
         best[word] = max(best.get(word, (0, ())), (count, phrase))
+    names, occurrences, parts = source.vocabulary.words, source.vocabulary.counts.tolist(), target.vocabulary.words
     frequent = [
-        Compound(
-            source.vocabulary.words[word],
-            " ".join(target.vocabulary.words[part] for part in phrase),
-            count,
-            int(source.vocabulary.counts[word]),
-        )
+        Compound(names[word], " ".join(parts[part] for part in phrase), count, occurrences[word])
         for word, (count, phrase) in sorted(best.items())
-        if count >= min_count and count * 5 >= source.vocabulary.counts[word]
+        if count >= min_count and count * 5 >= occurrences[word]
     ]
     return tuple(sorted(frequent, key=lambda compound: -compound.count))
 
 
 def apart_lexicons(
-    source: Encoded,
-    target: Encoded,
-    languages: tuple[str, str],
-    *,
-    k: int = 3,
-    seed: int,
-    unit: Unit = "word",
+    source: Encoded, target: Encoded, languages: tuple[str, str], *, k: int = 3, seed: int, unit: Unit = "word"
 ) -> tuple[Lexicon, Lexicon]:
-    """The `anti` control of `align_lexicons`: each word with `k` words that never stand in a paired sentence.
-
-    They are drawn uniformly from the other side's vocabulary, by `seed`. A word that stands together with nearly all of
-    that vocabulary gets those that it meets most rarely among the ones drawn.
+    """The `anti` control of `align_lexicons`: each word with `k` drawn words that it meets never, or most rarely.
 
     Raises:
         LexiconError: the sides differ in length, or a side has no words.
@@ -163,13 +143,11 @@ def apart_lexicons(
     if not all(map(len, vocabularies)):
         raise LexiconError("No sentence has words on both sides: there is nothing to make a lexicon of.")
     sentences = (incidence(source), incidence(target))
-    lexicons = []
-    for side, side_seed in enumerate(np.random.SeedSequence(seed).spawn(2)):
-        links = _apart(sentences[side], sentences[1 - side], k, np.random.default_rng(side_seed))
-        ends = (vocabularies[side], vocabularies[1 - side])
-        direction = (languages[side], languages[1 - side])
-        lexicons.append(make_lexicon(direction, ends, links, method="anti(align)", measure="none", unit=unit))
-    return lexicons[0], lexicons[1]
+    seeds = np.random.SeedSequence(seed).spawn(2)
+    make = partial(make_lexicon, method="anti(align)", measure="none", unit=unit)
+    forward = _apart(*sentences, k, np.random.default_rng(seeds[0]))
+    backward = _apart(*sentences[::-1], k, np.random.default_rng(seeds[1]))
+    return make(languages, vocabularies, forward), make(languages[::-1], vocabularies[::-1], backward)
 
 
 def _apart(source: csr_array, target: csr_array, k: int, rng: np.random.Generator) -> _Weighted:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -18,21 +19,15 @@ from switchtune.lexicon.hmm import MOST_WORDS, train_directions
 from switchtune.lexicon.records import BuildStep, LexiconError, OnStep
 from switchtune.lexicon.text import Encoded
 
-LEAST_PROBABILITY = 0.4
-"""Words are linked from this mean of both directions' probabilities on."""
-
-_LEAST_START = 0.3
-"""Sampling starts from links that are at least so probable."""
+LEAST_PROBABILITY = 0.4  # Words are linked from this mean of both directions' probabilities on
+_LEAST_START = 0.3  # Sampling starts from links that are at least so probable
 
 
-@dataclass(frozen=True)
-class Effort:
+class Effort(NamedTuple):
     """How hard to try: a small corpus costs nothing and needs more."""
 
-    passes: tuple[int, int]
-    """Passes of model 1 and of the hidden Markov model over the corpus."""
-    chains: int
-    """Independent samplers whose probabilities are averaged."""
+    passes: tuple[int, int]  # Passes of model 1 and of the hidden Markov model over the corpus
+    chains: int  # Independent samplers whose probabilities are averaged
     sweeps: int
     scans: int
 
@@ -54,8 +49,7 @@ class Alignment:
     source: NDArray[np.int16]  # [links], position of the word in its sentence
     target: NDArray[np.int16]  # [links]
     probability: NDArray[np.float32]  # [links], mean of both directions
-    left_out: int
-    """Pairs that were not aligned: a side has no words, or more than `MOST_WORDS`."""
+    left_out: int  # Pairs that were not aligned: a side has no words, or more than `MOST_WORDS`
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -80,8 +74,7 @@ def align(source: Encoded, target: Encoded, *, seed: int, on_step: OnStep = lamb
     """Align each source sentence with the target sentence of the same number.
 
     A hidden Markov model on whose links both directions agree, refined by sampling with fertilities; a link is kept
-    where the mean of both directions' probabilities reaches `LEAST_PROBABILITY`. Depends on the arguments alone,
-    whatever the number of cores.
+    where the mean of both directions' probabilities reaches `LEAST_PROBABILITY`.
 
     Raises:
         LexiconError: the sides differ in length, no pair has words on both sides, or the vocabularies are too large.
@@ -113,26 +106,23 @@ def align(source: Encoded, target: Encoded, *, seed: int, on_step: OnStep = lamb
         for number, job in enumerate(jobs, start=1):
             sampled.append(job.result())
             on_step(BuildStep("sampling", number, len(jobs)))
-    means = (_mean(sampled[::2]), _mean(sampled[1::2]))
-    counts, *links = _merged((sides[0].starts, sides[1].starts), *means, LEAST_PROBABILITY)
+    counts, places, others, probability = _merged(
+        (sides[0].starts, sides[1].starts), _mean(sampled[::2]), _mean(sampled[1::2]), LEAST_PROBABILITY
+    )
     links_of_pair = np.zeros(len(source), dtype=np.int64)
     links_of_pair[kept] = counts
-    starts = np.concatenate(([0], np.cumsum(links_of_pair)))
-    return Alignment(starts, links[0], links[1], links[2], left_out=int((~kept).sum()))
+    return Alignment(np.append(0, np.cumsum(links_of_pair)), places, others, probability, int((~kept).sum()))
 
 
-def _mean(chains: Sequence[TokenLinks]) -> tuple[NDArray[np.int32], NDArray[np.int16], NDArray[np.float32]]:
+def _mean(chains: Sequence[TokenLinks]) -> TokenLinks:
     """Token, position and mean probability of each link that any chain has."""
     if len(chains) == 1:
-        return chains[0].token, chains[0].position, chains[0].probability
+        return chains[0]
     keys = np.concatenate([chain.token.astype(np.int64) * MOST_WORDS + chain.position for chain in chains])
     unique, which = np.unique(keys, return_inverse=True)
-    total = np.bincount(which, np.concatenate([chain.probability for chain in chains]))
-    return (
-        (unique // MOST_WORDS).astype(np.int32),
-        (unique % MOST_WORDS).astype(np.int16),
-        (total / len(chains)).astype(np.float32),
-    )
+    mean = np.bincount(which, np.concatenate([chain.probability for chain in chains])) / len(chains)
+    token, position = np.divmod(unique, MOST_WORDS)
+    return TokenLinks(token.astype(np.int32), position.astype(np.int16), mean.astype(np.float32))
 
 
 @njit(cache=True, nogil=True)
@@ -185,14 +175,7 @@ def divided(alignment: Alignment, sizes: Sequence[int]) -> list[Alignment]:
 def write_alignment(alignment: Alignment, path: Path) -> None:
     """Write an alignment as a file of NumPy arrays (.npz)."""
     with atomic_path(path) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            starts=alignment.starts,
-            source=alignment.source,
-            target=alignment.target,
-            probability=alignment.probability,
-            left_out=np.int64(alignment.left_out),
-        )
+        np.savez(stream, **vars(alignment))
 
 
 def read_alignment(path: Path) -> Alignment:
@@ -203,9 +186,8 @@ def read_alignment(path: Path) -> Alignment:
     """
     try:
         with readable(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            starts = arrays["starts"]
-            links = (arrays["source"], arrays["target"], arrays["probability"])
-            alignment = Alignment(starts, *links, left_out=int(arrays["left_out"]))
+            starts, *links = (arrays[name] for name in ("starts", "source", "target", "probability"))
+            alignment = Alignment(starts, links[0], links[1], links[2], int(arrays["left_out"]))
         if not (
             [column.dtype for column in (starts, *links)] == [np.int64, np.int16, np.int16, np.float32]
             and starts[0] == 0

@@ -14,15 +14,11 @@ from switchtune.lexicon.text import Vocabulary
 
 @dataclass(frozen=True)
 class BlockList:
-    """What is left out of a lexicon, on either side.
+    """What is left out of a lexicon, on either side."""
 
-    `numbers`: words with digits and no letters; `identical`: translations that equal the word, such as names and loan
-    words; `words`: in lower case as `read_block_list` has them, whatever the language.
-    """
-
-    numbers: bool = False
-    identical: bool = False
-    words: frozenset[str] = frozenset()
+    numbers: bool = False  # words with digits and no letters
+    identical: bool = False  # translations that equal the word, such as names and loan words
+    words: frozenset[str] = frozenset()  # in lower case as `read_block_list` has them, whatever the language
 
     def blocks(self, word: str) -> bool:
         """Whether `word`, in any casing, is left out for itself."""
@@ -33,10 +29,7 @@ class BlockList:
         return np.array([self.blocks(word) for word in vocabulary.words], dtype=bool)
 
     def links_of(
-        self,
-        vocabularies: tuple[Vocabulary, Vocabulary],
-        source: NDArray[np.integer],
-        target: NDArray[np.integer],
+        self, vocabularies: tuple[Vocabulary, Vocabulary], source: NDArray[np.integer], target: NDArray[np.integer]
     ) -> NDArray[np.bool_]:
         """Which links between words of two vocabularies, given by their ids, are left out. [links]"""
         left_out: NDArray[np.bool_] = self.words_of(vocabularies[0])[source] | self.words_of(vocabularies[1])[target]
@@ -46,18 +39,13 @@ class BlockList:
         return left_out
 
 
-NOTHING = BlockList()
-
-
 @dataclass(frozen=True)
 class Limits:
     """How much of what is found stands in a lexicon."""
 
-    k: int = 3
-    """Translations of a word, at most. What is blocked takes no place among them."""
-    floor: float = 0.1
-    """Least share of the strength of a word's strongest translation; 0: none. Similarities know no such share."""
-    block: BlockList = NOTHING
+    k: int = 3  # Translations of a word, at most. What is blocked takes no place among them
+    floor: float = 0.1  # Least share of the strength of a word's strongest translation; similarities know none
+    block: BlockList = BlockList()
 
 
 def without_blocked(lexicon: Lexicon, block: BlockList) -> Lexicon:
@@ -65,10 +53,10 @@ def without_blocked(lexicon: Lexicon, block: BlockList) -> Lexicon:
     entries = {}
     for key, entry in lexicon.entries.items():
         translations = tuple(
-            translation
-            for translation in entry.translations
-            if not block.blocks(translation.word)
-            and not (block.identical and lower_case(translation.word, lexicon.target_language) == key)
+            link
+            for link in entry.translations
+            if not block.blocks(link.word)
+            and not (block.identical and lower_case(link.word, lexicon.target_language) == key)
         )
         if translations and not block.blocks(entry.word):
             entries[key] = Entry(entry.word, entry.count, translations)

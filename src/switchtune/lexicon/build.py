@@ -25,40 +25,30 @@ if TYPE_CHECKING:
     from switchtune.lexicon.plm import WordEncoder
 
 Neighbours: TypeAlias = Literal["nearest", "farthest"]
-Lexicons: TypeAlias = tuple[Lexicon, Lexicon]
-"""Source → target, target → source."""
+Lexicons: TypeAlias = tuple[Lexicon, Lexicon]  # Source → target, target → source
 
 
 @dataclass(frozen=True)
 class LexiconInput:
-    """All that lexicons of two languages can be made from."""
+    """All that the lexicons of two languages can be made from."""
 
     source: MonolingualText
     target: MonolingualText
-    paired: bool = True
-    """Whether line i of one side translates line i of the other."""
+    paired: bool = True  # Whether line i of one side translates line i of the other
     unit: Unit = "word"
-    encoder: "WordEncoder | None" = None
-    """The model's states, for `plm`."""
+    encoder: "WordEncoder | None" = None  # The model's states, for `plm`
 
     @property
     def languages(self) -> tuple[str, str]:
-        """Languages of the source and of the target side."""
         return self.source.language, self.target.language
 
     @property
     def encoded(self) -> tuple[Encoded, Encoded]:
-        """The source and the target side in numbers."""
         return self.source.encoded, self.target.encoded
 
     def selected(self, kept: NDArray[np.bool_]) -> "LexiconInput":
         """The pairs for which `kept` is true. kept: [pairs]"""
         return replace(self, source=self.source.selected(kept), target=self.target.selected(kept))
-
-    def first(self, sentences: int) -> "LexiconInput":
-        """The first sentences of each side."""
-        source, target = (side.selected(np.arange(len(side.lines)) < sentences) for side in (self.source, self.target))
-        return replace(self, source=source, target=target)
 
 
 def corpus_material(corpus: Corpus, segmenters: tuple[Segmenter, Segmenter], *, unit: Unit = "word") -> LexiconInput:
@@ -76,15 +66,10 @@ class Built:
 
     lexicons: Lexicons
     method: str
-    why: str
-    """Why this method, and what it found to begin with."""
-    random: bool = True
-    """Whether another seed could give others."""
-    alignment: Alignment | None = None
-    """Which words of the pairs that it was built from are linked, where the method finds that out; pairs that were held
-    out to judge by are not among them."""
-    compounds: tuple[tuple[Compound, ...], tuple[Compound, ...]] = ((), ())
-    """Words that stand for phrases, of either direction."""
+    why: str  # Why this method, and what it found to begin with
+    random: bool = True  # Whether another seed could give others
+    alignment: Alignment | None = None  # of the pairs that it was built from (not those held out), by align
+    compounds: tuple[tuple[Compound, ...], tuple[Compound, ...]] = ((), ())  # of either direction
 
 
 def build(
@@ -97,12 +82,18 @@ def build(
     """Build lexicons by the method of the settings.
 
     With `neighbours="farthest"` the result is the `anti` control: the least similar words (`vecmap`, `plm`), or words
-    that do not stand in paired sentences. All depends on the arguments alone, whatever the number of cores.
+    that do not stand in paired sentences.
 
     Raises:
         LexiconError: there is too little text, or nothing that the method needs; the message says what to do.
     """
-    method, why = _chosen_method(text, settings)
+    method, why = settings.method, f"{settings.method}: asked for"
+    if method == "auto" and text.paired and settings.dictionaries:
+        method, why = "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
+    elif method == "auto" and text.paired:
+        method, why = "align", "auto: the text is parallel, so align"
+    elif method == "auto":
+        method, why = "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
     if neighbours == "farthest" and method not in {"vecmap", "plm"}:
         lexicons = apart_lexicons(*text.encoded, text.languages, k=settings.k, seed=settings.seed, unit=text.unit)
         block = _limits(settings).block
@@ -112,23 +103,8 @@ def build(
     return replace(built, why="; ".join(filter(None, (why, built.why))))
 
 
-def _chosen_method(text: LexiconInput, settings: LexiconSettings) -> tuple[str, str]:
-    """The method that the settings name, or that `auto` takes for this text; and why."""
-    if settings.method != "auto":
-        return settings.method, f"{settings.method}: asked for"
-    if text.paired and settings.dictionaries:
-        return "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
-    if text.paired:
-        return "align", "auto: the text is parallel, so align"
-    return "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
-
-
 def require_files(settings: LexiconSettings) -> None:
-    """Have files that the settings name, and that are missing, no files, or not to be read, known before any work.
-
-    Raises:
-        UsageError: with all of them.
-    """
+    """Have all files that the settings name be there and readable, or raise a UsageError with all that are not."""
     wrong = [f"{path}: {problem}" for path in settings.files if (problem := why_unreadable(path))]
     if wrong:
         raise UsageError(
@@ -153,73 +129,54 @@ def _align(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours
             " auto."
         )
     source, target = text.encoded
-    limits = _limits(settings)
     alignment = align(source, target, seed=settings.seed, on_step=on_step)
-    lexicons = align_lexicons(alignment, source, target, text.languages, limits, unit=text.unit)
+    lexicons = align_lexicons(alignment, source, target, text.languages, _limits(settings), unit=text.unit)
     phrases = (compounds(alignment, source, target), compounds(alignment.reversed(), target, source))
     left_out = f"{alignment.left_out:,} pairs too long or empty to align" if alignment.left_out else ""
     return Built(lexicons, "align", left_out, alignment=alignment, compounds=phrases)
 
 
-_SEEDS = {
-    "pairs": "pairs of the dictionary",
-    "identical": "words that both sides write alike",
-    "numerals": "numerals",
-    "profiles": "pairs of words with alike similarities (unsupervised)",
-}
-
-
 def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    from switchtune.lexicon.embed import EMBEDDINGS, map_mode, map_words, read_embeddings, word_vectors
-    from switchtune.lexicon.neighbours import neighbour_lexicons  # they load gensim and torch
+    from switchtune.lexicon.csls import neighbour_lexicons  # they load gensim and torch
+    from switchtune.lexicon.embed import EMBEDDINGS, SEEDS, map_mode, map_words, read_embeddings, word_vectors
 
     limits, mode, pairs = _limits(settings), map_mode(settings.mode, settings.preset), list[tuple[str, str]]()
     if settings.dictionaries and "pairs" in mode.seeds:
         (forward, _), _ = _dictionaries(text, settings)
         pairs = [(word, entry.translations[0].word) for word, entry in forward.entries.items()]
     if settings.embeddings is not None:
-        source, target = (
-            read_embeddings(Path(path), language)
-            for path, language in zip(settings.embeddings, text.languages, strict=True)
-        )
+        files = zip(settings.embeddings, text.languages, strict=True)
+        source, target = (read_embeddings(Path(path), language) for path, language in files)
     else:
         on_step(BuildStep("word2vec", 0, 2))
         source, target = (word_vectors(side, EMBEDDINGS[settings.preset], seed=settings.seed) for side in text.encoded)
-    words = map_words(
-        (source, target),
-        text.languages,
-        mode,
-        seed=settings.seed,
-        pairs=pairs,
-        on_progress=lambda done: on_step(
-            BuildStep("mapping", done.iteration, 0, f"similarity {done.similarity:.4f}, {done.keep:.0%} of the words")
-        ),
-    )
+    words = map_words((source, target), text.languages, mode, seed=settings.seed, pairs=pairs, on_step=on_step)
+    vocabularies, vectors = (source.vocabulary, target.vocabulary), (words.mapped.source, words.mapped.target)
+    far, around = neighbours == "farthest", 0 if settings.preset == "paper" else 10
     lexicons = neighbour_lexicons(
         text.languages,
-        (source.vocabulary, target.vocabulary),
-        (words.mapped.source, words.mapped.target),
+        vocabularies,
+        vectors,
         limits,
         method="vecmap",
-        farthest=neighbours == "farthest",
+        farthest=far,
         unit=text.unit,
-        neighbourhood=0 if settings.preset == "paper" else 10,
+        neighbourhood=around,
     )
-    return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {_SEEDS[words.seed_kind]}")
+    return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {SEEDS[words.seed_kind]}")
 
 
 def _dictionaries(text: LexiconInput, settings: LexiconSettings) -> tuple[Lexicons, list[str]]:
     if not settings.dictionaries:
         raise LexiconError("Method dictionary needs a file: give --dictionary FILE (lexicon.dictionaries).")
     source, target = (side.vocabulary for side in text.encoded)
-    forward, sizes = [], []
+    forward, sizes, limits = [], [], _limits(settings)
     for dictionary in settings.dictionaries:
         read = read_lexicon(Path(dictionary.path))
         lexicon = oriented(read, source, target, text.languages, origin=dictionary.path)
         forward.append(Weighted(lexicon, dictionary.weight))
         sizes.append(f"{dictionary.path}: {len(lexicon):,} words")
     backward = [Weighted(inverted(part.lexicon), part.weight) for part in forward]
-    limits = _limits(settings)
     return (combined(forward, limits), combined(backward, limits)), sizes
 
 
@@ -233,26 +190,18 @@ def _plm(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, 
         raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
     from switchtune.lexicon.plm import plm_lexicons  # loads torch
 
+    far, limits = neighbours == "farthest", _limits(settings)
     lexicons = plm_lexicons(
-        text.source,
-        text.target,
-        text.encoder,
-        _limits(settings),
-        seed=settings.seed,
-        farthest=neighbours == "farthest",
-        unit=text.unit,
+        text.source, text.target, text.encoder, limits, seed=settings.seed, farthest=far, unit=text.unit
     )
     return Built(lexicons, "plm", "")
 
 
 def _mixed(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    usable = {
-        "align": text.paired,
-        "vecmap": not text.paired,
-        "dictionary": bool(settings.dictionaries),
-        "plm": text.encoder is not None,
-    }
-    weights = dict[str, float](settings.parts.items()) or {name: 1.0 for name, can in usable.items() if can}
+    usable = ["align" if text.paired else "vecmap"]
+    usable += ["dictionary"] if settings.dictionaries else []
+    usable += ["plm"] if text.encoder is not None else []
+    weights = dict[str, float](settings.parts.items()) or dict.fromkeys(usable, 1.0)
     parts = {name: _METHODS[name](text, settings, neighbours, on_step) for name in weights}
     limits = _limits(settings)
     forward, backward = (
@@ -287,9 +236,5 @@ def lexicons_from_corpus(
     neighbours: Neighbours = "nearest",
     unit: Unit = "word",
 ) -> Lexicons:
-    """The lexicons of both directions of a parallel corpus, not judged; `segmenters` split its two sides.
-
-    Raises:
-        LexiconError: as `build`.
-    """
+    """The lexicons of both directions of a parallel corpus, not judged; raises as `build` does."""
     return build(corpus_material(corpus, segmenters, unit=unit), settings, neighbours=neighbours).lexicons

@@ -1,8 +1,9 @@
 """Lexicons turned round, fitted to a corpus, and merged."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.block import Limits, without_blocked
@@ -19,11 +20,10 @@ from switchtune.lexicon.records import (
 from switchtune.lexicon.text import Vocabulary
 
 LEAST_FIT = 0.01
-"""A dictionary does not fit if less than this share of its pairs stand in the corpus and their words are less than this
-share of the running words: a large dictionary may have few of its pairs there, a small one few of the words."""
+"""A dictionary fits if this share of its pairs stand in the corpus, or their words are this share of the running words:
+a large dictionary may have few of its pairs there, a small one few of the words."""
 
-CLEARLY_BETTER = 2.0
-"""A dictionary stands the other way round if so many times as many of its pairs fit then."""
+CLEARLY_BETTER = 2.0  # A dictionary stands the other way round if so many times as many of its pairs fit then
 
 
 def inverted(lexicon: Lexicon) -> Lexicon:
@@ -45,16 +45,17 @@ def oriented(
 ) -> Lexicon:
     """A dictionary as it fits a corpus: in its direction, and with its casing and counts for the words that it has.
 
-    The languages that the dictionary declares decide: where they are the corpus's the other way round, it is inverted.
-    Where they are `UNDETERMINED`, its pairs tell whether it stands the right way round. `source` and `target` are the
-    corpus's vocabularies, `origin` names the dictionary in errors.
+    `source` and `target` are the corpus's vocabularies, `origin` names the dictionary in errors.
 
     Raises:
         LexiconError: the dictionary declares other languages, declares none and fits the corpus clearly better the
             other way round, or has next to nothing in common with it.
     """
     declared = (dictionary.source_language, dictionary.target_language)
-    forward, backward = _agree(declared, languages), _agree(declared, languages[::-1])
+    forward, backward = (
+        all(name in (language, UNDETERMINED) for name, language in zip(declared, ends, strict=True))
+        for ends in (languages, languages[::-1])
+    )
     if not (forward or backward):
         raise LexiconError(
             f"{origin}: a dictionary {'-'.join(declared)} by its header or its name, but the corpus is"
@@ -77,35 +78,18 @@ def oriented(
     return Lexicon(*languages, dictionary.method, dictionary.measure, dictionary.unit, entries_of(links, languages[0]))
 
 
-def _agree(declared: tuple[str, str], languages: tuple[str, str]) -> bool:
-    return all(name in (language, UNDETERMINED) for name, language in zip(declared, languages, strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    pairs: int
-    """Pairs whose words both stand in the corpus."""
-    share: float
-    """Share of all pairs."""
-    coverage: float
-    """Share of the corpus's running words, on the pairs' source side, that such pairs have."""
-
-    @property
-    def enough(self) -> bool:
-        return self.share >= LEAST_FIT or self.coverage >= LEAST_FIT
-
-
 def _fit(
     pairs: Sequence[tuple[str, str]], vocabularies: tuple[Vocabulary, Vocabulary], languages: tuple[str, str]
-) -> _Fit:
+) -> tuple[float, bool]:
+    """Share of the pairs whose words both stand in the corpus; whether they, or the words they cover, are enough."""
     sources, targets = (
         _word_ids(side, vocabulary, language)
         for side, vocabulary, language in zip(zip(*pairs, strict=True), vocabularies, languages, strict=True)
     )
     fitting = [source for source, target in zip(sources, targets, strict=True) if source and target]
     covered = sorted({word for words in fitting for word in words})
-    counts = vocabularies[0].counts
-    return _Fit(len(fitting), len(fitting) / len(pairs), int(counts[covered].sum()) / max(1, int(counts.sum())))
+    counts, share = vocabularies[0].counts, len(fitting) / len(pairs)
+    return share, share >= LEAST_FIT or counts[covered].sum() >= LEAST_FIT * max(1, counts.sum())
 
 
 def _word_ids(phrases: Iterable[str], vocabulary: Vocabulary, language: str) -> list[list[int]]:
@@ -128,18 +112,18 @@ def _check_fit(
     telling = [pair for pair in pairs if pair[0].lower() != pair[1].lower()] or pairs
     if not telling:
         raise LexiconError(f"{origin}: the dictionary has no entries.")
-    as_is = _fit(telling, vocabularies, languages)
-    turned = _fit([(target, source) for source, target in telling], vocabularies, languages)
+    as_is, enough = _fit(telling, vocabularies, languages)
+    turned, enough_turned = _fit([(target, source) for source, target in telling], vocabularies, languages)
     this, other = "-".join(languages), "-".join(languages[::-1])
-    shares = f"{as_is.share:.1%} of its pairs have both words in the corpus as {this}, {turned.share:.1%} as {other}"
-    better_turned = turned.enough and turned.pairs > CLEARLY_BETTER * as_is.pairs
+    shares = f"{as_is:.1%} of its pairs have both words in the corpus as {this}, {turned:.1%} as {other}"
+    better_turned = enough_turned and turned > CLEARLY_BETTER * as_is
     if undetermined and better_turned:
         raise LexiconError(
             f"{origin}: the dictionary seems to be {other}, not {this}: {shares}. Say what it is, and it is turned"
             f" round: name the file lexicon.{other}.tsv, begin it with the line '# switchtune lexicon {other}', or give"
             f" --langs {other} if that is what the corpus is."
         )
-    if not as_is.enough:
+    if not enough:
         examples = ", ".join(f"{source} → {target}" for source, target in telling[:3])
         advice = f"Is it {other}, in spite of its header or name? " if better_turned else ""
         raise LexiconError(
@@ -153,16 +137,11 @@ def _check_fit(
 # Merged
 
 
-@dataclass(frozen=True, slots=True)
-class Weighted:
-    """A lexicon, and how much it counts beside others."""
+class Weighted(NamedTuple):
+    """A lexicon, and how much it counts beside others, a number above 0."""
 
     lexicon: Lexicon
     weight: float
-
-    def __post_init__(self) -> None:
-        if not 0 < self.weight < float("inf"):
-            raise ValueError(f"the weight of a lexicon is {self.weight!r}; a number above 0 is expected")
 
 
 def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
@@ -170,16 +149,23 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
 
     In each part, a translation's strength becomes a share, of 1 for the word's strongest: its part of the strongest's
     strength (probability), one over its rank (similarity, whose size says little from word to word), or 1 (none). The
-    strength of a pair is the mean of its shares, by weight, over all parts, with 0 for a part that lacks it: from 0 to
-    1, and the higher, the more parts are sure of it. Each word keeps its `k` strongest translations, ties in the order
-    of the parts, whose strength is at least `floor` times that of the strongest. Casing and counts are those of the
-    part that has seen the word most often.
+    strength of a pair is the mean of its shares, by weight, over all parts, with 0 for a part that lacks it. Casing and
+    counts are those of the part that has seen the word most often.
 
     Raises:
         LexiconError: there are no parts, or they are of several directions or units.
     """
-    _check_alike(parts)
-    first = parts[0].lexicon
+    if not parts:
+        raise LexiconError("There are no lexicons to merge: give one at least.")
+    lexicons = [part.lexicon for part in parts]
+    kinds = dict.fromkeys((each.source_language, each.target_language, each.unit) for each in lexicons)
+    if len(kinds) > 1:
+        names = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
+        raise LexiconError(
+            f"Lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
+            " (lexicon.de-en.tsv), and merge the directions apart."
+        )
+    first = lexicons[0]
     total = sum(part.weight for part in parts)
     words: dict[str, Entry] = {}
     targets: dict[str, Translation] = {}
@@ -195,28 +181,12 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
                 of_word[target] = of_word.get(target, 0.0) + share * part.weight / total
     entries = {}
     for key, entry in words.items():
-        translations = (
-            Translation(targets[target].word, round(share, 6), targets[target].count)
-            for target, share in shares[key].items()
-        )
-        entries[key] = Entry(entry.word, entry.count, strongest_first(translations))
-    methods = [part.lexicon.method for part in parts]
+        translations = (replace(targets[target], strength=round(share, 6)) for target, share in shares[key].items())
+        entries[key] = replace(entry, translations=strongest_first(translations))
+    methods = [each.method for each in lexicons]
     method = f"mixed({'+'.join(methods)})" if len(methods) > 1 else methods[0]
     merged = Lexicon(first.source_language, first.target_language, method, "probability", first.unit, entries)
     return _within(without_blocked(merged, limits.block), limits)
-
-
-def _check_alike(parts: Sequence[Weighted]) -> None:
-    if not parts:
-        raise LexiconError("There are no lexicons to merge: give one at least.")
-    lexicons = [part.lexicon for part in parts]
-    kinds = dict.fromkeys((lexicon.source_language, lexicon.target_language, lexicon.unit) for lexicon in lexicons)
-    if len(kinds) > 1:
-        names = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
-        raise LexiconError(
-            f"Lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
-            " (lexicon.de-en.tsv), and merge the directions apart."
-        )
 
 
 def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Translation, float]]:
@@ -225,21 +195,21 @@ def _shares(entry: Entry, measure: Measure, language: str) -> dict[str, tuple[Tr
     strengths = [translation.strength for translation in entry.translations]
     strongest = max(strengths)
     for translation in entry.translations:
+        share = 1.0
         if measure == "similarity":
             share = 1 / (1 + sum(strength > translation.strength for strength in strengths))
         elif measure == "probability" and strongest > 0:
             share = translation.strength / strongest
-        else:
-            share = 1.0
         shares.setdefault(lower_case(translation.word, language), (translation, share))
     return shares
 
 
 def _within(lexicon: Lexicon, limits: Limits) -> Lexicon:
+    """Of each word the `k` strongest translations within the limits, ties in the order of the parts."""
     entries = {}
     for key, entry in lexicon.entries.items():
         least = limits.floor * entry.translations[0].strength
         kept = tuple(link for link in entry.translations[: limits.k] if link.strength > 0 and link.strength >= least)
         if kept:
-            entries[key] = Entry(entry.word, entry.count, kept)
+            entries[key] = replace(entry, translations=kept)
     return replace(lexicon, entries=entries)

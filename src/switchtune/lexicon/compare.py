@@ -1,6 +1,5 @@
 """What two lexicons have in common."""
 
-import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,11 +9,7 @@ from switchtune.lexicon.records import Lexicon, LexiconError
 
 
 def check_direction(a: Lexicon, b: Lexicon) -> None:
-    """Have two lexicons be of one direction.
-
-    Raises:
-        LexiconError: they are not.
-    """
+    """Raise a LexiconError unless two lexicons are of one direction."""
     directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (a, b)]
     if directions[0] != directions[1]:
         raise LexiconError(
@@ -43,15 +38,12 @@ class FirstTranslations:
 class Difference:
     """Where two lexicons of one direction, A and B, agree and where not; examples: most frequent words first."""
 
-    both: int
-    """Words that both have."""
+    both: int  # Words that both have
     only_a: int
     only_b: int
-    same_first: int
-    """Of the words that both have, those with the same first translation, letter case aside."""
+    same_first: int  # Of the words that both have, those with the same first translation, letter case aside
     other_first: int
-    examples: tuple[FirstTranslations, ...]
-    """Words with another first translation."""
+    examples: tuple[FirstTranslations, ...]  # Words with another first translation
     examples_only_a: tuple[FirstTranslations, ...]
     examples_only_b: tuple[FirstTranslations, ...]
 
@@ -62,11 +54,8 @@ class Difference:
             f"{self.both:,} words in both, {self.only_a:,} only in A, {self.only_b:,} only in B",
             f"in both: {self.same_first:,}{share} with the same first translation, {self.other_first:,} with another",
         ]
-        for title, examples in (
-            ("another first translation (A | B)", self.examples),
-            ("only in A", self.examples_only_a),
-            ("only in B", self.examples_only_b),
-        ):
+        another = ("another first translation (A | B)", self.examples)
+        for title, examples in (another, ("only in A", self.examples_only_a), ("only in B", self.examples_only_b)):
             if examples:
                 lines += ["", f"{title}, the most frequent:", *(example.describe() for example in examples)]
         return "\n".join(lines)
@@ -77,11 +66,7 @@ class Difference:
 
 
 def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
-    """Compare two lexicons of one direction; with so many examples of each kind.
-
-    Raises:
-        LexiconError: they are of different directions.
-    """
+    """Compare two lexicons of one direction; with so many examples of each kind."""
     check_direction(a, b)
     both = a.entries.keys() & b.entries.keys()
     differ = {key for key in both if not _same_first(a, b, key)}
@@ -110,17 +95,13 @@ def _examples(a: Lexicon, b: Lexicon, keys: Iterable[str], number: int) -> tuple
         there = [entry for entry in entries if entry]
         firsts = [entry.translations[0].word if entry else None for entry in entries]
         examples.append(FirstTranslations(there[0].word, max(entry.count for entry in there), *firsts))
-    return tuple(heapq.nsmallest(number, examples, key=lambda example: (-example.count, example.word)))
+    return tuple(sorted(examples, key=lambda example: (-example.count, example.word))[:number])
 
 
 def agreement(a: Lexicon, b: Lexicon, counts: Mapping[str, int]) -> float:
     """Share of the running words with an entry in either lexicon that have the same first translation in both.
 
-    `counts` is how often each word, in lower case, occurs. Letter case of translations does not matter. 0 where no word
-    has an entry.
-
-    Raises:
-        LexiconError: the lexicons are of different directions.
+    `counts` is how often each word, in lower case, occurs. 0 where no word has an entry.
     """
     check_direction(a, b)
     either = sum(count for key, count in counts.items() if key in a.entries or key in b.entries)

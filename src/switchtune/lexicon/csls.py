@@ -1,4 +1,4 @@
-"""Nearest neighbours between two sets of vectors by CSLS (Conneau et al., 2018), without holding all similarities.
+"""Nearest neighbours between two sets of vectors by CSLS (Conneau et al., 2018), and the lexicons that they make.
 
 Vectors are the rows of float32 tensors, most frequent word first, on any device. Similarities are computed tile by
 tile; of each tile only the highest of its rows and columns are kept. The result does not depend on the number of cores:
@@ -16,6 +16,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from switchtune.lexicon.block import Limits
+from switchtune.lexicon.records import Lexicon, Measure, Unit, WordLinks, make_lexicon
+from switchtune.lexicon.text import Vocabulary
 
 Normalisation: TypeAlias = Literal["unit", "center"]
 
@@ -94,13 +98,8 @@ def rank_similarities(source: Tensor, target: Tensor, rankings: Sequence[Ranking
                 for ranking, so_far, ranked in zip(rankings, best, of_tile, strict=True):
                     start = (rows if ranking.side == "source" else columns).start
                     so_far[start] = _merged(so_far[start], ranked, ranking.k) if start in so_far else ranked
-    return [
-        Ranked(
-            torch.cat([ranked.scores for ranked in so_far.values()]),
-            torch.cat([ranked.rows for ranked in so_far.values()]),
-        )
-        for so_far in best
-    ]
+    tiles = [list(so_far.values()) for so_far in best]
+    return [Ranked(torch.cat([tile.scores for tile in of]), torch.cat([tile.rows for tile in of])) for of in tiles]
 
 
 def _highest(similarity: Tensor, others: slice, ranking: Ranking) -> Ranked:
@@ -128,16 +127,14 @@ def closest(neighbourhood: int) -> tuple[Ranking, Ranking]:
 
 
 def hubness(ranked: Ranked, neighbourhood: int) -> Tensor:
-    """How near the other side's words come to each word: the mean similarity of its `neighbourhood` nearest. [words]
+    """The mean similarity of each word's `neighbourhood` nearest, 0 for neighbourhood 0. [words]
 
-    CSLS is twice the similarity less the hubness of both words: what is near to everything is near to nothing. With
-    neighbourhood 0 the hubness is 0.
+    CSLS is twice the similarity less the hubness of both words: what is near to everything is near to nothing.
     """
     return ranked.scores.mean(dim=1) * bool(neighbourhood)
 
 
-Hubs: TypeAlias = tuple[Tensor, Tensor]
-"""Hubness of the source words and of the target words."""
+Hubs: TypeAlias = tuple[Tensor, Tensor]  # Hubness of the source words and of the target words
 
 
 def hubness_of(of_closest: Sequence[Ranked], neighbourhood: int) -> Hubs:
@@ -157,10 +154,9 @@ def nearest_by_csls(
 ) -> tuple[Ranked, Ranked]:
     """The `k` words nearest (with `farthest`: least near) to each source and to each target word by CSLS, the score.
 
-    Similarity is that of the vectors' directions (cosine). Ties go to the more frequent word. There are fewer than `k`
-    columns where the other side has fewer words. Words that are `left_out` ([source words], [target words]) are no
-    word's neighbours; where too few others are left, the CSLS of the last neighbours is not finite. The similarities
-    are gone through twice, for the hubness of both sides and for the neighbours of both, in tiles.
+    Ties go to the more frequent word. There are fewer than `k` columns where the other side has fewer words. Words that
+    are `left_out` ([source words], [target words]) are no word's neighbours; where too few others are left, the CSLS of
+    the last neighbours is not finite.
     """
     source, target = normalise(source, ("unit",)), normalise(target, ("unit",))
     hubs = hubness_of(rank_similarities(source, target, closest(neighbourhood)), neighbourhood)
@@ -175,3 +171,50 @@ def nearest_by_csls(
         Ranked(sign * 2 * forward.scores - hubs[0][:, None], forward.rows),
         Ranked(sign * 2 * backward.scores - hubs[1][:, None], backward.rows),
     )
+
+
+def neighbour_lexicons(
+    languages: tuple[str, str],
+    vocabularies: tuple[Vocabulary, Vocabulary],
+    vectors: tuple[Tensor, Tensor],
+    limits: Limits,
+    *,
+    method: str,
+    unit: Unit,
+    farthest: bool = False,
+    neighbourhood: int = 10,
+) -> tuple[Lexicon, Lexicon]:
+    """Lexicons of both directions of two vocabularies' words, with one vector each in a common space.
+
+    Each word gets its `k` nearest by CSLS, the strength (by cosine with neighbourhood 0); with `farthest`, the `anti`
+    control, its `k` least near.
+    """
+    block = limits.block
+    both = nearest_by_csls(
+        *vectors,
+        k=limits.k + block.identical,  # a word has one identical translation at most
+        neighbourhood=neighbourhood,
+        farthest=farthest,
+        left_out=(block.words_of(vocabularies[0]), block.words_of(vocabularies[1])),
+    )
+    made_by: tuple[str, Measure] = (f"anti({method})", "none") if farthest else (method, "similarity")
+
+    def lexicon_from(side: int) -> Lexicon:
+        ends = (vocabularies[side], vocabularies[1 - side])
+        source, target, csls = _links(both[side], ends, limits)
+        links = (source, target, np.ones_like(csls) if farthest else csls if neighbourhood else csls / 2)
+        direction = (languages[side], languages[1 - side])
+        return make_lexicon(direction, ends, links, method=made_by[0], measure=made_by[1], unit=unit)
+
+    return lexicon_from(0), lexicon_from(1)
+
+
+def _links(neighbours: Ranked, vocabularies: tuple[Vocabulary, Vocabulary], limits: Limits) -> WordLinks:
+    """Each word's id, that of a neighbour, and their CSLS: of each word the first `k` that may stand."""
+    rows, csls = neighbours.rows.cpu().numpy(), neighbours.scores.cpu().numpy().ravel()
+    words, targets = np.repeat(np.arange(len(rows)), rows.shape[1]), rows.ravel()
+    # There are fewer neighbours where nearly all words are left out.
+    stand: NDArray[np.bool_] = np.isfinite(csls) & ~limits.block.links_of(vocabularies, words, targets)
+    words, targets, csls = words[stand], targets[stand], csls[stand]
+    first = np.arange(len(words)) - np.searchsorted(words, words) < limits.k
+    return words[first], targets[first], csls[first]

@@ -7,10 +7,8 @@ from switchtune.corpus.words import lower_case
 from switchtune.lexicon.compare import check_direction
 from switchtune.lexicon.records import Entry, Lexicon, Translation, strongest_first
 
-EVERY_TRANSLATION = "*"
-"""In place of a translation: all that the word has."""
-NOT_THIS = "-"
-"""In place of a strength: this is no translation of the word."""
+EVERY_TRANSLATION = "*"  # In place of a translation: all that the word has
+NOT_THIS = "-"  # In place of a strength: this is no translation of the word
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +27,7 @@ class Edit:
 def apply_edits(edits: Iterable[Edit], lexicon: Lexicon) -> Lexicon:
     """The lexicon after the edits, one after the other; words and translations are found without regard to case.
 
-    A translation is written as the edit has it; a word keeps its casing unless all its translations were taken away
-    before. Counts stay. A word that is left without translations goes.
+    A word keeps its casing unless all its translations were taken away before; one that is left without any goes.
     """
     entries = dict(lexicon.entries)
     for edit in edits:
@@ -51,11 +48,7 @@ def apply_edits(edits: Iterable[Edit], lexicon: Lexicon) -> Lexicon:
 
 
 def edits_between(before: Lexicon, after: Lexicon) -> list[Edit]:
-    """The edits that turn one lexicon into another of the same direction; counts and the order of equals aside.
-
-    Raises:
-        LexiconError: they are of different directions.
-    """
+    """The edits that turn one lexicon into another of the same direction; counts and the order of equals aside."""
     check_direction(before, after)
     gone = (entry for key, entry in before.entries.items() if key not in after.entries)
     edits = [Edit(entry.word, EVERY_TRANSLATION, None) for entry in gone]

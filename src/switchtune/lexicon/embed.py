@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -22,7 +22,6 @@ from switchtune.lexicon.map import (
     Dictionary,
     Mapped,
     MapSettings,
-    OnProgress,
     SelfLearning,
     dictionary_of,
     identical_numerals,
@@ -30,28 +29,25 @@ from switchtune.lexicon.map import (
     map_embeddings,
     similar_profiles,
 )
-from switchtune.lexicon.records import LexiconError
+from switchtune.lexicon.records import LexiconError, OnStep
 from switchtune.lexicon.text import Encoded, Vectors, Vocabulary, WordVectors
 
 SeedKind: TypeAlias = Literal["pairs", "identical", "numerals", "profiles"]
 
 
-@dataclass(frozen=True, slots=True)
-class EmbeddingSettings:
+class EmbeddingSettings(NamedTuple):
     """word2vec (Mikolov et al., 2013), skip-gram with negative sampling."""
 
-    dimensions: int
-    window: int
-    """Words on either side, at most, that a word predicts."""
-    negatives: int
+    vector_size: int
+    window: int  # Words on either side, at most, that a word predicts
+    negative: int  # wrong words drawn for each right one
     epochs: int
-    min_count: int
-    """Occurrences below which a word has no embedding."""
+    min_count: int  # Occurrences below which a word has no embedding
 
 
 EMBEDDINGS = {
-    "paper": EmbeddingSettings(dimensions=512, window=10, negatives=10, epochs=10, min_count=5),
-    "small": EmbeddingSettings(dimensions=128, window=5, negatives=10, epochs=20, min_count=3),
+    "paper": EmbeddingSettings(vector_size=512, window=10, negative=10, epochs=10, min_count=5),
+    "small": EmbeddingSettings(vector_size=128, window=5, negative=10, epochs=20, min_count=3),
 }
 """By `lexicon.preset`."""
 
@@ -72,10 +68,16 @@ MODES: Mapping[MapMode, Mode] = {
     "numerals": Mode(("numerals",), FAST),
     "semi_supervised": Mode(("pairs",), FAST),
     "supervised": Mode(("pairs",), replace(FAST, learning=None)),
-    "orthogonal": Mode(("pairs",), replace(FAST, learning=None, final=None)),
+    "orthogonal": Mode(("pairs",), replace(FAST, learning=None, weighted=False)),
 }
 """VecMap's own modes, and `auto`: the best seed that there is."""
 
+SEEDS: Mapping[SeedKind, str] = {
+    "pairs": "pairs of the dictionary",
+    "identical": "words that both sides write alike",
+    "numerals": "numerals",
+    "profiles": "pairs of words with alike similarities (unsupervised)",
+}
 _ENOUGH_PAIRS = 25
 _NO_SEED: Mapping[SeedKind, str] = {
     "pairs": "none of the seed pairs has both its words among them. Give pairs of frequent words, or take mode auto,"
@@ -89,8 +91,7 @@ _NO_SEED: Mapping[SeedKind, str] = {
 
 
 def map_mode(mode: MapMode, preset: Literal["small", "paper"]) -> Mode:
-    """What a mode does. With preset `paper`, `auto` does as the paper's code (unit and center, numerals, orthogonal, no
-    CSLS), or begins with seed pairs that are given; the others go by VecMap's own schedule."""
+    """What a mode does. With preset `paper`, `auto` does as the paper's code, the others go by VecMap's schedule."""
     if preset == "small":
         return MODES[mode]
     if mode == "auto":
@@ -100,10 +101,7 @@ def map_mode(mode: MapMode, preset: Literal["small", "paper"]) -> Mode:
 
 
 def word_vectors(text: Encoded, settings: EmbeddingSettings, *, seed: int) -> WordVectors:
-    """Skip-gram embeddings of the words, in lower case, that occur at least `min_count` times.
-
-    One thread and a hash that does not change from process to process: the same text, settings and seed give the same
-    vectors on the same machine, however many cores it has.
+    """Skip-gram embeddings of the words, in lower case, that occur at least `min_count` times; by one thread.
 
     Raises:
         LexiconError: fewer than two words are frequent enough.
@@ -118,33 +116,23 @@ def word_vectors(text: Encoded, settings: EmbeddingSettings, *, seed: int) -> Wo
     tokens = [keys[word] for word in text.ids.tolist()]
     model = Word2Vec(
         sentences=[tokens[begin:end] for begin, end in pairwise(text.starts.tolist())],
-        vector_size=settings.dimensions,
-        window=settings.window,
-        negative=settings.negatives,
-        epochs=settings.epochs,
-        min_count=settings.min_count,
+        **settings._asdict(),
         sg=1,
         seed=seed,
         workers=1,
-        hashfxn=_stable_hash,
+        hashfxn=lambda word: zlib.crc32(word.encode()),  # Python's own changes from process to process
     )
     return WordVectors(text.vocabulary.part(np.arange(size)), model.wv[keys[:size]].astype(np.float32))
 
 
-def _stable_hash(text: str) -> int:
-    return zlib.crc32(text.encode())
-
-
 def read_embeddings(path: Path, language: str, *, limit: int | None = 200_000) -> WordVectors:
-    """The first `limit` words of a text file of word2vec or fastText (`.vec`; `.gz`, `.xz` and `.zst` are unpacked).
+    """The first `limit` words of a text file of word2vec or fastText (`.vec`, plain or compressed), counts unknown (0).
 
-    One word a line, most frequent first, then the numbers of its vector, split by spaces; a first line of two numbers
-    (words, dimensions) is passed over where there is one. Words are found without regard to case: of those that differ
-    only in casing the first is kept. How often a word occurs is not known (count 0).
+    One word a line, most frequent first, then the numbers of its vector; the first line may be that of the file's
+    sizes. Of words that differ only in casing the first is kept.
 
     Raises:
-        LexiconError: the file is missing, not UTF-8, damaged or empty, or a line has another number of dimensions than
-            is expected or a number that is not finite (file and line are named).
+        LexiconError: the file is missing or damaged, or a line is malformed (file and line are named).
     """
     dimensions: int | None = None
     words: dict[str, str] = {}
@@ -174,14 +162,10 @@ def read_embeddings(path: Path, language: str, *, limit: int | None = 200_000) -
 
 def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, Vectors]:
     """The word of a line and its vector. A word may hold spaces, as phrases do in some files, but no number last."""
-    try:
-        numbers = [float(field) for field in fields[-dimensions:]]
-    except ValueError:
-        numbers = []
-    word = fields[:-dimensions]
+    word, numbers = fields[:-dimensions], _numbers(fields[-dimensions:])
     with np.errstate(over="ignore"):
         vector = np.array(numbers, dtype=np.float32)
-    if not any(word) or (len(word) > 1 and _is_number(word[-1])) or not numbers or not np.isfinite(vector).all():
+    if not any(word) or (len(word) > 1 and _numbers(word[-1:])) or not numbers or not np.isfinite(vector).all():
         raise LexiconError(
             f"{where}: a word and {dimensions or 'some'} finite numbers are expected, split by spaces; found"
             f" {len(fields)} fields in {' '.join(fields)[:80]!r}. Mend the line or take it out."
@@ -189,12 +173,12 @@ def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, 
     return " ".join(word), vector
 
 
-def _is_number(field: str) -> bool:
+def _numbers(fields: list[str]) -> list[float]:
+    """The fields as numbers; none where one of them is no number."""
     try:
-        float(field)
+        return list(map(float, fields))
     except ValueError:
-        return False
-    return True
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +186,7 @@ class MappedWords:
     """The word vectors of both sides in one space, and what the mapping began with."""
 
     mapped: Mapped
-    seed_kind: SeedKind
-    """Given pairs, words or numerals written alike, or similarity profiles."""
+    seed_kind: SeedKind  # Given pairs, words or numerals written alike, or similarity profiles
     seed_pairs: int
 
 
@@ -214,11 +197,11 @@ def map_words(
     *,
     seed: int,
     pairs: Sequence[tuple[str, str]] = (),
-    on_progress: OnProgress = lambda progress: None,
+    on_step: OnStep = lambda step: None,
 ) -> MappedWords:
     """Map the word vectors of two languages into one space, on the GPU where there is one.
 
-    `pairs` are word pairs to begin with, in any casing; everything random follows from `seed`.
+    `pairs` are word pairs to begin with, in any casing.
 
     Raises:
         LexiconError: the sides have vectors of different dimensions, or none of the mode's seeds gives a pair.
@@ -246,7 +229,7 @@ def map_words(
         if len(start) >= (1 if kind == mode.seeds[-1] else _ENOUGH_PAIRS):
             start = Dictionary(start.source.to(device), start.target.to(device))
             rng = np.random.default_rng(seed)
-            mapped = map_embeddings(source, target, start, mode.mapping, rng=rng, on_progress=on_progress)
+            mapped = map_embeddings(source, target, start, mode.mapping, rng=rng, on_step=on_step)
             return MappedWords(mapped, kind, len(start))
     raise LexiconError(
         f"The mapping has nothing to begin with: {len(source)} words of {languages[0]} and {len(target)} of"

@@ -4,7 +4,7 @@ It starts from links that are good already and mends what expectation maximisati
 everything that is left. Counts are held for the links of the current sample alone, so memory follows the tokens.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -14,21 +14,15 @@ from switchtune.lexicon.hmm import MOST_WORDS, NULL_SHARE
 from switchtune.lexicon.records import LexiconError
 from switchtune.lexicon.text import Encoded
 
-_SPARSE = 0.001
-"""Dirichlet prior of translations: a word has few of them."""
-_FAR = 40
-"""Jumps wider than this count as one."""
-_MOST_CHILDREN = 6
-"""Fertilities from this on count as one."""
-_FERTILITY_PRIOR = 2.0
-"""A word's fertilities are smoothed by those of all words, as if that many of its tokens had been seen."""
+_SPARSE = 0.001  # Dirichlet prior of translations: a word has few of them
+_FAR = 40  # Jumps wider than this count as one
+_MOST_CHILDREN = 6  # Fertilities from this on count as one
+_FERTILITY_PRIOR = 2.0  # A word's fertilities are smoothed by those of all words, as if so many tokens had been seen
 _COUNT_BITS = 24
-_LEAST_KEPT = 0.05
-"""Least probability of a link that is handed on."""
+_LEAST_KEPT = 0.05  # Least probability of a link that is handed on
 
 
-@dataclass(frozen=True)
-class TokenLinks:
+class TokenLinks(NamedTuple):
     """Target tokens, their positions in the source sentence, and probabilities; in the order of tokens."""
 
     token: NDArray[np.int32]  # [links]
@@ -132,10 +126,7 @@ def _child_odds(pairs, links, null):
 
 @njit(cache=True, nogil=True)
 def _sweep(pairs, links, counted, odds, words, scans, keep, state):
-    """Draw every link anew, `scans` times a sentence; with `keep` the mean probabilities of all scans but the first.
-
-    Returns what `_counted` does (the table may have grown) and the links kept.
-    """
+    """Draw every link anew, `scans` times a sentence; with `keep` the mean probabilities of all scans but the first."""
     source, source_starts, target, target_starts = pairs
     counts, used, total, jumps = counted
     null = len(odds)
@@ -241,9 +232,8 @@ def _sweep(pairs, links, counted, odds, words, scans, keep, state):
                 room *= 2
                 kept_token = np.concatenate((kept_token, np.empty(room - kept_token.size, np.int32)))
                 kept_position = np.concatenate((kept_position, np.empty(room - kept_position.size, np.int16)))
-                kept_probability = np.concatenate(
-                    (kept_probability, np.empty(room - kept_probability.size, np.float32))
-                )
+                more = np.empty(room - kept_probability.size, np.float32)
+                kept_probability = np.concatenate((kept_probability, more))
             for row in range(height):
                 for other in range(width):
                     if mean[row, other] >= _LEAST_KEPT:

@@ -13,49 +13,35 @@ from switchtune.errors import UsageError
 from switchtune.files import atomic_path, content_of, fingerprint, hash_file, kept_name, write_text
 from switchtune.languages import UnknownLanguageError, find_language, language_named
 from switchtune.lexicon.edits import EVERY_TRANSLATION, NOT_THIS, Edit, apply_edits
-from switchtune.lexicon.records import (
-    UNDETERMINED,
-    Lexicon,
-    LexiconError,
-    Measure,
-    Translation,
-    Unit,
-    entries_of,
-)
+from switchtune.lexicon.records import UNDETERMINED, Lexicon, LexiconError, Measure, Translation, Unit, entries_of
 
-_COLUMNS = ("source", "target", "strength", "source_count", "target_count")
 _HEADER = "# switchtune lexicon "
+_CODE = "([a-z]{2,3}(?:_[A-Z][a-z]{3})?)"
 _GOOD_LINE = "A good line: Hund<TAB>dog, or Hund<TAB>dog<TAB>0.75, or Hund<TAB>dog<TAB>0.75<TAB>12<TAB>15."
 _GOOD_EDIT = "A good line: Hund<TAB>dog<TAB>0.75, or Hund<TAB>cat<TAB>-, or Hund<TAB>*<TAB>- (none of those found)."
 
 
 def write_lexicon(lexicon: Lexicon, path: Path) -> None:
-    """Write `lexicon` as a TSV file that people read, one translation a line.
+    """Write `lexicon` as a TSV file that people read, one translation a line, frequent words first.
 
-    Two comment lines, then the columns source, target, strength, source_count, target_count; frequent words first. The
-    first line ends in a checksum of the others, by which `edited_since_built` tells what was edited.
+    The first line ends in a checksum of the others, by which `edited_since_built` tells what was edited.
 
     Raises:
         LexiconError: the lexicon is empty, the path's ending is that of a compressed file, or a word cannot stand in
-            such a file (it is empty, holds a tab or a line break, or begins or ends in white space).
+            such a file.
     """
     if path != plain(path):
         raise LexiconError(f"{path}: lexicons are written plain, to be read. Give the path without {path.suffix!r}.")
     if not lexicon.entries:
         raise LexiconError(f"{path}: the lexicon has no entries, nothing was written.")
-    lines = ["# " + "\t".join(_COLUMNS)]
+    lines = ["# source\ttarget\tstrength\tsource_count\ttarget_count\n"]
     for entry in sorted(lexicon.entries.values(), key=lambda entry: -entry.count):
-        for translation in entry.translations:
-            _check_writable((entry.word, translation.word), path)
-            lines.append(
-                f"{entry.word}\t{translation.word}\t{translation.strength!r}\t{entry.count}\t{translation.count}"
-            )
-    header = (
-        f"{_HEADER}{lexicon.source_language}-{lexicon.target_language}"
-        f" method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit}"
-    )
-    rows = "".join(f"{line}\n" for line in lines)
-    write_text(path, f"{header} sum={_checksum(rows.encode())}\n{rows}")
+        for link in entry.translations:
+            _check_writable((entry.word, link.word), path)
+            lines.append(f"{entry.word}\t{link.word}\t{link.strength!r}\t{entry.count}\t{link.count}\n")
+    rows, languages = "".join(lines), f"{lexicon.source_language}-{lexicon.target_language}"
+    facts = f"method={lexicon.method} measure={lexicon.measure} unit={lexicon.unit} sum={_checksum(rows.encode())}"
+    write_text(path, f"{_HEADER}{languages} {facts}\n{rows}")
 
 
 def _checksum(rows: bytes) -> str:
@@ -69,14 +55,7 @@ def _check_writable(words: Iterable[str], path: Path) -> None:
 
 
 def edited_since_built(path: Path) -> bool | None:
-    """Whether a lexicon's file was changed by hand since it was written.
-
-    None where it does not tell, because it was made elsewhere or by an earlier version.
-
-    Raises:
-        SwitchtuneError: it is no file.
-    """
-
+    """Whether a lexicon's file was changed by hand since it was written; None: made elsewhere, it does not tell."""
     header, _, rows = content_of(path).partition(b"\n")
     written = re.search(rb" sum=([0-9a-f]{16})\r?$", header)
     return None if written is None else written[1].decode() != _checksum(rows)
@@ -85,11 +64,8 @@ def edited_since_built(path: Path) -> bool | None:
 def require_unedited(path: Path, *, refuse_unknown: bool = False) -> None:
     """Have a lexicon's file be as it was built, so that building it again loses nothing.
 
-    Args:
-        refuse_unknown: refuse a file that does not tell as well.
-
     Raises:
-        UsageError: it was edited; the message says where edits belong.
+        UsageError: it was edited, or (with `refuse_unknown`) does not tell; the message says where edits belong.
     """
     edited = edited_since_built(path) if path.exists() else False
     if edited or (refuse_unknown and edited is None):
@@ -104,22 +80,10 @@ def require_unedited(path: Path, *, refuse_unknown: bool = False) -> None:
 
 
 def set_aside_if_edited(path: Path) -> Path | None:
-    """Give a lexicon's file another name if it was edited, or made elsewhere: a new build is about to replace it.
-
-    Returns:
-        The new name; None where the file is as it was built, or not there.
-    """
+    """Rename a lexicon's file, which a new build is to replace, if it was edited or made elsewhere; the new name."""
     if not path.exists() or edited_since_built(path) is False:
         return None
     return path.replace(kept_name(path))
-
-
-class _Row(NamedTuple):
-    source: str
-    target: str
-    strength: float
-    source_count: int
-    target_count: int
 
 
 class _Header(NamedTuple):
@@ -134,13 +98,9 @@ def read_lexicon(path: Path) -> Lexicon:
     """Read a lexicon file: one that `write_lexicon` wrote or one's own, plain or compressed; edits beside it apply.
 
     One's own file needs two columns, source and target, split by a tab (or, without tabs, by spaces: the form of
-    MUSE's dictionaries); strength, and both counts, may follow. Lines may stand in any order; translations go by
-    strength, then by their order in the file. A line that repeats a translation adds nothing. Empty lines are passed
-    over, and so are comments: lines that begin with "# ", or with "#" and hold no tab. Without a header line the
-    languages are taken from the file's name (`lexicon.de-en.tsv`), else they are `UNDETERMINED`. Languages may be named
-    as `find_language` knows them; the lexicon has their short codes.
-
-    Edits by hand stand in `edits_path(path)`, if that is there: `read_edits`.
+    MUSE's dictionaries); strength, and both counts, may follow. Comments are lines that begin with "# ", or with "#"
+    and hold no tab. Without a header line the languages are taken from the file's name (`lexicon.de-en.tsv`), else they
+    are `UNDETERMINED`.
 
     Raises:
         LexiconError: the file is missing, damaged, not UTF-8 or has no entries, or a line of it or of the edits is
@@ -158,8 +118,10 @@ def _edited(lexicon: Lexicon, edits: Sequence[Edit], path: Path) -> Lexicon:
 
 
 def _read_unedited(path: Path) -> Lexicon:
-    header = _Header(*_languages_from_name(path))
-    rows = dict[_Row, None]()
+    name = re.search(rf"(?:^|[._]){_CODE}-{_CODE}(?=[._]|$)", path.name)
+    source, target = map(language_named, name.groups()) if name else (None, None)
+    header = _Header(*((source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)))
+    rows = dict[tuple[str, int, Translation], None]()
     for number, line in enumerate(lines_of(path), start=1):
         try:
             if line.startswith(_HEADER):
@@ -172,26 +134,15 @@ def _read_unedited(path: Path) -> Lexicon:
             raise LexiconError(f"{path}:{number}: {error}") from error
     if not rows:
         raise LexiconError(f"{path}: no entries found. Expected one translation a line. {_GOOD_LINE}")
-    links = ((row.source, row.source_count, Translation(row.target, row.strength, row.target_count)) for row in rows)
-    return Lexicon(*header, entries_of(links, header.source_language))
+    return Lexicon(*header, entries_of(rows, header.source_language))
 
 
 def lines_of(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file that goes with lexicons, plain or compressed, without their ends.
-
-    Raises:
-        LexiconError: as `text_lines`.
-    """
+    """The lines of a file that goes with lexicons, as `text_lines` has them; raises LexiconError."""
     try:
         yield from text_lines(path)
     except CorpusError as error:
         raise LexiconError(str(error)) from error
-
-
-def _languages_from_name(path: Path) -> tuple[str, str]:
-    match = re.search(r"(?:^|[._])([a-z]{2,3}(?:_[A-Z][a-z]{3})?)-([a-z]{2,3}(?:_[A-Z][a-z]{3})?)(?=[._]|$)", path.name)
-    source, target = [language_named(name) for name in match.groups()] if match else (None, None)
-    return (source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)
 
 
 class _MalformedError(Exception):
@@ -216,7 +167,8 @@ def _parse_header(line: str) -> _Header:
     return _Header(codes[0], codes[1], method, cast(Measure, measure), cast(Unit, unit))
 
 
-def _parse_row(line: str, measure: Measure) -> _Row:
+def _parse_row(line: str, measure: Measure) -> tuple[str, int, Translation]:
+    """The word of a line, its count, and its translation."""
     fields = _fields(line)
     if len(fields) not in (2, 3, 5) or not (fields[0] and fields[1]):
         raise _MalformedError(
@@ -224,8 +176,13 @@ def _parse_row(line: str, measure: Measure) -> _Row:
             f" {line[:80]!r}. {_GOOD_LINE}"
         )
     strength = _parse_strength(fields[2], measure) if len(fields) > 2 else 1.0
-    counts = map(_parse_count, fields[3:]) if len(fields) > 3 else (0, 0)
-    return _Row(fields[0], fields[1], strength, *counts)
+    for count in fields[3:]:
+        if not re.fullmatch("[0-9]{1,18}", count):
+            raise _MalformedError(
+                f"count {count[:80]!r} is not a whole number of at least 0 and at most 18 digits. {_GOOD_LINE}"
+            )
+    source_count, target_count = map(int, fields[3:] or (0, 0))
+    return fields[0], source_count, Translation(fields[1], strength, target_count)
 
 
 def _is_passed_over(line: str) -> bool:
@@ -254,14 +211,6 @@ def _parse_strength(field: str, measure: Measure) -> float:
     )
 
 
-def _parse_count(field: str) -> int:
-    if not re.fullmatch("[0-9]{1,18}", field):
-        raise _MalformedError(
-            f"count {field[:80]!r} is not a whole number of at least 0 and at most 18 digits. {_GOOD_LINE}"
-        )
-    return int(field)
-
-
 # Edits by hand
 
 
@@ -273,8 +222,8 @@ def edits_path(path: Path) -> Path:
 def read_edits(path: Path, measure: Measure = "none") -> list[Edit]:
     """The edits by hand of a lexicon's file, in order; none where `edits_path(path)` is not there.
 
-    One a line: word, translation, and its strength (1 where it is missing) or "-", which says that this is no
-    translation of the word; "*" for the translation says so of all that were found. Comments are as in lexicons.
+    One a line: word, translation ("*": all that were found), and its strength (1 where it is missing) or "-", which
+    says that this is no translation of the word.
 
     Raises:
         LexiconError: a line is malformed, or its strength is none of `measure` (file and line are named).
@@ -321,11 +270,7 @@ def add_edits(path: Path, edits: Sequence[Edit]) -> None:
 
 
 def take_over_edits(path: Path) -> Path | None:
-    """Give a lexicon that was built in a new folder the latest edits that its namesakes in the folders beside it have.
-
-    Returns:
-        Where they were copied from; None where there are none, or it has its own.
-    """
+    """Give a lexicon in a new folder the latest edits of its namesakes in the folders beside it; where these stand."""
     file = edits_path(path)
     namesakes = path.parent.parent.glob(f"*/{file.name}")
     latest = max(namesakes, key=lambda namesake: namesake.stat().st_mtime_ns, default=None)

@@ -19,19 +19,12 @@ from switchtune.lexicon.text import Bounds, Encoded, blocks
 MOST_WORDS = 200
 """Sentence pairs with more words than this on a side are not aligned: the work grows with the cube of their length."""
 
-NULL_SHARE = 0.2
-"""Prior probability that a word translates none of the other sentence's words."""
-
-_FAR = 60
-"""Jumps wider than this count as one."""
-_PRIOR_TOKENS = 1.0
-"""A word counts as if seen so often without a translation, lest rare words explain all that is unexplained."""
-_FLOOR = 1e-7
-"""Least translation probability."""
-_CELLS_PER_BLOCK = 1 << 22
-"""Token pairs whose posteriors are held at once."""
-_LEAST_BITS, _MOST_BITS = 22, 27
-"""Bounds of the logarithm of a table's slots."""
+NULL_SHARE = 0.2  # Prior probability that a word translates none of the other sentence's words
+_FAR = 60  # Jumps wider than this count as one
+_PRIOR_TOKENS = 1.0  # A word counts as if seen so often untranslated, lest rare words explain all that is unexplained
+_FLOOR = 1e-7  # Least translation probability
+_CELLS_PER_BLOCK = 1 << 22  # Token pairs whose posteriors are held at once
+_LEAST_BITS, _MOST_BITS = 22, 27  # Bounds of the logarithm of a table's slots
 
 
 @njit(inline="always")
@@ -85,10 +78,7 @@ def _model1_pass(pairs, table, null, inverse, expected, null_expected, total, un
 
 @njit(cache=True, nogil=True)
 def _hmm_pass(pairs, block, table, null, inverse, jumps, jumps_expected, posterior):
-    """Posteriors of a block of pairs, by forward and backward recursion; returns the log likelihood.
-
-    `posterior` takes one matrix [target, source] a pair, in a row. A null state remembers the position before it.
-    """
+    """Posteriors ([target, source] a pair, in a row) by forward and backward recursion; returns the log likelihood."""
     source, source_starts, target, target_starts = pairs
     shift = np.uint64(64 - int(np.round(np.log2(len(table)))))
     forward = np.empty((MOST_WORDS, MOST_WORDS))
@@ -261,10 +251,6 @@ class Direction:
         counts = (self.expected, self.null_expected, self.total)
         _agreed_counts(self.pairs, block, *counts, posterior, reverse_posterior)
 
-    def link(self, block: Bounds, posterior: NDArray[np.float32], least: float) -> None:
-        """Set the links of some pairs."""
-        _best_positions(self.source.starts, self.target.starts, block, posterior, least, self.links)
-
     def update(self) -> None:
         """Maximisation step: what was expected becomes what is believed."""
         self.table, self.expected = self.expected, self.table
@@ -310,8 +296,9 @@ def train_directions(
             likelihood += sum(of_direction for _, of_direction in of_block)
             (forward, _), (backward, _) = of_block
             if number == total:
-                directions[0].link(block, forward, least)
-                directions[1].link(block, backward, least)
+                for direction, posterior in zip(directions, (forward, backward), strict=True):
+                    starts = (direction.source.starts, direction.target.starts)
+                    _best_positions(*starts, block, posterior, least, direction.links)
             else:
                 list(pool.map(Direction.count, directions, (block, block), (forward, backward), (backward, forward)))
         if number < total:

@@ -22,9 +22,7 @@ translations right 0.17, a random lexicon 0.00 (docs/lexicons.md)."""
 LEAST_DEVIATIONS = 5.0
 RED_COVERAGE, GREEN_COVERAGE = 0.05, 0.5
 RED_STABILITY, GREEN_STABILITY = 0.2, 0.6
-LEAST_PAIRS = 100
-"""Held-out pairs below which a lexicon is not called good: luck decides."""
-
+LEAST_PAIRS = 100  # Held-out pairs below which a lexicon is not called good: luck decides
 _SAMPLES_PER_BAND = 10
 
 
@@ -38,8 +36,7 @@ class Sample:
 
     band: Band
     word: str
-    count: Count
-    """Occurrences of the word in the text that the lexicon was made from; 0: unknown."""
+    count: Count  # Occurrences of the word in the text that the lexicon was made from; 0: unknown
     translations: tuple[Translation, ...]
     paired: Finite | None
     """Share of the held-out sentences with the word whose pair holds its first translation; None: no such sentence."""
@@ -59,19 +56,14 @@ class DirectionJudgement:
     paired: Finite | None
     """Of the held-out sentences with a word, the share whose pair holds its translation; mean over the lexicon's words,
     and within a word over its translations, as switching draws them."""
-    shuffled: Finite | None
-    """The same as shuffled pairs would have it, exactly: the mean over all shufflings."""
-    deviations: Finite | None
-    """How many standard deviations of a shuffling lie between `paired` and `shuffled`."""
-    words: Count
-    """Words of the lexicon that stand in the held-out pairs."""
-    coverage: Share
-    """Share of the running words that have an entry."""
+    shuffled: Finite | None  # The same as shuffled pairs would have it, exactly: the mean over all shufflings
+    deviations: Finite | None  # How many standard deviations of a shuffling lie between `paired` and `shuffled`
+    words: Count  # Words of the lexicon that stand in the held-out pairs
+    coverage: Share  # Share of the running words that have an entry
     stability: Finite | None
     """Share of the running words whose first translation is the same in a lexicon built with another seed; None where
     nothing is random or nothing was built twice."""
-    reasons: tuple[str, ...]
-    """Why the verdict is no better."""
+    reasons: tuple[str, ...]  # Why the verdict is no better
     samples: tuple[Sample, ...]
 
 
@@ -90,17 +82,14 @@ class Judgement:
 
     @property
     def lift(self) -> float | None:
-        """The lowest of the directions'; None where there are no pairs."""
         return _lowest(direction.lift for direction in self.directions)
 
     @property
     def coverage(self) -> float:
-        """The lowest of the directions'."""
         return min(direction.coverage for direction in self.directions)
 
     @property
     def stability(self) -> float | None:
-        """The lowest of the directions'."""
         return _lowest(direction.stability for direction in self.directions)
 
     @property
@@ -221,8 +210,7 @@ class _Shares:
     paired: float
     shuffled: float
     deviations: float
-    first: Mapping[str, float]
-    """By an entry's word: the share of its sentences whose pair holds the first translation."""
+    first: Mapping[str, float]  # By an entry's word: the share of its sentences whose pair holds the first translation
 
 
 def _paired_shares(known: Sequence[tuple[int, Entry]], source: Encoded, target: Encoded, language: str) -> _Shares:

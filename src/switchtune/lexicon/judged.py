@@ -35,8 +35,7 @@ class JudgedLexicons:
 
     built: Built
     judgement: Judgement
-    tried: tuple[str, ...]
-    """Each method that was built, with its verdict, in order."""
+    tried: tuple[str, ...]  # Each method that was built, with its verdict, in order
 
     @property
     def next_steps(self) -> tuple[str, ...]:
@@ -47,9 +46,7 @@ class JudgedLexicons:
         """All figures, for `judgement.json`."""
         record = self.judgement.record()
         for direction, phrases in zip(record["directions"], self.built.compounds, strict=True):
-            direction["compounds"] = [
-                {"word": compound.word, "phrase": compound.phrase, "count": compound.count} for compound in phrases
-            ]
+            direction["compounds"] = [{"word": of.word, "phrase": of.phrase, "count": of.count} for of in phrases]
         return {
             **record,
             "languages": [self.built.lexicons[0].source_language, self.built.lexicons[0].target_language],
@@ -80,11 +77,7 @@ class JudgedLexicons:
 
 
 def require_accepted(refusal: str | None, accept: bool) -> None:
-    """Stop at a lexicon that was refused, unless it is accepted all the same.
-
-    Raises:
-        RejectedLexiconError: with the refusal.
-    """
+    """Raise RejectedLexiconError with the refusal of a lexicon, unless it is accepted all the same."""
     if refusal is not None and not accept:
         raise RejectedLexiconError(refusal)
 
@@ -96,17 +89,10 @@ def build_and_judge(
     judged_by: LexiconInput | None = None,
     on_step: OnStep = lambda step: None,
 ) -> JudgedLexicons:
-    """Build lexicons, and judge them by pairs that they were not made from.
-
-    Args:
-        judged_by: sentence pairs to judge by; by default some of the text's own (`held_out`), which then are not built
-            from.
+    """Build lexicons, and judge them by other pairs: `judged_by`, or some of the text's own (`held_out`).
 
     `auto` does not trust that lines of equal number are pairs: where align is judged red, the sides are taken for text
-    that is not parallel.
-
-    Raises:
-        LexiconError: as `build`.
+    that is not parallel. Raises as `build` does.
     """
     built_from, pairs = text, judged_by
     if judged_by is None and text.paired:
@@ -147,7 +133,8 @@ def _stability(
     """By direction: the share of running words whose first translation is the same with another seed."""
     if not built.random:
         return {}
-    small = text.first(TWIN_SENTENCES)
+    source, target = (side.selected(np.arange(len(side.lines)) < TWIN_SENTENCES) for side in (text.source, text.target))
+    small = replace(text, source=source, target=target)
     whole = max(len(side.lines) for side in (text.source, text.target)) <= TWIN_SENTENCES
     first = built if whole else build(small, settings, on_step=on_step)
     second = build(small, settings.model_copy(update={"seed": settings.seed + 1}), on_step=on_step)

@@ -4,7 +4,7 @@ Vectors are the rows of float32 tensors, most frequent word first, on any device
 thread, so the result does not depend on the number of cores.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,7 @@ from switchtune.lexicon.csls import (
     one_thread_each,
     rank_similarities,
 )
+from switchtune.lexicon.records import BuildStep, OnStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +37,22 @@ class Dictionary:
 
 
 @dataclass(frozen=True, slots=True)
-class WeightedMapping:
-    """Whitening, orthogonal mapping, re-weighting, de-whitening, dimension reduction (Artetxe et al., AAAI 2018)."""
-
-    weight: float = 0.5
-    """Power of the singular values that the dimensions of both sides are multiplied with."""
-    dimensions: int | None = None
-    """Dimensions kept, the best correlated first; None keeps all."""
-
-
-@dataclass(frozen=True, slots=True)
 class SelfLearning:
     """How the dictionary is refined: induced anew from the mapping that it led to, until that helps no more.
 
-    The defaults are VecMap's. It sets single similarities to zero at random; here, whole words are left out of the
-    candidates at random, anew in every iteration, so that an iteration costs as little as its share.
+    The defaults are VecMap's, which sets single similarities to zero at random; here whole words are left out, anew in
+    every iteration, so that an iteration costs as little as its share.
     """
 
-    neighbourhood: int = 10
-    """Neighbours of CSLS; 0 compares plain similarities."""
-    cutoff: int = 20_000
-    """Most frequent words of each side that stand in the dictionary; 0: all."""
-    early_cutoff: int = 0
-    """The same while the share kept is below 1; 0: as `cutoff`."""
-    threshold: float = 1e-6
-    """Least gain in mean similarity that counts as an improvement."""
-    keep_initial: float = 0.1
-    """Share of the words that are candidates in the first induction."""
+    neighbourhood: int = 10  # Neighbours of CSLS; 0 compares plain similarities
+    cutoff: int = 20_000  # Most frequent words of each side that stand in the dictionary; 0: all
+    early_cutoff: int = 0  # The same while the share kept is below 1; 0: as `cutoff`
+    threshold: float = 1e-6  # Least gain in mean similarity that counts as an improvement
+    keep_initial: float = 0.1  # Share of the words that are candidates in the first induction
     keep_multiplier: float = 2.0
     """Growth of that share when `patience` iterations brought no improvement; at share 1 that ends the learning."""
     patience: int = 50
-    last_patience: int | None = None
-    """Patience at share 1; None: as `patience`."""
+    last_patience: int | None = None  # Patience at share 1; None: as `patience`
     lag: bool = False
     """Whether the hubness at share 1 is that of the iteration before, whose similarities also gave it: one product of
     all words by all words an iteration instead of two, and the same once the mapping has come to rest."""
@@ -78,14 +63,11 @@ class MapSettings:
     """A way to map. The defaults are VecMap's recommendation, `PAPER` is what the paper's code runs."""
 
     normalisation: tuple[Normalisation, ...] = ("unit", "center", "unit")
-    final: WeightedMapping | None = WeightedMapping()
-    """Mapping made from the last dictionary; None: orthogonal as those before it, which turn the source alone (Artetxe
-    et al., 2016)."""
-    learning: SelfLearning | None = SelfLearning()
-    """None maps by the seed dictionary alone."""
+    weighted: bool = True  # Whether the last mapping is `weighted_map`, or orthogonal as those before it
+    learning: SelfLearning | None = SelfLearning()  # None: the seed dictionary alone
 
 
-PAPER = MapSettings(("unit", "center"), None, SelfLearning(neighbourhood=0, cutoff=0))
+PAPER = MapSettings(("unit", "center"), False, SelfLearning(neighbourhood=0, cutoff=0))
 """The paper's code (4.1): `--normalize unit center --orthogonal --self_learning`, all else as VecMap's own defaults."""
 
 FAST = MapSettings(
@@ -95,20 +77,6 @@ FAST = MapSettings(
 )
 """VecMap's recommendation with less patience and a dictionary of the most frequent words only: within a point as
 precise on 5,000 words a side, and many times as fast (docs/lexicons.md)."""
-
-
-@dataclass(frozen=True, slots=True)
-class MapProgress:
-    """Where the self-learning stands after an iteration (counted from 1)."""
-
-    iteration: int
-    similarity: float
-    """Objective: the mean similarity of nearest neighbours among the candidates."""
-    keep: float
-    """Share of words that were candidates; the learning ends some iterations after it has reached 1."""
-
-
-OnProgress = Callable[[MapProgress], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +96,18 @@ def map_embeddings(
     settings: MapSettings,
     *,
     rng: np.random.Generator,
-    on_progress: OnProgress = lambda progress: None,
+    on_step: OnStep = lambda step: None,
 ) -> Mapped:
     """Map two normalised embedding matrices into one space, from a seed dictionary.
 
-    `rng` decides which words are left out while the share kept is below 1 (stochastic dictionary induction); with
-    `keep_initial=1` nothing is random.
+    `rng` decides which words are left out while the share kept is below 1 (stochastic dictionary induction).
     """
     dictionary, iterations = seed, 0
     if settings.learning is not None:
-        dictionary, iterations = self_learn(source, target, seed, settings.learning, rng=rng, on_progress=on_progress)
-    if settings.final is None:
-        return Mapped(turn(source, rotation(source, target, dictionary)), target, dictionary, iterations)
-    return Mapped(*weighted_map(source, target, dictionary, settings.final), dictionary, iterations)
+        dictionary, iterations = self_learn(source, target, seed, settings.learning, rng=rng, on_step=on_step)
+    if settings.weighted:
+        return Mapped(*weighted_map(source, target, dictionary), dictionary, iterations)
+    return Mapped(turn(source, rotation(source, target, dictionary)), target, dictionary, iterations)
 
 
 @one_thread_each()
@@ -153,35 +120,30 @@ def rotation(source: Tensor, target: Tensor, dictionary: Dictionary) -> Tensor:
 
 @one_thread_each()
 def turn(vectors: Tensor, rotation: Tensor) -> Tensor:
-    """The vectors after a rotation."""
     return vectors @ rotation
 
 
 @one_thread_each()
 def weighted_map(
-    source: Tensor, target: Tensor, dictionary: Dictionary, mapping: WeightedMapping
+    source: Tensor, target: Tensor, dictionary: Dictionary, *, weight: float = 0.5
 ) -> tuple[Tensor, Tensor]:
-    """Both sides after whitening, turning, re-weighting, de-whitening and dimension reduction, in this order.
+    """Both sides after whitening, turning, re-weighting and de-whitening, in this order (Artetxe et al., AAAI 2018).
 
-    Each side is de-whitened by its own whitening. Directions in which a side's dictionary words do not vary are dropped
-    (they have no inverse), so a dictionary of fewer words than dimensions gives a mapping of lower rank_similarities.
+    Dimensions are multiplied by their singular values to the power of `weight`. Directions in which a side's dictionary
+    words do not vary are dropped: they have no inverse.
     """
     source_pairs, target_pairs = source[dictionary.source].double(), target[dictionary.target].double()
     source_whitening, source_dewhitening = _whitening(source_pairs)
     target_whitening, target_dewhitening = _whitening(target_pairs)
     left, correlation, right = torch.linalg.svd(source_whitening.T @ (source_pairs.T @ target_pairs) @ target_whitening)
-    weights = correlation**mapping.weight
+    weights = correlation**weight
     source_map = (source_whitening @ left) * weights @ (left.T @ source_dewhitening @ left)
     target_map = (target_whitening @ right.T) * weights @ (right @ target_dewhitening @ right.T)
-    kept = slice(mapping.dimensions)
-    return source @ source_map[:, kept].float(), target @ target_map[:, kept].float()
+    return source @ source_map.float(), target @ target_map.float()
 
 
 def _whitening(vectors: Tensor) -> tuple[Tensor, Tensor]:
-    """The symmetric matrix that makes the columns of `vectors` uncorrelated and of length 1, and its (pseudo-)inverse.
-
-    Computed from the product of the columns, whose square root it inverts; hence wants double precision.
-    """
+    """The symmetric matrix that makes columns (in double precision) uncorrelated and of length 1; and its inverse."""
     eigenvalues, basis = torch.linalg.eigh(vectors.T @ vectors)
     varies = eigenvalues > eigenvalues[-1] * 1e-10
     scale = torch.where(varies, eigenvalues, 1).sqrt()
@@ -195,12 +157,11 @@ def self_learn(
     learning: SelfLearning,
     *,
     rng: np.random.Generator,
-    on_progress: OnProgress = lambda progress: None,
+    on_step: OnStep = lambda step: None,
 ) -> tuple[Dictionary, int]:
     """Refine a dictionary by turns: the orthogonal mapping that it gives, then the nearest neighbours in that mapping.
 
-    Ends when, with all words kept, `patience` iterations improved the mean similarity of nearest neighbours by less
-    than `threshold`. Returns the last dictionary and the number of iterations.
+    Returns the last dictionary and the number of iterations.
     """
     dictionary, keep = seed, learning.keep_initial
     best, iteration, last_improvement = -np.inf, 0, 0
@@ -219,7 +180,7 @@ def self_learn(
         else:
             former = hubs if learning.lag else None
             dictionary, objective, hubs = induce(turned, frequent, learning.neighbourhood, former)
-        on_progress(MapProgress(iteration, objective, keep))
+        on_step(BuildStep("mapping", iteration, 0, f"similarity {objective:.4f}, {keep:.0%} of the words"))
         if objective - best >= learning.threshold:
             best, last_improvement = objective, iteration
 
@@ -229,8 +190,7 @@ def induce(
 ) -> tuple[Dictionary, float, Hubs]:
     """The dictionary of both sides' nearest neighbours by CSLS in a common space, its objective, and the hubness.
 
-    The objective is the mean plain similarity of each word's closest. Hubness that is given is used instead of these
-    spaces' own, which spares a second product of all words by all words.
+    The objective is the mean plain similarity of each word's closest; `hubs`, if given, spares a second product.
     """
     if hubs is None:
         hubs = hubness_of(rank_similarities(source, target, closest(neighbourhood)), neighbourhood)
@@ -268,12 +228,12 @@ def _pairs(forward: Tensor, backward: Tensor) -> Dictionary:
 
 
 def identical_words(source: Mapping[str, int], target: Mapping[str, int]) -> Dictionary:
-    """The seed dictionary of the words, numbers among them, that both sides write alike. Mappings: word → row."""
+    """The seed dictionary of the words and numbers that both sides write alike. Mappings: word → row."""
     return dictionary_of(((word, word) for word in source), source, target)
 
 
 def identical_numerals(source: Mapping[str, int], target: Mapping[str, int]) -> Dictionary:
-    """The seed dictionary of the numbers, in digits 0-9, that stand on both sides. Mappings: word → row."""
+    """The same of the numbers in digits 0-9 alone."""
     return dictionary_of(((word, word) for word in source if word.isascii() and word.isdigit()), source, target)
 
 
@@ -289,8 +249,8 @@ def similar_profiles(
 ) -> Dictionary:
     """The seed dictionary of VecMap's unsupervised initialisation, from normalised vectors.
 
-    Words that mean the same have alike profiles: the sorted similarities (their square root, in the sense of
-    matrices) to all words of their own side, of which the `vocabulary` most frequent are looked at.
+    Words that mean the same have alike profiles: the sorted similarities (their matrix square root) to the `vocabulary`
+    most frequent words of their own side.
     """
     size = min(len(source), len(target), vocabulary)
     profiles = [normalise(_profile(vectors[:size]), normalisation) for vectors in (source, target)]

@@ -4,9 +4,9 @@ A word's vector is the mean of its vectors in the sentences that it stands in, w
 knows of the model only that it gives each word of a sentence a vector (`WordEncoder`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,42 +15,29 @@ from torch import Tensor
 
 from switchtune.corpus.words import Words
 from switchtune.lexicon.block import Limits
-from switchtune.lexicon.csls import nearest_by_csls, normalise, one_thread_each
+from switchtune.lexicon.csls import nearest_by_csls, neighbour_lexicons, normalise, one_thread_each
 from switchtune.lexicon.map import Dictionary, MapSettings, SelfLearning, map_embeddings
-from switchtune.lexicon.neighbours import neighbour_lexicons
 from switchtune.lexicon.records import Lexicon, LexiconError, Unit
 from switchtune.lexicon.text import Encoded, MonolingualText, Vectors, WordVectors
 
+# VecMap's recommendation, gently: the start is good already, so no word is left out at random to get away from it.
 REFINED = MapSettings(learning=SelfLearning(cutoff=4000, keep_initial=1.0, threshold=1e-4, patience=2, lag=True))
-"""VecMap's recommendation, gently: the start is good already, so no word is left out at random to get away from it."""
 
 _SENTENCES_AT_ONCE = 1024
 
 
-class WordEncoder(Protocol):
-    """Gives the words of sentences their vectors, for each sentence an array of one row a word, float32.
-
-    All rows have the same number of dimensions, in every language. A row of zeros says that the word has no vector.
-    """
-
-    def __call__(self, sentences: Sequence[Words], language: str) -> Sequence[Vectors]:
-        """The vectors of the words of each sentence. [words, dimensions] each"""
-        ...
+WordEncoder: TypeAlias = Callable[[Sequence[Words], str], Sequence[Vectors]]
+"""From sentences and their language to a vector a word, [words, dimensions] each; zeros: the word has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlmSettings:
     """Which words get a vector, how much of the text is read for it, and what becomes of the vectors."""
 
-    min_count: int = 2
-    """Occurrences below which a word has no vector."""
-    occurrences: int = 50
-    """Occurrences of each word to read, where there are so many."""
-    sentences: int = 20_000
-    """Sentences of a side to read, at most."""
-    dropped_directions: int = 5
-    """Directions in which a side's vectors vary most, to be taken out: they tell little of meaning ("all-but-the-top",
-    Mu and Viswanath, 2018)."""
+    min_count: int = 2  # Occurrences below which a word has no vector
+    occurrences: int = 50  # Occurrences of each word to read, where there are so many
+    sentences: int = 20_000  # Sentences of a side to read, at most
+    dropped_directions: int = 5  # of most variation: they tell little of meaning (Mu and Viswanath, 2018)
 
 
 DEFAULTS = PlmSettings()
@@ -69,10 +56,9 @@ def plm_lexicons(
 ) -> tuple[Lexicon, Lexicon]:
     """Lexicons of both directions (source → target, target → source) from two texts and a model's vectors.
 
-    The texts need not be translations of each other. Neighbours are those of `neighbour_lexicons`. What the vectors say
-    of the language rather than of the word is taken out before: each side's mean and main directions; then the sides
-    are mapped to each other, beginning with the words that are each other's nearest. Everything random (which of a
-    frequent word's sentences are read) follows from `seed`.
+    What the vectors say of the language rather than of the word is taken out: each side's mean and main directions.
+    Then the sides are mapped to each other, beginning with the words that are each other's nearest. `seed` draws which
+    of a frequent word's sentences are read.
 
     Raises:
         LexiconError: a side has fewer than two words that are frequent enough and have a vector.
@@ -81,25 +67,16 @@ def plm_lexicons(
     vectors = [without_main_directions(torch.from_numpy(side.vectors), settings.dropped_directions) for side in sides]
     start, rng = mutually_nearest(*vectors), np.random.default_rng(seed)
     mapped = map_embeddings(vectors[0], vectors[1], start, REFINED, rng=rng)
-    return neighbour_lexicons(
-        (source.language, target.language),
-        (sides[0].vocabulary, sides[1].vocabulary),
-        (mapped.source, mapped.target),
-        limits,
-        method="plm",
-        farthest=farthest,
-        unit=unit,
-    )
+    languages, vocabularies = (source.language, target.language), (sides[0].vocabulary, sides[1].vocabulary)
+    spaces = (mapped.source, mapped.target)
+    return neighbour_lexicons(languages, vocabularies, spaces, limits, method="plm", farthest=farthest, unit=unit)
 
 
 @one_thread_each()
 def without_main_directions(vectors: Tensor, dropped: int) -> Tensor:
-    """The vectors' directions less their mean and the `dropped` directions in which they vary most. [words, dims]
-
-    Fewer are taken out where there are not twice as many dimensions and words: a small matrix would be left empty.
-    """
+    """The vectors' directions less their mean and the `dropped` directions in which they vary most. [words, dims]"""
     directions = normalise(vectors, ("unit", "center")).double()
-    dropped = min(dropped, min(directions.shape) // 2)
+    dropped = min(dropped, min(directions.shape) // 2)  # else a small matrix would be left empty
     _, basis = torch.linalg.eigh(directions.T @ directions)  # [dims, dims], the largest last
     main = basis[:, directions.shape[1] - dropped :]
     return normalise(directions - directions @ main @ main.T, ("unit",))
@@ -117,8 +94,6 @@ def word_means(
     text: MonolingualText, encoder: WordEncoder, *, seed: int, settings: PlmSettings = DEFAULTS
 ) -> WordVectors:
     """The mean vector of each word, in lower case, over the sentences that `choose_sentences` chooses.
-
-    Only these are cut into words and given to the encoder, a part at a time; of their vectors only sums are held.
 
     Raises:
         LexiconError: fewer than two words are frequent enough and have a vector.
@@ -151,8 +126,8 @@ def word_means(
 def choose_sentences(text: Encoded, size: int, settings: PlmSettings, *, rng: np.random.Generator) -> list[int]:
     """The sentences to read for the vectors of the `size` most frequent words, the most needed first.
 
-    In rounds: each word is to be met once, then twice, four times and so on up to `settings.occurrences`. In each round
-    the rarest words come first, for their sentences hold frequent words too. A word's sentences come in random order.
+    In rounds: each word is to be met once, twice, four times and so on up to `settings.occurrences`, the rarest first,
+    for their sentences hold frequent words too. A word's sentences come in random order.
     """
     rank = rng.permutation(len(text))
     sentence_of_token = text.sentence_of_token

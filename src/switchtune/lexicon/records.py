@@ -1,7 +1,7 @@
 """The bilingual lexicon as a record."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -17,21 +17,17 @@ Unit: TypeAlias = Literal["word", "piece"]
 
 @dataclass(frozen=True, slots=True)
 class BuildStep:
-    """A finished step of building a lexicon, for progress bars."""
+    """A finished step of building a lexicon."""
 
     what: str
-    number: int
-    """Steps done so far, from 1."""
-    total: int
-    """Steps in all; 0: not known."""
-    objective: str = ""
-    """What is maximised, with its value."""
+    number: int  # Steps done so far, from 1
+    total: int  # Steps in all; 0: not known
+    objective: str = ""  # What is maximised, with its value
 
 
 OnStep: TypeAlias = Callable[[BuildStep], None]
 
-UNDETERMINED = "und"
-"""ISO 639-2 code of a language that neither the file nor its name tells."""
+UNDETERMINED = "und"  # ISO 639-2 code of a language that neither the file nor its name tells
 
 
 class LexiconError(SwitchtuneError):
@@ -40,15 +36,11 @@ class LexiconError(SwitchtuneError):
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """One translation of a word.
-
-    `strength` is what the lexicon's `measure` says (larger is closer; 1.0 where the measure is "none"),
-    `count` how often the translation occurs in the text that the lexicon was made from (0: unknown).
-    """
+    """One translation of a word."""
 
     word: str
-    strength: float
-    count: int
+    strength: float  # what the lexicon's `measure` says; larger is closer, 1.0 where the measure is "none"
+    count: int  # in the text that the lexicon was made from; 0: unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +71,8 @@ class Lexicon:
         return len(self.entries)
 
 
+# Source ids, target ids, strengths.
 WordLinks: TypeAlias = tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.floating]]
-"""Links between two vocabularies: source ids, target ids, strengths."""
 
 
 def make_lexicon(
@@ -92,27 +84,21 @@ def make_lexicon(
     measure: Measure,
     unit: Unit = "word",
 ) -> Lexicon:
-    """A lexicon from links between two vocabularies.
-
-    Strengths are rounded to six decimals, so that the file reads well and says exactly what the record holds.
-    """
-    source_vocabulary, target_vocabulary = vocabularies
+    """A lexicon from links between two vocabularies; strengths to six decimals, as its file has them."""
+    sources, targets = (list(zip(side.words, side.counts.tolist(), strict=True)) for side in vocabularies)
     translations: dict[int, list[Translation]] = {}
     for source, target, strength in zip(*(column.tolist() for column in links), strict=True):
-        word, count = target_vocabulary.words[target], int(target_vocabulary.counts[target])
+        word, count = targets[target]
         translations.setdefault(source, []).append(Translation(word, round(strength, 6), count))
-    entries = {}
-    for source in sorted(translations):
-        word, count = source_vocabulary.words[source], int(source_vocabulary.counts[source])
-        entries[lower_case(word, languages[0])] = Entry(word, count, strongest_first(translations[source]))
+    entries = {
+        lower_case(sources[source][0], languages[0]): Entry(*sources[source], strongest_first(translations[source]))
+        for source in sorted(translations)
+    }
     return Lexicon(*languages, method, measure, unit, entries)
 
 
 def entries_of(links: Iterable[tuple[str, int, Translation]], language: str) -> dict[str, Entry]:
-    """Entries of a language from words, their counts, and one translation each; repeated pairs count once.
-
-    A word has the casing of its most frequent form, or else of the first.
-    """
+    """Entries from words, their counts, and one translation each; a word has the casing of its most frequent form."""
     key_of: dict[str, str] = {}
     words: dict[str, tuple[str, int]] = {}
     translations: dict[str, dict[str, Translation]] = {}
@@ -128,28 +114,23 @@ def entries_of(links: Iterable[tuple[str, int, Translation]], language: str) -> 
 
 
 def randomised(lexicon: Lexicon, *, seed: int) -> Lexicon:
-    """The `random` control: the same words with as many translations, drawn from the lexicon's target vocabulary.
+    """The `random` control: the same words with as many translations, drawn uniformly from the lexicon's targets.
 
-    Targets are drawn uniformly and without repetition within an entry, never among the word's own translations unless
-    the vocabulary holds too few others. The result depends on the lexicon and the seed alone.
+    None is one of the word's own translations unless there are too few others.
     """
     rng = np.random.default_rng(seed)
-    count_of = {
-        translation.word: translation.count for entry in lexicon.entries.values() for translation in entry.translations
-    }
+    count_of = {link.word: link.count for entry in lexicon.entries.values() for link in entry.translations}
     vocabulary = sorted(count_of)
     entries = {}
     for key in sorted(lexicon.entries):
         entry = lexicon.entries[key]
-        real = {translation.word for translation in entry.translations}
+        real = {link.word for link in entry.translations}
         size = min(len(vocabulary), 2 * len(real))
         drawn = [vocabulary[word] for word in rng.choice(len(vocabulary), size=size, replace=False)]
         wrong_first = sorted(drawn, key=lambda word: word in real)
         chosen = tuple(Translation(word, 1.0, count_of[word]) for word in wrong_first[: len(real)])
-        entries[key] = Entry(entry.word, entry.count, chosen)
-    return Lexicon(
-        lexicon.source_language, lexicon.target_language, f"random({lexicon.method})", "none", lexicon.unit, entries
-    )
+        entries[key] = replace(entry, translations=chosen)
+    return replace(lexicon, method=f"random({lexicon.method})", measure="none", entries=entries)
 
 
 def strongest_first(translations: Iterable[Translation]) -> tuple[Translation, ...]:

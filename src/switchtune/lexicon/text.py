@@ -13,22 +13,18 @@ from scipy.sparse import csr_array
 
 from switchtune.corpus.words import Segmenter, Words, lower_case
 
-_ENTRIES_PER_BLOCK = 1 << 22
-"""Sentences, summed over the words of a block of pairs, that are looked at together."""
+_ENTRIES_PER_BLOCK = 1 << 22  # Sentences, summed over the words of a block of pairs, that are looked at together
 
 Vectors: TypeAlias = NDArray[np.float32]  # [words, dimensions]
 
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """The words of a text without regard to case, most frequent first (ties: by the lower-case form).
+    """The words of a text without regard to case, most frequent first (ties: by the lower-case form)."""
 
-    `words` are in their usual casing, `counts` how often each occurs, `index` the id of each lower-case form.
-    """
-
-    words: tuple[str, ...]
+    words: tuple[str, ...]  # in their usual casing
     counts: NDArray[np.int64]  # [words]
-    index: Mapping[str, int]
+    index: Mapping[str, int]  # the id of each lower-case form
 
     def __len__(self) -> int:
         return len(self.words)
@@ -53,7 +49,7 @@ class WordVectors:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A text in numbers: its vocabulary, and its words as ids, one sentence after the other."""
+    """A text in numbers."""
 
     vocabulary: Vocabulary
     ids: NDArray[np.int32]  # [tokens]
@@ -106,11 +102,8 @@ def encode(sentences: Iterable[Sequence[str]], language: str) -> Encoded:
     casing = _usual_casing(forms, keys, (occurrences - at_start).tolist(), at_start.tolist())
     ranked = sorted(counts, key=lambda key: (-counts[key], key))
     index = {key: word for word, key in enumerate(ranked)}
-    vocabulary = Vocabulary(
-        words=tuple(casing[key] for key in ranked),
-        counts=np.array([counts[key] for key in ranked], dtype=np.int64),
-        index=index,
-    )
+    ranked_counts = np.array([counts[key] for key in ranked], dtype=np.int64)
+    vocabulary = Vocabulary(tuple(casing[key] for key in ranked), ranked_counts, index)
     word_of_form = np.array([index[key] for key in keys], dtype=np.int32)
     return Encoded(vocabulary, word_of_form[form_of_token], starts)
 
@@ -118,11 +111,9 @@ def encode(sentences: Iterable[Sequence[str]], language: str) -> Encoded:
 def _usual_casing(
     forms: Sequence[str], keys: Sequence[str], inside: Sequence[int], at_start: Sequence[int]
 ) -> dict[str, str]:
-    """The usual casing of each word, by its lower-case form, from how often each form stands inside and at the start.
+    """By lower-case form: the form most frequent away from the sentence's start, whose casing is not the word's own.
 
-    It is the most frequent form away from the first position of the sentence, where casing tells about the word and
-    not about the sentence; for words that stand only there, their most frequent form. Ties go to the form with more
-    lower case.
+    A word that stands at the start alone has its most frequent form there. Ties go to the form with more lower case.
     """
     best: dict[str, tuple[bool, int, str]] = {}
     for form, key, within, starting in zip(forms, keys, inside, at_start, strict=True):
@@ -131,8 +122,7 @@ def _usual_casing(
     return {key: form for key, (_, _, form) in best.items()}
 
 
-Bounds: TypeAlias = tuple[int, int]
-"""The first of a run of things, and the one after the last."""
+Bounds: TypeAlias = tuple[int, int]  # The first of a run of things, and the one after the last
 
 
 def blocks(sizes: NDArray[np.integer], most: int) -> Iterator[Bounds]:
@@ -158,10 +148,7 @@ def incidence(text: Encoded) -> csr_array:
 def sentences_with_both(
     source: csr_array, target: csr_array, source_words: NDArray[np.integer], target_words: NDArray[np.integer]
 ) -> NDArray[np.int64]:
-    """In how many sentence pairs the i-th source word and the i-th target word stand on their sides. [word pairs]
-
-    `source` and `target` are the `incidence` of the two sides.
-    """
+    """In how many pairs of sentences (`incidence` of each side) the i-th source and target word stand. [word pairs]"""
     counts = np.zeros(len(source_words), dtype=np.int64)
     sizes = np.diff(source.indptr)[source_words] + np.diff(target.indptr)[target_words]
     for block in blocks(sizes, _ENTRIES_PER_BLOCK):
@@ -172,13 +159,12 @@ def sentences_with_both(
 
 @dataclass(frozen=True)
 class MonolingualText:
-    """Text of one language that a lexicon is made from: of a side of a parallel corpus, or on its own."""
+    """Text of one language that a lexicon is made from: a side of a parallel corpus, or on its own."""
 
     language: str
     lines: Sequence[str]
     segmenter: Segmenter
-    encoded: Encoded
-    """The words of the lines, as the segmenter divides them."""
+    encoded: Encoded  # The words of the lines, as the segmenter divides them
 
     def words(self, row: int) -> Words:
         """The words of a line, segmented anew: only their ids are held."""

@@ -36,8 +36,7 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.paths import lexicon_files, lexicon_folder, predictions_file, trial_name
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.trial import Data, Output, TrialResult
-from switchtune.switching.make import RATE_SAMPLE
-from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
+from switchtune.switching.make import RATE_SAMPLE, ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import example_keys, rates_of
 from switchtune.training.classification import STAGE, classifier_settings, predict, train_classifier
 from switchtune.training.distributed import on_first

@@ -19,33 +19,25 @@ class _Pair:
 
     sentence: Words
     counterpart: Words
-    linked: Mapping[int, Sequence[int]]
-    """Positions in the counterpart that each position is linked to, ascending."""
+    linked: Mapping[int, Sequence[int]]  # Positions in the counterpart that each position is linked to, ascending
 
 
 @dataclass(frozen=True)
 class AlignedSwitcher:
     """Replaces the words of one side of a corpus by the words of the other side that they are aligned to."""
 
-    segmenters: tuple[Segmenter, Segmenter]
-    """For this side and for the other."""
-    alignment: Alignment
-    """From this side to the other, of the corpus that is switched."""
-    lexicons: tuple[Lexicon, Lexicon]
-    """From this side to the other and back: they know the usual casing of words."""
+    segmenters: tuple[Segmenter, Segmenter]  # For this side and for the other
+    alignment: Alignment  # From this side to the other, of the corpus that is switched
+    lexicons: tuple[Lexicon, Lexicon]  # From this side to the other and back: they know the usual casing of words
     rate: float = 0.35
     mean_span: float = 3.5
     phrases: bool = False
-    """Let a span become its translation as a phrase, in the other language's order, where it has one: its words are
-    linked to adjacent words that are linked with no other."""
+    """Let a span that is linked to adjacent words, linked with no other, become these in the other language's order."""
 
     def in_pairs(
         self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
     ) -> list[tuple[str, Switched]]:
-        """`texts` after switching, phrases as phrases where `phrases` is set; and their words, each in its own place.
-
-        Words that are aligned to none stay.
-        """
+        """`texts` after switching, phrases as phrases if `phrases` is set; and their words, each in its own place."""
         pairs = list(map(self._pair, texts, counterparts, rows))
         sentences = [pair.sentence.words for pair in pairs]
         choices = list(map(self._candidates, pairs))

@@ -1,16 +1,31 @@
-"""The switchers of a pair, as its settings ask for them."""
+"""The switchers that settings ask for: of a pair's two sides, or from one language into many by dictionaries.
 
-from collections.abc import Callable
+Into many: stage 1 of cross-lingual NLI (paper 5.5), which does not say how the languages share the words. Here a
+sentence is switched into one language, drawn anew for each sentence and epoch, all listed languages alike: as in its
+other tasks, a switched sentence mixes two languages.
+"""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.lexicon.alignment import Alignment
-from switchtune.lexicon.records import Lexicon, randomised
+from switchtune.lexicon.build import LexiconInput, build, require_files
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
+from switchtune.lexicon.text import MonolingualText, encode
 from switchtune.switching.aligned import AlignedSwitcher
 from switchtune.switching.switcher import (
     Rates,
     SideSwitcher,
+    Switched,
     Switcher,
     example_keys,
     from_lexicon,
@@ -18,15 +33,13 @@ from switchtune.switching.switcher import (
     rates_of,
 )
 
-RATE_SAMPLE = 2000
-"""Sentences of each side on which the realised rate of switching is measured before stage 1."""
+RATE_SAMPLE = 2000  # Sentences of each side on which the realised rate of switching is measured before stage 1
 
 
 def segmenters_for(corpus: Corpus, unit: str, tokenize: Callable[[str], list[str]]) -> tuple[Segmenter, Segmenter]:
     """How each side of a corpus is cut into the units that are switched."""
     if unit == "piece":
-        segmenter = piece_segmenter(tokenize)
-        return segmenter, segmenter
+        return (piece_segmenter(tokenize),) * 2
     return word_segmenter(corpus.source_language), word_segmenter(corpus.target_language)
 
 
@@ -50,12 +63,11 @@ def make_switchers(
     mask: str,
     seed: int,
 ) -> tuple[SideSwitcher, SideSwitcher]:
-    """The switchers of the source side and of the target side.
+    """The switchers of the source and of the target side.
 
     Args:
         lexicons: source → target and target → source; None for the `mask` control.
         alignment: of the pairs that are to be switched, where words become what they are aligned to.
-        seed: draws the translations of the `random` control.
     """
     if lexicons is not None and alignment is not None:
         rates = (settings.rate, settings.mean_span, settings.phrases)
@@ -80,3 +92,58 @@ def switching_rates(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher]
         for switcher, texts, counterparts in zip(switchers, sides, sides[::-1], strict=True)
     )
     return source, target
+
+
+@dataclass(frozen=True)
+class ManySwitcher:
+    """Switches each sentence by one of several switchers, which its key draws."""
+
+    switchers: tuple[Switcher, ...]
+
+    def in_pairs(
+        self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
+    ) -> list[tuple[str, Switched]]:
+        """Each of `texts` after switching, and its words."""
+        drawn = keys % np.uint64(len(self.switchers))
+        result: dict[int, tuple[str, Switched]] = {}
+        for number, switcher in enumerate(self.switchers):
+            chosen = np.flatnonzero(drawn == number)
+            some = [texts[index] for index in chosen.tolist()]
+            switched = switcher.in_pairs(some, some, chosen.tolist(), keys=keys[chosen])
+            result.update(zip(chosen.tolist(), switched, strict=True))
+        return [result[index] for index in range(len(texts))]
+
+
+def dictionary_lexicon(text: MonolingualText, language: str, settings: LexiconSettings) -> Lexicon:
+    """The lexicon from a text's language into another, by dictionaries of either direction.
+
+    The text decides the usual casing of its words, and the direction of dictionaries whose names tell none.
+
+    Raises:
+        UsageError: a file is missing.
+        LexiconError: a dictionary is damaged, of other languages, or has next to no word of the text.
+    """
+    require_files(settings)
+    found = set[str]()
+    for dictionary in (read_lexicon(Path(file.path)) for file in settings.dictionaries):
+        if dictionary.source_language in {language, UNDETERMINED}:
+            found.update(entry.word for entry in dictionary.entries.values())
+        if dictionary.target_language in {language, UNDETERMINED}:
+            found.update(link.word for entry in dictionary.entries.values() for link in entry.translations)
+    words = sorted(found)
+    # A phrase counts as one word where its casing is looked up, and as its parts where the fit is judged.
+    encoded = encode(([word, *word.split()] for word in words), language)
+    target = MonolingualText(language, words, word_segmenter(language), encoded)
+    return build(LexiconInput(text, target, paired=False), settings).lexicons[0]
+
+
+def language_switchers(
+    language: str, lexicons: Mapping[str, Lexicon], settings: SwitchingSettings, *, mask: str, seed: int
+) -> dict[str, Switcher]:
+    """A switcher for each language that words are switched to; for the `mask` control a single one, named `mask`."""
+    segmenter = word_segmenter(language)
+    if settings.source == "mask":
+        return {"mask": lexicon_switcher(segmenter, None, settings, mask=mask, seed=seed)}
+    return {
+        code: lexicon_switcher(segmenter, lexicon, settings, mask=mask, seed=seed) for code, lexicon in lexicons.items()
+    }

@@ -16,8 +16,7 @@ from switchtune.languages import find_language
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
 from switchtune.switching.switcher import Switched, Switcher, example_key, from_lexicon, from_mask
 
-MASK = "<mask>"
-"""How a masked word is written where no model decides it."""
+MASK = "<mask>"  # How a masked word is written where no model decides it
 
 PreviewSource: TypeAlias = Literal["lexicon", "random", "mask"]
 
@@ -26,11 +25,9 @@ PreviewSource: TypeAlias = Literal["lexicon", "random", "mask"]
 class SwitchedLine:
     """A sentence beside its switched form."""
 
-    number: int
-    """Line number, from 1."""
+    number: int  # Line number, from 1
     original: Words
-    result: Words
-    """The words after switching, with the gaps of the switched sentence."""
+    result: Words  # The words after switching, with the gaps of the switched sentence
     switched: Switched
     original_text: str
     switched_text: str
@@ -73,7 +70,7 @@ def text_switcher(
 
 
 def switched_lines(lines: Iterable[str], switcher: Switcher, *, seed: int, epoch: int) -> Iterator[SwitchedLine]:
-    """Switch each line; the result of a line depends on the seed, the epoch and its position alone."""
+    """Switch each line; its result depends on the seed, the epoch and its position alone."""
     for index, line in enumerate(lines):
         original = switcher.segmenter.split(line)
         switched = switcher(original.words, key=example_key(seed, epoch, index))
@@ -82,11 +79,7 @@ def switched_lines(lines: Iterable[str], switcher: Switcher, *, seed: int, epoch
 
 
 def as_tsv(line: SwitchedLine) -> str:
-    """Original and switched sentence, separated by a tab.
-
-    Raises:
-        SwitchtuneError: the sentence holds a tab itself.
-    """
+    """Original and switched sentence, separated by a tab."""
     if "\t" in line.original_text:
         raise SwitchtuneError(f"line {line.number}: the sentence holds a tab, which TSV cannot show. Use --jsonl.")
     return f"{line.original_text}\t{line.switched_text}"
@@ -128,13 +121,7 @@ def coloured(line: SwitchedLine) -> Text:
 
 
 def read_text(path: Path, stream: BinaryIO) -> Iterator[str]:
-    """The lines of a file of any compression, of a pipe, or of `stream` where the path is `-`.
-
-    Lines end at a line feed alone. A byte order mark before the first line is dropped.
-
-    Raises:
-        CorpusError: as `text_lines`.
-    """
+    """The lines of a file of any compression, of a pipe, or of `stream` where the path is `-`; as `text_lines`."""
     if str(path) == "-":
         yield from stream_lines(stream, "standard input")
     elif path.is_fifo():

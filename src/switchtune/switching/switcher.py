@@ -9,32 +9,26 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from switchtune.config.switching import LEAST_MEAN_SPAN
 from switchtune.corpus.words import Segmenter, capitalised, upper_case
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import UNDETERMINED, Lexicon
 
-Replacements: TypeAlias = Callable[[str], Sequence[str]]
-"""What a word may become; empty where it cannot be replaced."""
-
+Replacements: TypeAlias = Callable[[str], Sequence[str]]  # What a word may become; empty where it cannot be replaced
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_LONGEST_MEAN_SPAN = 10_000.0
-"""In words. A larger mean is taken for this one: it exceeds any sentence."""
-WORDS_REMEMBERED = 1 << 16
-"""Words whose replacements are kept at hand."""
+_LONGEST_MEAN_SPAN = 10_000.0  # In words. A larger mean is taken for this one: it exceeds any sentence
+WORDS_REMEMBERED = 1 << 16  # Words whose replacements are kept at hand
 
 
 @dataclass(frozen=True, slots=True)
 class Switched:
     """A sentence after switching."""
 
-    words: tuple[str, ...]
-    """All words of the sentence, replaced or not, in its order."""
-    positions: tuple[int, ...]
-    """Positions of the replaced words, ascending."""
-    replaceable: int
-    """Words that have a replacement."""
+    words: tuple[str, ...]  # All words, replaced or not
+    positions: tuple[int, ...]  # Positions of the replaced words, ascending
+    replaceable: int  # Words that have a replacement
     requested_rate: float
 
     @property
@@ -111,9 +105,7 @@ def _draw(
 def _span_lengths(mean_span: float) -> NDArray[np.float64]:
     """Probabilities that a Poisson length, not zero, is at most 1, 2, … words; the last is 1."""
     mean = min(mean_span, _LONGEST_MEAN_SPAN)
-    lengths = np.arange(1, int(mean + 12 * np.sqrt(mean)) + 30)
-    logarithms = lengths * np.log(mean) - np.cumsum(np.log(lengths))
-    cumulative = np.cumsum(np.exp(logarithms - logarithms.max()))
+    cumulative = pdtr(np.arange(1, int(mean + 12 * np.sqrt(mean)) + 30), mean) - pdtr(0, mean)
     return np.asarray(cumulative / cumulative[-1])
 
 
@@ -130,16 +122,12 @@ def draw(
     Span lengths are Poisson(`mean_span`) words, zero-length spans drawn again. A span starts at a replaceable word and
     passes over words that cannot be replaced, so `rate` is the share of *replaced* words, as in the paper's text, and
     falls short only where too few words have a replacement. The goal `rate` × words is rounded up or down at random so
-    that short sentences reach the rate on average.
-
-    What is drawn for a sentence depends on its key, its counts and the settings alone: not on the sentences beside it.
+    that short sentences reach the rate on average. What a sentence draws does not depend on the others.
 
     Args:
         counts: (words,) how many choices each word has, 0 where it cannot be replaced; one sentence after the other.
         starts: (sentences + 1,) where each sentence begins in `counts`, and the end.
         keys: (sentences,) the source of randomness of each, by `example_keys`.
-        rate: share of a sentence's words to replace.
-        mean_span: mean of the Poisson distribution, in words.
 
     Returns:
         (words,) the number of the choice that was drawn for each word; -1 where it stays.
@@ -166,21 +154,9 @@ def draw(
 
 
 def switch(
-    words: Sequence[str],
-    choices: Sequence[Sequence[str]],
-    *,
-    rate: float = 0.35,
-    mean_span: float = 3.5,
-    key: int,
+    words: Sequence[str], choices: Sequence[Sequence[str]], *, rate: float = 0.35, mean_span: float = 3.5, key: int
 ) -> Switched:
-    """Replace `rate` of the words of a sentence, each by one of its choices, as `draw` says.
-
-    `choices` is what each word may become, empty where it cannot be replaced (`candidates`); `key` the source of
-    randomness (`example_key`).
-
-    Raises:
-        SwitchtuneError: as `draw`.
-    """
+    """Replace `rate` of the words of a sentence, each by one of its choices (`candidates`), as `draw` says."""
     return switch_all([words], [choices], rate=rate, mean_span=mean_span, keys=np.array([key], np.uint64))[0]
 
 
@@ -192,12 +168,7 @@ def switch_all(
     mean_span: float = 3.5,
     keys: NDArray[np.uint64],
 ) -> list[Switched]:
-    """`switch` for many sentences at once, each with its key: the same result, much faster.
-
-    Raises:
-        SwitchtuneError: as `draw`.
-        ValueError: a sentence has not as many choices as words.
-    """
+    """`switch` for many sentences at once, each with its key: the same result, much faster."""
     lengths = list(map(len, sentences))
     if lengths != list(map(len, choices)):
         raise ValueError("each word of each sentence needs its choices, an empty sequence where it has none")
@@ -222,10 +193,7 @@ def switch_all(
 def candidates(
     words: Sequence[str], replacements: Replacements, *, language: str = UNDETERMINED
 ) -> list[Sequence[str]]:
-    """What each word of a sentence may become.
-
-    A capital at the start of the sentence stays, written as is done in `language`, that of the replacements.
-    """
+    """What each word of a sentence may become; a capital at its start stays. `language`: of the replacements."""
     choices = list(map(replacements, words))
     if choices:
         choices[0] = initial(words[0], tuple(choices[0]), language)
@@ -241,7 +209,7 @@ def initial(word: str, choices: tuple[str, ...], language: str) -> tuple[str, ..
 
 
 def example_key(seed: int, epoch: int, index: int) -> int:
-    """The source of randomness of one example: 64 bits, the same for the same three numbers, in any process."""
+    """The source of randomness of one example: 64 bits, from these three numbers alone."""
     return int(example_keys(seed, [(epoch, index)])[0])
 
 
@@ -256,21 +224,18 @@ def recased(translation: str, word: str, usual: str, language: str) -> str:
 
     `language` is that of the translation and says how its capitals are written.
     """
-    if _in_capitals(word) and not usual.isupper():
+    # One capital alone (A, L') may just begin a sentence.
+    if word.isupper() and sum(map(str.isalpha, word)) > 1 and not usual.isupper():
         return upper_case(translation, language)
     if word[:1].istitle() and usual[:1].islower():
         return capitalised(translation, language)
     return translation
 
 
-def _in_capitals(word: str) -> bool:
-    """Whether all of at least two letters are capitals; one alone (A, L') may just begin a sentence."""
-    return word.isupper() and sum(map(str.isalpha, word)) > 1
-
-
 def from_lexicon(lexicon: Lexicon) -> Replacements:
     """A word's translations in the lexicon, in the word's casing (a piece's as they stand); never the word itself."""
 
+    @lru_cache(maxsize=WORDS_REMEMBERED)
     def replacements(word: str) -> tuple[str, ...]:
         entry = lexicon.find(word)
         if entry is None:
@@ -280,21 +245,7 @@ def from_lexicon(lexicon: Lexicon) -> Replacements:
             choices = [recased(choice, word, entry.word, lexicon.target_language) for choice in choices]
         return tuple(choice for choice in choices if choice != word)
 
-    return _Remembered(replacements).__getitem__
-
-
-class _Remembered(dict[str, tuple[str, ...]]):
-    """What a function says of words; when it is full, all is forgotten. Quicker than `lru_cache`, which keeps order."""
-
-    def __init__(self, function: Callable[[str], tuple[str, ...]]) -> None:
-        super().__init__()
-        self._function = function
-
-    def __missing__(self, word: str) -> tuple[str, ...]:
-        if len(self) >= WORDS_REMEMBERED:
-            self.clear()
-        choices = self[word] = self._function(word)
-        return choices
+    return replacements
 
 
 def from_mask(mask: str) -> Replacements:
@@ -309,11 +260,9 @@ class SideSwitcher(Protocol):
     def in_pairs(
         self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
     ) -> list[tuple[str, Switched]]:
-        """Each of `texts` after switching, and its words.
+        """Each of `texts` after switching, and its words; what it becomes depends on its own arguments alone.
 
-        `counterparts` are the other sides of the pairs, `rows` the pairs' rows in the corpus, `keys` their sources of
-        randomness (`example_keys`). What a sentence becomes depends on its own arguments alone, not on the sentences
-        beside it.
+        `counterparts` are the other sides of the pairs, `rows` their rows in the corpus, `keys` by `example_keys`.
         """
         ...
 
@@ -326,11 +275,9 @@ class Switcher:
     replacements: Replacements
     rate: float = 0.35
     mean_span: float = 3.5
-    language: str = UNDETERMINED
-    """Language of the replacements."""
+    language: str = UNDETERMINED  # Language of the replacements
 
     def __call__(self, words: Sequence[str], *, key: int) -> Switched:
-        """Switch a sentence that is already cut into words."""
         choices = candidates(words, self.replacements, language=self.language)
         return switch(words, choices, rate=self.rate, mean_span=self.mean_span, key=key)
 
@@ -381,22 +328,18 @@ class Rates:
 
     def describe(self) -> str:
         """One line for people."""
-        text = (
+        advice = ". Too few: build the lexicon from more text, or add entries to its file" * self.falls_short
+        return (
             f"asked for {self.requested_rate:.0%} of the words, switched {self.realised_rate:.1%}; "
-            f"the lexicon covers {self.coverage:.1%} of {self.words:,} running words"
+            f"the lexicon covers {self.coverage:.1%} of {self.words:,} running words{advice}"
         )
-        if self.falls_short:
-            text += ". Too few: build the lexicon from more text, or add entries to its file"
-        return text
 
 
 def rates_of(switched: Iterable[Switched]) -> Rates:
-    """Sum up the rates of switched sentences, all made with the same requested rate; none is held."""
+    """Sum up the rates of switched sentences, all made with the same requested rate."""
     sentences, words, replaceable, replaced, rate = 0, 0, 0, 0, 0.0
     for sentence in switched:
-        sentences += 1
-        words += len(sentence.words)
-        replaceable += sentence.replaceable
-        replaced += len(sentence.positions)
+        sentences, words = sentences + 1, words + len(sentence.words)
+        replaceable, replaced = replaceable + sentence.replaceable, replaced + len(sentence.positions)
         rate = sentence.requested_rate
     return Rates(sentences, words, replaceable, replaced, rate)

@@ -10,7 +10,7 @@ from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon.records import Lexicon, LexiconError
 from switchtune.lexicon.text import MonolingualText, monolingual_text
-from switchtune.switching.many import ManySwitcher, dictionary_lexicon, language_switchers
+from switchtune.switching.make import ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import example_keys
 from tests.miniature import ENGLISH
 
