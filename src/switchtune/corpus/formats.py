@@ -137,11 +137,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[t
 
 
 def _delimited_cells(
-    path: Path,
-    records: Iterable[tuple[int, list[str]]],
-    delimiter: str,
-    names: Sequence[str],
-    columns: tuple[str, ...],
+    path: Path, records: Iterable[tuple[int, list[str]]], delimiter: str, names: Sequence[str], columns: tuple[str, ...]
 ) -> Iterator[tuple[str, ...]]:
     chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
     for number, cells in records:

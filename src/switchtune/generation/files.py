@@ -88,12 +88,7 @@ def translate_onto(stream: TextIO, translation: TextTranslation) -> None:
 
 
 def translate_into(
-    growing: GrowingFile,
-    translation: TextTranslation,
-    *,
-    resume: bool,
-    force: bool,
-    tell: Callable[[str], None],
+    growing: GrowingFile, translation: TextTranslation, *, resume: bool, force: bool, tell: Callable[[str], None]
 ) -> None:
     """Write a translation to a file, which no other process can change meanwhile; `tell` hears how far it is.
 
