@@ -46,7 +46,6 @@ class Event:
 
 
 def stage_event(subject: str, stage: str, step: Progress) -> Event:
-    """How far a stage is."""
     return Event(subject, stage, **asdict(step))
 
 
@@ -91,7 +90,6 @@ class StandardStream:
             return self._stream.write(text)
 
     def flush(self) -> None:
-        """Write what is held back."""
         with self._named():
             self._stream.flush()
 

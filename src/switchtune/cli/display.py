@@ -67,7 +67,6 @@ class _Bars:
             self.tell(self._on_stop)
 
     def tell(self, text: str) -> None:
-        """Show a message."""
         self._console.print(text, soft_wrap=True)
 
 
@@ -126,7 +125,6 @@ class BuildDisplay(_Bars):
 
 
 def print_judgement(made: Made) -> None:
-    """Print what was built and what is to be thought of it."""
     for path, lexicon in zip(made.paths, made.lexicons, strict=True):
         translations = sum(len(entry.translations) for entry in lexicon.entries.values())
         print_line(f"{path}: {len(lexicon):,} words, {translations / max(1, len(lexicon)):.1f} translations each")
@@ -144,7 +142,6 @@ def print_judgement(made: Made) -> None:
 
 
 def print_direction(direction: DirectionJudgement) -> None:
-    """Print the judgement of one direction: figures, reasons, thirty entries."""
     colour = {"green": "green", "amber": "yellow", "red": "red"}[direction.verdict]
     title = Text.assemble(printable(f"{direction.source}-{direction.target}: "), (direction.verdict, f"bold {colour}"))
     table = Table(title=title, title_justify="left")
@@ -176,7 +173,6 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def print_plan(planned: Plan) -> None:
-    """Print what a run will take: a table, what does not fit, what the figures rest on."""
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
     table = Table(
         title=f"{planned.device}, {planned.memory_gb:.0f} GB{side_by_side}; memory of each in GB", title_justify="left"
@@ -193,7 +189,6 @@ def print_plan(planned: Plan) -> None:
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the comparison: a table and a verdict per pair."""
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
         print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)
@@ -203,14 +198,12 @@ def print_summary(summary: Summary) -> None:
 
 
 def print_accuracies(summary: Summary) -> None:
-    """Print how classifiers compare: a table, and a verdict for every arm but the baseline."""
     print_table(*accuracy_table(summary), title="accuracy")
     for line in (*accuracy_verdicts(summary), *summary.remarks):
         print_line(line)
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:
-    """Print zero-shot results: a table of tested against trained and a verdict for each."""
     for matrix in matrices:
         print_table(*matrix_table(matrix), title=matrix.title)
         print_line(matrix.verdict())

@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 
 def finite(value: float | None) -> float | None:
-    """A number of an option, whose bounds let nan through.
-
-    Raises:
-        typer.BadParameter: it is not finite.
-    """
+    """A number of an option, whose bounds let nan through."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
@@ -86,12 +82,10 @@ Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
 
 
 def json_text(value: Any) -> str:
-    """Figures as JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def print_json(value: Any) -> None:
-    """Print figures as JSON."""
     print_line(json_text(value))
 
 
@@ -101,11 +95,7 @@ def read_from(text: Path) -> Path:
 
 
 def frequencies(text: str) -> tuple[int, ...]:
-    """Word frequencies of `--buckets 100,1000`.
-
-    Raises:
-        UsageError: they are not whole numbers from 1 that rise.
-    """
+    """Word frequencies of `--buckets 100,1000`."""
     parts = [part.strip() for part in text.split(",")]
     bounds = tuple(int(part) for part in parts if re.fullmatch("[1-9][0-9]{,14}", part))
     if len(bounds) < len(parts) or sorted(set(bounds)) != list(bounds):
@@ -114,11 +104,7 @@ def frequencies(text: str) -> tuple[int, ...]:
 
 
 def language_pair(text: str) -> tuple[str, str]:
-    """The two languages of `de-en`.
-
-    Raises:
-        UsageError: there are not two, or one is unknown.
-    """
+    """The two languages of `de-en`."""
     source, hyphen, target = text.partition("-")
     if not hyphen:
         raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
@@ -129,7 +115,7 @@ def language_pair(text: str) -> tuple[str, str]:
 
 
 def piece_segmenter(model: str | None) -> "Segmenter | None":
-    """What cuts into the subword pieces of a model; None where no model is named."""
+    """What cuts into the subword pieces of a model, if one is named."""
     if model is None:
         return None
     from switchtune.corpus.words import piece_segmenter as segmenter_of

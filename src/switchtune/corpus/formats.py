@@ -31,8 +31,8 @@ class Rows:
 
     Attributes:
         columns: the columns (or the files) that were asked for or found, of the source first.
-        cells: those of every row in these columns, as they stand in the file; where one is missing, "". To be read
-            once; raises CorpusError at the row that makes no sense.
+        cells: those of every row, as they stand in the file, "" where one is missing. To be read once; raises
+            CorpusError at the row that makes no sense.
     """
 
     columns: tuple[str, ...]
@@ -43,12 +43,7 @@ PARALLEL_TEXT = "parallel text"
 
 
 def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows:
-    """Open the two files of a parallel text, source first, or the one file of another format.
-
-    Raises:
-        CorpusError: a file is empty, damaged or not UTF-8, or a column is missing; with file and line.
-        UsageError: columns are named, but the format has none.
-    """
+    """Open the two files of a parallel text, source first, or the one file of another format."""
     for path in paths:
         if path.stat().st_size == 0 or (format_name != "parquet" and next(text_lines(path), None) is None):
             raise _empty(path)
@@ -232,11 +227,7 @@ def _unpacked(path: Path) -> pa.BufferReader:
 def arrow_rows(
     schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch | pa.Table]], request: Request, origin: Path | str
 ) -> Rows:
-    """The rows of batches that have this schema; `origin` names them in errors.
-
-    Raises:
-        CorpusError: a column is missing or does not hold text.
-    """
+    """The rows of batches that have this schema; `origin` names them in errors."""
     types = {field.name: field.type for field in schema}
     inner = list(types[_NESTED]) if _NESTED in types and pa.types.is_struct(types[_NESTED]) else []
     nested = {field.name: field.type for field in inner}
@@ -292,11 +283,7 @@ def plain(path: Path) -> Path:
 
 
 def existing(path: Path) -> Path:
-    """The path of a file that can be read, with its user's folder for `~`.
-
-    Raises:
-        CorpusError: there is none.
-    """
+    """The path of a file that can be read, with its user's folder for `~`; raises CorpusError where there is none."""
     try:
         return readable(path)
     except SwitchtuneError as error:
@@ -325,11 +312,8 @@ def _bomb(origin: Path | str) -> CorpusError:
 def text_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, plain or compressed, without their ends and without a byte order mark.
 
-    Splits at line feeds only: text may hold other characters that Unicode calls breaks.
-
-    Raises:
-        CorpusError: the file is missing, damaged, not UTF-8, or grows beyond measure when unpacked, or a line is longer
-            than `LONGEST_LINE`; with the line.
+    Splits at line feeds only: text may hold other characters that Unicode calls breaks. Raises CorpusError, with the
+    line, where the file is damaged, not UTF-8, grows beyond measure when unpacked, or has a line over `LONGEST_LINE`.
     """
     path = existing(path)
     opener = _OPENERS.get(path.suffix.lower())
@@ -340,15 +324,8 @@ def text_lines(path: Path) -> Iterator[str]:
 
 
 def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
-    """The lines of an opened stream as `text_lines` gives them.
-
-    Args:
-        origin: names it in errors.
-        packed: the compressed file that it unpacks.
-
-    Raises:
-        CorpusError: as `text_lines`.
-    """
+    """What `text_lines` does, of a stream; `origin` names it in errors, `packed` is the compressed file that it
+    unpacks."""
     number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
         for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):

@@ -61,9 +61,7 @@ class NliSet:
 
 
 def read_nli(location: str, language: str, *, columns: Sequence[str] | None = None, limit: int | None = None) -> NliSet:
-    """Read examples of a language.
-
-    Rows without a label, or with an empty side, are left out and counted.
+    """Read examples of a language. Rows without a label, or with an empty side, are left out and counted.
 
     Args:
         location: a file .tsv .csv .jsonl .parquet, perhaps compressed, or "hf:org/name:config:split"; an asterisk
@@ -71,10 +69,6 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
         columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`; in a TSV file also
             `sentence1`, `sentence2` and `gold_label`, and without a header the first three.
         limit: use only so many examples, evenly spread over the file, which may be sorted by labels.
-
-    Raises:
-        CorpusError: a file is missing, damaged or not UTF-8, a column is missing, a label is none of `LABELS`, or no
-            example is left.
     """
     path = location.replace("*", language)
     premise, hypothesis, label = columns or _columns_of(path)

@@ -70,13 +70,9 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Pairs of sentences, at least one.
-
-    Attributes:
-        source_language, target_language: short codes.
-        origin: where it was read from, for people.
-        table: columns `source` and `target`, strings without nulls; memory-mapped where it was read from files.
-        reading: what was understood of the files; `limited` leaves it as it is.
+    """Pairs of sentences, at least one. `table` has columns `source` and `target`, without nulls, memory-mapped where
+    it
+    was read from files; `limited` leaves `reading` as it is.
     """
 
     source_language: str
@@ -103,11 +99,9 @@ class Corpus:
             yield from map(Pair, *(column.to_pylist() for column in batch.columns))
 
     def sources(self) -> list[str]:
-        """All source sentences."""
         return cast(list[str], self.table.column("source").to_pylist())
 
     def targets(self) -> list[str]:
-        """All target sentences."""
         return cast(list[str], self.table.column("target").to_pylist())
 
     def limited(self, count: int) -> "Corpus":
@@ -160,20 +154,14 @@ def read_corpus(
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
             .tsv .csv .jsonl .parquet, "hf:org/name:config:split" (the config may be empty), "embedded:domain:split".
             Every file may be compressed (.gz .xz .bz2 .zst).
-        source_language, target_language: any name that `find_language` knows.
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
         limit: use only the first pairs, counted after the others were left out. The whole corpus is read and checked.
-        deduplicate: leave out duplicates.
         keep_lines: leave line breaks inside a text, as dialogues have them; by default they become spaces.
         cache_dir: where the table is kept, by default the environment's `SWITCHTUNE_CACHE`, else `switchtune` in the
             user's cache folder. The same content is read only once.
 
-    Raises:
-        CorpusError: a file is missing, empty, damaged or not UTF-8, line counts differ, a column is missing, or no pair
-            is left; with file and line.
-        UsageError: the location or the pair of languages makes no sense.
-        UnknownLanguageError: a language is unknown.
+    Raises CorpusError where a file is no corpus (with file and line), UsageError where the request makes no sense.
     """
     request = Request(
         find_language(source_language), find_language(target_language), None if columns is None else tuple(columns)
@@ -212,11 +200,7 @@ def _require_sense(request: Request, limit: int | None) -> None:
 
 
 def open_location(location: str, request: Request) -> Rows:
-    """The rows of a file, or of a data set of the Hub, as they stand.
-
-    Raises:
-        CorpusError: as `read_corpus`.
-    """
+    """The rows of a file, or of a data set of the Hub, as they stand."""
     return _content(location, request).open()
 
 
@@ -244,11 +228,7 @@ _MOST_HELD = 100_000_000
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of one UTF-8 text file, plain or compressed, without their ends; a byte order mark is dropped.
-
-    Raises:
-        CorpusError: as `text_lines`, or the file has more lines than are held at once.
-    """
+    """The lines of one UTF-8 text file, as `text_lines` gives them."""
     return _held(text_lines(path), path)
 
 
@@ -262,12 +242,7 @@ def _held(lines: Iterable[str], origin: Path | str) -> list[str]:
 
 
 def read_monolingual(location: str | Path, language: str, *, limit: int | None = None) -> list[str]:
-    """The sentences of a text file (a line each, plain or compressed) or of "embedded:domain:split"; no empty ones.
-
-    Raises:
-        CorpusError: as `read_lines`, or the file holds no text.
-        UnknownLanguageError: the language is unknown.
-    """
+    """The sentences of a text file (a line each, plain or compressed) or of "embedded:domain:split"; no empty ones."""
     code = find_language(language).code
     lines: Iterable[str]
     if str(location).startswith("embedded:"):

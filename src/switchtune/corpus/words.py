@@ -18,12 +18,7 @@ class SegmenterError(SwitchtuneError):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sentence as words and the gaps around them.
-
-    Attributes:
-        gaps: what stands before, between and after the words (spaces, punctuation); one more than the words.
-        words: each holds at least one letter or digit.
-    """
+    """A sentence as words, each with a letter or digit at least, and the gaps before, between and after them."""
 
     gaps: tuple[str, ...]
     words: tuple[str, ...]
@@ -40,17 +35,13 @@ class Words:
 class Segmenter(Protocol):
     """Divides sentences into words; `join(split(text)) == text`."""
 
-    def split(self, text: str) -> Words:
-        """The words of `text` and the gaps around them."""
-        ...
+    def split(self, text: str) -> Words: ...
 
     def spaced(self, words: Words) -> Words:
         """`words` with the spaces that joining puts between words of two scripts."""
         ...
 
-    def join(self, words: Words) -> str:
-        """The sentence that `words` make."""
-        ...
+    def join(self, words: Words) -> str: ...
 
 
 _DOTLESS_I = frozenset({"tr", "az", "crh", "tt", "kaa"})
@@ -220,7 +211,7 @@ def _mark_ranges() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _WordSegmenter:
-    """Words of a language: by spaces and punctuation, and where the script has no spaces, by a segmenter's cuts.
+    """Words by spaces and punctuation, and where the script has no spaces, by a segmenter's cuts.
 
     Holds only the code, so that it can be sent to another process; patterns and dictionaries are made once per process.
     """
@@ -349,9 +340,7 @@ def word_segmenter(language: str) -> Segmenter:
     `join(split(text)) == text` for any text, decomposed (NFD) or not. `join` puts a space between two words that touch
     after a replacement, unless one is of a script without spaces.
 
-    Raises:
-        SegmenterError: the language is written without spaces and no segmenter is offered or installed for it.
-        UnknownLanguageError: no language bears this name.
+    Raises SegmenterError where a language without spaces has no segmenter, or it is not installed.
     """
     spoken = find_language(language)
     if spoken.code in _CUTTERS:

@@ -132,7 +132,6 @@ class DemoSession:
         return self._models[path]
 
     def _pair(self, name: str, language: str | None = None) -> PairSettings:
-        """The pair of this name, which has this language."""
         pair = next((pair for pair in self.config.pairs if pair.name == name), None)
         if pair is None:
             raise UsageError(f"{name}: the run has no such pair.")
@@ -149,7 +148,6 @@ class DemoSession:
         return folder.paths
 
     def _path(self, name: str, language: str) -> Path:
-        """The lexicon from a language of a pair."""
         pair = self._pair(name, language)
         return self._paths(pair)[language == pair.target]
 
@@ -163,14 +161,8 @@ class DemoSession:
 
     @_question
     def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
-        """A sentence of one side of the pair word by word, with what each may become and what it became.
-
-        Args:
-            draw: another number draws other words.
-
-        Raises:
-            SwitchtuneError: the run has no such pair, language or lexicon.
-        """
+        """A sentence of one side of the pair word by word, with what each may become and became; `draw` seeds the
+        drawing."""
         lexicon = self._lexicon(self._path(pair, language))
         switcher = text_switcher(
             *(lexicon, language),
@@ -204,11 +196,7 @@ class DemoSession:
 
     @_question
     def restore(self, pair: Name, language: Name, text: Text) -> dict[str, Any]:
-        """What stage 1 makes of a switched sentence.
-
-        Raises:
-            SwitchtuneError: there is no such model.
-        """
+        """What stage 1 makes of a switched sentence."""
         path = self._restorer(self._pair(pair, language))
         if path is None:
             raise UsageError(f"{pair}: there is no model of stage 1.")
@@ -219,11 +207,7 @@ class DemoSession:
 
     @_question
     def translate(self, pair: Name, text: Text) -> dict[str, Any]:
-        """What each system makes of a sentence of the source language; of a document where the run summarises.
-
-        Raises:
-            SwitchtuneError: the run has no such pair.
-        """
+        """What each system makes of a sentence of the source language; of a document where the run summarises."""
         source, target = self._pair(pair).source, self._pair(pair).target
 
         def output(path: Path) -> str:
@@ -235,11 +219,7 @@ class DemoSession:
 
     @_question
     def entries(self, pair: Name, language: Name, query: Name, start: Number) -> dict[str, Any]:
-        """Entries of the lexicon from a language that hold a text: a page of them, and how many there are.
-
-        Raises:
-            SwitchtuneError: the run has no such pair, language or lexicon.
-        """
+        """Entries of the lexicon from a language that hold a text: a page of them, and how many there are."""
         lexicon = self._lexicon(self._path(pair, language))
         wanted = query.strip().casefold()
         found = [
@@ -260,12 +240,8 @@ class DemoSession:
 
     @_question
     def edit(self, pair: Name, language: Name, word: Word, translations: Translations) -> dict[str, Any]:
-        """Give a word other translations, in the file of edits beside the lexicon.
-
-        Raises:
-            LexiconError: the edited lexicon could not be read again, or would be empty; nothing was written.
-            SwitchtuneError: the edits cannot be written; all is as it was.
-        """
+        """Give a word other translations, in the file of edits beside the lexicon. Where that fails, all is as it
+        was."""
         path = self._path(pair, language)
         lexicon = self._lexicon(path)
         former = lexicon.find(word)
@@ -290,11 +266,7 @@ def _strengths(entry: Entry | None) -> list[dict[str, Any]]:
 
 
 def open_session(folder: Path) -> DemoSession:
-    """The demo of a run's folder.
-
-    Raises:
-        UsageError: there is no run that this version knows.
-    """
+    """The demo of a run's folder."""
     run = read_run(folder)
     if run.config is None:
         found = "this one is of cross-lingual inference." if run.inference else run.missing[0]

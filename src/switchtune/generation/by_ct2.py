@@ -65,20 +65,13 @@ class Converted:
         return {token: number for number, token in enumerate(self.tokens)}
 
     def start(self, target_language: str) -> list[str]:
-        """The decoder start, where it depends on the language; else the converted model has it, and is given nothing.
-
-        Raises:
-            UnknownLanguageError: the model does not have the language.
-        """
+        """The decoder start, where it depends on the language; else the converted model has it, and is given
+        nothing."""
         by_language = self.layout.family.decoder_start == "target"
         return self._token(target_language, "decoder_start_token_id") if by_language else []
 
     def forced(self, target_language: str) -> list[str]:
-        """The tokens after the decoder start that are forced; outputs begin with them.
-
-        Raises:
-            UnknownLanguageError: the model does not have the language.
-        """
+        """The tokens after the decoder start that are forced; outputs begin with them."""
         return self._token(target_language, "forced_bos_token_id")
 
     def _token(self, target_language: str, setting: str) -> list[str]:
@@ -91,11 +84,7 @@ class Converted:
 
 
 def ct2() -> Any:
-    """The package `ctranslate2`, which is imported only where it is used.
-
-    Raises:
-        UsageError: it is not installed.
-    """
+    """The package `ctranslate2`, which is imported only where it is used."""
     try:
         import ctranslate2
     except ImportError as error:
@@ -107,17 +96,9 @@ def ct2() -> Any:
 
 
 def convert(loaded: Loaded, folder: Path, *, int8: bool = False) -> None:
-    """Write a model in CTranslate2's form: `model.bin`, `config.json`, `shared_vocabulary.json`.
+    """Write a model in CTranslate2's form: `model.bin`, `config.json`, `shared_vocabulary.json`; in 8 bits for `int8`.
 
-    The model itself is unchanged.
-
-    Args:
-        folder: made where it is missing; what stands in it stays.
-        int8: write the matrices in 8 bits, a quarter of the size.
-
-    Raises:
-        SwitchtuneError: CTranslate2 has no model of this shape.
-        UsageError: CTranslate2 is not installed.
+    Raises SwitchtuneError where CTranslate2 has no model of this shape.
     """
     ct2()
     spec = _spec(loaded)
@@ -139,9 +120,7 @@ def open_converted(
         compute_type: what to compute in; None: what the weights were written in.
         remedy: what to do where a file is damaged.
 
-    Raises:
-        UsageError: CTranslate2 is not installed, or cannot compute in this type here.
-        SwitchtuneError: a file is missing or damaged.
+    Raises UsageError where it cannot be computed in this type here.
     """
     package, on_gpu = ct2(), torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
@@ -181,16 +160,9 @@ def converted(loaded: Loaded, compute_type: ComputeType) -> Iterator[Converted]:
 
 
 def load_converted(path: str, compute_type: ComputeType) -> Converted:
-    """Load a model in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until the model changes.
-
-    Nothing is kept of a model from the Hub, or where `DIR.ct2` cannot be written or holds something else.
-
-    Args:
-        path: a model's folder, or its name on the Hub.
-
-    Raises:
-        SwitchtuneError: nothing there, or not one of the families.
-        UsageError: as in `open_converted`.
+    """Load a model, of a folder or the Hub, in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until
+    the
+    model changes; nothing is kept of one from the Hub, or where `DIR.ct2` cannot be written or holds something else.
     """
     ct2()
     folder = Path(os.path.realpath(path))
@@ -219,10 +191,7 @@ def search_by_ct2(
 
     CTranslate2 has one longest output for a batch: that of its longest sentence. A search that was over before it came
     to its sentence's own limit is the search with that limit; the others are made again, with those of the same limit.
-
-    Args:
-        sources: encoder inputs.
-        limits: the longest output of each, in tokens without the decoder start.
+    `sources` are encoder inputs, `limits` their longest outputs in tokens without the decoder start.
     """
     lengths = [len(ids) for ids in sources]
     budget = settings.tokens_per_batch

@@ -29,9 +29,7 @@ def search_by_transformers(
 ) -> Iterator[Outputs]:
     """The best output of each source, batch by batch.
 
-    Args:
-        sources: encoder inputs.
-        limits: the longest output of each, in tokens without the decoder start.
+    `sources` are encoder inputs, `limits` their longest outputs in tokens without the decoder start.
     """
     with _generating(loaded.model):
         for batch in longest_first([len(ids) for ids in sources], settings.tokens_per_batch):
@@ -93,11 +91,8 @@ class _OwnLimits(StoppingCriteria):
         self._limits = torch.tensor(limits, device=device)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor | None, **_: object) -> torch.Tensor:
-        """Whether each hypothesis is at its limit.
-
-        Args:
-            input_ids: (sentences · hypotheses, 1 + tokens), the hypotheses of a sentence one after the other.
-        """
+        """Whether each hypothesis is at its limit. `input_ids`: [sentences · hypotheses, 1 + tokens], sentence by
+        sentence."""
         reached = input_ids.shape[1] > self._limits
         return reached.repeat_interleave(len(input_ids) // len(reached))
 

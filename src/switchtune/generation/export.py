@@ -51,18 +51,13 @@ def export_ct2(
     outputs do differ, and the proof says how much. It replaces what was exported there before.
 
     Args:
-        path: a model's folder, or its name on the Hub.
         languages: source and target; by default those that the model was saved for.
         text: of the source language, a sentence a line, for the proof: the first hundred are taken. By default
             sentences of the embedded corpus, which has English, German and Turkish.
-        int8: write the matrices in 8 bits.
         settings: of the search, for the proof and for the script.
         force: replace whatever folder is there.
 
-    Raises:
-        UsageError: CTranslate2 is not installed; the languages or the text are not to be had.
-        SwitchtuneError: the model cannot be loaded or converted.
-        ParityError: the converted model does not do what the model did.
+    Raises UsageError where CTranslate2, languages or text are not to be had, ParityError where the proof fails.
     """
     ct2()
     settings = settings or GenerationSettings()
@@ -101,10 +96,6 @@ def open_model(path: str, engine: Engine | None, compute_type: ComputeType | Non
     Args:
         engine: None: CTranslate2 for an exported folder, transformers for any other.
         compute_type: of CTranslate2; None: what an exported folder was written in, float32 for any other.
-
-    Raises:
-        UsageError: transformers for an exported folder; a type to compute in for transformers.
-        SwitchtuneError: the model cannot be loaded.
     """
     if (Path(path) / _ABOUT).exists():
         if engine == "transformers":

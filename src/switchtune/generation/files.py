@@ -37,7 +37,6 @@ class TextTranslation:
     """Lines as the model takes them, and how its outputs are searched."""
 
     def lines(self) -> Iterator[str]:
-        """The text."""
         return read_text(self.text, sys.stdin.buffer)
 
     def windows(self, lines_before: int = 0) -> Iterator[list[str]]:
@@ -61,11 +60,7 @@ class TextTranslation:
         return fingerprint([text, model_fingerprint(self.model), *options])
 
     def require_file(self, asker: str) -> None:
-        """Have the text be a file, which can be read twice.
-
-        Raises:
-            UsageError: it is a pipe.
-        """
+        """Have the text be a file, which `asker` can read twice."""
         if not self.text.is_file():
             raise UsageError(
                 f"{self.text}: can be read only once, and {asker} needs it again: give the text as a file."
@@ -73,11 +68,7 @@ class TextTranslation:
 
 
 def translate_onto(stream: TextIO, translation: TextTranslation) -> None:
-    """Write a translation to a stream, in the first process alone.
-
-    Raises:
-        UsageError: several processes are to read a pipe.
-    """
+    """Write a translation to a stream, in the first process alone."""
     with launched():
         if size() > 1:
             translation.require_file("more than one process")
@@ -92,12 +83,7 @@ def translate_into(
 ) -> None:
     """Write a translation to a file, which no other process can change meanwhile; `tell` hears how far it is.
 
-    Args:
-        resume: go on where a translation of the same text was stopped.
-        force: begin anew whatever is there.
-
-    Raises:
-        UsageError: something is there and neither is asked for; what is there is not to be gone on with.
+    `resume` goes on where a translation of the same text was stopped, `force` begins anew whatever is there.
     """
     with launched(), ExitStack() as stack:
         if not on_first(lambda: _hold(growing, stack, translation, resume=resume, force=force, tell=tell)):

@@ -47,11 +47,7 @@ class GrowingFile:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Have the file for this process alone.
-
-        Raises:
-            RunLockedError: another process has it.
-        """
+        """Have the file for this process alone; raises RunLockedError where another has it."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(RunDir(self._place.parent).lock(self._place.name, patience_seconds=0))
@@ -62,11 +58,7 @@ class GrowingFile:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether its writing was begun and not ended.
-
-        Raises:
-            UsageError: something else has the name of the note.
-        """
+        """Whether its writing was begun and not ended."""
         return self._noted() is not None and self._place.exists()
 
     def _noted(self) -> _Note | None:
@@ -84,17 +76,11 @@ class GrowingFile:
             ) from error
 
     def begin(self, made_of: str, *, resume: bool) -> int:
-        """Prepare for lines to be added.
+        """Prepare for lines to be added; how many lines stand.
 
-        Args:
-            made_of: fingerprint of all that decides what its lines are.
-            resume: go on where its writing was stopped; otherwise what is there is replaced when the first lines come.
-
-        Returns:
-            How many lines stand.
-
-        Raises:
-            UsageError: they are made of something else, or are not what was written.
+        `made_of` is a fingerprint of all that decides what its lines are. `resume` goes on where its writing was
+        stopped
+        and raises UsageError where that is not to be done; else what is there is replaced when the first lines come.
         """
         self._made_of, self._replaces = made_of, os.path.lexists(self._place)
         note = self._noted() if resume else None
@@ -143,7 +129,6 @@ class GrowingFile:
         self._digest.update(text)
 
     def finish(self) -> None:
-        """Declare the file whole."""
         if not self._lines:
             self.append([])
         recover(self._note)
