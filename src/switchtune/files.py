@@ -31,7 +31,8 @@ _LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:
     """What is wrong with a path that leads, through links too, to no file (a pipe or /dev/zero is none) that can be
-    read."""
+    read.
+    """
     path = Path(os.path.expanduser(path))  # noqa: PTH111 — `Path.expanduser` raises for an unknown user
     try:
         str(path).encode()

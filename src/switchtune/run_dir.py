@@ -81,8 +81,7 @@ def claim_file(
     option: str = "--out",
     remedy: str = "Give another name, or --force to replace it.",
 ) -> Path:
-    """Check that a verb may write to a file, as `claim_folder` does for a folder; `own`: the verb wrote what is
-    there."""
+    """Check that a verb may write to a file, as `claim_folder` does for a folder; `own`: the verb wrote it."""
     named = f"{option} {path}".lstrip()
     output = Path(os.path.realpath(path))
     if output.is_dir():

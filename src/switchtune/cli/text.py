@@ -118,8 +118,7 @@ def translate(
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
-    from switchtune.generation.files import TextTranslation, translate_into, translate_onto
-    from switchtune.generation.growing import GrowingFile
+    from switchtune.generation.files import GrowingFile, TextTranslation, translate_into, translate_onto
     from switchtune.runs.tasks import ready_to_translate
 
     if out is None and resume:

@@ -325,7 +325,8 @@ def text_lines(path: Path) -> Iterator[str]:
 
 def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
     """What `text_lines` does, of a stream; `origin` names it in errors, `packed` is the compressed file that it
-    unpacks."""
+    unpacks.
+    """
     number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
         for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):

@@ -71,8 +71,7 @@ class Reading:
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
     """Pairs of sentences, at least one. `table` has columns `source` and `target`, without nulls, memory-mapped where
-    it
-    was read from files; `limited` leaves `reading` as it is.
+    it was read from files; `limited` leaves `reading` as it is.
     """
 
     source_language: str

@@ -162,7 +162,8 @@ class DemoSession:
     @_question
     def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
         """A sentence of one side of the pair word by word, with what each may become and became; `draw` seeds the
-        drawing."""
+        drawing.
+        """
         lexicon = self._lexicon(self._path(pair, language))
         switcher = text_switcher(
             *(lexicon, language),
@@ -240,8 +241,7 @@ class DemoSession:
 
     @_question
     def edit(self, pair: Name, language: Name, word: Word, translations: Translations) -> dict[str, Any]:
-        """Give a word other translations, in the file of edits beside the lexicon. Where that fails, all is as it
-        was."""
+        """Give a word other translations, in the edits beside the lexicon. Where that fails, all is as it was."""
         path = self._path(pair, language)
         lexicon = self._lexicon(path)
         former = lexicon.find(word)

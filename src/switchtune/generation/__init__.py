@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from itertools import islice
+from typing import Any
 
 from torch import distributed
 
@@ -48,7 +49,10 @@ def translate(
     if processes := size() if over_ranks else 0:
         share = sorted(share, key=lambda index: -len(sentences[index]))[rank() :: processes]  # alike in lengths
     translations: dict[int, str] = {}
-    with _ready(model, settings) as ready:
+    engine: Any = nullcontext(model)
+    if isinstance(model, Loaded) and settings.engine == "ct2":
+        engine = converted(model, settings.compute_type)
+    with engine as ready:
         sources = _encoded(ready.layout, sentences, share, source_language, target_language, lines_before)
         with closing(best_outputs(ready, sources, target_language, settings)) as batches:
             for batch in batches:
@@ -78,21 +82,9 @@ def best_outputs(
     model: Loaded | Converted, sources: Sequence[Sequence[int]], target_language: str, settings: GenerationSettings
 ) -> Generator[Outputs, None, None]:
     """The best output of each source (encoder inputs within the model's positions) in ids, batch by batch."""
+    search: Any = search_by_ct2 if isinstance(model, Converted) else search_by_transformers
     limits = longest_outputs(model.layout, sources, target_language, settings)
-    if isinstance(model, Converted):
-        yield from search_by_ct2(model, sources, limits, target_language, settings)
-    else:
-        yield from search_by_transformers(model, sources, limits, target_language, settings)
-
-
-@contextmanager
-def _ready(model: Loaded | Converted, settings: GenerationSettings) -> Iterator[Loaded | Converted]:
-    """The model as the engine of `settings` takes it."""
-    if isinstance(model, Loaded) and settings.engine == "ct2":
-        with converted(model, settings.compute_type) as made:
-            yield made
-    else:
-        yield model
+    yield from search(model, sources, limits, target_language, settings)
 
 
 def _encoded(

@@ -65,10 +65,13 @@ class Converted:
         return {token: number for number, token in enumerate(self.tokens)}
 
     def start(self, target_language: str) -> list[str]:
-        """The decoder start, where it depends on the language; else the converted model has it, and is given
-        nothing."""
+        """The decoder start where it depends on the language; else nothing: the converted model has it."""
         by_language = self.layout.family.decoder_start == "target"
         return self._token(target_language, "decoder_start_token_id") if by_language else []
+
+    def prefix(self, target_language: str) -> list[str]:
+        """What a search is given to begin with: the start and what is forced."""
+        return [*self.start(target_language), *self.forced(target_language)]
 
     def forced(self, target_language: str) -> list[str]:
         """The tokens after the decoder start that are forced; outputs begin with them."""
@@ -148,7 +151,9 @@ def open_converted(
         # Some of its settings are read when they are first needed.
         some, end = tokens[len(tokens) // 2], tokens[layout.eos_id]
         translator.translate_batch([[some, end]], target_prefix=[[end]], beam_size=1, max_decoding_length=2)
-    return Converted(translator, _with_own_positions(layout), tokens)
+    if layout.family.positions == "sinusoidal":
+        layout = replace(layout, positions=_SINUSOIDAL_POSITIONS)
+    return Converted(translator, layout, tokens)
 
 
 @contextmanager
@@ -161,8 +166,8 @@ def converted(loaded: Loaded, compute_type: ComputeType) -> Iterator[Converted]:
 
 def load_converted(path: str, compute_type: ComputeType) -> Converted:
     """Load a model, of a folder or the Hub, in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until
-    the
-    model changes; nothing is kept of one from the Hub, or where `DIR.ct2` cannot be written or holds something else.
+    the model changes; nothing is kept of one from the Hub, or where `DIR.ct2` cannot be written or holds something
+    else.
     """
     ct2()
     folder = Path(os.path.realpath(path))
@@ -197,9 +202,30 @@ def search_by_ct2(
     budget = settings.tokens_per_batch
     if model.translator.device == "cpu":
         budget = min(budget, _TOKENS_ON_CPU)
+    prefix, options = model.prefix(target_language), ct2_options(settings)
+
+    def begun(job: _Job) -> tuple[_Job, list[Any]]:
+        indices, limit = job
+        return job, model.translator.translate_batch(
+            [[model.tokens[number] for number in sources[index]] for index in indices],
+            target_prefix=[prefix] * len(indices),
+            **options,
+            max_decoding_length=limit,
+            return_end_token=True,
+            asynchronous=True,
+        )
+
+    def searched(jobs: Iterable[_Job]) -> Iterator[tuple[_Job, list[Any]]]:
+        remaining = map(begun, jobs)
+        searching = deque(islice(remaining, model.translator.num_translators))
+        while searching:
+            searching.extend(islice(remaining, 1))  # which is searched meanwhile
+            job, results = searching.popleft()
+            yield job, [result.result() for result in results]
+
     cut: dict[int, list[int]] = defaultdict(list)
     first = ((batch, max(limits[index] for index in batch)) for batch in longest_first(lengths, budget))
-    for (batch, limit), results in _searched(model, sources, first, target_language, settings):
+    for (batch, limit), results in searched(first):
         done = []
         for index, result in zip(batch, results, strict=True):
             # The hypothesis that ended the search is among those given back, and is the longest of all.
@@ -213,37 +239,8 @@ def search_by_ct2(
         for limit, indices in cut.items()
         for batch in longest_first([lengths[index] for index in indices], budget)
     )
-    for (batch, _), results in _searched(model, sources, again, target_language, settings):
+    for (batch, _), results in searched(again):
         yield [(index, model.in_ids(result.hypotheses[0])) for index, result in zip(batch, results, strict=True)]
-
-
-def _searched(
-    model: Converted,
-    sources: Sequence[Sequence[int]],
-    jobs: Iterable[_Job],
-    target_language: str,
-    settings: GenerationSettings,
-) -> Iterator[tuple[_Job, list[Any]]]:
-    """Each job with the results of its search, in their order; the next ones are searched meanwhile."""
-    prefix = [*model.start(target_language), *model.forced(target_language)]
-
-    def begun(job: _Job) -> tuple[_Job, list[Any]]:
-        indices, limit = job
-        return job, model.translator.translate_batch(
-            [[model.tokens[number] for number in sources[index]] for index in indices],
-            target_prefix=[prefix] * len(indices),
-            **ct2_options(settings),
-            max_decoding_length=limit,
-            return_end_token=True,
-            asynchronous=True,
-        )
-
-    remaining = map(begun, jobs)
-    searching = deque(islice(remaining, model.translator.num_translators))
-    while searching:
-        searching.extend(islice(remaining, 1))
-        job, results = searching.popleft()
-        yield job, [result.result() for result in results]
 
 
 def token_log_probabilities(
@@ -301,7 +298,10 @@ def _spec(loaded: Loaded) -> Any:
             if not learned:
                 spec.encoder.position_encodings.encodings = _positions(model.model.encoder.embed_positions)
                 spec.decoder.position_encodings.encodings = _positions(model.model.decoder.embed_positions)
-    tokens = _vocabulary(layout, len(model.get_input_embeddings().weight))
+    seen: dict[str, None] = {}
+    for number, token in enumerate(layout.tokens(range(len(model.get_input_embeddings().weight)))):
+        seen[f"<row {number}>" if token in seen else token] = None  # a row may have no token of its own
+    tokens = list(seen)
     spec.register_source_vocabulary(tokens)
     spec.register_target_vocabulary(tokens)
     spec.config.bos_token = tokens[
@@ -320,18 +320,6 @@ def _positions(table: Any) -> torch.Tensor:
         _SINUSOIDAL_POSITIONS + table.offset, table.embedding_dim, table.padding_idx
     )
     return rows[table.offset :]
-
-
-def _with_own_positions(layout: Layout) -> Layout:
-    return replace(layout, positions=_SINUSOIDAL_POSITIONS) if layout.family.positions == "sinusoidal" else layout
-
-
-def _vocabulary(layout: Layout, rows: int) -> list[str]:
-    """A name for each row of the embeddings: its token, or one made up where it has none of its own."""
-    seen: dict[str, None] = {}
-    for number, token in enumerate(layout.tokens(range(rows))):
-        seen[f"<row {number}>" if token in seen else token] = None
-    return list(seen)
 
 
 def _to_cpu(spec: Any, *, copied: bool) -> None:
