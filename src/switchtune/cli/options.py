@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
 
 
-def finite(value: float | None) -> float | None:
-    """A number of an option, whose bounds let nan through."""
-    if value is not None and not math.isfinite(value):
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):  # bounds let nan through
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
 
@@ -32,39 +32,30 @@ def setting(block: type[Settings], name: str, *names: str, **options: Any) -> An
     field = block.model_fields[name]
     bounds = {key: getattr(each, key) for each in field.metadata for key in ("ge", "le", "lt") if hasattr(each, key)}
     largest = bounds["lt"] - 1 if "lt" in bounds else bounds.get("le")
-    described = {"min": bounds.get("ge"), "max": largest, "callback": finite if bounds else None}
+    described = {"min": bounds.get("ge"), "max": largest, "callback": _finite if bounds else None}
     return typer.Option(*names, **{**described, "help": field.description, **options})
 
 
-def _paths(value: Any) -> list[Path]:
-    return [path for path in (value if isinstance(value, list | tuple) else [value]) if path is not None]
+def _checked(problem_of: Callable[[Path], str | None]) -> dict[str, Any]:
+    def check(value: Any) -> Any:
+        for path in value if isinstance(value, list | tuple) else [value]:
+            if path is not None and (problem := problem_of(path)) is not None:
+                raise typer.BadParameter(f"{path}: {problem}")
+        return value
+
+    return {"callback": check}
 
 
-def _files(value: Any) -> Any:
-    for path in _paths(value):
-        if (problem := why_unreadable(path)) is not None:
-            raise typer.BadParameter(f"{path}: {problem}")
-    return value
+def _why_no_folder(path: Path) -> str | None:
+    if os.path.isdir(path):  # noqa: PTH112 — `Path.is_dir` raises where a name is too long
+        return None
+    return "a file; a folder is expected." if os.path.exists(path) else why_unreadable(path)  # noqa: PTH110
 
 
-def _folders(value: Any) -> Any:
-    for path in _paths(value):
-        if not os.path.isdir(path):  # noqa: PTH112 — `Path.is_dir` raises where a name is too long
-            is_file = os.path.exists(path)  # noqa: PTH110
-            raise typer.BadParameter(f"{path}: {'a file; a folder is expected.' if is_file else why_unreadable(path)}")
-    return value
-
-
-def _file_or_stream(path: Path) -> Path:
-    return path if str(path) == "-" or path.is_fifo() else _files(path)
-
-
-FILE: dict[str, Any] = {"callback": _files}
-"""What is asked of a file to read."""
-FOLDER: dict[str, Any] = {"callback": _folders}
-"""What is asked of a folder to read."""
-TEXT: dict[str, Any] = {"callback": _file_or_stream}
-"""What is asked of a text to read: a file, a pipe, or `-` for standard input."""
+# What is asked of a file, of a folder to read, and of a text: a file, a pipe, or `-` for standard input.
+FILE = _checked(why_unreadable)
+FOLDER = _checked(_why_no_folder)
+TEXT = _checked(lambda path: None if str(path) == "-" or path.is_fifo() else why_unreadable(path))
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
 NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]

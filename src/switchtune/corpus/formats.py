@@ -59,9 +59,6 @@ def _empty(path: Path) -> CorpusError:
     return CorpusError(f"{path}: the file is empty; one sentence or pair a line is expected.")
 
 
-# Parallel text
-
-
 def _text_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
     sources, targets = text_lines(source), text_lines(target)
     for number, (line, translation) in enumerate(zip_longest(sources, targets), 1):
@@ -157,7 +154,9 @@ def _jsonl_rows(path: Path, request: Request) -> Rows:
     if first is None:
         raise _empty(path)
     columns = choose_columns(list(first), request, path)
-    return Rows(columns, _json_cells(path, columns, request.number_column))
+    text = partial(_json_text, number_column=request.number_column)
+    cells = (tuple(text(where, fields, column) for column in columns) for where, fields in _json_records(path))
+    return Rows(columns, cells)
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -173,12 +172,7 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}:{number}", record | inner if isinstance(inner, dict) else record
 
 
-def _json_cells(path: Path, columns: tuple[str, ...], number_column: str | None) -> Iterator[tuple[str, ...]]:
-    for where, fields in _json_records(path):
-        yield tuple(_json_text(where, fields, column, may_be_number=column == number_column) for column in columns)
-
-
-def _json_text(where: str, fields: dict[str, Any], column: str, *, may_be_number: bool) -> str:
+def _json_text(where: str, fields: dict[str, Any], column: str, *, number_column: str | None) -> str:
     if fields and column not in fields:
         raise CorpusError(
             f"{where}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
@@ -186,7 +180,7 @@ def _json_text(where: str, fields: dict[str, Any], column: str, *, may_be_number
     text = fields.get(column)
     if text is None:
         return ""
-    if may_be_number and type(text) is int:
+    if column == number_column and type(text) is int:
         return str(text)
     if not isinstance(text, str) or _SURROGATE.search(text):
         raise CorpusError(f"{where}: {column!r} is {shortened(text)}; valid text is expected.")
@@ -205,7 +199,13 @@ ROWS_PER_BATCH = 1 << 10
 
 def _parquet_rows(path: Path, request: Request) -> Rows:
     try:
-        table = parquet.ParquetFile(path if path == plain(path) else _unpacked(path))
+        held: Path | pa.BufferReader = path
+        if path != plain(path):
+            with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
+                held = pa.BufferReader(stream.read(_most_unpacked(path)))
+                if stream.read(1):
+                    raise _bomb(path)
+        table = parquet.ParquetFile(held)
         schema, about = table.schema_arrow, table.metadata
         # A row of nothing takes no bytes there, but is one here.
         size = max(about.num_rows, sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
@@ -214,14 +214,6 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
     if size > _most_unpacked(path):
         raise _bomb(path)
     return arrow_rows(schema, partial(table.iter_batches, batch_size=ROWS_PER_BATCH), request, path)
-
-
-def _unpacked(path: Path) -> pa.BufferReader:
-    with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
-        content = stream.read(_most_unpacked(path))
-        if stream.read(1):
-            raise _bomb(path)
-    return pa.BufferReader(content)
 
 
 def arrow_rows(
@@ -261,9 +253,6 @@ def arrow_rows(
 _READERS = {"tsv": _tsv_rows, "csv": _csv_rows, "jsonl": _jsonl_rows, "parquet": _parquet_rows}
 SUFFIXES = {f".{name}": name for name in _READERS} | {".ndjson": "jsonl", ".json": "jsonl"}
 """The format that a file's ending stands for."""
-
-
-# Files and lines
 
 
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
@@ -340,19 +329,15 @@ def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None =
             text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise _not_utf8(origin, number, raw, error) from error
+        wrong = error.object[error.start : error.end].hex(" ")
+        around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
+        encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
+        raise CorpusError(
+            f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
+            f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
+        ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise CorpusError(
             f"{origin}: cannot be read after line {number:,} ({error}). "
             "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
         ) from error
-
-
-def _not_utf8(origin: Path | str, number: int, raw: bytes, error: UnicodeDecodeError) -> CorpusError:
-    wrong = error.object[error.start : error.end].hex(" ")
-    around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
-    encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
-    return CorpusError(
-        f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
-        f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
-    )

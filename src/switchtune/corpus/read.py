@@ -162,10 +162,14 @@ def read_corpus(
 
     Raises CorpusError where a file is no corpus (with file and line), UsageError where the request makes no sense.
     """
-    request = Request(
-        find_language(source_language), find_language(target_language), None if columns is None else tuple(columns)
-    )
-    _require_sense(request, limit)
+    source, target = find_language(source_language), find_language(target_language)
+    request = Request(source, target, None if columns is None else tuple(columns))
+    if source == target:
+        raise UsageError(f"source and target language are both {source.name} ({source.code}); two are expected.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit: {limit}; at least one pair is expected.")
+    if columns is not None and len(columns) != 2:
+        raise UsageError(f"columns: {list(columns)!r}; two names are expected, of the source and of the target.")
     content = _content(location, request, limit)
 
     def write(path: Path) -> dict[str, Any]:
@@ -180,22 +184,8 @@ def read_corpus(
             f"{content.origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
             f"The columns are {' and '.join(reading.columns)}; are they the right ones?"
         )
-    corpus = Corpus(request.source.code, request.target.code, content.origin, table, reading)
+    corpus = Corpus(source.code, target.code, content.origin, table, reading)
     return corpus if limit is None else corpus.limited(limit)
-
-
-def _require_sense(request: Request, limit: int | None) -> None:
-    if request.source == request.target:
-        raise UsageError(
-            f"source and target language are both {request.source.name} ({request.source.code}); "
-            "two languages are expected."
-        )
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit: {limit}; at least one pair is expected.")
-    if request.columns is not None and len(request.columns) != 2:
-        raise UsageError(
-            f"columns: {list(request.columns)!r}; two names are expected, of the source and of the target."
-        )
 
 
 def open_location(location: str, request: Request) -> Rows:
@@ -254,9 +244,6 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
     return sentences
 
 
-# From rows to the table
-
-
 def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lines: bool) -> Reading:
     """Write the pairs of a corpus, without empty and repeated ones, as a table."""
     rows = content.open()
@@ -285,9 +272,6 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
 
     write_pairs(path, kept())
     return Reading(content.format, rows.columns, **counts)
-
-
-# Where a corpus is
 
 
 @dataclass(frozen=True, slots=True)

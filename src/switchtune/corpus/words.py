@@ -240,12 +240,14 @@ class _WordSegmenter:
         gaps = words.gaps
         if "" not in gaps[1:-1]:
             return words
-        spaced = (gap or _space(*pair) for gap, pair in zip(gaps[1:-1], pairwise(words.words), strict=True))
+        touching = (left[-1:] + right[:1] for left, right in pairwise(words.words))
+        # `split` leaves words so only beside an unspaced script or an elision.
+        spaces = ("" if len(t) < 2 or t[0] in _APOSTROPHES or _UNSPACED.search(t) else " " for t in touching)
+        spaced = (gap or space for gap, space in zip(gaps[1:-1], spaces, strict=True))
         return Words((gaps[0], *spaced, gaps[-1]), words.words)
 
     def join(self, words: Words) -> str:
-        spaced = self.spaced(words)
-        return _interleave(spaced.gaps, spaced.words)
+        return _interleave(self.spaced(words))
 
 
 def _chained(runs: Iterable[list[str]]) -> list[str]:
@@ -257,16 +259,10 @@ def _chained(runs: Iterable[list[str]]) -> list[str]:
     return parts
 
 
-def _interleave(gaps: Sequence[str], words: Sequence[str]) -> str:
-    parts = [""] * (len(gaps) + len(words))
-    parts[::2], parts[1::2] = gaps, words
+def _interleave(words: Words) -> str:
+    parts = [""] * (len(words.gaps) + len(words.words))
+    parts[::2], parts[1::2] = words.gaps, words.words
     return "".join(parts)
-
-
-def _space(left: str, right: str) -> str:
-    """What goes between two words that touch: `split` leaves them so only beside an unspaced script or an elision."""
-    touching = left[-1:] + right[:1]
-    return "" if len(touching) < 2 or touching[0] in _APOSTROPHES or _UNSPACED.search(touching) else " "
 
 
 def _cuts(text: str, tokenize: Callable[[str], Iterable[str]]) -> list[int]:
@@ -377,8 +373,7 @@ class _PieceSegmenter:
         return words
 
     def join(self, words: Words) -> str:
-        text = _interleave(words.gaps, words.words).replace(_PIECE_SPACE, " ")
-        return text.removeprefix(" ")
+        return _interleave(words).replace(_PIECE_SPACE, " ").removeprefix(" ")
 
 
 def _gap_text(pieces: Iterable[str]) -> str:

@@ -74,7 +74,9 @@ class DemoSession:
                 "name": pair.name,
                 "languages": [{"code": code, "name": language_name(code)} for code in (pair.source, pair.target)],
                 "rate": self._switching.rate,
-                "files": [path.name for path in self._paths(pair)] if lexicon_of_arm(self.run, pair.name) else [],
+                "files": [path.name for path in folder.paths]
+                if (folder := lexicon_of_arm(self.run, pair.name))
+                else [],
                 "missing": self._missing(pair),
             }
             for pair in self.config.pairs
@@ -104,8 +106,6 @@ class DemoSession:
             if not path
         ]
 
-    # Models
-
     def _model_of(self, pair: PairSettings, arm: str, stage: str) -> Path | None:
         """The model of a stage with the first seed that has one."""
         trainings = (each for each in self.run.trainings if (each.pair, each.arm) == (pair.name, arm))
@@ -120,9 +120,8 @@ class DemoSession:
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
         """The baseline and the arm of code-switching, each with its last model."""
-        names = dict.fromkeys(
-            [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
-        )
+        switching = self.run.switching_arm
+        names = dict.fromkeys([self.config.baseline, *([switching.name] if switching else [])])
         arms = {arm.name: arm for arm in self.config.arms}
         return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names]
 
@@ -139,17 +138,12 @@ class DemoSession:
             raise UsageError(f"{language}: {name} has no such language.")
         return pair
 
-    # Lexicons
-
-    def _paths(self, pair: PairSettings) -> tuple[Path, Path]:
-        folder = lexicon_of_arm(self.run, pair.name)
-        if folder is None:
-            raise UsageError(f"{pair.name}: the run has no lexicon by which words are switched.")
-        return folder.paths
-
     def _path(self, name: str, language: str) -> Path:
         pair = self._pair(name, language)
-        return self._paths(pair)[language == pair.target]
+        folder = lexicon_of_arm(self.run, name)
+        if folder is None:
+            raise UsageError(f"{name}: the run has no lexicon by which words are switched.")
+        return folder.paths[language == pair.target]
 
     def _lexicon(self, path: Path) -> Lexicon:
         changed = [file.stat().st_mtime_ns for file in (path, edits_path(path)) if file.exists()]
@@ -157,17 +151,19 @@ class DemoSession:
             self._lexicons[path] = (changed, read_lexicon(path))
         return self._lexicons[path][1]
 
-    # What the page asks
-
     @_question
     def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
         """A sentence of one side of the pair word by word, with what each may become and became; `draw` seeds the
         drawing.
         """
         lexicon = self._lexicon(self._path(pair, language))
+        pieces: Segmenter | None = None
+        if lexicon.unit == "piece":
+            model = self._restorer(self._pair(pair)) or self.config.model.name
+            pieces = piece_segmenter(load_layout(str(model)).tokenizer.tokenize)
         switcher = text_switcher(
             *(lexicon, language),
-            pieces=self._pieces(self._pair(pair)) if lexicon.unit == "piece" else None,
+            pieces=pieces,
             source="lexicon",
             rate=rate,
             mean_span=self._switching.mean_span,
@@ -191,9 +187,6 @@ class DemoSession:
             ],
             "end": line.result.gaps[-1],
         }
-
-    def _pieces(self, pair: PairSettings) -> Segmenter:
-        return piece_segmenter(load_layout(str(self._restorer(pair) or self.config.model.name)).tokenizer.tokenize)
 
     @_question
     def restore(self, pair: Name, language: Name, text: Text) -> dict[str, Any]:
@@ -223,21 +216,16 @@ class DemoSession:
         """Entries of the lexicon from a language that hold a text: a page of them, and how many there are."""
         lexicon = self._lexicon(self._path(pair, language))
         wanted = query.strip().casefold()
-        found = [
-            entry
-            for entry in lexicon.entries.values()
-            if any(wanted in word.casefold() for word in (entry.word, *(each.word for each in entry.translations)))
+        texts = (
+            (entry, (entry.word, *(each.word for each in entry.translations))) for entry in lexicon.entries.values()
+        )
+        found = [entry for entry, words in texts if any(wanted in word.casefold() for word in words)]
+        entries = [
+            {"word": entry.word, "count": entry.count, "translations": _strengths(entry)}
+            for entry in found[start : start + SHOWN_ENTRIES]
         ]
-        shown = found[start : start + SHOWN_ENTRIES]
-        return {
-            "found": len(found),
-            "all": len(lexicon),
-            "page": SHOWN_ENTRIES,
-            "measure": lexicon.measure,
-            "entries": [
-                {"word": entry.word, "count": entry.count, "translations": _strengths(entry)} for entry in shown
-            ],
-        }
+        counts = {"found": len(found), "all": len(lexicon), "page": SHOWN_ENTRIES}
+        return {**counts, "measure": lexicon.measure, "entries": entries}
 
     @_question
     def edit(self, pair: Name, language: Name, word: Word, translations: Translations) -> dict[str, Any]:
