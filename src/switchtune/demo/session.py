@@ -1,7 +1,8 @@
 """What the demo does with a run: switch a sentence, restore it, translate it, look words up, edit the lexicon."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ class DemoSession:
 
     run: RunFiles
     config: RunConfig
-    _models: dict[Path, Loaded] = field(default_factory=dict)
+    _load: Callable[[str], Loaded] = field(default_factory=lambda: cache(load_model))
     _lexicons: dict[Path, tuple[list[int], Lexicon]] = field(default_factory=dict)
     """By file, with the times at which it and its edits changed."""
 
@@ -74,12 +75,10 @@ class DemoSession:
                 "name": pair.name,
                 "languages": [{"code": code, "name": language_name(code)} for code in (pair.source, pair.target)],
                 "rate": self._switching.rate,
-                "files": [path.name for path in folder.paths]
-                if (folder := lexicon_of_arm(self.run, pair.name))
-                else [],
+                "files": [path.name for path in folder.paths] if folder else [],
                 "missing": self._missing(pair),
             }
-            for pair in self.config.pairs
+            for pair, folder in ((pair, lexicon_of_arm(self.run, pair.name)) for pair in self.config.pairs)
         ]
 
     def wording(self) -> Mapping[str, str]:
@@ -125,11 +124,6 @@ class DemoSession:
         arms = {arm.name: arm for arm in self.config.arms}
         return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names]
 
-    def _loaded(self, path: Path) -> Loaded:
-        if path not in self._models:
-            self._models[path] = load_model(str(path))
-        return self._models[path]
-
     def _pair(self, name: str, language: str | None = None) -> PairSettings:
         pair = next((pair for pair in self.config.pairs if pair.name == name), None)
         if pair is None:
@@ -153,9 +147,7 @@ class DemoSession:
 
     @_question
     def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
-        """A sentence of one side of the pair word by word, with what each may become and became; `draw` seeds the
-        drawing.
-        """
+        """A sentence of one side of the pair word by word: what each may become and became. `draw` is a seed."""
         lexicon = self._lexicon(self._path(pair, language))
         pieces: Segmenter | None = None
         if lexicon.unit == "piece":
@@ -171,6 +163,7 @@ class DemoSession:
         )
         (line,) = switched_lines([" ".join(text.split())], switcher, seed=draw, epoch=0)
         switched = set(line.switched.positions)
+        rows = zip(line.result.gaps, line.original.words, line.result.words, strict=False)
         return {
             "text": line.switched_text,
             "measure": lexicon.measure,
@@ -181,9 +174,7 @@ class DemoSession:
                     "replacement": replacement if number in switched else None,
                     "candidates": _strengths(lexicon.find(word)),
                 }
-                for number, (gap, word, replacement) in enumerate(
-                    zip(line.result.gaps, line.original.words, line.result.words, strict=False)
-                )
+                for number, (gap, word, replacement) in enumerate(rows)
             ],
             "end": line.result.gaps[-1],
         }
@@ -196,7 +187,7 @@ class DemoSession:
             raise UsageError(f"{pair}: there is no model of stage 1.")
         # It has learned what stage 1 restores: of documents, sentences.
         texts = [text] if TASKS[self.config.task].parallel else sentences_of(text, language)
-        loaded, languages = self._loaded(path), (language, language)
+        loaded, languages = self._load(str(path)), (language, language)
         return {"text": " ".join(translate(loaded, texts, *languages, self.config.generation))}
 
     @_question
@@ -206,7 +197,7 @@ class DemoSession:
 
         def output(path: Path) -> str:
             texts, search = ready_to_translate(str(path), [" ".join(text.split())], source, self.config.generation)
-            return translate(self._loaded(path), texts, source, target, search)[0]
+            return translate(self._load(str(path)), texts, source, target, search)[0]
 
         translators = self._translators(self._pair(pair))
         return {"outputs": [{"arm": arm, "text": path and output(path)} for arm, path in translators]}
@@ -216,9 +207,7 @@ class DemoSession:
         """Entries of the lexicon from a language that hold a text: a page of them, and how many there are."""
         lexicon = self._lexicon(self._path(pair, language))
         wanted = query.strip().casefold()
-        texts = (
-            (entry, (entry.word, *(each.word for each in entry.translations))) for entry in lexicon.entries.values()
-        )
+        texts = ((each, (each.word, *(to.word for to in each.translations))) for each in lexicon.entries.values())
         found = [entry for entry, words in texts if any(wanted in word.casefold() for word in words)]
         entries = [
             {"word": entry.word, "count": entry.count, "translations": _strengths(entry)}

@@ -296,8 +296,11 @@ def _spec(loaded: Loaded) -> Any:
             )
             spec = loader.get_model_spec(described)
             if not learned:
-                spec.encoder.position_encodings.encodings = _positions(model.model.encoder.embed_positions)
-                spec.decoder.position_encodings.encodings = _positions(model.model.decoder.embed_positions)
+                for side, module in ((spec.encoder, model.model.encoder), (spec.decoder, model.model.decoder)):
+                    table = module.embed_positions
+                    count = _SINUSOIDAL_POSITIONS + table.offset
+                    rows = table.get_embedding(count, table.embedding_dim, table.padding_idx)
+                    side.position_encodings.encodings = rows[table.offset :]
     seen: dict[str, None] = {}
     for number, token in enumerate(layout.tokens(range(len(model.get_input_embeddings().weight)))):
         seen[f"<row {number}>" if token in seen else token] = None  # a row may have no token of its own
@@ -312,14 +315,6 @@ def _spec(loaded: Loaded) -> Any:
     start = {"target": None, "eos": layout.eos_id, "pad": layout.pad_id}[layout.family.decoder_start]
     spec.config.decoder_start_token = None if start is None else tokens[start]
     return spec
-
-
-def _positions(table: Any) -> torch.Tensor:
-    """Sinusoids of the positions from the first on. [_SINUSOIDAL_POSITIONS, dimensions]"""
-    rows: torch.Tensor = table.get_embedding(
-        _SINUSOIDAL_POSITIONS + table.offset, table.embedding_dim, table.padding_idx
-    )
-    return rows[table.offset :]
 
 
 def _to_cpu(spec: Any, *, copied: bool) -> None:
