@@ -25,7 +25,7 @@ from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import MARK, atomic_path, content_of, mark_folder
-from switchtune.generation.growing import GrowingFile
+from switchtune.generation.files import GrowingFile
 from switchtune.run_dir import claim_file, claim_folder
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.pretraining import pretrain
@@ -476,7 +476,7 @@ def test_what_is_begun_anew_is_not_taken_for_what_was_there(
     def killed(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("switchtune.generation.growing.write_sealed", killed)
+    monkeypatch.setattr("switchtune.generation.files.write_sealed", killed)
     again = GrowingFile(growing.path)
     assert again.begin("x", resume=False) == 0
     with pytest.raises(KeyboardInterrupt):

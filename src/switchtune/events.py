@@ -32,26 +32,20 @@ class Event:
     subject: str
     """A trial (`de-en/csr/seed1`), or a pair while its data is prepared."""
     what: str
-    """A stage's name, or a message."""
+    """A message, or with the figures of a `Progress` a stage's name."""
     update: int = 0
     updates: int = 0
-    """0 where the event is a message."""
     loss: float | None = None
     tokens_per_second: float | None = None
-    """Target tokens trained on."""
     padding: float | None = None
-    """Share of the batches' positions that hold no token."""
     memory_gb: float | None = None
-    """Peak so far."""
 
 
 def stage_event(subject: str, stage: str, step: Progress) -> Event:
-    """How far a stage is."""
     return Event(subject, stage, **asdict(step))
 
 
 OnEvent: TypeAlias = Callable[[Event], None]
-
 
 # Controls, what has no width, what changes the direction, ends of lines and paragraphs, halves of surrogate pairs. A
 # joiner stays where it does its work: between letters of scripts that need it, between emoji.
@@ -65,11 +59,11 @@ _OBEYED = re.compile(
 
 def printable(text: str) -> str:
     r"""The text with `\u001b` and the like in place of what a terminal would obey or not show; JSON stays the same."""
-    return _OBEYED.sub(lambda found: _escaped(found[0]) if found[1] else found[0], text)
 
+    def shown(found: re.Match[str]) -> str:
+        return re.sub("(....)", r"\\u\1", found[0].encode("utf-16-be", "surrogatepass").hex()) if found[1] else found[0]
 
-def _escaped(character: str) -> str:
-    return re.sub("(....)", r"\\u\1", character.encode("utf-16-be", "surrogatepass").hex())
+    return _OBEYED.sub(shown, text)
 
 
 class StandardStream:
@@ -91,7 +85,6 @@ class StandardStream:
             return self._stream.write(text)
 
     def flush(self) -> None:
-        """Write what is held back."""
         with self._named():
             self._stream.flush()
 

@@ -23,7 +23,6 @@ _ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
 MARK = ".switchtune"
 """File in a folder that switchtune made: by which verb of the command line, if it was one."""
 
-
 LARGEST = 1 << 28
 """In bytes, of a file that is read whole: the largest tokenizers, and the curves of a million updates, have less."""
 _LARGEST_NOTE = 1 << 20
@@ -31,9 +30,8 @@ _LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:
-    """What is wrong with a path that leads, through links too, to no file that can be read and whose reading ends.
-
-    A pipe is no such file, nor is /dev/zero, nor one of more than `largest` bytes.
+    """What is wrong with a path that leads, through links too, to no file (a pipe or /dev/zero is none) that can be
+    read.
     """
     path = Path(os.path.expanduser(path))  # noqa: PTH111 — `Path.expanduser` raises for an unknown user
     try:
@@ -67,14 +65,9 @@ def _instead_of_file(path: Path, largest: int | None) -> str | None:
 
 
 def readable(path: Path | str, largest: int | None = None, *, remedy: str = "") -> Path:
-    """The path of a file that can be read, with its user's folder for `~`.
+    """The path of a file that can be read and has at most `largest` bytes, with its user's folder for `~`.
 
-    Args:
-        largest: its size in bytes at most; None for any.
-        remedy: what to do where there is none, a sentence.
-
-    Raises:
-        SwitchtuneError: there is none, as `why_unreadable` says.
+    Raises SwitchtuneError where there is none, as `why_unreadable` says, with the sentence `remedy`.
     """
     if (problem := why_unreadable(path, largest)) is not None:
         name = str(path).encode(errors="backslashreplace").decode()
@@ -99,7 +92,7 @@ def _not_found(path: Path) -> str:
 
 
 def broken_link(path: Path) -> str | None:
-    """What is wrong with a path that is a link, or leads through one, to nothing; None where nothing is."""
+    """What is wrong with a path that is a link, or leads through one, to nothing."""
     for part in (path, *path.parents):
         if os.path.islink(part) and not os.path.exists(part):  # noqa: PTH110, PTH114 — never raise, as Path's do
             told = "a link" if part == path else f"{part} is a link"
@@ -111,9 +104,8 @@ def broken_link(path: Path) -> str | None:
 
 @contextmanager
 def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
-    """Have a write that fails name its file: of an open file the system does not know the name.
-
-    `written` is what is written in place of `path`, where that is another file.
+    """Have a write that fails name `path`: of an open file the system does not know the name. `written` is another file
+    that is written in its place.
     """
     try:
         yield
@@ -128,11 +120,7 @@ def naming(path: Path, *, written: Path | None = None) -> Iterator[None]:
 
 
 def mark_folder(folder: Path, verb: str, made: Iterable[str] = ()) -> None:
-    """Have a folder say that it was made here.
-
-    Args:
-        made: names of all files in it, where it is made as a whole, so that another's are told from them later.
-    """
+    """Have a folder say which verb made it and, where it is made as a whole, the names of all files in it."""
     mark = folder / MARK
     mark.unlink(missing_ok=True)  # a link to somewhere else is not written through
     with naming(mark):
@@ -140,14 +128,9 @@ def mark_folder(folder: Path, verb: str, made: Iterable[str] = ()) -> None:
 
 
 def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a new folder or an empty one.") -> None:
-    """Have what is about to be replaced be a folder that switchtune made, or an empty one.
+    """Have what is about to be replaced be an empty folder or one that `verb` made; None: any verb.
 
-    Args:
-        verb: which made it; None for any, and for folders within one that switchtune made.
-        remedy: what to do where it is a folder of others, a sentence.
-
-    Raises:
-        UsageError: it is anything else.
+    Raises UsageError where it is anything else, with the sentence `remedy`.
     """
     if not path.is_dir():
         raise UsageError(f"{path}: a file; a folder is written here, and would replace it. Give another name.")
@@ -177,13 +160,13 @@ def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a ne
 
 
 def _marked_by(folder: Path) -> str | None:
-    """`switchtune VERB`, as the mark of a folder says; None where there is no mark."""
+    """`switchtune VERB`, as the mark of a folder says."""
     mark = folder / MARK
     return content_of(mark, _LARGEST_NOTE).decode(errors="replace").split("\n")[0].strip() if mark.is_file() else None
 
 
 def adopt_files(folder: Path) -> None:
-    """Have the mark of a folder list what is in it now: a file was added to what was made as a whole."""
+    """Have the mark of a folder that was made as a whole list what is in it now."""
     mark_folder(folder, (_marked_by(folder) or "").removeprefix("switchtune").strip(), _files_in(folder))
 
 
@@ -196,7 +179,7 @@ def foreign_files(folder: Path) -> list[str]:
 
 
 def _files_in(folder: Path) -> list[str]:
-    """Names of the files in a folder and those below it, without those that desktops leave in any folder."""
+    """Names of the files below a folder, without those that desktops leave in any folder."""
     files = (file for file in folder.rglob("*") if not file.is_dir() and file.name not in {MARK, *_LEFT_BY_DESKTOPS})
     return sorted(str(file.relative_to(folder)) for file in files)
 
@@ -228,10 +211,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
         force: replace any folder.
         replaces: whether a file that appears while this one is made may be replaced.
 
-    Raises:
-        UsageError: something is in the way that switchtune did not make: a folder, or a file where a folder is made,
-            or whatever has the name that is needed for a moment beside `path`.
-        SwitchtuneError: a pipe or a device.
+    Raises UsageError where something that switchtune did not make is in the way, SwitchtuneError at a pipe or a device.
     """
     path = Path(os.path.realpath(path.parent), path.name) if path.is_symlink() else Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,7 +241,13 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
             if replaces or temporary.is_dir():
                 temporary.replace(path)
             else:
-                _put_in_place(temporary, path)
+                try:
+                    path.hardlink_to(temporary)
+                except FileExistsError as error:
+                    raise UsageError(
+                        f"{path}: somebody wrote a file of this name meanwhile, which stays as it is. Give another "
+                        "name."
+                    ) from error
     finally:
         if around.is_dir():
             _undo(around, path)
@@ -274,29 +260,14 @@ def kept_name(path: Path) -> Path:
     )
 
 
-def _put_in_place(temporary: Path, path: Path) -> None:
-    """Give a new file its name, unless somebody else has it by now."""
-    try:
-        path.hardlink_to(temporary)
-    except FileExistsError as error:
-        raise UsageError(
-            f"{path}: somebody wrote a file of this name meanwhile, which stays as it is. Give another name."
-        ) from error
-
-
 def recover(path: Path) -> None:
-    """Bring back what a process was replacing when it was killed, then clear away what killed processes left.
-
-    Nothing but what bears the mark of a temporary folder is taken for theirs.
-    """
+    """Bring back what a killed process was replacing, then clear away what killed processes left, by its mark."""
     for around in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
         process = around.name[len(f".{path.name}.") : -len(".tmp")]
-        if process.isdecimal() and not _in_use(int(process)) and not around.is_symlink() and _is_temporary(around):
+        if not process.isdecimal() or _in_use(int(process)) or around.is_symlink() or not around.is_dir():
+            continue
+        if _marked_by(around) == f"switchtune {_TEMPORARY}":
             _undo(around, path)
-
-
-def _is_temporary(around: Path) -> bool:
-    return around.is_dir() and _marked_by(around) == f"switchtune {_TEMPORARY}"
 
 
 def _undo(around: Path, path: Path) -> None:
@@ -326,13 +297,13 @@ def remove(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, atomically."""
+    """Write UTF-8 atomically."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, atomically."""
+    """Write indented JSON atomically."""
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2) + "\n")
 
 
@@ -343,24 +314,15 @@ def read_json(path: Path, kind: TypeAdapter[_T], *, remedy: str = ...) -> _T: ..
 def read_json(
     path: Path, kind: TypeAdapter[Any] = _ANYTHING, *, remedy: str = "Remove the file to have it made again."
 ) -> Any:
-    """The content of a JSON file.
+    """What a JSON file holds, by `kind`; what else its objects hold is left out.
 
-    Args:
-        kind: what it is to hold; what else its objects hold is left out.
-        remedy: what to do where it cannot be read, a sentence.
-
-    Raises:
-        SwitchtuneError: the file cannot be read, is not valid JSON, or not of this kind.
+    Raises SwitchtuneError where it cannot be read or holds something else, with the sentence `remedy`.
     """
     return parse_json(content_of(path, remedy=remedy), kind, str(path), remedy=remedy)
 
 
 def parse_json(content: str | bytes, kind: TypeAdapter[_T], origin: str, *, remedy: str) -> _T:
-    """What `read_json` does with a file's content; `origin` names it in errors.
-
-    Raises:
-        SwitchtuneError: it is not valid JSON, or not of this kind.
-    """
+    """What `read_json` does with a file's content; `origin` names it in errors."""
     try:
         return kind.validate_json(content, strict=True)
     except ValidationError as error:

@@ -50,8 +50,7 @@ def claim_folder(
         option: that names the folder on the command line; empty where none does.
         remedy: what to do where something else is in the folder, a sentence or more.
 
-    Raises:
-        UsageError: the folder holds something else, is an input, holds one or is in one, or cannot be written.
+    Raises UsageError where the folder is none of these or cannot be written.
     """
     named = f"{option} {folder}".lstrip()
     output = Path(os.path.realpath(folder))
@@ -82,14 +81,7 @@ def claim_file(
     option: str = "--out",
     remedy: str = "Give another name, or --force to replace it.",
 ) -> Path:
-    """Check that a verb may write to a file, before any work is done, as `claim_folder` does for a folder.
-
-    Args:
-        own: whether the file that is there was written by the verb, where its format tells.
-
-    Raises:
-        UsageError: something else is there, it is an input or in one, or it cannot be written.
-    """
+    """Check that a verb may write to a file, as `claim_folder` does for a folder; `own`: the verb wrote it."""
     named = f"{option} {path}".lstrip()
     output = Path(os.path.realpath(path))
     if output.is_dir():
@@ -105,11 +97,7 @@ def claim_file(
 
 
 def claim_standard_output(inputs: Iterable[Path | str]) -> None:
-    """Check that what goes to standard output is not added to an input, which would never end.
-
-    Raises:
-        UsageError: standard output is redirected to a file that is read.
-    """
+    """Raise UsageError where standard output is redirected to a file that is read, which would never end."""
     written = os.fstat(1)
     for read in map(Path, inputs):
         if stat.S_ISREG(written.st_mode) and os.path.exists(read) and os.path.samestat(written, read.stat()):  # noqa: PTH110
@@ -164,20 +152,15 @@ class RunLockedError(SwitchtuneError):
 
 
 def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
-    """Write an object as JSON with a seal, by which it is noticed that somebody has changed it since."""
+    """Write JSON with a seal, by which it is noticed that somebody has changed it since."""
     write_json(path, {**content, "seal": fingerprint(content)})
 
 
 def edit_warning(path: Path, verb: str) -> str | None:
-    """What people are to know of a file of `write_sealed` that was changed since; None where it was not.
+    """What people are to know of a file of `write_sealed` that was changed since `verb` wrote it; None where it was
+    not.
 
     A file without a seal is one of an earlier version: nobody can tell.
-
-    Args:
-        verb: of the command line, which writes the file again.
-
-    Raises:
-        SwitchtuneError: the file cannot be read, or is not valid JSON.
     """
     content = read_json(path)
     if not isinstance(content, dict) or "seal" not in content or is_sealed(content):
@@ -223,9 +206,8 @@ _MARKER_REMEDY = "Remove the file to have its step done again."
 class RunDir:
     """A folder whose steps leave a marker when they are done.
 
-    A step is named; its marker holds the fingerprint of its inputs, what it reported, and hashes of what it made. A
-    step whose marker bears the same fingerprint is skipped on the next run; another fingerprint means that its inputs
-    changed.
+    A marker holds the fingerprint of the step's inputs, what it reported, and hashes of what it made. A step whose
+    marker bears the same fingerprint is skipped on the next run. A marker that was damaged raises SwitchtuneError.
     """
 
     path: Path
@@ -239,11 +221,7 @@ class RunDir:
         return self.path / "steps" / f"{step}.json"
 
     def content(self, step: str) -> dict[str, Any] | None:
-        """What the marker of a step holds, that of an earlier version without `made`; None where there is no marker.
-
-        Raises:
-            SwitchtuneError: the marker was damaged or edited.
-        """
+        """What the marker of a step holds, that of an earlier version without `made`."""
         marker = self.marker(step)
         if not marker.exists():
             return None
@@ -257,9 +235,6 @@ class RunDir:
 
         None where it is not done, was done with other inputs, or something of what it `made` is gone or, unless it is
         to be kept, has changed since: that is moved aside.
-
-        Raises:
-            SwitchtuneError: the marker was damaged or edited.
         """
         for path in made:
             recover(path)
@@ -281,11 +256,7 @@ class RunDir:
         return content["result"]
 
     def changed_files(self) -> Iterator[Path]:
-        """Files, models aside, that a finished step made and that have changed since.
-
-        Raises:
-            SwitchtuneError: a marker was damaged or edited.
-        """
+        """Files, models aside, that a finished step made and that have changed since."""
         for marker in sorted((self.path / "steps").glob("*.json")):
             content = {} if marker.name.endswith(".begun.json") else self.content(marker.stem) or {}
             for name, hashed in content.get("made", {}).items():
@@ -316,10 +287,7 @@ class RunDir:
     def begin(self, step: str, inputs: Mapping[str, Any], folder: Path, *, made: Sequence[Path] = ()) -> Path | None:
         """Prepare `folder` for `step`: keep what an interrupted attempt with the same inputs left.
 
-        What was made with other inputs is not lost: the folder is moved aside, with what the step `made` elsewhere.
-
-        Returns:
-            Where that was moved to, or None where there was nothing of the kind.
+        What was made with other inputs is moved aside, with what the step `made` elsewhere; returned is where to.
         """
         self._require_no_link(folder)
         begun = self.path / "steps" / f"{step}.begun.json"
@@ -345,8 +313,7 @@ class RunDir:
     def lock(self, name: str = "run", *, patience_seconds: float = 30.0) -> Iterator[None]:
         """Hold the folder for this process; the system lets go of it when the process dies, however it dies.
 
-        Raises:
-            RunLockedError: another process still held it after `patience_seconds`.
+        Raises RunLockedError where another process still holds it after `patience_seconds`.
         """
         self._require_no_link(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
@@ -367,7 +334,7 @@ class RunDir:
 
 
 def _locked(path: Path) -> TextIO | None:
-    """The file, which no other process can lock until it is closed; None where another has locked it."""
+    """The file, locked until it is closed; None where another process has locked it."""
     if path.is_symlink():
         raise SwitchtuneError(f"{path}: a link, where a file that nobody else needs is expected. Remove it.")
     if path.exists():

@@ -1,7 +1,6 @@
 """A run as people watch it: progress bars on a terminal, a line now and then elsewhere; tables at the end."""
 
 from collections.abc import Sequence
-from types import TracebackType
 
 from rich.progress import (
     BarColumn,
@@ -59,15 +58,12 @@ class _Bars:
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._progress.stop()
         if kind in (KeyboardInterrupt, Stopped) and self._on_stop:
             self.tell(self._on_stop)
 
     def tell(self, text: str) -> None:
-        """Show a message."""
         self._console.print(text, soft_wrap=True)
 
 
@@ -87,13 +83,9 @@ class Display(_Bars):
             self.tell(f"{event.subject}: {event.what}")
             return
         key = (event.subject, event.what)
-        known = (
-            (event.loss, "loss {:.3f}"),
-            (event.tokens_per_second, "{:,.0f} tokens/s"),
-            (event.padding, "{:.1%} padding"),
-            (event.memory_gb, "{:.1f} GB"),
-        )
-        figures = ", ".join(form.format(value) for value, form in known if value is not None)
+        values = (event.loss, event.tokens_per_second, event.padding, event.memory_gb)
+        forms = ("loss {:.3f}", "{:,.0f} tokens/s", "{:.1%} padding", "{:.1f} GB")
+        figures = ", ".join(form.format(v) for form, v in zip(forms, values, strict=True) if v is not None)
         if self._console.is_terminal:
             if key not in self._bars:
                 subject = printable(f"{event.subject} {event.what}")
@@ -126,7 +118,6 @@ class BuildDisplay(_Bars):
 
 
 def print_judgement(made: Made) -> None:
-    """Print what was built and what is to be thought of it."""
     for path, lexicon in zip(made.paths, made.lexicons, strict=True):
         translations = sum(len(entry.translations) for entry in lexicon.entries.values())
         print_line(f"{path}: {len(lexicon):,} words, {translations / max(1, len(lexicon)):.1f} translations each")
@@ -144,22 +135,13 @@ def print_judgement(made: Made) -> None:
 
 
 def print_direction(direction: DirectionJudgement) -> None:
-    """Print the judgement of one direction: figures, reasons, thirty entries."""
     colour = {"green": "green", "amber": "yellow", "red": "red"}[direction.verdict]
     title = Text.assemble(printable(f"{direction.source}-{direction.target}: "), (direction.verdict, f"bold {colour}"))
-    table = Table(title=title, title_justify="left")
-    for name in ("entries", "lift", "paired", "shuffled", "deviations", "coverage", "stability"):
-        table.add_column(name, justify="right")
-    table.add_row(
-        f"{direction.entries:,}",
-        _figure(direction.lift, ".3f"),
-        _figure(direction.paired, ".1%"),
-        _figure(direction.shuffled, ".1%"),
-        _figure(direction.deviations, ".0f"),
-        f"{direction.coverage:.1%}",
-        _figure(direction.stability, ".1%"),
-    )
-    TextConsole().print(table)
+    forms = {"entries": ",", "lift": ".3f"} | dict.fromkeys(("paired", "shuffled"), ".1%")
+    forms |= {"deviations": ".0f"} | dict.fromkeys(("coverage", "stability"), ".1%")
+    values = {name: getattr(direction, name) for name in forms}
+    row = ["not known" if value is None else format(value, forms[name]) for name, value in values.items()]
+    print_table(list(forms), [row], title=title, left=0)
     for reason in direction.reasons:
         print_line(f"because {reason}")
     for band in ("frequent", "middling", "rare"):
@@ -171,21 +153,10 @@ def print_direction(direction: DirectionJudgement) -> None:
         print_line(f"{band}: {'; '.join(entries)}")
 
 
-def _figure(value: float | None, form: str) -> str:
-    return "not known" if value is None else format(value, form)
-
-
 def print_plan(planned: Plan) -> None:
-    """Print what a run will take: a table, what does not fit, what the figures rest on."""
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
-    table = Table(
-        title=f"{planned.device}, {planned.memory_gb:.0f} GB{side_by_side}; memory of each in GB", title_justify="left"
-    )
-    for position, name in enumerate(HEADER):
-        table.add_column(name, justify="right" if position > 2 else "left")
-    for stage in planned.stages:
-        table.add_row(*cells_of_plan(stage))
-    TextConsole().print(table)
+    title = f"{planned.device}, {planned.memory_gb:.0f} GB{side_by_side}; memory of each in GB"
+    print_table(HEADER, list(map(cells_of_plan, planned.stages)), title=title, left=3)
     if planned.hours is not None:
         print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
     for line in (*verdicts(planned), *planned.assumptions):
@@ -193,7 +164,6 @@ def print_plan(planned: Plan) -> None:
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the comparison: a table and a verdict per pair."""
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
         print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)
@@ -203,25 +173,23 @@ def print_summary(summary: Summary) -> None:
 
 
 def print_accuracies(summary: Summary) -> None:
-    """Print how classifiers compare: a table, and a verdict for every arm but the baseline."""
     print_table(*accuracy_table(summary), title="accuracy")
     for line in (*accuracy_verdicts(summary), *summary.remarks):
         print_line(line)
 
 
 def print_matrices(matrices: Sequence[Matrix]) -> None:
-    """Print zero-shot results: a table of tested against trained and a verdict for each."""
     for matrix in matrices:
         print_table(*matrix_table(matrix), title=matrix.title)
         print_line(matrix.verdict())
     print_line(legend(matrices))
 
 
-def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: str) -> None:
-    """Print a table, the first column to the left and the others to the right."""
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | Text, left: int = 1) -> None:
+    """Print a table, so many of its columns to the left and the others to the right."""
     table = Table(title=title, title_justify="left")
     for position, name in enumerate(heads):
-        table.add_column(name, justify="right" if position else "left")
+        table.add_column(name, justify="left" if position < left else "right")
     for row in rows:
         table.add_row(*row)
     TextConsole().print(table)

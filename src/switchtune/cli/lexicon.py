@@ -61,8 +61,7 @@ Dictionaries = Annotated[
     list[str], typer.Option(metavar="FILE[=WEIGHT]", help="MUSE format or TSV, of either direction.")
 ]
 Parts = Annotated[
-    list[str],
-    typer.Option("--part", metavar="METHOD=WEIGHT", help="Parts of mixed; by default all that can be used."),
+    list[str], typer.Option("--part", metavar="METHOD=WEIGHT", help="Parts of mixed; by default all that can be used.")
 ]
 Embeddings = Annotated[
     tuple[str, str] | None, typer.Option(metavar="SOURCE.vec TARGET.vec", help="Word vectors for vecmap.")
@@ -159,10 +158,7 @@ def _inputs(options: Mapping[str, Any], tell: Callable[[str], None]) -> "tuple[L
     from switchtune.runs.lexicon_folder import read_input
 
     read = partial(
-        read_input,
-        languages=language_pair(options["langs"]),
-        pieces=piece_segmenter(options["pieces_of"]),
-        tell=tell,
+        read_input, languages=language_pair(options["langs"]), pieces=piece_segmenter(options["pieces_of"]), tell=tell
     )
     text = read(options["source"], options["target"], paired=True if options["method"] == "align" else None)
     judged_by = None if options["judge_by"] is None else read(*options["judge_by"], paired=True)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,13 +21,8 @@ if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
 
 
-def finite(value: float | None) -> float | None:
-    """A number of an option, whose bounds let nan through.
-
-    Raises:
-        typer.BadParameter: it is not finite.
-    """
-    if value is not None and not math.isfinite(value):
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):  # bounds let nan through
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
 
@@ -36,39 +32,30 @@ def setting(block: type[Settings], name: str, *names: str, **options: Any) -> An
     field = block.model_fields[name]
     bounds = {key: getattr(each, key) for each in field.metadata for key in ("ge", "le", "lt") if hasattr(each, key)}
     largest = bounds["lt"] - 1 if "lt" in bounds else bounds.get("le")
-    described = {"min": bounds.get("ge"), "max": largest, "callback": finite if bounds else None}
+    described = {"min": bounds.get("ge"), "max": largest, "callback": _finite if bounds else None}
     return typer.Option(*names, **{**described, "help": field.description, **options})
 
 
-def _paths(value: Any) -> list[Path]:
-    return [path for path in (value if isinstance(value, list | tuple) else [value]) if path is not None]
+def _checked(problem_of: Callable[[Path], str | None]) -> dict[str, Any]:
+    def check(value: Any) -> Any:
+        for path in value if isinstance(value, list | tuple) else [value]:
+            if path is not None and (problem := problem_of(path)) is not None:
+                raise typer.BadParameter(f"{path}: {problem}")
+        return value
+
+    return {"callback": check}
 
 
-def _files(value: Any) -> Any:
-    for path in _paths(value):
-        if (problem := why_unreadable(path)) is not None:
-            raise typer.BadParameter(f"{path}: {problem}")
-    return value
+def _why_no_folder(path: Path) -> str | None:
+    if os.path.isdir(path):  # noqa: PTH112 — `Path.is_dir` raises where a name is too long
+        return None
+    return "a file; a folder is expected." if os.path.exists(path) else why_unreadable(path)  # noqa: PTH110
 
 
-def _folders(value: Any) -> Any:
-    for path in _paths(value):
-        if not os.path.isdir(path):  # noqa: PTH112 — `Path.is_dir` raises where a name is too long
-            is_file = os.path.exists(path)  # noqa: PTH110
-            raise typer.BadParameter(f"{path}: {'a file; a folder is expected.' if is_file else why_unreadable(path)}")
-    return value
-
-
-def _file_or_stream(path: Path) -> Path:
-    return path if str(path) == "-" or path.is_fifo() else _files(path)
-
-
-FILE: dict[str, Any] = {"callback": _files}
-"""What is asked of a file to read."""
-FOLDER: dict[str, Any] = {"callback": _folders}
-"""What is asked of a folder to read."""
-TEXT: dict[str, Any] = {"callback": _file_or_stream}
-"""What is asked of a text to read: a file, a pipe, or `-` for standard input."""
+# What is asked of a file, of a folder to read, and of a text: a file, a pipe, or `-` for standard input.
+FILE = _checked(why_unreadable)
+FOLDER = _checked(_why_no_folder)
+TEXT = _checked(lambda path: None if str(path) == "-" or path.is_fifo() else why_unreadable(path))
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
 NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]
@@ -86,12 +73,10 @@ Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
 
 
 def json_text(value: Any) -> str:
-    """Figures as JSON."""
     return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def print_json(value: Any) -> None:
-    """Print figures as JSON."""
     print_line(json_text(value))
 
 
@@ -101,11 +86,7 @@ def read_from(text: Path) -> Path:
 
 
 def frequencies(text: str) -> tuple[int, ...]:
-    """Word frequencies of `--buckets 100,1000`.
-
-    Raises:
-        UsageError: they are not whole numbers from 1 that rise.
-    """
+    """Word frequencies of `--buckets 100,1000`."""
     parts = [part.strip() for part in text.split(",")]
     bounds = tuple(int(part) for part in parts if re.fullmatch("[1-9][0-9]{,14}", part))
     if len(bounds) < len(parts) or sorted(set(bounds)) != list(bounds):
@@ -114,11 +95,7 @@ def frequencies(text: str) -> tuple[int, ...]:
 
 
 def language_pair(text: str) -> tuple[str, str]:
-    """The two languages of `de-en`.
-
-    Raises:
-        UsageError: there are not two, or one is unknown.
-    """
+    """The two languages of `de-en`."""
     source, hyphen, target = text.partition("-")
     if not hyphen:
         raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
@@ -129,7 +106,7 @@ def language_pair(text: str) -> tuple[str, str]:
 
 
 def piece_segmenter(model: str | None) -> "Segmenter | None":
-    """What cuts into the subword pieces of a model; None where no model is named."""
+    """What cuts into the subword pieces of a model, if one is named."""
     if model is None:
         return None
     from switchtune.corpus.words import piece_segmenter as segmenter_of

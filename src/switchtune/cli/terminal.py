@@ -19,7 +19,7 @@ STANDARD_OUTPUT = "standard output"
 
 
 def print_line(text: str, *, err: bool = False) -> None:
-    """Print a line for people, on standard output or standard error."""
+    """Print a line for people."""
     (sys.stderr if err else sys.stdout).write(f"{printable(text)}\n")
 
 
@@ -33,7 +33,6 @@ class TextConsole(Console):
             self.width = WIDTH_OFF_TERMINAL
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """A string as it is shown."""
         return super().render_str(printable(text), **options)
 
 

@@ -11,17 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from switchtune.cli.options import (
-    FILE,
-    TEXT,
-    Force,
-    OutFile,
-    PiecesOf,
-    Seed,
-    piece_segmenter,
-    read_from,
-    setting,
-)
+from switchtune.cli.options import FILE, TEXT, Force, OutFile, PiecesOf, Seed, piece_segmenter, read_from, setting
 from switchtune.cli.terminal import TextConsole, print_line
 from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import Engine, GenerationSettings
@@ -113,8 +103,7 @@ def translate(
         setting(GenerationSettings, "beams", help="Beam size: by default 5, or that of a model that summarises."),
     ] = None,
     engine: Annotated[
-        Engine | None,
-        typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs."),
+        Engine | None, typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs.")
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
     out: OutFile = None,
@@ -129,8 +118,7 @@ def translate(
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
-    from switchtune.generation.files import TextTranslation, translate_into, translate_onto
-    from switchtune.generation.growing import GrowingFile
+    from switchtune.generation.files import GrowingFile, TextTranslation, translate_into, translate_onto
     from switchtune.runs.tasks import ready_to_translate
 
     if out is None and resume:

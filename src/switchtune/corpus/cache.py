@@ -39,9 +39,7 @@ def cached_table(
 ) -> tuple[dict[str, Any], pa.Table]:
     """A table from the cache, memory-mapped, and what is noted of it; made first where it is not there.
 
-    Args:
-        name: that stands for all that decides what is in it.
-        write: writes it to a path (`write_pairs`), and returns what is to be noted.
+    `name` stands for all that decides what is in it; `write` writes it to a path (`write_pairs`) and returns the note.
     """
     by_user = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = cache_dir or Path(os.environ.get("SWITCHTUNE_CACHE") or Path(by_user) / "switchtune")

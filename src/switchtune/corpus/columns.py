@@ -40,11 +40,7 @@ _ROLES = [
 
 
 def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, ...]:
-    """The columns that are asked for, or those of source and target, among the columns that exist.
-
-    Raises:
-        CorpusError: one is missing, or there are several of its name; `origin` says where.
-    """
+    """The columns that are asked for, or those of source and target, among the columns that exist."""
     short = [name[:80] for name in names]
     columns = request.columns or _infer_columns(names, request, origin)
     if columns is None:

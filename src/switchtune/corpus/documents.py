@@ -19,14 +19,13 @@ _BETWEEN = f" {SENTENCE_END} "
 
 
 def sentences_of(passage: str, language: str) -> list[str]:
-    """The sentences of a passage, as sentencex finds them by the rules and abbreviations of the language; a line break
-    ends one too."""
+    """The sentences of a passage by sentencex's rules for the language; a line break ends one too."""
     stripped = (sentence.strip() for line in passage.splitlines() for sentence in segment(language, line))
     return [sentence for sentence in stripped if sentence]
 
 
 def document_sentences(document: str) -> list[str]:
-    """The sentences of a document of `read_documents`, in which their ends are marked."""
+    """The sentences of a document of `read_documents`."""
     return document.split(_BETWEEN)
 
 
@@ -51,18 +50,10 @@ def read_documents(
     deduplicate: bool = True,
     cache_dir: Path | None = None,
 ) -> Corpus:
-    """Read documents of one language with their summaries in another.
+    """Read documents of one language with their summaries in another, as `read_corpus` reads pairs.
 
-    Args:
-        words: of a document that are kept, as its language's segmenter counts them.
-        columns: of the document and of the summary; by default the languages' codes, or the names that are common.
-        location, limit, deduplicate, cache_dir: as for `read_corpus`.
-
-    Returns:
-        A corpus whose sources are the documents, the ends of their sentences marked. Its origin says how many were cut.
-
-    Raises:
-        SwitchtuneError: as `read_corpus`.
+    Sources are cut to `words` words, as the language's segmenter counts them, the ends of their sentences marked. The
+    corpus's origin says how many were cut.
     """
     read = read_corpus(
         location,

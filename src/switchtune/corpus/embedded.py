@@ -28,9 +28,6 @@ def embedded_sentences(
     """The first `count` parallel sentences of a split, aligned over `languages`; None: as many as in `DEFAULT_SIZES`.
 
     No sentence of a valid or test split is in a train split of either domain, and none comes twice in a split.
-
-    Raises:
-        SwitchtuneError: unknown domain, split or language (the nearest is named), or more sentences than there are.
     """
     for name, names, what in [
         (domain, DOMAINS, "domain"),

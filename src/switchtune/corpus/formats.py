@@ -31,8 +31,8 @@ class Rows:
 
     Attributes:
         columns: the columns (or the files) that were asked for or found, of the source first.
-        cells: those of every row in these columns, as they stand in the file; where one is missing, "". To be read
-            once; raises CorpusError at the row that makes no sense.
+        cells: those of every row, as they stand in the file, "" where one is missing. To be read once; raises
+            CorpusError at the row that makes no sense.
     """
 
     columns: tuple[str, ...]
@@ -43,12 +43,7 @@ PARALLEL_TEXT = "parallel text"
 
 
 def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows:
-    """Open the two files of a parallel text, source first, or the one file of another format.
-
-    Raises:
-        CorpusError: a file is empty, damaged or not UTF-8, or a column is missing; with file and line.
-        UsageError: columns are named, but the format has none.
-    """
+    """Open the two files of a parallel text, source first, or the one file of another format."""
     for path in paths:
         if path.stat().st_size == 0 or (format_name != "parquet" and next(text_lines(path), None) is None):
             raise _empty(path)
@@ -62,9 +57,6 @@ def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows
 
 def _empty(path: Path) -> CorpusError:
     return CorpusError(f"{path}: the file is empty; one sentence or pair a line is expected.")
-
-
-# Parallel text
 
 
 def _text_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
@@ -137,11 +129,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[t
 
 
 def _delimited_cells(
-    path: Path,
-    records: Iterable[tuple[int, list[str]]],
-    delimiter: str,
-    names: Sequence[str],
-    columns: tuple[str, ...],
+    path: Path, records: Iterable[tuple[int, list[str]]], delimiter: str, names: Sequence[str], columns: tuple[str, ...]
 ) -> Iterator[tuple[str, ...]]:
     chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
     for number, cells in records:
@@ -166,7 +154,9 @@ def _jsonl_rows(path: Path, request: Request) -> Rows:
     if first is None:
         raise _empty(path)
     columns = choose_columns(list(first), request, path)
-    return Rows(columns, _json_cells(path, columns, request.number_column))
+    text = partial(_json_text, number_column=request.number_column)
+    cells = (tuple(text(where, fields, column) for column in columns) for where, fields in _json_records(path))
+    return Rows(columns, cells)
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -182,12 +172,7 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}:{number}", record | inner if isinstance(inner, dict) else record
 
 
-def _json_cells(path: Path, columns: tuple[str, ...], number_column: str | None) -> Iterator[tuple[str, ...]]:
-    for where, fields in _json_records(path):
-        yield tuple(_json_text(where, fields, column, may_be_number=column == number_column) for column in columns)
-
-
-def _json_text(where: str, fields: dict[str, Any], column: str, *, may_be_number: bool) -> str:
+def _json_text(where: str, fields: dict[str, Any], column: str, *, number_column: str | None) -> str:
     if fields and column not in fields:
         raise CorpusError(
             f"{where}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
@@ -195,7 +180,7 @@ def _json_text(where: str, fields: dict[str, Any], column: str, *, may_be_number
     text = fields.get(column)
     if text is None:
         return ""
-    if may_be_number and type(text) is int:
+    if column == number_column and type(text) is int:
         return str(text)
     if not isinstance(text, str) or _SURROGATE.search(text):
         raise CorpusError(f"{where}: {column!r} is {shortened(text)}; valid text is expected.")
@@ -214,7 +199,13 @@ ROWS_PER_BATCH = 1 << 10
 
 def _parquet_rows(path: Path, request: Request) -> Rows:
     try:
-        table = parquet.ParquetFile(path if path == plain(path) else _unpacked(path))
+        held: Path | pa.BufferReader = path
+        if path != plain(path):
+            with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
+                held = pa.BufferReader(stream.read(_most_unpacked(path)))
+                if stream.read(1):
+                    raise _bomb(path)
+        table = parquet.ParquetFile(held)
         schema, about = table.schema_arrow, table.metadata
         # A row of nothing takes no bytes there, but is one here.
         size = max(about.num_rows, sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
@@ -225,22 +216,10 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
     return arrow_rows(schema, partial(table.iter_batches, batch_size=ROWS_PER_BATCH), request, path)
 
 
-def _unpacked(path: Path) -> pa.BufferReader:
-    with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
-        content = stream.read(_most_unpacked(path))
-        if stream.read(1):
-            raise _bomb(path)
-    return pa.BufferReader(content)
-
-
 def arrow_rows(
     schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch | pa.Table]], request: Request, origin: Path | str
 ) -> Rows:
-    """The rows of batches that have this schema; `origin` names them in errors.
-
-    Raises:
-        CorpusError: a column is missing or does not hold text.
-    """
+    """The rows of batches that have this schema; `origin` names them in errors."""
     types = {field.name: field.type for field in schema}
     inner = list(types[_NESTED]) if _NESTED in types and pa.types.is_struct(types[_NESTED]) else []
     nested = {field.name: field.type for field in inner}
@@ -276,9 +255,6 @@ SUFFIXES = {f".{name}": name for name in _READERS} | {".ndjson": "jsonl", ".json
 """The format that a file's ending stands for."""
 
 
-# Files and lines
-
-
 _OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
     ".gz": gzip.open,
     ".xz": lzma.open,
@@ -296,11 +272,7 @@ def plain(path: Path) -> Path:
 
 
 def existing(path: Path) -> Path:
-    """The path of a file that can be read, with its user's folder for `~`.
-
-    Raises:
-        CorpusError: there is none.
-    """
+    """The path of a file that can be read, with its user's folder for `~`; raises CorpusError where there is none."""
     try:
         return readable(path)
     except SwitchtuneError as error:
@@ -329,11 +301,8 @@ def _bomb(origin: Path | str) -> CorpusError:
 def text_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, plain or compressed, without their ends and without a byte order mark.
 
-    Splits at line feeds only: text may hold other characters that Unicode calls breaks.
-
-    Raises:
-        CorpusError: the file is missing, damaged, not UTF-8, or grows beyond measure when unpacked, or a line is longer
-            than `LONGEST_LINE`; with the line.
+    Splits at line feeds only: text may hold other characters that Unicode calls breaks. Raises CorpusError, with the
+    line, where the file is damaged, not UTF-8, grows beyond measure when unpacked, or has a line over `LONGEST_LINE`.
     """
     path = existing(path)
     opener = _OPENERS.get(path.suffix.lower())
@@ -344,14 +313,8 @@ def text_lines(path: Path) -> Iterator[str]:
 
 
 def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
-    """The lines of an opened stream as `text_lines` gives them.
-
-    Args:
-        origin: names it in errors.
-        packed: the compressed file that it unpacks.
-
-    Raises:
-        CorpusError: as `text_lines`.
+    """What `text_lines` does, of a stream; `origin` names it in errors, `packed` is the compressed file that it
+    unpacks.
     """
     number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
@@ -366,19 +329,15 @@ def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None =
             text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
-        raise _not_utf8(origin, number, raw, error) from error
+        wrong = error.object[error.start : error.end].hex(" ")
+        around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
+        encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
+        raise CorpusError(
+            f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
+            f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
+        ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise CorpusError(
             f"{origin}: cannot be read after line {number:,} ({error}). "
             "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
         ) from error
-
-
-def _not_utf8(origin: Path | str, number: int, raw: bytes, error: UnicodeDecodeError) -> CorpusError:
-    wrong = error.object[error.start : error.end].hex(" ")
-    around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
-    encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
-    return CorpusError(
-        f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
-        f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
-    )

@@ -61,9 +61,7 @@ class NliSet:
 
 
 def read_nli(location: str, language: str, *, columns: Sequence[str] | None = None, limit: int | None = None) -> NliSet:
-    """Read examples of a language.
-
-    Rows without a label, or with an empty side, are left out and counted.
+    """Read examples of a language. Rows without a label, or with an empty side, are left out and counted.
 
     Args:
         location: a file .tsv .csv .jsonl .parquet, perhaps compressed, or "hf:org/name:config:split"; an asterisk
@@ -71,13 +69,14 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
         columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`; in a TSV file also
             `sentence1`, `sentence2` and `gold_label`, and without a header the first three.
         limit: use only so many examples, evenly spread over the file, which may be sorted by labels.
-
-    Raises:
-        CorpusError: a file is missing, damaged or not UTF-8, a column is missing, a label is none of `LABELS`, or no
-            example is left.
     """
     path = location.replace("*", language)
-    premise, hypothesis, label = columns or _columns_of(path)
+    if columns is None:
+        columns = _COLUMNS[0]
+        if SUFFIXES.get(plain(Path(path)).suffix.lower()) == "tsv" and Path(path).is_file():
+            head = next(text_lines(Path(path)), "").split("\t")
+            columns = next((names for names in _COLUMNS if set(names) <= set(head)), ("1", "2", "3"))
+    premise, hypothesis, label = columns
     spoken = find_language(language)
     rows = open_location(path, Request(spoken, spoken, (premise, hypothesis, label), number_column=label))
     kept: list[tuple[str, str, int]] = []
@@ -105,11 +104,3 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
         kept = [kept[row] for row in np.linspace(0, len(kept) - 1, limit, dtype=np.int64).tolist()]
     premises, hypotheses, numbers = zip(*kept, strict=True)
     return NliSet(language, path, premises, hypotheses, numbers, not_labelled, empty)
-
-
-def _columns_of(path: str) -> Sequence[str]:
-    """The usual columns; in a TSV file that does not begin with their names the first three."""
-    if SUFFIXES.get(plain(Path(path)).suffix.lower()) != "tsv" or not Path(path).is_file():
-        return _COLUMNS[0]
-    first = next(text_lines(Path(path)), "").split("\t")
-    return next((columns for columns in _COLUMNS if set(columns) <= set(first)), ("1", "2", "3"))

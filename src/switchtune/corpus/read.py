@@ -70,13 +70,8 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Pairs of sentences, at least one.
-
-    Attributes:
-        source_language, target_language: short codes.
-        origin: where it was read from, for people.
-        table: columns `source` and `target`, strings without nulls; memory-mapped where it was read from files.
-        reading: what was understood of the files; `limited` leaves it as it is.
+    """Pairs of sentences, at least one. `table` has columns `source` and `target`, without nulls, memory-mapped where
+    it was read from files; `limited` leaves `reading` as it is.
     """
 
     source_language: str
@@ -103,11 +98,9 @@ class Corpus:
             yield from map(Pair, *(column.to_pylist() for column in batch.columns))
 
     def sources(self) -> list[str]:
-        """All source sentences."""
         return cast(list[str], self.table.column("source").to_pylist())
 
     def targets(self) -> list[str]:
-        """All target sentences."""
         return cast(list[str], self.table.column("target").to_pylist())
 
     def limited(self, count: int) -> "Corpus":
@@ -160,25 +153,23 @@ def read_corpus(
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
             .tsv .csv .jsonl .parquet, "hf:org/name:config:split" (the config may be empty), "embedded:domain:split".
             Every file may be compressed (.gz .xz .bz2 .zst).
-        source_language, target_language: any name that `find_language` knows.
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
         limit: use only the first pairs, counted after the others were left out. The whole corpus is read and checked.
-        deduplicate: leave out duplicates.
         keep_lines: leave line breaks inside a text, as dialogues have them; by default they become spaces.
         cache_dir: where the table is kept, by default the environment's `SWITCHTUNE_CACHE`, else `switchtune` in the
             user's cache folder. The same content is read only once.
 
-    Raises:
-        CorpusError: a file is missing, empty, damaged or not UTF-8, line counts differ, a column is missing, or no pair
-            is left; with file and line.
-        UsageError: the location or the pair of languages makes no sense.
-        UnknownLanguageError: a language is unknown.
+    Raises CorpusError where a file is no corpus (with file and line), UsageError where the request makes no sense.
     """
-    request = Request(
-        find_language(source_language), find_language(target_language), None if columns is None else tuple(columns)
-    )
-    _require_sense(request, limit)
+    source, target = find_language(source_language), find_language(target_language)
+    request = Request(source, target, None if columns is None else tuple(columns))
+    if source == target:
+        raise UsageError(f"source and target language are both {source.name} ({source.code}); two are expected.")
+    if limit is not None and limit < 1:
+        raise UsageError(f"limit: {limit}; at least one pair is expected.")
+    if columns is not None and len(columns) != 2:
+        raise UsageError(f"columns: {list(columns)!r}; two names are expected, of the source and of the target.")
     content = _content(location, request, limit)
 
     def write(path: Path) -> dict[str, Any]:
@@ -193,30 +184,12 @@ def read_corpus(
             f"{content.origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
             f"The columns are {' and '.join(reading.columns)}; are they the right ones?"
         )
-    corpus = Corpus(request.source.code, request.target.code, content.origin, table, reading)
+    corpus = Corpus(source.code, target.code, content.origin, table, reading)
     return corpus if limit is None else corpus.limited(limit)
 
 
-def _require_sense(request: Request, limit: int | None) -> None:
-    if request.source == request.target:
-        raise UsageError(
-            f"source and target language are both {request.source.name} ({request.source.code}); "
-            "two languages are expected."
-        )
-    if limit is not None and limit < 1:
-        raise UsageError(f"limit: {limit}; at least one pair is expected.")
-    if request.columns is not None and len(request.columns) != 2:
-        raise UsageError(
-            f"columns: {list(request.columns)!r}; two names are expected, of the source and of the target."
-        )
-
-
 def open_location(location: str, request: Request) -> Rows:
-    """The rows of a file, or of a data set of the Hub, as they stand.
-
-    Raises:
-        CorpusError: as `read_corpus`.
-    """
+    """The rows of a file, or of a data set of the Hub, as they stand."""
     return _content(location, request).open()
 
 
@@ -244,11 +217,7 @@ _MOST_HELD = 100_000_000
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of one UTF-8 text file, plain or compressed, without their ends; a byte order mark is dropped.
-
-    Raises:
-        CorpusError: as `text_lines`, or the file has more lines than are held at once.
-    """
+    """The lines of one UTF-8 text file, as `text_lines` gives them."""
     return _held(text_lines(path), path)
 
 
@@ -262,12 +231,7 @@ def _held(lines: Iterable[str], origin: Path | str) -> list[str]:
 
 
 def read_monolingual(location: str | Path, language: str, *, limit: int | None = None) -> list[str]:
-    """The sentences of a text file (a line each, plain or compressed) or of "embedded:domain:split"; no empty ones.
-
-    Raises:
-        CorpusError: as `read_lines`, or the file holds no text.
-        UnknownLanguageError: the language is unknown.
-    """
+    """The sentences of a text file (a line each, plain or compressed) or of "embedded:domain:split"; no empty ones."""
     code = find_language(language).code
     lines: Iterable[str]
     if str(location).startswith("embedded:"):
@@ -278,9 +242,6 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
     if not sentences:
         raise CorpusError(f"{location}: no text in it; one sentence a line is expected.")
     return sentences
-
-
-# From rows to the table
 
 
 def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lines: bool) -> Reading:
@@ -311,9 +272,6 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
 
     write_pairs(path, kept())
     return Reading(content.format, rows.columns, **counts)
-
-
-# Where a corpus is
 
 
 @dataclass(frozen=True, slots=True)

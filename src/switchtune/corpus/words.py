@@ -18,12 +18,7 @@ class SegmenterError(SwitchtuneError):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """A sentence as words and the gaps around them.
-
-    Attributes:
-        gaps: what stands before, between and after the words (spaces, punctuation); one more than the words.
-        words: each holds at least one letter or digit.
-    """
+    """A sentence as words, each with a letter or digit at least, and the gaps before, between and after them."""
 
     gaps: tuple[str, ...]
     words: tuple[str, ...]
@@ -40,17 +35,13 @@ class Words:
 class Segmenter(Protocol):
     """Divides sentences into words; `join(split(text)) == text`."""
 
-    def split(self, text: str) -> Words:
-        """The words of `text` and the gaps around them."""
-        ...
+    def split(self, text: str) -> Words: ...
 
     def spaced(self, words: Words) -> Words:
         """`words` with the spaces that joining puts between words of two scripts."""
         ...
 
-    def join(self, words: Words) -> str:
-        """The sentence that `words` make."""
-        ...
+    def join(self, words: Words) -> str: ...
 
 
 _DOTLESS_I = frozenset({"tr", "az", "crh", "tt", "kaa"})
@@ -220,7 +211,7 @@ def _mark_ranges() -> str:
 
 @dataclass(frozen=True, slots=True)
 class _WordSegmenter:
-    """Words of a language: by spaces and punctuation, and where the script has no spaces, by a segmenter's cuts.
+    """Words by spaces and punctuation, and where the script has no spaces, by a segmenter's cuts.
 
     Holds only the code, so that it can be sent to another process; patterns and dictionaries are made once per process.
     """
@@ -249,12 +240,14 @@ class _WordSegmenter:
         gaps = words.gaps
         if "" not in gaps[1:-1]:
             return words
-        spaced = (gap or _space(*pair) for gap, pair in zip(gaps[1:-1], pairwise(words.words), strict=True))
+        touching = (left[-1:] + right[:1] for left, right in pairwise(words.words))
+        # `split` leaves words so only beside an unspaced script or an elision.
+        spaces = ("" if len(t) < 2 or t[0] in _APOSTROPHES or _UNSPACED.search(t) else " " for t in touching)
+        spaced = (gap or space for gap, space in zip(gaps[1:-1], spaces, strict=True))
         return Words((gaps[0], *spaced, gaps[-1]), words.words)
 
     def join(self, words: Words) -> str:
-        spaced = self.spaced(words)
-        return _interleave(spaced.gaps, spaced.words)
+        return _interleave(self.spaced(words))
 
 
 def _chained(runs: Iterable[list[str]]) -> list[str]:
@@ -266,16 +259,10 @@ def _chained(runs: Iterable[list[str]]) -> list[str]:
     return parts
 
 
-def _interleave(gaps: Sequence[str], words: Sequence[str]) -> str:
-    parts = [""] * (len(gaps) + len(words))
-    parts[::2], parts[1::2] = gaps, words
+def _interleave(words: Words) -> str:
+    parts = [""] * (len(words.gaps) + len(words.words))
+    parts[::2], parts[1::2] = words.gaps, words.words
     return "".join(parts)
-
-
-def _space(left: str, right: str) -> str:
-    """What goes between two words that touch: `split` leaves them so only beside an unspaced script or an elision."""
-    touching = left[-1:] + right[:1]
-    return "" if len(touching) < 2 or touching[0] in _APOSTROPHES or _UNSPACED.search(touching) else " "
 
 
 def _cuts(text: str, tokenize: Callable[[str], Iterable[str]]) -> list[int]:
@@ -349,9 +336,7 @@ def word_segmenter(language: str) -> Segmenter:
     `join(split(text)) == text` for any text, decomposed (NFD) or not. `join` puts a space between two words that touch
     after a replacement, unless one is of a script without spaces.
 
-    Raises:
-        SegmenterError: the language is written without spaces and no segmenter is offered or installed for it.
-        UnknownLanguageError: no language bears this name.
+    Raises SegmenterError where a language without spaces has no segmenter, or it is not installed.
     """
     spoken = find_language(language)
     if spoken.code in _CUTTERS:
@@ -388,8 +373,7 @@ class _PieceSegmenter:
         return words
 
     def join(self, words: Words) -> str:
-        text = _interleave(words.gaps, words.words).replace(_PIECE_SPACE, " ")
-        return text.removeprefix(" ")
+        return _interleave(words).replace(_PIECE_SPACE, " ").removeprefix(" ")
 
 
 def _gap_text(pieces: Iterable[str]) -> str:

@@ -53,11 +53,7 @@ class Demo:
     """
 
     def __init__(self, session: DemoSession, port: int) -> None:
-        """Take the port; 0 takes one that is free.
-
-        Raises:
-            UsageError: the port is taken.
-        """
+        """Take the port; 0 takes one that is free."""
         self.session = session
         self.answers: dict[str, Callable[..., Any]] = {name: getattr(session, name) for name in QUESTIONS}
         self.token = secrets.token_urlsafe(32)
@@ -189,11 +185,7 @@ def _text(name: str) -> str:
 
 
 def serve(session: DemoSession, port: int, on_ready: Callable[[str], None]) -> None:
-    """Serve until the process is interrupted; `on_ready` is told the address when the page can be asked for there.
-
-    Raises:
-        UsageError: the port is taken.
-    """
+    """Serve until the process is interrupted; `on_ready` is told the address when the page can be asked for there."""
     demo = Demo(session, port)
     on_ready(demo.url)
     with suppress(KeyboardInterrupt):

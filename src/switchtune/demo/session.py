@@ -1,7 +1,8 @@
 """What the demo does with a run: switch a sentence, restore it, translate it, look words up, edit the lexicon."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -63,7 +64,7 @@ class DemoSession:
 
     run: RunFiles
     config: RunConfig
-    _models: dict[Path, Loaded] = field(default_factory=dict)
+    _load: Callable[[str], Loaded] = field(default_factory=lambda: cache(load_model))
     _lexicons: dict[Path, tuple[list[int], Lexicon]] = field(default_factory=dict)
     """By file, with the times at which it and its edits changed."""
 
@@ -74,10 +75,10 @@ class DemoSession:
                 "name": pair.name,
                 "languages": [{"code": code, "name": language_name(code)} for code in (pair.source, pair.target)],
                 "rate": self._switching.rate,
-                "files": [path.name for path in self._paths(pair)] if lexicon_of_arm(self.run, pair.name) else [],
+                "files": [path.name for path in folder.paths] if folder else [],
                 "missing": self._missing(pair),
             }
-            for pair in self.config.pairs
+            for pair, folder in ((pair, lexicon_of_arm(self.run, pair.name)) for pair in self.config.pairs)
         ]
 
     def wording(self) -> Mapping[str, str]:
@@ -104,8 +105,6 @@ class DemoSession:
             if not path
         ]
 
-    # Models
-
     def _model_of(self, pair: PairSettings, arm: str, stage: str) -> Path | None:
         """The model of a stage with the first seed that has one."""
         trainings = (each for each in self.run.trainings if (each.pair, each.arm) == (pair.name, arm))
@@ -120,19 +119,12 @@ class DemoSession:
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
         """The baseline and the arm of code-switching, each with its last model."""
-        names = dict.fromkeys(
-            [self.config.baseline, *([self.run.switching_arm.name] if self.run.switching_arm else [])]
-        )
+        switching = self.run.switching_arm
+        names = dict.fromkeys([self.config.baseline, *([switching.name] if switching else [])])
         arms = {arm.name: arm for arm in self.config.arms}
         return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names]
 
-    def _loaded(self, path: Path) -> Loaded:
-        if path not in self._models:
-            self._models[path] = load_model(str(path))
-        return self._models[path]
-
     def _pair(self, name: str, language: str | None = None) -> PairSettings:
-        """The pair of this name, which has this language."""
         pair = next((pair for pair in self.config.pairs if pair.name == name), None)
         if pair is None:
             raise UsageError(f"{name}: the run has no such pair.")
@@ -140,18 +132,12 @@ class DemoSession:
             raise UsageError(f"{language}: {name} has no such language.")
         return pair
 
-    # Lexicons
-
-    def _paths(self, pair: PairSettings) -> tuple[Path, Path]:
-        folder = lexicon_of_arm(self.run, pair.name)
-        if folder is None:
-            raise UsageError(f"{pair.name}: the run has no lexicon by which words are switched.")
-        return folder.paths
-
     def _path(self, name: str, language: str) -> Path:
-        """The lexicon from a language of a pair."""
         pair = self._pair(name, language)
-        return self._paths(pair)[language == pair.target]
+        folder = lexicon_of_arm(self.run, name)
+        if folder is None:
+            raise UsageError(f"{name}: the run has no lexicon by which words are switched.")
+        return folder.paths[language == pair.target]
 
     def _lexicon(self, path: Path) -> Lexicon:
         changed = [file.stat().st_mtime_ns for file in (path, edits_path(path)) if file.exists()]
@@ -159,22 +145,17 @@ class DemoSession:
             self._lexicons[path] = (changed, read_lexicon(path))
         return self._lexicons[path][1]
 
-    # What the page asks
-
     @_question
     def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
-        """A sentence of one side of the pair word by word, with what each may become and what it became.
-
-        Args:
-            draw: another number draws other words.
-
-        Raises:
-            SwitchtuneError: the run has no such pair, language or lexicon.
-        """
+        """A sentence of one side of the pair word by word: what each may become and became. `draw` is a seed."""
         lexicon = self._lexicon(self._path(pair, language))
+        pieces: Segmenter | None = None
+        if lexicon.unit == "piece":
+            model = self._restorer(self._pair(pair)) or self.config.model.name
+            pieces = piece_segmenter(load_layout(str(model)).tokenizer.tokenize)
         switcher = text_switcher(
             *(lexicon, language),
-            pieces=self._pieces(self._pair(pair)) if lexicon.unit == "piece" else None,
+            pieces=pieces,
             source="lexicon",
             rate=rate,
             mean_span=self._switching.mean_span,
@@ -182,6 +163,7 @@ class DemoSession:
         )
         (line,) = switched_lines([" ".join(text.split())], switcher, seed=draw, epoch=0)
         switched = set(line.switched.positions)
+        rows = zip(line.result.gaps, line.original.words, line.result.words, strict=False)
         return {
             "text": line.switched_text,
             "measure": lexicon.measure,
@@ -192,80 +174,51 @@ class DemoSession:
                     "replacement": replacement if number in switched else None,
                     "candidates": _strengths(lexicon.find(word)),
                 }
-                for number, (gap, word, replacement) in enumerate(
-                    zip(line.result.gaps, line.original.words, line.result.words, strict=False)
-                )
+                for number, (gap, word, replacement) in enumerate(rows)
             ],
             "end": line.result.gaps[-1],
         }
 
-    def _pieces(self, pair: PairSettings) -> Segmenter:
-        return piece_segmenter(load_layout(str(self._restorer(pair) or self.config.model.name)).tokenizer.tokenize)
-
     @_question
     def restore(self, pair: Name, language: Name, text: Text) -> dict[str, Any]:
-        """What stage 1 makes of a switched sentence.
-
-        Raises:
-            SwitchtuneError: there is no such model.
-        """
+        """What stage 1 makes of a switched sentence."""
         path = self._restorer(self._pair(pair, language))
         if path is None:
             raise UsageError(f"{pair}: there is no model of stage 1.")
         # It has learned what stage 1 restores: of documents, sentences.
         texts = [text] if TASKS[self.config.task].parallel else sentences_of(text, language)
-        loaded, languages = self._loaded(path), (language, language)
+        loaded, languages = self._load(str(path)), (language, language)
         return {"text": " ".join(translate(loaded, texts, *languages, self.config.generation))}
 
     @_question
     def translate(self, pair: Name, text: Text) -> dict[str, Any]:
-        """What each system makes of a sentence of the source language; of a document where the run summarises.
-
-        Raises:
-            SwitchtuneError: the run has no such pair.
-        """
+        """What each system makes of a sentence of the source language; of a document where the run summarises."""
         source, target = self._pair(pair).source, self._pair(pair).target
 
         def output(path: Path) -> str:
             texts, search = ready_to_translate(str(path), [" ".join(text.split())], source, self.config.generation)
-            return translate(self._loaded(path), texts, source, target, search)[0]
+            return translate(self._load(str(path)), texts, source, target, search)[0]
 
         translators = self._translators(self._pair(pair))
         return {"outputs": [{"arm": arm, "text": path and output(path)} for arm, path in translators]}
 
     @_question
     def entries(self, pair: Name, language: Name, query: Name, start: Number) -> dict[str, Any]:
-        """Entries of the lexicon from a language that hold a text: a page of them, and how many there are.
-
-        Raises:
-            SwitchtuneError: the run has no such pair, language or lexicon.
-        """
+        """Entries of the lexicon from a language that hold a text: a page of them, and how many there are."""
         lexicon = self._lexicon(self._path(pair, language))
         wanted = query.strip().casefold()
-        found = [
-            entry
-            for entry in lexicon.entries.values()
-            if any(wanted in word.casefold() for word in (entry.word, *(each.word for each in entry.translations)))
+        texts = ((each, (each.word, *(to.word for to in each.translations))) for each in lexicon.entries.values())
+        found = [entry for entry, words in texts if any(wanted in word.casefold() for word in words)]
+        entries = [
+            {"word": entry.word, "count": entry.count, "translations": _strengths(entry)}
+            for entry in found[start : start + SHOWN_ENTRIES]
         ]
-        shown = found[start : start + SHOWN_ENTRIES]
-        return {
-            "found": len(found),
-            "all": len(lexicon),
-            "page": SHOWN_ENTRIES,
-            "measure": lexicon.measure,
-            "entries": [
-                {"word": entry.word, "count": entry.count, "translations": _strengths(entry)} for entry in shown
-            ],
-        }
+        counts = {"found": len(found), "all": len(lexicon), "page": SHOWN_ENTRIES}
+        return {**counts, "measure": lexicon.measure, "entries": entries}
 
     @_question
     def edit(self, pair: Name, language: Name, word: Word, translations: Translations) -> dict[str, Any]:
-        """Give a word other translations, in the file of edits beside the lexicon.
-
-        Raises:
-            LexiconError: the edited lexicon could not be read again, or would be empty; nothing was written.
-            SwitchtuneError: the edits cannot be written; all is as it was.
-        """
+        """Give a word other translations, in the edits beside the lexicon. Where that fails, all is as it was."""
         path = self._path(pair, language)
         lexicon = self._lexicon(path)
         former = lexicon.find(word)
@@ -290,11 +243,7 @@ def _strengths(entry: Entry | None) -> list[dict[str, Any]]:
 
 
 def open_session(folder: Path) -> DemoSession:
-    """The demo of a run's folder.
-
-    Raises:
-        UsageError: there is no run that this version knows.
-    """
+    """The demo of a run's folder."""
     run = read_run(folder)
     if run.config is None:
         found = "this one is of cross-lingual inference." if run.inference else run.missing[0]

@@ -2,8 +2,9 @@
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, nullcontext
 from itertools import islice
+from typing import Any
 
 from torch import distributed
 
@@ -31,35 +32,27 @@ def translate(
     over_ranks: bool = False,
     lines_before: int = 0,
 ) -> list[str]:
-    """Translate sentences by beam search.
+    """Translate sentences by beam search, in their order, each without line breaks.
 
     A sentence's translation does not depend on the sentences beside it (up to the rounding of floating-point sums,
     which can only tip hypotheses of equal score), nor on what the model's own generation config says. Sentences longer
-    than the model's positions are cut, and the log names them.
+    than the model's positions are cut, and the log names them. A blank one gives an empty translation.
 
     Args:
         model: a converted one is searched by CTranslate2, any other by the engine of `settings`.
-        sentences: a blank one gives an empty translation, without asking the model.
-        source_language: by any of its codes or names.
-        target_language: likewise.
-        settings: engine, beam size, longest outputs, and the budget of a batch.
         on_progress: called after every batch with the sentences done and their total.
         over_ranks: have each process of torch.distributed's default group do a share, and all of them get all
             translations: all of them must call this. Progress is then that of a process's own share.
         lines_before: how many sentences of the same text were translated before, for the numbers that the log names.
-
-    Returns:
-        The translations, in the order of the sentences, each without line breaks.
-
-    Raises:
-        UnknownLanguageError: the model does not have a language.
-        UsageError: CTranslate2 is asked for and is not installed, or cannot compute in the type asked for.
     """
     share = [index for index, sentence in enumerate(sentences) if sentence.strip()]
     if processes := size() if over_ranks else 0:
         share = sorted(share, key=lambda index: -len(sentences[index]))[rank() :: processes]  # alike in lengths
     translations: dict[int, str] = {}
-    with _ready(model, settings) as ready:
+    engine: Any = nullcontext(model)
+    if isinstance(model, Loaded) and settings.engine == "ct2":
+        engine = converted(model, settings.compute_type)
+    with engine as ready:
         sources = _encoded(ready.layout, sentences, share, source_language, target_language, lines_before)
         with closing(best_outputs(ready, sources, target_language, settings)) as batches:
             for batch in batches:
@@ -88,26 +81,10 @@ def windows(sentences: Iterable[str]) -> Iterator[list[str]]:
 def best_outputs(
     model: Loaded | Converted, sources: Sequence[Sequence[int]], target_language: str, settings: GenerationSettings
 ) -> Generator[Outputs, None, None]:
-    """The best output of each source in ids, batch by batch: by CTranslate2 for a converted model, else transformers.
-
-    Args:
-        sources: encoder inputs, within the model's positions.
-    """
+    """The best output of each source (encoder inputs within the model's positions) in ids, batch by batch."""
+    search: Any = search_by_ct2 if isinstance(model, Converted) else search_by_transformers
     limits = longest_outputs(model.layout, sources, target_language, settings)
-    if isinstance(model, Converted):
-        yield from search_by_ct2(model, sources, limits, target_language, settings)
-    else:
-        yield from search_by_transformers(model, sources, limits, target_language, settings)
-
-
-@contextmanager
-def _ready(model: Loaded | Converted, settings: GenerationSettings) -> Iterator[Loaded | Converted]:
-    """The model as the engine of `settings` takes it."""
-    if isinstance(model, Loaded) and settings.engine == "ct2":
-        with converted(model, settings.compute_type) as made:
-            yield made
-    else:
-        yield model
+    yield from search(model, sources, limits, target_language, settings)
 
 
 def _encoded(

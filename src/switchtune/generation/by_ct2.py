@@ -65,20 +65,16 @@ class Converted:
         return {token: number for number, token in enumerate(self.tokens)}
 
     def start(self, target_language: str) -> list[str]:
-        """The decoder start, where it depends on the language; else the converted model has it, and is given nothing.
-
-        Raises:
-            UnknownLanguageError: the model does not have the language.
-        """
+        """The decoder start where it depends on the language; else nothing: the converted model has it."""
         by_language = self.layout.family.decoder_start == "target"
         return self._token(target_language, "decoder_start_token_id") if by_language else []
 
-    def forced(self, target_language: str) -> list[str]:
-        """The tokens after the decoder start that are forced; outputs begin with them.
+    def prefix(self, target_language: str) -> list[str]:
+        """What a search is given to begin with: the start and what is forced."""
+        return [*self.start(target_language), *self.forced(target_language)]
 
-        Raises:
-            UnknownLanguageError: the model does not have the language.
-        """
+    def forced(self, target_language: str) -> list[str]:
+        """The tokens after the decoder start that are forced; outputs begin with them."""
         return self._token(target_language, "forced_bos_token_id")
 
     def _token(self, target_language: str, setting: str) -> list[str]:
@@ -91,11 +87,7 @@ class Converted:
 
 
 def ct2() -> Any:
-    """The package `ctranslate2`, which is imported only where it is used.
-
-    Raises:
-        UsageError: it is not installed.
-    """
+    """The package `ctranslate2`, which is imported only where it is used."""
     try:
         import ctranslate2
     except ImportError as error:
@@ -107,17 +99,9 @@ def ct2() -> Any:
 
 
 def convert(loaded: Loaded, folder: Path, *, int8: bool = False) -> None:
-    """Write a model in CTranslate2's form: `model.bin`, `config.json`, `shared_vocabulary.json`.
+    """Write a model in CTranslate2's form: `model.bin`, `config.json`, `shared_vocabulary.json`; in 8 bits for `int8`.
 
-    The model itself is unchanged.
-
-    Args:
-        folder: made where it is missing; what stands in it stays.
-        int8: write the matrices in 8 bits, a quarter of the size.
-
-    Raises:
-        SwitchtuneError: CTranslate2 has no model of this shape.
-        UsageError: CTranslate2 is not installed.
+    Raises SwitchtuneError where CTranslate2 has no model of this shape.
     """
     ct2()
     spec = _spec(loaded)
@@ -139,9 +123,7 @@ def open_converted(
         compute_type: what to compute in; None: what the weights were written in.
         remedy: what to do where a file is damaged.
 
-    Raises:
-        UsageError: CTranslate2 is not installed, or cannot compute in this type here.
-        SwitchtuneError: a file is missing or damaged.
+    Raises UsageError where it cannot be computed in this type here.
     """
     package, on_gpu = ct2(), torch.cuda.is_available()
     device = "cuda" if on_gpu else "cpu"
@@ -169,7 +151,9 @@ def open_converted(
         # Some of its settings are read when they are first needed.
         some, end = tokens[len(tokens) // 2], tokens[layout.eos_id]
         translator.translate_batch([[some, end]], target_prefix=[[end]], beam_size=1, max_decoding_length=2)
-    return Converted(translator, _with_own_positions(layout), tokens)
+    if layout.family.positions == "sinusoidal":
+        layout = replace(layout, positions=_SINUSOIDAL_POSITIONS)
+    return Converted(translator, layout, tokens)
 
 
 @contextmanager
@@ -181,16 +165,9 @@ def converted(loaded: Loaded, compute_type: ComputeType) -> Iterator[Converted]:
 
 
 def load_converted(path: str, compute_type: ComputeType) -> Converted:
-    """Load a model in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until the model changes.
-
-    Nothing is kept of a model from the Hub, or where `DIR.ct2` cannot be written or holds something else.
-
-    Args:
-        path: a model's folder, or its name on the Hub.
-
-    Raises:
-        SwitchtuneError: nothing there, or not one of the families.
-        UsageError: as in `open_converted`.
+    """Load a model, of a folder or the Hub, in CTranslate2's form. That of a folder `DIR` is kept in `DIR.ct2`, until
+    the model changes; nothing is kept of one from the Hub, or where `DIR.ct2` cannot be written or holds something
+    else.
     """
     ct2()
     folder = Path(os.path.realpath(path))
@@ -219,18 +196,36 @@ def search_by_ct2(
 
     CTranslate2 has one longest output for a batch: that of its longest sentence. A search that was over before it came
     to its sentence's own limit is the search with that limit; the others are made again, with those of the same limit.
-
-    Args:
-        sources: encoder inputs.
-        limits: the longest output of each, in tokens without the decoder start.
+    `sources` are encoder inputs, `limits` their longest outputs in tokens without the decoder start.
     """
     lengths = [len(ids) for ids in sources]
     budget = settings.tokens_per_batch
     if model.translator.device == "cpu":
         budget = min(budget, _TOKENS_ON_CPU)
+    prefix, options = model.prefix(target_language), ct2_options(settings)
+
+    def begun(job: _Job) -> tuple[_Job, list[Any]]:
+        indices, limit = job
+        return job, model.translator.translate_batch(
+            [[model.tokens[number] for number in sources[index]] for index in indices],
+            target_prefix=[prefix] * len(indices),
+            **options,
+            max_decoding_length=limit,
+            return_end_token=True,
+            asynchronous=True,
+        )
+
+    def searched(jobs: Iterable[_Job]) -> Iterator[tuple[_Job, list[Any]]]:
+        remaining = map(begun, jobs)
+        searching = deque(islice(remaining, model.translator.num_translators))
+        while searching:
+            searching.extend(islice(remaining, 1))  # which is searched meanwhile
+            job, results = searching.popleft()
+            yield job, [result.result() for result in results]
+
     cut: dict[int, list[int]] = defaultdict(list)
     first = ((batch, max(limits[index] for index in batch)) for batch in longest_first(lengths, budget))
-    for (batch, limit), results in _searched(model, sources, first, target_language, settings):
+    for (batch, limit), results in searched(first):
         done = []
         for index, result in zip(batch, results, strict=True):
             # The hypothesis that ended the search is among those given back, and is the longest of all.
@@ -244,37 +239,8 @@ def search_by_ct2(
         for limit, indices in cut.items()
         for batch in longest_first([lengths[index] for index in indices], budget)
     )
-    for (batch, _), results in _searched(model, sources, again, target_language, settings):
+    for (batch, _), results in searched(again):
         yield [(index, model.in_ids(result.hypotheses[0])) for index, result in zip(batch, results, strict=True)]
-
-
-def _searched(
-    model: Converted,
-    sources: Sequence[Sequence[int]],
-    jobs: Iterable[_Job],
-    target_language: str,
-    settings: GenerationSettings,
-) -> Iterator[tuple[_Job, list[Any]]]:
-    """Each job with the results of its search, in their order; the next ones are searched meanwhile."""
-    prefix = [*model.start(target_language), *model.forced(target_language)]
-
-    def begun(job: _Job) -> tuple[_Job, list[Any]]:
-        indices, limit = job
-        return job, model.translator.translate_batch(
-            [[model.tokens[number] for number in sources[index]] for index in indices],
-            target_prefix=[prefix] * len(indices),
-            **ct2_options(settings),
-            max_decoding_length=limit,
-            return_end_token=True,
-            asynchronous=True,
-        )
-
-    remaining = map(begun, jobs)
-    searching = deque(islice(remaining, model.translator.num_translators))
-    while searching:
-        searching.extend(islice(remaining, 1))
-        job, results = searching.popleft()
-        yield job, [result.result() for result in results]
 
 
 def token_log_probabilities(
@@ -330,9 +296,15 @@ def _spec(loaded: Loaded) -> Any:
             )
             spec = loader.get_model_spec(described)
             if not learned:
-                spec.encoder.position_encodings.encodings = _positions(model.model.encoder.embed_positions)
-                spec.decoder.position_encodings.encodings = _positions(model.model.decoder.embed_positions)
-    tokens = _vocabulary(layout, len(model.get_input_embeddings().weight))
+                for side, module in ((spec.encoder, model.model.encoder), (spec.decoder, model.model.decoder)):
+                    table = module.embed_positions
+                    count = _SINUSOIDAL_POSITIONS + table.offset
+                    rows = table.get_embedding(count, table.embedding_dim, table.padding_idx)
+                    side.position_encodings.encodings = rows[table.offset :]
+    seen: dict[str, None] = {}
+    for number, token in enumerate(layout.tokens(range(len(model.get_input_embeddings().weight)))):
+        seen[f"<row {number}>" if token in seen else token] = None  # a row may have no token of its own
+    tokens = list(seen)
     spec.register_source_vocabulary(tokens)
     spec.register_target_vocabulary(tokens)
     spec.config.bos_token = tokens[
@@ -343,26 +315,6 @@ def _spec(loaded: Loaded) -> Any:
     start = {"target": None, "eos": layout.eos_id, "pad": layout.pad_id}[layout.family.decoder_start]
     spec.config.decoder_start_token = None if start is None else tokens[start]
     return spec
-
-
-def _positions(table: Any) -> torch.Tensor:
-    """Sinusoids of the positions from the first on. [_SINUSOIDAL_POSITIONS, dimensions]"""
-    rows: torch.Tensor = table.get_embedding(
-        _SINUSOIDAL_POSITIONS + table.offset, table.embedding_dim, table.padding_idx
-    )
-    return rows[table.offset :]
-
-
-def _with_own_positions(layout: Layout) -> Layout:
-    return replace(layout, positions=_SINUSOIDAL_POSITIONS) if layout.family.positions == "sinusoidal" else layout
-
-
-def _vocabulary(layout: Layout, rows: int) -> list[str]:
-    """A name for each row of the embeddings: its token, or one made up where it has none of its own."""
-    seen: dict[str, None] = {}
-    for number, token in enumerate(layout.tokens(range(rows))):
-        seen[f"<row {number}>" if token in seen else token] = None
-    return list(seen)
 
 
 def _to_cpu(spec: Any, *, copied: bool) -> None:

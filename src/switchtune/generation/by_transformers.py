@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import (
@@ -30,18 +30,16 @@ def search_by_transformers(
 ) -> Iterator[Outputs]:
     """The best output of each source, batch by batch.
 
-    Args:
-        sources: encoder inputs.
-        limits: the longest output of each, in tokens without the decoder start.
+    `sources` are encoder inputs, `limits` their longest outputs in tokens without the decoder start.
     """
+    eos = loaded.layout.eos_id
     with _generating(loaded.model):
         for batch in longest_first([len(ids) for ids in sources], settings.tokens_per_batch):
             own_limits = [limits[place] for place in batch]
             rows = _search(loaded, [sources[place] for place in batch], own_limits, target_language, settings)
-            yield [
-                (place, _ended(row[1 : 1 + limit], loaded.layout.eos_id))
-                for place, row, limit in zip(batch, rows, own_limits, strict=True)
-            ]
+            texts = (row[1 : 1 + limit] for row, limit in zip(rows, own_limits, strict=True))
+            ends = ((ids, ids.index(eos) + 1 if eos in ids else len(ids)) for ids in texts)
+            yield [(place, ids[:end]) for place, (ids, end) in zip(batch, ends, strict=True)]
 
 
 def _search(
@@ -69,13 +67,7 @@ def _search(
         stopping_criteria=StoppingCriteriaList([_OwnLimits(limits, model.device)]),
         **{cache: _BeamCache(DynamicCache(config=model.config), DynamicCache(config=model.config))},
     )
-    rows: list[list[int]] = outputs.tolist()
-    return rows
-
-
-def _ended(ids: list[int], eos_id: int) -> list[int]:
-    """`ids` without what stands after the end of the sentence."""
-    return ids[: ids.index(eos_id) + 1] if eos_id in ids else ids
+    return cast(list[list[int]], outputs.tolist())
 
 
 class _BeamCache(EncoderDecoderCache):
@@ -96,11 +88,7 @@ class _OwnLimits(StoppingCriteria):
         self._limits = torch.tensor(limits, device=device)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor | None, **_: object) -> torch.Tensor:
-        """Whether each hypothesis is at its limit.
-
-        Args:
-            input_ids: (sentences · hypotheses, 1 + tokens), the hypotheses of a sentence one after the other.
-        """
+        """Whether each hypothesis, in `input_ids` [sentences · hypotheses, 1 + tokens], is at its limit."""
         reached = input_ids.shape[1] > self._limits
         return reached.repeat_interleave(len(input_ids) // len(reached))
 

@@ -51,26 +51,29 @@ def export_ct2(
     outputs do differ, and the proof says how much. It replaces what was exported there before.
 
     Args:
-        path: a model's folder, or its name on the Hub.
         languages: source and target; by default those that the model was saved for.
         text: of the source language, a sentence a line, for the proof: the first hundred are taken. By default
             sentences of the embedded corpus, which has English, German and Turkish.
-        int8: write the matrices in 8 bits.
         settings: of the search, for the proof and for the script.
         force: replace whatever folder is there.
 
-    Raises:
-        UsageError: CTranslate2 is not installed; the languages or the text are not to be had.
-        SwitchtuneError: the model cannot be loaded or converted.
-        ParityError: the converted model does not do what the model did.
+    Raises UsageError where CTranslate2, languages or text are not to be had, ParityError where the proof fails.
     """
     ct2()
     settings = settings or GenerationSettings()
     layout = load_layout(path)
-    source, target = languages = languages or _saved_languages(path, layout)
+    told = languages or direction(layout)
+    if told is None:
+        raise UsageError(f"{path}: its tokenizer does not tell the languages; say them, as in --langs de-en.")
+    source, target = languages = find_language(told[0]).code, find_language(told[1]).code
     for language in languages:
         layout.code(language)
-    sentences = _proof_sentences(source, text)
+    if text is None and source not in EMBEDDED_LANGUAGES:
+        raise UsageError(
+            f"There is no embedded text in {find_language(source).name} to prove on that the exported model does the "
+            f"same. Give a file of {PROOF_SENTENCES} sentences in it, one a line: --text FILE."
+        )
+    sentences = read_monolingual(text or "embedded:news:test", source, limit=PROOF_SENTENCES)
     loaded = load_model(path)
     with atomic_path(folder, verb="export", force=force) as temporary:
         convert(loaded, temporary, int8=int8)
@@ -101,10 +104,6 @@ def open_model(path: str, engine: Engine | None, compute_type: ComputeType | Non
     Args:
         engine: None: CTranslate2 for an exported folder, transformers for any other.
         compute_type: of CTranslate2; None: what an exported folder was written in, float32 for any other.
-
-    Raises:
-        UsageError: transformers for an exported folder; a type to compute in for transformers.
-        SwitchtuneError: the model cannot be loaded.
     """
     if (Path(path) / _ABOUT).exists():
         if engine == "transformers":
@@ -127,23 +126,6 @@ def _open_exported(folder: Path, compute_type: ComputeType | None) -> Converted:
     return open_converted(folder, layout, compute_type, remedy=_EXPORT_AGAIN)
 
 
-def _saved_languages(path: str, layout: Layout) -> tuple[str, str]:
-    told = direction(layout)
-    if told is None:
-        raise UsageError(f"{path}: its tokenizer does not tell the languages; say them, as in --langs de-en.")
-    return find_language(told[0]).code, find_language(told[1]).code
-
-
-def _proof_sentences(language: str, text: Path | None) -> list[str]:
-    code = find_language(language).code
-    if text is None and code not in EMBEDDED_LANGUAGES:
-        raise UsageError(
-            f"There is no embedded text in {find_language(language).name} to prove on that the exported model does the "
-            f"same. Give a file of {PROOF_SENTENCES} sentences in it, one a line: --text FILE."
-        )
-    return read_monolingual(text or "embedded:news:test", code, limit=PROOF_SENTENCES)
-
-
 def _proof(parity: Parity, origin: str, *, int8: bool) -> str:
     def row(line: ParityLine) -> str:
         texts = (line.sentence, line.expected, "=" if line.identical else line.found)
@@ -162,7 +144,7 @@ def _proof(parity: Parity, origin: str, *, int8: bool) -> str:
 
 def _script(model: Converted, source_language: str, target_language: str, settings: GenerationSettings) -> str:
     """A few lines that translate standard input as `translate` does, but a line at a time."""
-    layout, forced = model.layout, model.forced(target_language)
+    layout = model.layout
     instruction = layout.prompt("", source_language, target_language)
     sentence = f"{instruction!r} + line" if instruction else "line"
     fixed = settings.fixed_length(target_language)
@@ -179,8 +161,8 @@ def _script(model: Converted, source_language: str, target_language: str, settin
         sentence=sentence,
         search=", ".join(f"{name}={value}" for name, value in options.items()),
         longest=longest,
-        prefix=[*model.start(target_language), *forced],
-        forced=len(forced),
+        prefix=model.prefix(target_language),
+        forced=len(model.forced(target_language)),
     )
 
 

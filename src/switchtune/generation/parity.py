@@ -35,13 +35,10 @@ class ParityError(SwitchtuneError):
 
 @dataclass(frozen=True)
 class ParityLine:
-    """One sentence, translated by both.
+    """One sentence, translated by the model itself in transformers (expected) and by the converted model (found).
 
-    Attributes:
-        expected: by the model itself, in transformers.
-        found: by the converted model, in CTranslate2.
-        expected_score: of that output, by the model itself: sum of log probabilities / tokens ** length_penalty.
-        found_score: likewise; where it is the larger one, the converted model found the better output.
+    Scores are the model's own: sum of log probabilities / tokens ** length_penalty. Where that of what was found is the
+    larger one, the converted model found the better output.
     """
 
     sentence: str
@@ -64,10 +61,8 @@ class ParityLine:
 class Parity:
     """What a comparison found.
 
-    Attributes:
-        largest_difference: of the log probability of a token of the expected outputs, between the engines.
-        bleu: of what was found, with what was expected as the reference.
-        chrf: likewise.
+    `largest_difference` is between the engines, of the log probability of a token of the expected outputs; `bleu` and
+    `chrf` are of what was found, with what was expected as the reference.
     """
 
     lines: tuple[ParityLine, ...]
@@ -86,7 +81,6 @@ class Parity:
         return sum(line.as_good for line in self.lines)
 
     def describe(self) -> str:
-        """The figures, in a line."""
         return (
             f"{self.identical} of {len(self.lines)} outputs identical, {self.as_good} identical or as good by the "
             f"model's own score; BLEU {self.bleu.value:.1f}, chrF++ {self.chrf.value:.1f} against the model's; largest "
@@ -94,7 +88,6 @@ class Parity:
         )
 
     def record(self) -> dict[str, Any]:
-        """All of it, for JSON."""
         return {
             "sentences": len(self.lines),
             "identical": self.identical,
@@ -114,14 +107,7 @@ def compare_engines(
     target_language: str,
     settings: GenerationSettings,
 ) -> Parity:
-    """Translate sentences by a model and by its converted form, and score both outputs by the model.
-
-    Args:
-        sentences: none blank; those longer than the model's positions are cut.
-
-    Raises:
-        UnknownLanguageError: the model does not have a language.
-    """
+    """Translate sentences, none blank, by a model and by its converted form, and score both outputs by the model."""
     layout = converted.layout
     sources = layout.batch_encode_source(sentences, source_language, target_language, max_tokens=layout.positions)
     expected, found = (
@@ -147,11 +133,7 @@ def compare_engines(
 
 
 def require_parity(parity: Parity) -> None:
-    """Make sure that a model converted in float32 does what the model did.
-
-    Raises:
-        ParityError: it does not, by `LARGEST_DIFFERENCE` or `LEAST_AS_GOOD`; the message shows where.
-    """
+    """Raise ParityError where a model converted in float32 does not do what the model did; the message shows where."""
     if parity.largest_difference <= LARGEST_DIFFERENCE and parity.as_good >= LEAST_AS_GOOD * len(parity.lines):
         return
     worse = [line for line in parity.lines if not line.as_good]
