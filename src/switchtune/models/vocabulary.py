@@ -1,7 +1,7 @@
 """The vocabulary of a tokenizer: its pieces, what each is merged from, and a smaller one in its place.
 
-The tokenizers of four families are kept in a `tokenizer.json` (Unigram or BPE); that of M2M-100 in a sentencepiece
-model beside a table of ids, with the tags numbered behind the table.
+It is kept in a `tokenizer.json` (Unigram or BPE); that of M2M-100 in a sentencepiece model beside a table of ids, with
+the tags numbered behind the table.
 """
 
 import json
@@ -28,22 +28,16 @@ Rank = Callable[[str, str], float | None]
 _SENTINEL_OR_BYTE = regex.compile(rf"{SPACE}?<extra_id_\d+>|<0x[0-9A-F]{{2}}>")
 _SCRIPTS_OF = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")}
 _EVERYWHERE = ("Latn", "Zyyy", "Zinh")
-"""Latin letters (names and addresses are written in them), and what belongs to no script or to all: digits,
-punctuation, symbols, emoji, combining marks."""
+"""Latin letters (of names and addresses), and what belongs to no script or to all: digits, symbols, combining marks."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a tokenizer knows."""
-
     ids: Mapping[str, int]
-    """Id of every token, tags included."""
     special: frozenset[str]
-    """Tokens that are no pieces of text."""
     anchor: str | None
     """Piece of the lowest score, from which Unigram takes the score of what it does not know."""
     rank: Rank | None
-    """Rank of merges in BPE; None in Unigram."""
 
     def merged_from(self, piece: str) -> set[str]:
         """The pieces that merging passes through on its way to `piece`: its characters and all between."""
@@ -86,7 +80,6 @@ def _scripts(language: str) -> tuple[str, ...]:
 
 
 def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
-    """The vocabulary of a tokenizer of one of the families."""
     ids = token_ids(tokenizer)
     special = frozenset(map(str, tokenizer.all_special_tokens)) | frozenset(tokenizer.get_added_vocab())
     if isinstance(tokenizer, M2M100Tokenizer):
@@ -124,14 +117,7 @@ def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
 
 
 def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int, int]) -> None:
-    """Have a saved tokenizer know only the tokens that are kept, under their new ids.
-
-    Args:
-        folder: where `save_pretrained` wrote the tokenizer.
-        kept: the tokens.
-        numbers: old id → new id, in the same order, of those of them that have ids. (M2M-100's sentencepiece may know
-            pieces that have none.)
-    """
+    """Have a saved tokenizer know only the tokens that are kept; `numbers`, old id → new, are those that have ids."""
     if (folder / "tokenizer.json").exists():
         write_json(folder / "tokenizer.json", _smaller_backend(read_json(folder / "tokenizer.json"), numbers))
     else:
@@ -152,7 +138,6 @@ def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int,
 
 
 def _smaller_backend(content: dict[str, Any], numbers: Mapping[int, int]) -> dict[str, Any]:
-    """A `tokenizer.json` with fewer pieces."""
     model = dict(content["model"])
     if model["type"] == "Unigram":
         model["vocab"] = [entry for old, entry in enumerate(model["vocab"]) if old in numbers]

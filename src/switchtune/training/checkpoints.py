@@ -21,48 +21,38 @@ _MARKER = "complete.json"
 _BLOCK = 1 << 22
 
 
-class CheckpointError(SwitchtuneError):
-    """Checkpoints that a training cannot go on from."""
+class CheckpointError(SwitchtuneError): ...
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a checkpoint must agree with."""
+    """Fingerprints that a checkpoint must agree with: of what decides a training's course, and of its model."""
 
     inputs: str
-    """Fingerprint of all that decides the course of the training."""
     model: str
-    """Fingerprint of the model that is trained, and of what it began with."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """What a file of a checkpoint held when it was written."""
-
     size: int
-    """In bytes."""
     hash: str
     """XXH3 of 128 bits: it finds damage, and is no protection from forgery."""
 
 
-class NoSpaceError(SwitchtuneError):
-    """There is no room left on the disk for a checkpoint."""
+class NoSpaceError(SwitchtuneError): ...
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that has been declared whole."""
+    """A checkpoint that has been declared whole; see `Identity` for `inputs` and `model`."""
 
     path: Path
     update: int
     score: float | None
     """How good its weights are, larger is better, where that was measured."""
     inputs: str
-    """Fingerprint of what the training was given; resuming with anything else would not be the same training."""
     model: str
-    """Fingerprint of the model that is trained."""
     processes: int = 1
-    """That wrote it."""
     resumable: bool = True
     """Whether it has all that a training goes on from; otherwise only the weights."""
     between: bool = False
@@ -71,16 +61,13 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a training goes on from."""
+    """What a training goes on from (None: it begins anew), and what is wrong with newer checkpoints."""
 
     checkpoint: Checkpoint | None
-    """None where it begins anew."""
     damaged: tuple[str, ...]
-    """What is wrong with newer checkpoints."""
 
 
 def checkpoint_folder(folder: Path, update: int) -> Path:
-    """Where the checkpoint of `update` is."""
     return folder / f"checkpoint-{update}"
 
 
@@ -93,8 +80,7 @@ def mark_complete(checkpoint: Checkpoint) -> None:
 def sound_or_removed(path: Path) -> Iterator[None]:
     """Write a checkpoint in the block; what is there of it when an error comes is removed, and gives its room back.
 
-    Raises:
-        NoSpaceError: the error was that the disk, or what its owner may have of it, is full.
+    Raises NoSpaceError where the disk, or what its owner may have of it, is full.
     """
     path.mkdir(parents=True, exist_ok=True)
     if not (path / MARK).exists():
@@ -139,8 +125,7 @@ def complete_checkpoints(folder: Path) -> list[Checkpoint]:
 def find_resumption(folder: Path, *, inputs: str, model: str) -> Resumption:
     """The newest checkpoint that a training can go on from, every byte of it verified.
 
-    Raises:
-        CheckpointError: the newest whole one is of another training or another model, or all are damaged.
+    Raises CheckpointError where the newest whole one is of another training or model, or all are damaged.
     """
     damaged: list[str] = []
     for path in sorted(_marked(folder), key=lambda path: -int(path.name.rpartition("-")[2])):
@@ -169,7 +154,6 @@ def find_resumption(folder: Path, *, inputs: str, model: str) -> Resumption:
 
 
 def fault_of(path: Path) -> str | None:
-    """What is wrong with the files of a checkpoint that was declared whole; None where nothing is."""
     try:
         _, files = _read(path)
     except (SwitchtuneError, TypeError, KeyError, AttributeError):
@@ -201,7 +185,6 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def remove_after(folder: Path, update: int) -> None:
-    """Remove the checkpoints of later updates than this."""
     for path in _marked(folder):
         if int(path.name.rpartition("-")[2]) > update:
             _remove(path)
@@ -221,13 +204,9 @@ def remove_but_weights(folder: Path) -> None:
 
 
 def prune(folder: Path, *, keep_best: bool, keep_newest: int | None = 1) -> None:
-    """Keep the newest whole checkpoint and, where asked, weights: those of the best and of the newest so many.
+    """Keep the newest whole checkpoint and, where asked, weights: of the best and of the newest so many (None: of all).
 
     Older ones that stand between the regular ones are not kept, and do not count.
-
-    With `keep_newest` None the weights of all are kept.
-
-    All else is removed, the optimizer's state of older ones first of all.
     """
     checkpoints = complete_checkpoints(folder)
     counted = [*(each for each in checkpoints[:-1] if not each.between), *checkpoints[-1:]]
@@ -261,12 +240,7 @@ def mean_weights(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders of checkpoints; what else is there by a similar name is somebody's own.
-
-    Raises:
-        CheckpointError: a link, a file or a folder that no training made has a checkpoint's name, or the folder is
-            itself a link. Nothing is written to or removed through a link.
-    """
+    """The folders of checkpoints; raises CheckpointError for what has such a name and no training made."""
     if folder.is_symlink():
         raise CheckpointError(f"{folder}: a link, where the folder of a training is expected. Move it away.")
     found = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name)]

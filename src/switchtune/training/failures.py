@@ -14,7 +14,6 @@ from switchtune.training.recorder import Recorder
 
 
 def less_memory(block: str) -> str:
-    """What can be done where memory runs out in a stage of that block of the configuration."""
     return (
         f"Set training.gradient_checkpointing to true, lower {block}.max_tokens, take a smaller optimizer "
         "(training.optimizer: adafactor) or train adapters (training.lora)."
@@ -29,11 +28,7 @@ class Failures:
     recorder: Recorder
 
     def require_divisible(self, update: int, part: Batch, error: RuntimeError) -> None:
-        """Make sure that a part of an update which did not fit into memory can be halved.
-
-        Raises:
-            TrainingError: it is a single example, or one of several processes' parts.
-        """
+        """Raise TrainingError for a part too large for memory that is a single example or one process's of several."""
         where, block = f"{self.job.folder}: memory ran out in update {update}", self.job.objective.block
         if size() > 1:
             raise TrainingError(
@@ -57,11 +52,7 @@ class Failures:
         )
 
     def tell_left_out(self, update: int, batches: Sequence[Batch]) -> None:
-        """Write down the batches of an update that was left out, as its gradients were not finite.
-
-        Raises:
-            TrainingError: that happened too often.
-        """
+        """Write down the batches of an update whose gradients are not finite; raises TrainingError after too many."""
         path = self.job.folder / f"skipped-{update}{f'-{rank()}' if size() > 1 else ''}.json"
         write_json(path, {"update": update, "parts": [self.job.objective.readable(batch) for batch in batches]})
         self.recorder.add(update, {"skipped": 1})
@@ -74,7 +65,6 @@ class Failures:
         self.recorder.tell(f"update {update} is left out: its gradients are not finite. Its batch is in {path}.")
 
     def of_validation(self, update: int) -> TrainingError:
-        """The error where the validation loss is not finite."""
         return TrainingError(
             f"{self.job.folder}: the validation loss after update {update} was not finite. {self._more_stable}"
         )

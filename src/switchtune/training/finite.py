@@ -29,10 +29,9 @@ class _Awaited:
 
 
 class FiniteWatch:
-    """Learns one update later which updates were not finite, when the answer has long reached the main memory."""
+    """Calls `found` for updates that were not finite, one update later: by then the answer is in the main memory."""
 
     def __init__(self, found: Callable[[int, Sequence[Batch]], None]) -> None:
-        """Call `found` with the number and the batches of every update that was not finite."""
         self._found = found
         self._awaited: _Awaited | None = None
 

@@ -1,8 +1,6 @@
 """What an update of a training takes: memory, found without numbers, and time, measured.
 
-For memory the model, its loss and its backward pass run under torch's `FakeTensorMode`, in which a tensor has a shape
-and holds nothing. Every storage that comes and goes is counted; so the figures are those of the very code that trains,
-at the batch that is asked for, and no formula has to keep up with it.
+The very code that trains runs under torch's `FakeTensorMode`, whose tensors hold nothing; every storage is counted.
 """
 
 import time
@@ -38,27 +36,20 @@ _ANY_TOKEN = 5
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
-    """The batch of one part of an update, padding included."""
+    """The batch of one part of an update, padding included; tokens of each encoder input and sequence of labels."""
 
     sentences: int
     source_tokens: int
-    """Tokens of each encoder input."""
     target_tokens: int
-    """Tokens of each sequence of labels."""
 
     @property
     def tokens(self) -> int:
-        """Tokens of both sides."""
         return self.sentences * (self.source_tokens + self.target_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one update takes, in bytes, each kind at its largest.
-
-    Not all kinds are at their largest at the same moment, so `peak` is less than their sum: gradients come as
-    activations go.
-    """
+    """Bytes that one update takes, each kind at its largest, which is not at the same moment."""
 
     weights: int
     gradients: int
@@ -75,13 +66,10 @@ def footprint(
     """What an update takes once the optimizer has its state, so from the second update on.
 
     Args:
-        config: configuration of the model.
-        batch: the batch of each of the `settings.accumulation` parts of the update.
-        device: where the training is to run. It decides the type of number; what is counted is what a processor keeps,
-            whose dropout and attention keep about as much as a GPU's.
+        batch: of each of the `settings.accumulation` parts of the update.
+        device: decides the type of number; what is counted is what a processor keeps, about as much as a GPU.
 
-    Raises:
-        UsageError: the settings ask for what the family or the device does not have.
+    Raises UsageError for settings that the family or the device does not have.
     """
     # No figure depends on what a compiler or flash attention would make of it, and neither runs on empty tensors.
     attention = "sdpa" if settings.attention == "flash_attention_2" else settings.attention
@@ -116,13 +104,9 @@ def footprint(
 def measured_seconds(
     config: PretrainedConfig, family: FamilyName, settings: TrainingSettings, batch: BatchShape, device: torch.device
 ) -> float:
-    """Seconds of an update on a device: the median of `MEASURED_UPDATES` that are done there, with random weights.
+    """Seconds of an update on a device: the median of `MEASURED_UPDATES` with random weights, after one for warming up.
 
-    The update before them, which makes the optimizer's state, counts only where it takes `LONGEST_MEASUREMENT` alone.
-    See `footprint` for the arguments.
-
-    Raises:
-        RuntimeError: memory ran out.
+    Raises RuntimeError where memory ran out. See `footprint` for the arguments.
     """
     seconds: list[float] = []
     with torch.random.fork_rng():
@@ -155,7 +139,6 @@ def _model(config: PretrainedConfig, settings: TrainingSettings) -> PreTrainedMo
 
 @contextmanager
 def _losses(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[None]:
-    """Have a model compute its loss as a training has it."""
     with quietly(), computing(model, settings), loss_from_forward(model):
         yield
 
@@ -177,7 +160,7 @@ def _now(device: torch.device) -> float:
 
 
 def _make_fake(model: torch.nn.Module) -> None:
-    """Put tensors of the fake mode that is on in the place of a model's; what was one tensor stays one."""
+    """Put tensors of the fake mode in the place of a model's; what was one tensor stays one."""
     fake: dict[torch.Tensor, torch.Tensor] = {}
     for module in model.modules():
         for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
@@ -189,7 +172,6 @@ def _make_fake(model: torch.nn.Module) -> None:
 
 
 def _state_bytes(optimizer: str, weights: torch.Tensor, embeddings: bool) -> int:
-    """Bytes of an optimizer's state of a matrix or vector of weights."""
     count = weights.numel()
     if optimizer == "adafactor":
         # A value for every row and every column.

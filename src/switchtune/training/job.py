@@ -1,4 +1,4 @@
-"""What a loop is given: one stage of training as a value."""
+"""One stage of training as a value: what the loop is given."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -35,7 +35,6 @@ class Job:
     origin: str
     """Fingerprint of what the model began with."""
     lengths: Lengths
-    """Costs of the examples, of which batches are planned."""
     valid: Sequence[Batch]
     """Validation set of all processes; empty where there is none."""
     settings: TrainingSettings
@@ -52,17 +51,14 @@ class Job:
 
     @cached_property
     def sharded(self) -> bool:
-        """Whether each process holds a share of the model."""
         return sharding_of(self.settings.sharding, self.model, size(), memory_bytes()) == "fsdp"
 
     @cached_property
     def choice(self) -> OptimizerChoice:
-        """The optimizer and its learning rate."""
         return choose_optimizer(self.settings, self.family, sharded=self.sharded)
 
     @cached_property
     def plan(self) -> BatchPlan:
-        """The batches of all updates, and which part of each is this process's."""
         return BatchPlan(
             self.lengths.longest,
             self.settings.tokens_per_batch,
@@ -76,7 +72,6 @@ class Job:
 
     @cached_property
     def identity(self) -> Identity:
-        """What a checkpoint must agree with to go on from."""
         # The optimizer's state is another file where it is shared out.
         how = ["sharded"] if self.sharded else []
         data = hashlib.sha256(self.lengths.longest.tobytes() + self.lengths.surplus.tobytes()).hexdigest()

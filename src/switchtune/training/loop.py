@@ -1,8 +1,4 @@
-"""The one training loop: updates over micro-batches, what is saved on the way, and an answer where something fails.
-
-On torch alone: accelerate's `Accelerator` would save the few lines that wrap the model, and cost a state that all
-trainings of a process share.
-"""
+"""The one training loop: updates over micro-batches, what is saved on the way, and an answer where something fails."""
 
 import math
 import multiprocessing
@@ -43,14 +39,7 @@ class Loop:
     """The updates of a stage."""
 
     def __init__(self, job: Job, model: PreTrainedModel, curve: Curve, device: torch.device) -> None:
-        """Make the optimizer, and spread the model over the group.
-
-        Args:
-            job: the stage.
-            model: that is trained: the job's, or this process's share of it.
-            curve: of the stage so far.
-            device: of the model.
-        """
+        """Make the optimizer, and spread the model (the job's, or this process's share of it) over the group."""
         self.update = 0
         """Updates done."""
         self._job, self._settings, self._model, self._device = job, job.settings, model, device
@@ -71,13 +60,9 @@ class Loop:
         self._saved_at = monotonic()
 
     def run(self, checkpoint: Checkpoint | None) -> int:
-        """Train to the last update or until the patience ends, from a checkpoint where there is one.
+        """Train to the last update or until the patience ends; returns the updates done.
 
-        Returns:
-            The updates done.
-
-        Raises:
-            Stopped: a signal came, to any process of the group; all end with the same update and a checkpoint.
+        Raises Stopped where a signal came to any process of the group; all end with the same update and a checkpoint.
         """
         with heeding() as self._request:
             self._model.train()
@@ -112,7 +97,6 @@ class Loop:
         self._state.load(checkpoint.path)
 
     def _batches(self) -> Iterator[Batch]:
-        """This process's micro-batches of the updates to come."""
         workers = self._settings.workers
         loader: DataLoader[Any] = DataLoader(
             cast("Any", _Keys()),
@@ -212,11 +196,7 @@ class Loop:
     # --- what follows an update ---------------------------------------------------------------------------------------
 
     def _after_update(self) -> bool:
-        """Report, log, evaluate and save what is due; returns whether the training is over.
-
-        A regular checkpoint comes after an entry of the curve. One that comes by the clock of process 0, or because the
-        training is to stop, changes nothing about the entries.
-        """
+        """Report, log, evaluate and save what is due; returns whether the training is over."""
         settings, updates = self._settings, self._job.updates
         last = self.update == updates
         self._recorder.report(self.update, now=last)
@@ -236,7 +216,6 @@ class Loop:
         return bool(last or ended or asked)
 
     def _evaluate(self) -> None:
-        """Measure the model on the validation set, and chrF++ of its outputs where it is wanted."""
         job = self._job
         self._tally.pause()
         self._model.eval()
@@ -291,7 +270,7 @@ class _Keys:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Have this process outlive a signal to the whole group: the update in progress needs its batches."""
+    """Have a data worker outlive a signal to the whole group: the update in progress needs its batches."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 

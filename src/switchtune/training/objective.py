@@ -64,11 +64,10 @@ class SequenceObjective:
     validated: Literal["valid_nll"] = "valid_nll"
     head: tuple[()] = ()
     data_fingerprint: str = ""
-    """Empty: examples are made on demand; whoever calls tells trainings with other examples apart."""
+    """Empty: whoever calls tells trainings with other examples apart."""
 
     @classmethod
     def of(cls, examples: Examples, layout: Layout, max_tokens: int) -> "SequenceObjective":
-        """The objective of examples that are encoded for a model."""
         return cls(EncodedExamples(examples, layout, max_tokens))
 
     def batch(self, keys: Sequence[Key]) -> Batch:

@@ -13,13 +13,10 @@ from switchtune.errors import UsageError
 from switchtune.models.families import training_needs
 
 ADAFACTOR_LR = 1e-3
-"""Peak learning rate of Adafactor where nobody asks for another."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerChoice:
-    """An optimizer and its peak learning rate."""
-
     name: Literal["adamw", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
     lr: float
 
@@ -30,15 +27,12 @@ def choose_optimizer(
     """What the settings ask for, and where they leave it open what suits the family.
 
     Adafactor's steps are in proportion to the size of each weight matrix, so that 1e-3 is its usual learning rate
-    whatever the family (Xue et al. 2021). Adapters (LoRA) begin at zero, where its steps would be next to nothing, so
-    they have Adam, with a learning rate of their own.
+    whatever the family (Xue et al. 2021). Adapters (LoRA) begin at zero, where such steps would be next to nothing.
 
     Args:
-        sharded: whether each weight is shared out among processes (FSDP). Then only AdamW will do, which takes every
-            number by itself; Adafactor needs whole rows and columns, the 8-bit ones whole blocks.
+        sharded: whether each weight is shared out among processes (FSDP), which AdamW alone can do with.
 
-    Raises:
-        UsageError: Adafactor with LoRA; another optimizer than AdamW with shared weights.
+    Raises UsageError for Adafactor with LoRA, and for another optimizer than AdamW with shared weights.
     """
     usual, lora = training_needs(family), settings.lora is not None
     name = settings.optimizer
@@ -59,11 +53,7 @@ def choose_optimizer(
 
 
 def require_optimizer(choice: OptimizerChoice, device: torch.device) -> None:
-    """Make sure that the optimizer can work here.
-
-    Raises:
-        UsageError: an 8-bit optimizer without an NVIDIA GPU, or without bitsandbytes.
-    """
+    """Raise UsageError for an 8-bit optimizer without an NVIDIA GPU, or without bitsandbytes."""
     if not choice.name.endswith("8bit"):
         return
     if device.type != "cuda":
@@ -81,11 +71,7 @@ def require_optimizer(choice: OptimizerChoice, device: torch.device) -> None:
 def make_optimizer(
     choice: OptimizerChoice, settings: TrainingSettings, model: torch.nn.Module
 ) -> torch.optim.Optimizer:
-    """The optimizer of the weights that learn; biases, norms and position biases do not decay.
-
-    AdamW is the fused one on GPU and CPU: on one core it took a quarter of the time of the other two at 61 million
-    weights. Adafactor is transformers' own, without relative steps, scaled by the size of the weights.
-    """
+    """The optimizer of the weights that learn; biases, norms and position biases do not decay."""
     learning = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     decays = {name for name, weight in learning if weight.ndim > 1 and "bias" not in name}
     groups: list[dict[str, Any]] = [
@@ -108,9 +94,6 @@ def make_optimizer(
 
 
 def skips_by_itself(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the optimizer itself leaves an update out where its `found_inf`, a tensor on the device, is 1.
-
-    Not where weights are shared out among processes one by one (FSDP 2): their kernels want all as such tensors.
-    """
+    """Whether the optimizer itself leaves an update out where its `found_inf`, a tensor on the device, is 1."""
     shared = any(hasattr(weight, "full_tensor") for group in optimizer.param_groups for weight in group["params"])
     return isinstance(optimizer, torch.optim.AdamW) and bool(optimizer.defaults["fused"]) and not shared

@@ -20,8 +20,7 @@ from switchtune.models.families import training_needs
 def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> torch.dtype:
     """The type of number that layers compute in; weights, their gradients and the loss stay in float32.
 
-    Raises:
-        UsageError: fp16 on a CPU, or for a family that it is not for.
+    Raises UsageError for fp16 on a CPU, or for a family that it is not for.
     """
     if settings.precision == "fp16":
         if reason := training_needs(family).no_fp16:
@@ -41,19 +40,12 @@ def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device:
 
 
 def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
-    """Have layers compute in a type of number; in float32 they do so anyway.
-
-    In place of transformers' own switches, which patch a model's forward method and copy all its outputs.
-    """
+    """Have layers compute in a type of number; transformers' own switches patch forward and copy all outputs."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def require_attention(attention: str, family: FamilyName | None, dtype: torch.dtype, device: torch.device) -> None:
-    """Make sure that the implementation of attention can work here.
-
-    Raises:
-        UsageError: flash attention with a family that cannot have it, in fp32, without a GPU, or not installed.
-    """
+    """Raise UsageError for flash attention in fp32, without a GPU, not installed, or with a family without it."""
     if attention != "flash_attention_2":
         return
     if (hindrance := training_needs(family).no_flash_attention) is not None:
@@ -70,11 +62,7 @@ def require_attention(attention: str, family: FamilyName | None, dtype: torch.dt
 
 
 def require_compiler(device: torch.device) -> None:
-    """Make sure that torch.compile has what it makes its code with.
-
-    Raises:
-        UsageError: a CPU without a C++ compiler.
-    """
+    """Raise UsageError on a CPU without a C++ compiler, which torch.compile makes its code with."""
     names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
     if device.type == "cpu" and not any(shutil.which(name) for name in names):
         raise UsageError(
@@ -91,8 +79,8 @@ _COMPILED_FORMS = 32
 def computing(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[None]:
     """Have the model compute as the settings ask, until the block ends; then it is as its owner gave it.
 
-    By itself transformers takes sdpa for all five families. Flash attention is only taken when asked for: it waits for
-    the GPU in every layer to learn where sentences end, and gains on sequences longer than sentences.
+    Flash attention is only taken when asked for: it waits for the GPU in every layer to learn where sentences end, and
+    gains on sequences longer than sentences.
     """
     with ExitStack() as stack:
         if settings.attention != "auto":

@@ -6,11 +6,7 @@ from switchtune.config.training import Schedule
 
 
 def learning_rate_factor(done: int, *, updates: int, warmup: int, schedule: Schedule) -> float:
-    """Share of the peak learning rate for the update that follows `done` updates.
-
-    The first update has 1/`warmup` of the peak and the one numbered `warmup` all of it. `linear` falls and
-    would be zero one update after the last.
-    """
+    """Share of the peak learning rate for the update after `done`; `linear` would be zero one update after the last."""
     if done < warmup:
         return (done + 1) / warmup
     if schedule == "linear":

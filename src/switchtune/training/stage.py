@@ -39,23 +39,15 @@ from switchtune.training.trackers import require_trackers
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage came to."""
-
     updates: int
-    """Updates done."""
     chosen_update: int
     """The update whose weights are handed on."""
     curve: Curve
     resumed_from: int | None
-    """Update of the checkpoint that the last call went on from."""
 
 
 def require_runnable(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> None:
-    """Make sure that a model of the family (None: an encoder alone) can be trained with these settings on the device.
-
-    Raises:
-        UsageError: trackers, precision, attention, optimizer, adapters or compiler cannot be had here, and why.
-    """
+    """Raise UsageError for settings that cannot be had for the family (None: an encoder alone) on the device."""
     require_trackers(settings.report_to)
     require_attention(settings.attention, family, compute_dtype(settings, family, device), device)
     require_optimizer(choose_optimizer(settings, family), device)
@@ -68,8 +60,7 @@ def require_runnable(settings: TrainingSettings, family: FamilyName | None, devi
 def carry_out(job: Job) -> Outcome:
     """Train a stage, or what is left of it, and leave its model in evaluation mode with the weights that are handed on.
 
-    Raises:
-        TrainingError, CheckpointError, NoSpaceError, UsageError, Stopped: as `train_stage`.
+    Raises as `train_stage`.
     """
     device = training_device()
     require_runnable(job.settings, job.family, device)
@@ -120,11 +111,6 @@ def _hand_on(job: Job, updates: int) -> int:
 
 
 def _checkpoint(job: Job) -> Checkpoint | None:
-    """What the training goes on from, where it does; what was written after it is removed, and people told.
-
-    Raises:
-        CheckpointError: checkpoints of another training or another model, or none that is undamaged.
-    """
     resumption = on_first(lambda: _resumption(job.folder, job.identity))
     if rank() == 0:
         _tell(resumption, job.updates, job.on_message)
@@ -145,7 +131,6 @@ def _resumption(folder: Path, identity: Identity) -> Resumption:
 
 
 def _tell(resumption: Resumption, updates: int, on_message: Callable[[str], None]) -> None:
-    """Tell people what they should know about a resumption."""
     checkpoint = resumption.checkpoint
     if checkpoint is None:
         return

@@ -33,7 +33,7 @@ class TrainingState:
     device: torch.device
 
     def save(self, folder: Path) -> None:
-        """Write into a checkpoint's folder; all processes of a group do so together."""
+        """Write into a checkpoint's folder, all processes of a group together."""
         folder.mkdir(parents=True, exist_ok=True)
         weights, state = self._weights(), self._optimizer_state()
         if rank() == 0:
@@ -44,11 +44,7 @@ class TrainingState:
         torch.save(RandomState.of(self.device).tensors, folder / f"random-{rank()}.pt")
 
     def load(self, folder: Path) -> None:
-        """Go on from what a checkpoint holds; a process that it does not know draws as it would from the start.
-
-        Raises:
-            UnpicklingError: a file holds something else than data.
-        """
+        """Go on from what a checkpoint holds; a process that it does not know draws as it would from the start."""
         if isinstance(self.model, FSDPModule):
             # Process 0 alone holds the whole, and gives each its share.
             options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=False)
@@ -86,11 +82,7 @@ def _read(path: Path) -> Any:
 
 
 def set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a model the weights of a checkpoint.
-
-    Raises:
-        TrainingError: the model lacks some of them.
-    """
+    """Give a model the weights of a checkpoint; raises TrainingError where it lacks some of them."""
     # Weights that are shared stand in a checkpoint under one of their names.
     unknown = model.load_state_dict(weights, strict=False).unexpected_keys
     if unknown:

@@ -1,12 +1,8 @@
 """One stage of training on sources and targets, with checkpoints that survive a kill.
 
 Where memory runs out, an update is computed anew in smaller micro-batches: its batch and its loss stay the same. An
-update whose gradients are not finite is left out: weights and the optimizer's state stay as they are, and the schedule
-goes on by the number of the update. Its batch is written to the stage's folder. Three of them within a hundred updates
-end the training.
-
-Within a group (`training.distributed`) all processes share each update's batch; without dropout the losses are those of
-one process but for rounding. All end with the same weights.
+update whose gradients are not finite is left out, and written to the stage's folder; three within a hundred end it.
+Within a group (`training.distributed`) all processes share each update's batch, and end with the same weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +30,6 @@ class StageResult:
     """What a stage of training came to. Losses are means per target token, in nats."""
 
     updates: int
-    """Updates done; fewer than asked for where the patience came to its end."""
     chosen_update: int
     """The update whose weights are handed on: the last, or with `keep: best` the one that validates best."""
     seconds: float
@@ -42,9 +37,9 @@ class StageResult:
     train_loss: float
     """Smoothed loss over the last tenth of the updates."""
     train_nll: float
-    """Negative log likelihood over the last tenth of the updates: not smoothed, but with dropout."""
+    """Not smoothed, but with dropout, over the last tenth of the updates."""
     valid_nll: tuple[tuple[int, float], ...]
-    """(update, negative log likelihood of the validation set): before the first update, and at every evaluation."""
+    """(update, loss of the validation set): before the first update, and at every evaluation."""
     valid_chrf: tuple[tuple[int, float], ...]
     """(update, chrF++) likewise, where it is measured."""
     tokens: int
@@ -57,11 +52,9 @@ class StageResult:
     skipped: int
     """Updates that were left out because their gradients were not finite."""
     resumed_from: int | None
-    """Update of the checkpoint that the last call went on from."""
 
     @property
     def chosen_nll(self) -> float:
-        """Loss on the validation set at the update whose weights are handed on."""
         return dict(self.valid_nll)[self.chosen_update]
 
     @classmethod
@@ -73,8 +66,6 @@ class StageResult:
 
 @dataclass(frozen=True)
 class _Data:
-    """The examples of a stage, measured, and its validation set in batches that all evaluations use."""
-
     objective: SequenceObjective
     lengths: Lengths
     valid: list[Batch]
@@ -104,10 +95,7 @@ def train_stage(
     same weights, bit for bit, as a training that was not interrupted.
 
     Args:
-        loaded: the model; its dropout is what it was loaded with.
-        examples: made anew for each epoch.
         valid: for the validation loss; its epoch 0 is used every time.
-        settings: everything but the number of updates.
         updates: updates of the optimizer in this stage.
         seed: of the order of the batches and of dropout.
         folder: of this stage alone.
