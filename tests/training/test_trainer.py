@@ -35,8 +35,8 @@ from switchtune.training.checkpoints import (
 )
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.energy import Counter, EnergyMeter
-from switchtune.training.objective import TrainingError
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.job import TrainingError
+from switchtune.training.optimizers import learning_rate_factor, warmup_updates
 from switchtune.training.trainer import StageResult, train_stage
 from tests.miniature import ENGLISH, GERMAN, miniature
 

@@ -142,12 +142,7 @@ _ROWS = (
         sheds_tags=True,
     ),
     Family(
-        name="m2m100",
-        **_M2M100,
-        tokenizer=M2M100Tokenizer,
-        tag=r"__([a-z]{2,3})__",
-        **_TAG_FIRST,
-        fixed_sources=True,
+        name="m2m100", **_M2M100, tokenizer=M2M100Tokenizer, tag=r"__([a-z]{2,3})__", **_TAG_FIRST, fixed_sources=True
     ),
     Family(
         name="mt5",

@@ -260,7 +260,7 @@ def require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int)
 
 
 def on_meta(path: str, config: PretrainedConfig, make: Callable[[], Any]) -> Any:
-    """What `make` makes of the configuration, without room for weights; raises SwitchtuneError where it makes nothing."""
+    """What `make` makes of the configuration, without room for weights; SwitchtuneError where that is nothing."""
     with explained(path, "config.json"), torch.device("meta"):
         _require_bounds(f"{path}: config.json", config.to_dict())
         return make()

@@ -141,7 +141,7 @@ class Layout:
         return [_framed(frame.before_source, ids, frame.after_source, max_tokens)[0] for ids in self._plain_ids(texts)]
 
     def prompt(self, text: str, source_language: str, target_language: str) -> str:
-        """What a plain tokenizer, set to this direction, needs to yield our encoder input: in mT5 an instruction too."""
+        """What a plain tokenizer, set to this direction, needs to give our encoder input: in mT5 an instruction too."""
         if "instruction" not in self.family.before_source:
             return text
         return f"{instruction(self.code(source_language), self.code(target_language))} {text}"

@@ -217,7 +217,7 @@ def save_model(
 
 
 def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_language: str) -> None:
-    """Write a tokenizer that adds the tags of this direction and tells it (`direction`); raises UnknownLanguageError."""
+    """Write a tokenizer that adds the tags of this direction and tells it (`direction`)."""
     source, target = layout.code(source_language), layout.code(target_language)
     with quietly():
         layout.tokenizer.save_pretrained(folder)
@@ -307,7 +307,7 @@ def _differs(folder: Path, difference: str) -> SavedModelDiffersError:
 
 
 def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
-    """A model with its layout, in evaluation mode, on the GPU where there is one; raises SwitchtuneError for a misfit."""
+    """A model with its layout, in evaluation mode, on the GPU where there is one; SwitchtuneError where they misfit."""
     tokenizer = layout.tokenizer
     rows = len(_weight(model.get_input_embeddings()))
     highest = max(tokenizer.get_vocab().values())

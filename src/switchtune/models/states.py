@@ -19,13 +19,7 @@ from switchtune.examples import Example
 from switchtune.lexicon.csls import single_threaded_workers
 from switchtune.lexicon.plm import WordEncoder
 from switchtune.lexicon.text import Vectors
-from switchtune.models.forward import (
-    encoder_states,
-    evaluating,
-    longest_first,
-    on_device_of,
-    states_of_decoder_layers,
-)
+from switchtune.models.forward import encoder_states, evaluating, longest_first, on_device_of, states_of_decoder_layers
 from switchtune.models.load import Loaded
 
 Links: TypeAlias = NDArray[np.int64]
@@ -134,10 +128,10 @@ def _set_means(vectors: Vectors, states: Vectors, links: Links) -> None:
 
 
 def pieces_of_words(pieces: Sequence[str], sentence: Words) -> Links:
-    """Which of a sentence's first pieces are part of which of its words: those of two of both, unknown ones ("") of none.
+    """Which of a sentence's first pieces are part of which of its words; a piece of two words is part of both.
 
     Pieces are looked for in the text one after the other, without regard to spaces and to Unicode's forms of a letter:
-    not all tokenizers tell where a piece comes from.
+    not all tokenizers tell where a piece comes from. An unknown one ("") is part of none.
     """
     texts = [_letters(part) for part in _parts(sentence)]
     letters = "".join(texts)

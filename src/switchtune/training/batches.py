@@ -1,7 +1,7 @@
 """Which examples form which batch: a plan made of lengths alone, and the data set that follows it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
@@ -65,7 +65,12 @@ def epoch_batches(
     """
     rng = np.random.default_rng((seed, epoch))
     for part in _at_random(len(longest), rng):
-        order = part[_by_both_sides(longest[part], None if surplus is None else surplus[part], rng)]
+        # Examples alike in both lengths come in random order, and so stand with others in every epoch.
+        keys = [rng.random(len(part), dtype=np.float32), longest[part]]
+        if surplus is not None:
+            # The order of the surplus turns round at each length, so that neighbours are alike there too.
+            keys.insert(1, np.where(longest[part] % 2, -surplus[part], surplus[part]))
+        order = part[np.lexsort(keys)]
         lengths = longest[order]
         starts = _even_starts(lengths, len(_starts(lengths, tokens_per_batch)), tokens_per_batch)
         batches = np.split(order, starts[1:])
@@ -80,16 +85,6 @@ def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int6
         return
     part_of = rng.integers(parts, size=count, dtype=np.uint16)
     yield from (np.flatnonzero(part_of == part) for part in range(parts))
-
-
-def _by_both_sides(
-    longest: NDArray[np.integer], surplus: NDArray[np.integer] | None, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Examples in the order of the longer side, then of the surplus, whose order turns round at each length."""
-    keys = [rng.random(len(longest), dtype=np.float32), longest]
-    if surplus is not None:
-        keys.insert(1, np.where(longest % 2, -surplus, surplus))
-    return np.lexsort(keys)
 
 
 def shared_out(batch: NDArray[np.int64], longest: NDArray[np.integer], parts: int) -> list[NDArray[np.int64]]:
@@ -147,9 +142,6 @@ class BatchPlan:
     first: int = 0
     """Updates that are passed over, as they are done."""
 
-    def after(self, update: int) -> "BatchPlan":
-        return replace(self, first=update)
-
     def __len__(self) -> int:
         return (self.updates - self.first) * self.accumulation
 
@@ -159,14 +151,10 @@ class BatchPlan:
 
     def __iter__(self) -> Iterator[list[Key]]:
         parts = self.processes * self.accumulation
-        for epoch, batch in islice(self._batches(), self.first, self.updates):
+        batches = ((epoch, batch) for epoch in count() for batch in self._epoch(epoch))
+        for epoch, batch in islice(batches, self.first, self.updates):
             for part in shared_out(batch, self.longest, parts)[self.process :: self.processes]:
                 yield [(epoch, index) for index in part.tolist()]
-
-    def _batches(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        for epoch in count():
-            for batch in self._epoch(epoch):
-                yield epoch, batch
 
     def _epoch(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         return epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus)

@@ -108,7 +108,7 @@ def train_classifier(
     on_progress: Callable[[Progress], None] | None = None,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> ClassifierResult:
-    """Train a classifier in place, in evaluation mode at the end; arguments, errors and checkpoints are as in `train_stage`.
+    """Train a classifier in place, in evaluation mode at the end; arguments and errors are those of `train_stage`.
 
     Args:
         settings: from `classifier_settings`.

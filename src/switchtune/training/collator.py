@@ -1,8 +1,8 @@
 """Stage 1 for anybody's own trainer: a data collator that switches and encodes."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import TrainerCallback
@@ -11,10 +11,6 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.models.layout import Layout
 from switchtune.switching.switcher import example_key
-
-
-class SentenceSwitcher(Protocol):
-    def __call__(self, text: str, *, key: int) -> str: ...
 
 
 class RestoreCollator:
@@ -34,7 +30,7 @@ class RestoreCollator:
     def __init__(
         self,
         layout: Layout,
-        switchers: Mapping[str, SentenceSwitcher],
+        switchers: Mapping[str, Callable[..., str]],
         *,
         seed: int,
         max_tokens: int = 256,
@@ -44,7 +40,7 @@ class RestoreCollator:
 
         Args:
             layout: of the model, `load_model(…).layout`.
-            switchers: of each language that occurs.
+            switchers: of each language that occurs: `Switcher.sentence`, or a function of text and `key` to draw by.
             max_tokens: longest encoder input and labels; longer sentences are cut.
             languages: of `source` and `target`.
         """

@@ -57,11 +57,10 @@ def _processor_counters(powercap: Path) -> tuple[Counter, ...]:
     counters = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
         try:
-            if not (zone / "name").read_text().startswith("package"):
-                continue
-            largest = _number_in(zone / "max_energy_range_uj")
-            read = partial(_number_in, zone / "energy_uj")
-            counters.append(Counter(read, joules=1e-6, largest=largest))
+            if (zone / "name").read_text().startswith("package"):
+                largest = int((zone / "max_energy_range_uj").read_text())
+                read = partial(_number_in, zone / "energy_uj")
+                counters.append(Counter(read, joules=1e-6, largest=largest))
         except (OSError, ValueError):
             continue
     return tuple(counters)

@@ -1,16 +1,55 @@
-"""What people are told where memory runs out or numbers are not finite."""
+"""What is done, and told, where memory runs out or gradients are not finite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from switchtune.files import write_json
 from switchtune.models.forward import Batch
 from switchtune.training.distributed import rank, size
-from switchtune.training.finite import PATIENCE, WINDOW, too_many
-from switchtune.training.job import Job
+from switchtune.training.job import Job, TrainingError
 from switchtune.training.memory import padded_tokens
-from switchtune.training.objective import TrainingError
 from switchtune.training.recorder import Recorder
+
+PATIENCE = 3
+"""So many left out …"""
+WINDOW = 100
+"""… among so many updates in a row end the training."""
+
+
+def too_many(skipped: Sequence[int]) -> bool:
+    """Whether the updates that were left out, in order, are so many within so few that the training is to end."""
+    return len(skipped) >= PATIENCE and skipped[-1] - skipped[-PATIENCE] < WINDOW
+
+
+class FiniteWatch:
+    """Calls `found` for updates that were not finite, one update later: by then the answer is in the main memory."""
+
+    def __init__(self, found: Callable[[int, Sequence[Batch]], None]) -> None:
+        self._found = found
+        self._awaited: tuple[int, torch.Tensor, Any, Sequence[Batch]] | None = None
+
+    def add(self, update: int, bad: torch.Tensor, batches: Sequence[Batch]) -> None:
+        """Take the verdict on an update, a boolean on the device, and tell of the update before it."""
+        self.settle()
+        copied = None
+        if bad.is_cuda:
+            bad = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(bad, non_blocking=True)
+            copied = torch.Event("cuda")
+            copied.record()
+        self._awaited = (update, bad, copied, batches)
+
+    def settle(self) -> None:
+        """Tell of the last update, waiting for its verdict where need be."""
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None:
+            update, bad, copied, batches = awaited
+            if copied is not None:
+                copied.synchronize()
+            if bad:
+                self._found(update, batches)
 
 
 def less_memory(block: str) -> str:

@@ -5,6 +5,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import islice
 from time import monotonic
 from typing import Any, cast
@@ -23,14 +24,12 @@ from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait
-from switchtune.training.failures import Failures
-from switchtune.training.finite import FiniteWatch
+from switchtune.training.failures import Failures, FiniteWatch
 from switchtune.training.job import Job
 from switchtune.training.memory import MemoryLimit, RandomState, is_out_of_memory
-from switchtune.training.optimizers import make_optimizer, skips_by_itself
+from switchtune.training.optimizers import learning_rate_factor, make_optimizer, skips_by_itself, warmup_updates
 from switchtune.training.precision import compute_dtype, computing_in
 from switchtune.training.recorder import Recorder, labelled
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
 from switchtune.training.state import TrainingState
 from switchtune.training.stopping import Request, heeding
 
@@ -53,7 +52,8 @@ class Loop:
         self._wrapped: torch.nn.Module = model
         if size() > 1 and not job.sharded:
             self._wrapped = DistributedDataParallel(model, [device.index] if device.type == "cuda" else None)
-        self._nothing = _without_labels(job.objective.batch([(0, int(job.plan.longest.argmin()))]))
+        shortest = job.objective.batch([(0, int(job.plan.longest.argmin()))])
+        self._nothing = {**shortest, "labels": torch.full_like(shortest["labels"], IGNORED_LABEL)}
         self._limit = MemoryLimit(curve.too_large)
         self._watch = FiniteWatch(self._failures.tell_left_out)
         self._request = Request()
@@ -67,7 +67,10 @@ class Loop:
         with heeding() as self._request:
             self._model.train()
             if checkpoint is not None:
-                self._go_on_from(checkpoint)
+                self.update = checkpoint.update
+                if sums := self._recorder.curve.sums(self.update)[rank() :: size()]:
+                    self._tally.go_on_from([sum(numbers) for numbers in zip(*sums, strict=True)])
+                self._state.load(checkpoint.path)
             elif self._job.valid:
                 self._evaluate()
             batches = self._batches()
@@ -83,24 +86,16 @@ class Loop:
             (number,) = largest(self._request.signal)
             if number:
                 path = checkpoint_folder(self._job.folder, self.update)
-                self._recorder.tell(
-                    f"stopped after update {self.update:,} of {self._job.updates:,}; a checkpoint is at {path}"
-                )
+                done_of = f"{self.update:,} of {self._job.updates:,}"
+                self._recorder.tell(f"stopped after update {done_of}; a checkpoint is at {path}")
                 raise Stopped(128 + number)
         return self.update
-
-    def _go_on_from(self, checkpoint: Checkpoint) -> None:
-        self.update = checkpoint.update
-        sums = self._recorder.curve.sums(checkpoint.update)[rank() :: size()]
-        if sums:
-            self._tally.go_on_from([sum(numbers) for numbers in zip(*sums, strict=True)])
-        self._state.load(checkpoint.path)
 
     def _batches(self) -> Iterator[Batch]:
         workers = self._settings.workers
         loader: DataLoader[Any] = DataLoader(
             cast("Any", _Keys()),
-            batch_sampler=self._job.plan.after(self.update),
+            batch_sampler=replace(self._job.plan, first=self.update),
             # A process without examples takes part in what all compute together.
             collate_fn=lambda keys: self._job.objective.batch(keys) if keys else self._nothing,
             num_workers=workers,
@@ -113,15 +108,13 @@ class Loop:
         )
         return iter(loader)
 
-    # --- an update ----------------------------------------------------------------------------------------------------
-
     def _train(self, batches: Sequence[Batch]) -> None:
         """One update; where memory runs out, it is computed anew in smaller micro-batches."""
         labels = [labelled(batch) for batch in batches]
         for batch, count in zip(batches, labels, strict=True):
             self._tally.add_positions(batch, count)
         count = int(summed(torch.tensor(sum(labels))))
-        batches = [self._on_device(batch) for batch in batches]
+        batches = [_on_device(batch, self._device) for batch in batches]
         random, losses = RandomState.of(self._device), self._tally.losses.clone()
         while (too_large := self._add_gradients(batches, count)) is not None:
             self._limit.refuse(too_large)
@@ -190,11 +183,6 @@ class Loop:
         factor = learning_rate_factor(done, updates=updates, warmup=warmup, schedule=settings.schedule)
         return self._job.choice.lr * factor
 
-    def _on_device(self, batch: Batch) -> Batch:
-        return {name: values.to(self._device, non_blocking=True) for name, values in batch.items()}
-
-    # --- what follows an update ---------------------------------------------------------------------------------------
-
     def _after_update(self) -> bool:
         """Report, log, evaluate and save what is due; returns whether the training is over."""
         settings, updates = self._settings, self._job.updates
@@ -224,7 +212,7 @@ class Loop:
         own = [*job.valid[rank() :: size()], self._nothing][: math.ceil(len(job.valid) / size())]
         with torch.no_grad(), computing_in(self._dtype, self._device):
             for batch in own:
-                sums += job.objective.measure(self._model, self._on_device(batch))
+                sums += job.objective.measure(self._model, _on_device(batch, self._device))
         total, count = summed(sums).tolist()
         if not math.isfinite(total):
             raise self._failures.of_validation(self.update)
@@ -262,6 +250,10 @@ def logging_interval(updates: int) -> int:
     return min(50, max(1, updates // 200))
 
 
+def _on_device(batch: Batch, device: torch.device) -> Batch:
+    return {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+
+
 class _Keys:
     """What the plan names an example by is all that is known of it until a batch is made."""
 
@@ -273,7 +265,3 @@ def _ignore_signals(worker: int) -> None:
     """Have a data worker outlive a signal to the whole group: the update in progress needs its batches."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def _without_labels(batch: Batch) -> Batch:
-    return {**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}

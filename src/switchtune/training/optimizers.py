@@ -1,5 +1,6 @@
 """Which optimizer a training has, with which learning rate, and why."""
 
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -8,7 +9,7 @@ import torch
 from transformers import Adafactor
 
 from switchtune.config.pretrain import FamilyName
-from switchtune.config.training import TrainingSettings
+from switchtune.config.training import Schedule, TrainingSettings
 from switchtune.errors import UsageError
 from switchtune.models.families import training_needs
 
@@ -97,3 +98,19 @@ def skips_by_itself(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the optimizer itself leaves an update out where its `found_inf`, a tensor on the device, is 1."""
     shared = any(hasattr(weight, "full_tensor") for group in optimizer.param_groups for weight in group["params"])
     return isinstance(optimizer, torch.optim.AdamW) and bool(optimizer.defaults["fused"]) and not shared
+
+
+def learning_rate_factor(done: int, *, updates: int, warmup: int, schedule: Schedule) -> float:
+    """Share of the peak learning rate for the update after `done`; `linear` would be zero one update after the last."""
+    if done < warmup:
+        return (done + 1) / warmup
+    if schedule == "linear":
+        return max(0.0, (updates - done) / (updates - warmup))
+    if schedule == "inverse_sqrt":
+        return math.sqrt(max(warmup, 1) / (done + 1))
+    return 1.0
+
+
+def warmup_updates(warmup: float, updates: int) -> int:
+    """Updates of warm-up in a stage, of a number or (below 1) a share: never more than a tenth of the stage."""
+    return int(min(warmup * updates if warmup < 1 else warmup, updates // 10))

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -84,51 +84,23 @@ def computing(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[No
     """
     with ExitStack() as stack:
         if settings.attention != "auto":
-            stack.enter_context(_attention(model, settings.attention))
+            # Encoder and decoder of mT5 have configurations of their own, which older transformers do not set along.
+            parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+            for part, before in [(part, part.config._attn_implementation) for part in parts]:
+                stack.callback(part.set_attn_implementation, before)
+                part.set_attn_implementation(settings.attention)
         if settings.gradient_checkpointing:
-            stack.enter_context(_checkpointing(model))
+            # transformers 5 renamed it on the way, and warns of the older name.
+            kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+            stack.callback(cast("Any", model).disable_input_require_grads)
+            stack.callback(getattr(model, f"{kind}_checkpointing_disable"))
+            getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
         if settings.compile:
-            stack.enter_context(_compiled(model))
+            # Each layer by itself: they are alike, so that what is compiled for one serves them all.
+            for layer in [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]:
+                setattr(layer, "forward", torch.compile(layer.forward, dynamic=True))  # noqa: B010
+                stack.callback(delattr, layer, "forward")
+            dynamo: Any = torch._dynamo
+            # mT5's layers are all of one class: first and others, encoder's and decoder's, with gradients and without.
+            stack.enter_context(dynamo.config.patch(recompile_limit=_COMPILED_FORMS))
         yield
-
-
-@contextmanager
-def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
-    # Encoder and decoder of mT5 have configurations of their own, which older transformers do not set with the model's.
-    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
-    before = [part.config._attn_implementation for part in parts]
-    for part in parts:
-        part.set_attn_implementation(name)
-    try:
-        yield
-    finally:
-        for part, former in zip(parts, before, strict=True):
-            part.set_attn_implementation(former)
-
-
-@contextmanager
-def _checkpointing(model: Any) -> Iterator[None]:
-    # transformers 5 renamed it on the way, and warns of the older name.
-    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
-    getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
-    try:
-        yield
-    finally:
-        getattr(model, f"{kind}_checkpointing_disable")()
-        model.disable_input_require_grads()
-
-
-@contextmanager
-def _compiled(model: PreTrainedModel) -> Iterator[None]:
-    """Each layer by itself: they are alike, so that what is compiled for one serves them all."""
-    layers: list[Any] = [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
-    for layer in layers:
-        layer.forward = torch.compile(layer.forward, dynamic=True)
-    dynamo: Any = torch._dynamo
-    try:
-        # mT5's layers are all of one class: first and others, encoder's and decoder's, with gradients and without.
-        with dynamo.config.patch(recompile_limit=_COMPILED_FORMS):
-            yield
-    finally:
-        for layer in layers:
-            del layer.forward

@@ -104,17 +104,15 @@ class Recorder:
         }
         self.tally.clear()
         self.add(update, entry)
-        self._job.trackers.log({f"train/{name}": value for name, value in entry.items()}, self._over_all_stages(update))
+        self._track(update, {f"train/{name}": value for name, value in entry.items()})
 
     def add_validation(self, update: int, entry: dict[str, float]) -> None:
         self.add(update, entry)
         names = {name: name.removeprefix("valid_").replace("nll", "loss") for name in entry}
-        self._job.trackers.log(
-            {f"eval/{names[name]}": value for name, value in entry.items()}, self._over_all_stages(update)
-        )
+        self._track(update, {f"eval/{names[name]}": value for name, value in entry.items()})
 
-    def _over_all_stages(self, update: int) -> int:
-        return update + self._job.log.updates_before
+    def _track(self, update: int, values: dict[str, float]) -> None:
+        self._job.trackers.log(values, update + self._job.log.updates_before)
 
     def scores(self) -> Sequence[tuple[int, float]]:
         """(update, score) of every evaluation, larger is better."""

@@ -26,10 +26,9 @@ from switchtune.training.checkpoints import (
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import on_first, rank, size, training_device
 from switchtune.training.failures import less_memory
-from switchtune.training.job import Job
+from switchtune.training.job import Job, TrainingError
 from switchtune.training.loop import Loop
 from switchtune.training.memory import is_out_of_memory
-from switchtune.training.objective import TrainingError
 from switchtune.training.optimizers import choose_optimizer, require_optimizer
 from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
 from switchtune.training.sharding import require_shardable, sharded_copy

@@ -19,8 +19,7 @@ from switchtune.models.load import Loaded
 from switchtune.training.batches import Lengths, epoch_batches, measure
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import on_first
-from switchtune.training.job import Job
-from switchtune.training.objective import SequenceObjective, TrainingError
+from switchtune.training.job import Job, SequenceObjective, TrainingError
 from switchtune.training.stage import Outcome, carry_out
 from switchtune.training.trackers import Trackers
 
