@@ -40,6 +40,9 @@ from switchtune.run_dir import loaded_files
 LONGEST_GENERATION = 256
 """Longest output, in tokens, of a saved model whose user asks for no other length."""
 
+_TRIAL = "1, 2."
+"""A sentence in any language."""
+
 _TOLERANCE = 1e-4
 """Largest difference between a logit of a saved model and of the model in memory."""
 
@@ -90,13 +93,8 @@ def tried(path: str, layout: Layout) -> Layout:
     table: Mapping[str, Any] = getattr(layout.tokenizer, "encoder", {})
     if any(not isinstance(number, int) or not 0 <= number < len(layout.tokenizer) for number in table.values()):
         raise SwitchtuneError(f"{path}: vocab.json: ids from 0 to {len(layout.tokenizer)} are expected. {again(path)}")
-    layout.decode(layout.encode_source(*_trial(layout)))
+    layout.decode(layout.encode_source(_TRIAL, layout.languages[0], layout.languages[0]))
     return layout
-
-
-def _trial(layout: Layout) -> tuple[str, str, str]:
-    """A sentence with its language, twice, for any model."""
-    return "1, 2.", layout.languages[0], layout.languages[0]
 
 
 def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -> None:
@@ -174,8 +172,8 @@ def load_model(
     trim = record.read_text(encoding="utf-8") if record.exists() else None
     loaded = replace(joined(model, layout), trim=trim)
     with explained(path, "config.json"), torch.no_grad():
-        source = layout.collate_source([layout.encode_source(*_trial(layout), max_tokens=layout.positions)])
-        ids = on_device_of(model, source)
+        source = layout.batch_encode_source([_TRIAL], *layout.languages[:1] * 2, max_tokens=layout.positions)
+        ids = on_device_of(model, layout.collate_source(source))
         if not cast("Any", model)(**ids, decoder_input_ids=ids["input_ids"]).logits.isfinite().all():
             raise ValueError("what it computes is not finite")
     return loaded

@@ -46,10 +46,9 @@ def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batc
         inputs = layout.batch_encode_source(texts, language, language, max_tokens=layout.fitting(max_tokens))
         after = len(layout.family.after_source)
         before = len(layout.encode_source("", language, language)) - after
-        links = [
-            pieces_of_words(_known_pieces(loaded, ids[before : len(ids) - after]), sentence)
-            for ids, sentence in zip(inputs, sentences, strict=True)
-        ]
+        pieces = [layout.tokens(ids[before : len(ids) - after]) for ids in inputs]
+        known = [["" if piece == loaded.tokenizer.unk_token else piece for piece in each] for each in pieces]
+        links = [pieces_of_words(each, sentence) for each, sentence in zip(known, sentences, strict=True)]
         linked = [index for index, pieces in enumerate(links) if len(pieces)]
 
         def states_of(batch: Sequence[int]) -> torch.Tensor:
@@ -60,16 +59,13 @@ def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batc
         lengths = [len(inputs[index]) for index in linked]
         for batch, states in _side_by_side(model, states_of, lengths, tokens_per_batch):
             for index, of_sentence in zip(batch, states, strict=True):
-                _set_means(vectors[linked[index]], of_sentence[before:], links[linked[index]])
+                pieces_linked, words = links[linked[index]].T
+                having, starts, counts = np.unique(words, return_index=True, return_counts=True)
+                sums = np.add.reduceat(of_sentence[before:][pieces_linked], starts)
+                vectors[linked[index]][having] = sums / counts[:, None].astype(np.float32)
         return vectors
 
     return vectors_of
-
-
-def _known_pieces(loaded: Loaded, ids: Sequence[int]) -> list[str]:
-    """What each id stands for in the text, nothing for an unknown one."""
-    unknown = loaded.tokenizer.unk_token
-    return ["" if piece == unknown else piece for piece in loaded.layout.tokens(ids)]
 
 
 def sentence_states(
@@ -121,12 +117,6 @@ def _side_by_side(
         yield from zip(batches, (workers.map if on_cpu else map)(compute, batches), strict=True)
 
 
-def _set_means(vectors: Vectors, states: Vectors, links: Links) -> None:
-    pieces, words = links.T
-    linked, starts, counts = np.unique(words, return_index=True, return_counts=True)
-    vectors[linked] = np.add.reduceat(states[pieces], starts) / counts[:, None].astype(np.float32)
-
-
 def pieces_of_words(pieces: Sequence[str], sentence: Words) -> Links:
     """Which of a sentence's first pieces are part of which of its words; a piece of two words is part of both.
 
@@ -135,7 +125,10 @@ def pieces_of_words(pieces: Sequence[str], sentence: Words) -> Links:
     """
     texts = [_letters(part) for part in _parts(sentence)]
     letters = "".join(texts)
-    word_of_letter = np.repeat(_owners(len(sentence.words)), [len(text) for text in texts]).tolist()
+    # Parts are gaps (-1) and words by turns; the last gap is followed by nothing.
+    owners = np.full(2 * len(sentence.words) + 2, -1)
+    owners[1:-1:2] = np.arange(len(sentence.words))
+    word_of_letter = np.repeat(owners, [len(text) for text in texts]).tolist()
     found: dict[tuple[int, int], None] = {}
     position, passed = 0, 0
     for place, piece in enumerate(map(_letters, pieces)):
@@ -152,13 +145,6 @@ def pieces_of_words(pieces: Sequence[str], sentence: Words) -> Links:
 def _parts(sentence: Words) -> Iterator[str]:
     """Gap, word, gap, …, gap."""
     return chain.from_iterable(zip_longest(sentence.gaps, sentence.words, fillvalue=""))
-
-
-def _owners(words: int) -> NDArray[np.int64]:
-    """Of each part of a sentence but the empty one at the end: its word's place, -1 for gaps."""
-    owners = np.full(2 * words + 2, -1)
-    owners[1:-1:2] = np.arange(words)
-    return owners
 
 
 @lru_cache(maxsize=1 << 16)

@@ -83,8 +83,14 @@ def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     ids = token_ids(tokenizer)
     special = frozenset(map(str, tokenizer.all_special_tokens)) | frozenset(tokenizer.get_added_vocab())
     if isinstance(tokenizer, M2M100Tokenizer):
-        return _from_sentencepiece(tokenizer.sp_model.serialized_model_proto(), ids, special)
-    model = json.loads(_backend(tokenizer).to_str())["model"]
+        proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.sp_model.serialized_model_proto())
+        scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == piece.NORMAL}
+        if proto.trainer_spec.model_type == proto.trainer_spec.UNIGRAM:
+            return Vocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
+        places = {piece: -score for piece, score in scores.items()}
+        return Vocabulary(ids, special, None, lambda left, right: places.get(left + right))
+    backend: Any = tokenizer.backend_tokenizer
+    model = json.loads(backend.to_str())["model"]
     if model["type"] == "Unigram":
         lowest, _ = min(model["vocab"], key=lambda entry: entry[1])
         return Vocabulary(ids, special, lowest, None)
@@ -92,28 +98,12 @@ def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     return Vocabulary(ids, special, None, lambda left, right: ranks.get((left, right)))
 
 
-def _from_sentencepiece(model: bytes, ids: Mapping[str, int], special: frozenset[str]) -> Vocabulary:
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
-    scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == piece.NORMAL}
-    if proto.trainer_spec.model_type == proto.trainer_spec.UNIGRAM:
-        return Vocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
-
-    def rank(left: str, right: str) -> float | None:
-        score = scores.get(left + right)
-        return None if score is None else -score
-
-    return Vocabulary(ids, special, None, rank)
-
-
 def segmented(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[str]]:
     """The tokens of each line, without the tags and special tokens that a tokenizer adds."""
     if isinstance(tokenizer, M2M100Tokenizer):
         return [tokenizer.tokenize(line) for line in lines]
-    return [encoded.tokens for encoded in _backend(tokenizer).encode_batch(list(lines), add_special_tokens=False)]
-
-
-def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
-    return tokenizer.backend_tokenizer
+    backend: Any = tokenizer.backend_tokenizer
+    return [encoded.tokens for encoded in backend.encode_batch(list(lines), add_special_tokens=False)]
 
 
 def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int, int]) -> None:

@@ -73,7 +73,11 @@ def checkpoint_folder(folder: Path, update: int) -> Path:
 
 def mark_complete(checkpoint: Checkpoint) -> None:
     """Declare the files of a checkpoint whole; they are on the disk before the marker is."""
-    _mark(checkpoint, {name: _sealed(checkpoint.path / name) for name in _file_names(checkpoint.path)})
+    names = _file_names(checkpoint.path)
+    for name in names:
+        with (checkpoint.path / name).open("rb") as stream:
+            os.fsync(stream.fileno())
+    _mark(checkpoint, {name: _mark_of(checkpoint.path / name) for name in names})
 
 
 @contextmanager
@@ -89,7 +93,8 @@ def sound_or_removed(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         others = complete_checkpoints(path.parent)
-        size = max(_bytes_in(folder) for folder in (path, *(other.path for other in others)))
+        folders = (path, *(other.path for other in others))
+        size = max(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders)
         full = _is_no_space(error, wanted=size, folder=path.parent)
         shutil.rmtree(path, ignore_errors=True)
         if not full:
@@ -101,10 +106,6 @@ def sound_or_removed(path: Path) -> Iterator[None]:
             f"{size / 1e9:.2g} GB beside the one before it; {free / 1e9:.2g} GB are free now. {left}. "
             "Make room, and give the same command again: it goes on from there."
         ) from error
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _is_no_space(error: Exception, *, wanted: int, folder: Path) -> bool:
@@ -165,17 +166,15 @@ def fault_of(path: Path) -> str | None:
         size = file.stat().st_size
         if size != mark.size:
             return f"{name} has {size:,} bytes, and had {mark.size:,} when it was written"
-        if _hash(file) != mark.hash:
+        if _mark_of(file) != mark:
             return f"{name} has other content than when it was written"
     return None
 
 
 def remove_incomplete(folder: Path) -> None:
     """Remove what a killed process had begun to write or to remove."""
-    whole = set(_marked(folder))
-    for path in _folders(folder):
-        if path not in whole:
-            shutil.rmtree(path)
+    for path in set(_folders(folder)).difference(_marked(folder)):
+        shutil.rmtree(path)
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -277,18 +276,12 @@ def _file_names(path: Path) -> list[str]:
     return sorted(str(file.relative_to(path)) for file in files)
 
 
-def _sealed(file: Path) -> FileMark:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-    return FileMark(file.stat().st_size, _hash(file))
-
-
-def _hash(file: Path) -> str:
+def _mark_of(file: Path) -> FileMark:
     digest = xxhash.xxh3_128()
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
-    return digest.hexdigest()
+    return FileMark(file.stat().st_size, digest.hexdigest())
 
 
 def _remove(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The stage that trains a classifier of premises and hypotheses (paper 5.5), in the same loop as every other stage."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -189,16 +189,12 @@ class LabelObjective:
         labels = torch.tensor([self.data.labels[row] for row in rows])
         return {**_encoded(self.classifier, self.data, rows)[0], "labels": labels}
 
-    @contextmanager
-    def loss_in_forward(self, model: PreTrainedModel) -> Iterator[None]:
-        with in_forward(model, self._loss):
-            yield
+    def loss_in_forward(self, model: PreTrainedModel) -> AbstractContextManager[None]:
+        return in_forward(model, self._loss)
 
     def _loss(self, *, labels: torch.Tensor, label_smoothing: float, **inputs: torch.Tensor) -> LossParts:
-        logits = self.classifier.logits(inputs).float()
-        loss = cross_entropy(
-            logits, labels, reduction="sum", ignore_index=IGNORED_LABEL, label_smoothing=label_smoothing
-        )
+        options: Any = {"reduction": "sum", "ignore_index": IGNORED_LABEL, "label_smoothing": label_smoothing}
+        loss = cross_entropy(self.classifier.logits(inputs).float(), labels, **options)
         return LossParts(loss, loss.detach(), (labels != IGNORED_LABEL).sum())
 
     def measure(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
@@ -212,12 +208,10 @@ class LabelObjective:
         return {"loss": loss / count}
 
     def readable(self, batch: Batch) -> list[dict[str, Any]]:
-        rows = zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), batch["labels"].tolist(), strict=True)
-        without_padding = [
-            ([number for number, kept in zip(ids, mask, strict=True) if kept], label) for ids, mask, label in rows
-        ]
+        rows = zip(batch["input_ids"], batch["attention_mask"], batch["labels"].tolist(), strict=True)
+        decode = self.classifier.tokenizer.decode
         return [
-            {"source": self.classifier.tokenizer.decode(ids), "label": LABELS[label], "input_ids": ids}
-            for ids, label in without_padding
+            {"source": decode(ids[mask.bool()]), "label": LABELS[label], "input_ids": ids[mask.bool()].tolist()}
+            for ids, mask, label in rows
             if label != IGNORED_LABEL
         ]

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -201,7 +201,8 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
         torch.cuda.set_device(place.local_rank)
     interfaces = [name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name not in os.environ]
     if _is_here(place.address):
-        os.environ.update(dict.fromkeys(interfaces, _loopback()))
+        loopback = (name for name, own in psutil.net_if_addrs().items() if any(each.address == _HERE for each in own))
+        os.environ.update(dict.fromkeys(interfaces, next(loopback)))
     try:
         _gather(place, device, store)
         _patient = distributed.new_group(backend="gloo", timeout=_PATIENCE)
@@ -222,10 +223,6 @@ def launched() -> AbstractContextManager[None]:
 
 def _is_here(address: str) -> bool:
     return address in {"localhost", "::1"} or address.startswith("127.")
-
-
-def _loopback() -> str:
-    return next(name for name, own in psutil.net_if_addrs().items() if any(each.address == _HERE for each in own))
 
 
 def _local_store(port: int) -> TCPStore:
@@ -272,7 +269,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
     store = _local_store(0)
     started = start_processes(
         _process,
-        (work, arguments, _Group(processes, device, store.port, threads, os.getpid()), reports),
+        (work, arguments, Place(0, processes, 0, _HERE, store.port), device, threads, os.getpid(), reports),
         nprocs=processes,
         join=False,
         start_method=_START_METHOD,
@@ -336,30 +333,28 @@ def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list
     )
 
 
-@dataclass(frozen=True)
-class _Group:
-    size: int
-    device: Device
-    port: int
-    threads: int
-    parent: int
-
-
 def _process(
-    number: int, work: Callable[..., None], arguments: tuple[Any, ...], group: _Group, reports: _Reports
+    number: int,
+    work: Callable[..., None],
+    arguments: tuple[Any, ...],
+    group: Place,
+    device: Device,
+    threads: int,
+    parent: int,
+    reports: _Reports,
 ) -> None:
     show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(group.parent)
-    torch.set_num_threads(group.threads)
+    end_with(parent)
+    torch.set_num_threads(threads)
 
     def tell(value: Any) -> None:
         if number == 0:
             reports.put(("sent", number, value))
 
     store = TCPStore(_HERE, group.port, is_master=False)
-    with joined(Place(number, group.size, number, _HERE, group.port), group.device, store=store):
+    with joined(replace(group, rank=number, local_rank=number), device, store=store):
         try:
             work(tell, *arguments)
         except Exception as error:

@@ -5,8 +5,6 @@ The very code that trains runs under torch's `FakeTensorMode`, whose tensors hol
 
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
@@ -77,7 +75,7 @@ def footprint(
     # Not under the fake mode, where peft cannot insert adapters into a model.
     with torch.device("meta"):
         model = _model(config, settings)
-    with FakeTensorMode(), LiveBytes() as live, _losses(model, settings):
+    with FakeTensorMode(), LiveBytes() as live, quietly(), computing(model, settings), loss_from_forward(model):
         _make_fake(model)
         weights = live.now
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -115,9 +113,9 @@ def measured_seconds(
         inputs = {name: ids.to(device) for name, ids in empty_batch(batch).items()}
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(choose_optimizer(settings, family), settings, model)
-        with _losses(model, settings):
+        with quietly(), computing(model, settings), loss_from_forward(model):
             while len(seconds) <= MEASURED_UPDATES and sum(seconds) < LONGEST_MEASUREMENT:
-                begun = _now(device)
+                begun = time.perf_counter()
                 for _ in range(settings.accumulation):
                     with computing_in(compute_dtype(settings, family, device), device):
                         loss = cast("Any", model)(**inputs, label_smoothing=settings.label_smoothing).loss
@@ -125,7 +123,9 @@ def measured_seconds(
                 torch.nn.utils.clip_grad_norm_(trained, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
-                seconds.append(_now(device) - begun)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds.append(time.perf_counter() - begun)
     return median(seconds[1:] or seconds)
 
 
@@ -137,12 +137,6 @@ def _model(config: PretrainedConfig, settings: TrainingSettings) -> PreTrainedMo
     return model
 
 
-@contextmanager
-def _losses(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[None]:
-    with quietly(), computing(model, settings), loss_from_forward(model):
-        yield
-
-
 def empty_batch(shape: BatchShape) -> dict[str, torch.Tensor]:
     """A batch of that shape in the form of `Layout.collate`, every token the same; its last sentence has padding."""
     source = torch.full((shape.sentences, shape.source_tokens), _ANY_TOKEN)
@@ -151,12 +145,6 @@ def empty_batch(shape: BatchShape) -> dict[str, torch.Tensor]:
     # A mask without padding is dropped by transformers, and batches without any are rare.
     mask[-1, -1] = 0
     return {"input_ids": source, "attention_mask": mask, "decoder_input_ids": target, "labels": target.clone()}
-
-
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _make_fake(model: torch.nn.Module) -> None:
@@ -204,13 +192,12 @@ class LiveBytes(TorchDispatchMode):
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key in self._known:
-            return
 
         def freed(reference: object) -> None:
             del self._known[key]
             self.now -= size
 
-        self._known[key] = weakref.ref(storage, freed)
-        self.now += size
-        self.peak = max(self.peak, self.now)
+        if key not in self._known:
+            self._known[key] = weakref.ref(storage, freed)
+            self.now += size
+            self.peak = max(self.peak, self.now)

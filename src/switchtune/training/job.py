@@ -98,15 +98,14 @@ class SequenceObjective:
         return {"loss": loss / count, "nll": nll / count}
 
     def readable(self, batch: Batch) -> list[dict[str, Any]]:
-        layout = self.data.layout
-        rows = zip(batch["input_ids"].tolist(), batch["labels"].tolist(), strict=True)
-        without_padding = [
-            ([number for number in source if number != layout.pad_id], [number for number in target if number >= 0])
-            for source, target in rows
+        decode = self.data.layout.decode
+        sources = [
+            ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
         ]
+        targets = [ids[ids >= 0].tolist() for ids in batch["labels"]]
         return [
-            {"source": layout.decode(source), "target": layout.decode(target), "input_ids": source, "labels": target}
-            for source, target in without_padding
+            {"source": decode(source), "target": decode(target), "input_ids": source, "labels": target}
+            for source, target in zip(sources, targets, strict=True)
         ]
 
 

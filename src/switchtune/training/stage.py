@@ -1,6 +1,5 @@
 """A stage of training carried out: what it goes on from, the loop, and the weights that are handed on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,9 +110,17 @@ def _hand_on(job: Job, updates: int) -> int:
 
 def _checkpoint(job: Job) -> Checkpoint | None:
     resumption = on_first(lambda: _resumption(job.folder, job.identity))
-    if rank() == 0:
-        _tell(resumption, job.updates, job.on_message)
-    return resumption.checkpoint
+    checkpoint = resumption.checkpoint
+    if rank() == 0 and checkpoint is not None:
+        for fault in resumption.damaged:
+            job.on_message(f"{fault}; removed")
+        job.on_message(f"goes on from update {checkpoint.update:,} of {job.updates:,}")
+        if checkpoint.processes != size():
+            job.on_message(
+                f"the checkpoint of update {checkpoint.update} was written by {checkpoint.processes} processes, and "
+                f"now there are {size()}: the batches are the same, dropout is drawn otherwise"
+            )
+    return checkpoint
 
 
 def _resumption(folder: Path, identity: Identity) -> Resumption:
@@ -127,17 +134,3 @@ def _resumption(folder: Path, identity: Identity) -> Resumption:
     # Of a training that begins anew nothing is to stay: weights alone are newer than all that it will write.
     remove_after(folder, -1 if resumption.checkpoint is None else resumption.checkpoint.update)
     return resumption
-
-
-def _tell(resumption: Resumption, updates: int, on_message: Callable[[str], None]) -> None:
-    checkpoint = resumption.checkpoint
-    if checkpoint is None:
-        return
-    for fault in resumption.damaged:
-        on_message(f"{fault}; removed")
-    on_message(f"goes on from update {checkpoint.update:,} of {updates:,}")
-    if checkpoint.processes != size():
-        on_message(
-            f"the checkpoint of update {checkpoint.update} was written by {checkpoint.processes} processes, and now "
-            f"there are {size()}: the batches are the same, dropout is drawn otherwise"
-        )

@@ -15,8 +15,9 @@ from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
 from switchtune.examples import Examples
 from switchtune.models.forward import Batch
+from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
-from switchtune.training.batches import Lengths, epoch_batches, measure
+from switchtune.training.batches import epoch_batches, measure
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import on_first
 from switchtune.training.job import Job, SequenceObjective, TrainingError
@@ -63,14 +64,6 @@ class StageResult:
         return cls(**{**record, **curves})
 
 
-@dataclass(frozen=True)
-class _Data:
-    objective: SequenceObjective
-    lengths: Lengths
-    valid: list[Batch]
-    truncated_valid: int
-
-
 def train_stage(
     loaded: Loaded,
     examples: Examples,
@@ -95,9 +88,7 @@ def train_stage(
 
     Args:
         valid: for the validation loss; its epoch 0 is used every time.
-        updates: updates of the optimizer in this stage.
         seed: of the order of the batches and of dropout.
-        folder: of this stage alone.
         origin: what identifies the weights that the stage begins with; a checkpoint that began with others is refused.
         log: where the curve goes; by default `folder`/metrics.jsonl.
         trackers: by default those of `settings.report_to`, with a run for this stage alone.
@@ -113,14 +104,15 @@ def train_stage(
         Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
     _require_sets(settings, examples, valid, validate, folder)
-    data = _data(loaded, examples, valid, settings)
+    layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
+    batches, truncated_valid = _validation(valid, layout, max_tokens, settings)
     job = Job(
-        objective=data.objective,
+        objective=SequenceObjective.of(examples, layout, max_tokens),
         model=loaded.model,
-        family=loaded.layout.family.name,
+        family=layout.family.name,
         origin=origin,
-        lengths=data.lengths,
-        valid=data.valid,
+        lengths=on_first(lambda: measure(examples, layout, max_tokens)),
+        valid=batches,
         settings=settings,
         updates=updates,
         seed=seed,
@@ -131,10 +123,10 @@ def train_stage(
         on_progress=on_progress,
         on_message=on_message,
     )
-    return _result(carry_out(job), job, data)
+    return _result(carry_out(job), job, truncated_valid)
 
 
-def _result(outcome: Outcome, job: Job, data: _Data) -> StageResult:
+def _result(outcome: Outcome, job: Job, truncated_valid: int) -> StageResult:
     curve = outcome.curve
     return StageResult(
         updates=outcome.updates,
@@ -146,8 +138,8 @@ def _result(outcome: Outcome, job: Job, data: _Data) -> StageResult:
         valid_chrf=curve.measured("valid_chrf"),
         tokens=curve.tokens,
         epochs=job.plan.epochs * outcome.updates / job.updates,
-        truncated=data.lengths.truncated,
-        truncated_valid=data.truncated_valid,
+        truncated=job.lengths.truncated,
+        truncated_valid=truncated_valid,
         skipped=len(curve.skipped),
         resumed_from=outcome.resumed_from,
     )
@@ -170,15 +162,14 @@ def _require_sets(
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
 
 
-def _data(loaded: Loaded, examples: Examples, valid: Examples | None, settings: TrainingSettings) -> _Data:
-    layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
-    objective = SequenceObjective.of(examples, layout, max_tokens)
-    lengths = on_first(lambda: measure(examples, layout, max_tokens))
+def _validation(
+    valid: Examples | None, layout: Layout, max_tokens: int, settings: TrainingSettings
+) -> tuple[list[Batch], int]:
+    """The validation set in batches that all evaluations use, and how many of its examples were cut."""
     if valid is None:
-        return _Data(objective, lengths, [], 0)
+        return [], 0
     measured = measure(valid, layout, max_tokens)
     budget = settings.tokens_per_batch // settings.accumulation
     rows = epoch_batches(measured.longest, budget, seed=0, epoch=0, surplus=measured.surplus)
-    of_valid = SequenceObjective.of(valid, layout, max_tokens)
-    batches = [of_valid.batch([(0, index) for index in batch.tolist()]) for batch in rows]
-    return _Data(objective, lengths, batches, measured.truncated)
+    objective = SequenceObjective.of(valid, layout, max_tokens)
+    return [objective.batch([(0, index) for index in batch.tolist()]) for batch in rows], measured.truncated
