@@ -12,7 +12,7 @@ from switchtune.models.layout import IGNORED_LABEL
 from switchtune.models.load import Loaded
 from switchtune.training.batches import BatchPlan, EncodedExamples, measure
 from switchtune.training.curve import Curve
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.optimizers import learning_rate_factor, warmup_updates
 
 
 def train_plainly(

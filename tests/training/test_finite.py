@@ -16,8 +16,8 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.checkpoints import complete_checkpoints
 from switchtune.training.curve import Curve, read_metrics
-from switchtune.training.finite import PATIENCE, WINDOW, FiniteWatch, too_many
-from switchtune.training.objective import SequenceObjective, TrainingError
+from switchtune.training.failures import PATIENCE, WINDOW, FiniteWatch, too_many
+from switchtune.training.job import SequenceObjective, TrainingError
 from tests.miniature import ENGLISH, GERMAN
 from tests.training.plain import stopping_at, train_plainly
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation

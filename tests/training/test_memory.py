@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
+from switchtune.training.job import TrainingError
 from switchtune.training.memory import MemoryLimit, is_out_of_memory, padded_tokens
-from switchtune.training.objective import TrainingError
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, train
 

@@ -13,7 +13,7 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.errors import UsageError
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
-from switchtune.training.objective import TrainingError
+from switchtune.training.job import TrainingError
 from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation

@@ -35,8 +35,8 @@ from switchtune.training.checkpoints import (
 )
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.energy import Counter, EnergyMeter
-from switchtune.training.objective import TrainingError
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
+from switchtune.training.job import TrainingError
+from switchtune.training.optimizers import learning_rate_factor, warmup_updates
 from switchtune.training.trainer import StageResult, train_stage
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -296,7 +296,7 @@ def untimed(record: Mapping[str, Any]) -> dict[str, Any]:
         ("switchtune.training.state.save_file", 2, 4),
         ("torch.save", 4, 4),
         ("switchtune.training.loop.mark_complete", 2, 4),
-        ("switchtune.training.checkpoints._remove", 1, 8),
+        ("shutil.rmtree", 1, 8),
     ],
 )
 def test_a_kill_in_the_middle_of_a_write_costs_only_that_checkpoint(

@@ -148,7 +148,9 @@ class TrainingSettings(Settings):
             fields.add("checkpoint_every")
         if self.best_by == "loss":
             fields.add("valid_sentences")
-        return self.model_dump(mode="json", exclude=fields)
+        values = self.model_dump(mode="json", exclude=fields)
+        # By its former name, by which the stages that earlier versions trained are known.
+        return values | {"schedule": "polynomial" if self.schedule == "linear" else self.schedule}
 
     @property
     def course(self) -> dict[str, Any]:

@@ -18,11 +18,7 @@ if TYPE_CHECKING:
 
 
 def require_peft() -> None:
-    """Make sure that peft is installed.
-
-    Raises:
-        UsageError: it is not.
-    """
+    """Raise UsageError where peft is not installed."""
     if find_spec("peft") is None:
         raise UsageError(
             "training.lora needs peft, which is not installed. Install it (pip install 'switchtune[lora]'), "
@@ -37,8 +33,7 @@ def insert_adapters(model: PreTrainedModel, lora: LoraSettings, *, seed: int, al
         seed: of the adapters' random half; the other is zero, so that at first they add nothing.
         also: names of the model's parts that are trained whole, such as a new head.
 
-    Raises:
-        UsageError: peft is not installed; the model has no layer of a name among `lora.targets`.
+    Raises UsageError where peft is not installed, or the model has no layer of a name among `lora.targets`.
     """
     require_peft()
     from peft import LoraConfig, LoraModel
@@ -61,8 +56,7 @@ def adapted(
 ) -> Iterator[None]:
     """Have only adapters learn until the block ends well; then they are merged, and the model is a plain one again.
 
-    Where the block ends in an error, the adapters are taken out and the weights are what they were. Without `lora`
-    nothing is done. See `insert_adapters` for the other arguments and for what is raised.
+    Where the block ends in an error, they are taken out and the weights are what they were. See `insert_adapters`.
     """
     if lora is None:
         yield

@@ -18,13 +18,10 @@ _SPACE = "▁"
 
 
 class PlainIds:
-    """Encodes texts as a tokenizer does, special tokens not added, and remembers the ids of chunks: what stands between
-    two spaces.
+    """Encodes texts as a tokenizer does, special tokens not added, and remembers the ids of what stands between spaces.
 
-    Tokenizers of the sentencepiece kind cut text at its spaces before they look up pieces, so that a text's ids are its
-    chunks' ids one after the other. `cuts_at_spaces` says whether that holds of a tokenizer. Where it does not, and
-    where a chunk may depend on what stands beside it (an added token is in it, it begins with a combining mark, it is
-    empty), the tokenizer gets the whole text. The ids are the tokenizer's in any case; no token must be added later.
+    Where `cuts_at_spaces` holds, a text's ids are its chunks' ids one after the other. Where it does not, and where a
+    chunk may depend on what stands beside it, the tokenizer gets the whole text. No token must be added later.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -35,7 +32,6 @@ class PlainIds:
         self._dependent: set[str] = set()
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        """The ids of each text."""
         if not self._by_chunks:
             return self._encoded(texts)
         if len(self._ids) + len(self._dependent) > _CHUNKS_REMEMBERED:
@@ -75,10 +71,7 @@ class PlainIds:
 
 
 def cuts_at_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether a text's ids are those of the parts between its single spaces, none of them beside an added token.
-
-    Decided by what the tokenizer is made of; what is not known here is taken not to.
-    """
+    """Whether a text's ids are those of the parts between its single spaces, none of them beside an added token."""
     if isinstance(tokenizer, M2M100Tokenizer):
         cuts = _sentencepiece_cuts(tokenizer)
     else:
@@ -90,7 +83,6 @@ def cuts_at_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
 
 
 def _pipeline_cuts(backend: Any) -> bool:
-    """Of a tokenizer of the library tokenizers."""
     normalizers = _parts(backend.normalizer, "normalizers")
     pre_tokenizers = _parts(backend.pre_tokenizer, "pretokenizers")
     metaspace = {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": "always", "split": True}

@@ -1,9 +1,7 @@
 """Models that tell the label of a premise and a hypothesis: those of the five families as BART does, encoders alone.
 
-A model of a family gets premise and hypothesis, `</s>` between them, in its encoder, in the place of a sentence that is
-to be put into its own language (as in stage 1), and the same text in its decoder. The decoder's state at its last token
-goes through a small head, BART's: dense, tanh, projection. An encoder alone (mBERT) classifies as transformers' own
-class for it does.
+A model of a family gets premise and hypothesis, `</s>` between them, in encoder and decoder, as a sentence that is to
+be put into its own language; the decoder's state at its last token goes through BART's head: dense, tanh, projection.
 """
 
 from collections.abc import Sequence
@@ -36,7 +34,6 @@ from switchtune.models.layout import TokenIds, padded
 from switchtune.models.load import Loaded, load_model, parameter_count, require_tokens, save_model
 
 HEAD = "classification_head"
-"""Name of the head within the model that it stands on; its weights are saved with the model's."""
 
 HEAD_STD = 0.02
 """Standard deviation of the head's first weights: BART's."""
@@ -44,32 +41,26 @@ HEAD_STD = 0.02
 
 @dataclass(frozen=True)
 class Seq2SeqClassifier:
-    """A model of one of the families with the head."""
+    """A model of one of the families with the head; saved, it is set to `language`."""
 
     loaded: Loaded
     language: str
-    """Language that the saved model is set to."""
     max_tokens: int
 
     @property
     def model(self) -> PreTrainedModel:
-        """All that is trained, head included."""
         return self.loaded.model
 
     @property
     def family(self) -> FamilyName | None:
-        """The model's family."""
         return self.loaded.layout.family.name
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
-        """The tokenizer that makes the ids of `batch`."""
         return self.loaded.tokenizer
 
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
-        """Pairs as the model takes them, padded on the right, and how many of them were cut to fit.
-
-        Where a pair is too long its premise is cut, lest the hypothesis be lost.
+        """Pairs as the model takes them, and how many were cut to fit: in the premise, lest the hypothesis be lost.
 
         Returns:
             `input_ids`, `attention_mask`, `decoder_input_ids` (pairs, longest), `last` (pairs,): the index of the
@@ -105,7 +96,6 @@ class Seq2SeqClassifier:
         return logits
 
     def save(self, folder: Path) -> None:
-        """Write all that `open_classifier` needs; the folder appears when it is whole."""
         save_model(self.loaded, folder, self.language, self.language)
 
 
@@ -119,7 +109,6 @@ class EncoderClassifier:
     family: FamilyName | None = None
 
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
-        """What the tokenizer makes of pairs, and how many of them it cut to fit, on the longer side."""
         pairs = (list(premises), list(hypotheses))
         cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*pairs, verbose=False)["input_ids"])
         batch = self.tokenizer(
@@ -133,13 +122,11 @@ class EncoderClassifier:
         return dict(batch), cut
 
     def logits(self, batch: Batch) -> torch.Tensor:
-        """(pairs, labels) of a batch on the model's device, in the order of `LABELS`."""
         model: Any = self.model
         logits: torch.Tensor = model(**batch).logits
         return logits
 
     def save(self, folder: Path) -> None:
-        """Write all that `open_classifier` needs; the folder appears when it is whole."""
         with atomic_path(folder) as temporary, quietly():
             self.model.save_pretrained(temporary)
             self.tokenizer.save_pretrained(temporary)
@@ -149,14 +136,7 @@ Classifier: TypeAlias = Seq2SeqClassifier | EncoderClassifier
 
 
 def is_encoder(path: str, config: PretrainedConfig | None = None) -> bool:
-    """Whether a model is an encoder alone, which neither translates nor restores.
-
-    Args:
-        config: its configuration, where that is known already.
-
-    Raises:
-        SwitchtuneError: nothing there, or a model that can be no classifier here.
-    """
+    """Whether a model is an encoder alone; raises SwitchtuneError for one that can be no classifier here."""
     config = config or from_pretrained(AutoConfig, path)
     if families_like(config):
         return False
@@ -169,11 +149,7 @@ def is_encoder(path: str, config: PretrainedConfig | None = None) -> bool:
 
 
 def weight_count(path: str) -> int:
-    """Number of a model's weights, found without loading them.
-
-    Raises:
-        SwitchtuneError: as `is_encoder`.
-    """
+    """Number of a model's weights, found without loading them; raises as `is_encoder`."""
     config = from_pretrained(AutoConfig, path)
     if not is_encoder(path, config):
         return parameter_count(path)
@@ -197,12 +173,9 @@ def open_classifier(
         path: a folder or a name on the Hub; with its head where it was saved with one.
         language: of the training set.
         max_tokens: longest pair in tokens; fewer where the model cannot take as many.
-        init: `random` draws all weights anew.
-        dropout, attention_dropout: replace those of a model of the families where they are given.
-        seed: of the weights that are drawn.
+        seed: of the weights that are drawn, with `init` "random" all of them.
 
-    Raises:
-        SwitchtuneError: nothing there, a model that can be no classifier, or damaged weights.
+    Raises SwitchtuneError where nothing is there, for a model that can be no classifier, and for damaged weights.
     """
     config = from_pretrained(AutoConfig, path)
     if is_encoder(path, config):
@@ -220,7 +193,6 @@ def open_classifier(
 
 
 def _saved_head(folder: Path) -> dict[str, torch.Tensor]:
-    """The head's weights among those of a folder; none where it has no head, or is no folder."""
     weights = {}
     for file in sorted(folder.glob("*.safetensors")):
         with safe_open(file, "pt") as opened:

@@ -33,7 +33,6 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 
 Slot = Literal["source", "target", "instruction", "eos", "pad"]
-"""A place in a layout: the tag of the source or target language, mT5's instruction, or a special token."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +42,11 @@ class TrainingNeeds:
     optimizer: Literal["adamw", "adafactor"] = "adamw"
     """Optimizer that the published models were trained with."""
     adam_lr: float = 3e-5
-    """Learning rate of fine-tuning with Adam."""
     lora_lr: float = 3e-4
     """Learning rate of adapters."""
     no_fp16: str | None = None
     """Why the family cannot be trained in fp16, where it cannot."""
     no_flash_attention: str | None = None
-    """Why flash attention is of no use, where it is not: "cannot …"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +54,13 @@ class Family(TrainingNeeds):
     """All that sets a model family apart, as data."""
 
     name: FamilyName
-    """Name in configurations."""
     model_type: str
-    """transformers' name of the architecture."""
     config: type[PretrainedConfig]
     tokenizer: type[PreTrainedTokenizerBase]
     sentencepiece: Mapping[str, Any]
     """What sentencepiece is told when a vocabulary is trained for a new model."""
     pieces_file: str = "sentencepiece.bpe.model"
-    """File in which the tokenizer expects the trained vocabulary."""
     tokenizer_options: Mapping[str, Any] = field(default_factory=dict)
-    """Options of the tokenizer of a model that is saved."""
 
     tag: str | None
     """Regular expression of the family's language tags, the language's code as its group; None without tags."""
@@ -78,12 +71,10 @@ class Family(TrainingNeeds):
     """What stands before the target sentence in the labels."""
     after_target: tuple[Slot, ...]
     decoder_start: Slot
-    """First token of the decoder input."""
     mask: str | None = None
     """Token that stands for a masked span, where the tokenizer names none itself."""
     sheds_tags: bool = False
-    """Whether transformers' tokenizer does without tags that it is not given; the others bring all of those that were
-    published."""
+    """Whether transformers' tokenizer does without tags that it is not given; others bring all that were published."""
     fixed_sources: bool = False
     """Whether transformers' tokenizer can be set only to source languages that were published."""
 
@@ -94,9 +85,8 @@ class Family(TrainingNeeds):
     own_output_matrix: bool = False
     """Whether the published models do not share the output matrix with the embeddings, whatever transformers does."""
     projections: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
-    """Names of the linear layers of attention and feed-forward: those that get adapters."""
+    """Names of the linear layers of attention and feed-forward, which get adapters."""
     ct2_loader: str
-    """CTranslate2's class for the layers."""
 
 
 _TAG_FIRST: Mapping[str, Any] = {
@@ -152,12 +142,7 @@ _ROWS = (
         sheds_tags=True,
     ),
     Family(
-        name="m2m100",
-        **_M2M100,
-        tokenizer=M2M100Tokenizer,
-        tag=r"__([a-z]{2,3})__",
-        **_TAG_FIRST,
-        fixed_sources=True,
+        name="m2m100", **_M2M100, tokenizer=M2M100Tokenizer, tag=r"__([a-z]{2,3})__", **_TAG_FIRST, fixed_sources=True
     ),
     Family(
         name="mt5",
@@ -202,11 +187,7 @@ def families_like(config: PretrainedConfig) -> list[Family]:
 
 
 def require_supported(config: PretrainedConfig) -> None:
-    """Make sure that a model's architecture is that of one of the families.
-
-    Raises:
-        SwitchtuneError: it is not.
-    """
+    """Raise SwitchtuneError for a model whose architecture is that of none of the families."""
     if not families_like(config):
         raise unsupported(config, f"a model of type {config.model_type!r}")
     if not config.is_encoder_decoder:

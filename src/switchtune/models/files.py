@@ -22,7 +22,6 @@ TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
 
 PIECES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
-"""One of them is there where a tokenizer is."""
 
 TOKENIZER_FILES = (*PIECES, "tokenizer_config.json", "vocab.json", "added_tokens.json")
 
@@ -43,7 +42,6 @@ _SETTINGS = frozenset(
 
 _WEIGHTS = frozenset({".safetensors", ".bin"})
 _READ = _WEIGHTS | {".json", ".model", ".txt", ".jinja"}
-"""Endings of what transformers reads in a model's folder."""
 
 _FOREIGN_CODE = (
     "it brings Python code of its own (`auto_map` in its config.json or tokenizer_config.json), which switchtune never "
@@ -61,13 +59,10 @@ _LARGEST = {
 """Upper bound of a number in config.json, by the last word of its name. Sizes beyond take hours and all memory."""
 
 _SLACK_WEIGHTS = 10_000_000
-"""Weights that a model may have beyond the bytes of its files: tables that are computed, not saved."""
 
 
 def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
     """`auto.from_pretrained(path, **options)`, which runs no code that comes with a model and says what is wrong.
-
-    All that transformers loads is loaded here.
 
     Raises:
         SwitchtuneError: nothing there, files that are damaged or may not be read, or a model with code of its own.
@@ -147,16 +142,7 @@ def _require_bounds(place: str, settings: Mapping[str, Any]) -> None:
 
 @contextmanager
 def explained(path: str, *files: str, remedy: str | None = None) -> Iterator[None]:
-    """Errors of the libraries that read a model's files as one that names the files and says what to do.
-
-    Args:
-        path: the model.
-        files: names or patterns of those that are read in the block.
-        remedy: what to do, where it is not what `again` says.
-
-    Raises:
-        SwitchtuneError: whatever went wrong in the block.
-    """
+    """Errors of libraries that read a model's files (names or patterns) as a SwitchtuneError, with what to do."""
     try:
         yield
     except SwitchtuneError:
@@ -194,7 +180,6 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
 
 
 def again(path: str | Path) -> str:
-    """How to come by a model anew whose files cannot be used: the sentence at the end of a message."""
     folder = Path(os.path.realpath(path))
     if any(os.path.isfile(parent / MARK) for parent in folder.parents):  # noqa: PTH113 - False where it is not readable
         return f"Remove {folder} and run the command that made it once more."
@@ -203,7 +188,7 @@ def again(path: str | Path) -> str:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Keep transformers from drawing a bar for every file of weights, and from warnings about what is checked here."""
+    """Keep transformers from drawing bars for files of weights, and from warnings about what is checked here."""
     shown, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
@@ -220,8 +205,7 @@ def quietly() -> Iterator[None]:
 def load_weights(auto: Any, path: str, config: PretrainedConfig) -> tuple[PreTrainedModel, list[str]]:
     """A model in float32, and the names of the weights that its files lack, which are random.
 
-    Raises:
-        SwitchtuneError: the files are damaged or belong to another model, or a weight is not finite.
+    Raises SwitchtuneError where files are damaged or belong to another model, or a weight is not finite.
     """
     files = chain.from_iterable(Path(path).glob(name) for name in ("*.safetensors", "*.bin"))
     require_room(auto, path, config, stored=sum(file.stat().st_size for file in files))
@@ -248,11 +232,7 @@ def load_weights(auto: Any, path: str, config: PretrainedConfig) -> tuple[PreTra
 
 
 def require_finite(path: str, weights: Mapping[str, torch.Tensor]) -> None:
-    """Make sure that no weight is nan or infinite.
-
-    Raises:
-        SwitchtuneError: some are.
-    """
+    """Raise SwitchtuneError where a weight is nan or infinite."""
     broken = [
         name
         for name, values in weights.items()
@@ -267,7 +247,7 @@ def require_finite(path: str, weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int) -> None:
-    """Make sure that a model is not much larger than its files, of `stored` bytes; without files, than the memory."""
+    """Raise SwitchtuneError for a model much larger than its files (`stored` bytes), or without any than the memory."""
     model = on_meta(path, config, lambda: auto.from_config(copy.deepcopy(config), trust_remote_code=False))
     weights = sum(each.numel() for each in chain(model.parameters(), model.buffers()))
     memory = psutil.virtual_memory().total
@@ -280,11 +260,7 @@ def require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int)
 
 
 def on_meta(path: str, config: PretrainedConfig, make: Callable[[], Any]) -> Any:
-    """What `make` makes of the configuration of the model at `path`, without room for the weights.
-
-    Raises:
-        SwitchtuneError: no model can be made of it, or none that fits into any machine.
-    """
+    """What `make` makes of the configuration, without room for weights; SwitchtuneError where that is nothing."""
     with explained(path, "config.json"), torch.device("meta"):
         _require_bounds(f"{path}: config.json", config.to_dict())
         return make()

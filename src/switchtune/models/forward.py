@@ -8,8 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 Batch: TypeAlias = Mapping[str, torch.Tensor]
-"""What a model is given: `input_ids` and `attention_mask` of shape (sentences, longest source), and for the decoder
-`decoder_input_ids` of shape (sentences, longest target)."""
+"""`input_ids`, `attention_mask` (sentences, longest source), and `decoder_input_ids` (sentences, longest target)."""
 
 
 @contextmanager
@@ -25,18 +24,13 @@ def evaluating(model: PreTrainedModel) -> Iterator[None]:
 
 
 def on_device_of(model: PreTrainedModel, batch: Batch) -> dict[str, torch.Tensor]:
-    """A batch on the model's device."""
     return {name: ids.to(model.device) for name, ids in batch.items()}
 
 
 def longest_first(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[list[int]]:
     """Indices of sentences of similar length, the longest first, so that what does not fit in memory shows at once.
 
-    A batch costs its sentences × its longest sentence and stays within the budget; a sentence longer than the budget
-    makes a batch of its own.
-
-    Args:
-        lengths: tokens of each sentence, at least 1.
+    A batch costs its sentences × its longest sentence and stays within the budget, or is a single sentence.
     """
     order = sorted(range(len(lengths)), key=lambda index: -lengths[index])
     start = 0
@@ -47,17 +41,14 @@ def longest_first(lengths: Sequence[int], tokens_per_batch: int) -> Iterator[lis
 
 
 def encoder_states(model: Any, batch: Batch) -> torch.Tensor:
-    """The encoder's last states of a batch on the model's device, of shape (sentences, longest source, width)."""
+    """The encoder's last states of a batch, of shape (sentences, longest source, width)."""
     outputs = model.get_encoder()(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
     states: torch.Tensor = outputs[0]
     return states
 
 
 def decoder_states(model: Any, batch: Batch) -> torch.Tensor:
-    """The decoder's last states of a batch on the model's device, of shape (sentences, longest target, width).
-
-    Logits, which take tokens × vocabulary, are not made.
-    """
+    """The decoder's last states of a batch, of shape (sentences, longest target, width), without logits."""
     states: torch.Tensor = _decoded(model, batch)[0]
     return states
 

@@ -1,8 +1,7 @@
 """Sentences as a model takes them: the layout of its family with the ids of its vocabulary. Nothing else knows.
 
-In stage 1 (restore) both tags are the language of the restored sentence (paper 3.3): the same encoding with the source
-language equal to the target language. The decoder input is always the labels shifted by the family's decoder start, so
-every sentence of a batch starts from its own language.
+In stage 1 (restore) both tags are the language of the restored sentence (paper 3.3): source and target language are
+equal. The decoder input is always the labels shifted by the family's decoder start.
 """
 
 import re
@@ -30,22 +29,17 @@ _ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language th
 
 @dataclass(frozen=True, slots=True)
 class TokenIds:
-    """One example as the model takes it."""
+    """One example as the model takes it, and whether either sentence was cut to fit."""
 
     input_ids: tuple[int, ...]
-    """Encoder input."""
     labels: tuple[int, ...]
-    """What the decoder is to say."""
     decoder_input_ids: tuple[int, ...]
     """The labels shifted right by the decoder start; as long as the labels."""
     truncated: bool
-    """Whether either sentence was cut to fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """A layout's ids around the sentences, for one pair of languages."""
-
     before_source: tuple[int, ...]
     after_source: tuple[int, ...]
     before_target: tuple[int, ...]
@@ -68,34 +62,24 @@ class Layout:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """Short codes of the languages that this model has, sorted."""
+        """Short codes of the model's languages, sorted."""
         return tuple(sorted(self._codes))
 
     def plain_source(self, language: str) -> bool:
-        """Whether transformers' own tokenizer can be set to a source language, and so add its tag.
-
-        Not in mBART-50 and M2M-100 where the tag is none of those that they were published with: there the tag that the
-        tokenizer adds is to be replaced.
-        """
+        """Whether transformers' own tokenizer can be set to a source language, and so add its tag."""
         return not self.family.fixed_sources or self.code(language) in self.tokenizer.lang_code_to_id
 
     @property
     def pad_id(self) -> int:
-        """Id of the padding token."""
         return int(self.tokenizer.pad_token_id)
 
     @property
     def eos_id(self) -> int:
-        """Id of the end-of-sentence token."""
         return int(self.tokenizer.eos_token_id)
 
     @property
     def mask_token(self) -> str:
-        """The token that stands for a masked span in text.
-
-        Raises:
-            SwitchtuneError: the vocabulary has none (M2M-100 as published).
-        """
+        """The token for a masked span in text; raises SwitchtuneError where there is none (M2M-100 as published)."""
         token = self.tokenizer.mask_token or self.family.mask
         # The vocabulary of the published mT5 writes its sentinels with the mark of a word's start.
         if token is None or not {token, f"▁{token}"} & self.tokenizer.get_vocab().keys():
@@ -108,11 +92,7 @@ class Layout:
     def code(self, language: str) -> str:
         """The family's code of a language: "de_DE" in mBART, "deu_Latn" in NLLB, "de" in M2M-100, "German" in mT5.
 
-        Args:
-            language: whatever `find_language` understands, or the family's code itself.
-
-        Raises:
-            UnknownLanguageError: the model does not have that language.
+        Takes whatever `find_language` does, or the code itself; raises UnknownLanguageError where the model lacks it.
         """
         if language in self.tags:
             return language
@@ -129,15 +109,13 @@ class Layout:
         return self._codes[found.code]
 
     def encode(self, example: Example, *, max_tokens: int) -> TokenIds:
-        """One example as ids; see `batch_encode`, which is faster for many."""
         return self.batch_encode([example], max_tokens=max_tokens)[0]
 
     def batch_encode(self, examples: Sequence[Example], *, max_tokens: int) -> list[TokenIds]:
         """Examples as ids, each with the tags of its own languages.
 
         Args:
-            max_tokens: longest encoder input and longest labels, special tokens included. Sentences are cut at the end
-                to fit; their special tokens stay.
+            max_tokens: longest encoder input and longest labels, special tokens included. Sentences are cut at the end.
 
         Raises:
             UnknownLanguageError: the model does not have a language.
@@ -153,35 +131,23 @@ class Layout:
     def encode_source(
         self, text: str, source_language: str, target_language: str, *, max_tokens: int | None = None
     ) -> tuple[int, ...]:
-        """The encoder input of one sentence to be translated."""
         return self.batch_encode_source([text], source_language, target_language, max_tokens=max_tokens)[0]
 
     def batch_encode_source(
         self, texts: Sequence[str], source_language: str, target_language: str, *, max_tokens: int | None = None
     ) -> list[tuple[int, ...]]:
-        """The encoder inputs of sentences to be translated, cut to `max_tokens` where it is given.
-
-        Raises:
-            UnknownLanguageError: the model does not have a language.
-        """
+        """Encoder inputs of sentences to be translated, cut to `max_tokens` if given; raises UnknownLanguageError."""
         frame = self._frame(source_language, target_language)
         return [_framed(frame.before_source, ids, frame.after_source, max_tokens)[0] for ids in self._plain_ids(texts)]
 
     def prompt(self, text: str, source_language: str, target_language: str) -> str:
-        """What a plain tokenizer, set to this direction, must be given to yield our encoder input.
-
-        The sentence itself, but in mT5 with the instruction before it.
-        """
+        """What a plain tokenizer, set to this direction, needs to give our encoder input: in mT5 an instruction too."""
         if "instruction" not in self.family.before_source:
             return text
         return f"{instruction(self.code(source_language), self.code(target_language))} {text}"
 
     def generation_settings(self, target_language: str) -> dict[str, int | None]:
-        """What makes `generate` speak the target language: `decoder_start_token_id` and `forced_bos_token_id`.
-
-        Raises:
-            UnknownLanguageError: the model does not have the language.
-        """
+        """`decoder_start_token_id` and `forced_bos_token_id` of the target language; raises UnknownLanguageError."""
         # The source language does not matter to the decoder, so any that exists will do.
         frame = self._frame(target_language, target_language)
         forced = frame.before_target[0] if "target" in self.family.before_target else None
@@ -192,12 +158,10 @@ class Layout:
         return self.batch_decode([ids])[0]
 
     def batch_decode(self, batch: Sequence[Sequence[int]]) -> list[str]:
-        """The texts of many sequences of ids; see `decode`."""
         kept = [[number for number in map(int, ids) if number >= 0 and number not in self._special] for ids in batch]
         return [str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in kept]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """Each id as its token, tags and special tokens included: for people to look at."""
         return [str(self.tokenizer.convert_ids_to_tokens(int(number))) for number in ids]
 
     def collate(self, batch: Sequence[TokenIds]) -> dict[str, torch.Tensor]:
@@ -214,11 +178,7 @@ class Layout:
         }
 
     def collate_source(self, batch: Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
-        """Encoder inputs padded on the right to the longest of the batch.
-
-        Returns:
-            `input_ids` and `attention_mask` of shape (sentences, longest). All int64.
-        """
+        """Encoder inputs, padded: `input_ids` and `attention_mask` of shape (sentences, longest), int64."""
         input_ids = padded(batch, self.pad_id)
         lengths = torch.tensor([len(ids) for ids in batch])
         # From the lengths, not from the ids: a padding token inside a sentence is the sentence's own.
@@ -226,7 +186,7 @@ class Layout:
 
     @cached_property
     def tags(self) -> dict[str, int]:
-        """Family code → id of its tag, for every tag in the vocabulary."""
+        """Family code → id of its tag."""
         if self.family.tag is None:
             return {}
         found = ((re.fullmatch(self.family.tag, token), number) for token, number in token_ids(self.tokenizer).items())
@@ -299,12 +259,10 @@ class Layout:
 
 
 def layout_of(family: Family, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> Layout:
-    """The layout of a model of the family."""
     return Layout(family, tokenizer, config.max_position_embeddings if family.positions == "learned" else None)
 
 
 def instruction(source_name: str, target_name: str) -> str:
-    """What mT5 is told in place of tags; see `Layout.prompt`."""
     return f"translate {source_name} to {target_name}:"
 
 
@@ -324,8 +282,7 @@ def token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Family:
     """The family of a model, by its architecture and, where two families share one, by the tags of its vocabulary.
 
-    Raises:
-        SwitchtuneError: not one of the families.
+    Raises SwitchtuneError for none of the families.
     """
     require_supported(config)
     spoken = [family for family in families_like(config) if Layout(family, tokenizer).languages]

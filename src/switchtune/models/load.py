@@ -38,14 +38,16 @@ from switchtune.models.layout import Layout, family_of, layout_of
 from switchtune.run_dir import loaded_files
 
 LONGEST_GENERATION = 256
-"""Longest output, in tokens, that a saved model generates when its user asks for no other length."""
+"""Longest output, in tokens, of a saved model whose user asks for no other length."""
+
+_TRIAL = "1, 2."
+"""A sentence in any language."""
 
 _TOLERANCE = 1e-4
 """Largest difference between a logit of a saved model and of the model in memory."""
 
 
-class SavedModelDiffersError(SwitchtuneError):
-    """A saved model, loaded again, does not do what the model in memory does."""
+class SavedModelDiffersError(SwitchtuneError): ...
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,11 @@ class Loaded:
     tokenizer: PreTrainedTokenizerBase
     layout: Layout
     trim: str | None = None
-    """The record of a trimmed vocabulary, which `save_model` hands on; None where it is whole."""
+    """The record of a trimmed vocabulary, which `save_model` hands on."""
 
 
 def load_layout(path: str) -> Layout:
-    """The layout of a model without its weights: quick, whatever the model's size.
-
-    Raises:
-        SwitchtuneError: nothing there, or not one of the families.
-    """
+    """The layout of a model without its weights; raises SwitchtuneError where there is none of the families."""
     return _layout(path, from_pretrained(AutoConfig, path))
 
 
@@ -89,31 +87,18 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
 
 
 def tried(path: str, layout: Layout) -> Layout:
-    """A layout whose tokenizer has been used once: some settings of tokenizers are read when they are first needed.
-
-    Raises:
-        SwitchtuneError: it is of no use.
-    """
+    """A layout whose tokenizer has been used once, as some settings are read only then; raises SwitchtuneError."""
     require_tokens(path, layout.tokenizer, "eos_token", "pad_token", "unk_token")
     # M2M100Tokenizer says of its table no more than how long it is.
     table: Mapping[str, Any] = getattr(layout.tokenizer, "encoder", {})
     if any(not isinstance(number, int) or not 0 <= number < len(layout.tokenizer) for number in table.values()):
         raise SwitchtuneError(f"{path}: vocab.json: ids from 0 to {len(layout.tokenizer)} are expected. {again(path)}")
-    layout.decode(layout.encode_source(*_trial(layout)))
+    layout.decode(layout.encode_source(_TRIAL, layout.languages[0], layout.languages[0]))
     return layout
 
 
-def _trial(layout: Layout) -> tuple[str, str, str]:
-    """A sentence with its language, twice, for any model."""
-    return "1, 2.", layout.languages[0], layout.languages[0]
-
-
 def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -> None:
-    """Make sure that a tokenizer has special tokens ("pad_token").
-
-    Raises:
-        SwitchtuneError: it lacks one.
-    """
+    """Raise SwitchtuneError for a tokenizer that lacks special tokens ("pad_token")."""
     for name in names:
         with explained(path, *TOKENIZER_FILES):
             if getattr(tokenizer, f"{name}_id") is None:
@@ -121,7 +106,6 @@ def require_tokens(path: str, tokenizer: PreTrainedTokenizerBase, *names: str) -
 
 
 def model_fingerprint(path: str) -> str:
-    """What tells one state of a model from another: a hash of a folder's files; a Hub model's name and revision."""
     folder = Path(path)
     if folder.is_dir():
         with explained(path):
@@ -133,11 +117,6 @@ def model_fingerprint(path: str) -> str:
 
 
 def parameter_count(path: str) -> int:
-    """Number of a model's weights, found without loading them.
-
-    Raises:
-        SwitchtuneError: nothing there, or not one of the families.
-    """
     config = model_config(path)
     return sum(weights.numel() for weights in on_meta(path, config, lambda: random_model(config, 0)).parameters())
 
@@ -145,11 +124,7 @@ def parameter_count(path: str) -> int:
 def model_config(
     path: str, *, dropout: float | None = None, attention_dropout: float | None = None
 ) -> PretrainedConfig:
-    """The configuration of a model; see `load_model` for the arguments.
-
-    Raises:
-        SwitchtuneError: nothing there, or not one of the families.
-    """
+    """The configuration of a model; see `load_model`."""
     config: PretrainedConfig = from_pretrained(AutoConfig, path)
     require_supported(config)
     rates = {"dropout": dropout, "dropout_rate": dropout, "attention_dropout": attention_dropout}
@@ -172,9 +147,7 @@ def load_model(
     Args:
         path: a folder, or a model's name on the Hub (facebook/mbart-large-50).
         init: `random` keeps the architecture and the vocabulary, and draws new weights by `seed`.
-        dropout: replaces the model's own where it is given.
-        attention_dropout: likewise; mT5 has only one dropout, and passes over this one.
-        seed: of the random weights.
+        dropout, attention_dropout: replace the model's own; mT5 has only one, and passes over the second.
 
     Raises:
         SwitchtuneError: nothing there, not one of the families, or a checkpoint that lacks weights.
@@ -199,8 +172,8 @@ def load_model(
     trim = record.read_text(encoding="utf-8") if record.exists() else None
     loaded = replace(joined(model, layout), trim=trim)
     with explained(path, "config.json"), torch.no_grad():
-        source = layout.collate_source([layout.encode_source(*_trial(layout), max_tokens=layout.positions)])
-        ids = on_device_of(model, source)
+        source = layout.batch_encode_source([_TRIAL], *layout.languages[:1] * 2, max_tokens=layout.positions)
+        ids = on_device_of(model, layout.collate_source(source))
         if not cast("Any", model)(**ids, decoder_input_ids=ids["input_ids"]).logits.isfinite().all():
             raise ValueError("what it computes is not finite")
     return loaded
@@ -216,16 +189,14 @@ def save_model(
 ) -> None:
     """Write a model so that plain transformers loads it and translates in this direction, without switchtune.
 
-    The folder appears at once when all of it is written, and replaces what stood there. Its tokenizer adds the tags of
-    `source_language`, its generation config starts in `target_language`. mT5 has an instruction in place of tags, which
-    no tokenizer adds: its users write `layout.prompt(sentence, ...)` ("translate German to English: …"). A source
-    language that was added to mBART-50 or M2M-100 is beyond their tokenizers (see `Layout.plain_source`).
+    Its tokenizer adds the tag of `source_language`, its generation config starts in `target_language`. For mT5 users
+    write the instruction: `layout.prompt(sentence, ...)`. A source language that was added to mBART-50 or M2M-100 is
+    beyond their tokenizers (see `Layout.plain_source`).
 
     Args:
         generation: beams and length penalty that the saved model uses by default.
 
-    Raises:
-        UnknownLanguageError: the model does not have a language.
+    Raises UnknownLanguageError where the model does not have a language.
     """
     layout = loaded.layout
     layout.code(source_language)
@@ -244,11 +215,7 @@ def save_model(
 
 
 def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_language: str) -> None:
-    """Write a tokenizer that adds the tags of this direction, and tells it: `src_lang`, `tgt_lang` (see `direction`).
-
-    Raises:
-        UnknownLanguageError: the model does not have a language.
-    """
+    """Write a tokenizer that adds the tags of this direction and tells it (`direction`)."""
     source, target = layout.code(source_language), layout.code(target_language)
     with quietly():
         layout.tokenizer.save_pretrained(folder)
@@ -268,7 +235,6 @@ def direction(layout: Layout) -> tuple[str, str] | None:
 
 
 def save_generation(loaded: Loaded, folder: Path, target_language: str, generation: GenerationSettings) -> None:
-    """Have the saved model in `folder` search by other settings than those that it was saved with."""
     config = _generation_config(loaded, target_language, generation)
     write_text(folder / "generation_config.json", config.to_json_string())
 
@@ -283,16 +249,13 @@ def verify_saved(
     generation: GenerationSettings | None = None,
     max_length: int = 64,
 ) -> None:
-    """Load a saved model by plain transformers and compare it with the model in memory.
+    """Load a saved model by plain transformers and compare ids, logits and translations with the model in memory.
 
     Args:
-        sentences: of the source language; their token ids, logits and translations are compared.
-        loaded: the model that was saved.
-        generation: as given to `save_model`.
+        sentences: of the source language.
         max_length: of the translations that are compared, in tokens.
 
-    Raises:
-        SavedModelDiffersError: they differ.
+    Raises SavedModelDiffersError where they differ.
     """
     layout, languages = loaded.layout, (source_language, target_language)
     tokenizer = from_pretrained(AutoTokenizer, folder)
@@ -342,11 +305,7 @@ def _differs(folder: Path, difference: str) -> SavedModelDiffersError:
 
 
 def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
-    """A model with its layout, in evaluation mode, on the GPU where there is one.
-
-    Raises:
-        SwitchtuneError: they do not belong together.
-    """
+    """A model with its layout, in evaluation mode, on the GPU where there is one; SwitchtuneError where they misfit."""
     tokenizer = layout.tokenizer
     rows = len(_weight(model.get_input_embeddings()))
     highest = max(tokenizer.get_vocab().values())
@@ -381,7 +340,6 @@ def _generation_config(loaded: Loaded, target_language: str, settings: Generatio
 
 
 def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
-    """A model with new weights in float32, on torch's default device; under fake tensors they take no memory."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)

@@ -24,17 +24,14 @@ from switchtune.models.layout import instruction, layout_of
 from switchtune.models.load import Loaded, joined, random_model
 
 _PASSAGES_SAMPLED = 100_000
-"""Passages of each language that a vocabulary is trained on, at most."""
 
 
 def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequence[str]], *, seed: int) -> Loaded:
-    """Make a model of a family's real class, with random weights and a vocabulary of its own.
+    """Make a model of a family's real class, with random weights and a vocabulary of its own, trained on the texts.
 
-    The vocabulary is trained on the texts, by sentencepiece in one thread: the same texts, size and seed give the same
-    model.
+    The same texts, size and seed give the same model; few texts may make fewer pieces than asked for.
 
     Args:
-        size: of the model; few texts may make fewer pieces than asked for.
         texts: passages of each language.
         seed: of the weights, and of the sample of the texts where they are many.
 
@@ -137,7 +134,7 @@ def train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequenc
 
 
 def _training_text(family: Family, texts: Mapping[str, Sequence[str]], rng: np.random.Generator) -> Iterator[str]:
-    """A sample of each language's passages and, where sentences come with instructions, those at every hundredth."""
+    """A sample of each language's passages, with instructions at every hundredth where the family has them."""
     names = [find_language(language).name for language in texts]
     for passages in texts.values():
         sample: Sequence[int] = range(len(passages))

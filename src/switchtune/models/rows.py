@@ -17,33 +17,25 @@ from switchtune.models.forward import evaluating, on_device_of
 from switchtune.models.load import Loaded
 
 TOLERANCE = 1e-4
-"""Largest difference of a logit, as a share of the largest logit where that is above 1."""
 
 Role: TypeAlias = Literal["input", "output", "bias"]
 """What has a row per piece: the embeddings, an output matrix that is not the embeddings, the bias of the logits."""
 
 _TOKEN_SETTING = re.compile(r".*_token_ids?|(begin_)?suppress_tokens|bad_words_ids")
-"""Settings of a model or of its generation that hold ids."""
 
 
 class TrimFailedError(SwitchtuneError):
     """A model with other rows does not do what it did before; it was not written."""
 
-
-def trim_failed(path: str, difference: str) -> TrimFailedError:
-    """The error that says what a model does otherwise than before, and what to do."""
-    return TrimFailedError(
-        f"{path}: with another vocabulary {difference}. Nothing was written; train the whole model (model.trim: off) "
-        "and please report this."
-    )
+    def __init__(self, path: str, difference: str) -> None:
+        super().__init__(
+            f"{path}: with another vocabulary {difference}. Nothing was written; train the whole model (model.trim: "
+            "off) and please report this."
+        )
 
 
 def replace_rows(model: PreTrainedModel, change: Callable[[Role, torch.Tensor], torch.Tensor]) -> None:
-    """Change whatever has a row per piece; what was one matrix stays one.
-
-    Args:
-        change: from a matrix of shape (rows, width), which for the bias is 1, to one of other rows.
-    """
+    """Change whatever has a row per piece: matrices of shape (rows, width), width 1 for the bias; one stays one."""
     matrices = row_matrices(model)
     changed = {
         id(weights): torch.nn.Parameter(change(role, weights.detach()), requires_grad=weights.requires_grad)
@@ -87,7 +79,6 @@ def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Cal
 
 
 def named_ids(path: str) -> set[int]:
-    """The ids that the settings of a model and of its generation name."""
     ids: set[int] = set()
 
     def note(number: int) -> int:
@@ -115,7 +106,6 @@ def _renumbered(settings: Mapping[str, Any], number: Callable[[int], int]) -> di
 
 
 def _generation_settings(path: str) -> dict[str, Any]:
-    """How the model at `path` generates when nobody asks for anything else."""
     try:
         generation = from_pretrained(GenerationConfig, path)
     except SwitchtuneError as error:
@@ -138,15 +128,10 @@ def logits(
     ids: Sequence[int],
     number: Callable[[int], int] = int,
 ) -> torch.Tensor:
-    """Logits of some pieces after each token of some examples, on the CPU.
+    """Logits of the pieces `ids` after each token of examples of `probe`, on the CPU; (examples, longest, len(ids)).
 
     Args:
-        examples: of `probe`.
-        ids: the pieces.
         number: from an id, of the examples and in `ids` alike, to that of the model.
-
-    Returns:
-        Logits of shape (examples, longest target, len(ids)).
     """
     model: Any = loaded.model
     sources, targets = ([[number(old) for old in side] for side in sides] for sides in zip(*examples, strict=True))
@@ -157,13 +142,9 @@ def logits(
 
 
 def require_same_logits(path: str, after: torch.Tensor, before: torch.Tensor) -> float:
-    """Make sure that a model with other rows gives the logits that it gave before; returns the largest difference.
-
-    Raises:
-        TrimFailedError: they differ by more than `TOLERANCE`.
-    """
+    """The largest difference of logits; raises TrimFailedError where they differ by more than `TOLERANCE`."""
     difference = float((after - before).abs().max())
     allowed = TOLERANCE * max(1.0, float(before.abs().max()))
     if not difference <= allowed:
-        raise trim_failed(path, f"logits differ by up to {difference:.2g} (allowed: {allowed:.1g})")
+        raise TrimFailedError(path, f"logits differ by up to {difference:.2g} (allowed: {allowed:.1g})")
     return difference

@@ -1,9 +1,5 @@
 """Vectors from a model: of words in their sentence by the encoder, of whole sentences by the decoder.
 
-A word's is the mean of the states of its pieces. The sentence stands in the model's own layout, as it does in training,
-with the tag of its language (mT5: the instruction to put it into its own language); tags and special tokens are left
-out of the means. A sentence's is what the decoder puts out at its last token.
-
 A vector does not depend on the sentences beside its own (up to the rounding of floating-point sums), nor at all on the
 number of cores: batches are computed side by side, each by one thread.
 """
@@ -23,31 +19,23 @@ from switchtune.examples import Example
 from switchtune.lexicon.csls import single_threaded_workers
 from switchtune.lexicon.plm import WordEncoder
 from switchtune.lexicon.text import Vectors
-from switchtune.models.forward import (
-    encoder_states,
-    evaluating,
-    longest_first,
-    on_device_of,
-    states_of_decoder_layers,
-)
+from switchtune.models.forward import encoder_states, evaluating, longest_first, on_device_of, states_of_decoder_layers
 from switchtune.models.load import Loaded
 
 Links: TypeAlias = NDArray[np.int64]
-"""Which piece is part of which word: rows of (piece, word), ordered by word. [links, 2]"""
+"""Rows of (piece, word): which piece is part of which word, ordered by word. [links, 2]"""
 
 _SLACK = 8
-"""Letters that may stand in the text between two pieces and belong to neither: those of an unknown piece, or what the
-tokenizer's normaliser drops."""
+"""Letters of the text between two pieces that may belong to neither: of unknown pieces, or dropped in normalising."""
 
 
 def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batch: int = 4096) -> WordEncoder:
-    """What gives the words of a sentence their vectors by the encoder of `loaded`, on the device that it is on.
+    """What gives the words of a sentence their vectors by the encoder: the means of their pieces' states.
 
-    They come from its last layer, which gave the best lexicons where a model gave good ones at all. Words without a
-    vector are rows of zeros: those that the vocabulary has no piece of, and those beyond the tokens that are read.
+    They come from its last layer, which gave the best lexicons where a model gave good ones at all. Words of unknown
+    pieces, and those beyond `max_tokens`, are rows of zeros.
 
     Args:
-        max_tokens: longest encoder input; the model's positions where these are fewer.
         tokens_per_batch: sentences × longest sentence of a batch, at most.
     """
     model, layout = loaded.model, loaded.layout
@@ -58,10 +46,9 @@ def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batc
         inputs = layout.batch_encode_source(texts, language, language, max_tokens=layout.fitting(max_tokens))
         after = len(layout.family.after_source)
         before = len(layout.encode_source("", language, language)) - after
-        links = [
-            pieces_of_words(_known_pieces(loaded, ids[before : len(ids) - after]), sentence)
-            for ids, sentence in zip(inputs, sentences, strict=True)
-        ]
+        pieces = [layout.tokens(ids[before : len(ids) - after]) for ids in inputs]
+        known = [["" if piece == loaded.tokenizer.unk_token else piece for piece in each] for each in pieces]
+        links = [pieces_of_words(each, sentence) for each, sentence in zip(known, sentences, strict=True)]
         linked = [index for index, pieces in enumerate(links) if len(pieces)]
 
         def states_of(batch: Sequence[int]) -> torch.Tensor:
@@ -72,16 +59,13 @@ def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batc
         lengths = [len(inputs[index]) for index in linked]
         for batch, states in _side_by_side(model, states_of, lengths, tokens_per_batch):
             for index, of_sentence in zip(batch, states, strict=True):
-                _set_means(vectors[linked[index]], of_sentence[before:], links[linked[index]])
+                pieces_linked, words = links[linked[index]].T
+                having, starts, counts = np.unique(words, return_index=True, return_counts=True)
+                sums = np.add.reduceat(of_sentence[before:][pieces_linked], starts)
+                vectors[linked[index]][having] = sums / counts[:, None].astype(np.float32)
         return vectors
 
     return vectors_of
-
-
-def _known_pieces(loaded: Loaded, ids: Sequence[int]) -> list[str]:
-    """What each id stands for in the text, nothing for an unknown one."""
-    unknown = loaded.tokenizer.unk_token
-    return ["" if piece == unknown else piece for piece in loaded.layout.tokens(ids)]
 
 
 def sentence_states(
@@ -89,21 +73,13 @@ def sentence_states(
 ) -> Vectors:
     """What each layer of the decoder puts out at the last token of each sentence (the paper's eᵢ, section 6.1).
 
-    The model is given the sentence as in the restoring of an unswitched one: it stands in the encoder input and in the
-    decoder input, with the tags of its own language. The last token is the sentence's own, the last piece of its text,
-    where `</s>` is to come next; it is not the `</s>` of mBART's decoder input, whose state has nothing to say but the
-    language's tag.
-
-    Args:
-        max_tokens: sentences are cut at the end to so many tokens, special ones included; the model's positions where
-            these are fewer.
-        tokens_per_batch: sentences × longest sentence of a batch, at most.
+    The sentence stands in encoder and decoder input with the tags of its own language, cut to `max_tokens`. Its last
+    token is the last piece of its text; the state at mBART's `</s>` has nothing to say but the language's tag.
 
     Returns:
         [decoder layers, sentences, dimensions]; the last layer's states are those that logits are made from.
 
-    Raises:
-        UnknownLanguageError: the model does not have the language.
+    Raises UnknownLanguageError where the model does not have the language.
     """
     model: Any = loaded.model
     layout, config = loaded.layout, model.config
@@ -128,7 +104,6 @@ def sentence_states(
 def _side_by_side(
     model: Any, states_of: Callable[[Sequence[int]], torch.Tensor], lengths: Sequence[int], tokens_per_batch: int
 ) -> Iterator[tuple[list[int], Vectors]]:
-    """Batches of indices of sentences of these lengths, each with what `states_of` computes for it."""
     batches = list(longest_first(lengths, tokens_per_batch))
 
     def compute(batch: Sequence[int]) -> Vectors:
@@ -142,25 +117,18 @@ def _side_by_side(
         yield from zip(batches, (workers.map if on_cpu else map)(compute, batches), strict=True)
 
 
-def _set_means(vectors: Vectors, states: Vectors, links: Links) -> None:
-    """Set the vectors of the words that have pieces to the mean of these pieces' states."""
-    pieces, words = links.T
-    linked, starts, counts = np.unique(words, return_index=True, return_counts=True)
-    vectors[linked] = np.add.reduceat(states[pieces], starts) / counts[:, None].astype(np.float32)
-
-
 def pieces_of_words(pieces: Sequence[str], sentence: Words) -> Links:
-    """Which of a sentence's first pieces are part of which of its words.
-
-    A piece that stands for letters of two words is part of both; one of gaps alone is part of none, and so is the mark
-    of a space where it stands alone. An unknown piece (""), whose state says nothing of its word, is part of none.
+    """Which of a sentence's first pieces are part of which of its words; a piece of two words is part of both.
 
     Pieces are looked for in the text one after the other, without regard to spaces and to Unicode's forms of a letter:
-    not all tokenizers tell where a piece comes from.
+    not all tokenizers tell where a piece comes from. An unknown one ("") is part of none.
     """
     texts = [_letters(part) for part in _parts(sentence)]
     letters = "".join(texts)
-    word_of_letter = np.repeat(_owners(len(sentence.words)), [len(text) for text in texts]).tolist()
+    # Parts are gaps (-1) and words by turns; the last gap is followed by nothing.
+    owners = np.full(2 * len(sentence.words) + 2, -1)
+    owners[1:-1:2] = np.arange(len(sentence.words))
+    word_of_letter = np.repeat(owners, [len(text) for text in texts]).tolist()
     found: dict[tuple[int, int], None] = {}
     position, passed = 0, 0
     for place, piece in enumerate(map(_letters, pieces)):
@@ -177,13 +145,6 @@ def pieces_of_words(pieces: Sequence[str], sentence: Words) -> Links:
 def _parts(sentence: Words) -> Iterator[str]:
     """Gap, word, gap, …, gap."""
     return chain.from_iterable(zip_longest(sentence.gaps, sentence.words, fillvalue=""))
-
-
-def _owners(words: int) -> NDArray[np.int64]:
-    """For each part of a sentence but the empty one at the end the place of the word that it is; -1 for gaps."""
-    owners = np.full(2 * words + 2, -1)
-    owners[1:-1:2] = np.arange(words)
-    return owners
 
 
 @lru_cache(maxsize=1 << 16)

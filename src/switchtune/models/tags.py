@@ -19,16 +19,11 @@ from switchtune.models.trim import read_record
 def add_language(path: str, code: str, like: str, out: Path, *, force: bool = False) -> Layout:
     """Give a model a tag for a language that it lacks, with the weights of another language's tag.
 
-    No direction that the model had changes: the logits of its old tokens are compared. The tag is new, not the pieces:
-    a language whose characters the vocabulary lacks is not helped.
+    No direction that the model had changes: the logits of its old tokens are compared. The tag is new, not the pieces.
 
     Args:
-        path: the model.
         code: of the new language as the family writes it: "hsb_Latn" in NLLB, "hsb" in M2M-100, "hs_DE" in mBART.
         like: a language that the model has, best one that is close.
-
-    Returns:
-        The layout of the new model.
 
     Raises:
         SwitchtuneError: the family has no tags, or the model was trimmed or has the language.

@@ -1,7 +1,6 @@
 """A smaller vocabulary for a model, and its old one back.
 
-The published models have up to 256,000 pieces, and the text of a few languages uses a fraction of them. A piece that
-is left out is a row less of the embeddings and of the output matrix; all other weights stay what they are. The trimmed
+A piece that is left out is a row less of the embeddings and of the output matrix; all other weights stay. The trimmed
 model segments the text alike and gives the pieces that remain the same logits: checked whenever one is made.
 """
 
@@ -24,13 +23,13 @@ from switchtune.models.layout import Layout, instruction, token_ids
 from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.models.rows import (
     Role,
+    TrimFailedError,
     logits,
     named_ids,
     probe,
     replace_rows,
     require_same_logits,
     row_matrices,
-    trim_failed,
     write_renumbered,
 )
 from switchtune.models.vocabulary import read_vocabulary, rewrite_tokenizer, segmented
@@ -39,7 +38,6 @@ LEAST_SAVED = 5_000_000
 """Weights that trimming must save for `auto` to trim: 20 MB of weights in float32, 80 MB with gradients and moments."""
 
 MOST_KEPT = 0.5
-"""Share of the rows that may remain for `auto` to trim."""
 
 _LINES_AT_ONCE = 2000
 
@@ -55,19 +53,15 @@ class TextHash:
 
 @dataclass(frozen=True)
 class VocabularyUsage:
-    """What of a model's vocabulary some texts need."""
+    """What of a model's vocabulary some texts need; its rows have so many numbers (`width`)."""
 
     languages: tuple[str, ...]
-    """Languages of the texts, in the family's codes."""
     texts: tuple[TextHash, ...]
     kept: frozenset[str]
-    """Tokens that stay."""
     ids: tuple[int, ...]
-    """Ids of those of them that have one, ascending: the rows that stay."""
+    """Ids of those kept tokens that have one, ascending: the rows that stay."""
     rows: int
-    """Rows of the model's embeddings."""
     width: int
-    """Width of a row."""
     used: int
     """Different pieces in the texts."""
     running: int
@@ -76,7 +70,6 @@ class VocabularyUsage:
     """How many of these the vocabulary does not know."""
 
     def describe(self) -> str:
-        """What stays, in a line."""
         return (
             f"{len(self.ids):,} of {self.rows:,} pieces stay ({len(self.ids) / self.rows:.1%}); the text uses "
             f"{self.used:,} of them, {self.running:,} times"
@@ -103,42 +96,31 @@ def _from_runs(text: object, info: ValidationInfo) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class TrimRecord:
-    """What was trimmed; `trim.json` in the model's folder."""
+    """What was trimmed from `base`, and for which texts (see `VocabularyUsage`); `trim.json` in the model's folder."""
 
     base: str
-    """Model that was trimmed."""
     fingerprint: str
-    """Fingerprint of that model's files."""
     languages: tuple[str, ...]
-    """Languages in the family's codes."""
     rows_before: int
-    """Rows of the base's embeddings."""
     kept: Annotated[tuple[int, ...], BeforeValidator(_from_runs), PlainSerializer(_as_runs)]
     """The base's id of every row; in JSON as runs, "0-258 261"."""
     parameters: tuple[int, int]
     """Weights of the base and of the trimmed model."""
     texts: tuple[TextHash, ...]
-    """Texts that segment alike in both."""
     used: int
-    """Different pieces in the texts."""
     running: int
-    """Pieces in the texts; all of them stay."""
     unknown: int
-    """How many of these neither vocabulary knows."""
     logits_differ: float
     """Largest difference of a logit, on a sample."""
 
     def figures(self) -> dict[str, Any]:
-        """Without the ids: for people and programs."""
         return {"rows": [self.rows_before, len(self.kept)], **{k: v for k, v in asdict(self).items() if k != "kept"}}
 
     def saved(self) -> str:
-        """What it comes to, in a sentence."""
         before, after = self.parameters
         return f"{before / 1e6:,.1f} million weights become {after / 1e6:,.1f}."
 
     def describe(self) -> str:
-        """What was kept, in lines."""
         before, after = self.parameters
         return "\n".join(
             (
@@ -156,11 +138,6 @@ _RECORD = TypeAdapter(TrimRecord)
 
 
 def read_record(folder: Path) -> TrimRecord:
-    """The record of a trimmed model's folder.
-
-    Raises:
-        SwitchtuneError: there is none, or it cannot be read.
-    """
     path = folder / TRIM_RECORD
     if not path.exists():
         raise SwitchtuneError(
@@ -172,17 +149,12 @@ def read_record(folder: Path) -> TrimRecord:
 
 
 def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[str]) -> VocabularyUsage:
-    """Find what of a model's vocabulary texts need; the weights are not loaded.
+    """Find what of a model's vocabulary texts (name → lines) need; the weights are not loaded.
 
     Stay: every piece of the text with its characters and, in BPE, the pieces that it is merged from; every character
     of the languages' scripts, of Latin, and of no script (digits, punctuation, symbols, emoji) that is a piece; special
     tokens, sentinels, pieces for bytes, and the tags. NLLB keeps the tags of `languages` alone; the tokenizers of the
     other families bring all of theirs along.
-
-    Args:
-        path: the model.
-        texts: name → lines; `trim` reads them again.
-        languages: to be translated from and into; whatever `find_language` understands, or tags.
 
     Raises:
         UnknownLanguageError: the model does not have a language.
@@ -244,13 +216,11 @@ def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 def may_pay(path: str) -> bool:
-    """Whether `auto` could trim a model at all, whatever the text: its vocabulary is large enough."""
     config = from_pretrained(AutoConfig, path)
     return bool(config.vocab_size * config.d_model >= LEAST_SAVED)
 
 
 def pays(usage: VocabularyUsage) -> bool:
-    """Whether `auto` trims: at least `LEAST_SAVED` weights are saved, and at most `MOST_KEPT` of the rows remain."""
     saved = (usage.rows - len(usage.ids)) * usage.width
     return saved >= LEAST_SAVED and len(usage.ids) <= MOST_KEPT * usage.rows
 
@@ -261,13 +231,10 @@ def trim(
     """Write a model with the vocabulary that is needed, once it is proved to do the same as the whole one.
 
     Args:
-        path: the model.
         usage: what `survey` found, for the same texts.
-        folder: to be written; it appears when all is proved, and replaces what was trimmed there before.
-        force: replace whatever folder is there.
+        folder: appears when all is proved, and replaces what was trimmed there before; with `force` whatever is there.
 
-    Raises:
-        TrimFailedError: a line of the texts is segmented otherwise than before, or a logit differs; nothing is written.
+    Raises TrimFailedError where a line is segmented otherwise than before, or a logit differs; nothing is written.
     """
     loaded = load_model(path)
     numbers = {old: new for new, old in enumerate(usage.ids)}
@@ -283,7 +250,7 @@ def trim(
         del loaded, smaller
         trimmed = load_model(str(temporary))
         if token_ids(trimmed.tokenizer) != expected_ids:
-            raise trim_failed(path, "its tokenizer, loaded again, has other tokens than were kept")
+            raise TrimFailedError(path, "its tokenizer, loaded again, has other tokens than were kept")
         _require_same_segmentation(path, trimmed.layout, usage, texts)
         after = logits(trimmed, examples, usage.ids, numbers.__getitem__)
         record = TrimRecord(
@@ -304,7 +271,7 @@ def trim(
 
 
 def _set_to_kept(loaded: Loaded, path: str, usage: VocabularyUsage) -> PreTrainedTokenizerBase:
-    """The model's tokenizer; where it is set to a language whose tag goes, one that is set to a language that stays."""
+    """The model's tokenizer, where it is set to a language whose tag goes one that is set to a language that stays."""
     tokenizer = loaded.tokenizer
     if not loaded.layout.family.sheds_tags or {tokenizer.src_lang, tokenizer.tgt_lang} <= {*usage.languages, None}:
         return tokenizer
@@ -323,20 +290,17 @@ def _require_same_segmentation(
             both = (segmented(layout.tokenizer, chunk) for layout in (whole, trimmed))
             for line, before, after in zip(chunk, *both, strict=True):
                 if before != after:
-                    raise trim_failed(path, f"its tokenizer segments {line!r} ({name}) as {after}, before as {before}")
+                    segments = f"its tokenizer segments {line!r} ({name})"
+                    raise TrimFailedError(path, f"{segments} as {after}, before as {before}")
 
 
 def untrim(folder: Path, base: str, out: Path, *, force: bool = False) -> TrimRecord:
-    """Give a trimmed model, trained or not, its old vocabulary back.
+    """Give a trimmed model, trained or not, its old vocabulary back; returns the record of the trimming.
 
-    The rows that it has keep their weights; those that were trimmed away are the base's. The tokenizer is the base's,
-    set to the languages that the trimmed model's was set to.
+    The rows that it has keep their weights; those that were trimmed away are the base's, as is the tokenizer, set to
+    the languages that the trimmed model's was set to.
 
-    Returns:
-        The record of the trimming that was undone.
-
-    Raises:
-        SwitchtuneError: `folder` was not trimmed, or from another model than `base`; nothing is written.
+    Raises SwitchtuneError where `folder` was not trimmed, or from another model than `base`; nothing is written.
     """
     record = read_record(folder)
     fingerprint = model_fingerprint(base)

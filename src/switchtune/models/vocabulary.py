@@ -1,7 +1,7 @@
 """The vocabulary of a tokenizer: its pieces, what each is merged from, and a smaller one in its place.
 
-The tokenizers of four families are kept in a `tokenizer.json` (Unigram or BPE); that of M2M-100 in a sentencepiece
-model beside a table of ids, with the tags numbered behind the table.
+It is kept in a `tokenizer.json` (Unigram or BPE); that of M2M-100 in a sentencepiece model beside a table of ids, with
+the tags numbered behind the table.
 """
 
 import json
@@ -28,22 +28,16 @@ Rank = Callable[[str, str], float | None]
 _SENTINEL_OR_BYTE = regex.compile(rf"{SPACE}?<extra_id_\d+>|<0x[0-9A-F]{{2}}>")
 _SCRIPTS_OF = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")}
 _EVERYWHERE = ("Latn", "Zyyy", "Zinh")
-"""Latin letters (names and addresses are written in them), and what belongs to no script or to all: digits,
-punctuation, symbols, emoji, combining marks."""
+"""Latin letters (of names and addresses), and what belongs to no script or to all: digits, symbols, combining marks."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What a tokenizer knows."""
-
     ids: Mapping[str, int]
-    """Id of every token, tags included."""
     special: frozenset[str]
-    """Tokens that are no pieces of text."""
     anchor: str | None
     """Piece of the lowest score, from which Unigram takes the score of what it does not know."""
     rank: Rank | None
-    """Rank of merges in BPE; None in Unigram."""
 
     def merged_from(self, piece: str) -> set[str]:
         """The pieces that merging passes through on its way to `piece`: its characters and all between."""
@@ -86,12 +80,17 @@ def _scripts(language: str) -> tuple[str, ...]:
 
 
 def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
-    """The vocabulary of a tokenizer of one of the families."""
     ids = token_ids(tokenizer)
     special = frozenset(map(str, tokenizer.all_special_tokens)) | frozenset(tokenizer.get_added_vocab())
     if isinstance(tokenizer, M2M100Tokenizer):
-        return _from_sentencepiece(tokenizer.sp_model.serialized_model_proto(), ids, special)
-    model = json.loads(_backend(tokenizer).to_str())["model"]
+        proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.sp_model.serialized_model_proto())
+        scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == piece.NORMAL}
+        if proto.trainer_spec.model_type == proto.trainer_spec.UNIGRAM:
+            return Vocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
+        places = {piece: -score for piece, score in scores.items()}
+        return Vocabulary(ids, special, None, lambda left, right: places.get(left + right))
+    backend: Any = tokenizer.backend_tokenizer
+    model = json.loads(backend.to_str())["model"]
     if model["type"] == "Unigram":
         lowest, _ = min(model["vocab"], key=lambda entry: entry[1])
         return Vocabulary(ids, special, lowest, None)
@@ -99,39 +98,16 @@ def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
     return Vocabulary(ids, special, None, lambda left, right: ranks.get((left, right)))
 
 
-def _from_sentencepiece(model: bytes, ids: Mapping[str, int], special: frozenset[str]) -> Vocabulary:
-    proto = sentencepiece_model_pb2.ModelProto.FromString(model)
-    scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == piece.NORMAL}
-    if proto.trainer_spec.model_type == proto.trainer_spec.UNIGRAM:
-        return Vocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
-
-    def rank(left: str, right: str) -> float | None:
-        score = scores.get(left + right)
-        return None if score is None else -score
-
-    return Vocabulary(ids, special, None, rank)
-
-
 def segmented(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[str]]:
     """The tokens of each line, without the tags and special tokens that a tokenizer adds."""
     if isinstance(tokenizer, M2M100Tokenizer):
         return [tokenizer.tokenize(line) for line in lines]
-    return [encoded.tokens for encoded in _backend(tokenizer).encode_batch(list(lines), add_special_tokens=False)]
-
-
-def _backend(tokenizer: PreTrainedTokenizerBase) -> Any:
-    return tokenizer.backend_tokenizer
+    backend: Any = tokenizer.backend_tokenizer
+    return [encoded.tokens for encoded in backend.encode_batch(list(lines), add_special_tokens=False)]
 
 
 def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int, int]) -> None:
-    """Have a saved tokenizer know only the tokens that are kept, under their new ids.
-
-    Args:
-        folder: where `save_pretrained` wrote the tokenizer.
-        kept: the tokens.
-        numbers: old id → new id, in the same order, of those of them that have ids. (M2M-100's sentencepiece may know
-            pieces that have none.)
-    """
+    """Have a saved tokenizer know only the tokens that are kept; `numbers`, old id → new, are those that have ids."""
     if (folder / "tokenizer.json").exists():
         write_json(folder / "tokenizer.json", _smaller_backend(read_json(folder / "tokenizer.json"), numbers))
     else:
@@ -152,7 +128,6 @@ def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int,
 
 
 def _smaller_backend(content: dict[str, Any], numbers: Mapping[int, int]) -> dict[str, Any]:
-    """A `tokenizer.json` with fewer pieces."""
     model = dict(content["model"])
     if model["type"] == "Unigram":
         model["vocab"] = [entry for old, entry in enumerate(model["vocab"]) if old in numbers]

@@ -1,7 +1,7 @@
 """Which examples form which batch: a plan made of lengths alone, and the data set that follows it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
@@ -22,17 +22,13 @@ class Lengths:
     longest: NDArray[np.integer]
     """(examples,) tokens of the longer side."""
     surplus: NDArray[np.integer]
-    """(examples,) tokens that the source has more than the target; negative where it has fewer."""
+    """(examples,) tokens that the source has more than the target."""
     truncated: int
     """Examples with a side that was cut to `max_tokens`."""
 
 
 def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
-    """Encode the examples of epoch 0 once and count their tokens.
-
-    Examples of later epochs may be a little longer or shorter where they are made anew (other words switched); the
-    plan takes these counts as an estimate for all epochs.
-    """
+    """Count the tokens of the examples of epoch 0: an estimate of all epochs, where other words are switched."""
     # What is kept for every example of a corpus is kept small.
     kind: type[np.integer] = np.int16 if max_tokens <= np.iinfo(np.int16).max else np.int32
     longest, surplus = np.zeros(examples.count, kind), np.zeros(examples.count, kind)
@@ -57,17 +53,11 @@ def epoch_batches(
 ) -> Iterator[NDArray[np.int64]]:
     """Every example of an epoch once, in batches of sentences of similar length, in random order.
 
-    More than `SORTED_AT_ONCE` examples are first divided at random into parts of about so many, of which one after the
-    other is put into batches.
-
     A batch costs its sentences × its longest sentence (padding counts) and stays within `tokens_per_batch`; a sentence
-    longer than that makes a batch of its own. The batches of a part cost about the same: the remainder is spread.
+    longer than that makes a batch of its own. The batches of about `SORTED_AT_ONCE` examples cost about the same.
 
     Args:
         longest: (examples,) tokens of the longer side of each example.
-        tokens_per_batch: the budget.
-        seed: with `epoch`, decides the order; nothing else does.
-        epoch: number of the pass over the data.
         surplus: (examples,) tokens that the source has more than the target; by default both sides are as long.
 
     Yields:
@@ -75,7 +65,12 @@ def epoch_batches(
     """
     rng = np.random.default_rng((seed, epoch))
     for part in _at_random(len(longest), rng):
-        order = part[_by_both_sides(longest[part], None if surplus is None else surplus[part], rng)]
+        # Examples alike in both lengths come in random order, and so stand with others in every epoch.
+        keys = [rng.random(len(part), dtype=np.float32), longest[part]]
+        if surplus is not None:
+            # The order of the surplus turns round at each length, so that neighbours are alike there too.
+            keys.insert(1, np.where(longest[part] % 2, -surplus[part], surplus[part]))
+        order = part[np.lexsort(keys)]
         lengths = longest[order]
         starts = _even_starts(lengths, len(_starts(lengths, tokens_per_batch)), tokens_per_batch)
         batches = np.split(order, starts[1:])
@@ -83,7 +78,7 @@ def epoch_batches(
 
 
 def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """The numbers below `count` divided at random into parts of about `SORTED_AT_ONCE`; all of them if no more."""
+    """The numbers below `count` divided at random into parts of about `SORTED_AT_ONCE`."""
     parts = -(-count // SORTED_AT_ONCE)
     if parts == 1:
         yield np.arange(count)
@@ -92,29 +87,8 @@ def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int6
     yield from (np.flatnonzero(part_of == part) for part in range(parts))
 
 
-def _by_both_sides(
-    longest: NDArray[np.integer], surplus: NDArray[np.integer] | None, rng: np.random.Generator
-) -> NDArray[np.int64]:
-    """Examples in the order of the longer side, then of the surplus, so that neither side needs much padding.
-
-    From each length to the next the order of the surplus turns round: neighbours are alike there too. Examples alike in
-    both come in random order, and so stand with others in every epoch.
-    """
-    keys = [rng.random(len(longest), dtype=np.float32), longest]
-    if surplus is not None:
-        keys.insert(1, np.where(longest % 2, -surplus, surplus))
-    return np.lexsort(keys)
-
-
 def shared_out(batch: NDArray[np.int64], longest: NDArray[np.integer], parts: int) -> list[NDArray[np.int64]]:
-    """A batch in `parts` runs of its examples, of which the costliest costs as little as may be.
-
-    Where sentences are too few or too unequal, parts at the end are empty.
-
-    Args:
-        batch: (sentences,) indices of examples, at least one.
-        longest: (examples,) tokens of the longer side of each example.
-    """
+    """A batch, at least one example, in `parts` runs of which the costliest costs the least; some may be empty."""
     lengths = longest[batch]
     starts = _even_starts(lengths, parts, len(batch) * int(lengths.max()))
     runs = np.split(batch, starts[1:])
@@ -122,11 +96,7 @@ def shared_out(batch: NDArray[np.int64], longest: NDArray[np.integer], parts: in
 
 
 def _even_starts(lengths: NDArray[np.integer], runs: int, enough: int) -> list[int]:
-    """Where runs start that are at most so many and of which the costliest costs as little as may be.
-
-    Args:
-        enough: a budget for which so many runs do.
-    """
+    """Where at most `runs` runs start of which the costliest costs as little as may be; the budget `enough` does."""
     low, high = 1, enough
     while low < high:
         middle = (low + high) // 2
@@ -156,8 +126,7 @@ class BatchPlan:
     """The batches of a whole stage, over as many epochs as it takes; a batch sampler for torch's DataLoader.
 
     The batch of an update is the same whatever the number of processes and of accumulated parts: it is planned as a
-    whole, then shared out. Parts that are computed at the same time are of similar length. A part is empty where the
-    batch has too few sentences for all.
+    whole, then shared out. Parts that are computed at the same time are of similar length; some may be empty.
     """
 
     longest: NDArray[np.integer]
@@ -173,29 +142,19 @@ class BatchPlan:
     first: int = 0
     """Updates that are passed over, as they are done."""
 
-    def after(self, update: int) -> "BatchPlan":
-        """The plan of what is left when so many updates are done."""
-        return replace(self, first=update)
-
     def __len__(self) -> int:
         return (self.updates - self.first) * self.accumulation
 
     @property
     def epochs(self) -> float:
-        """Passes over the examples that the stage makes, all processes together."""
         return self.updates / sum(1 for _ in self._epoch(0))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        """The parts of this process, those of an update one after the other."""
         parts = self.processes * self.accumulation
-        for epoch, batch in islice(self._batches(), self.first, self.updates):
+        batches = ((epoch, batch) for epoch in count() for batch in self._epoch(epoch))
+        for epoch, batch in islice(batches, self.first, self.updates):
             for part in shared_out(batch, self.longest, parts)[self.process :: self.processes]:
                 yield [(epoch, index) for index in part.tolist()]
-
-    def _batches(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        for epoch in count():
-            for batch in self._epoch(epoch):
-                yield epoch, batch
 
     def _epoch(self, epoch: int) -> Iterator[NDArray[np.int64]]:
         return epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus)
@@ -216,7 +175,6 @@ class EncodedExamples:
         return self.__getitems__([key])[0]
 
     def __getitems__(self, keys: Sequence[Key]) -> list[TokenIds]:
-        """A whole batch at once, which tokenizers do faster; nothing for none."""
         if not keys:
             return []
         return self.layout.batch_encode(self.examples.made(keys), max_tokens=self.max_tokens)

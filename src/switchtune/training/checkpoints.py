@@ -21,48 +21,38 @@ _MARKER = "complete.json"
 _BLOCK = 1 << 22
 
 
-class CheckpointError(SwitchtuneError):
-    """Checkpoints that a training cannot go on from."""
+class CheckpointError(SwitchtuneError): ...
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What a checkpoint must agree with."""
+    """Fingerprints that a checkpoint must agree with: of what decides a training's course, and of its model."""
 
     inputs: str
-    """Fingerprint of all that decides the course of the training."""
     model: str
-    """Fingerprint of the model that is trained, and of what it began with."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileMark:
-    """What a file of a checkpoint held when it was written."""
-
     size: int
-    """In bytes."""
     hash: str
     """XXH3 of 128 bits: it finds damage, and is no protection from forgery."""
 
 
-class NoSpaceError(SwitchtuneError):
-    """There is no room left on the disk for a checkpoint."""
+class NoSpaceError(SwitchtuneError): ...
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that has been declared whole."""
+    """A checkpoint that has been declared whole; see `Identity` for `inputs` and `model`."""
 
     path: Path
     update: int
     score: float | None
     """How good its weights are, larger is better, where that was measured."""
     inputs: str
-    """Fingerprint of what the training was given; resuming with anything else would not be the same training."""
     model: str
-    """Fingerprint of the model that is trained."""
     processes: int = 1
-    """That wrote it."""
     resumable: bool = True
     """Whether it has all that a training goes on from; otherwise only the weights."""
     between: bool = False
@@ -71,30 +61,30 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Resumption:
-    """What a training goes on from."""
+    """What a training goes on from (None: it begins anew), and what is wrong with newer checkpoints."""
 
     checkpoint: Checkpoint | None
-    """None where it begins anew."""
     damaged: tuple[str, ...]
-    """What is wrong with newer checkpoints."""
 
 
 def checkpoint_folder(folder: Path, update: int) -> Path:
-    """Where the checkpoint of `update` is."""
     return folder / f"checkpoint-{update}"
 
 
 def mark_complete(checkpoint: Checkpoint) -> None:
     """Declare the files of a checkpoint whole; they are on the disk before the marker is."""
-    _mark(checkpoint, {name: _sealed(checkpoint.path / name) for name in _file_names(checkpoint.path)})
+    names = _file_names(checkpoint.path)
+    for name in names:
+        with (checkpoint.path / name).open("rb") as stream:
+            os.fsync(stream.fileno())
+    _mark(checkpoint, {name: _mark_of(checkpoint.path / name) for name in names})
 
 
 @contextmanager
 def sound_or_removed(path: Path) -> Iterator[None]:
     """Write a checkpoint in the block; what is there of it when an error comes is removed, and gives its room back.
 
-    Raises:
-        NoSpaceError: the error was that the disk, or what its owner may have of it, is full.
+    Raises NoSpaceError where the disk, or what its owner may have of it, is full.
     """
     path.mkdir(parents=True, exist_ok=True)
     if not (path / MARK).exists():
@@ -103,7 +93,8 @@ def sound_or_removed(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         others = complete_checkpoints(path.parent)
-        size = max(_bytes_in(folder) for folder in (path, *(other.path for other in others)))
+        folders = (path, *(other.path for other in others))
+        size = max(sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) for folder in folders)
         full = _is_no_space(error, wanted=size, folder=path.parent)
         shutil.rmtree(path, ignore_errors=True)
         if not full:
@@ -115,10 +106,6 @@ def sound_or_removed(path: Path) -> Iterator[None]:
             f"{size / 1e9:.2g} GB beside the one before it; {free / 1e9:.2g} GB are free now. {left}. "
             "Make room, and give the same command again: it goes on from there."
         ) from error
-
-
-def _bytes_in(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def _is_no_space(error: Exception, *, wanted: int, folder: Path) -> bool:
@@ -139,8 +126,7 @@ def complete_checkpoints(folder: Path) -> list[Checkpoint]:
 def find_resumption(folder: Path, *, inputs: str, model: str) -> Resumption:
     """The newest checkpoint that a training can go on from, every byte of it verified.
 
-    Raises:
-        CheckpointError: the newest whole one is of another training or another model, or all are damaged.
+    Raises CheckpointError where the newest whole one is of another training or model, or all are damaged.
     """
     damaged: list[str] = []
     for path in sorted(_marked(folder), key=lambda path: -int(path.name.rpartition("-")[2])):
@@ -169,7 +155,6 @@ def find_resumption(folder: Path, *, inputs: str, model: str) -> Resumption:
 
 
 def fault_of(path: Path) -> str | None:
-    """What is wrong with the files of a checkpoint that was declared whole; None where nothing is."""
     try:
         _, files = _read(path)
     except (SwitchtuneError, TypeError, KeyError, AttributeError):
@@ -181,17 +166,15 @@ def fault_of(path: Path) -> str | None:
         size = file.stat().st_size
         if size != mark.size:
             return f"{name} has {size:,} bytes, and had {mark.size:,} when it was written"
-        if _hash(file) != mark.hash:
+        if _mark_of(file) != mark:
             return f"{name} has other content than when it was written"
     return None
 
 
 def remove_incomplete(folder: Path) -> None:
     """Remove what a killed process had begun to write or to remove."""
-    whole = set(_marked(folder))
-    for path in _folders(folder):
-        if path not in whole:
-            shutil.rmtree(path)
+    for path in set(_folders(folder)).difference(_marked(folder)):
+        shutil.rmtree(path)
 
 
 def remove_checkpoints(folder: Path) -> None:
@@ -201,7 +184,6 @@ def remove_checkpoints(folder: Path) -> None:
 
 
 def remove_after(folder: Path, update: int) -> None:
-    """Remove the checkpoints of later updates than this."""
     for path in _marked(folder):
         if int(path.name.rpartition("-")[2]) > update:
             _remove(path)
@@ -221,13 +203,9 @@ def remove_but_weights(folder: Path) -> None:
 
 
 def prune(folder: Path, *, keep_best: bool, keep_newest: int | None = 1) -> None:
-    """Keep the newest whole checkpoint and, where asked, weights: those of the best and of the newest so many.
+    """Keep the newest whole checkpoint and, where asked, weights: of the best and of the newest so many (None: of all).
 
     Older ones that stand between the regular ones are not kept, and do not count.
-
-    With `keep_newest` None the weights of all are kept.
-
-    All else is removed, the optimizer's state of older ones first of all.
     """
     checkpoints = complete_checkpoints(folder)
     counted = [*(each for each in checkpoints[:-1] if not each.between), *checkpoints[-1:]]
@@ -261,12 +239,7 @@ def mean_weights(paths: Sequence[Path]) -> dict[str, torch.Tensor]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    """The folders of checkpoints; what else is there by a similar name is somebody's own.
-
-    Raises:
-        CheckpointError: a link, a file or a folder that no training made has a checkpoint's name, or the folder is
-            itself a link. Nothing is written to or removed through a link.
-    """
+    """The folders of checkpoints; raises CheckpointError for what has such a name and no training made."""
     if folder.is_symlink():
         raise CheckpointError(f"{folder}: a link, where the folder of a training is expected. Move it away.")
     found = [path for path in folder.glob("checkpoint-*") if _NAME.fullmatch(path.name)]
@@ -303,18 +276,12 @@ def _file_names(path: Path) -> list[str]:
     return sorted(str(file.relative_to(path)) for file in files)
 
 
-def _sealed(file: Path) -> FileMark:
-    with file.open("rb") as stream:
-        os.fsync(stream.fileno())
-    return FileMark(file.stat().st_size, _hash(file))
-
-
-def _hash(file: Path) -> str:
+def _mark_of(file: Path) -> FileMark:
     digest = xxhash.xxh3_128()
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
-    return digest.hexdigest()
+    return FileMark(file.stat().st_size, digest.hexdigest())
 
 
 def _remove(path: Path) -> None:

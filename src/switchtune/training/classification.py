@@ -1,7 +1,7 @@
 """The stage that trains a classifier of premises and hypotheses (paper 5.5), in the same loop as every other stage."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,10 +28,8 @@ from switchtune.training.stage import carry_out
 from switchtune.training.trackers import Trackers
 
 STAGE = "classify"
-"""Name of the stage in folders and curves."""
 
 _PAIRS_AT_ONCE = 64
-"""When a set is classified."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +37,8 @@ class ClassifierResult:
     """What the training of a classifier came to."""
 
     updates: int
-    """Updates done; fewer than asked for where the patience came to its end."""
     chosen_update: int
-    """The update whose weights are handed on: that of the best accuracy, the earliest of equals."""
+    """Update of the best accuracy, the earliest of equals, whose weights are handed on."""
     seconds: float
     """Wall time over all interruptions, evaluation included."""
     train_loss: float
@@ -51,7 +48,6 @@ class ClassifierResult:
     truncated: int
     """Training pairs that were cut to `max_tokens`."""
     resumed_from: int | None
-    """Update of the checkpoint that the last call went on from."""
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "ClassifierResult":
@@ -60,10 +56,7 @@ class ClassifierResult:
 
 
 def classifier_settings(classification: ClassificationSettings, training: TrainingSettings) -> TrainingSettings:
-    """How the classifier's stage is trained: all settings of a run's training, its own block in their place.
-
-    The optimizer is Adam's. Every example costs the same, so that `tokens_per_batch` is the number of pairs.
-    """
+    """A run's training settings with the classifier's block in their place; Adam, and a batch's budget in pairs."""
     own = ("accumulation", "max_tokens", "lr", "warmup", "dropout", "weight_decay", "evaluate_every", "patience")
     return training.model_copy(
         update={
@@ -84,7 +77,7 @@ def classifier_settings(classification: ClassificationSettings, training: Traini
 
 
 def predict(classifier: Classifier, data: NliSet) -> list[int]:
-    """The label of every example, as a position in `LABELS`; what is put into batches together does not matter."""
+    """The label of every example, as a position in `LABELS`."""
     model = classifier.model
     labels = [0] * len(data)
     with evaluating(model):
@@ -115,18 +108,12 @@ def train_classifier(
     on_progress: Callable[[Progress], None] | None = None,
     on_message: Callable[[str], None] = lambda message: None,
 ) -> ClassifierResult:
-    """Train a classifier in place, and leave it in evaluation mode with the weights that validate best.
-
-    All else is as in `train_stage`: checkpoints in `folder`, going on from them, memory that runs out, gradients that
-    are not finite, groups of processes.
+    """Train a classifier in place, in evaluation mode at the end; arguments and errors are those of `train_stage`.
 
     Args:
-        settings: what `classifier_settings` gives.
+        settings: from `classifier_settings`.
         origin: fingerprint of what the classifier began with.
         on_progress: called about twice a second; `tokens_per_second` counts pairs.
-
-    Raises:
-        TrainingError, CheckpointError, NoSpaceError, UsageError, Stopped: as `train_stage`.
     """
     objective = LabelObjective(classifier, train)
     outcome = carry_out(
@@ -160,13 +147,11 @@ def train_classifier(
 
 
 def _by_length(data: NliSet) -> Iterator[list[int]]:
-    """The rows of a set in batches of pairs of similar length."""
     rows = sorted(range(len(data)), key=lambda row: len(data.premises[row]) + len(data.hypotheses[row]))
     return (rows[start : start + _PAIRS_AT_ONCE] for start in range(0, len(rows), _PAIRS_AT_ONCE))
 
 
 def _encoded(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[Batch, int]:
-    """`Classifier.batch` of some rows of a set."""
     premises, hypotheses = zip(*((data.premises[row], data.hypotheses[row]) for row in rows), strict=True)
     return classifier.batch(premises, hypotheses, data.language)
 
@@ -193,7 +178,7 @@ class LabelObjective:
 
     @cached_property
     def lengths(self) -> Lengths:
-        """Every example costs 1; the surplus, which is their length in characters, puts those alike together."""
+        """Every example costs 1; the surplus, its length in characters, puts those alike together."""
         pairs = zip(self.data.premises, self.data.hypotheses, strict=True)
         characters = np.array([len(premise) + len(hypothesis) for premise, hypothesis in pairs])
         truncated = sum(_encoded(self.classifier, self.data, rows)[1] for rows in _by_length(self.data))
@@ -204,16 +189,12 @@ class LabelObjective:
         labels = torch.tensor([self.data.labels[row] for row in rows])
         return {**_encoded(self.classifier, self.data, rows)[0], "labels": labels}
 
-    @contextmanager
-    def loss_in_forward(self, model: PreTrainedModel) -> Iterator[None]:
-        with in_forward(model, self._loss):
-            yield
+    def loss_in_forward(self, model: PreTrainedModel) -> AbstractContextManager[None]:
+        return in_forward(model, self._loss)
 
     def _loss(self, *, labels: torch.Tensor, label_smoothing: float, **inputs: torch.Tensor) -> LossParts:
-        logits = self.classifier.logits(inputs).float()
-        loss = cross_entropy(
-            logits, labels, reduction="sum", ignore_index=IGNORED_LABEL, label_smoothing=label_smoothing
-        )
+        options: Any = {"reduction": "sum", "ignore_index": IGNORED_LABEL, "label_smoothing": label_smoothing}
+        loss = cross_entropy(self.classifier.logits(inputs).float(), labels, **options)
         return LossParts(loss, loss.detach(), (labels != IGNORED_LABEL).sum())
 
     def measure(self, model: PreTrainedModel, batch: Batch) -> torch.Tensor:
@@ -227,12 +208,10 @@ class LabelObjective:
         return {"loss": loss / count}
 
     def readable(self, batch: Batch) -> list[dict[str, Any]]:
-        rows = zip(batch["input_ids"].tolist(), batch["attention_mask"].tolist(), batch["labels"].tolist(), strict=True)
-        without_padding = [
-            ([number for number, kept in zip(ids, mask, strict=True) if kept], label) for ids, mask, label in rows
-        ]
+        rows = zip(batch["input_ids"], batch["attention_mask"], batch["labels"].tolist(), strict=True)
+        decode = self.classifier.tokenizer.decode
         return [
-            {"source": self.classifier.tokenizer.decode(ids), "label": LABELS[label], "input_ids": ids}
-            for ids, label in without_padding
+            {"source": decode(ids[mask.bool()]), "label": LABELS[label], "input_ids": ids[mask.bool()].tolist()}
+            for ids, mask, label in rows
             if label != IGNORED_LABEL
         ]

@@ -1,8 +1,8 @@
 """Stage 1 for anybody's own trainer: a data collator that switches and encodes."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from transformers import TrainerCallback
@@ -13,12 +13,6 @@ from switchtune.models.layout import Layout
 from switchtune.switching.switcher import example_key
 
 
-class SentenceSwitcher(Protocol):
-    """Switches a sentence: `Switcher.sentence`, or any function like it; `key` is 64 bits to draw by."""
-
-    def __call__(self, text: str, *, key: int) -> str: ...
-
-
 class RestoreCollator:
     """Makes the batches of stage 1 (paper eq. 3) from plain sentences, for transformers' `Seq2SeqTrainer`.
 
@@ -26,23 +20,17 @@ class RestoreCollator:
     `{"source": …, "target": …}` with `languages` given, or `{"translation": {language: text, …}}`.
 
         collator = RestoreCollator(layout, {"de": from_german.sentence, "en": from_english.sentence}, seed=1)
-        Seq2SeqTrainer(
-            model,
-            Seq2SeqTrainingArguments(..., remove_unused_columns=False),
-            train_dataset=rows,
-            data_collator=collator,
-            callbacks=[collator.follow_epochs()],
-        )
+        arguments = Seq2SeqTrainingArguments(..., remove_unused_columns=False)
+        epochs = collator.follow_epochs()
+        Seq2SeqTrainer(model, arguments, train_dataset=rows, data_collator=collator, callbacks=[epochs])
 
-    How a sentence is switched depends on the seed, the epoch and the sentence, so it is the same in any worker, in any
-    order and after any resumption, and another in every epoch. A sentence that stands in the data twice is switched
-    alike within an epoch.
+    How a sentence is switched depends on the seed, the epoch and the sentence alone, whatever the worker and the order.
     """
 
     def __init__(
         self,
         layout: Layout,
-        switchers: Mapping[str, SentenceSwitcher],
+        switchers: Mapping[str, Callable[..., str]],
         *,
         seed: int,
         max_tokens: int = 256,
@@ -52,8 +40,7 @@ class RestoreCollator:
 
         Args:
             layout: of the model, `load_model(…).layout`.
-            switchers: of each language that occurs.
-            seed: of the switching.
+            switchers: of each language that occurs: `Switcher.sentence`, or a function of text and `key` to draw by.
             max_tokens: longest encoder input and labels; longer sentences are cut.
             languages: of `source` and `target`.
         """
@@ -66,10 +53,7 @@ class RestoreCollator:
         self._languages = languages
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, torch.Tensor]:
-        """The batch that restores every sentence of `features`.
-
-        Returns:
-            What `Layout.collate` does: `input_ids`, `attention_mask`, `decoder_input_ids`, `labels`.
+        """The batch that restores every sentence, as `Layout.collate` gives it.
 
         Raises:
             SwitchtuneError: a feature without sentences, or of a language without a switcher.

@@ -34,37 +34,28 @@ _ENTRY: TypeAdapter[dict[str, Any]] = TypeAdapter(
 
 @dataclass(frozen=True, slots=True)
 class StageLog:
-    """Where a stage writes what it measures: in one file with the other stages of its training."""
+    """Where a stage writes what it measures: in one file with the stages before it and their updates."""
 
     path: Path
     stage: str
     updates_before: int = 0
-    """Updates of the stages before this one."""
 
 
 class Curve:
     """The part of one stage in `metrics.jsonl`: an entry a line, appended as they come.
 
-    All entries have `stage`, `update` (over all stages), `seconds` (since the start of the stage) and `memory_gb` (the
-    peak of process 0: of its GPU's memory, or on a CPU of its own), and where the machine counts it `kilowatt_hours`
-    (since the start of the stage: of process 0's GPU, or on a CPU of all processors of its machine). Training entries
-    have besides `loss` and `nll` (means per target token since the last such entry), `learning_rate`, `tokens` (target
-    tokens since the start of the stage), `tokens_per_second` (of training alone) and `padding` (share of the batches'
-    positions); validation entries have `valid_nll` and where it is measured `valid_chrf`.
+    All entries have `stage`, `update` (over all stages; in memory of this one), `seconds` (of the stage), `memory_gb`
+    (the peak of process 0: of its GPU's memory, or on a CPU of its own), and where it is counted `kilowatt_hours` (of
+    process 0's GPU, or of all processors). Training entries have besides `loss` and `nll` (means per target token since
+    the last such entry), `learning_rate`, `tokens` (target tokens since the stage's start), `tokens_per_second` and
+    `padding` (share of positions); validation entries have `valid_nll` and where it is measured `valid_chrf`.
 
-    At a checkpoint between two training entries there is one with `sums`: what each process has summed since the last.
-    An update that was left out has an entry with `skipped`, the size of a part that did not fit into memory
-    (`too_large`, in padded tokens) one of its own: what a resumed training has to know of all of this
-    stands there.
-
-    In memory updates are counted from the start of the stage.
+    For a resumed training there are entries with `sums` (of each process since the last training entry), `skipped` (an
+    update was left out) and `too_large` (padded tokens of a part that did not fit into memory).
     """
 
     def __init__(self, log: StageLog, *, until: int | None, writes: bool = True) -> None:
-        """Go on after the stage's entries up to the update `until`, or start the stage anew where it is None.
-
-        Entries of the stages before are kept, those of later stages are dropped.
-        """
+        """Go on after the stage's entries up to the update `until`, or start it anew (None); drop later stages."""
         self._log = log
         self._writes = writes
         known = read_metrics(log.path) if log.path.exists() else []
@@ -77,7 +68,6 @@ class Curve:
             write_text(log.path, "".join(map(_line, [*before, *map(self._over_all_stages, self.entries)])))
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Append an entry."""
         self.entries.append({"stage": self._log.stage, **entry})
         if self._writes:
             with naming(self._log.path), self._log.path.open("a", encoding="utf-8") as stream:
@@ -88,7 +78,6 @@ class Curve:
 
     @property
     def seconds(self) -> float:
-        """Wall time up to the last entry."""
         return float(self.entries[-1]["seconds"]) if self.entries else 0.0
 
     @property
@@ -98,7 +87,6 @@ class Curve:
 
     @property
     def tokens(self) -> int:
-        """Target tokens trained on up to the last entry."""
         return int(max((entry["tokens"] for entry in self.entries if "tokens" in entry), default=0))
 
     def measured(self, name: str) -> tuple[tuple[int, float], ...]:
@@ -107,7 +95,6 @@ class Curve:
 
     @property
     def skipped(self) -> tuple[int, ...]:
-        """Updates that were left out because their gradients were not finite."""
         return tuple(int(entry["update"]) for entry in self.entries if "skipped" in entry)
 
     @property
@@ -116,7 +103,6 @@ class Curve:
         return min((entry["too_large"] for entry in self.entries if "too_large" in entry), default=math.inf)
 
     def sums(self, update: int) -> list[list[float]]:
-        """What each process has summed up to `update` since the last training entry; empty where it is that entry."""
         return next((e["sums"] for e in self.entries if e["update"] == update and "sums" in e), [])
 
     def recent_mean(self, name: str) -> float:
@@ -129,11 +115,7 @@ class Curve:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The entries of a `metrics.jsonl`; a kill may have cut the last line short, which is left out then.
-
-    Raises:
-        SwitchtuneError: the file cannot be read, or another line is no entry; with the line.
-    """
+    """The entries of a `metrics.jsonl`, without a last line that a kill cut short; an error names the line."""
     lines = content_of(path).split(b"\n")
     last = lines[-1]
     if not last or (last.startswith(b"{") and not last.endswith(b"}")):

@@ -17,7 +17,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -46,22 +46,17 @@ _GRACE_SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A process's place in a group that a launcher has started."""
-
     rank: int
     size: int
     local_rank: int
-    """Among the processes of its machine."""
     address: str
-    """Machine of process 0."""
     port: int
 
 
 def place_of(environment: Mapping[str, str]) -> Place | None:
     """The place that torchrun, `accelerate launch` or SLURM's srun gave this process; None where it is alone.
 
-    Raises:
-        UsageError: variables of a launcher are there in part, or are no such numbers.
+    Raises UsageError for variables of a launcher that are incomplete or no such numbers.
     """
     environment = {name: value for name, value in environment.items() if value}
     size = _number(environment, "WORLD_SIZE", least=1, default=1)
@@ -122,9 +117,9 @@ def wait() -> None:
 
 
 def on_first(work: Callable[[], _T]) -> _T:
-    """Have process 0 do the work while the others wait, and give its result to all.
+    """Have process 0 do the work while the others wait, and give its pickled result to all.
 
-    The result is pickled. An error for people is raised in process 0, and in the others one that says nothing.
+    An error for people is raised in process 0, and in the others one that says nothing.
     """
     if size() == 1:
         return work()
@@ -142,7 +137,6 @@ def on_first(work: Callable[[], _T]) -> _T:
 
 
 def from_all(value: _T) -> list[_T]:
-    """What every process has, which is pickled, in their order."""
     values = [value] * size()
     if size() > 1:
         distributed.all_gather_object(values, value, group=_patient)
@@ -150,13 +144,11 @@ def from_all(value: _T) -> list[_T]:
 
 
 def largest(*numbers: int) -> list[int]:
-    """The largest that any process has of each number."""
     # Not on a GPU, which is busy with the update still.
     return [int(number) for number in _reduced(torch.tensor(numbers), distributed.ReduceOp.MAX)]
 
 
 def summed(values: torch.Tensor) -> torch.Tensor:
-    """The sum over all processes of what each has, on whatever device."""
     return _reduced(values, distributed.ReduceOp.SUM)
 
 
@@ -186,22 +178,18 @@ def first_before_others(work: Callable[[], _T]) -> _T:
 
 
 def default_device() -> Device:
-    """GPUs where there are any."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager
 def joined(place: Place, device: Device, *, store: Store | None = None) -> Iterator[None]:
-    """Be a member of a group within the block.
-
-    Collectives go by NCCL between GPUs and by gloo between CPUs.
+    """Be a member of a group within the block; by NCCL between GPUs and by gloo between CPUs.
 
     Args:
         store: where the processes find each other; by default at the place's address.
 
     Raises:
-        SwitchtuneError: the others did not come.
-        UsageError: fewer GPUs than processes on this machine.
+        SwitchtuneError: the others did not come, or there are fewer GPUs than processes on this machine.
     """
     global _patient
     if device == "cuda":
@@ -213,7 +201,8 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
         torch.cuda.set_device(place.local_rank)
     interfaces = [name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name not in os.environ]
     if _is_here(place.address):
-        os.environ.update(dict.fromkeys(interfaces, _loopback()))
+        loopback = (name for name, own in psutil.net_if_addrs().items() if any(each.address == _HERE for each in own))
+        os.environ.update(dict.fromkeys(interfaces, next(loopback)))
     try:
         _gather(place, device, store)
         _patient = distributed.new_group(backend="gloo", timeout=_PATIENCE)
@@ -227,22 +216,13 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
 
 
 def launched() -> AbstractContextManager[None]:
-    """Within, this process is a member of the group that a launcher has started, where one has.
-
-    Raises:
-        SwitchtuneError: as `joined`.
-    """
+    """Within, this process is a member of the group that a launcher has started, where one has; raises as `joined`."""
     place = place_of(os.environ)
     return nullcontext() if place is None else joined(place, default_device())
 
 
 def _is_here(address: str) -> bool:
-    """Whether nobody but this machine is named, so that no other needs to reach its processes."""
     return address in {"localhost", "::1"} or address.startswith("127.")
-
-
-def _loopback() -> str:
-    return next(name for name, own in psutil.net_if_addrs().items() if any(each.address == _HERE for each in own))
 
 
 def _local_store(port: int) -> TCPStore:
@@ -268,23 +248,15 @@ def _gather(place: Place, device: Device, store: Store | None) -> None:
 
 
 Tell: TypeAlias = Callable[[Any], None]
-"""Sends something to whoever started the processes."""
 
 _Reports: TypeAlias = "multiprocessing.SimpleQueue[tuple[Literal['sent', 'failed'], int, Any]]"
 
 
 def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: int, device: Device) -> Iterator[Any]:
-    """Run `work(tell, *arguments)` in so many new processes of this machine, which make a group.
+    """Run `work(tell, *arguments)` in so many new processes, which make a group; yields what process 0 tells.
 
     When one of them fails the others are ended, within seconds; likewise when the iteration is given up. Ctrl-C and
-    SIGTERM are passed on, and heeded by a training.
-
-    Args:
-        work: a function of a module, so that a new process can import it; arguments are pickled. Its `tell` does
-            nothing but in process 0.
-
-    Yields:
-        What process 0 tells.
+    SIGTERM are passed on, and heeded by a training. `work` is a function of a module; arguments are pickled.
 
     Raises:
         SwitchtuneError: that of the process that failed first, or which process died, and how.
@@ -297,7 +269,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
     store = _local_store(0)
     started = start_processes(
         _process,
-        (work, arguments, _Group(processes, device, store.port, threads, os.getpid()), reports),
+        (work, arguments, Place(0, processes, 0, _HERE, store.port), device, threads, os.getpid(), reports),
         nprocs=processes,
         join=False,
         start_method=_START_METHOD,
@@ -328,7 +300,6 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
 
 
 def _sent(reports: _Reports, failures: list[tuple[int, Any]]) -> Iterator[Any]:
-    """What has been sent; failures go to the list."""
     while not reports.empty():
         kind, number, value = reports.get()
         if kind == "sent":
@@ -362,34 +333,28 @@ def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list
     )
 
 
-@dataclass(frozen=True)
-class _Group:
-    """What a new process is told of its group."""
-
-    size: int
-    device: Device
-    port: int
-    """Of the store."""
-    threads: int
-    """Of each process."""
-    parent: int
-
-
 def _process(
-    number: int, work: Callable[..., None], arguments: tuple[Any, ...], group: _Group, reports: _Reports
+    number: int,
+    work: Callable[..., None],
+    arguments: tuple[Any, ...],
+    group: Place,
+    device: Device,
+    threads: int,
+    parent: int,
+    reports: _Reports,
 ) -> None:
     show_standard_error()
     # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(group.parent)
-    torch.set_num_threads(group.threads)
+    end_with(parent)
+    torch.set_num_threads(threads)
 
     def tell(value: Any) -> None:
         if number == 0:
             reports.put(("sent", number, value))
 
     store = TCPStore(_HERE, group.port, is_master=False)
-    with joined(Place(number, group.size, number, _HERE, group.port), group.device, store=store):
+    with joined(replace(group, rank=number, local_rank=number), device, store=store):
         try:
             work(tell, *arguments)
         except Exception as error:

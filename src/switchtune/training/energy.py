@@ -14,7 +14,7 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass
 class Counter:
-    """A counter of energy that only grows, but for where it begins at 0 again; to be read every few minutes."""
+    """A counter of energy that only grows, but for where it begins at 0 again; read every few minutes."""
 
     read: Callable[[], int]
     joules: float
@@ -35,8 +35,6 @@ class Counter:
 
 @dataclass
 class EnergyMeter:
-    """Energy that counters have counted since they were taken up."""
-
     counters: tuple[Counter, ...]
     _joules: float = field(init=False, default=0.0)
 
@@ -47,10 +45,9 @@ class EnergyMeter:
 
 
 def energy_meter(device: torch.device, *, powercap: Path = POWERCAP) -> EnergyMeter:
-    """What the training's device uses: a GPU alone, or on a CPU all processors of the machine with all that they do.
+    """What the training's device uses: a GPU alone, or on a CPU all processors of the machine.
 
-    It has no counters where the machine has none, or keeps them to its administrator (as most Linux systems do with
-    those of processors), or where `nvidia-ml-py` is not installed.
+    Without counters where the machine has none or keeps them to its administrator, or without `nvidia-ml-py`.
     """
     return EnergyMeter(_gpu_counters(device) if device.type == "cuda" else _processor_counters(powercap))
 
@@ -60,11 +57,10 @@ def _processor_counters(powercap: Path) -> tuple[Counter, ...]:
     counters = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
         try:
-            if not (zone / "name").read_text().startswith("package"):
-                continue
-            largest = _number_in(zone / "max_energy_range_uj")
-            read = partial(_number_in, zone / "energy_uj")
-            counters.append(Counter(read, joules=1e-6, largest=largest))
+            if (zone / "name").read_text().startswith("package"):
+                largest = int((zone / "max_energy_range_uj").read_text())
+                read = partial(_number_in, zone / "energy_uj")
+                counters.append(Counter(read, joules=1e-6, largest=largest))
         except (OSError, ValueError):
             continue
     return tuple(counters)

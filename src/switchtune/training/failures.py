@@ -1,20 +1,58 @@
-"""What people are told where memory runs out or numbers are not finite."""
+"""What is done, and told, where memory runs out or gradients are not finite."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import torch
 
 from switchtune.files import write_json
 from switchtune.models.forward import Batch
 from switchtune.training.distributed import rank, size
-from switchtune.training.finite import PATIENCE, WINDOW, too_many
-from switchtune.training.job import Job
+from switchtune.training.job import Job, TrainingError
 from switchtune.training.memory import padded_tokens
-from switchtune.training.objective import TrainingError
 from switchtune.training.recorder import Recorder
+
+PATIENCE = 3
+"""So many left out …"""
+WINDOW = 100
+"""… among so many updates in a row end the training."""
+
+
+def too_many(skipped: Sequence[int]) -> bool:
+    """Whether the updates that were left out, in order, are so many within so few that the training is to end."""
+    return len(skipped) >= PATIENCE and skipped[-1] - skipped[-PATIENCE] < WINDOW
+
+
+class FiniteWatch:
+    """Calls `found` for updates that were not finite, one update later: by then the answer is in the main memory."""
+
+    def __init__(self, found: Callable[[int, Sequence[Batch]], None]) -> None:
+        self._found = found
+        self._awaited: tuple[int, torch.Tensor, Any, Sequence[Batch]] | None = None
+
+    def add(self, update: int, bad: torch.Tensor, batches: Sequence[Batch]) -> None:
+        """Take the verdict on an update, a boolean on the device, and tell of the update before it."""
+        self.settle()
+        copied = None
+        if bad.is_cuda:
+            bad = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(bad, non_blocking=True)
+            copied = torch.Event("cuda")
+            copied.record()
+        self._awaited = (update, bad, copied, batches)
+
+    def settle(self) -> None:
+        """Tell of the last update, waiting for its verdict where need be."""
+        awaited, self._awaited = self._awaited, None
+        if awaited is not None:
+            update, bad, copied, batches = awaited
+            if copied is not None:
+                copied.synchronize()
+            if bad:
+                self._found(update, batches)
 
 
 def less_memory(block: str) -> str:
-    """What can be done where memory runs out in a stage of that block of the configuration."""
     return (
         f"Set training.gradient_checkpointing to true, lower {block}.max_tokens, take a smaller optimizer "
         "(training.optimizer: adafactor) or train adapters (training.lora)."
@@ -29,11 +67,7 @@ class Failures:
     recorder: Recorder
 
     def require_divisible(self, update: int, part: Batch, error: RuntimeError) -> None:
-        """Make sure that a part of an update which did not fit into memory can be halved.
-
-        Raises:
-            TrainingError: it is a single example, or one of several processes' parts.
-        """
+        """Raise TrainingError for a part too large for memory that is a single example or one process's of several."""
         where, block = f"{self.job.folder}: memory ran out in update {update}", self.job.objective.block
         if size() > 1:
             raise TrainingError(
@@ -57,11 +91,7 @@ class Failures:
         )
 
     def tell_left_out(self, update: int, batches: Sequence[Batch]) -> None:
-        """Write down the batches of an update that was left out, as its gradients were not finite.
-
-        Raises:
-            TrainingError: that happened too often.
-        """
+        """Write down the batches of an update whose gradients are not finite; raises TrainingError after too many."""
         path = self.job.folder / f"skipped-{update}{f'-{rank()}' if size() > 1 else ''}.json"
         write_json(path, {"update": update, "parts": [self.job.objective.readable(batch) for batch in batches]})
         self.recorder.add(update, {"skipped": 1})
@@ -74,7 +104,6 @@ class Failures:
         self.recorder.tell(f"update {update} is left out: its gradients are not finite. Its batch is in {path}.")
 
     def of_validation(self, update: int) -> TrainingError:
-        """The error where the validation loss is not finite."""
         return TrainingError(
             f"{self.job.folder}: the validation loss after update {update} was not finite. {self._more_stable}"
         )

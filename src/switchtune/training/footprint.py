@@ -1,14 +1,10 @@
 """What an update of a training takes: memory, found without numbers, and time, measured.
 
-For memory the model, its loss and its backward pass run under torch's `FakeTensorMode`, in which a tensor has a shape
-and holds nothing. Every storage that comes and goes is counted; so the figures are those of the very code that trains,
-at the batch that is asked for, and no formula has to keep up with it.
+The very code that trains runs under torch's `FakeTensorMode`, whose tensors hold nothing; every storage is counted.
 """
 
 import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, cast
@@ -38,27 +34,20 @@ _ANY_TOKEN = 5
 
 @dataclass(frozen=True, slots=True)
 class BatchShape:
-    """The batch of one part of an update, padding included."""
+    """The batch of one part of an update, padding included; tokens of each encoder input and sequence of labels."""
 
     sentences: int
     source_tokens: int
-    """Tokens of each encoder input."""
     target_tokens: int
-    """Tokens of each sequence of labels."""
 
     @property
     def tokens(self) -> int:
-        """Tokens of both sides."""
         return self.sentences * (self.source_tokens + self.target_tokens)
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What one update takes, in bytes, each kind at its largest.
-
-    Not all kinds are at their largest at the same moment, so `peak` is less than their sum: gradients come as
-    activations go.
-    """
+    """Bytes that one update takes, each kind at its largest, which is not at the same moment."""
 
     weights: int
     gradients: int
@@ -75,13 +64,10 @@ def footprint(
     """What an update takes once the optimizer has its state, so from the second update on.
 
     Args:
-        config: configuration of the model.
-        batch: the batch of each of the `settings.accumulation` parts of the update.
-        device: where the training is to run. It decides the type of number; what is counted is what a processor keeps,
-            whose dropout and attention keep about as much as a GPU's.
+        batch: of each of the `settings.accumulation` parts of the update.
+        device: decides the type of number; what is counted is what a processor keeps, about as much as a GPU.
 
-    Raises:
-        UsageError: the settings ask for what the family or the device does not have.
+    Raises UsageError for settings that the family or the device does not have.
     """
     # No figure depends on what a compiler or flash attention would make of it, and neither runs on empty tensors.
     attention = "sdpa" if settings.attention == "flash_attention_2" else settings.attention
@@ -89,7 +75,7 @@ def footprint(
     # Not under the fake mode, where peft cannot insert adapters into a model.
     with torch.device("meta"):
         model = _model(config, settings)
-    with FakeTensorMode(), LiveBytes() as live, _losses(model, settings):
+    with FakeTensorMode(), LiveBytes() as live, quietly(), computing(model, settings), loss_from_forward(model):
         _make_fake(model)
         weights = live.now
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -116,13 +102,9 @@ def footprint(
 def measured_seconds(
     config: PretrainedConfig, family: FamilyName, settings: TrainingSettings, batch: BatchShape, device: torch.device
 ) -> float:
-    """Seconds of an update on a device: the median of `MEASURED_UPDATES` that are done there, with random weights.
+    """Seconds of an update on a device: the median of `MEASURED_UPDATES` with random weights, after one for warming up.
 
-    The update before them, which makes the optimizer's state, counts only where it takes `LONGEST_MEASUREMENT` alone.
-    See `footprint` for the arguments.
-
-    Raises:
-        RuntimeError: memory ran out.
+    Raises RuntimeError where memory ran out. See `footprint` for the arguments.
     """
     seconds: list[float] = []
     with torch.random.fork_rng():
@@ -131,9 +113,9 @@ def measured_seconds(
         inputs = {name: ids.to(device) for name, ids in empty_batch(batch).items()}
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         optimizer = make_optimizer(choose_optimizer(settings, family), settings, model)
-        with _losses(model, settings):
+        with quietly(), computing(model, settings), loss_from_forward(model):
             while len(seconds) <= MEASURED_UPDATES and sum(seconds) < LONGEST_MEASUREMENT:
-                begun = _now(device)
+                begun = time.perf_counter()
                 for _ in range(settings.accumulation):
                     with computing_in(compute_dtype(settings, family, device), device):
                         loss = cast("Any", model)(**inputs, label_smoothing=settings.label_smoothing).loss
@@ -141,7 +123,9 @@ def measured_seconds(
                 torch.nn.utils.clip_grad_norm_(trained, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
-                seconds.append(_now(device) - begun)
+                if device.type == "cuda":
+                    torch.cuda.synchronize(device)
+                seconds.append(time.perf_counter() - begun)
     return median(seconds[1:] or seconds)
 
 
@@ -151,13 +135,6 @@ def _model(config: PretrainedConfig, settings: TrainingSettings) -> PreTrainedMo
         insert_adapters(model, settings.lora, seed=0)
     model.train()
     return model
-
-
-@contextmanager
-def _losses(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[None]:
-    """Have a model compute its loss as a training has it."""
-    with quietly(), computing(model, settings), loss_from_forward(model):
-        yield
 
 
 def empty_batch(shape: BatchShape) -> dict[str, torch.Tensor]:
@@ -170,14 +147,8 @@ def empty_batch(shape: BatchShape) -> dict[str, torch.Tensor]:
     return {"input_ids": source, "attention_mask": mask, "decoder_input_ids": target, "labels": target.clone()}
 
 
-def _now(device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
-
-
 def _make_fake(model: torch.nn.Module) -> None:
-    """Put tensors of the fake mode that is on in the place of a model's; what was one tensor stays one."""
+    """Put tensors of the fake mode in the place of a model's; what was one tensor stays one."""
     fake: dict[torch.Tensor, torch.Tensor] = {}
     for module in model.modules():
         for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
@@ -189,7 +160,6 @@ def _make_fake(model: torch.nn.Module) -> None:
 
 
 def _state_bytes(optimizer: str, weights: torch.Tensor, embeddings: bool) -> int:
-    """Bytes of an optimizer's state of a matrix or vector of weights."""
     count = weights.numel()
     if optimizer == "adafactor":
         # A value for every row and every column.
@@ -222,13 +192,12 @@ class LiveBytes(TorchDispatchMode):
 
     def _add(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
-        if key in self._known:
-            return
 
         def freed(reference: object) -> None:
             del self._known[key]
             self.now -= size
 
-        self._known[key] = weakref.ref(storage, freed)
-        self.now += size
-        self.peak = max(self.peak, self.now)
+        if key not in self._known:
+            self._known[key] = weakref.ref(storage, freed)
+            self.now += size
+            self.peak = max(self.peak, self.now)

@@ -1,14 +1,11 @@
-"""The one training loop: updates over micro-batches, what is saved on the way, and an answer where something fails.
-
-On torch alone: accelerate's `Accelerator` would save the few lines that wrap the model, and cost a state that all
-trainings of a process share.
-"""
+"""The one training loop: updates over micro-batches, what is saved on the way, and an answer where something fails."""
 
 import math
 import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from itertools import islice
 from time import monotonic
 from typing import Any, cast
@@ -27,14 +24,12 @@ from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait
-from switchtune.training.failures import Failures
-from switchtune.training.finite import FiniteWatch
+from switchtune.training.failures import Failures, FiniteWatch
 from switchtune.training.job import Job
 from switchtune.training.memory import MemoryLimit, RandomState, is_out_of_memory
-from switchtune.training.optimizers import make_optimizer, skips_by_itself
+from switchtune.training.optimizers import learning_rate_factor, make_optimizer, skips_by_itself, warmup_updates
 from switchtune.training.precision import compute_dtype, computing_in
 from switchtune.training.recorder import Recorder, labelled
-from switchtune.training.schedule import learning_rate_factor, warmup_updates
 from switchtune.training.state import TrainingState
 from switchtune.training.stopping import Request, heeding
 
@@ -43,14 +38,7 @@ class Loop:
     """The updates of a stage."""
 
     def __init__(self, job: Job, model: PreTrainedModel, curve: Curve, device: torch.device) -> None:
-        """Make the optimizer, and spread the model over the group.
-
-        Args:
-            job: the stage.
-            model: that is trained: the job's, or this process's share of it.
-            curve: of the stage so far.
-            device: of the model.
-        """
+        """Make the optimizer, and spread the model (the job's, or this process's share of it) over the group."""
         self.update = 0
         """Updates done."""
         self._job, self._settings, self._model, self._device = job, job.settings, model, device
@@ -64,25 +52,25 @@ class Loop:
         self._wrapped: torch.nn.Module = model
         if size() > 1 and not job.sharded:
             self._wrapped = DistributedDataParallel(model, [device.index] if device.type == "cuda" else None)
-        self._nothing = _without_labels(job.objective.batch([(0, int(job.plan.longest.argmin()))]))
+        shortest = job.objective.batch([(0, int(job.plan.longest.argmin()))])
+        self._nothing = {**shortest, "labels": torch.full_like(shortest["labels"], IGNORED_LABEL)}
         self._limit = MemoryLimit(curve.too_large)
         self._watch = FiniteWatch(self._failures.tell_left_out)
         self._request = Request()
         self._saved_at = monotonic()
 
     def run(self, checkpoint: Checkpoint | None) -> int:
-        """Train to the last update or until the patience ends, from a checkpoint where there is one.
+        """Train to the last update or until the patience ends; returns the updates done.
 
-        Returns:
-            The updates done.
-
-        Raises:
-            Stopped: a signal came, to any process of the group; all end with the same update and a checkpoint.
+        Raises Stopped where a signal came to any process of the group; all end with the same update and a checkpoint.
         """
         with heeding() as self._request:
             self._model.train()
             if checkpoint is not None:
-                self._go_on_from(checkpoint)
+                self.update = checkpoint.update
+                if sums := self._recorder.curve.sums(self.update)[rank() :: size()]:
+                    self._tally.go_on_from([sum(numbers) for numbers in zip(*sums, strict=True)])
+                self._state.load(checkpoint.path)
             elif self._job.valid:
                 self._evaluate()
             batches = self._batches()
@@ -98,25 +86,16 @@ class Loop:
             (number,) = largest(self._request.signal)
             if number:
                 path = checkpoint_folder(self._job.folder, self.update)
-                self._recorder.tell(
-                    f"stopped after update {self.update:,} of {self._job.updates:,}; a checkpoint is at {path}"
-                )
+                done_of = f"{self.update:,} of {self._job.updates:,}"
+                self._recorder.tell(f"stopped after update {done_of}; a checkpoint is at {path}")
                 raise Stopped(128 + number)
         return self.update
 
-    def _go_on_from(self, checkpoint: Checkpoint) -> None:
-        self.update = checkpoint.update
-        sums = self._recorder.curve.sums(checkpoint.update)[rank() :: size()]
-        if sums:
-            self._tally.go_on_from([sum(numbers) for numbers in zip(*sums, strict=True)])
-        self._state.load(checkpoint.path)
-
     def _batches(self) -> Iterator[Batch]:
-        """This process's micro-batches of the updates to come."""
         workers = self._settings.workers
         loader: DataLoader[Any] = DataLoader(
             cast("Any", _Keys()),
-            batch_sampler=self._job.plan.after(self.update),
+            batch_sampler=replace(self._job.plan, first=self.update),
             # A process without examples takes part in what all compute together.
             collate_fn=lambda keys: self._job.objective.batch(keys) if keys else self._nothing,
             num_workers=workers,
@@ -129,15 +108,13 @@ class Loop:
         )
         return iter(loader)
 
-    # --- an update ----------------------------------------------------------------------------------------------------
-
     def _train(self, batches: Sequence[Batch]) -> None:
         """One update; where memory runs out, it is computed anew in smaller micro-batches."""
         labels = [labelled(batch) for batch in batches]
         for batch, count in zip(batches, labels, strict=True):
             self._tally.add_positions(batch, count)
         count = int(summed(torch.tensor(sum(labels))))
-        batches = [self._on_device(batch) for batch in batches]
+        batches = [_on_device(batch, self._device) for batch in batches]
         random, losses = RandomState.of(self._device), self._tally.losses.clone()
         while (too_large := self._add_gradients(batches, count)) is not None:
             self._limit.refuse(too_large)
@@ -206,17 +183,8 @@ class Loop:
         factor = learning_rate_factor(done, updates=updates, warmup=warmup, schedule=settings.schedule)
         return self._job.choice.lr * factor
 
-    def _on_device(self, batch: Batch) -> Batch:
-        return {name: values.to(self._device, non_blocking=True) for name, values in batch.items()}
-
-    # --- what follows an update ---------------------------------------------------------------------------------------
-
     def _after_update(self) -> bool:
-        """Report, log, evaluate and save what is due; returns whether the training is over.
-
-        A regular checkpoint comes after an entry of the curve. One that comes by the clock of process 0, or because the
-        training is to stop, changes nothing about the entries.
-        """
+        """Report, log, evaluate and save what is due; returns whether the training is over."""
         settings, updates = self._settings, self._job.updates
         last = self.update == updates
         self._recorder.report(self.update, now=last)
@@ -236,7 +204,6 @@ class Loop:
         return bool(last or ended or asked)
 
     def _evaluate(self) -> None:
-        """Measure the model on the validation set, and chrF++ of its outputs where it is wanted."""
         job = self._job
         self._tally.pause()
         self._model.eval()
@@ -245,7 +212,7 @@ class Loop:
         own = [*job.valid[rank() :: size()], self._nothing][: math.ceil(len(job.valid) / size())]
         with torch.no_grad(), computing_in(self._dtype, self._device):
             for batch in own:
-                sums += job.objective.measure(self._model, self._on_device(batch))
+                sums += job.objective.measure(self._model, _on_device(batch, self._device))
         total, count = summed(sums).tolist()
         if not math.isfinite(total):
             raise self._failures.of_validation(self.update)
@@ -283,6 +250,10 @@ def logging_interval(updates: int) -> int:
     return min(50, max(1, updates // 200))
 
 
+def _on_device(batch: Batch, device: torch.device) -> Batch:
+    return {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+
+
 class _Keys:
     """What the plan names an example by is all that is known of it until a batch is made."""
 
@@ -291,10 +262,6 @@ class _Keys:
 
 
 def _ignore_signals(worker: int) -> None:
-    """Have this process outlive a signal to the whole group: the update in progress needs its batches."""
+    """Have a data worker outlive a signal to the whole group: the update in progress needs its batches."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-
-
-def _without_labels(batch: Batch) -> Batch:
-    return {**batch, "labels": torch.full_like(batch["labels"], IGNORED_LABEL)}

@@ -1,8 +1,7 @@
 """The one loss: label-smoothed cross entropy from the decoder's states, without logits of tokens × vocabulary.
 
-The output matrix is as large as many layers, and its logits are larger than all other activations. They are computed
-for a chunk of tokens at a time, and with them the chunk's share of the gradients, so that no chunk is computed twice:
-three products of matrices, as the plain way has.
+Logits are computed for a chunk of tokens at a time, and with them the chunk's share of the gradients, so that no chunk
+is computed twice: three products of matrices, as the plain way has.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,11 +48,8 @@ def chunk_tokens(pieces: int, device_type: str) -> int:
 def loss_from_forward(model: PreTrainedModel) -> AbstractContextManager[None]:
     """Within, `model(**batch, label_smoothing=ε)` returns the `LossParts` of the batch, and never makes its logits.
 
-    Args:
-        model: of one of the families, or a peft model around one.
-
-    Raises:
-        SwitchtuneError: (by the forward) the output matrix is not a plain one.
+    The model is one of the families, or a peft model around one. Its forward raises SwitchtuneError where the output
+    matrix is not a plain one.
     """
     return in_forward(model, partial(_model_loss, _without_adapters(model)))
 
@@ -63,7 +59,7 @@ def in_forward(model: PreTrainedModel, loss: Callable[..., LossParts]) -> Iterat
     """Within, `model(**batch, label_smoothing=ε)` returns what `loss` does of the same arguments.
 
     The model's own `forward` does so, so that whatever stands around the model (DistributedDataParallel, FSDP, peft,
-    torch.compile) sees all of the work. Without `label_smoothing` it is the model's usual forward.
+    torch.compile) sees all of the work.
     """
     inner = _without_adapters(model)
     plain = inner.forward
@@ -126,10 +122,8 @@ def label_smoothed_nll(
     """Cross entropy against labels smoothed over the whole vocabulary, the form of fairseq that mBART was trained with.
 
     For a target token y and a vocabulary of V pieces: (1 − ε) · (−log p(y)) + ε/V · Σ_v (−log p(v)), with the
-    probabilities p of the logits states · matrixᵀ + bias. Positions without a target token are not computed at all.
-
-    Products of matrices are computed in the type of autocast where it is on, else in that of `states`; the softmax and
-    all sums in float32 at least. Gradients can be had once: `backward` scales those of the forward pass in place.
+    probabilities p of the logits states · matrixᵀ + bias. Products are computed in the type of autocast where it is on,
+    the softmax and all sums in float32 at least. Gradients can be had once: `backward` scales them in place.
 
     Args:
         states: (..., d), the decoder's last.
@@ -192,8 +186,8 @@ def _sums(
 ) -> _Sums:
     """Losses and gradients of target tokens. states: (tokens, d), matrix: (V, d), bias: (V,), gold: (tokens,)
 
-    The smoothed part is linear in the logits, Σ_v (−log p(v)) = V · log Σ_v exp(logit_v) − Σ_v logit_v, and its second
-    term needs no logits: their mean is that of the matrix's rows times the state.
+    The smoothed part, Σ_v (−log p(v)) = V · log Σ_v exp(logit_v) − Σ_v logit_v, is linear in the logits, and its second
+    term needs none of them: their mean is that of the matrix's rows times the state.
     """
     device = states.device.type
     working = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else states.dtype

@@ -10,7 +10,6 @@ from switchtune.models.forward import Batch
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on the CPU."""
     return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)
 
 
@@ -36,7 +35,6 @@ class MemoryLimit:
             yield from self.micro_batches({name: values[half] for name, values in batch.items()})
 
     def refuse(self, batch: Batch) -> None:
-        """Remember that a micro-batch did not fit."""
         self.too_large = min(self.too_large, padded_tokens(batch))
 
 
@@ -48,12 +46,10 @@ class RandomState:
 
     @staticmethod
     def of(device: torch.device) -> "RandomState":
-        """The state as it is now."""
         on_device = () if device.type == "cpu" else (torch.get_device_module(device).get_rng_state(),)
         return RandomState((torch.get_rng_state(), *on_device))
 
     def restore(self, device: torch.device) -> None:
-        """Go back to it."""
         torch.set_rng_state(self.tensors[0])
         for state in self.tensors[1:] if device.type != "cpu" else ():
             torch.get_device_module(device).set_rng_state(state)

@@ -1,5 +1,6 @@
 """Which optimizer a training has, with which learning rate, and why."""
 
+import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -8,18 +9,15 @@ import torch
 from transformers import Adafactor
 
 from switchtune.config.pretrain import FamilyName
-from switchtune.config.training import TrainingSettings
+from switchtune.config.training import Schedule, TrainingSettings
 from switchtune.errors import UsageError
 from switchtune.models.families import training_needs
 
 ADAFACTOR_LR = 1e-3
-"""Peak learning rate of Adafactor where nobody asks for another."""
 
 
 @dataclass(frozen=True, slots=True)
 class OptimizerChoice:
-    """An optimizer and its peak learning rate."""
-
     name: Literal["adamw", "adafactor", "adamw_8bit", "paged_adamw_8bit"]
     lr: float
 
@@ -30,15 +28,12 @@ def choose_optimizer(
     """What the settings ask for, and where they leave it open what suits the family.
 
     Adafactor's steps are in proportion to the size of each weight matrix, so that 1e-3 is its usual learning rate
-    whatever the family (Xue et al. 2021). Adapters (LoRA) begin at zero, where its steps would be next to nothing, so
-    they have Adam, with a learning rate of their own.
+    whatever the family (Xue et al. 2021). Adapters (LoRA) begin at zero, where such steps would be next to nothing.
 
     Args:
-        sharded: whether each weight is shared out among processes (FSDP). Then only AdamW will do, which takes every
-            number by itself; Adafactor needs whole rows and columns, the 8-bit ones whole blocks.
+        sharded: whether each weight is shared out among processes (FSDP), which AdamW alone can do with.
 
-    Raises:
-        UsageError: Adafactor with LoRA; another optimizer than AdamW with shared weights.
+    Raises UsageError for Adafactor with LoRA, and for another optimizer than AdamW with shared weights.
     """
     usual, lora = training_needs(family), settings.lora is not None
     name = settings.optimizer
@@ -59,11 +54,7 @@ def choose_optimizer(
 
 
 def require_optimizer(choice: OptimizerChoice, device: torch.device) -> None:
-    """Make sure that the optimizer can work here.
-
-    Raises:
-        UsageError: an 8-bit optimizer without an NVIDIA GPU, or without bitsandbytes.
-    """
+    """Raise UsageError for an 8-bit optimizer without an NVIDIA GPU, or without bitsandbytes."""
     if not choice.name.endswith("8bit"):
         return
     if device.type != "cuda":
@@ -81,11 +72,7 @@ def require_optimizer(choice: OptimizerChoice, device: torch.device) -> None:
 def make_optimizer(
     choice: OptimizerChoice, settings: TrainingSettings, model: torch.nn.Module
 ) -> torch.optim.Optimizer:
-    """The optimizer of the weights that learn; biases, norms and position biases do not decay.
-
-    AdamW is the fused one on GPU and CPU: on one core it took a quarter of the time of the other two at 61 million
-    weights. Adafactor is transformers' own, without relative steps, scaled by the size of the weights.
-    """
+    """The optimizer of the weights that learn; biases, norms and position biases do not decay."""
     learning = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
     decays = {name for name, weight in learning if weight.ndim > 1 and "bias" not in name}
     groups: list[dict[str, Any]] = [
@@ -108,9 +95,22 @@ def make_optimizer(
 
 
 def skips_by_itself(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether the optimizer itself leaves an update out where its `found_inf`, a tensor on the device, is 1.
-
-    Not where weights are shared out among processes one by one (FSDP 2): their kernels want all as such tensors.
-    """
+    """Whether the optimizer itself leaves an update out where its `found_inf`, a tensor on the device, is 1."""
     shared = any(hasattr(weight, "full_tensor") for group in optimizer.param_groups for weight in group["params"])
     return isinstance(optimizer, torch.optim.AdamW) and bool(optimizer.defaults["fused"]) and not shared
+
+
+def learning_rate_factor(done: int, *, updates: int, warmup: int, schedule: Schedule) -> float:
+    """Share of the peak learning rate for the update after `done`; `linear` would be zero one update after the last."""
+    if done < warmup:
+        return (done + 1) / warmup
+    if schedule == "linear":
+        return max(0.0, (updates - done) / (updates - warmup))
+    if schedule == "inverse_sqrt":
+        return math.sqrt(max(warmup, 1) / (done + 1))
+    return 1.0
+
+
+def warmup_updates(warmup: float, updates: int) -> int:
+    """Updates of warm-up in a stage, of a number or (below 1) a share: never more than a tenth of the stage."""
+    return int(min(warmup * updates if warmup < 1 else warmup, updates // 10))

@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import PreTrainedModel
@@ -20,8 +20,7 @@ from switchtune.models.families import training_needs
 def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> torch.dtype:
     """The type of number that layers compute in; weights, their gradients and the loss stay in float32.
 
-    Raises:
-        UsageError: fp16 on a CPU, or for a family that it is not for.
+    Raises UsageError for fp16 on a CPU, or for a family that it is not for.
     """
     if settings.precision == "fp16":
         if reason := training_needs(family).no_fp16:
@@ -41,19 +40,12 @@ def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device:
 
 
 def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
-    """Have layers compute in a type of number; in float32 they do so anyway.
-
-    In place of transformers' own switches, which patch a model's forward method and copy all its outputs.
-    """
+    """Have layers compute in a type of number; transformers' own switches patch forward and copy all outputs."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 
 
 def require_attention(attention: str, family: FamilyName | None, dtype: torch.dtype, device: torch.device) -> None:
-    """Make sure that the implementation of attention can work here.
-
-    Raises:
-        UsageError: flash attention with a family that cannot have it, in fp32, without a GPU, or not installed.
-    """
+    """Raise UsageError for flash attention in fp32, without a GPU, not installed, or with a family without it."""
     if attention != "flash_attention_2":
         return
     if (hindrance := training_needs(family).no_flash_attention) is not None:
@@ -70,11 +62,7 @@ def require_attention(attention: str, family: FamilyName | None, dtype: torch.dt
 
 
 def require_compiler(device: torch.device) -> None:
-    """Make sure that torch.compile has what it makes its code with.
-
-    Raises:
-        UsageError: a CPU without a C++ compiler.
-    """
+    """Raise UsageError on a CPU without a C++ compiler, which torch.compile makes its code with."""
     names = [os.environ.get("CXX", "g++"), "g++", "clang++"]
     if device.type == "cpu" and not any(shutil.which(name) for name in names):
         raise UsageError(
@@ -91,56 +79,28 @@ _COMPILED_FORMS = 32
 def computing(model: PreTrainedModel, settings: TrainingSettings) -> Iterator[None]:
     """Have the model compute as the settings ask, until the block ends; then it is as its owner gave it.
 
-    By itself transformers takes sdpa for all five families. Flash attention is only taken when asked for: it waits for
-    the GPU in every layer to learn where sentences end, and gains on sequences longer than sentences.
+    Flash attention is only taken when asked for: it waits for the GPU in every layer to learn where sentences end, and
+    gains on sequences longer than sentences.
     """
     with ExitStack() as stack:
         if settings.attention != "auto":
-            stack.enter_context(_attention(model, settings.attention))
+            # Encoder and decoder of mT5 have configurations of their own, which older transformers do not set along.
+            parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
+            for part, before in [(part, part.config._attn_implementation) for part in parts]:
+                stack.callback(part.set_attn_implementation, before)
+                part.set_attn_implementation(settings.attention)
         if settings.gradient_checkpointing:
-            stack.enter_context(_checkpointing(model))
+            # transformers 5 renamed it on the way, and warns of the older name.
+            kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+            stack.callback(cast("Any", model).disable_input_require_grads)
+            stack.callback(getattr(model, f"{kind}_checkpointing_disable"))
+            getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
         if settings.compile:
-            stack.enter_context(_compiled(model))
+            # Each layer by itself: they are alike, so that what is compiled for one serves them all.
+            for layer in [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]:
+                setattr(layer, "forward", torch.compile(layer.forward, dynamic=True))  # noqa: B010
+                stack.callback(delattr, layer, "forward")
+            dynamo: Any = torch._dynamo
+            # mT5's layers are all of one class: first and others, encoder's and decoder's, with gradients and without.
+            stack.enter_context(dynamo.config.patch(recompile_limit=_COMPILED_FORMS))
         yield
-
-
-@contextmanager
-def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
-    # Encoder and decoder of mT5 have configurations of their own, which older transformers do not set with the model's.
-    parts = [part for part in model.modules() if isinstance(part, PreTrainedModel)]
-    before = [part.config._attn_implementation for part in parts]
-    for part in parts:
-        part.set_attn_implementation(name)
-    try:
-        yield
-    finally:
-        for part, former in zip(parts, before, strict=True):
-            part.set_attn_implementation(former)
-
-
-@contextmanager
-def _checkpointing(model: Any) -> Iterator[None]:
-    # transformers 5 renamed it on the way, and warns of the older name.
-    kind = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
-    getattr(model, f"{kind}_checkpointing_enable")({"use_reentrant": False})
-    try:
-        yield
-    finally:
-        getattr(model, f"{kind}_checkpointing_disable")()
-        model.disable_input_require_grads()
-
-
-@contextmanager
-def _compiled(model: PreTrainedModel) -> Iterator[None]:
-    """Each layer by itself: they are alike, so that what is compiled for one serves them all."""
-    layers: list[Any] = [layer for layer in model.modules() if isinstance(layer, GradientCheckpointingLayer)]
-    for layer in layers:
-        layer.forward = torch.compile(layer.forward, dynamic=True)
-    dynamo: Any = torch._dynamo
-    try:
-        # mT5's layers are all of one class: first and others, encoder's and decoder's, with gradients and without.
-        with dynamo.config.patch(recompile_limit=_COMPILED_FORMS):
-            yield
-    finally:
-        for layer in layers:
-            del layer.forward

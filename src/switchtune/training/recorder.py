@@ -22,7 +22,6 @@ SECONDS_BETWEEN_REPORTS = 0.5
 
 
 def labelled(batch: Batch) -> int:
-    """Labels of a batch that count."""
     return int((batch["labels"] != IGNORED_LABEL).sum())
 
 
@@ -38,7 +37,6 @@ class Tally:
     _since: float = field(default_factory=time.perf_counter)
 
     def add_positions(self, batch: Batch, labels: int) -> None:
-        """Count the positions of a batch with so many labels."""
         mask = batch["attention_mask"]
         self.positions[0] += mask.numel() + batch["labels"].numel()
         self.positions[1] += labels + (int(mask.sum()) if labels else 0)
@@ -54,7 +52,6 @@ class Tally:
         self._since = time.perf_counter()
 
     def clear(self) -> None:
-        """Begin anew."""
         self.losses.zero_()
         self.positions, self.seconds = [0, 0], 0.0
 
@@ -73,13 +70,6 @@ class Recorder:
     """Keeps the curve of a stage."""
 
     def __init__(self, job: Job, curve: Curve, device: torch.device) -> None:
-        """Go on with a curve.
-
-        Args:
-            job: the stage, with its trackers and listeners.
-            curve: of the stage so far.
-            device: of the model.
-        """
         self.curve = curve
         self.tally = Tally(torch.zeros(3, device=device))
         self._job, self._device = job, device
@@ -88,12 +78,10 @@ class Recorder:
         self._reported_at, self._reported_labels = time.perf_counter(), float(curve.tokens)
 
     def tell(self, message: str) -> None:
-        """Tell people something, once for all processes."""
         if rank() == 0:
             self._job.on_message(message)
 
     def add(self, update: int, entry: dict[str, Any]) -> None:
-        """Add an entry to the curve."""
         memory_gb = round(peak_memory_gb(self._device), 3)
         energy, before = self._energy.kilowatt_hours(), self._kilowatt_hours_before
         counted = {} if energy is None or before is None else {"kilowatt_hours": round(before + energy, 9)}
@@ -116,18 +104,15 @@ class Recorder:
         }
         self.tally.clear()
         self.add(update, entry)
-        self._job.trackers.log({f"train/{name}": value for name, value in entry.items()}, self._over_all_stages(update))
+        self._track(update, {f"train/{name}": value for name, value in entry.items()})
 
     def add_validation(self, update: int, entry: dict[str, float]) -> None:
-        """Add what was measured on the validation set."""
         self.add(update, entry)
         names = {name: name.removeprefix("valid_").replace("nll", "loss") for name in entry}
-        self._job.trackers.log(
-            {f"eval/{names[name]}": value for name, value in entry.items()}, self._over_all_stages(update)
-        )
+        self._track(update, {f"eval/{names[name]}": value for name, value in entry.items()})
 
-    def _over_all_stages(self, update: int) -> int:
-        return update + self._job.log.updates_before
+    def _track(self, update: int, values: dict[str, float]) -> None:
+        self._job.trackers.log(values, update + self._job.log.updates_before)
 
     def scores(self) -> Sequence[tuple[int, float]]:
         """(update, score) of every evaluation, larger is better."""
@@ -137,7 +122,6 @@ class Recorder:
         return [(update, -value if name == "valid_nll" else value) for update, value in self.curve.measured(name)]
 
     def exhausted(self) -> bool:
-        """Whether the patience has come to its end."""
         settings = self._job.settings
         return exhausted(self.scores(), patience=settings.patience, least_updates=settings.least_updates)
 
@@ -165,13 +149,7 @@ class Recorder:
 
 
 def exhausted(scores: Sequence[tuple[int, float]], *, patience: int | None, least_updates: int) -> bool:
-    """Whether the last `patience` evaluations brought nothing better.
-
-    Args:
-        scores: (update, score) of every evaluation in order; larger is better.
-        patience: None never ends.
-        least_updates: the training goes on until then in any case.
-    """
+    """Whether the last `patience` (None: never) evaluations, (update, score), brought nothing better (larger)."""
     if patience is None or not scores or scores[-1][0] < least_updates:
         return False
     values = [score for _, score in scores]

@@ -25,14 +25,11 @@ class ShardingError(SwitchtuneError):
 def sharding_of(
     wanted: Literal["auto", "ddp", "fsdp"], model: torch.nn.Module, processes: int, memory: int | None
 ) -> Literal["ddp", "fsdp"]:
-    """How a model is spread over the processes.
+    """How a model is spread over the processes; raises ShardingError for `fsdp` without GPUs.
 
     Args:
         wanted: `auto` shards where weights, gradients and optimizer do not fit into one process's memory.
-        memory: of each process's GPU, in bytes; None without one.
-
-    Raises:
-        ShardingError: `fsdp` without GPUs.
+        memory: bytes of each process's GPU; None without one.
     """
     if processes == 1 or wanted == "ddp":
         return "ddp"
@@ -47,11 +44,7 @@ def sharding_of(
 
 
 def require_shardable(settings: TrainingSettings) -> None:
-    """Make sure that a sharded model can be trained with these settings.
-
-    Raises:
-        ShardingError: it cannot.
-    """
+    """Raise ShardingError for settings that a sharded model cannot be trained with."""
     if settings.best_by == "chrf":
         raise ShardingError(
             "training.best_by: 'chrf' needs the whole model in process 0, and training.sharding is fsdp here; take "
@@ -76,11 +69,7 @@ def memory_bytes() -> int | None:
 
 
 def sharded_copy(model: PreTrainedModel) -> PreTrainedModel:
-    """A copy of which every process of the group holds a share; the model itself makes room for it on the GPU.
-
-    Each layer is gathered when it computes, and the rest with the model, embeddings among it: encoder, decoder and
-    output share them.
-    """
+    """A copy of which every process holds a share; the model itself makes room for it on the GPU."""
     device = model.device
     model.to("cpu")  # type: ignore[arg-type]
     copied: PreTrainedModel = copy.deepcopy(model).to(device)  # type: ignore[arg-type]

@@ -1,6 +1,5 @@
 """A stage of training carried out: what it goes on from, the loop, and the weights that are handed on."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +25,9 @@ from switchtune.training.checkpoints import (
 from switchtune.training.curve import Curve
 from switchtune.training.distributed import on_first, rank, size, training_device
 from switchtune.training.failures import less_memory
-from switchtune.training.job import Job
+from switchtune.training.job import Job, TrainingError
 from switchtune.training.loop import Loop
 from switchtune.training.memory import is_out_of_memory
-from switchtune.training.objective import TrainingError
 from switchtune.training.optimizers import choose_optimizer, require_optimizer
 from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
 from switchtune.training.sharding import require_shardable, sharded_copy
@@ -39,23 +37,15 @@ from switchtune.training.trackers import require_trackers
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage came to."""
-
     updates: int
-    """Updates done."""
     chosen_update: int
     """The update whose weights are handed on."""
     curve: Curve
     resumed_from: int | None
-    """Update of the checkpoint that the last call went on from."""
 
 
 def require_runnable(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> None:
-    """Make sure that a model of the family (None: an encoder alone) can be trained with these settings on the device.
-
-    Raises:
-        UsageError: trackers, precision, attention, optimizer, adapters or compiler cannot be had here, and why.
-    """
+    """Raise UsageError for settings that cannot be had for the family (None: an encoder alone) on the device."""
     require_trackers(settings.report_to)
     require_attention(settings.attention, family, compute_dtype(settings, family, device), device)
     require_optimizer(choose_optimizer(settings, family), device)
@@ -68,8 +58,7 @@ def require_runnable(settings: TrainingSettings, family: FamilyName | None, devi
 def carry_out(job: Job) -> Outcome:
     """Train a stage, or what is left of it, and leave its model in evaluation mode with the weights that are handed on.
 
-    Raises:
-        TrainingError, CheckpointError, NoSpaceError, UsageError, Stopped: as `train_stage`.
+    Raises as `train_stage`.
     """
     device = training_device()
     require_runnable(job.settings, job.family, device)
@@ -120,15 +109,18 @@ def _hand_on(job: Job, updates: int) -> int:
 
 
 def _checkpoint(job: Job) -> Checkpoint | None:
-    """What the training goes on from, where it does; what was written after it is removed, and people told.
-
-    Raises:
-        CheckpointError: checkpoints of another training or another model, or none that is undamaged.
-    """
     resumption = on_first(lambda: _resumption(job.folder, job.identity))
-    if rank() == 0:
-        _tell(resumption, job.updates, job.on_message)
-    return resumption.checkpoint
+    checkpoint = resumption.checkpoint
+    if rank() == 0 and checkpoint is not None:
+        for fault in resumption.damaged:
+            job.on_message(f"{fault}; removed")
+        job.on_message(f"goes on from update {checkpoint.update:,} of {job.updates:,}")
+        if checkpoint.processes != size():
+            job.on_message(
+                f"the checkpoint of update {checkpoint.update} was written by {checkpoint.processes} processes, and "
+                f"now there are {size()}: the batches are the same, dropout is drawn otherwise"
+            )
+    return checkpoint
 
 
 def _resumption(folder: Path, identity: Identity) -> Resumption:
@@ -142,18 +134,3 @@ def _resumption(folder: Path, identity: Identity) -> Resumption:
     # Of a training that begins anew nothing is to stay: weights alone are newer than all that it will write.
     remove_after(folder, -1 if resumption.checkpoint is None else resumption.checkpoint.update)
     return resumption
-
-
-def _tell(resumption: Resumption, updates: int, on_message: Callable[[str], None]) -> None:
-    """Tell people what they should know about a resumption."""
-    checkpoint = resumption.checkpoint
-    if checkpoint is None:
-        return
-    for fault in resumption.damaged:
-        on_message(f"{fault}; removed")
-    on_message(f"goes on from update {checkpoint.update:,} of {updates:,}")
-    if checkpoint.processes != size():
-        on_message(
-            f"the checkpoint of update {checkpoint.update} was written by {checkpoint.processes} processes, and now "
-            f"there are {size()}: the batches are the same, dropout is drawn otherwise"
-        )

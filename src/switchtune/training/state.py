@@ -18,8 +18,8 @@ from torch.distributed.fsdp import FSDPModule
 
 from switchtune.training.checkpoints import weights_of
 from switchtune.training.distributed import rank
+from switchtune.training.job import TrainingError
 from switchtune.training.memory import RandomState
-from switchtune.training.objective import TrainingError
 
 
 @dataclass(frozen=True)
@@ -33,22 +33,26 @@ class TrainingState:
     device: torch.device
 
     def save(self, folder: Path) -> None:
-        """Write into a checkpoint's folder; all processes of a group do so together."""
+        """Write into a checkpoint's folder, all processes of a group together."""
         folder.mkdir(parents=True, exist_ok=True)
-        weights, state = self._weights(), self._optimizer_state()
+        weights: dict[str, Any] = self.model.state_dict()
+        state = self.optimizer.state_dict()
+        if isinstance(self.model, FSDPModule):
+            whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+            weights = dict(get_model_state_dict(self.model, options=whole))
+            state = get_optimizer_state_dict(self.model, self.optimizer, options=whole)
         if rank() == 0:
-            save_file(weights, folder / "model.safetensors", {"format": "pt"})
+            # Weights that the model shares stand there once.
+            trained = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
+            trained_weights = {name: weights[name].contiguous() for name in trained if name in weights}
+            save_file(trained_weights, folder / "model.safetensors", {"format": "pt"})
             torch.save(state, folder / "optimizer.pt")
             if self.scaler is not None:
                 torch.save(self.scaler.state_dict(), folder / "scaler.pt")
         torch.save(RandomState.of(self.device).tensors, folder / f"random-{rank()}.pt")
 
     def load(self, folder: Path) -> None:
-        """Go on from what a checkpoint holds; a process that it does not know draws as it would from the start.
-
-        Raises:
-            UnpicklingError: a file holds something else than data.
-        """
+        """Go on from what a checkpoint holds; a process that it does not know draws as it would from the start."""
         if isinstance(self.model, FSDPModule):
             # Process 0 alone holds the whole, and gives each its share.
             options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True, strict=False)
@@ -65,32 +69,13 @@ class TrainingState:
         if (folder / f"random-{rank()}.pt").exists():
             RandomState(_read(folder / f"random-{rank()}.pt")).restore(self.device)
 
-    def _weights(self) -> dict[str, torch.Tensor]:
-        """Those that are trained. Weights that the model shares stand there once."""
-        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        weights: dict[str, Any] = self.model.state_dict()
-        if isinstance(self.model, FSDPModule):
-            weights = dict(get_model_state_dict(self.model, options=whole))
-        trained = [name for name, weight in self.model.named_parameters() if weight.requires_grad]
-        return {name: weights[name].contiguous() for name in trained if name in weights}
-
-    def _optimizer_state(self) -> dict[str, Any]:
-        if not isinstance(self.model, FSDPModule):
-            return self.optimizer.state_dict()
-        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return get_optimizer_state_dict(self.model, self.optimizer, options=whole)
-
 
 def _read(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def set_weights(model: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a model the weights of a checkpoint.
-
-    Raises:
-        TrainingError: the model lacks some of them.
-    """
+    """Give a model the weights of a checkpoint; raises TrainingError where it lacks some of them."""
     # Weights that are shared stand in a checkpoint under one of their names.
     unknown = model.load_state_dict(weights, strict=False).unexpected_keys
     if unknown:

@@ -24,8 +24,7 @@ class Request:
 def heeding() -> Iterator[Request]:
     """Within, Ctrl-C or SIGTERM is noted in what is given; Ctrl-C ends at once where something is noted already.
 
-    Signals that this process ignores it goes on ignoring; elsewhere than in the main thread nothing is noted. A signal
-    that nobody has answered in the block has its usual effect after it.
+    Ignored signals stay ignored; outside the main thread none is noted. An unanswered one has its effect afterwards.
     """
     request = Request()
 

@@ -13,15 +13,11 @@ from switchtune.errors import UsageError
 from switchtune.training.distributed import rank
 
 PROJECT = "switchtune"
-"""Project or experiment that runs are filed under, where a tracker's environment variable names no other."""
+"""Project that runs are filed under, where a tracker's environment variable names no other."""
 
 
 def require_trackers(names: Sequence[str]) -> None:
-    """Make sure that the trackers of `training.report_to` are known to accelerate and installed.
-
-    Raises:
-        UsageError: one of them is not.
-    """
+    """Raise UsageError for trackers of `training.report_to` that accelerate does not know or that are not installed."""
     available = [str(name) for name in get_available_trackers()]
     for name in names:
         if name not in available:
@@ -33,24 +29,14 @@ def require_trackers(names: Sequence[str]) -> None:
 
 
 class Trackers:
-    """The trackers of one training, shared by its stages; process 0 alone has them.
+    """The trackers of one training, shared by its stages, in process 0 alone; they start with the first values.
 
     Where each of them writes is its own affair (its environment variables), but TensorBoard writes to
     `folder`/tensorboard unless TENSORBOARD_LOGGING_DIR says otherwise.
     """
 
     def __init__(self, names: Sequence[str], *, run_name: str, folder: Path, updates: int) -> None:
-        """Make the trackers; they start with the first values.
-
-        Args:
-            names: as in `training.report_to`.
-            run_name: what the run is called in them.
-            folder: of the training.
-            updates: of all its stages together, after which the run is over.
-
-        Raises:
-            UsageError: one of them is not installed.
-        """
+        """Take the updates of all stages together, after which the run is over; raises as `require_trackers`."""
         require_trackers(names)
         self._names, self._run_name, self._folder, self._updates = names, run_name, folder, updates
         self._running: list[GeneralTracker] | None = None

@@ -1,12 +1,8 @@
 """One stage of training on sources and targets, with checkpoints that survive a kill.
 
 Where memory runs out, an update is computed anew in smaller micro-batches: its batch and its loss stay the same. An
-update whose gradients are not finite is left out: weights and the optimizer's state stay as they are, and the schedule
-goes on by the number of the update. Its batch is written to the stage's folder. Three of them within a hundred updates
-end the training.
-
-Within a group (`training.distributed`) all processes share each update's batch; without dropout the losses are those of
-one process but for rounding. All end with the same weights.
+update whose gradients are not finite is left out, and written to the stage's folder; three within a hundred end it.
+Within a group (`training.distributed`) all processes share each update's batch, and end with the same weights.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,12 +15,12 @@ from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
 from switchtune.examples import Examples
 from switchtune.models.forward import Batch
+from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
-from switchtune.training.batches import Lengths, epoch_batches, measure
+from switchtune.training.batches import epoch_batches, measure
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.distributed import on_first
-from switchtune.training.job import Job
-from switchtune.training.objective import SequenceObjective, TrainingError
+from switchtune.training.job import Job, SequenceObjective, TrainingError
 from switchtune.training.stage import Outcome, carry_out
 from switchtune.training.trackers import Trackers
 
@@ -34,7 +30,6 @@ class StageResult:
     """What a stage of training came to. Losses are means per target token, in nats."""
 
     updates: int
-    """Updates done; fewer than asked for where the patience came to its end."""
     chosen_update: int
     """The update whose weights are handed on: the last, or with `keep: best` the one that validates best."""
     seconds: float
@@ -42,9 +37,9 @@ class StageResult:
     train_loss: float
     """Smoothed loss over the last tenth of the updates."""
     train_nll: float
-    """Negative log likelihood over the last tenth of the updates: not smoothed, but with dropout."""
+    """Not smoothed, but with dropout, over the last tenth of the updates."""
     valid_nll: tuple[tuple[int, float], ...]
-    """(update, negative log likelihood of the validation set): before the first update, and at every evaluation."""
+    """(update, loss of the validation set): before the first update, and at every evaluation."""
     valid_chrf: tuple[tuple[int, float], ...]
     """(update, chrF++) likewise, where it is measured."""
     tokens: int
@@ -57,11 +52,9 @@ class StageResult:
     skipped: int
     """Updates that were left out because their gradients were not finite."""
     resumed_from: int | None
-    """Update of the checkpoint that the last call went on from."""
 
     @property
     def chosen_nll(self) -> float:
-        """Loss on the validation set at the update whose weights are handed on."""
         return dict(self.valid_nll)[self.chosen_update]
 
     @classmethod
@@ -69,16 +62,6 @@ class StageResult:
         """The result that was written as JSON, which has no tuples."""
         curves = {name: tuple(map(tuple, record[name])) for name in ("valid_nll", "valid_chrf")}
         return cls(**{**record, **curves})
-
-
-@dataclass(frozen=True)
-class _Data:
-    """The examples of a stage, measured, and its validation set in batches that all evaluations use."""
-
-    objective: SequenceObjective
-    lengths: Lengths
-    valid: list[Batch]
-    truncated_valid: int
 
 
 def train_stage(
@@ -104,13 +87,8 @@ def train_stage(
     same weights, bit for bit, as a training that was not interrupted.
 
     Args:
-        loaded: the model; its dropout is what it was loaded with.
-        examples: made anew for each epoch.
         valid: for the validation loss; its epoch 0 is used every time.
-        settings: everything but the number of updates.
-        updates: updates of the optimizer in this stage.
         seed: of the order of the batches and of dropout.
-        folder: of this stage alone.
         origin: what identifies the weights that the stage begins with; a checkpoint that began with others is refused.
         log: where the curve goes; by default `folder`/metrics.jsonl.
         trackers: by default those of `settings.report_to`, with a run for this stage alone.
@@ -126,14 +104,15 @@ def train_stage(
         Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
     _require_sets(settings, examples, valid, validate, folder)
-    data = _data(loaded, examples, valid, settings)
+    layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
+    batches, truncated_valid = _validation(valid, layout, max_tokens, settings)
     job = Job(
-        objective=data.objective,
+        objective=SequenceObjective.of(examples, layout, max_tokens),
         model=loaded.model,
-        family=loaded.layout.family.name,
+        family=layout.family.name,
         origin=origin,
-        lengths=data.lengths,
-        valid=data.valid,
+        lengths=on_first(lambda: measure(examples, layout, max_tokens)),
+        valid=batches,
         settings=settings,
         updates=updates,
         seed=seed,
@@ -144,10 +123,10 @@ def train_stage(
         on_progress=on_progress,
         on_message=on_message,
     )
-    return _result(carry_out(job), job, data)
+    return _result(carry_out(job), job, truncated_valid)
 
 
-def _result(outcome: Outcome, job: Job, data: _Data) -> StageResult:
+def _result(outcome: Outcome, job: Job, truncated_valid: int) -> StageResult:
     curve = outcome.curve
     return StageResult(
         updates=outcome.updates,
@@ -159,8 +138,8 @@ def _result(outcome: Outcome, job: Job, data: _Data) -> StageResult:
         valid_chrf=curve.measured("valid_chrf"),
         tokens=curve.tokens,
         epochs=job.plan.epochs * outcome.updates / job.updates,
-        truncated=data.lengths.truncated,
-        truncated_valid=data.truncated_valid,
+        truncated=job.lengths.truncated,
+        truncated_valid=truncated_valid,
         skipped=len(curve.skipped),
         resumed_from=outcome.resumed_from,
     )
@@ -183,15 +162,14 @@ def _require_sets(
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
 
 
-def _data(loaded: Loaded, examples: Examples, valid: Examples | None, settings: TrainingSettings) -> _Data:
-    layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
-    objective = SequenceObjective.of(examples, layout, max_tokens)
-    lengths = on_first(lambda: measure(examples, layout, max_tokens))
+def _validation(
+    valid: Examples | None, layout: Layout, max_tokens: int, settings: TrainingSettings
+) -> tuple[list[Batch], int]:
+    """The validation set in batches that all evaluations use, and how many of its examples were cut."""
     if valid is None:
-        return _Data(objective, lengths, [], 0)
+        return [], 0
     measured = measure(valid, layout, max_tokens)
     budget = settings.tokens_per_batch // settings.accumulation
     rows = epoch_batches(measured.longest, budget, seed=0, epoch=0, surplus=measured.surplus)
-    of_valid = SequenceObjective.of(valid, layout, max_tokens)
-    batches = [of_valid.batch([(0, index) for index in batch.tolist()]) for batch in rows]
-    return _Data(objective, lengths, batches, measured.truncated)
+    objective = SequenceObjective.of(valid, layout, max_tokens)
+    return [objective.batch([(0, index) for index in batch.tolist()]) for batch in rows], measured.truncated
