@@ -19,18 +19,13 @@ def load_config(kind: type[Block], path: Path | str, overrides: Sequence[str] = 
     """Read a YAML file and apply dotted overrides such as `training.lr=1e-4` or `pairs.0.limit=1000`.
 
     Raises:
-        UsageError: the file is missing or not YAML, a key is unknown (the nearest known one is named), a value does
-            not fit.
+        UsageError: the file is missing or not YAML, a key is unknown, a value does not fit.
     """
-    return parse_config(kind, _values(path, overrides), origin=str(path))
+    return parse_config(kind, read_settings(Path(path), overrides), origin=str(path))
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        UsageError: the file is missing, larger than any configuration, or holds something else.
-    """
+def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping in a YAML file; raises UsageError where there is none."""
     try:
         content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings.")
     except SwitchtuneError as error:
@@ -39,23 +34,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         kind = "an empty file" if values is None else type(values).__name__
         raise UsageError(f"{path}: expected a mapping of settings, found {kind}.")
-    return values
-
-
-def _values(path: Path | str, overrides: Sequence[str]) -> dict[str, Any]:
-    values = read_settings(Path(path))
     for override in overrides:
         _override(values, override)
     return values
 
 
 def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig | NliConfig:
-    """`load_config` of the kind that the file's `task` asks for.
-
-    Raises:
-        UsageError: as `load_config`, or there is no such task.
-    """
-    values, known = _values(path, overrides), (*get_args(TaskName), "nli")
+    """`load_config` of the kind that the file's `task` asks for."""
+    values, known = read_settings(Path(path), overrides), (*get_args(TaskName), "nli")
     task = values.get("task", "translation")
     if task not in known:
         raise UsageError(shortened(f"{path}: task: {nearest(str(task), known)} (found {task!r})"))
@@ -64,11 +50,7 @@ def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfi
 
 
 def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = "configuration") -> Block:
-    """Check settings against `kind`.
-
-    Raises:
-        UsageError: every problem, a line each, with the dotted key.
-    """
+    """Check settings against `kind`; raises UsageError with every problem, a line each, by its dotted key."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import queue
-import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -15,8 +14,8 @@ import psutil
 import torch
 
 from switchtune.errors import Stopped, SwitchtuneError, UsageError
-from switchtune.events import Event, OnEvent, show_standard_error
-from switchtune.training.distributed import end_with, place_of
+from switchtune.events import Event, OnEvent
+from switchtune.training.distributed import place_of, start_worker
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 
 _Result = TypeVar("_Result")
@@ -81,7 +80,7 @@ def side_by_side(
         return [work(*each, on_event) for each in arguments]
     context = multiprocessing.get_context("spawn")
     events = context.Queue()
-    start = (events, available_cores() // jobs, os.getpid())
+    start = (events, max(1, available_cores() // jobs))
     with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
         futures = [pool.submit(_work, work, each) for each in arguments]
         workers = list(pool._processes.values())
@@ -130,16 +129,10 @@ def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
 _events: "multiprocessing.Queue[Event] | None" = None
 
 
-def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: int) -> None:
+def _start_worker(events: "multiprocessing.Queue[Event]", threads: int) -> None:
     global _events
     _events = events
-    show_standard_error()
-    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(max(1, threads))
-
-    # A killed parent cannot stop its workers, and two runs must not write the same folder.
-    end_with(parent)
+    start_worker(threads)
 
 
 def _work(work: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:
