@@ -55,7 +55,7 @@ class Output:
     step: str
     file: str
     inputs: Mapping[str, Any]
-    """All that decides what it comes to, beside the model."""
+    """What decides what it comes to, beside the model."""
     make: Callable[[], Sequence[str]]
 
 
@@ -73,13 +73,12 @@ class Experiment(Protocol[Set]):
         """None alone where the task has no pairs."""
 
     def check_arms(self) -> None:
-        """Have arms that cannot be compared refused."""
+        """Refuse arms that cannot be compared."""
 
     def check_trials(self, pairs: Sequence[Any], arms: Sequence[ResolvedArm]) -> None:
         """Have what an arm would stumble over known before the hours of training of the arms before it."""
 
-    def read(self, pair: Any, cache_dir: Path) -> Data[Set]:
-        """Read what the trials of a pair need."""
+    def read(self, pair: Any, cache_dir: Path) -> Data[Set]: ...
 
     def prepare(
         self, pair: Any, arms: Sequence[ResolvedArm], data: Data[Set], run: RunDir, on_event: OnEvent
@@ -91,8 +90,7 @@ class Experiment(Protocol[Set]):
     ) -> str | None:
         """What all trials start from; None where each starts from its arm's own."""
 
-    def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
-        """The stages of an arm, and how each is trained."""
+    def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]: ...
 
     def train(self, job: StageJob, data: Data[Set]) -> dict[str, Any]:
         """Train a stage and save its model; returns `training`, what it came to, and `rates` of switching, as JSON."""
@@ -100,8 +98,7 @@ class Experiment(Protocol[Set]):
     def outputs(self, trial: Trial, data: Data[Set], model: Path, on_event: OnEvent) -> list[Output]:
         """What a trained model is to write; it is loaded once, where something of it is not there."""
 
-    def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary:
-        """The comparison of the arms."""
+    def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary: ...
 
     def page(self, summary: Summary) -> str:
         """The comparison in Markdown."""
@@ -116,7 +113,7 @@ class TrainedStages:
     origin: str
     """Fingerprint of all that the model came from."""
     reports: Mapping[str, dict[str, Any]]
-    """By stage, what `Experiment.train` returned."""
+    """As in `TrialResult`."""
 
 
 @dataclass(frozen=True)
@@ -176,27 +173,19 @@ def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event:
 
     Raises:
         SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
-        RunLockedError: another process is working in `folder`.
     """
-    run = _run_dir(experiment, trial, folder, on_event)
+    run, outputs = _run_dir(experiment, trial, folder, on_event), {}
     with run.lock():
         data = experiment.read(trial.pair, trial.corpora)
         trained = _train_stages(experiment, trial, data, run, on_event)
-        outputs = {
-            each.test: kept_lines(
-                *(run, each.step, {"before": trained.origin, **each.inputs}, run.path / each.file),
-                *(len(data.tests[each.test]), each.make),
-            )
-            for each in experiment.outputs(trial, data, trained.model, on_event)
-        }
+        for each in experiment.outputs(trial, data, trained.model, on_event):
+            inputs, count = {"before": trained.origin, **each.inputs}, len(data.tests[each.test])
+            outputs[each.test] = kept_lines(run, each.step, inputs, run.path / each.file, count, each.make)
     return TrialResult(trial.pair.name if trial.pair else "", trial.arm.name, trial.seed, trained.reports, outputs)
 
 
 def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrainedStages:
-    """The training of `run_trial` without the outputs, which all processes of a group call alike.
-
-    Process 0 holds the folder, and does what is to be done once.
-    """
+    """The training of `run_trial` without the outputs, which all processes of a group call alike."""
     run = _run_dir(experiment, trial, folder, on_event)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
@@ -246,17 +235,8 @@ def _train_stages(
         report = on_first(partial(_finished_or_begun, run, trial, plan, on_event))
         if report is None:
             done = sum(each["training"]["updates"] for each in reports.values())
-            job = StageJob(
-                trial=trial,
-                plan=plan,
-                model=model,
-                init=init,
-                folder=run.path / name,
-                saved=saved,
-                log=StageLog(run.path / CURVE, name, done),
-                trackers=trackers,
-                on_event=on_event,
-            )
+            log = StageLog(run.path / CURVE, name, done)
+            job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
             report = experiment.train(job, data)
             on_first(partial(run.finish, name, plan.inputs, report, made=[saved]))
             # The model is gone before the next stage's comes; the optimizer refers to it in circles.
@@ -284,14 +264,7 @@ def _finished_or_begun(run: RunDir, trial: Trial, plan: PlannedStage, on_event: 
 def kept_lines(
     run: RunDir, step: str, inputs: Mapping[str, Any], path: Path, count: int, make: Callable[[], Sequence[str]]
 ) -> list[str]:
-    """The lines of a file that a step makes, where it is not there already.
-
-    Args:
-        count: of the lines that are expected.
-
-    Raises:
-        SwitchtuneError: as `read_hypotheses`.
-    """
+    """So many lines of a file that a step makes, where it is not there already."""
     if run.result(step, inputs, made=[path]) is None:
         lines = make()
         write_text(path, "".join(f"{line}\n" for line in lines))

@@ -5,7 +5,7 @@ import os
 import queue
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -22,11 +22,7 @@ _Result = TypeVar("_Result")
 
 
 def require_one_process() -> None:
-    """Have nothing done by a group of processes that starts its own.
-
-    Raises:
-        UsageError: this is one of several processes.
-    """
+    """Have nothing done by a group of processes that starts its own; raises UsageError in one of several."""
     place = place_of(os.environ)
     # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
     if place is not None and (place.rank > 0 or "RANK" in os.environ):
@@ -48,17 +44,11 @@ def jobs_for(jobs: int, trials: int, weights: Callable[[], int]) -> int:
 
     Args:
         jobs: as configured; 0 has them found.
-        trials: how many there are.
         weights: counts those of the model.
     """
-    if jobs:
-        wanted = jobs
-    elif torch.cuda.is_available():
-        wanted = 1
-    else:
-        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights())
-        wanted = min(available_cores(), fitting)
-    return max(1, min(wanted, trials))
+    if not jobs and not torch.cuda.is_available():
+        jobs = min(available_cores(), psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights()))
+    return max(1, min(jobs, trials))
 
 
 def available_cores() -> int:
@@ -86,7 +76,9 @@ def side_by_side(
         workers = list(pool._processes.values())
         try:
             while not request.signal and not all(future.done() for future in futures):
-                _raise_first_error(futures)
+                for future in futures:
+                    if future.done():
+                        future.result()
                 _show(events, on_event)
             if request.signal:
                 for process in workers:
@@ -118,12 +110,6 @@ def _show(events: "multiprocessing.Queue[Event]", on_event: OnEvent, *, patience
         on_event(events.get(timeout=patience))
         return True
     return False
-
-
-def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
-    for future in futures:
-        if future.done():
-            future.result()
 
 
 _events: "multiprocessing.Queue[Event] | None" = None
