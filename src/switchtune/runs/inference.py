@@ -18,13 +18,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.examples import restore_examples
 from switchtune.files import fingerprint
-from switchtune.lexicon.files import (
-    hash_with_edits,
-    read_lexicon,
-    require_unedited,
-    take_over_edits,
-    write_lexicon,
-)
+from switchtune.lexicon.files import hash_with_edits, read_lexicon, require_unedited, take_over_edits, write_lexicon
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.classifier import is_encoder, open_classifier
 from switchtune.models.load import load_layout

@@ -24,7 +24,7 @@ from switchtune.results.comparison import Row, Summary, comparison_markdown, sum
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.paths import HYPOTHESES
-from switchtune.runs.prepare import check_arm, prepare_alignments, prepare_lexicons, prepare_model
+from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import TASKS, note_task, read_pair
 from switchtune.runs.trial import Data, Output, TrialResult
@@ -74,14 +74,9 @@ class PairExperiment:
         on_event(Event(pair.name, describe(data.train)))
         if not any(arm.needs_lexicons for arm in arms):
             return [((), ()) for _ in arms]
-        layout, corpora = load_layout(self.config.model.name), (data.train, data.valid)
-        return [
-            (
-                prepare_lexicons(self.config, pair, arm, corpora, layout, run, on_event),
-                prepare_alignments(self.config, pair, arm, corpora, layout, run, on_event),
-            )
-            for arm in arms
-        ]
+        layout = load_layout(self.config.model.name)
+        made = PairPreparation(self.config, pair, (data.train, data.valid), layout, run, on_event)
+        return [(made.lexicons(arm), made.alignments(arm)) for arm in arms]
 
     def start_model(
         self, trials: Sequence[Trial], data: Mapping[str, Data[Corpus]], run: RunDir, on_event: OnEvent
