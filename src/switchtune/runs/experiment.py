@@ -99,11 +99,11 @@ def prepared_run(
     """
     config, pairs, arms = experiment.config, pairs or experiment.pairs, arms or experiment.arms
     require_inputs(config, arms)
-    experiment.check_trials(pairs, arms)
     claim_folder(folder, verb, inputs=config.inputs)
     run = RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
     with run.lock():
         write_text(folder / CONFIG, config.as_yaml())
+        experiment.check_trials(pairs, arms)
         prepared = _read_and_build(experiment, pairs, arms, seeds or config.seeds, run, on_event)
         if start := experiment.start_model(prepared.trials, prepared.data, run, on_event):
             prepared = replace(prepared, trials=tuple(replace(trial, model=start) for trial in prepared.trials))

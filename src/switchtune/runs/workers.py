@@ -15,6 +15,7 @@ import torch
 
 from switchtune.errors import Stopped, SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
+from switchtune.training import distributed
 from switchtune.training.distributed import place_of, start_worker
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 
@@ -68,7 +69,7 @@ def side_by_side(
     """
     if jobs == 1:
         return [work(*each, on_event) for each in arguments]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(distributed.START_METHOD)
     events = context.Queue()
     start = (events, max(1, available_cores() // jobs))
     with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:

@@ -37,7 +37,8 @@ Device: TypeAlias = Literal["cuda", "cpu"]
 _T = TypeVar("_T")
 
 _HERE = "127.0.0.1"
-_START_METHOD: Literal["spawn", "fork"] = "spawn"
+START_METHOD: Literal["spawn", "fork"] = "spawn"
+"""Of new processes; to fork is faster, and not safe once torch has started threads."""
 _GRACE_SECONDS = 3.0
 """How long processes may take to say what befell them, once one of them has failed."""
 _PATIENCE = timedelta(days=7)
@@ -262,11 +263,11 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
         RuntimeError: another error of a process; its traceback follows the first line.
         Stopped: a signal came, and the training has written a checkpoint.
     """
-    reports: _Reports = multiprocessing.get_context(_START_METHOD).SimpleQueue()
+    reports: _Reports = multiprocessing.get_context(START_METHOD).SimpleQueue()
     store = _local_store(0)
     settings = (processes, device, store.port, max(1, torch.get_num_threads() // processes))
     started = start_processes(
-        _process, (work, arguments, *settings, reports), nprocs=processes, join=False, start_method=_START_METHOD
+        _process, (work, arguments, *settings, reports), nprocs=processes, join=False, start_method=START_METHOD
     )
     failures: list[tuple[int, Any]] = []
     latest = math.inf
