@@ -91,6 +91,7 @@ def values_of(workplace: Path, **changes: object) -> dict[str, object]:
     return {**values, **changes}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_arms_are_trained_on_english_tested_in_german_and_compared(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -49,7 +49,6 @@ class Training:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Names of its stages, finished or not."""
         return tuple(stage.name for stage in self.recipe.stages) if self.recipe else ()
 
     def model(self, stage: str) -> Path:
@@ -131,7 +130,6 @@ class Run:
         return str(trimmed) if trimmed.exists() else self.config.model.name
 
     def trainings(self, pair: PairSettings) -> Iterator[Training]:
-        """Of all arms and seeds, whether they have begun or not."""
         return (training for training in trainings_of(self.folder, self.config) if training.pair == pair.name)
 
     def systems(self, pair: PairSettings) -> tuple[list[System], list[str]]:

@@ -195,8 +195,7 @@ def device_at_hand() -> Device:
 def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -> int | None:
     """About how many rows the vocabulary has once it is trimmed; None where it stays whole.
 
-    The pieces are those of `SAMPLED_FOR_PIECES` pairs of each corpus: what the rest and the lexicon need beside them is
-    little, for all characters of the languages' scripts stay in any case.
+    What the lexicon and further pairs need beside those is little: all characters of the languages' scripts stay.
     """
     model = config.model
     if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
@@ -298,12 +297,10 @@ class _Planner:
             told = (f"training.{name}={str(value).lower()}" for name, value in changes.items())
             return Remedy(tuple(told), memory.peak_gb, self._fits(memory))
 
-        more_parts = [
-            {"accumulation": settings.accumulation * 2**power} for power in range(1, shape.sentences.bit_length())
-        ]
+        doublings = range(1, shape.sentences.bit_length())
+        more_parts = [{"accumulation": settings.accumulation * 2**doubling} for doubling in doublings]
         enough = next((change for change in more_parts if remedy(change).fits), None)
-        changes: list[dict[str, Any]] = [enough] if enough else more_parts[-1:]
-        changes.append({"gradient_checkpointing": True})
+        changes: list[dict[str, Any]] = [*([enough] if enough else more_parts[-1:]), {"gradient_checkpointing": True}]
         if self.device.kind.type == "cuda":
             changes.append({"optimizer": "adamw_8bit"})
         if settings.lora is None:

@@ -144,8 +144,8 @@ def _tried(
     nll = run.result(name, inputs)
     if nll is None:
         on_event(Event(f"search {arm.name}", f"{number}: {point.name}"))
-        trained = train_trial(experiment, trial, run.path / name, on_event)
-        nll = StageResult.from_record(list(trained.reports.values())[-1]["training"]).chosen_nll
+        *_, last = train_trial(experiment, trial, run.path / name, on_event).values()
+        nll = StageResult.from_record(last["training"]).chosen_nll
         run.finish(name, inputs, nll)
     for stage in arm.recipe.stages:
         remove(model_folder(run.path / name, stage.name))

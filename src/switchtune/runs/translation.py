@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -108,10 +109,7 @@ class PairExperiment:
         switching = trial.arm.switching
         segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
         mask = layout.mask_token if switching.source == "mask" else ""
-        lexicons = None
-        if trial.lexicons:
-            source_target, target_source = map(read_lexicon, trial.lexicons)
-            lexicons = (source_target, target_source)
+        lexicons = (read_lexicon(trial.lexicons[0]), read_lexicon(trial.lexicons[1])) if trial.lexicons else None
         train_switchers, valid_switchers = (
             make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
             for alignment in (map(read_alignment, trial.alignments) if trial.alignments else (None, None))
@@ -125,7 +123,7 @@ class PairExperiment:
         )
 
     def previews(self, trial: Trial, data: Data[Corpus], *, rows: int) -> list[str]:
-        """The first examples of each stage as the model is given them: tokens of encoder and decoder input, labels."""
+        """The first examples of each stage as the model is given them."""
         layout, blocks = load_layout(trial.model), []
         max_tokens = layout.fitting(trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
@@ -161,12 +159,11 @@ class PairExperiment:
     def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
         rows: list[Row] = []
         for pair in self.pairs:
-            references = data[pair.name].tests[TEST].targets()
-            trials = {
-                arm.name: [each for each in results if (each.pair, each.arm) == (pair.name, arm.name)]
-                for arm in self.arms
-            }
-            rows += compared_rows(self.config, pair, references, trials)
+            trials: dict[str, list[TrialResult]] = {arm.name: [] for arm in self.arms}
+            for each in results:
+                if each.pair == pair.name:
+                    trials[each.arm].append(each)
+            rows += compared_rows(self.config, pair, data[pair.name].tests[TEST].targets(), trials)
         return summarised(rows, self.config.baseline, self.config.seeds)
 
     def page(self, summary: Summary) -> str:
@@ -176,18 +173,11 @@ class PairExperiment:
 def compared_rows(
     config: RunConfig, pair: PairSettings, references: Sequence[str], trials: Mapping[str, Sequence[TrialResult]]
 ) -> list[Row]:
-    """A row for each arm on a pair.
-
-    Args:
-        trials: of each arm, one a seed.
-    """
+    """A row for each arm on a pair, by its trials, one a seed."""
     metrics = TASKS[config.task].metrics
-    scores: dict[str, dict[str, tuple[Score, ...]]] = {
-        arm: {
-            name: tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results) for name in metrics
-        }
-        for arm, results in trials.items()
-    }
+    scores: dict[str, dict[str, tuple[Score, ...]]] = {arm: {} for arm in trials}
+    for (arm, results), name in product(trials.items(), metrics):
+        scores[arm][name] = tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results)
     rows = []
     for arm, results in trials.items():
         comparisons = [

@@ -100,12 +100,10 @@ def first_host(hosts: str) -> str:
 
 
 def rank() -> int:
-    """Number of this process in its group."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def size() -> int:
-    """Processes in the group."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
