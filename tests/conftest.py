@@ -12,10 +12,10 @@ from switchtune.results.drawing import Drawing
 from tests.miniature import miniature
 
 # How long an example takes says nothing on a machine that does other things too.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=50)
 settings.load_profile("untimed")
 
-FUZZ_EXAMPLES = 100
+FUZZ_EXAMPLES = 25
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -22,6 +22,13 @@ from switchtune.training.checkpoints import complete_checkpoints
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 CONTROLS = ("random", "anti", "mask")
+FORKING = """
+from switchtune.cli.main import main
+from switchtune.training import distributed
+
+distributed.START_METHOD = "fork"
+main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +63,9 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "max_tokens": 60,
             "lr": 1e-3,
             "evaluate_every": 4,
-            "checkpoint_every": 2,
+            "checkpoint_every": 4,
         },
-        "generation": {"beams": 2},
+        "generation": {"beams": 2, "max_length": 8},
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     return folder
@@ -139,8 +146,8 @@ def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def command(out: Path, jobs: int) -> tuple[str, ...]:
-        # Long enough that a worker, which lives on for half a second, is not done when the kill comes.
-        settings = ("recipes=[standard, csr]", f"jobs={jobs}", "training.updates=120")
+        # Long enough that a worker is not done when the kill comes.
+        settings = ("recipes=[standard, csr]", f"jobs={jobs}", "training.updates=60", "training.checkpoint_every=2")
         return ("run", str(workplace / "config.yaml"), "--out", str(out), *(f"--set={each}" for each in settings))
 
     undisturbed, ended = tmp_path / "undisturbed", tmp_path / "ended"
@@ -151,7 +158,8 @@ def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
     stage, reached = ended / "de-en/standard/seed1/task", 0
     for number in (signal.SIGINT, signal.SIGKILL):
         process = subprocess.Popen(
-            [sys.executable, "-m", "switchtune", *command(ended, 2)],
+            # Its workers need not import anew what it has imported.
+            [sys.executable, "-c", FORKING, *command(ended, 2)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -169,7 +177,7 @@ def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
             assert process.returncode == -number
             continue
         assert process.returncode == 128 + number
-        stopped = re.findall(r"^de-en/(\w+)/seed1: task: stopped after update (\d+) of 120; .* at (.*)$", said, re.M)
+        stopped = re.findall(r"^de-en/(\w+)/seed1: task: stopped after update (\d+) of 60; .* at (.*)$", said, re.M)
         for arm, update, path in stopped:
             assert path == str(ended / f"de-en/{arm}/seed1/task/checkpoint-{update}")
             assert complete_checkpoints(Path(path).parent)[-1].update == int(update)
@@ -177,7 +185,7 @@ def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
         assert said.splitlines()[-1] == "Stopped. The same command goes on from the last checkpoints."
         assert "Traceback" not in said
     code, _, said = switchtune(capsys, monkeypatch, *command(ended, 1))
-    assert (code, re.findall(r"standard/seed1: task: goes on from update \d+ of 120", said)) == (0, [ANY])
+    assert (code, re.findall(r"standard/seed1: task: goes on from update \d+ of 60", said)) == (0, [ANY])
     torch.set_num_threads(threads)
 
     def without_times(folder: Path) -> list[dict[str, object]]:

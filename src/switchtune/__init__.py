@@ -3,7 +3,9 @@
 Every name here is imported when it is first used, so `import switchtune` is quick and does not import torch.
 """
 
+import ast
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -71,58 +73,21 @@ if TYPE_CHECKING:
     from switchtune.training.collator import RestoreCollator
     from switchtune.training.trainer import StageResult, train_stage
 
-_HOMES = {
-    "switchtune.config.lexicon": "LexiconSettings",
-    "switchtune.config.load": "load_config parse_config",
-    "switchtune.config.pretrain": "PretrainConfig",
-    "switchtune.config.run": "EvaluationSettings RunConfig",
-    "switchtune.config.switching": "SwitchingSettings",
-    "switchtune.config.training": "GenerationSettings TrainingSettings",
-    "switchtune.corpus.columns": "CorpusError",
-    "switchtune.corpus.read": "Corpus Pair describe read_corpus read_monolingual",
-    "switchtune.corpus.words": "Words piece_segmenter word_segmenter",
-    "switchtune.errors": "SwitchtuneError UsageError",
-    "switchtune.examples": "Example Examples denoise_examples generator iaft_examples restore_examples task_examples",
-    "switchtune.generation": "translate",
-    "switchtune.generation.export": "export_ct2",
-    "switchtune.lexicon.alignment": "Alignment",
-    "switchtune.lexicon.build": "corpus_material lexicons_from_corpus",
-    "switchtune.lexicon.files": "read_lexicon write_lexicon",
-    "switchtune.lexicon.judge": "Judgement RejectedLexiconError judge",
-    "switchtune.lexicon.judged": "build_and_judge",
-    "switchtune.lexicon.records": "Lexicon LexiconError randomised",
-    "switchtune.models.load": "Loaded load_model save_model",
-    "switchtune.models.new": "new_model",
-    "switchtune.recipes": "RECIPES Recipe",
-    "switchtune.runs.experiment": "run_experiment",
-    "switchtune.runs.pretraining": "pretrain",
-    "switchtune.runs.train": "TrainedArm train_arm",
-    "switchtune.scoring.assess": "assess compare_outputs",
-    "switchtune.scoring.comet": "comet",
-    "switchtune.scoring.metrics": "Score bleu chrf in_language spbleu",
-    "switchtune.scoring.outputs": "examine",
-    "switchtune.scoring.rouge": "rouge",
-    "switchtune.scoring.significance": (
-        "Comparison approximate_randomisation compare_scores compare_seeds decide mcnemar paired_bootstrap "
-        "share_interval"
-    ),
-    "switchtune.scoring.word_accuracy": "count_words word_accuracy words_of",
-    "switchtune.switching.aligned": "AlignedSwitcher",
-    "switchtune.switching.switcher": (
-        "Switched Switcher candidates example_key example_keys from_lexicon from_mask switch switch_all"
-    ),
-    "switchtune.training.collator": "RestoreCollator",
-    "switchtune.training.trainer": "StageResult train_stage",
+# The block above is the only list of public names; type checkers read it as it stands.
+_MODULE_OF = {
+    alias.name: str(node.module)
+    for node in ast.walk(ast.parse(Path(__file__).read_text(encoding="utf-8")))
+    if isinstance(node, ast.ImportFrom) and str(node.module).startswith("switchtune.")
+    for alias in node.names
 }
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = sorted(_HOME_OF)
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module 'switchtune' has no attribute {name!r}")
-    return getattr(import_module(_HOME_OF[name]), name)
+    return getattr(import_module(_MODULE_OF[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -15,7 +15,7 @@ from switchtune.run_dir import RunDir
 from switchtune.runs import stages, workers
 from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import experiment_of, run_experiment
-from switchtune.runs.prepare import prepare_lexicons
+from switchtune.runs.prepare import PairPreparation
 from switchtune.runs.tasks import read_pair
 from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
@@ -232,7 +232,7 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
         )
         train, valid, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
         (arm,) = config.arms
-        made = prepare_lexicons(config, config.pairs[0], arm, (train, valid), layout, run, lambda event: None)
+        made = PairPreparation(config, config.pairs[0], (train, valid), layout, run, lambda event: None).lexicons(arm)
         assert len(made) == 2 and all(path.exists() for path in made)
 
 

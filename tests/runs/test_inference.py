@@ -85,12 +85,13 @@ def values_of(workplace: Path, **changes: object) -> dict[str, object]:
         "seeds": [1],
         "jobs": 1,
         "lexicon": {"dictionaries": {"de": str(workplace / "en-de.txt")}},
-        "training": {"updates": 12, "restore_share": 0.34, "tokens_per_batch": 300, "max_tokens": 60, "lr": 1e-3},
+        "training": {"updates": 12, "restore_share": 0.34, "tokens_per_batch": 300, "max_tokens": 12, "lr": 1e-3},
         "classification": {"batch": 12, "max_tokens": 60, "lr": 2e-3, "evaluate_every": 4, "patience": None},
     }
     return {**values, **changes}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_arms_are_trained_on_english_tested_in_german_and_compared(
     workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -147,8 +148,10 @@ def _right(path: Path) -> list[bool]:
     return [one == other for one, other in zip(labels, LABELS * 4, strict=True)]
 
 
-@pytest.mark.slow
-def test_seeds_are_averaged_and_each_has_its_test(workplace: Path, tmp_path: Path) -> None:
+def test_seeds_are_averaged_and_each_has_its_test(
+    workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "START_METHOD", "fork")
     arms = ["standard", {"recipe": "random"}]
     config = parse_config(
         NliConfig,
@@ -217,7 +220,7 @@ def test_a_classifier_is_opened_once_for_all_languages(
 def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "_START_METHOD", "fork")
+    monkeypatch.setattr(distributed, "START_METHOD", "fork")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     config = parse_config(NliConfig, values_of(workplace, recipes=["csr"], baseline="csr"))

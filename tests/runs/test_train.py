@@ -26,6 +26,7 @@ from switchtune.runs.train import TrainedArm, train_arm
 from switchtune.training import distributed
 from switchtune.training.curve import read_metrics
 from tests.miniature import ENGLISH, GERMAN, miniature
+from tests.test_end_to_end import FORKING
 
 TRAINING = {
     "updates": 9,
@@ -47,7 +48,7 @@ def _forked() -> Iterator[None]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distributed, "_START_METHOD", "fork")
+        patch.setattr(distributed, "START_METHOD", "fork")
         yield
     torch.set_num_threads(threads)
 
@@ -138,7 +139,7 @@ def test_processes_of_a_launcher_join_and_train_as_one(workplace: Path, alone: P
     assert_same_losses(tmp_path / "run/de-en/csr/seed3", alone)
 
 
-DROPOUT = ("training.dropout=0.1", "training.updates=60", "training.checkpoint_every=5")
+DROPOUT = ("training.dropout=0.1", "training.updates=36", "training.checkpoint_every=5")
 
 
 @pytest.fixture(scope="module")
@@ -162,12 +163,12 @@ def test_a_whole_run_finds_finished_what_processes_trained(workplace: Path, by_t
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # new interpreters on a machine that may be busy
+@pytest.mark.timeout(300)  # a new interpreter on a machine that may be busy
 def test_a_process_that_is_killed_ends_the_command_which_then_resumes(
     workplace: Path, by_two: tuple[Path, TrainedArm], tmp_path: Path
 ) -> None:
     overrides = [word for override in DROPOUT for word in ("--set", override)]
-    command = [sys.executable, "-m", "switchtune", "train", str(workplace / "config.yaml"), "--out", str(tmp_path)]
+    command = [sys.executable, "-c", FORKING, "train", str(workplace / "config.yaml"), "--out", str(tmp_path)]
     command += ["--recipe", "csr", "--seed", "4", "--processes", "2", *overrides]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)

@@ -255,7 +255,7 @@ def _in_group(tell: Tell, model: Path, folder: Path) -> None:
 
 
 def test_two_processes_train_as_one(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distributed, "_START_METHOD", "fork")
+    monkeypatch.setattr(distributed, "START_METHOD", "fork")
     alone, expected = trained(model, tmp_path / "alone", LARGE_STEPS, training=LINEAR, dropout=0.0, updates=4)
     ((result, weights),) = distributed.launch(_in_group, (model, tmp_path), processes=2, device="cpu")
     assert result.valid_accuracy == expected.valid_accuracy

@@ -112,7 +112,7 @@ def test_alone_one_is_first_and_waits_for_nobody(value: int, text: str) -> None:
 
 @pytest.fixture
 def forked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(distributed, "_START_METHOD", "fork")
+    monkeypatch.setattr(distributed, "START_METHOD", "fork")
     monkeypatch.setattr(distributed, "_GRACE_SECONDS", 1.0)
     yield
 
@@ -253,7 +253,7 @@ def test_nothing_but_this_machine_can_reach_the_processes(forked: None, tmp_path
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(distributed, "_START_METHOD", "fork")
+        patch.setattr(distributed, "START_METHOD", "fork")
         (result,) = in_two(_training, folder, None, 0.1)
     return result, folder
 

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
-from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, with_changes
+from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
 from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import ClassificationSettings, TrainingSettings
@@ -33,9 +33,8 @@ class ArmSettings(Settings):
     @classmethod
     def _from_name(cls, value: Any) -> Any:
         value = {"recipe": value} if isinstance(value, str) else value
-        if isinstance(value, dict) and "recipe" in value and not value.get("name"):
-            value = {**value, "name": value["recipe"]}
-        return value
+        unnamed = isinstance(value, dict) and "recipe" in value and not value.get("name")
+        return {**value, "name": value["recipe"]} if unnamed else value
 
     @field_validator("training")
     @classmethod
@@ -61,11 +60,9 @@ class ResolvedArm:
     switching: SwitchingSettings
     training: TrainingSettings
     lexicon: LexiconSettings = field(default_factory=LexiconSettings)
-    """Not of inference, which has `dictionaries`."""
+    """Not of inference, which has `dictionaries` and `classification`."""
     dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
-    """Of inference."""
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
-    """Of inference."""
 
     @property
     def restores(self) -> bool:
@@ -84,11 +81,7 @@ class ResolvedArm:
 
     @property
     def stage_updates(self) -> tuple[int, ...]:
-        """Updates of each stage.
-
-        Raises:
-            UsageError: fewer updates than stages.
-        """
+        """Updates of each stage; raises UsageError where there are fewer updates than stages."""
         return stage_updates(self.recipe, self.training.updates, self.training.restore_share)
 
 
@@ -131,9 +124,8 @@ class ComparisonSettings(Settings):
 
     def _check_arms(self, pairs: int) -> None:
         names = [arm.name for arm in self.arm_settings]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            raise ValueError(f"arms: {repeated[0]!r} stands twice; give each its own `name`")
+        if name := repeated(names):
+            raise ValueError(f"arms: {name!r} stands twice; give each its own `name`")
         if self.baseline not in names:
             raise ValueError(f"baseline: {self.baseline!r} is not among the arms; {nearest(self.baseline, names)}")
         if len(set(self.seeds)) < len(self.seeds):

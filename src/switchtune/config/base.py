@@ -1,7 +1,7 @@
 """What every block of settings is made of: bounds, and problems told by dotted key."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import yaml
@@ -23,15 +23,12 @@ def _language_code(name: str) -> str:
 
 LanguageCode: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 """A language by any of its codes or names; kept as its short code."""
-
-
 Updates: TypeAlias = Annotated[int, Field(ge=1, le=10**8)]
 Rows: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 Tokens: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]
 """Of one text."""
 BatchTokens: TypeAlias = Annotated[int, Field(ge=16, le=10**8)]
 AtOnce: TypeAlias = Annotated[int, Field(ge=1, le=1000)]
-"""Beams, translations of a word, parts of a batch, checkpoints."""
 Processes: TypeAlias = Annotated[int, Field(ge=0, le=256)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
 """Processes and second builds add to it, and numpy takes 32 bits."""
@@ -43,9 +40,9 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 LONGEST_LIST = 1000
+MOST_PROBLEMS = 20
 
 # What JSON files hold that are read again
-
 Count: TypeAlias = Annotated[int, Field(ge=0, le=10**15)]
 Whole: TypeAlias = Annotated[int, Field(ge=-(10**15), le=10**15)]
 Finite: TypeAlias = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
@@ -83,6 +80,11 @@ def _folder_name(name: str) -> str:
 FolderName: TypeAlias = Annotated[str, AfterValidator(_folder_name)]
 
 
+def repeated(names: Sequence[str]) -> str | None:
+    """A name that stands more than once."""
+    return next((name for name in sorted(names) if names.count(name) > 1), None)
+
+
 class Settings(BaseModel):
     """Base of every block: unknown keys are refused, values do not change."""
 
@@ -104,9 +106,6 @@ class Settings(BaseModel):
 Block = TypeVar("Block", bound=Settings)
 
 
-MOST_PROBLEMS = 20
-
-
 def shortened(text: str, longest: int = 1000) -> str:
     return text if len(text) <= longest else f"{text[:longest]} …"
 
@@ -116,7 +115,11 @@ def describe(kind: type[BaseModel], error: ErrorDetails) -> str:
     # pydantic's own words for a key, and for what a union might be, stand in brackets.
     key = ".".join(str(part) for part in error["loc"] if "[" not in str(part))
     if error["type"] == "extra_forbidden":
-        return f"unknown key {key!r}; {nearest(str(error['loc'][-1]), _keys_at(kind, error['loc'][:-1]))}"
+        *parents, last = map(str, error["loc"])
+        for part in parents:
+            if field := keys_of(kind).get(part):
+                kind = next(blocks_of(field.annotation))
+        return f"unknown key {key!r}; {nearest(last, keys_of(kind))}"
     message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
     if not key:
         return message
@@ -124,15 +127,6 @@ def describe(kind: type[BaseModel], error: ErrorDetails) -> str:
         message = "expected a list"
     value = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
     return f"{key}: {message}{value}"
-
-
-def _keys_at(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    """The keys that the block at `location` knows."""
-    block = kind
-    for part in location:
-        if field := keys_of(block).get(str(part)):
-            block = next(blocks_of(field.annotation))
-    return list(keys_of(block))
 
 
 def keys_of(block: type[BaseModel]) -> dict[str, FieldInfo]:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
-from switchtune.config.base import LONGEST_LIST, LanguageCode, Rows, Settings
+from switchtune.config.base import LONGEST_LIST, LanguageCode, Rows, Settings, repeated
 from switchtune.config.lexicon import NliLexiconSettings
 from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.recipes import RECIPES
@@ -75,9 +75,8 @@ class NliConfig(ComparisonSettings):
     @model_validator(mode="after")
     def _consistent(self) -> "NliConfig":
         self._check_arms(pairs=1)
-        repeated = sorted({code for code in self.tested if self.tested.count(code) > 1})
-        if repeated:
-            raise ValueError(f"languages: {repeated[0]!r} stands twice in language, languages and also_tested")
+        if code := repeated(self.tested):
+            raise ValueError(f"languages: {code!r} stands twice in language, languages and also_tested")
         for arm in self.arms:
             if arm.restores:
                 self._check_switching(arm)
@@ -99,7 +98,6 @@ class NliConfig(ComparisonSettings):
 
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
-        """The rows of the comparison."""
         return tuple(
             ResolvedArm(
                 name=arm.name,

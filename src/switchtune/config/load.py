@@ -1,36 +1,37 @@
-"""Configuration files and `--set` overrides as checked settings."""
+"""Configuration files and `--set` overrides as checked settings; YAML that says no more than it seems to."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
+import yaml
 from pydantic import ValidationError
 
 from switchtune.config.base import MOST_PROBLEMS, Block, describe, shortened
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import RunConfig, TaskName
-from switchtune.config.yaml import DEEPEST, LARGEST_FILE, parse_yaml
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.files import content_of
+
+LARGEST_FILE = 2**19
+_MOST_NODES = 100_000
+DEEPEST = 32
 
 
 def load_config(kind: type[Block], path: Path | str, overrides: Sequence[str] = ()) -> Block:
     """Read a YAML file and apply dotted overrides such as `training.lr=1e-4` or `pairs.0.limit=1000`.
 
     Raises:
-        UsageError: the file is missing or not YAML, a key is unknown (the nearest known one is named), a value does
-            not fit.
+        UsageError: the file is missing or not YAML, a key is unknown, a value does not fit.
     """
-    return parse_config(kind, _values(path, overrides), origin=str(path))
+    return parse_config(kind, read_settings(Path(path), overrides), origin=str(path))
 
 
-def read_settings(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file.
-
-    Raises:
-        UsageError: the file is missing, larger than any configuration, or holds something else.
-    """
+def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The mapping in a YAML file; raises UsageError where there is none."""
     try:
         content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings.")
     except SwitchtuneError as error:
@@ -39,23 +40,14 @@ def read_settings(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         kind = "an empty file" if values is None else type(values).__name__
         raise UsageError(f"{path}: expected a mapping of settings, found {kind}.")
-    return values
-
-
-def _values(path: Path | str, overrides: Sequence[str]) -> dict[str, Any]:
-    values = read_settings(Path(path))
     for override in overrides:
         _override(values, override)
     return values
 
 
 def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfig | NliConfig:
-    """`load_config` of the kind that the file's `task` asks for.
-
-    Raises:
-        UsageError: as `load_config`, or there is no such task.
-    """
-    values, known = _values(path, overrides), (*get_args(TaskName), "nli")
+    """`load_config` of the kind that the file's `task` asks for."""
+    values, known = read_settings(Path(path), overrides), (*get_args(TaskName), "nli")
     task = values.get("task", "translation")
     if task not in known:
         raise UsageError(shortened(f"{path}: task: {nearest(str(task), known)} (found {task!r})"))
@@ -64,11 +56,7 @@ def load_run_config(path: Path | str, overrides: Sequence[str] = ()) -> RunConfi
 
 
 def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = "configuration") -> Block:
-    """Check settings against `kind`.
-
-    Raises:
-        UsageError: every problem, a line each, with the dotted key.
-    """
+    """Check settings against `kind`; raises UsageError with every problem, a line each, by its dotted key."""
     try:
         return kind.model_validate(values)
     except ValidationError as error:
@@ -120,3 +108,75 @@ def _index(block: Any, key: str, override: str) -> Any:
     if key not in positions:
         raise UsageError(f"--set {override}: expected a position from 0 to {len(block) - 1}, found {key!r}")
     return positions.index(key)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-4 is a number (YAML 1.1 wants 1.0e-4), 010 is ten, `no` is Norwegian and 2024-01-01 is text.
+
+    Aliases count as what they stand for, so that a short file cannot say more than a long one may.
+    """
+
+    def get_single_node(self) -> yaml.Node | None:
+        root = super().get_single_node()
+        for count, node in enumerate(_nodes(root) if root else (), start=1):
+            if count > _MOST_NODES:
+                raise _refused(f"more than {_MOST_NODES:,} keys and values, with aliases written out", node)
+            if isinstance(node, yaml.MappingNode):
+                _check_keys(node)
+            if isinstance(node, yaml.ScalarNode) and self.NON_PRINTABLE.search(node.value):
+                raise _refused(f"a control character in {node.value!r}", node)
+            plain: str = self.resolve(type(node), node.value, (True, True))  # type: ignore[no-untyped-call]
+            if node.tag not in {plain, self.DEFAULT_SCALAR_TAG}:
+                raise _refused(f"the tag {node.tag.replace(_TAG, '!!')!r} does not fit here: leave it out", node)
+        return root
+
+
+def _nodes(node: yaml.Node, depth: int = 1) -> Iterator[yaml.Node]:
+    """All that is in a document, with aliases written out."""
+    if depth > DEEPEST:
+        raise _refused(f"more than {DEEPEST} blocks in each other, or a block in itself", node)
+    yield node
+    if isinstance(node, yaml.CollectionNode):
+        for child in chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value:
+            yield from _nodes(child, depth + 1)
+
+
+def _check_keys(mapping: yaml.MappingNode) -> None:
+    lines: dict[str, int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key, yaml.ScalarNode) or key.tag not in {_Loader.DEFAULT_SCALAR_TAG, _MERGE}:
+            raise _refused("a key that is not text: put it in quotes", key)
+        if key.value in lines:
+            raise _refused(f"the key {key.value!r} stands twice, first in line {lines[key.value]}", key)
+        lines[key.value] = key.start_mark.line + 1
+
+
+def _refused(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+
+
+_TAG = "tag:yaml.org,2002:"
+_MERGE = f"{_TAG}merge"
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("merge", "<<", "<"),
+    ("null", "~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", "(?i:true|false)", "tTfF"),
+    ("int", "[-+]?(0|[1-9][0-9_]{,30})", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?([0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*(?=[eE]))([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+):
+    _Loader.add_implicit_resolver(_TAG + _tag, re.compile(f"^({_pattern})$"), list(_first))
+
+
+def parse_yaml(document: bytes | str, origin: str) -> Any:
+    try:
+        return yaml.load(document, _Loader)
+    except yaml.YAMLError as error:
+        raise UsageError(shortened(f"{origin}: not valid YAML: {error}")) from error
+    except RecursionError as error:
+        raise UsageError(f"{origin}: not valid YAML: more than {DEEPEST} blocks in each other") from error

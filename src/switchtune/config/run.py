@@ -136,10 +136,8 @@ class RunConfig(ComparisonSettings):
     @classmethod
     def _of_the_task(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("task") == "nli":
-            raise ValueError(
-                "task: nli is for `switchtune run` and `switchtune train` alone; "
-                "translation or summarization is expected"
-            )
+            verbs = "`switchtune run` and `switchtune train`"
+            raise ValueError(f"task: nli is for {verbs} alone; translation or summarization is expected")
         if isinstance(values, dict) and values.get("task") == "summarization":
             generation = values.get("generation") or {}
             if isinstance(generation, dict):
@@ -160,7 +158,6 @@ class RunConfig(ComparisonSettings):
 
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
-        """The rows of the comparison."""
         return tuple(
             ResolvedArm(
                 name=arm.name,

@@ -139,6 +139,11 @@ class TrainingSettings(Settings):
         return self
 
     @property
+    def dropouts(self) -> dict[str, Any]:
+        """As keywords of whatever loads a model."""
+        return {"dropout": self.dropout, "attention_dropout": self.attention_dropout}
+
+    @property
     def decisive(self) -> dict[str, Any]:
         """Values, as JSON, that decide which weights a stage of a given number of updates hands on."""
         fields = set(_WITHOUT_EFFECT)

@@ -18,14 +18,13 @@ class Trial:
     """One training of the comparison, and where it finds what was prepared for it."""
 
     pair: PairSettings | None
-    """None where the task has no pairs."""
     arm: ResolvedArm
     seed: int
     lexicons: tuple[Path, ...]
     """Source → target and target → source, or of inference one for each language that is switched to; empty where
     nothing is switched by a lexicon."""
     alignments: tuple[Path, ...]
-    """Which words are linked in the training and in the validation pairs; empty where words are not switched so."""
+    """Of the training and of the validation pairs; empty where words are not switched so."""
     corpora: Path
     """Where the corpora stand once they are read."""
     model: str
@@ -33,33 +32,21 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """As in events and folders."""
         return trial_name(self.pair.name if self.pair else "", self.arm.name, self.seed)
 
 
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
-    """Have files and trackers that arms need, and that cannot be had, known before a folder is made for the run.
-
-    Raises:
-        UsageError: a file of a lexicon's settings is missing or cannot be read, or a tracker is not installed.
-    """
+    """Refuse files and trackers that arms need, and that cannot be had, before a folder is made for the run."""
     for arm in arms:
         require_trackers(arm.training.report_to)
-        if not arm.needs_lexicons:
-            continue
-        if isinstance(config, RunConfig):
-            require_files(arm.lexicon)
-        else:
-            for language in config.languages:
-                require_files(arm.dictionaries.of(language))
+        if arm.needs_lexicons:
+            dictionaries = () if isinstance(config, RunConfig) else map(arm.dictionaries.of, config.languages)
+            for settings in dictionaries or [arm.lexicon]:
+                require_files(settings)
 
 
 def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:
-    """The arm of a name, or by default the first with a stage before the last.
-
-    Raises:
-        UsageError: no arm of that name.
-    """
+    """The arm of a name, or by default the first with a stage before the last."""
     by_name = {arm.name: arm for arm in arms}
     if name is None:
         return next((arm for arm in arms if len(arm.recipe.stages) > 1), arms[0])

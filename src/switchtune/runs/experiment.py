@@ -1,26 +1,34 @@
 """A comparison of any task: pairs × arms × seeds at equal updates, every step resumable, its scores at the end."""
 
+import platform
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.events import Event, OnEvent
 from switchtune.files import write_text
+from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.classifier import weight_count
+from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, write_sealed
 from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
-from switchtune.runs.manifest import manifest
 from switchtune.runs.paths import COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS
 from switchtune.runs.translation import PairExperiment
 from switchtune.runs.trial import Data, Experiment, run_trial
-from switchtune.runs.workers import jobs_for, require_one_process, side_by_side
+from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
+
+_PACKAGES = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
 
 
 def run_experiment(
@@ -38,15 +46,12 @@ def run_experiment(
 
     Raises:
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
-        RunLockedError: another process is working in `folder`.
     """
     require_one_process()
     experiment, folder = experiment_of(config), Path(folder)
     experiment.check_arms()
-    run = claimed_run(experiment, experiment.arms, folder, "run", on_event)
-    with run.lock():
-        prepared = prepare(experiment, experiment.pairs, experiment.arms, config.seeds, run, on_event)
-        write_sealed(folder / MANIFEST, manifest(prepared.data, prepared.trials))
+    with prepared_run(experiment, folder, "run", on_event) as (_, prepared):
+        write_manifest(folder, prepared)
         models = {trial.model for trial in prepared.trials}
         jobs = jobs_for(config.jobs, len(prepared.trials), lambda: max(map(weight_count, models)))
         trials = [(experiment, trial, folder / trial.name) for trial in prepared.trials]
@@ -62,20 +67,6 @@ def experiment_of(config: RunConfig | NliConfig) -> Experiment[Any]:
     return PairExperiment(config, arms) if isinstance(config, RunConfig) else InferenceExperiment(config, arms)
 
 
-def claimed_run(
-    experiment: Experiment[Any], arms: Sequence[ResolvedArm], folder: Path, verb: str, on_event: OnEvent
-) -> RunDir:
-    """The folder of a run of some arms, which nothing else is in.
-
-    Raises:
-        UsageError: something else is, or what the arms need cannot be had.
-    """
-    config = experiment.config
-    require_inputs(config, arms)
-    claim_folder(folder, verb, inputs=config.inputs)
-    return RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
-
-
 @dataclass(frozen=True)
 class Prepared:
     """Trials that can begin, and what they are about."""
@@ -85,26 +76,38 @@ class Prepared:
     """By pair; of a task without pairs by its own name."""
 
 
-def prepare(
+@contextmanager
+def prepared_run(
     experiment: Experiment[Any],
-    pairs: Sequence[PairSettings | None],
-    arms: Sequence[ResolvedArm],
-    seeds: Sequence[int],
-    run: RunDir,
+    folder: Path,
+    verb: str,
     on_event: OnEvent,
-) -> Prepared:
-    """Check, read and build all that trials need before they begin. The folder is to be locked.
+    *,
+    pairs: Sequence[PairSettings | None] = (),
+    arms: Sequence[ResolvedArm] = (),
+    seeds: Sequence[int] = (),
+) -> Iterator[tuple[RunDir, Prepared]]:
+    """Within, this process alone works in a run's folder, and all that trials need is read and built there.
+
+    Args:
+        verb: the one that makes the folder.
+        pairs, arms, seeds: of the trials; by default all.
 
     Raises:
+        UsageError: something else is in the folder, or what the arms need cannot be had.
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
     """
-    write_text(run.path / CONFIG, experiment.config.as_yaml())
-    experiment.check_trials(pairs, arms)
-    prepared = _read_and_build(experiment, pairs, arms, seeds, run, on_event)
-    start = experiment.start_model(prepared.trials, prepared.data, run, on_event)
-    if start is None:
-        return prepared
-    return replace(prepared, trials=tuple(replace(trial, model=start) for trial in prepared.trials))
+    config, pairs, arms = experiment.config, pairs or experiment.pairs, arms or experiment.arms
+    require_inputs(config, arms)
+    claim_folder(folder, verb, inputs=config.inputs)
+    run = RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
+    with run.lock():
+        write_text(folder / CONFIG, config.as_yaml())
+        experiment.check_trials(pairs, arms)
+        prepared = _read_and_build(experiment, pairs, arms, seeds or config.seeds, run, on_event)
+        if start := experiment.start_model(prepared.trials, prepared.data, run, on_event):
+            prepared = replace(prepared, trials=tuple(replace(trial, model=start) for trial in prepared.trials))
+        yield run, prepared
 
 
 def _read_and_build(
@@ -130,28 +133,32 @@ def _read_and_build(
     return Prepared(tuple(trials), data)
 
 
-def prepare_trial(
-    experiment: Experiment[Any],
-    pair: PairSettings | None,
-    arm: ResolvedArm,
-    seed: int,
-    folder: Path,
-    on_event: OnEvent,
-) -> Trial:
-    """Read and build for one trial what `run_experiment` would, in the same places.
-
-    Writes `config.resolved.yaml` beside it, and `manifest.json` in the trial's own folder.
-
-    Raises:
-        SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
-        RunLockedError: another process is preparing in `folder`.
-    """
-    run = claimed_run(experiment, [arm], folder, "run", on_event)
-    with run.lock():
-        prepared = prepare(experiment, [pair], [arm], [seed], run, on_event)
-        (trial,) = prepared.trials
-        write_sealed(folder / trial.name / MANIFEST, manifest(prepared.data, prepared.trials))
-        return trial
+def write_manifest(folder: Path, prepared: Prepared) -> None:
+    """Versions, hashes of data, models and lexicons, seeds, the machine."""
+    trials = prepared.trials
+    sets = {name: {"train": each.train, "valid": each.valid, **each.tests} for name, each in prepared.data.items()}
+    record = {
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": available_cores(),
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+        "models": {trial.arm.model: model_fingerprint(trial.arm.model) for trial in trials},
+        "start": {trial.model: model_fingerprint(trial.model) for trial in trials},
+        "corpora": {
+            name: {
+                part: {"origin": each.origin, "pairs": len(each), "fingerprint": each.fingerprint()}
+                for part, each in parts.items()
+            }
+            for name, parts in sets.items()
+        },
+        "lexicons": {
+            str(path): hash_with_edits(path) for path in sorted({p for trial in trials for p in trial.lexicons})
+        },
+        "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
+    }
+    write_sealed(folder / MANIFEST, record)
 
 
 def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, folder: Path | None = None) -> list[str]:
@@ -159,12 +166,8 @@ def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, f
 
     Args:
         arm: its name; by default the first with a stage that restores.
-        folder: of a run, whose lexicon is used, hand edits included, or made there; by default one is made for the
-            occasion.
+        folder: of a run, whose lexicon is used, or made there; by default one is made for the occasion.
         rows: examples per stage.
-
-    Raises:
-        UsageError: no arm of that name, or a folder that is not of a run.
     """
     experiment = PairExperiment(config, config.arms)
     chosen = chosen_arm(experiment.arms, arm)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Training:
     arm: str
     seed: int
     recipe: Recipe | None
-    """None where the run's configuration is none that this version knows."""
+    """None where this version does not know the run's configuration."""
     name: str
     """Its folder within the run's."""
     damaged: tuple[str, ...] = ()
@@ -48,11 +49,9 @@ class Training:
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """Names of its stages, finished or not."""
         return tuple(stage.name for stage in self.recipe.stages) if self.recipe else ()
 
     def model(self, stage: str) -> Path:
-        """Where the model of a finished stage stands."""
         return model_folder(self.folder, stage)
 
     def kept_update(self, stage: str) -> int | None:
@@ -64,20 +63,12 @@ class Training:
 
     @cached_property
     def curve(self) -> Sequence[Mapping[str, Any]]:
-        """The entries of its `metrics.jsonl`; none where it has not begun.
-
-        Raises:
-            SwitchtuneError: it cannot be read.
-        """
+        """The entries of its `metrics.jsonl`; none where it has not begun."""
         return read_metrics(self.folder / CURVE) if self._has(CURVE) else []
 
     @cached_property
     def hypotheses(self) -> Sequence[str] | None:
-        """Outputs for the test set; None where it has not come to them.
-
-        Raises:
-            SwitchtuneError: they cannot be read.
-        """
+        """Outputs for the test set; None where it has not come to them."""
         return read_hypotheses(self.folder / HYPOTHESES) if self._has(HYPOTHESES) else None
 
     def _has(self, file: str) -> bool:
@@ -85,23 +76,20 @@ class Training:
 
     def without_damage(self) -> "tuple[Training, list[str]]":
         """The training without the files that cannot be read, and what is the matter with them."""
-        damaged, faults = [], []
-        for file, content in ((CURVE, lambda: self.curve), (HYPOTHESES, lambda: self.hypotheses)):
+        faults: dict[str, str] = {}
+        for file, name in ((CURVE, "curve"), (HYPOTHESES, "hypotheses")):
             try:
-                content()
+                getattr(self, name)
             except SwitchtuneError as error:
-                damaged.append(file)
-                faults.append(str(error))
-        return replace(self, damaged=tuple(damaged)) if damaged else self, faults
+                faults[file] = str(error)
+        return replace(self, damaged=tuple(faults)) if faults else self, list(faults.values())
 
 
 def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
     """Of all pairs, arms and seeds, whether they have begun or not."""
-    for pair in config.pairs:
-        for arm in config.arms:
-            for seed in config.seeds:
-                name = trial_name(pair.name, arm.name, seed)
-                yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name)
+    for pair, arm, seed in product(config.pairs, config.arms, config.seeds):
+        name = trial_name(pair.name, arm.name, seed)
+        yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name)
 
 
 def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:
@@ -125,7 +113,6 @@ class System:
 
     @property
     def name(self) -> str:
-        """For people."""
         return self.stage if self.arm is None else f"{self.arm}, seed {self.seed}, {self.stage}"
 
 
@@ -138,20 +125,15 @@ class Run:
 
     @property
     def start(self) -> str:
-        """The model that all trainings start from: with the run's own vocabulary, where that was trimmed, so that all
-        models read the same pieces."""
+        """The model that all trainings start from, trimmed where the run's are, so that all read the same pieces."""
         trimmed = self.folder / TRIMMED
         return str(trimmed) if trimmed.exists() else self.config.model.name
 
     def trainings(self, pair: PairSettings) -> Iterator[Training]:
-        """Of all arms and seeds, whether they have begun or not."""
         return (training for training in trainings_of(self.folder, self.config) if training.pair == pair.name)
 
     def systems(self, pair: PairSettings) -> tuple[list[System], list[str]]:
-        """The models of a pair that are there, in the order of training, and what is missing, a line each.
-
-        The first is `start`.
-        """
+        """The models of a pair that are there, `start` first, and what is missing, a line each."""
         systems, missing = [System(None, None, PRETRAINED, self.start)], []
         for training in self.trainings(pair):
             for stage in training.stages:
@@ -165,11 +147,7 @@ class Run:
     def over_systems(
         self, pair: PairSettings, what: str, analysis: Callable[[System], dict[str, Any]], on_event: OnEvent
     ) -> tuple[list[dict[str, Any]], list[str]]:
-        """What an analysis finds for each model of a pair, with what the model came from, and what is missing.
-
-        Raises:
-            UsageError: of the analysis.
-        """
+        """What an analysis finds for each model of a pair, with what the model came from, and what is missing."""
         systems, missing = self.systems(pair)
         records = []
         for number, system in enumerate(systems, start=1):
@@ -188,25 +166,17 @@ class Run:
         return TASKS[self.config.task].parallel
 
     def corpora(self, pair: PairSettings) -> tuple[Corpus, Corpus, Corpus]:
-        """The training, validation and test corpus, read again where the run has no copy.
-
-        Raises:
-            SwitchtuneError: a file is no longer there, or no longer what it was; relative paths are those of the run.
-        """
+        """The training, validation and test corpus, read again where the run has no copy."""
         try:
             return read_pair(self.config, pair, self.folder / CORPORA)
         except SwitchtuneError as error:
-            raise SwitchtuneError(
-                f"{pair.name}: {error} Analyse where the run was started: its paths begin there."
-            ) from error
+            where = "Analyse where the run was started: its paths begin there."
+            raise SwitchtuneError(f"{pair.name}: {error} {where}") from error
 
     def over_pairs(self, analysis: Callable[[PairSettings], tuple[dict[str, Any], list[str]]]) -> dict[str, Any]:
         """What an analysis finds for each pair, and all that is missing: the content of its file.
 
         A pair whose data cannot be read is missing as a whole.
-
-        Raises:
-            UsageError: of the analysis.
         """
         pairs, missing = [], []
         for pair in self.config.pairs:
@@ -222,19 +192,20 @@ class Run:
         return {"pairs": pairs, "missing": missing}
 
 
-def open_run(folder: Path) -> Run:
-    """The run in a folder.
-
-    Raises:
-        UsageError: there is none, or it is one of cross-lingual inference.
-    """
+def config_file(folder: Path) -> Path:
+    """The configuration of a run; raises UsageError where there is no run."""
     path = folder / CONFIG
-    if not path.exists():
+    if not path.is_file():
         raise UsageError(
-            f"{folder}: no run is there ({path.name} is missing). Give the folder that `switchtune run` or "
-            "`switchtune train` wrote to (its --out)."
+            f"{folder}: no run is there ({CONFIG} is missing). Give the folder that `switchtune run` or `switchtune "
+            "train` wrote to (its --out)."
         )
-    config = load_run_config(path)
+    return path
+
+
+def open_run(folder: Path) -> Run:
+    """The run in a folder; raises UsageError where there is none, or one of cross-lingual inference."""
+    config = load_run_config(config_file(folder))
     if isinstance(config, NliConfig):
         raise UsageError(
             f"{folder}: a run of cross-lingual inference (task: nli), which has no pairs of languages to be analysed; "

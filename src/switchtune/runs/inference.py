@@ -18,13 +18,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.examples import restore_examples
 from switchtune.files import fingerprint
-from switchtune.lexicon.files import (
-    hash_with_edits,
-    read_lexicon,
-    require_unedited,
-    take_over_edits,
-    write_lexicon,
-)
+from switchtune.lexicon.files import hash_with_edits, read_lexicon, require_unedited, take_over_edits, write_lexicon
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.classifier import is_encoder, open_classifier
 from switchtune.models.load import load_layout
@@ -39,7 +33,7 @@ from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.switching.make import RATE_SAMPLE, ManySwitcher, dictionary_lexicon, language_switchers
 from switchtune.switching.switcher import example_keys, rates_of
 from switchtune.training.classification import STAGE, classifier_settings, predict, train_classifier
-from switchtune.training.distributed import on_first
+from switchtune.training.distributed import default_device, on_first
 from switchtune.training.stage import require_runnable
 
 
@@ -47,8 +41,7 @@ from switchtune.training.stage import require_runnable
 class InferenceExperiment:
     """Arms × seeds, trained in one language and tested in many.
 
-    All arms may do the same total of updates; a classifier's training ends sooner where its accuracy on the validation
-    set no longer rises, and its best weights are tested.
+    A classifier's training ends sooner where its accuracy on the validation set no longer rises.
     """
 
     config: NliConfig
@@ -67,11 +60,9 @@ class InferenceExperiment:
 
     def read(self, pair: None, cache_dir: Path) -> Data[NliSet]:
         data, language = self.config.data, self.config.language
-        return Data(
-            read_nli(data.train, language, columns=data.columns, limit=data.limit),
-            read_nli(data.valid, language, columns=data.columns),
-            {tested: read_nli(data.test, tested, columns=data.columns) for tested in self.config.tested},
-        )
+        read = partial(read_nli, columns=data.columns)
+        tests = {tested: read(data.test, tested) for tested in self.config.tested}
+        return Data(read(data.train, language, limit=data.limit), read(data.valid, language), tests)
 
     def prepare(
         self, pair: None, arms: Sequence[ResolvedArm], data: Data[NliSet], run: RunDir, on_event: OnEvent
@@ -82,7 +73,6 @@ class InferenceExperiment:
         text = cache(lambda: monolingual_text(texts, source, word_segmenter(source)))
 
         def lexicon(arm: ResolvedArm, target: str) -> Path:
-            """The file of an arm's lexicon."""
             settings, pair = arm.dictionaries.of(target), f"{source}-{target}"
             inputs = {
                 "settings": settings.built_from,
@@ -108,7 +98,6 @@ class InferenceExperiment:
     def start_model(
         self, trials: Sequence[Trial], data: Mapping[str, Data[NliSet]], run: RunDir, on_event: OnEvent
     ) -> str | None:
-        """None: each arm starts from its own."""
         return None
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
@@ -117,10 +106,9 @@ class InferenceExperiment:
         return [(stage, arm.training) if stage.examples == "restore" else classified for stage in arm.recipe.stages]
 
     def train(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
-        return self._classify(job, data) if job.name == STAGE else self._restore(job, data)
-
-    def _restore(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
-        """Restore premises and hypotheses from their switched forms."""
+        """Have premises and hypotheses restored from their switched forms, or classified."""
+        if job.name == STAGE:
+            return self._classify(job, data)
         loaded, trial, language = job.load(), job.trial, self.config.language
         lexicons = dict(zip(self.config.languages, map(read_lexicon, trial.lexicons), strict=bool(trial.lexicons)))
         mask = loaded.layout.mask_token if trial.arm.switching.source == "mask" else ""
@@ -142,12 +130,10 @@ class InferenceExperiment:
     def _classify(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
         trial, settings, updates = job.trial, job.plan.settings, job.plan.updates
         classifier = open_classifier(
-            job.model,
-            self.config.language,
+            *(job.model, self.config.language),
             max_tokens=settings.max_tokens,
             init=job.init,
-            dropout=settings.dropout,
-            attention_dropout=settings.attention_dropout,
+            **settings.dropouts,
             seed=trial.seed,
         )
         trained = train_classifier(
@@ -177,9 +163,7 @@ class InferenceExperiment:
             return [LABELS[label] for label in predict(opened(), test)]
 
         return [
-            Output(
-                *(code, f"predict.{code}", predictions_file(code)), {"test": test.fingerprint()}, partial(labels, test)
-            )
+            Output(code, f"predict.{code}", predictions_file(code), {"test": test.fingerprint()}, partial(labels, test))
             for code, test in data.tests.items()
         ]
 
@@ -196,8 +180,7 @@ class InferenceExperiment:
         by_arm = {arm.name: [result for result in results if result.arm == arm.name] for arm in self.arms}
         correct = {arm: [_right(result, test) for result in trials] for arm, trials in by_arm.items()}
         for arm in self.arms:
-            trials = by_arm[arm.name]
-            trained = [result.last for result in trials]
+            trials, trained = by_arm[arm.name], [result.last for result in by_arm[arm.name]]
             yield accuracy_row(
                 correct[arm.name],
                 None if arm.name == self.config.baseline else correct[self.config.baseline],
@@ -217,11 +200,10 @@ class InferenceExperiment:
 
 
 def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
-    """Have what an arm would stumble over known before the hours of training of the arms before it."""
+    """As `Experiment.check_trials`, of one arm."""
     arm.stage_updates  # noqa: B018
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    encoder = is_encoder(arm.model)
-    layout = None if encoder else load_layout(arm.model)
+    device = torch.device(default_device())
+    layout = None if is_encoder(arm.model) else load_layout(arm.model)
     family = layout.family.name if layout else None
     require_runnable(classifier_settings(arm.classification, arm.training), family, device)
     if layout is None:
@@ -239,14 +221,9 @@ def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
 
 
 def _right(result: TrialResult, test: NliSet) -> list[bool]:
-    """Which labels of a test set are told right.
-
-    Raises:
-        SwitchtuneError: a line is no label.
-    """
+    """Which labels of a test set are told right."""
     lines = result.outputs[test.language]
-    unknown = sorted(set(lines) - set(LABELS))
-    if unknown:
+    if unknown := sorted(set(lines) - set(LABELS)):
         file = Path(trial_name("", result.arm, result.seed), predictions_file(test.language))
         raise SwitchtuneError(
             f"{file}: found the label {unknown[0]!r}; one of {', '.join(LABELS)} is expected in each line. Remove the "

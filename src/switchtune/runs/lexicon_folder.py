@@ -53,10 +53,6 @@ def read_input(
         source, target: the two files, or `source` alone for a corpus in one file or under one name.
         pieces: cuts into a model's subword pieces; words by default.
         paired: whether the lines are pairs; None finds out by their number.
-        tell: is told what was found.
-
-    Raises:
-        CorpusError: a file cannot be read, or lines should be pairs and differ in number.
     """
     segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
     unit: Unit = "piece" if pieces else "word"
@@ -116,11 +112,10 @@ def make_folder(
                 f"again in {edits_path(path).name}, which no build touches."
             )
         write_lexicon(lexicon, path)
+    for name in (JUDGEMENT, PAGE) if judged is None else ():  # of another lexicon that stood here
+        (out / name).unlink(missing_ok=True)
     if judged is not None:
         write_json(out / JUDGEMENT, judged.record())
-    else:
-        for name in (JUDGEMENT, PAGE):  # of another lexicon that stood here
-            (out / name).unlink(missing_ok=True)
     for path in paths:
         if edits := read_edits(path):
             tell(f"{edits_path(path)}: {len(edits):,} edits by hand apply")
@@ -128,12 +123,7 @@ def make_folder(
 
 
 def judge_file(path: Path, text: LexiconInput) -> Judgement:
-    """Judge a lexicon file by sentence pairs.
-
-    Raises:
-        LexiconError: the file is malformed, or of other languages.
-        UsageError: its words are of another unit than the text was cut into.
-    """
+    """Judge a lexicon file by sentence pairs, which were cut into its units."""
     lexicon = read_lexicon(path)
     if lexicon.unit != text.unit:
         advice = {

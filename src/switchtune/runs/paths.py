@@ -23,7 +23,6 @@ def trial_name(pair: str, arm: str, seed: int) -> str:
 
 
 def model_folder(trial: Path, stage: str) -> Path:
-    """The model of a finished stage."""
     return trial / stage / "model"
 
 
@@ -43,5 +42,4 @@ def predictions_file(language: str) -> str:
 
 
 def analysis_file(name: str) -> str:
-    """What an analysis found."""
     return f"analysis/{name}.json"

@@ -7,10 +7,10 @@ into the examples of the task and cut into batches as the training cuts them.
 
 import operator
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass, field, replace
 from functools import partial
-from itertools import accumulate
+from itertools import accumulate, product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ import pyarrow.compute as pc
 import torch
 from transformers import PretrainedConfig
 
-from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
@@ -68,7 +67,6 @@ class Device:
 
     name: str
     memory_gb: float
-    """Memory, in use or not."""
     base_gb: float
     """What a training holds beside its tensors."""
     kind: torch.device
@@ -157,21 +155,15 @@ class Plan:
 
 
 def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
-    """What a run will take on the machine at hand; or whether it fits into a GPU of so many GB that is elsewhere.
-
-    Raises:
-        UsageError: something that the settings ask for cannot be had.
-        SwitchtuneError: the model's configuration or tokenizer cannot be had, or a corpus cannot be read.
-    """
-    layout, arms = load_layout(config.model.name), config.arms
+    """What a run will take on the machine at hand; or whether it fits into a GPU of so many GB that is elsewhere."""
+    layout = load_layout(config.model.name)
     if gpu_memory is None:
-        require_inputs(config, arms)
+        require_inputs(config, config.arms)
         device = device_at_hand()
         trainings = len(config.pairs) * len(config.arms) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
-        for pair in config.pairs:
-            for arm in arms:
-                check_arm(pair, arm, layout)
+        for pair, arm in product(config.pairs, config.arms):
+            check_arm(pair, arm, layout)
     else:
         device = Device("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
         jobs = max(1, config.jobs)
@@ -181,19 +173,13 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
             read = pair_reader(config, pair, Path(cache))
             corpora[pair.name] = (read(pair.train, limit=pair.limit), read(pair.valid))
         rows = rows_kept(config, corpora)
-        planner = _Planner(config, arms, layout, device, jobs, rows)
+        planner = _Planner(config, layout, device, jobs, rows)
         stages = [stage for name, (train, valid) in corpora.items() for stage in planner.stages(name, train, valid)]
     hours = [stage.hours for stage in stages if stage.hours is not None]
-    return Plan(
-        device=device.name,
-        memory_gb=device.memory_gb,
-        jobs=jobs,
-        seeds=len(config.seeds),
-        rows_after_trimming=rows,
-        stages=tuple(stages),
-        hours=sum(hours) * len(config.seeds) / jobs if len(hours) == len(stages) else None,
-        assumptions=tuple(_assumptions(device, rows)),
-    )
+    seeds = len(config.seeds)
+    total = sum(hours) * seeds / jobs if len(hours) == len(stages) else None
+    assumptions = tuple(_assumptions(device, rows))
+    return Plan(device.name, device.memory_gb, jobs, seeds, rows, tuple(stages), total, assumptions)
 
 
 def device_at_hand() -> Device:
@@ -209,8 +195,7 @@ def device_at_hand() -> Device:
 def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -> int | None:
     """About how many rows the vocabulary has once it is trimmed; None where it stays whole.
 
-    The pieces are those of `SAMPLED_FOR_PIECES` pairs of each corpus: what the rest and the lexicon need beside them is
-    little, for all characters of the languages' scripts stay in any case.
+    What the lexicon and further pairs need beside those is little: all characters of the languages' scripts stay.
     """
     model = config.model
     if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
@@ -225,115 +210,98 @@ def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -
     return len(usage.ids) if model.trim == "on" or pays(usage) else None
 
 
+@dataclass(frozen=True)
 class _Planner:
     """Plans the stages of one run; what several of them share is found once."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        arms: Sequence[ResolvedArm],
-        layout: Layout,
-        device: Device,
-        jobs: int,
-        rows: int | None,
-    ) -> None:
-        self._config = config
-        self._arms = arms
-        self._layout = layout
-        self._device = device
-        self._jobs = jobs
-        self._rows = rows
-        self._memories: dict[tuple[TrainingSettings, BatchShape], Memory] = {}
-        self._seconds_per_token: dict[TrainingSettings, float] = {}
+    config: RunConfig
+    layout: Layout
+    device: Device
+    jobs: int
+    rows: int | None
+    memories: dict[tuple[TrainingSettings, BatchShape], Memory] = field(default_factory=dict)
+    seconds_per_token: dict[TrainingSettings, float] = field(default_factory=dict)
 
     def stages(self, pair: str, train: Corpus, valid: Corpus) -> Iterator[StagePlan]:
-        """The stages of all arms on a pair."""
         sample = sampled(train)
-        for arm in self._arms:
+        for arm in self.config.arms:
             settings = arm.training
-            if settings.precision == "auto" and not self._device.at_hand:
+            if settings.precision == "auto" and not self.device.at_hand:
                 settings = settings.model_copy(update={"precision": "bf16"})
             for stage, updates in zip(arm.recipe.stages, arm.stage_updates, strict=True):
-                examples = unswitched_examples(self._config, stage, sample, self._layout)
+                examples = unswitched_examples(self.config, stage, sample, self.layout)
                 per_pair = examples.count / len(sample)
-                batches = batches_of(examples, self._layout, settings, count=round(per_pair * len(train)))
+                batches = batches_of(examples, self.layout, settings, count=round(per_pair * len(train)))
                 memory = self._memory(settings, batches.heaviest)
                 fits = self._fits(memory)
-                seconds = self._seconds(settings, batches) if fits and self._device.at_hand else None
+                seconds = self._seconds(settings, batches) if fits and self.device.at_hand else None
                 validated = (updates // settings.evaluate_every + 1) * per_pair * len(valid)
                 work = updates + EVALUATION_SHARE * validated / (settings.accumulation * batches.sentences)
+                remedies = () if fits else tuple(self._remedies(settings, batches.heaviest))
                 yield StagePlan(
-                    pair=pair,
-                    arm=arm.name,
-                    stage=stage.name,
-                    updates=updates,
-                    batches=batches,
-                    memory=memory,
-                    fits=fits,
-                    remedies=() if fits else tuple(self._remedies(settings, batches.heaviest)),
+                    *(pair, arm.name, stage.name, updates, batches, memory, fits, remedies),
                     seconds_per_update=seconds,
                     tokens_per_second=seconds and settings.accumulation * batches.target_tokens / seconds,
                     hours=seconds and work * seconds / 3600,
                 )
 
     def _model_config(self, settings: TrainingSettings) -> PretrainedConfig:
-        rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
-        config = model_config(self._config.model.name, **rates)
-        if self._rows is not None:
-            config.vocab_size = self._rows
+        config = model_config(self.config.model.name, **settings.dropouts)
+        if self.rows is not None:
+            config.vocab_size = self.rows
         return config
 
     def _memory(self, settings: TrainingSettings, shape: BatchShape) -> Memory:
         key = (settings, shape)
-        if key not in self._memories:
-            device, family = self._device, self._layout.family.name
+        if key not in self.memories:
+            device, family = self.device, self.layout.family.name
             needs = footprint(self._model_config(settings), family, settings, shape, device.kind)
             allocator = ALLOCATOR_SHARE[device.kind.type] * (needs.peak - needs.weights - needs.optimizer)
-            self._memories[key] = Memory(
-                weights_gb=needs.weights / GB,
-                gradients_gb=needs.gradients / GB,
-                optimizer_gb=needs.optimizer / GB,
-                activations_gb=needs.activations / GB,
-                allocator_gb=allocator / GB,
-                base_gb=device.base_gb,
-                peak_gb=(needs.peak + allocator) / GB + device.base_gb,
+            self.memories[key] = Memory(
+                *(needs.weights / GB, needs.gradients / GB, needs.optimizer / GB, needs.activations / GB),
+                *(allocator / GB, device.base_gb, (needs.peak + allocator) / GB + device.base_gb),
             )
-        return self._memories[key]
+        return self.memories[key]
 
     def _fits(self, memory: Memory) -> bool:
-        return memory.peak_gb * self._jobs <= self._device.memory_gb
+        return memory.peak_gb * self.jobs <= self.device.memory_gb
 
     def _seconds(self, settings: TrainingSettings, batches: Batches) -> float:
         """Time of an update of such batches, by how long a typical one took with these settings, of whatever stage."""
-        if settings not in self._seconds_per_token:
+        if settings not in self.seconds_per_token:
             threads = torch.get_num_threads()
-            if self._jobs > 1:
-                torch.set_num_threads(max(1, available_cores() // self._jobs))
-            model, family = self._model_config(settings), self._layout.family.name
+            if self.jobs > 1:
+                torch.set_num_threads(max(1, available_cores() // self.jobs))
+            model, family = self._model_config(settings), self.layout.family.name
             try:
-                seconds = measured_seconds(model, family, settings, batches.typical, self._device.kind)
+                seconds = measured_seconds(model, family, settings, batches.typical, self.device.kind)
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
                 raise SwitchtuneError(
-                    f"Memory ran out in an update that was to be timed, though {self._device.memory_gb:.1f} GB would "
+                    f"Memory ran out in an update that was to be timed, though {self.device.memory_gb:.1f} GB would "
                     "be enough. Other processes hold too much of it; end them, and plan again."
                 ) from error
             finally:
                 torch.set_num_threads(threads)
-            self._seconds_per_token[settings] = seconds / batches.typical.tokens
-        return self._seconds_per_token[settings] * batches.padded_tokens
+            self.seconds_per_token[settings] = seconds / batches.typical.tokens
+        return self.seconds_per_token[settings] * batches.padded_tokens
 
     def _remedies(self, settings: TrainingSettings, shape: BatchShape) -> list[Remedy]:
         """Changes of the settings one by one, then, where none is enough, more and more of them together."""
-        remedy = partial(self._remedy, settings, shape)
-        more_parts = [
-            {"accumulation": settings.accumulation * 2**power} for power in range(1, shape.sentences.bit_length())
-        ]
+
+        def remedy(changes: Mapping[str, Any]) -> Remedy:
+            changed = settings.model_copy(update=dict(changes))
+            sentences = -(-shape.sentences * settings.accumulation // changed.accumulation)
+            memory = self._memory(changed, replace(shape, sentences=sentences))
+            told = (f"training.{name}={str(value).lower()}" for name, value in changes.items())
+            return Remedy(tuple(told), memory.peak_gb, self._fits(memory))
+
+        doublings = range(1, shape.sentences.bit_length())
+        more_parts = [{"accumulation": settings.accumulation * 2**doubling} for doubling in doublings]
         enough = next((change for change in more_parts if remedy(change).fits), None)
-        changes: list[dict[str, Any]] = [enough] if enough else more_parts[-1:]
-        changes.append({"gradient_checkpointing": True})
-        if self._device.kind.type == "cuda":
+        changes: list[dict[str, Any]] = [*([enough] if enough else more_parts[-1:]), {"gradient_checkpointing": True}]
+        if self.device.kind.type == "cuda":
             changes.append({"optimizer": "adamw_8bit"})
         if settings.lora is None:
             changes.append({"optimizer": "adafactor"})
@@ -344,13 +312,6 @@ class _Planner:
         while not any(each.fits for each in remedies) and (change := next(together, None)):
             remedies.append(remedy(change))
         return remedies
-
-    def _remedy(self, settings: TrainingSettings, shape: BatchShape, changes: Mapping[str, Any]) -> Remedy:
-        changed = settings.model_copy(update=dict(changes))
-        sentences = -(-shape.sentences * settings.accumulation // changed.accumulation)
-        memory = self._memory(changed, replace(shape, sentences=sentences))
-        told = (f"training.{name}={str(value).lower()}" for name, value in changes.items())
-        return Remedy(tuple(told), memory.peak_gb, self._fits(memory))
 
 
 def sampled(corpus: Corpus) -> Corpus:

@@ -1,7 +1,8 @@
 """What the trainings on pairs need before they begin: lexicons, alignments, a trimmed vocabulary."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,8 @@ from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint, hash_file, write_json
 from switchtune.lexicon.alignment import align, divided, write_alignment
-from switchtune.lexicon.build import Built, Neighbours, build, corpus_material
-from switchtune.lexicon.files import (
-    hash_with_edits,
-    read_lexicon,
-    require_unedited,
-    take_over_edits,
-    write_lexicon,
-)
+from switchtune.lexicon.build import Built, build, corpus_material
+from switchtune.lexicon.files import hash_with_edits, read_lexicon, require_unedited, take_over_edits, write_lexicon
 from switchtune.lexicon.judged import JudgedLexicons, build_and_judge, require_accepted
 from switchtune.lexicon.records import Lexicon
 from switchtune.lexicon.text import monolingual_text
@@ -33,136 +28,123 @@ from switchtune.run_dir import RunDir
 from switchtune.runs.paths import CORPORA, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
 from switchtune.runs.tasks import TASKS
 from switchtune.switching.make import segmenters_for
+from switchtune.training.distributed import default_device
 from switchtune.training.stage import require_runnable
 
 
 def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout) -> None:
-    """Have what an arm would stumble over known before the hours of training of the arms before it."""
+    """As `Experiment.check_trials`, of one arm on one pair."""
     layout.code(pair.source), layout.code(pair.target)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    require_runnable(arm.training, layout.family.name, device)
+    require_runnable(arm.training, layout.family.name, torch.device(default_device()))
     arm.stage_updates  # noqa: B018
     masks = {"iaft": True, "restore": arm.switching.source == "mask", "task": False}
     if any(masks[stage.examples] for stage in arm.recipe.stages):
         layout.mask_token  # noqa: B018
 
 
-def prepare_lexicons(
-    config: RunConfig,
-    pair: PairSettings,
-    arm: ResolvedArm,
-    corpora: tuple[Corpus, Corpus],
-    layout: Layout,
-    run: RunDir,
-    on_event: OnEvent,
-) -> tuple[Path, ...]:
-    """Build an arm's lexicons from the training corpus (or another) and judge them by the validation corpus."""
-    if not arm.needs_lexicons:
-        return ()
-    settings, (train, valid) = arm.lexicon, corpora
-    corpus, judged_by = train, valid if TASKS[config.task].parallel else None
-    if settings.corpus is not None:
-        languages = (pair.source, pair.target)
-        cache = run.path / CORPORA
-        corpus = read_corpus(settings.corpus, *languages, columns=settings.columns, cache_dir=cache)
-    inputs = {
-        "settings": settings.built_from,
-        "files": [hash_with_edits(Path(path)) for path in settings.files],
-        "corpus": corpus.fingerprint(),
-        "judged by": judged_by.fingerprint() if judged_by else None,
-        "unit": arm.switching.unit,
-        "model": model_fingerprint(config.model.name) if arm.switching.unit == "piece" or _reads_model(arm) else None,
-        "neighbours": _neighbours(arm),
-    }
-    name = f"{settings.method}-{fingerprint(inputs)[:8]}"
-    folder = lexicon_folder(run.path, pair.name, name)
-    paths = lexicon_files(folder, pair.source, pair.target)
-    step = f"lexicon.{pair.name}.{name}"
-    written = run.result(step, inputs)
-    missing = [path for path in paths if not path.exists()]
-    for path in paths:
-        require_unedited(path)
-    if written is None or missing:
-        on_event(Event(pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
-        built, judged = _build(config, arm, corpus, judged_by, layout)
-        if judged is not None:
-            write_json(folder / JUDGEMENT, judged.record())
-            on_event(Event(pair.name, judged.describe()))
-        for lexicon, path in zip(built.lexicons, paths, strict=True):
-            if path in missing:  # the other may have been edited, and be of an earlier version
-                write_lexicon(lexicon, path)
-            former = take_over_edits(path) if written is None and judged is not None else None
-            if former is not None:
-                on_event(Event(pair.name, f"{former}: edits by hand, taken over into {folder}"))
-        if written is None:
-            written = {"refusal": judged.refusal if judged else None}
-            run.finish(step, inputs, written)
-    require_accepted(written["refusal"], settings.accept)
-    return paths
+@dataclass(frozen=True)
+class PairPreparation:
+    """Makes what arms need on one pair, where it is not there yet."""
 
+    config: RunConfig
+    pair: PairSettings
+    corpora: tuple[Corpus, Corpus]
+    """Of training and of validation."""
+    layout: Layout
+    run: RunDir
+    on_event: OnEvent
 
-def _neighbours(arm: ResolvedArm) -> Neighbours:
-    return "farthest" if arm.switching.source == "anti" else "nearest"
+    def lexicons(self, arm: ResolvedArm) -> tuple[Path, ...]:
+        """Build an arm's lexicons from the training corpus (or another) and judge them by the validation corpus."""
+        if not arm.needs_lexicons:
+            return ()
+        settings, model, (train, valid) = arm.lexicon, self.config.model.name, self.corpora
+        corpus, judged_by = train, valid if TASKS[self.config.task].parallel else None
+        if settings.corpus is not None:
+            read = partial(read_corpus, columns=settings.columns, cache_dir=self.run.path / CORPORA)
+            corpus = read(settings.corpus, self.pair.source, self.pair.target)
+        inputs = {
+            "settings": settings.built_from,
+            "files": [hash_with_edits(Path(path)) for path in settings.files],
+            "corpus": corpus.fingerprint(),
+            "judged by": judged_by.fingerprint() if judged_by else None,
+            "unit": arm.switching.unit,
+            "model": model_fingerprint(model) if arm.switching.unit == "piece" or _reads_model(arm) else None,
+            "neighbours": "farthest" if arm.switching.source == "anti" else "nearest",
+        }
+        name = f"{settings.method}-{fingerprint(inputs)[:8]}"
+        folder = lexicon_folder(self.run.path, self.pair.name, name)
+        paths = lexicon_files(folder, self.pair.source, self.pair.target)
+        step = f"lexicon.{self.pair.name}.{name}"
+        written = self.run.result(step, inputs)
+        missing = [path for path in paths if not path.exists()]
+        for path in paths:
+            require_unedited(path)
+        if written is None or missing:
+            self.on_event(Event(self.pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
+            built, judged = self._build(arm, corpus, judged_by)
+            if judged is not None:
+                write_json(folder / JUDGEMENT, judged.record())
+                self.on_event(Event(self.pair.name, judged.describe()))
+            for lexicon, path in zip(built.lexicons, paths, strict=True):
+                if path in missing:  # the other may have been edited, and be of an earlier version
+                    write_lexicon(lexicon, path)
+                former = take_over_edits(path) if written is None and judged is not None else None
+                if former is not None:
+                    self.on_event(Event(self.pair.name, f"{former}: edits by hand, taken over into {folder}"))
+            if written is None:
+                written = {"refusal": judged.refusal if judged else None}
+                self.run.finish(step, inputs, written)
+        require_accepted(written["refusal"], settings.accept)
+        return paths
+
+    def _build(self, arm: ResolvedArm, corpus: Corpus, judged_by: Corpus | None) -> tuple[Built, JudgedLexicons | None]:
+        """Lexicons, and what is found about them; nothing of the `anti` control, which is wrong on purpose."""
+        segmenters = segmenters_for(corpus, arm.switching.unit, self.layout.tokenizer.tokenize)
+        text = corpus_material(corpus, segmenters, unit=arm.switching.unit)
+        if arm.lexicon.corpus is None:
+            text = replace(text, paired=TASKS[self.config.task].parallel)
+        if _reads_model(arm):
+            text = replace(text, encoder=model_word_encoder(load_model(self.config.model.name)))
+        if arm.switching.source == "anti":
+            return build(text, arm.lexicon, neighbours="farthest"), None
+        held_out = corpus_material(judged_by, segmenters) if judged_by else None
+        judged = build_and_judge(text, arm.lexicon, judged_by=held_out)
+        return judged.built, judged
+
+    def alignments(self, arm: ResolvedArm) -> tuple[Path, ...]:
+        """Align the training and the validation pairs together, where an arm switches words by their alignment."""
+        if not arm.restores or arm.switching.source != "aligned":
+            return ()
+        unit, seed = arm.switching.unit, arm.lexicon.seed
+        inputs = {
+            "corpora": [corpus.fingerprint() for corpus in self.corpora],
+            "unit": unit,
+            "model": model_fingerprint(self.config.model.name) if unit == "piece" else None,
+            "seed": seed,
+        }
+        name = f"alignment-{fingerprint(inputs)[:8]}"
+        folder = lexicon_folder(self.run.path, self.pair.name, name)
+        paths = (folder / "train.npz", folder / "valid.npz")
+        step = f"lexicon.{self.pair.name}.{name}"
+        if self.run.result(step, inputs, made=paths) is None:
+            self.on_event(Event(self.pair.name, f"aligning the words of {sum(map(len, self.corpora)):,} pairs"))
+            segmenters = segmenters_for(self.corpora[0], unit, self.layout.tokenizer.tokenize)
+            languages, sides = (self.pair.source, self.pair.target), (Corpus.sources, Corpus.targets)
+            source, target = (
+                monolingual_text([line for each in self.corpora for line in side(each)], language, segmenter).encoded
+                for side, language, segmenter in zip(sides, languages, segmenters, strict=True)
+            )
+            aligned = align(source, target, seed=seed)
+            for part, path in zip(divided(aligned, [len(corpus) for corpus in self.corpora]), paths, strict=True):
+                write_alignment(part, path)
+            self.run.finish(step, inputs, len(aligned.source), made=paths)
+        return paths
 
 
 def _reads_model(arm: ResolvedArm) -> bool:
     """Whether the model's states take part in the building."""
     return "plm" in {arm.lexicon.method, *arm.lexicon.parts}
-
-
-def _build(
-    config: RunConfig, arm: ResolvedArm, corpus: Corpus, judged_by: Corpus | None, layout: Layout
-) -> tuple[Built, JudgedLexicons | None]:
-    """Lexicons, and what is found about them; nothing of the `anti` control, which is wrong on purpose."""
-    segmenters = segmenters_for(corpus, arm.switching.unit, layout.tokenizer.tokenize)
-    text = corpus_material(corpus, segmenters, unit=arm.switching.unit)
-    if arm.lexicon.corpus is None:
-        text = replace(text, paired=TASKS[config.task].parallel)
-    if _reads_model(arm):
-        text = replace(text, encoder=model_word_encoder(load_model(config.model.name)))
-    if _neighbours(arm) == "farthest":
-        return build(text, arm.lexicon, neighbours="farthest"), None
-    held_out = corpus_material(judged_by, segmenters) if judged_by else None
-    judged = build_and_judge(text, arm.lexicon, judged_by=held_out)
-    return judged.built, judged
-
-
-def prepare_alignments(
-    config: RunConfig,
-    pair: PairSettings,
-    arm: ResolvedArm,
-    corpora: tuple[Corpus, Corpus],
-    layout: Layout,
-    run: RunDir,
-    on_event: OnEvent,
-) -> tuple[Path, ...]:
-    """Align the training and the validation pairs together, where an arm switches words by their alignment."""
-    if not arm.restores or arm.switching.source != "aligned":
-        return ()
-    unit, seed = arm.switching.unit, arm.lexicon.seed
-    inputs = {
-        "corpora": [corpus.fingerprint() for corpus in corpora],
-        "unit": unit,
-        "model": model_fingerprint(config.model.name) if unit == "piece" else None,
-        "seed": seed,
-    }
-    name = f"alignment-{fingerprint(inputs)[:8]}"
-    folder = lexicon_folder(run.path, pair.name, name)
-    paths = (folder / "train.npz", folder / "valid.npz")
-    step = f"lexicon.{pair.name}.{name}"
-    if run.result(step, inputs, made=paths) is None:
-        on_event(Event(pair.name, f"aligning the words of {sum(map(len, corpora)):,} pairs"))
-        segmenters = segmenters_for(corpora[0], unit, layout.tokenizer.tokenize)
-        lines = ([line for each in corpora for line in side(each)] for side in (Corpus.sources, Corpus.targets))
-        source, target = (
-            monolingual_text(side, language, segmenter).encoded
-            for side, language, segmenter in zip(lines, (pair.source, pair.target), segmenters, strict=True)
-        )
-        aligned = align(source, target, seed=seed)
-        for part, path in zip(divided(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
-            write_alignment(part, path)
-        run.finish(step, inputs, len(aligned.source), made=paths)
-    return paths
 
 
 def prepare_model(
@@ -174,8 +156,7 @@ def prepare_model(
 ) -> str:
     """What all trainings start from: the model, or the model with the vocabulary that this run's text needs.
 
-    Args:
-        corpora: of each pair that of training, validation and test.
+    `corpora` are of each pair those of training, validation and test.
     """
     model = config.model
     if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
@@ -213,18 +194,16 @@ def _trimmed(
     model: ModelSettings, usage: VocabularyUsage, texts: Mapping[str, Sequence[str]], folder: Path
 ) -> dict[str, Any]:
     """Trim where it is wanted, and say what was done and why."""
+    whole = "the vocabulary is left whole"
     if model.trim == "auto" and not pays(usage):
-        return {
-            "trimmed": False,
-            "because": f"the vocabulary is left whole, too little would be saved: {usage.describe()}",
-        }
+        return {"trimmed": False, "because": f"{whole}, too little would be saved: {usage.describe()}"}
     try:
-        record = trim(model.name, usage, texts, folder)
+        saved = trim(model.name, usage, texts, folder).saved()
     except TrimFailedError as error:
         if model.trim == "on":
             raise
-        return {"trimmed": False, "because": f"the vocabulary is left whole: {error}"}
-    return {"trimmed": True, "because": f"the vocabulary is trimmed: {usage.describe()}. {record.saved()}"}
+        return {"trimmed": False, "because": f"{whole}: {error}"}
+    return {"trimmed": True, "because": f"the vocabulary is trimmed: {usage.describe()}. {saved}"}
 
 
 def lexicon_words(lexicon: Lexicon) -> list[str]:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 from switchtune.config.pretrain import PretrainConfig, TextSettings
 from switchtune.config.training import GenerationSettings
@@ -16,7 +18,7 @@ from switchtune.models.load import load_model, save_model
 from switchtune.models.new import new_model
 from switchtune.run_dir import RunDir, claim_folder
 from switchtune.runs.paths import CONFIG
-from switchtune.runs.validation import chrf_validation
+from switchtune.runs.stages import chrf_validation
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import METRICS, StageLog
 from switchtune.training.trackers import require_trackers
@@ -25,7 +27,7 @@ from switchtune.training.trainer import StageResult, train_stage
 
 @dataclass(frozen=True)
 class Passages:
-    """Monolingual text of one language, cut into training and validation, and what was left out."""
+    """Monolingual text of one language, cut into training and validation."""
 
     language: str
     train: tuple[str, ...]
@@ -48,11 +50,7 @@ class Pretrained:
 
 
 def read_passages(settings: TextSettings, *, valid_lines: int) -> Passages:
-    """Read one language's text; its last `valid_lines` passages are kept for validation.
-
-    Raises:
-        SwitchtuneError: fewer than two passages per validation passage remain.
-    """
+    """Read one language's text; its last `valid_lines` passages, half of it at most, are kept for validation."""
     lines = read_monolingual(settings.path, settings.language)
     longest = settings.max_characters
     fitting = [line for line in lines if longest is None or len(line) <= longest]
@@ -62,9 +60,8 @@ def read_passages(settings: TextSettings, *, valid_lines: int) -> Passages:
             f"{settings.path}: {len(kept):,} passages remain, and {valid_lines:,} are wanted for validation alone. "
             "Give more text, raise max_characters, or lower valid_lines."
         )
-    return Passages(
-        settings.language, tuple(kept[:-valid_lines]), tuple(kept[-valid_lines:]), len(lines) - len(fitting)
-    )
+    train, valid = tuple(kept[:-valid_lines]), tuple(kept[-valid_lines:])
+    return Passages(settings.language, train, valid, len(lines) - len(fitting))
 
 
 def pretrain(
@@ -80,8 +77,7 @@ def pretrain(
     called again when done it returns at once.
 
     Raises:
-        SwitchtuneError: text that cannot be read, or too little of it.
-        RunLockedError: another process is working in `folder`.
+        SwitchtuneError: text that cannot be read, or too little of it, or another process is working in `folder`.
     """
     folder = Path(folder)
     require_trackers(config.training.report_to)
@@ -101,8 +97,7 @@ def pretrain(
         if result is None:
             set_aside = run.begin("pretrain", inputs, folder / "work", made=made)
             write_text(folder / CONFIG, config.as_yaml())
-            stage = _train(config, texts, folder, fingerprint(inputs), on_progress, on_message)
-            result = asdict(stage)
+            result = asdict(_train(config, texts, folder, fingerprint(inputs), on_progress, on_message))
             run.finish("pretrain", inputs, result, made=made)
         remove_checkpoints(folder / "work" / "training")
         return Pretrained(
@@ -130,23 +125,12 @@ def _train(
         for text in texts:
             words.setdefault(text.language, []).extend(text.train)
         save_model(new_model(config.family, config.size, words, seed=config.seed), initial, *languages)
-    loaded = load_model(
-        str(initial), dropout=training.dropout, attention_dropout=training.attention_dropout, seed=config.seed
-    )
+    loaded = load_model(str(initial), **training.dropouts, seed=config.seed)
     segmenters = [word_segmenter(text.language) for text in texts]
+    noise: dict[str, Any] = {"mask": loaded.layout.mask_token, "rate": config.mask_rate, "mean_span": config.mean_span}
     train, valid = (
-        denoise_examples(
-            passages,
-            segmenters,
-            mask=loaded.layout.mask_token,
-            seed=config.seed,
-            rate=config.mask_rate,
-            mean_span=config.mean_span,
-        )
-        for passages in (
-            [(text.language, text.train) for text in texts],
-            [(text.language, text.valid) for text in texts],
-        )
+        denoise_examples([(text.language, part(text)) for text in texts], segmenters, **noise, seed=config.seed)
+        for part in (attrgetter("train"), attrgetter("valid"))
     )
     stage = train_stage(
         loaded,

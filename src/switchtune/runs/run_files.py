@@ -19,9 +19,8 @@ from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Lexicon
 from switchtune.results.records import ANALYSIS_RECORDS, MANIFEST_RECORD, METRICS_RECORD, ZEROSHOT_RECORD
 from switchtune.run_dir import RunDir, edit_warning
-from switchtune.runs.folder import Training, other_trainings, trainings_of
+from switchtune.runs.folder import Training, config_file, other_trainings, trainings_of
 from switchtune.runs.paths import (
-    CONFIG,
     JUDGEMENT,
     MANIFEST,
     METRICS,
@@ -41,21 +40,12 @@ class LexiconFolder:
 
     @property
     def judgement(self) -> Mapping[str, Any]:
-        """What was found about it when it was built.
-
-        Raises:
-            SwitchtuneError: it cannot be read.
-        """
+        """What was found about it when it was built."""
         path = self.paths[0].with_name(JUDGEMENT)
         remedy = f"Move {path.parent} away, and the same `switchtune run` builds the lexicon again."
         return cast("Mapping[str, Any]", read_json(path, JUDGEMENT_RECORD, remedy=remedy))
 
     def read(self) -> tuple[Lexicon, Lexicon]:
-        """Both directions.
-
-        Raises:
-            LexiconError: a file is missing or malformed.
-        """
         return read_lexicon(self.paths[0]), read_lexicon(self.paths[1])
 
 
@@ -87,18 +77,15 @@ class RunFiles:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What a reader is to know before the figures."""
         return self.damaged + self.changed
 
     @property
     def rows(self) -> Sequence[Mapping[str, Any]]:
         """Of the comparison; none where the run is not finished."""
-        rows: Sequence[Mapping[str, Any]] = self.metrics["rows"] if self.metrics else ()
-        return rows
+        return cast("Sequence[Mapping[str, Any]]", self.metrics["rows"]) if self.metrics else ()
 
     @property
     def baseline(self) -> str | None:
-        """What the other arms are compared with."""
         configured = self.config or self.inference
         return configured.baseline if configured else (self.metrics or {}).get("baseline")
 
@@ -118,7 +105,6 @@ class RunFiles:
 
     @property
     def code_switching(self) -> str | None:
-        """Name of the arm of code-switching."""
         return self.switching_arm.name if self.switching_arm else None
 
     @property
@@ -148,12 +134,11 @@ class RunFiles:
         """The files of the lexicons that cross-lingual inference switches by, by the language switched to."""
         if self.inference is None:
             return {}
-        source = self.inference.language
-        return {
-            target: path
-            for target in self.inference.languages
-            for path in self._used(f"{source}-{target}", lexicon_files(Path(), source, target)[0].name)
-        }
+        source, found = self.inference.language, {}
+        for target in self.inference.languages:
+            for path in self._used(f"{source}-{target}", lexicon_files(Path(), source, target)[0].name):
+                found[target] = path
+        return found
 
     def _used(self, pair: str, name: str) -> list[Path]:
         """A file of each lexicon of a pair that the run used; of all that are there where no manifest tells."""
@@ -163,17 +148,8 @@ class RunFiles:
 
 
 def read_run(folder: Path) -> RunFiles:
-    """What a folder of `switchtune run` holds.
-
-    Raises:
-        UsageError: there is no run.
-    """
-    path = folder / CONFIG
-    if not path.is_file():
-        raise UsageError(
-            f"{folder}: no run is there ({CONFIG} is missing). Give the folder that `switchtune run` wrote to (its "
-            "--out)."
-        )
+    """What a folder of `switchtune run` holds; raises UsageError where there is no run."""
+    path = config_file(folder)
     settings, files = read_settings(path), _Files(folder)
     try:
         config = load_run_config(path)
@@ -181,30 +157,20 @@ def read_run(folder: Path) -> RunFiles:
         config = None
         files.missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
     trainings = files.trainings(config, settings)
-    metrics = files.content(
-        METRICS, METRICS_RECORD, absent="the run is not finished, so there are no scores to compare."
-    )
-    manifest = files.content(
-        MANIFEST, MANIFEST_RECORD, absent="versions, hashes of the data and the machine are not known."
-    )
+    unfinished = "the run is not finished, so there are no scores to compare."
+    unknown = "versions, hashes of the data and the machine are not known."
+    metrics = files.content(METRICS, METRICS_RECORD, absent=unfinished)
+    manifest = files.content(MANIFEST, MANIFEST_RECORD, absent=unknown)
     zeroshot = files.content(f"{ZEROSHOT}.json", ZEROSHOT_RECORD, "zeroshot")
     found = {name: files.content(analysis_file(name), kind, "analyse") for name, kind in ANALYSIS_RECORDS.items()}
     analyses = {name: each for name, each in found.items() if each is not None}
     files.missing.extend(f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"])
+    pairs = config if isinstance(config, RunConfig) else None
+    nli = config if isinstance(config, NliConfig) else None
+    name, damaged, changed = Path(os.path.realpath(folder)).name, tuple(files.damaged), tuple(files.changed)
+    missing = (*files.missing, *damaged)
     return RunFiles(
-        folder,
-        Path(os.path.realpath(folder)).name,
-        settings,
-        config if isinstance(config, RunConfig) else None,
-        config if isinstance(config, NliConfig) else None,
-        metrics,
-        manifest,
-        zeroshot,
-        analyses,
-        trainings,
-        tuple(files.damaged),
-        tuple(files.changed),
-        (*files.missing, *files.damaged),
+        folder, name, settings, pairs, nli, metrics, manifest, zeroshot, analyses, trainings, damaged, changed, missing
     )
 
 
@@ -218,12 +184,7 @@ class _Files:
     changed: list[str] = field(default_factory=list)
 
     def content(self, name: str, kind: TypeAdapter[Any], verb: str = "run", absent: str = "") -> Any:
-        """A JSON file; None where it is not there or damaged.
-
-        Args:
-            verb: of the command line, which writes it.
-            absent: what it means that it is not there; empty where it means nothing.
-        """
+        """A JSON file that a verb writes; None where it is damaged or not there, which may mean something."""
         path = self.folder / name
         try:
             if path.exists():

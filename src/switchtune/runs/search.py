@@ -13,11 +13,10 @@ from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import remove, write_json, write_text
 from switchtune.results.text import markdown_table
-from switchtune.run_dir import RunDir, write_sealed
+from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
-from switchtune.runs.experiment import claimed_run, experiment_of, prepare
-from switchtune.runs.manifest import manifest
-from switchtune.runs.paths import MANIFEST, model_folder
+from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
+from switchtune.runs.paths import model_folder
 from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
 from switchtune.training.trainer import StageResult
 
@@ -33,7 +32,6 @@ class Point:
 
     @property
     def name(self) -> str:
-        """Name of its folder."""
         return f"updates{self.updates}-tokens{self.tokens_per_batch}-lr{self.lr:g}"
 
 
@@ -81,14 +79,8 @@ class SearchResult:
         return min(own, key=lambda each: (each.nll, each.point))
 
     def record(self) -> dict[str, Any]:
-        """All figures, for JSON."""
-        return {
-            "pair": self.pair,
-            "seed": self.seed,
-            "updates": self.updates,
-            "best": [each.record() for each in self.best],
-            "tried": [each.record() for each in self.tried],
-        }
+        found = {"best": [each.record() for each in self.best], "tried": [each.record() for each in self.tried]}
+        return {"pair": self.pair, "seed": self.seed, "updates": self.updates, **found}
 
 
 def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None) -> SearchResult:
@@ -99,16 +91,14 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     configuration for `switchtune run` with each arm's best learning rate and batch at one number of updates for all.
 
     Raises:
-        UsageError: the grid has a single point.
-        SwitchtuneError: as `run_experiment`.
+        SwitchtuneError: as `run_experiment`, or the grid has a single point.
     """
     folder, experiment = Path(folder), experiment_of(config)
     points = grid(config)
-    run = claimed_run(experiment, experiment.arms, folder, "search", on_event)
-    with run.lock():
-        # Corpora, lexicons and a trimmed model are prepared once for all points.
-        prepared = prepare(experiment, config.pairs[:1], experiment.arms, config.seeds[:1], run, on_event)
-        write_sealed(folder / MANIFEST, manifest(prepared.data, prepared.trials))
+    some: dict[str, Any] = {"pairs": config.pairs[:1], "seeds": config.seeds[:1]}
+    # Corpora, lexicons and a trimmed model are prepared once for all points.
+    with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):
+        write_manifest(folder, prepared)
         (data,) = prepared.data.values()
         tried = [
             _tried(experiment, trial, point, f"point {number} of {len(points)}", data, run, on_event)
@@ -123,21 +113,13 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
 
 
 def grid(config: RunConfig) -> list[Point]:
-    """The points of a configuration's grid; what `search` does not vary is what `training` says.
-
-    Raises:
-        UsageError: there is one point only, or a learning rate that depends on the model's family.
-    """
+    """The points of a configuration's grid; what `search` does not vary is what `training` says."""
     wanted, training = config.search, config.training
     rates = wanted.lr or (() if training.lr is None else (training.lr,))
     if not rates:
         raise UsageError("search.lr: give learning rates, as in [1.0e-5, 3.0e-5]: training.lr names none.")
-    points = [
-        Point(updates, tokens, lr)
-        for updates, tokens, lr in product(
-            wanted.updates or (training.updates,), wanted.tokens_per_batch or (training.tokens_per_batch,), rates
-        )
-    ]
+    updates, tokens = wanted.updates or (training.updates,), wanted.tokens_per_batch or (training.tokens_per_batch,)
+    points = [Point(*values) for values in product(updates, tokens, rates)]
     if len(points) < 2:
         raise UsageError(
             "search: the grid has one point; give lr, tokens_per_batch or updates more than one value, as in "
@@ -155,19 +137,15 @@ def _tried(
     run: RunDir,
     on_event: OnEvent,
 ) -> Tried:
-    """What a point comes to with the arm of a trial; one that was tried before is not trained again.
-
-    Args:
-        number: which point it is, for people.
-    """
+    """What a point comes to with the arm of a trial; one that was tried before is not trained again."""
     arm = replace(trial.arm, training=trial.arm.training.model_copy(update=asdict(point)))
     trial, name = replace(trial, arm=arm), f"{arm.name}/{point.name}"
     inputs = planned_stages(experiment, trial, data)[-1].inputs
     nll = run.result(name, inputs)
     if nll is None:
         on_event(Event(f"search {arm.name}", f"{number}: {point.name}"))
-        trained = train_trial(experiment, trial, run.path / name, on_event)
-        nll = StageResult.from_record(list(trained.reports.values())[-1]["training"]).chosen_nll
+        *_, last = train_trial(experiment, trial, run.path / name, on_event).values()
+        nll = StageResult.from_record(last["training"]).chosen_nll
         run.finish(name, inputs, nll)
     for stage in arm.recipe.stages:
         remove(model_folder(run.path / name, stage.name))
@@ -179,39 +157,25 @@ def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
     values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"search", "arm_settings"})
     best: Mapping[str, Tried] = {each.arm: each for each in result.best}
     values["training"] = {**values.get("training", {}), "updates": result.updates}
-    values["arms"] = [
-        {
-            **arm.model_dump(mode="json", exclude_defaults=True),
-            "training": {
-                **arm.training,
-                "lr": best[arm.name].point.lr,
-                "tokens_per_batch": best[arm.name].point.tokens_per_batch,
-            },
-        }
-        for arm in config.arm_settings
-    ]
+    values["arms"] = []
+    for arm in config.arm_settings:
+        point = best[arm.name].point
+        training = {**arm.training, "lr": point.lr, "tokens_per_batch": point.tokens_per_batch}
+        values["arms"].append({**arm.model_dump(mode="json", exclude_defaults=True), "training": training})
     return values
 
 
 def search_table(result: SearchResult) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for people; an arm's best point is marked."""
-    heads = ["arm", "updates", "tokens per batch", "lr", "validation loss", ""]
-    rows = [
-        [
-            each.arm,
-            f"{each.point.updates:,}",
-            f"{each.point.tokens_per_batch:,}",
-            f"{each.point.lr:g}",
-            f"{each.nll:.4f}",
-            "best" if each in result.best else "",
-        ]
-        for each in result.tried
-    ]
-    return heads, rows
+    rows = []
+    for each in result.tried:
+        point, best = each.point, "best" if each in result.best else ""
+        figures = [f"{point.updates:,}", f"{point.tokens_per_batch:,}", f"{point.lr:g}", f"{each.nll:.4f}"]
+        rows.append([each.arm, *figures, best])
+    return ["arm", "updates", "tokens per batch", "lr", "validation loss", ""], rows
 
 
 def search_markdown(result: SearchResult) -> str:
-    """What was tried, as a Markdown page."""
     explanation = (
         f"{result.pair}, seed {result.seed}. Loss on the validation set after the last stage: nats per target token. "
         f"Every arm was tried at the same points. Best: of each arm at {result.updates:,} updates, where the "

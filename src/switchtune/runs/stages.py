@@ -1,23 +1,49 @@
 """One stage of a trial: what decides it, and the training of a model that reads and writes text."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import mean
 from typing import Any, Literal
 
 from switchtune.config.training import GenerationSettings, TrainingSettings
-from switchtune.events import Event, OnEvent, Progress, stage_event
-from switchtune.examples import Examples
+from switchtune.events import Event, OnEvent, stage_event
+from switchtune.examples import Example, Examples
 from switchtune.files import fingerprint
+from switchtune.generation import translate
 from switchtune.models.load import Loaded, load_model, save_model, verify_saved
 from switchtune.recipes import Stage
 from switchtune.runs.arms import Trial
-from switchtune.runs.validation import chrf_validation
+from switchtune.scoring.metrics import chrf
 from switchtune.switching.switcher import Rates
 from switchtune.training.curve import StageLog
 from switchtune.training.distributed import on_first
 from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
+
+
+def chrf_validation(examples: Examples, sentences: int, generation: GenerationSettings) -> Callable[[Loaded], float]:
+    """How to score a model on the first of a stage's own validation examples: chrF++ of its greedy outputs.
+
+    Where the examples are of several directions (both sides are restored in stage 1) it is their mean.
+    """
+    greedy = generation.model_copy(update={"beams": 1})
+    directions: dict[tuple[str, str], list[Example]] = {}
+    for index in range(min(sentences, examples.count)):
+        example = examples.make(0, index)
+        directions.setdefault((example.source_language, example.target_language), []).append(example)
+
+    def validate(loaded: Loaded) -> float:
+        return mean(
+            chrf(
+                translate(loaded, [example.source for example in group], source, target, greedy),
+                [example.target for example in group],
+                target,
+            ).value
+            for (source, target), group in directions.items()
+        )
+
+    return validate
 
 
 @dataclass(frozen=True)
@@ -32,7 +58,6 @@ class PlannedStage:
 
     @property
     def fingerprint(self) -> str:
-        """Of all that its model came from."""
         return fingerprint(self.inputs)
 
 
@@ -63,23 +88,10 @@ class StageJob:
         return self.plan.stage.name
 
     def load(self) -> Loaded:
-        """The model that it starts from."""
-        settings = self.plan.settings
-        return load_model(
-            self.model,
-            init=self.init,
-            dropout=settings.dropout,
-            attention_dropout=settings.attention_dropout,
-            seed=self.trial.seed,
-        )
+        return load_model(self.model, init=self.init, **self.plan.settings.dropouts, seed=self.trial.seed)
 
     def tell(self, message: str) -> None:
-        """Pass on what people should know."""
         self.on_event(Event(self.trial.name, f"{self.name}: {message}"))
-
-    def progress(self, step: Progress) -> None:
-        """Pass on how far the stage is."""
-        self.on_event(stage_event(self.trial.name, self.name, step))
 
 
 @dataclass(frozen=True)
@@ -101,11 +113,11 @@ def train_sequences(
 ) -> dict[str, Any]:
     """Train on sources and targets, and save a model that translates from the first language to the second.
 
-    Returns:
-        `training`, what it came to, and `rates` of switching, as JSON.
+    Returns what `Experiment.train` does.
     """
-    settings = job.plan.settings
-    search = generation or GenerationSettings()
+    settings, validate = job.plan.settings, None
+    if settings.best_by == "chrf":  # it makes its examples at once, which takes time where nothing asks for them
+        validate = chrf_validation(examples.valid, settings.valid_sentences, generation or GenerationSettings())
     result = train_stage(
         loaded,
         examples.train,
@@ -117,11 +129,8 @@ def train_sequences(
         origin=job.origin,
         log=job.log,
         trackers=job.trackers,
-        # It makes its examples at once, which takes time where nothing asks for them.
-        validate=chrf_validation(examples.valid, settings.valid_sentences, search)
-        if settings.best_by == "chrf"
-        else None,
-        on_progress=job.progress,
+        validate=validate,
+        on_progress=lambda step: job.on_event(stage_event(job.trial.name, job.name, step)),
         on_message=job.tell,
     )
 

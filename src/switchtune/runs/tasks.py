@@ -18,12 +18,10 @@ from switchtune.scoring.metrics import MetricName
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of pairs."""
+    """One kind of pairs: what reads its corpora, as `read_corpus`, and makes stage 1's, as `restore_examples`."""
 
     reader: Callable[[RunConfig], Callable[..., Corpus]]
-    """What reads its corpora, called as `read_corpus` is."""
     restore: Callable[..., Examples]
-    """What makes the examples of stage 1, called as `restore_examples` is."""
     parallel: bool
     """Whether the target of a pair translates its source, so that lexicons can be aligned and judged by pairs."""
     metrics: tuple[MetricName, ...]
@@ -43,13 +41,8 @@ TASKS: Mapping[TaskName, Task] = {
 
 def pair_reader(config: RunConfig, pair: PairSettings, cache_dir: Path) -> Callable[..., Corpus]:
     """`read_corpus`, or what the task has in its place, of a pair's languages and columns."""
-    return partial(
-        TASKS[config.task].reader(config),
-        source_language=pair.source,
-        target_language=pair.target,
-        columns=pair.columns,
-        cache_dir=cache_dir,
-    )
+    languages = {"source_language": pair.source, "target_language": pair.target}
+    return partial(TASKS[config.task].reader(config), **languages, columns=pair.columns, cache_dir=cache_dir)
 
 
 def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
@@ -80,12 +73,7 @@ def ready_to_translate(
 ) -> tuple[list[str], GenerationSettings]:
     """Texts as a model takes them, and how its outputs are searched: as they stand, but for one that summarises.
 
-    Args:
-        lines: sentences; for a model that summarises a document each.
-        settings: of a model that summarises their beams alone are taken; None for what is usual.
-
-    Raises:
-        UsageError: the model's note of its task was edited to something else.
+    Such a model is given a document a line; of `settings` (None: what is usual) the beams alone count for it.
     """
     note = Path(model) / _SUMMARIZES
     if not note.exists():

@@ -14,7 +14,7 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
 from switchtune.runs.arms import Trial, chosen_arm
-from switchtune.runs.experiment import experiment_of, prepare_trial
+from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
 from switchtune.runs.paths import model_folder
 from switchtune.runs.trial import Experiment, TrialResult, run_trial, train_trial
 from switchtune.training.distributed import Device, default_device, joined, launch, on_first, place_of
@@ -31,16 +31,13 @@ class TrainedArm:
     def record(self) -> dict[str, Any]:
         """As JSON holds it; the outputs stand in files of their own."""
         result = self.result
-        curves: dict[str, Any] = {
-            name: result.curve(name) for name in ("valid_nll", "valid_accuracy") if name in result.last
-        }
         return {
             "model": str(self.model),
             "pair": result.pair,
             "arm": result.arm,
             "seed": result.seed,
             "stage_updates": result.stage_updates,
-            **curves,
+            **{name: result.curve(name) for name in ("valid_nll", "valid_accuracy") if name in result.last},
             "seconds": result.seconds,
             "truncated": result.truncated,
             "rates": {code: asdict(rates) for code, rates in result.rates.items()},
@@ -64,42 +61,43 @@ def train_arm(
     finished. Where a launcher (torchrun, `accelerate launch`, srun) started this process as one of many, it joins them;
     all of them must see the same `folder`.
 
-    With `gpus` or `processes` a script that calls this needs the usual `if __name__ == "__main__":`.
-
     Args:
         arm: its name; by default the first with a stage that restores.
         pair: as in `de-en`; by default the first.
         seed: by default the first of the configuration.
         gpus: start so many processes, each with a GPU of this machine.
-        processes: start so many processes on this machine, which has no GPU.
+        processes: start so many processes on this machine, which has no GPU. With either, a script that calls this
+            needs the usual `if __name__ == "__main__":`.
 
     Returns:
         None in the processes other than 0 that a launcher started.
 
     Raises:
-        UsageError: no such arm or pair, or processes that cannot be started.
         SwitchtuneError: data, model or lexicon cannot be used, the training failed, or a process of it died.
     """
     folder, experiment = Path(folder), experiment_of(config)
     seed = config.seeds[0] if seed is None else seed
     job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(experiment.arms, arm), seed)
-    place = place_of(os.environ)
-    device = default_device()
+    place, device = place_of(os.environ), default_device()
     wanted = _processes(gpus, processes, device, launched=place is not None)
     first = place is None or place.rank == 0
     with ExitStack() as stack:
         if place is not None:
             if first:
-                gathering = f"process 0 of {place.size} waits for the others at {place.address}:{place.port}"
-                on_event(Event("train", gathering))
+                at = f"{place.address}:{place.port}"
+                on_event(Event("train", f"process 0 of {place.size} waits for the others at {at}"))
             stack.enter_context(joined(place, device))
         if wanted > 1:
             for event in launch(_train, (job,), processes=wanted, device=device):
                 on_event(event)
         else:
             _train(on_event if first else lambda event: None, job)
+    if not first:
+        return None
     # The group is gone: others need not wait while one process writes the outputs.
-    return _finished(job, on_event) if first else None
+    trial = job.prepare(lambda event: None)
+    result = run_trial(experiment, trial, folder / trial.name, on_event)
+    return TrainedArm(model_folder(folder / trial.name, list(result.reports)[-1]), result)
 
 
 @dataclass(frozen=True)
@@ -111,19 +109,17 @@ class _Job:
     seed: int
 
     def prepare(self, on_event: OnEvent) -> Trial:
-        return prepare_trial(self.experiment, self.pair, self.arm, self.seed, self.folder, on_event)
+        """Read and build for one trial what `run_experiment` would, in the same places."""
+        some: dict[str, Any] = {"pairs": [self.pair], "arms": [self.arm], "seeds": [self.seed]}
+        with prepared_run(self.experiment, self.folder, "run", on_event, **some) as (_, prepared):
+            (trial,) = prepared.trials
+            write_manifest(self.folder / trial.name, prepared)
+            return trial
 
 
 def _train(on_event: OnEvent, job: _Job) -> None:
     trial = on_first(lambda: job.prepare(on_event))
     train_trial(job.experiment, trial, job.folder / trial.name, on_event)
-
-
-def _finished(job: _Job, on_event: OnEvent) -> TrainedArm:
-    trial = job.prepare(lambda event: None)
-    folder = job.folder / trial.name
-    result = run_trial(job.experiment, trial, folder, on_event)
-    return TrainedArm(model_folder(folder, list(result.reports)[-1]), result)
 
 
 def _pair(experiment: Experiment[Any], name: str | None) -> PairSettings | None:
@@ -145,17 +141,15 @@ def _processes(gpus: int | None, processes: int | None, device: Device, *, launc
         raise UsageError("A launcher has started this process as one of many: leave out --gpus and --processes.")
     if gpus is not None and processes is not None:
         raise UsageError("--gpus and --processes: choose one; there is one process a GPU.")
-    if processes is not None:
-        if device == "cuda":
-            raise UsageError(
-                "--processes is for machines without a GPU, and this one has some: give --gpus, or hide them with "
-                "CUDA_VISIBLE_DEVICES=''."
-            )
-        return processes
+    if processes is not None and device == "cuda":
+        raise UsageError(
+            "--processes is for machines without a GPU, and this one has some: give --gpus, or hide them with "
+            "CUDA_VISIBLE_DEVICES=''."
+        )
     there = torch.cuda.device_count() if device == "cuda" else 0
     if gpus is not None and gpus > there:
         raise UsageError(
             f"--gpus {gpus}: this machine has {there or 'no'} GPU{'s' if there > 1 else ''} that torch can use. "
             f"{'Give fewer.' if there else 'To train with several processes on its CPU, give --processes.'}"
         )
-    return gpus or 1
+    return gpus or processes or 1

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from switchtune.results.comparison import Row, Summary, comparison_markdown, sum
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.paths import HYPOTHESES
-from switchtune.runs.prepare import check_arm, prepare_alignments, prepare_lexicons, prepare_model
+from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import TASKS, note_task, read_pair
 from switchtune.runs.trial import Data, Output, TrialResult
@@ -74,14 +75,9 @@ class PairExperiment:
         on_event(Event(pair.name, describe(data.train)))
         if not any(arm.needs_lexicons for arm in arms):
             return [((), ()) for _ in arms]
-        layout, corpora = load_layout(self.config.model.name), (data.train, data.valid)
-        return [
-            (
-                prepare_lexicons(self.config, pair, arm, corpora, layout, run, on_event),
-                prepare_alignments(self.config, pair, arm, corpora, layout, run, on_event),
-            )
-            for arm in arms
-        ]
+        layout = load_layout(self.config.model.name)
+        made = PairPreparation(self.config, pair, (data.train, data.valid), layout, run, on_event)
+        return [(made.lexicons(arm), made.alignments(arm)) for arm in arms]
 
     def start_model(
         self, trials: Sequence[Trial], data: Mapping[str, Data[Corpus]], run: RunDir, on_event: OnEvent
@@ -113,10 +109,7 @@ class PairExperiment:
         switching = trial.arm.switching
         segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
         mask = layout.mask_token if switching.source == "mask" else ""
-        lexicons = None
-        if trial.lexicons:
-            source_target, target_source = map(read_lexicon, trial.lexicons)
-            lexicons = (source_target, target_source)
+        lexicons = (read_lexicon(trial.lexicons[0]), read_lexicon(trial.lexicons[1])) if trial.lexicons else None
         train_switchers, valid_switchers = (
             make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
             for alignment in (map(read_alignment, trial.alignments) if trial.alignments else (None, None))
@@ -130,7 +123,7 @@ class PairExperiment:
         )
 
     def previews(self, trial: Trial, data: Data[Corpus], *, rows: int) -> list[str]:
-        """The first examples of each stage as the model is given them: tokens of encoder and decoder input, labels."""
+        """The first examples of each stage as the model is given them."""
         layout, blocks = load_layout(trial.model), []
         max_tokens = layout.fitting(trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
@@ -166,12 +159,11 @@ class PairExperiment:
     def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
         rows: list[Row] = []
         for pair in self.pairs:
-            references = data[pair.name].tests[TEST].targets()
-            trials = {
-                arm.name: [each for each in results if (each.pair, each.arm) == (pair.name, arm.name)]
-                for arm in self.arms
-            }
-            rows += compared_rows(self.config, pair, references, trials)
+            trials: dict[str, list[TrialResult]] = {arm.name: [] for arm in self.arms}
+            for each in results:
+                if each.pair == pair.name:
+                    trials[each.arm].append(each)
+            rows += compared_rows(self.config, pair, data[pair.name].tests[TEST].targets(), trials)
         return summarised(rows, self.config.baseline, self.config.seeds)
 
     def page(self, summary: Summary) -> str:
@@ -181,18 +173,11 @@ class PairExperiment:
 def compared_rows(
     config: RunConfig, pair: PairSettings, references: Sequence[str], trials: Mapping[str, Sequence[TrialResult]]
 ) -> list[Row]:
-    """A row for each arm on a pair.
-
-    Args:
-        trials: of each arm, one a seed.
-    """
+    """A row for each arm on a pair, by its trials, one a seed."""
     metrics = TASKS[config.task].metrics
-    scores: dict[str, dict[str, tuple[Score, ...]]] = {
-        arm: {
-            name: tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results) for name in metrics
-        }
-        for arm, results in trials.items()
-    }
+    scores: dict[str, dict[str, tuple[Score, ...]]] = {arm: {} for arm in trials}
+    for (arm, results), name in product(trials.items(), metrics):
+        scores[arm][name] = tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results)
     rows = []
     for arm, results in trials.items():
         comparisons = [

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
@@ -34,6 +34,8 @@ from switchtune.training.distributed import first_before_others, on_first
 from switchtune.training.trackers import Trackers
 
 Set = TypeVar("Set", Corpus, NliSet)
+Reports: TypeAlias = dict[str, dict[str, Any]]
+"""By stage, what `Experiment.train` returned."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Output:
     step: str
     file: str
     inputs: Mapping[str, Any]
-    """All that decides what it comes to, beside the model."""
+    """What decides what it comes to, beside the model."""
     make: Callable[[], Sequence[str]]
 
 
@@ -73,13 +75,12 @@ class Experiment(Protocol[Set]):
         """None alone where the task has no pairs."""
 
     def check_arms(self) -> None:
-        """Have arms that cannot be compared refused."""
+        """Refuse arms that cannot be compared."""
 
     def check_trials(self, pairs: Sequence[Any], arms: Sequence[ResolvedArm]) -> None:
         """Have what an arm would stumble over known before the hours of training of the arms before it."""
 
-    def read(self, pair: Any, cache_dir: Path) -> Data[Set]:
-        """Read what the trials of a pair need."""
+    def read(self, pair: Any, cache_dir: Path) -> Data[Set]: ...
 
     def prepare(
         self, pair: Any, arms: Sequence[ResolvedArm], data: Data[Set], run: RunDir, on_event: OnEvent
@@ -91,8 +92,7 @@ class Experiment(Protocol[Set]):
     ) -> str | None:
         """What all trials start from; None where each starts from its arm's own."""
 
-    def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
-        """The stages of an arm, and how each is trained."""
+    def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]: ...
 
     def train(self, job: StageJob, data: Data[Set]) -> dict[str, Any]:
         """Train a stage and save its model; returns `training`, what it came to, and `rates` of switching, as JSON."""
@@ -100,23 +100,10 @@ class Experiment(Protocol[Set]):
     def outputs(self, trial: Trial, data: Data[Set], model: Path, on_event: OnEvent) -> list[Output]:
         """What a trained model is to write; it is loaded once, where something of it is not there."""
 
-    def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary:
-        """The comparison of the arms."""
+    def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary: ...
 
     def page(self, summary: Summary) -> str:
         """The comparison in Markdown."""
-
-
-@dataclass(frozen=True)
-class TrainedStages:
-    """The stages of a trial, all of them finished."""
-
-    model: Path
-    """Of the last stage."""
-    origin: str
-    """Fingerprint of all that the model came from."""
-    reports: Mapping[str, dict[str, Any]]
-    """By stage, what `Experiment.train` returned."""
 
 
 @dataclass(frozen=True)
@@ -127,21 +114,18 @@ class TrialResult:
     """Empty where the task has no pairs."""
     arm: str
     seed: int
-    reports: Mapping[str, dict[str, Any]]
-    """By stage, what `Experiment.train` returned."""
+    reports: Reports
     outputs: Mapping[str, list[str]]
     """By test set, a line for each example."""
 
     @property
     def stage_updates(self) -> dict[str, int]:
-        """Updates done in each stage."""
         return {stage: report["training"]["updates"] for stage, report in self.reports.items()}
 
     @property
     def last(self) -> dict[str, Any]:
         """What the training of the last stage came to."""
-        training: dict[str, Any] = list(self.reports.values())[-1]["training"]
-        return training
+        return cast("dict[str, Any]", list(self.reports.values())[-1]["training"])
 
     @property
     def seconds(self) -> float:
@@ -176,32 +160,24 @@ def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event:
 
     Raises:
         SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
-        RunLockedError: another process is working in `folder`.
     """
-    run = _run_dir(experiment, trial, folder, on_event)
+    run, outputs = _run_dir(experiment, trial, folder, on_event), {}
     with run.lock():
         data = experiment.read(trial.pair, trial.corpora)
-        trained = _train_stages(experiment, trial, data, run, on_event)
-        outputs = {
-            each.test: kept_lines(
-                *(run, each.step, {"before": trained.origin, **each.inputs}, run.path / each.file),
-                *(len(data.tests[each.test]), each.make),
-            )
-            for each in experiment.outputs(trial, data, trained.model, on_event)
-        }
-    return TrialResult(trial.pair.name if trial.pair else "", trial.arm.name, trial.seed, trained.reports, outputs)
+        reports, model, origin = _train_stages(experiment, trial, data, run, on_event)
+        for each in experiment.outputs(trial, data, model, on_event):
+            inputs, count = {"before": origin, **each.inputs}, len(data.tests[each.test])
+            outputs[each.test] = kept_lines(run, each.step, inputs, run.path / each.file, count, each.make)
+    return TrialResult(trial.pair.name if trial.pair else "", trial.arm.name, trial.seed, reports, outputs)
 
 
-def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrainedStages:
-    """The training of `run_trial` without the outputs, which all processes of a group call alike.
-
-    Process 0 holds the folder, and does what is to be done once.
-    """
+def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> Reports:
+    """The training of `run_trial` without the outputs, which all processes of a group call alike."""
     run = _run_dir(experiment, trial, folder, on_event)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
         data = first_before_others(partial(experiment.read, trial.pair, trial.corpora))
-        return _train_stages(experiment, trial, data, run, on_event)
+        return _train_stages(experiment, trial, data, run, on_event)[0]
 
 
 def _run_dir(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> RunDir:
@@ -234,29 +210,23 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
 
 def _train_stages(
     experiment: Experiment[Any], trial: Trial, data: Data[Any], run: RunDir, on_event: OnEvent
-) -> TrainedStages:
-    """Train the stages that are not finished. Process 0 alone looks at the folder's markers and writes them."""
+) -> tuple[Reports, Path, str]:
+    """Train the stages that are not finished; also the last one's model and the fingerprint of all it came from.
+
+    Process 0 alone looks at the folder's markers and writes them.
+    """
     planned = on_first(partial(planned_stages, experiment, trial, data))
     updates = sum(plan.updates for plan in planned)
     trackers = Trackers(trial.arm.training.report_to, run_name=trial.name, folder=run.path, updates=updates)
     model, init = trial.model, trial.arm.recipe.init
-    reports: dict[str, dict[str, Any]] = {}
+    reports: Reports = {}
     for plan in planned:
         name, saved = plan.stage.name, model_folder(run.path, plan.stage.name)
         report = on_first(partial(_finished_or_begun, run, trial, plan, on_event))
         if report is None:
             done = sum(each["training"]["updates"] for each in reports.values())
-            job = StageJob(
-                trial=trial,
-                plan=plan,
-                model=model,
-                init=init,
-                folder=run.path / name,
-                saved=saved,
-                log=StageLog(run.path / CURVE, name, done),
-                trackers=trackers,
-                on_event=on_event,
-            )
+            log = StageLog(run.path / CURVE, name, done)
+            job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
             report = experiment.train(job, data)
             on_first(partial(run.finish, name, plan.inputs, report, made=[saved]))
             # The model is gone before the next stage's comes; the optimizer refers to it in circles.
@@ -265,33 +235,24 @@ def _train_stages(
         on_first(partial(remove_but_weights if plan.settings.snapshots else remove_checkpoints, run.path / name))
         reports[name] = report
         model, init = str(saved), "pretrained"
-    return TrainedStages(Path(model), planned[-1].fingerprint, reports)
+    return reports, Path(model), planned[-1].fingerprint
 
 
 def _finished_or_begun(run: RunDir, trial: Trial, plan: PlannedStage, on_event: OnEvent) -> dict[str, Any] | None:
     """What a finished stage reported; where it is not finished, its folder is made ready."""
     stage = plan.stage.name
     report: dict[str, Any] | None = run.result(stage, plan.inputs, made=[model_folder(run.path, stage)])
-    if report is None:
-        aside = run.begin(stage, plan.inputs, run.path / stage)
-        if aside is not None:
-            if (run.path / CURVE).is_file():
-                shutil.copy(run.path / CURVE, aside)
-            on_event(Event(trial.name, f"{stage}: its inputs have changed; what was there is now {aside}"))
+    if report is None and (aside := run.begin(stage, plan.inputs, run.path / stage)) is not None:
+        if (run.path / CURVE).is_file():
+            shutil.copy(run.path / CURVE, aside)
+        on_event(Event(trial.name, f"{stage}: its inputs have changed; what was there is now {aside}"))
     return report
 
 
 def kept_lines(
     run: RunDir, step: str, inputs: Mapping[str, Any], path: Path, count: int, make: Callable[[], Sequence[str]]
 ) -> list[str]:
-    """The lines of a file that a step makes, where it is not there already.
-
-    Args:
-        count: of the lines that are expected.
-
-    Raises:
-        SwitchtuneError: as `read_hypotheses`.
-    """
+    """So many lines of a file that a step makes, where it is not there already."""
     if run.result(step, inputs, made=[path]) is None:
         lines = make()
         write_text(path, "".join(f"{line}\n" for line in lines))
@@ -300,11 +261,7 @@ def kept_lines(
 
 
 def read_hypotheses(path: Path, sentences: int | None = None) -> list[str]:
-    """A model's outputs for a test set of so many sentences (None: not known), a line each.
-
-    Raises:
-        SwitchtuneError: the file cannot be read, is not UTF-8, ends within a line, or has another number of lines.
-    """
+    """A model's outputs for a test set of so many sentences (None: not known), a line each."""
     again = "Remove the file, and the same command makes them again."
     try:
         *hypotheses, rest = content_of(path).decode().split("\n")

@@ -3,10 +3,9 @@
 import multiprocessing
 import os
 import queue
-import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from typing import Any, TypeVar, cast
@@ -15,19 +14,16 @@ import psutil
 import torch
 
 from switchtune.errors import Stopped, SwitchtuneError, UsageError
-from switchtune.events import Event, OnEvent, show_standard_error
-from switchtune.training.distributed import end_with, place_of
+from switchtune.events import Event, OnEvent
+from switchtune.training import distributed
+from switchtune.training.distributed import place_of, start_worker
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding
 
 _Result = TypeVar("_Result")
 
 
 def require_one_process() -> None:
-    """Have nothing done by a group of processes that starts its own.
-
-    Raises:
-        UsageError: this is one of several processes.
-    """
+    """Have nothing done by a group of processes that starts its own; raises UsageError in one of several."""
     place = place_of(os.environ)
     # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
     if place is not None and (place.rank > 0 or "RANK" in os.environ):
@@ -49,17 +45,11 @@ def jobs_for(jobs: int, trials: int, weights: Callable[[], int]) -> int:
 
     Args:
         jobs: as configured; 0 has them found.
-        trials: how many there are.
         weights: counts those of the model.
     """
-    if jobs:
-        wanted = jobs
-    elif torch.cuda.is_available():
-        wanted = 1
-    else:
-        fitting = psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights())
-        wanted = min(available_cores(), fitting)
-    return max(1, min(wanted, trials))
+    if not jobs and not torch.cuda.is_available():
+        jobs = min(available_cores(), psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights()))
+    return max(1, min(jobs, trials))
 
 
 def available_cores() -> int:
@@ -79,15 +69,17 @@ def side_by_side(
     """
     if jobs == 1:
         return [work(*each, on_event) for each in arguments]
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(distributed.START_METHOD)
     events = context.Queue()
-    start = (events, available_cores() // jobs, os.getpid())
+    start = (events, max(1, available_cores() // jobs))
     with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
         futures = [pool.submit(_work, work, each) for each in arguments]
         workers = list(pool._processes.values())
         try:
             while not request.signal and not all(future.done() for future in futures):
-                _raise_first_error(futures)
+                for future in futures:
+                    if future.done():
+                        future.result()
                 _show(events, on_event)
             if request.signal:
                 for process in workers:
@@ -121,25 +113,13 @@ def _show(events: "multiprocessing.Queue[Event]", on_event: OnEvent, *, patience
     return False
 
 
-def _raise_first_error(futures: Sequence["Future[Any]"]) -> None:
-    for future in futures:
-        if future.done():
-            future.result()
-
-
 _events: "multiprocessing.Queue[Event] | None" = None
 
 
-def _start_worker(events: "multiprocessing.Queue[Event]", threads: int, parent: int) -> None:
+def _start_worker(events: "multiprocessing.Queue[Event]", threads: int) -> None:
     global _events
     _events = events
-    show_standard_error()
-    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    torch.set_num_threads(max(1, threads))
-
-    # A killed parent cannot stop its workers, and two runs must not write the same folder.
-    end_with(parent)
+    start_worker(threads)
 
 
 def _work(work: Callable[..., _Result], arguments: tuple[Any, ...]) -> _Result:

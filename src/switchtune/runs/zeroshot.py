@@ -36,20 +36,17 @@ _Outputs: TypeAlias = dict[tuple[str, str], list[Mapping[tuple[str, str], list[s
 def run_zeroshot(
     config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None
 ) -> tuple[Matrix, ...]:
-    """Train as `run_experiment`, then translate every pair's test set with the models of all pairs.
+    """Train as `run_experiment`, then translate every pair's test set with the models of all pairs; resumed likewise.
 
-    Resumes as `run_experiment` does; translations stand in `zeroshot/`. Writes `zeroshot.json`,
-    `zeroshot.md` and a heat map as `zeroshot.svg` and `.png`.
+    Writes translations to `zeroshot/`, `zeroshot.json`, `zeroshot.md` and a heat map as `zeroshot.svg` and `.png`.
 
     Returns:
         A matrix per arm beside the baseline and collection of test sets: the pairs' own, then `zeroshot.multiway`.
 
     Raises:
-        UsageError: fewer than two pairs, pairs of different target languages, no arm beside the baseline.
-        SwitchtuneError: as `run_experiment`.
+        SwitchtuneError: as `run_experiment`, or there are not several pairs of one target language, and two arms.
     """
-    target = _target(config)
-    folder = Path(folder)
+    target, folder = _target(config), Path(folder)
     require_inputs(config, config.arms)
     claim_folder(folder, "run", inputs=config.inputs)
     tests = _read_tests(config, folder / CORPORA)
@@ -95,9 +92,8 @@ def _read_tests(config: RunConfig, cache_dir: Path) -> dict[str, dict[str, Corpu
     """By collection and source language."""
 
     def read(location: str, pair: PairSettings, columns: Sequence[str] | None = None) -> Corpus:
-        languages = (pair.source, pair.target)
-        limit = config.zeroshot.limit
-        return read_corpus(location, *languages, columns=columns, limit=limit, deduplicate=False, cache_dir=cache_dir)
+        whole = partial(read_corpus, limit=config.zeroshot.limit, deduplicate=False, cache_dir=cache_dir)
+        return whole(location, pair.source, pair.target, columns=columns)
 
     tests = {OWN_TESTS: {pair.source: read(pair.test, pair, pair.columns) for pair in config.pairs}}
     for name, pattern in config.zeroshot.multiway.items():
@@ -124,11 +120,7 @@ def _translations(
     run: RunDir,
     on_event: OnEvent,
 ) -> dict[tuple[str, str], list[str]]:
-    """A model's translations of all test sets, by collection and source language; those that are done are read.
-
-    Args:
-        trained: source language that it was trained on.
-    """
+    """A model's translations of all test sets, by collection and source language; those that are done are read."""
     model = str(training.model(training.stages[-1]))
     opened, fingerprint = cache(lambda: load_model(model)), model_fingerprint(model)
 
@@ -138,22 +130,11 @@ def _translations(
             return list(training.hypotheses or ())[: len(corpus)]
         subject, what = f"zero-shot {trained} {training.arm} seed{training.seed}", f"{name} {language}"
         step = f"{name}/{trained}.{training.arm}.seed{training.seed}.{language}"
-        inputs = {
-            "model": fingerprint,
-            "test": corpus.fingerprint(),
-            "generation": config.generation.model_dump(mode="json"),
-        }
-        return kept_lines(
-            *(run, step, inputs, run.path / f"{step}.txt", len(corpus)),
-            make=lambda: translate(
-                opened(),
-                corpus.sources(),
-                language,
-                corpus.target_language,
-                config.generation,
-                on_progress=lambda done, total: on_event(Event(subject, what, done, total)),
-            ),
-        )
+        search, languages = config.generation, (language, corpus.target_language)
+        inputs = {"model": fingerprint, "test": corpus.fingerprint(), "generation": search.model_dump(mode="json")}
+        told = lambda done, total: on_event(Event(subject, what, done, total))  # noqa: E731
+        make = lambda: translate(opened(), corpus.sources(), *languages, search, on_progress=told)  # noqa: E731
+        return kept_lines(run, step, inputs, run.path / f"{step}.txt", len(corpus), make)
 
     return {
         (name, language): translated(name, language, corpus)
@@ -163,12 +144,7 @@ def _translations(
 
 
 def _matrix(
-    config: RunConfig,
-    name: str,
-    corpora: Mapping[str, Corpus],
-    target: str,
-    arm: str,
-    outputs: _Outputs,
+    config: RunConfig, name: str, corpora: Mapping[str, Corpus], target: str, arm: str, outputs: _Outputs
 ) -> Matrix:
     def cell(trained: str, tested: str) -> Cell:
         baseline, systems = (
@@ -177,13 +153,10 @@ def _matrix(
         )
         references = corpora[tested].targets()
         comparison = compare_seeds(baseline, systems, references, target, **config.evaluation.model_dump())
-        shares = None
-        if can_identify(target):
-            shares = (
-                mean(in_language(each, target).value for each in baseline),
-                mean(in_language(each, target).value for each in systems),
-            )
-        return Cell(trained, tested, comparison, shares)
+        if not can_identify(target):
+            return Cell(trained, tested, comparison, None)
+        shares = [mean(in_language(each, target).value for each in outputs) for outputs in (baseline, systems)]
+        return Cell(trained, tested, comparison, (shares[0], shares[1]))
 
     cells = tuple(cell(trained, tested) for tested in corpora for trained in corpora)
     return Matrix(name, target, config.baseline, arm, cells)

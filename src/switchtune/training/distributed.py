@@ -17,12 +17,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
+from multiprocessing.process import BaseProcess
 from typing import Any, Literal, TypeAlias, TypeVar
 
-import psutil
 import torch
+from psutil import net_if_addrs
 from torch import distributed
 from torch.distributed import Store, TCPStore  # type: ignore[attr-defined]
 from torch.multiprocessing.spawn import ProcessException, start_processes
@@ -36,28 +37,29 @@ Device: TypeAlias = Literal["cuda", "cpu"]
 _T = TypeVar("_T")
 
 _HERE = "127.0.0.1"
-_START_METHOD = "spawn"
-_SECONDS_BETWEEN_LOOKS = 0.2
-_PATIENCE = timedelta(days=7)
-"""How long the others wait for what process 0 does alone; a lexicon may take hours."""
+START_METHOD: Literal["spawn", "fork"] = "spawn"
+"""Of new processes; to fork is faster, and not safe once torch has started threads."""
 _GRACE_SECONDS = 3.0
 """How long processes may take to say what befell them, once one of them has failed."""
+_PATIENCE = timedelta(days=7)
+"""How long the others wait for what process 0 does alone; a lexicon may take hours."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
+    """A process's place in a group that a launcher has started."""
+
     rank: int
     size: int
     local_rank: int
+    """Among the processes of its machine."""
     address: str
+    """Machine of process 0."""
     port: int
 
 
 def place_of(environment: Mapping[str, str]) -> Place | None:
-    """The place that torchrun, `accelerate launch` or SLURM's srun gave this process; None where it is alone.
-
-    Raises UsageError for variables of a launcher that are incomplete or no such numbers.
-    """
+    """The place that torchrun, `accelerate launch` or SLURM's srun gave this process; None where it is alone."""
     environment = {name: value for name, value in environment.items() if value}
     size = _number(environment, "WORLD_SIZE", least=1, default=1)
     if size > 1:
@@ -98,12 +100,10 @@ def first_host(hosts: str) -> str:
 
 
 def rank() -> int:
-    """Number of this process in its group."""
     return distributed.get_rank() if distributed.is_initialized() else 0
 
 
 def size() -> int:
-    """Processes in the group."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
@@ -117,7 +117,7 @@ def wait() -> None:
 
 
 def on_first(work: Callable[[], _T]) -> _T:
-    """Have process 0 do the work while the others wait, and give its pickled result to all.
+    """Have process 0 do the work while the others wait, and give its result, which is pickled, to all.
 
     An error for people is raised in process 0, and in the others one that says nothing.
     """
@@ -137,6 +137,7 @@ def on_first(work: Callable[[], _T]) -> _T:
 
 
 def from_all(value: _T) -> list[_T]:
+    """What every process has, which is pickled, in their order."""
     values = [value] * size()
     if size() > 1:
         distributed.all_gather_object(values, value, group=_patient)
@@ -144,15 +145,13 @@ def from_all(value: _T) -> list[_T]:
 
 
 def largest(*numbers: int) -> list[int]:
+    """The largest that any process has of each number."""
     # Not on a GPU, which is busy with the update still.
-    return [int(number) for number in _reduced(torch.tensor(numbers), distributed.ReduceOp.MAX)]
+    return [int(number) for number in summed(torch.tensor(numbers), distributed.ReduceOp.MAX)]
 
 
-def summed(values: torch.Tensor) -> torch.Tensor:
-    return _reduced(values, distributed.ReduceOp.SUM)
-
-
-def _reduced(values: torch.Tensor, operation: distributed.ReduceOp.RedOpType) -> torch.Tensor:
+def summed(values: torch.Tensor, operation: distributed.ReduceOp.RedOpType = distributed.ReduceOp.SUM) -> torch.Tensor:
+    """The sum over all processes of what each has, on whatever device; or what another operation makes of it."""
     if size() == 1:
         return values
     values = values.clone()
@@ -183,13 +182,11 @@ def default_device() -> Device:
 
 @contextmanager
 def joined(place: Place, device: Device, *, store: Store | None = None) -> Iterator[None]:
-    """Be a member of a group within the block; by NCCL between GPUs and by gloo between CPUs.
-
-    Args:
-        store: where the processes find each other; by default at the place's address.
+    """Be a member of a group within the block; its processes find each other by the store, or at the place's address.
 
     Raises:
-        SwitchtuneError: the others did not come, or there are fewer GPUs than processes on this machine.
+        SwitchtuneError: the others did not come.
+        UsageError: fewer GPUs than processes on this machine.
     """
     global _patient
     if device == "cuda":
@@ -200,11 +197,24 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
             )
         torch.cuda.set_device(place.local_rank)
     interfaces = [name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name not in os.environ]
-    if _is_here(place.address):
-        loopback = (name for name, own in psutil.net_if_addrs().items() if any(each.address == _HERE for each in own))
-        os.environ.update(dict.fromkeys(interfaces, next(loopback)))
+    # Where nobody but this machine is named, no other needs to reach its processes.
+    here = place.address in {"localhost", "::1"} or place.address.startswith("127.")
+    if here:
+        loopback = next(name for name, own in net_if_addrs().items() if any(each.address == _HERE for each in own))
+        os.environ.update(dict.fromkeys(interfaces, loopback))
     try:
-        _gather(place, device, store)
+        try:
+            # torchrun holds the store itself.
+            if store is None and here and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ:
+                store = TCPStore(_HERE, place.port, is_master=False) if place.rank else _local_store(place.port)
+            address = None if store else f"tcp://{place.address}:{place.port}"
+            backend = "nccl" if device == "cuda" else "gloo"
+            distributed.init_process_group(backend, address, store=store, rank=place.rank, world_size=place.size)
+        except (distributed.DistError, OSError) as error:
+            raise SwitchtuneError(
+                f"Process {place.rank} of {place.size} did not find the others at {place.address}:{place.port}: "
+                f"{error}. All of them must be started at the same time, by torchrun or srun, and reach that address."
+            ) from error
         _patient = distributed.new_group(backend="gloo", timeout=_PATIENCE)
         yield
     finally:
@@ -216,13 +226,9 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
 
 
 def launched() -> AbstractContextManager[None]:
-    """Within, this process is a member of the group that a launcher has started, where one has; raises as `joined`."""
+    """Within, this process is a member of the group that a launcher has started, where one has."""
     place = place_of(os.environ)
     return nullcontext() if place is None else joined(place, default_device())
-
-
-def _is_here(address: str) -> bool:
-    return address in {"localhost", "::1"} or address.startswith("127.")
 
 
 def _local_store(port: int) -> TCPStore:
@@ -232,47 +238,34 @@ def _local_store(port: int) -> TCPStore:
     return TCPStore(_HERE, port, is_master=True, wait_for_workers=False, master_listen_fd=listener.detach())
 
 
-def _gather(place: Place, device: Device, store: Store | None) -> None:
-    backend = "nccl" if device == "cuda" else "gloo"
-    try:
-        # torchrun holds the store itself.
-        if store is None and _is_here(place.address) and "TORCHELASTIC_USE_AGENT_STORE" not in os.environ:
-            store = TCPStore(_HERE, place.port, is_master=False) if place.rank else _local_store(place.port)
-        address = None if store else f"tcp://{place.address}:{place.port}"
-        distributed.init_process_group(backend, address, store=store, rank=place.rank, world_size=place.size)
-    except (distributed.DistError, OSError) as error:
-        raise SwitchtuneError(
-            f"Process {place.rank} of {place.size} did not find the others at {place.address}:{place.port}: {error}. "
-            "All of them must be started at the same time, by torchrun or srun, and reach that address."
-        ) from error
-
-
 Tell: TypeAlias = Callable[[Any], None]
-
+"""Sends something to whoever started the processes."""
 _Reports: TypeAlias = "multiprocessing.SimpleQueue[tuple[Literal['sent', 'failed'], int, Any]]"
 
 
 def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: int, device: Device) -> Iterator[Any]:
-    """Run `work(tell, *arguments)` in so many new processes, which make a group; yields what process 0 tells.
+    """Run `work(tell, *arguments)` in so many new processes of this machine, which make a group.
 
     When one of them fails the others are ended, within seconds; likewise when the iteration is given up. Ctrl-C and
-    SIGTERM are passed on, and heeded by a training. `work` is a function of a module; arguments are pickled.
+    SIGTERM are passed on, and heeded by a training.
+
+    Args:
+        work: a function of a module, so that a new process can import it; arguments are pickled. Its `tell` does
+            nothing but in process 0.
+
+    Yields:
+        What process 0 tells.
 
     Raises:
         SwitchtuneError: that of the process that failed first, or which process died, and how.
         RuntimeError: another error of a process; its traceback follows the first line.
         Stopped: a signal came, and the training has written a checkpoint.
     """
-    context = multiprocessing.get_context(_START_METHOD)
-    reports: _Reports = context.SimpleQueue()
-    threads = max(1, torch.get_num_threads() // processes)
+    reports: _Reports = multiprocessing.get_context(START_METHOD).SimpleQueue()
     store = _local_store(0)
+    settings = (processes, device, store.port, max(1, torch.get_num_threads() // processes))
     started = start_processes(
-        _process,
-        (work, arguments, Place(0, processes, 0, _HERE, store.port), device, threads, os.getpid(), reports),
-        nprocs=processes,
-        join=False,
-        start_method=_START_METHOD,
+        _process, (work, arguments, *settings, reports), nprocs=processes, join=False, start_method=START_METHOD
     )
     failures: list[tuple[int, Any]] = []
     latest = math.inf
@@ -280,7 +273,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
         try:
             done = False
             while not done and time.monotonic() < latest:
-                done = started.join(timeout=_SECONDS_BETWEEN_LOOKS, grace_period=_GRACE_SECONDS)
+                done = started.join(timeout=0.2, grace_period=_GRACE_SECONDS)
                 yield from _sent(reports, failures)
                 if request.signal and latest == math.inf:
                     latest = time.monotonic() + SECONDS_TO_STOP
@@ -300,6 +293,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
 
 
 def _sent(reports: _Reports, failures: list[tuple[int, Any]]) -> Iterator[Any]:
+    """What has been sent; failures go to the list."""
     while not reports.empty():
         kind, number, value = reports.get()
         if kind == "sent":
@@ -337,24 +331,20 @@ def _process(
     number: int,
     work: Callable[..., None],
     arguments: tuple[Any, ...],
-    group: Place,
+    processes: int,
     device: Device,
+    port: int,
     threads: int,
-    parent: int,
     reports: _Reports,
 ) -> None:
-    show_standard_error()
-    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(parent)
-    torch.set_num_threads(threads)
+    start_worker(threads)
 
     def tell(value: Any) -> None:
         if number == 0:
             reports.put(("sent", number, value))
 
-    store = TCPStore(_HERE, group.port, is_master=False)
-    with joined(replace(group, rank=number, local_rank=number), device, store=store):
+    store = TCPStore(_HERE, port, is_master=False)
+    with joined(Place(number, processes, number, _HERE, port), device, store=store):
         try:
             work(tell, *arguments)
         except Exception as error:
@@ -365,12 +355,15 @@ def _process(
             raise
 
 
-def end_with(parent: int) -> None:
-    """End this process within a second of its parent, which a kill keeps from ending it."""
+def start_worker(threads: int) -> None:
+    """Make this process a worker: it ends with its parent, which a kill keeps from ending it."""
+    show_standard_error()
+    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(threads)
 
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+    def watch(parent: BaseProcess) -> None:
+        parent.join()
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    threading.Thread(target=watch, args=[multiprocessing.parent_process()], daemon=True).start()

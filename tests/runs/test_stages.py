@@ -7,8 +7,8 @@ import pytest
 from switchtune.config.training import GenerationSettings
 from switchtune.examples import Example, Examples
 from switchtune.models.load import Loaded
-from switchtune.runs import validation
-from switchtune.runs.validation import chrf_validation
+from switchtune.runs import stages
+from switchtune.runs.stages import chrf_validation
 from switchtune.scoring.metrics import chrf
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -28,7 +28,7 @@ def test_it_is_the_mean_over_directions_of_greedy_outputs(monkeypatch: pytest.Mo
         asked.append((list(sentences), source, target, settings.beams, settings.max_length_ratio))
         return [sentence[: len(sentence) // 2] for sentence in sentences]
 
-    monkeypatch.setattr(validation, "translate", first_half)
+    monkeypatch.setattr(stages, "translate", first_half)
     validate = chrf_validation(Examples(32, restored), 5, GenerationSettings(beams=4, max_length_ratio=1.25))
     found = validate(miniature())
     german, english = [f"{line} 0" for line in GERMAN[:3]], [f"{line} 0" for line in ENGLISH[:2]]
