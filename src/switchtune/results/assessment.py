@@ -1,5 +1,6 @@
 """What was found about the outputs of one system or two, as JSON and as text."""
 
+from dataclasses import asdict
 from typing import Any
 
 from switchtune.results.text import SHARES, markdown_table, signed
@@ -24,7 +25,7 @@ def assessment_record(assessment: Assessment) -> dict[str, Any]:
     return {
         **{metric_key(score.metric): score_record(score) for score in assessment.scores},
         **({"words": [_bucket_record(bucket) for bucket in assessment.words]} if assessment.words else {}),
-        "outputs": assessment.outputs.record(),
+        "outputs": asdict(assessment.outputs),
         "left_out": dict(assessment.left_out),
     }
 

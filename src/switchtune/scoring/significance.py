@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import NormalDist
 from typing import Any, Literal, TypeAlias
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from switchtune.config.base import Count, Finite, Share
 from switchtune.scoring.metrics import MetricName, Score, ScoringError, bleu, chrf, corpus_values, spbleu
-from switchtune.scoring.rouge import ROUGE_NAMES, RougeName, rouge
+from switchtune.scoring.rouge import ROUGE_NAMES, rouge_score
 
 CONFIDENCE = 0.95
 _DEVIATIONS = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
@@ -27,15 +28,11 @@ RESAMPLES: Mapping[Test, int] = {"bootstrap": 1000, "randomisation": 10_000}
 _SHUFFLINGS_AT_ONCE = 500
 
 
-def _one_rouge(name: RougeName) -> Callable[[Sequence[str], Sequence[str], str], Score]:
-    return lambda hypotheses, references, language: rouge(hypotheses, references, language, names=[name])[name]
-
-
 METRICS: Mapping[MetricName, Callable[[Sequence[str], Sequence[str], str], Score]] = {
     "BLEU": bleu,
     "spBLEU": spbleu,
     "chrF++": chrf,
-    **{name: _one_rouge(name) for name in ROUGE_NAMES},
+    **{name: partial(rouge_score, name) for name in ROUGE_NAMES},
 }
 """The metrics that can be tested for significance, from (hypotheses, references, language)."""
 
@@ -107,16 +104,9 @@ def _answer(comparison: Comparison, adjusted_p_value: float) -> Answer:
 
 
 def paired_bootstrap(
-    hypotheses_a: Sequence[str],
-    hypotheses_b: Sequence[str],
-    references: Sequence[str],
-    language: str,
-    *,
-    metric: MetricName = "BLEU",
-    resamples: int = 1000,
-    seed: int = 12345,
+    hypotheses_a: Sequence[str], hypotheses_b: Sequence[str], references: Sequence[str], language: str, **settings: Any
 ) -> Comparison:
-    """Compare two systems' translations of the same sentences.
+    """Compare two systems' translations of the same sentences, a's being the baseline.
 
     Test sets are drawn from the test sentences with replacement, and both systems scored on each. The p-value is the
     share of test sets whose absolute difference exceeds the mean absolute difference by more than the real one; it is
@@ -124,51 +114,25 @@ def paired_bootstrap(
     exception: where the systems score the same on every test set, p is 1, not sacrebleu's 1 / (resamples + 1).
 
     Args:
-        hypotheses_a: the baseline's translations.
-        language: the target language.
+        settings: metric, resamples and seed, as of `compare_seeds`.
 
     Raises:
         ScoringError: unequal counts, or nothing to score.
     """
-    return compare_seeds(
-        [hypotheses_a], [hypotheses_b], references, language, metric=metric, resamples=resamples, seed=seed
-    )
+    return compare_seeds([hypotheses_a], [hypotheses_b], references, language, **settings)
 
 
 def approximate_randomisation(
-    hypotheses_a: Sequence[str],
-    hypotheses_b: Sequence[str],
-    references: Sequence[str],
-    language: str,
-    *,
-    metric: MetricName = "BLEU",
-    resamples: int = RESAMPLES["randomisation"],
-    seed: int = 12345,
+    hypotheses_a: Sequence[str], hypotheses_b: Sequence[str], references: Sequence[str], language: str, **settings: Any
 ) -> Comparison:
     """Compare two systems' translations of the same sentences by shuffling (Riezler and Maxwell, 2005).
 
     Each sentence's two translations change sides by the toss of a coin, `resamples` times. The p-value is the share of
     shufflings with a larger absolute difference than the real one; it is sacrebleu's (`sacrebleu -m bleu --paired-ar`,
-    there with its default seed 12345). There is one exception: where all shufflings score the same on both sides, p is
-    1, not sacrebleu's 1 / (resamples + 1).
-
-    Args:
-        hypotheses_a: the baseline's translations.
-        language: the target language.
-
-    Raises:
-        ScoringError: unequal counts, or nothing to score.
+    there with its default seed 12345), with the same exception as `paired_bootstrap`'s. `settings` and errors are
+    likewise.
     """
-    return compare_seeds(
-        [hypotheses_a],
-        [hypotheses_b],
-        references,
-        language,
-        metric=metric,
-        test="randomisation",
-        resamples=resamples,
-        seed=seed,
-    )
+    return compare_seeds([hypotheses_a], [hypotheses_b], references, language, test="randomisation", **settings)
 
 
 def compare_seeds(
