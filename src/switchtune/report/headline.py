@@ -77,15 +77,14 @@ def finding(row: Row, comparison: Comparison, baseline_row: Row, baseline: str) 
 
 def _seeds_sentence(metric: str, arm: tuple[str, list[float]], baseline: tuple[str, list[float]]) -> str:
     """What the seeds say about the difference, which the interval over test sentences does not."""
-    (name, values), (baseline_name, baseline_values) = arm, baseline
     ranges = "; ".join(
-        f"{each} {score_text(metric, min(of_seeds))} to {score_text(metric, max(of_seeds))} over {len(of_seeds)} seeds"
-        for each, of_seeds in (baseline, arm)
+        f"{name} {score_text(metric, min(seeds))} to {score_text(metric, max(seeds))} over {len(seeds)} seeds"
+        for name, seeds in (baseline, arm)
     )
-    if min(values) > max(baseline_values):
-        return f"{ranges}: every seed of {name} is above every seed of {baseline_name}."
-    if max(values) < min(baseline_values):
-        return f"{ranges}: every seed of {name} is below every seed of {baseline_name}."
+    for (name, values), (other, others), where in ((arm, baseline, "above"), (baseline, arm, "below")):
+        if min(values) > max(others):
+            names = (name, other) if where == "above" else (other, name)
+            return f"{ranges}: every seed of {names[0]} is {where} every seed of {names[1]}."
     return f"{ranges}: the ranges overlap, so the seeds may account for some of the difference."
 
 

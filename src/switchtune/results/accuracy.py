@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 
 from switchtune.results.comparison import Row, Summary, summarised
-from switchtune.results.text import render_markdown, score_text, scores_text, signed
+from switchtune.results.text import better_and_worse, render_markdown, score_text, scores_text, signed
 from switchtune.scoring.metrics import Score
-from switchtune.scoring.significance import Comparison, compare_accuracies, share_interval
+from switchtune.scoring.significance import compare_accuracies, share_interval
 
 
 def accuracy_row(
     correct: Sequence[Sequence[bool]], baseline: Sequence[Sequence[bool]] | None, *, chance: float, **of_arm: Any
 ) -> Row:
-    """An arm on the test set of a language.
+    """An arm on the test set of a language, from which examples each seed has right.
 
     Args:
-        correct: of each seed, which examples are right.
         baseline: the same of the baseline, with the same seeds; None for the baseline itself.
-        chance: share of the label that is most frequent in the test set.
         of_arm: the other fields of the row.
     """
     n = len(correct[0])
@@ -37,11 +35,7 @@ def accuracy_row(
 
 
 def accuracy_summary(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summary:
-    """The comparison with its decisions, and the languages in which there is nothing to be compared.
-
-    Args:
-        rows: those of the training language first.
-    """
+    """The comparison with its decisions, and the languages in which there is nothing to be compared."""
     remarks = []
     for language in dict.fromkeys(row.pair for row in rows):
         of_language = [row for row in rows if row.pair == language]
@@ -90,25 +84,19 @@ def accuracy_table(summary: Summary) -> tuple[list[str], list[tuple[str, ...]]]:
 
 def accuracy_verdicts(summary: Summary) -> list[str]:
     """A sentence for each arm: in how many languages without training data is it better than the baseline?"""
-    return [
-        _verdict(arm, summary.baseline, [row.comparisons[0] for row in rows[1:]])
-        for arm, rows in by_arm(summary).items()
-        if arm != summary.baseline
-    ]
-
-
-def _verdict(arm: str, baseline: str, compared: Sequence[Comparison]) -> str:
-    def count(sign: int, answer: str) -> str:
-        decided = sum(each.answer == answer for each in compared)
-        return f"{sum(sign * each.difference > 0 for each in compared)} ({decided} significantly)"
-
-    several = compared[0].comparisons
-    return (
-        f"{arm} against {baseline}, in {len(compared)} language{'s' * (len(compared) != 1)} without training "
-        f"data: better in {count(1, 'better')}, worse in {count(-1, 'worse')}; mean difference "
-        f"{signed(100 * mean(each.difference for each in compared))} points"
-        f"{f'; p adjusted for {several} comparisons (Holm)' if several > 1 else ''}."
-    )
+    sentences = []
+    for arm, rows in by_arm(summary).items():
+        if arm == summary.baseline:
+            continue
+        compared = [row.comparisons[0] for row in rows[1:]]
+        several = compared[0].comparisons
+        sentences.append(
+            f"{arm} against {summary.baseline}, in {len(compared)} language{'s' * (len(compared) != 1)} without "
+            f"training data: {better_and_worse(compared)}; mean difference "
+            f"{signed(100 * mean(each.difference for each in compared))} points"
+            f"{f'; p adjusted for {several} comparisons (Holm)' if several > 1 else ''}."
+        )
+    return sentences
 
 
 def accuracy_markdown(summary: Summary) -> str:

@@ -56,11 +56,7 @@ def unit(comparison: Comparison) -> str:
 
 
 def p_text(comparison: Comparison, before: str = "") -> str:
-    """The p-value of a comparison, and what it comes to among those that were decided with it.
-
-    Args:
-        before: what stands before a number, where it is not below 0.001.
-    """
+    """The p-value, what it is adjusted to, and `before` it where it is not below 0.001."""
     adjusted = f" ({_p(comparison.adjusted_p_value)} adjusted)" if comparison.comparisons > 1 else ""
     return (before if comparison.p_value >= 0.001 else "") + _p(comparison.p_value) + adjusted
 
@@ -81,6 +77,24 @@ def verdict(arm: str, baseline: str, comparison: Comparison) -> str:
     return (
         f"{arm} {decision}: {' against '.join(scores)}; 95 % interval of the difference {interval_text(comparison)}; "
         f"p {p_text(comparison, '= ')}; {comparison.n:,} test examples."
+    )
+
+
+def wins_and_losses(comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """In how many an arm scores higher and lower than the baseline, by however little, and how many are decided."""
+    return {
+        "wins": sum(each.difference > 0 for each in comparisons),
+        "significant_wins": sum(each.answer == "better" for each in comparisons),
+        "losses": sum(each.difference < 0 for each in comparisons),
+        "significant_losses": sum(each.answer == "worse" for each in comparisons),
+    }
+
+
+def better_and_worse(comparisons: Sequence[Comparison], of_how_many: str = "") -> str:
+    """The same in words."""
+    return (
+        "better in {wins}{of} ({significant_wins} significantly), worse in {losses} ({significant_losses} "
+        "significantly)".format(of=of_how_many, **wins_and_losses(comparisons))
     )
 
 
