@@ -45,16 +45,7 @@ if TYPE_CHECKING:
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, spbleu
     from switchtune.scoring.outputs import examine
     from switchtune.scoring.rouge import rouge
-    from switchtune.scoring.significance import (
-        Comparison,
-        approximate_randomisation,
-        compare_scores,
-        compare_seeds,
-        decide,
-        mcnemar,
-        paired_bootstrap,
-        share_interval,
-    )
+    from switchtune.scoring.significance import Comparison, compare_scores, compare_seeds, decide, share_interval
     from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
     from switchtune.switching.aligned import AlignedSwitcher
     from switchtune.switching.switcher import (
@@ -102,10 +93,7 @@ _HOMES = {
     "switchtune.scoring.metrics": "Score bleu chrf in_language spbleu",
     "switchtune.scoring.outputs": "examine",
     "switchtune.scoring.rouge": "rouge",
-    "switchtune.scoring.significance": (
-        "Comparison approximate_randomisation compare_scores compare_seeds decide mcnemar paired_bootstrap "
-        "share_interval"
-    ),
+    "switchtune.scoring.significance": "Comparison compare_scores compare_seeds decide share_interval",
     "switchtune.scoring.word_accuracy": "count_words word_accuracy words_of",
     "switchtune.switching.aligned": "AlignedSwitcher",
     "switchtune.switching.switcher": (

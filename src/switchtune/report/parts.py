@@ -202,15 +202,14 @@ def _series(run: RunFiles, pair: str, key: str) -> list[Series]:
     series = []
     several_seeds = len({training.seed for training in run.trainings}) > 1
     for training in (each for each in run.trainings if each.pair == pair):
-        stages = list(dict.fromkeys(entry["stage"] for entry in training.curve))
-        for stage in stages:
-            points = [
-                (entry["update"], entry[key]) for entry in training.curve if entry["stage"] == stage and key in entry
-            ]
-            if points:
-                last = stage == stages[-1] and stage != "restore"
+        points: dict[str, list[tuple[float, float]]] = {entry["stage"]: [] for entry in training.curve}
+        for entry in training.curve:
+            points[entry["stage"]] += [(entry["update"], entry[key])] if key in entry else []
+        for stage, line in points.items():
+            if line:
+                last = stage == list(points)[-1] and stage != "restore"
                 name = training.arm + f" seed {training.seed}" * several_seeds + ("" if last else f" ({stage})")
-                series.append(Series(name, training.arm, tuple(points), faint=not last))
+                series.append(Series(name, training.arm, tuple(line), faint=not last))
     most = min(200, max(2, _MOST_POINTS // max(1, len(series))))
     return _baseline_first(
         run, [Series(each.name, each.group, thinned(each.points, most), each.faint) for each in series]

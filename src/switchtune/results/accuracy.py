@@ -10,7 +10,10 @@ import numpy as np
 from switchtune.results.comparison import Row, Summary, summarised
 from switchtune.results.text import better_and_worse, render_markdown, score_text, scores_text, signed
 from switchtune.scoring.metrics import Score
-from switchtune.scoring.significance import compare_accuracies, share_interval
+from switchtune.scoring.significance import Comparison, Test, compare_scores, share_interval
+
+TEST: Test = "randomisation"
+"""With one seed it is McNemar's test (1947): what both classifiers have right or wrong changes nothing."""
 
 
 def accuracy_row(
@@ -23,15 +26,27 @@ def accuracy_row(
         of_arm: the other fields of the row.
     """
     n = len(correct[0])
-    signature = "share of the test examples whose label is right"
-    scores = tuple(Score("accuracy", sum(each) / n, signature, np.array(each)[:, None], n) for each in correct)
+    scores = tuple(map(_accuracy, correct))
+    interval = share_interval(round(mean(map(sum, correct))), n)
+    compared: tuple[Comparison, ...] = ()
+    if baseline is not None:
+        of_baseline = tuple(map(_accuracy, baseline))
+        # An arm that alone is above chance is what is looked for.
+        chancy = interval[0] <= chance and share_interval(round(mean(map(sum, baseline))), n)[0] <= chance
+        said = ["not above chance"] if chancy else []
+        compared = (compare_scores(of_baseline, scores, test=TEST, faults=(said, said)),)
     return Row(
         scores={"accuracy": scores},
-        comparisons=() if baseline is None else (compare_accuracies(baseline, correct),),
-        score_interval=share_interval(round(mean(map(sum, correct))), n),
+        comparisons=compared,
+        score_interval=interval,
         chance=chance,
         **of_arm,
     )
+
+
+def _accuracy(correct: Sequence[bool]) -> Score:
+    segments = np.stack([np.array(correct, dtype=np.int64), np.ones(len(correct), dtype=np.int64)], axis=1)
+    return Score("accuracy", float(segments[:, 0].mean()), "share of right labels", segments, len(correct))
 
 
 def accuracy_summary(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summary:

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from switchtune.results.text import markdown_table, score_text, signed
+from switchtune.results.text import markdown_table, nothing_to_compare, score_text, signed
 from switchtune.scoring.assess import Assessment
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison
@@ -31,6 +31,7 @@ def assessment_record(assessment: Assessment) -> dict[str, Any]:
         **({"words": words} if words else {}),
         "outputs": asdict(assessment.outputs),
         "left_out": dict(assessment.left_out),
+        "faults": list(assessment.faults),
     }
 
 
@@ -54,7 +55,8 @@ def assessment_text(assessment: Assessment) -> str:
             for bucket in assessment.words
         ]
         lines += [markdown_table(heads, rows)]
-    return "\n".join([*lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
+    faults = [f"These are no translations yet: {', '.join(assessment.faults)}."] if assessment.faults else []
+    return "\n".join([*faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
 
 
 def _digits(metric: str) -> int:
@@ -71,9 +73,11 @@ def compared_text(comparison: Comparison) -> str:
     several = comparison.comparisons > 1
     adjusted = f" ({comparison.adjusted_p_value:.4f} adjusted for {comparison.comparisons})" if several else ""
     answer = {"better": "B is better", "worse": "B is worse", "undecided": "no significant difference"}
+    decision = answer.get(comparison.answer.split()[0]) or nothing_to_compare(comparison, "A", "B")
+    one = " on this one training of each" if comparison.one_training and comparison.answer != "not comparable" else ""
     return (
         f"{name}: A {comparison.value_a:.{digits}f}, B {comparison.value_b:.{digits}f}, difference "
         f"{signed(comparison.difference, digits)} (95 % interval {signed(low, digits)} to {signed(high, digits)}), "
-        f"p = {comparison.p_value:.4f}{adjusted}: {answer[comparison.answer]}\n"
+        f"p = {comparison.p_value:.4f}{adjusted}: {decision}{one}. {comparison.advice}\n"
         f"{comparison.n:,} sentences   {comparison.signature}"
     )

@@ -7,10 +7,8 @@ from typing import Any
 
 from switchtune.results.comparison import comparison_of
 from switchtune.results.text import better_and_worse, marked, render_markdown, signed, tested_by, wins_and_losses
+from switchtune.scoring.faults import NOTHING_TRANSLATED
 from switchtune.scoring.significance import Comparison, decide
-
-NOTHING_TRANSLATED = 2.0
-"""BLEU below which outputs have next to nothing of the references: differences between such scores are noise."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,7 @@ def legend(matrices: Sequence[Matrix]) -> str:
     """What stands in the tables."""
     compared = next((each for matrix in matrices for each in matrix.zero_shot), None)
     return (
-        "BLEU of the baseline, and the arm's difference; * where it is significant"
+        "BLEU of the baseline, and the arm's difference; * (or (*), of one training each) where it is significant"
         f"{f' ({tested_by(compared)})' if compared else ''}; in brackets where the models were trained on that "
         "language."
     )

@@ -28,6 +28,7 @@ from switchtune.runs.prepare import check_arm, prepare_alignments, prepare_lexic
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import TASKS, note_task, read_pair
 from switchtune.runs.trial import Data, Output, TrialResult
+from switchtune.scoring.faults import system_faults
 from switchtune.scoring.metrics import Score, can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.switching.make import make_switchers, segmenters_for, switching_rates
@@ -166,12 +167,12 @@ class PairExperiment:
     def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
         rows: list[Row] = []
         for pair in self.pairs:
-            references = data[pair.name].tests[TEST].targets()
+            test = data[pair.name].tests[TEST]
             trials = {
                 arm.name: [each for each in results if (each.pair, each.arm) == (pair.name, arm.name)]
                 for arm in self.arms
             }
-            rows += compared_rows(self.config, pair, references, trials)
+            rows += compared_rows(self.config, pair, test, trials)
         return summarised(rows, self.config.baseline, self.config.seeds)
 
     def page(self, summary: Summary) -> str:
@@ -179,24 +180,31 @@ class PairExperiment:
 
 
 def compared_rows(
-    config: RunConfig, pair: PairSettings, references: Sequence[str], trials: Mapping[str, Sequence[TrialResult]]
+    config: RunConfig, pair: PairSettings, test: Corpus, trials: Mapping[str, Sequence[TrialResult]]
 ) -> list[Row]:
     """A row for each arm on a pair.
 
     Args:
         trials: of each arm, one a seed.
     """
-    metrics = TASKS[config.task].metrics
+    metrics, references = TASKS[config.task].metrics, test.targets()
     scores: dict[str, dict[str, tuple[Score, ...]]] = {
         arm: {
             name: tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results) for name in metrics
         }
         for arm, results in trials.items()
     }
+    faults = {
+        arm: system_faults(
+            scores[arm][metrics[0]], [each.hypotheses for each in results], references, pair.target, test.sources()
+        )
+        for arm, results in trials.items()
+    }
     rows = []
     for arm, results in trials.items():
+        settings = {**config.evaluation.model_dump(), "faults": (faults[config.baseline], faults[arm])}
         comparisons = [
-            compare_scores(scores[config.baseline][name], scores[arm][name], **config.evaluation.model_dump())
+            compare_scores(scores[config.baseline][name], scores[arm][name], **settings)
             for name in (metrics if arm != config.baseline else ())
         ]
         identified = can_identify(pair.target)

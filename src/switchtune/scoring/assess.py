@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from switchtune.errors import UsageError, nearest
 from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up_command
+from switchtune.scoring.faults import system_faults
 from switchtune.scoring.metrics import Score, UnavailableMetricError, check_counts, in_language
 from switchtune.scoring.outputs import Outputs, examine
 from switchtune.scoring.rouge import rouge
@@ -18,45 +19,30 @@ USUAL = ("BLEU", "chrF++", "in-language")
 
 @dataclass(frozen=True)
 class MetricInputs:
-    """What some metrics need besides outputs and references.
+    """What some metrics need besides outputs and references."""
 
-    Attributes:
-        training: target side of the training text, for word-F.
-        frequencies: where its buckets begin.
-        tokenised: whether outputs, references and training text are tokenised: words stand between spaces.
-        sources: sentences that were translated, for COMET.
-        comet_environment: folder of the environment in which COMET is installed.
-        comet_model: name of a COMET model.
-    """
-
-    training: Sequence[str] | None = None
-    frequencies: Sequence[int] = FREQUENCIES
-    tokenised: bool = False
-    sources: Sequence[str] | None = None
-    comet_environment: Path | None = None
+    training: Sequence[str] | None = None  # target side of the training text, for word-F
+    frequencies: Sequence[int] = FREQUENCIES  # where its buckets begin
+    tokenised: bool = False  # whether words stand between spaces in outputs, references and training text
+    sources: Sequence[str] | None = None  # sentences that were translated, for COMET; else to be scored as outputs
+    comet_environment: Path | None = None  # in which COMET is installed
     comet_model: str = DEFAULT_MODEL
 
     def metrics(self) -> list[str]:
         """The metrics that these inputs are for: who gives them wants the metrics."""
-        comet_too = self.comet_environment is not None or self.sources is not None
+        comet_too = self.comet_environment is not None
         return [*(["word-F"] if self.training is not None else []), *(["COMET"] if comet_too else [])]
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A set of outputs, by all metrics asked for.
+    """A set of outputs, by all metrics asked for."""
 
-    Attributes:
-        scores: one a metric, three for ROUGE; word-F is in `words`.
-        words: word accuracy by training frequency; empty where not asked for.
-        outputs: what is empty, repetitive, short or long.
-        left_out: metrics that could not be had, and why.
-    """
-
-    scores: tuple[Score, ...]
+    scores: tuple[Score, ...]  # one a metric, three for ROUGE; word-F is in `words`
     words: tuple[Bucket, ...]
     outputs: Outputs
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # metrics that could not be had, and why
+    faults: Sequence[str] = ()  # what is wrong with most outputs, in words
 
 
 _Systems: TypeAlias = Sequence[Sequence[str]]
@@ -157,7 +143,8 @@ def assess(
     if not scores and not words:
         raise UnavailableMetricError("\n".join(left_out.values()))
     scores = list({score.metric: score for score in scores}.values())  # ROUGE-1 may have been asked for besides ROUGE
-    return Assessment(tuple(scores), words, examine(hypotheses, references, language), left_out)
+    found = system_faults(scores[:1] or [words[0].score], [hypotheses], references, language, inputs.sources)
+    return Assessment(tuple(scores), words, examine(hypotheses, references, language), left_out, found)
 
 
 def compare_outputs(
@@ -172,11 +159,9 @@ def compare_outputs(
     resamples: int | None = None,
     seed: int = 12345,
 ) -> tuple[Comparison, ...]:
-    """Compare two systems by one metric: one comparison, three for ROUGE, one a bucket for word-F; decided together.
+    """Compare two systems, a being the baseline, by a metric of `NAMES`, but not in-language.
 
-    Args:
-        hypotheses_a: the baseline's outputs.
-        metric: of `NAMES`, but not in-language, whose shares are not tested.
+    One comparison, three for ROUGE, one a bucket for word-F; decided together.
 
     Raises:
         UsageError: an unknown metric, one that is not tested, or one without the inputs that it needs.
@@ -192,6 +177,9 @@ def compare_outputs(
     for hypotheses in (hypotheses_a, hypotheses_b):
         check_counts(hypotheses, references)
     of_a, of_b = _METRICS[name]([hypotheses_a, hypotheses_b], references, language, inputs)
-    return decide(
-        [compare_scores([a], [b], test=test, resamples=resamples, seed=seed) for a, b in zip(of_a, of_b, strict=True)]
+    said_a, said_b = (
+        system_faults(scores[:1], [hypotheses], references, language, inputs.sources)
+        for scores, hypotheses in ((of_a, hypotheses_a), (of_b, hypotheses_b))
     )
+    settings: dict[str, Any] = {"test": test, "resamples": resamples, "seed": seed, "faults": (said_a, said_b)}
+    return decide([compare_scores([a], [b], **settings) for a, b in zip(of_a, of_b, strict=True)])

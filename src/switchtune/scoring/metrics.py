@@ -40,20 +40,12 @@ class UnavailableMetricError(ScoringError):
 
 @dataclass(frozen=True)
 class Score:
-    """One figure about a set of outputs, with what it takes to compare it and to test it.
-
-    Attributes:
-        metric: a `MetricName`, "word-F", "COMET" or "in-language".
-        value: 0 to 100, but for "COMET" on its model's scale and for "in-language" a share from 0 to 1.
-        signature: the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's).
-        segments: sufficient statistics of each output, (n, k); a set's score follows from their sum over the set.
-        n: number of outputs.
-    """
+    """One figure about a set of outputs, with what it takes to compare it and to test it."""
 
     metric: str
-    value: float
-    signature: str
-    segments: NDArray[Any] = field(repr=False, compare=False)
+    value: float  # 0 to 100, but for COMET on its model's scale; in-language and accuracy are shares from 0 to 1
+    signature: str  # the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's)
+    segments: NDArray[Any] = field(repr=False, compare=False)  # sufficient statistics of each output, (n, k)
     n: int
 
 
@@ -189,7 +181,7 @@ _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "spBLEU": _bleu_values,
     "chrF++": _chrf_values,
     "word-F": _f_values,
-    **dict.fromkeys(("ROUGE-1", "ROUGE-2", "ROUGE-L", "COMET"), _mean_values),
+    **dict.fromkeys(("ROUGE-1", "ROUGE-2", "ROUGE-L", "COMET", "accuracy"), _mean_values),
 }
 
 

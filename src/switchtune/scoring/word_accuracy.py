@@ -21,23 +21,13 @@ ToWords: TypeAlias = Callable[[str], Sequence[str]]
 
 @dataclass(frozen=True)
 class Bucket:
-    """The words of a range of training frequencies.
-
-    Attributes:
-        low: the smallest frequency.
-        high: the frequency where the next bucket begins; None for the last.
-        score: F-measure, 0 to 100; its `segments` hold 3 columns: a sentence's matching, output and reference words.
-        precision: share of the output's words that stand in the reference, 0 to 1.
-        recall: share of the reference's words that stand in the output, 0 to 1.
-        output_words: words of the outputs in this bucket.
-        reference_words: words of the references in this bucket.
-    """
+    """The words of a range of training frequencies."""
 
     low: int
-    high: int | None
-    score: Score
-    precision: float
-    recall: float
+    high: int | None  # where the next bucket begins; None for the last
+    score: Score  # F-measure, 0 to 100; `segments` hold 3 columns: matching, output's and reference's words
+    precision: float  # share of the output's words that stand in the reference, 0 to 1
+    recall: float  # share of the reference's words that stand in the output, 0 to 1
     output_words: int
     reference_words: int
 
@@ -80,9 +70,6 @@ def word_accuracy(
         training_counts: how often each word stands in the training text's target side; a word that is not there: 0.
         buckets: the frequencies at which the second bucket begins, the third, and so on.
         words: divides a line into words: at spaces, or `words_of` a language for text that is not tokenised.
-
-    Returns:
-        One bucket more than there are frequencies. F, precision and recall are 0 where no word matches.
 
     Raises:
         ScoringError: unequal counts, nothing to score, or frequencies that do not rise from 1 or more.
