@@ -47,16 +47,7 @@ if TYPE_CHECKING:
     from switchtune.scoring.metrics import Score, bleu, chrf, in_language, spbleu
     from switchtune.scoring.outputs import examine
     from switchtune.scoring.rouge import rouge
-    from switchtune.scoring.significance import (
-        Comparison,
-        approximate_randomisation,
-        compare_scores,
-        compare_seeds,
-        decide,
-        mcnemar,
-        paired_bootstrap,
-        share_interval,
-    )
+    from switchtune.scoring.significance import Comparison, compare_scores, compare_seeds, decide, share_interval
     from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
     from switchtune.switching.aligned import AlignedSwitcher
     from switchtune.switching.switcher import (

@@ -37,7 +37,7 @@ def is_drawn(picture: Path) -> bool:
 
 
 def matrix(trained: str, tested: str) -> Cell:
-    found = Comparison("BLEU", 20.0, 21.5, 1.5, 0.01, (0.5, 2.5), 100, 1, 1, 1000, 1, "signature")
+    found = Comparison("BLEU", 20.0, 21.5, 1.5, 0.01, (0.5, 2.5), 100, 2, 2, 1000, 1, "signature")
     return Cell(trained, tested, decide([found])[0], None)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from switchtune.cli.main import main
 from switchtune.scoring.metrics import bleu, chrf
-from switchtune.scoring.significance import approximate_randomisation, paired_bootstrap
+from switchtune.scoring.significance import compare_seeds
 
 REFERENCES = [
     "The river rises in spring, and the ferry stays.",
@@ -56,7 +56,7 @@ def test_scores_for_people_and_for_machines(
 
     code, printed, _ = switchtune(capsys, monkeypatch, f"{command} --json")
     record = json.loads(printed)
-    assert list(record) == ["bleu", "chrf", "in_language", "words", "outputs", "left_out"]
+    assert list(record) == ["bleu", "chrf", "in_language", "words", "outputs", "left_out", "faults"]
     assert record["chrf"] == {
         "metric": "chrF++",
         "value": chrf(A, REFERENCES, "en").value,
@@ -77,11 +77,11 @@ def test_metrics_by_name(folder: Path, capsys: pytest.CaptureFixture[str], monke
 def test_comparisons(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     code, printed, said = switchtune(capsys, monkeypatch, "compare a b references --lang en --json")
     found = json.loads(printed)
-    expected = paired_bootstrap(A, B, REFERENCES, "en")
+    expected = compare_seeds([A], [B], REFERENCES, "en")
     assert (code, said) == (0, "A: 1 of 12 outputs are empty: they count as wrong\n")
     assert (found["p_value"], found["resamples"], found["test"]) == (expected.p_value, 1000, "bootstrap")
 
-    shuffled = approximate_randomisation(A, B, REFERENCES, "en")
+    shuffled = compare_seeds([A], [B], REFERENCES, "en", test="randomisation")
     code, text, _ = switchtune(capsys, monkeypatch, "compare a b references --lang en --test randomisation")
     assert (code, f"p = {shuffled.p_value:.4f}: " in text, "|ar:10000|" in text) == (0, True, True)
 
@@ -127,7 +127,8 @@ def test_comet_of_another_environment(
         ("compare a b references --lang en --metric word-F", 2, "word-F needs --train FILE"),
         ("score a references --lang en --train train --buckets 9,x", 2, "--buckets 9,x: expected whole numbers"),
         ("score a references --lang en --train train --buckets 9,9", 2, "whole numbers from 1 that rise"),
-        ("score a references --lang en --source train", 2, "pip install unbabel-comet=="),
+        ("score a references --lang en --source train", 1, "2 source sentences but 12 references"),
+        ("score a references --lang en --metric COMET", 2, "pip install unbabel-comet=="),
         ("score a references --lang en --source a --comet-env none", 1, "-m venv none && none/bin/pip install"),
         ("score a none --lang en", 2, "none: not found in"),
     ],

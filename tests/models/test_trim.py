@@ -572,9 +572,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("family", ["mbart", "nllb", "m2m100"], scope="module")
 def test_a_real_corpus(family: FamilyName, shared_data: Path, tmp_path: Path) -> None:
     mono = {code: read_lines(shared_data / f"mono/{code}.txt.xz")[:120] for code in ("de", "en", "ru", "tr")}
-    save_model(
-        new_model(family, TINY.model_copy(update={"pieces": 800}), mono, seed=1), tmp_path / "whole", "de", "en"
-    )
+    save_model(new_model(family, TINY.model_copy(update={"pieces": 800}), mono, seed=1), tmp_path / "whole", "de", "en")
     texts = {code: read_lines(shared_data / f"translation/de-en/valid.{code}.xz")[:100] for code in ("de", "en")}
     whole = str(tmp_path / "whole")
     record = trim(whole, survey(whole, texts, ["de", "en"]), texts, tmp_path / "trimmed")

@@ -28,7 +28,7 @@ def against(
     difference: float, p_value: float, interval: tuple[float, float], metric: str = "BLEU", value: float = 40.0
 ) -> Comparison:
     """A comparison with a baseline of 40, decided alone."""
-    values = (value, value + difference, difference, p_value, interval, 6, 2, 2, 1000, 1)
+    values = (value, value + difference, difference, p_value, interval, 600, 2, 2, 1000, 1)
     return decide([Comparison(metric, *values, signature=f"nrefs:1|bs:1000|{BLEU}")])[0]
 
 

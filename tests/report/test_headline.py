@@ -28,7 +28,7 @@ def test_a_finding_is_told_with_its_size() -> None:
     found = finding(*rows([41.5], [40.0], against(1.5, 0.01, (0.4, 2.6))))
     assert found.sentences == (
         "de-en: csr is better than standard by 1.5 BLEU: 41.5 against 40.0; 95 % interval of the difference "
-        "+0.4 to +2.6; p = 0.010; 6 test examples.",
+        "+0.4 to +2.6; p = 0.010; 600 test examples.",
     )
 
 

@@ -230,7 +230,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     assert "Code-switching helped in part: of 3 comparisons better in 1, worse in 0, not decided in 2." in html
     assert (
         "de: csr is better than standard by 7.0 points of accuracy: 57.0% against 50.0%; 95 % interval of the "
-        "difference +3.0 to +11.0; p = 0.002 (0.006 adjusted); 6 test examples." in html
+        "difference +3.0 to +11.0; p = 0.002 (0.006 adjusted); 600 test examples." in html
     )
     assert "fr: at chance." in html
     assert html.count("One seed only") == 1

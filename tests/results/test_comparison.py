@@ -3,7 +3,7 @@ from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import Test, compare_seeds
 from switchtune.switching.switcher import Rates
 
-REFERENCES = ["The cat sat on the mat today.", "A dog runs across the green field.", "Two men are eating bread."] * 10
+REFERENCES = ["The cat sat on the mat today.", "A dog runs across the green field.", "Two men are eating bread."] * 20
 GOOD = REFERENCES
 POOR = [reference.replace("the", "a").replace("are", "were") for reference in REFERENCES]
 
@@ -57,9 +57,12 @@ def test_the_page_has_a_line_for_every_arm_and_says_which_is_better() -> None:
 def test_the_page_tells_of_every_metric_and_of_the_test_that_was_made() -> None:
     page = comparison_markdown(summary())
     assert "- csr by the other metrics: chrF++ +" in page
-    assert "Δ and p: BLEU, paired bootstrap over the test set" in page
+    assert "Δ and p: BLEU, paired bootstrap over test examples and seeds; *" in page
     shuffled = Summary((summary().rows[0], row("csr", [GOOD], [POOR], test="randomisation")), "standard", (1, 2))
-    assert "Δ and p: BLEU, paired approximate randomisation of the outputs" in comparison_markdown(shuffled)
+    assert (
+        "Δ and p: BLEU, paired approximate randomisation over test examples, of one training each; *"
+        in comparison_markdown(shuffled)
+    )
     alone = Summary(summary().rows[:1], "standard", (1, 2))
     assert "Δ and p" not in comparison_markdown(alone)
 

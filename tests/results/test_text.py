@@ -25,7 +25,7 @@ def test_a_verdict_tells_all_that_it_rests_on() -> None:
     first, second = decide([against(1.5, 0.01, (0.4, 2.6)), against(-0.3, 0.0001, (-0.5, -0.1))])
     assert verdict("csr", "standard", first) == (
         "csr is better than standard by 1.5 BLEU: 41.5 against 40.0; 95 % interval of the difference +0.4 to +2.6; "
-        "p = 0.010 (0.010 adjusted); 6 test examples."
+        "p = 0.010 (0.010 adjusted); 600 test examples."
     )
     assert verdict("csr", "standard", second).startswith("csr is worse than standard by 0.3 BLEU: 39.7 against 40.0;")
     assert p_text(second) == "< 0.001 (< 0.001 adjusted)"

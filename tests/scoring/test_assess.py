@@ -76,7 +76,7 @@ def test_an_unknown_metric_is_named_beside_the_known() -> None:
         ("COMET", MetricInputs(), r"COMET needs --comet-env(.|\n)*python3.11 -m venv comet-env && .*unbabel-comet=="),
         ("COMET", MetricInputs(sources=A), "COMET needs --comet-env"),
         ("BLEU", MetricInputs(training=A), r"texts for word-F, but BLEU is to be compared: add --metric word-F"),
-        ("word-F", MetricInputs(training=A, sources=A), "texts for COMET"),
+        ("word-F", MetricInputs(training=A, comet_environment=Path()), "texts for COMET"),
         ("in-language", MetricInputs(), "not tested"),
         ("bertscore", MetricInputs(), "no such metric"),
     ],
@@ -94,7 +94,7 @@ def test_comet_without_its_program_or_its_sources(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="COMET needs --source FILE"):
         assess(A, REFERENCES, "en", inputs=MetricInputs(comet_environment=tmp_path))
     with pytest.raises(UsageError, match="COMET needs --comet-env"):
-        assess(A, REFERENCES, "en", inputs=MetricInputs(sources=A))
+        assess(A, REFERENCES, "en", metrics=["COMET"], inputs=MetricInputs(sources=A))
 
 
 def test_what_cannot_be_had_here_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,7 +32,6 @@ def test_shares_lengths_and_empty_ones() -> None:
     assert (found.repeating, found.repeating_references) == (0.25, 0)
     assert found.length_ratio == 7 / 6
     assert (found.unit, found.repeated) == ("words", 4)
-    assert found.record()["empty"] == 2
     text = found.describe()
     assert "25.0% of the outputs say 4 words in a row twice or more (references: 0.0%)" in text
     assert "1.17 times as long as the references, in words" in text

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from switchtune.analysis.cases import cases_record
 from switchtune.analysis.cost import cost_record
@@ -26,32 +26,34 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Analysis: TypeAlias = Literal["distance", "frequency", "projection", "dynamics", "cost", "cases"]
-
-ANALYSES: tuple[Analysis, ...] = ("distance", "frequency", "projection", "dynamics", "cost", "cases")
+ANALYSES: tuple[Analysis, ...] = get_args(Analysis)
 """In the order in which they are made: the dynamics take the distances from their file."""
 
 
 @dataclass(frozen=True)
 class AnalysisSettings:
-    """What the analyses can be told."""
+    """What the analyses can be told.
+
+    Attributes:
+        multiway: files of the same sentences in every language, with an asterisk where they have the language's code:
+            distances are measured on them too.
+        texts: sentences of the pretraining by language, for the projection's ellipses.
+        method: how the projection finds its plane.
+        seed: of t-SNE.
+        distance_sentences: pairs whose distance is measured, at most.
+        projection_sentences: sentences of each text and each side that are projected, at most.
+        buckets: where a bucket of word frequencies ends and the next begins; below the first a word is rare.
+        cases: sentences shown for two systems, at most.
+    """
 
     multiway: str | None = None
-    """Files of the same sentences in every language, with an asterisk where they have the language's code: distances
-    are measured on them too."""
     texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Sentences of the pretraining by language, for the projection's ellipses."""
     method: Method = "pca"
-    """How the projection finds its plane."""
     seed: int = 1
-    """Of t-SNE."""
     distance_sentences: int = 2000
-    """Pairs whose distance is measured, at most."""
     projection_sentences: int = 300
-    """Sentences of each text and each side that are projected, at most."""
     buckets: tuple[int, ...] = FREQUENCIES
-    """Where a bucket of word frequencies ends and the next begins; below the first a word is rare."""
     cases: int = 20
-    """Sentences shown for two systems, at most."""
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,41 @@ def analyse(
     unknown = [name for name in what if name not in ANALYSES]
     if unknown:
         raise UsageError(f"--what {unknown[0]}: choose from {', '.join(ANALYSES)}.")
-    run = open_run(folder)
+    run, told = open_run(folder), settings or AnalysisSettings()
     out = folder / "analysis"
     claim_folder(out, "analyse", option="", remedy="Analyses are written here: move it away.")
     files: list[Path] = []
     missing: list[str] = []
+    measured = out / "distance.json"
+    makers: Mapping[Analysis, Callable[[], dict[str, Any]]] = {
+        "distance": lambda: distance_record(
+            run, multiway=told.multiway, limit=told.distance_sentences, on_event=on_event
+        ),
+        "frequency": lambda: frequency_record(run, told.buckets),
+        "projection": lambda: projection_record(
+            run, told.texts, method=told.method, limit=told.projection_sentences, seed=told.seed, on_event=on_event
+        ),
+        "dynamics": lambda: _dynamics(run, measured, on_event),
+        "cost": lambda: cost_record(run),
+        "cases": lambda: cases_record(run, rare_below=told.buckets[0], limit=told.cases),
+    }
     for name in (name for name in ANALYSES if name in what):
         on_event(Event(folder.name, name))
-        measured = out / "distance.json"
         if name == "dynamics" and measured.exists() and (warning := edit_warning(measured, "analyse")):
             missing.append(f"{name}: {warning}")
-        record = _record(name, run, settings or AnalysisSettings(), out, on_event)
+        record = makers[name]()
         write_sealed(out / f"{name}.json", record)
         files.append(out / f"{name}.json")
         if name in _DRAW:
             files += write_figure(out / name, partial(_DRAW[name], record))
         missing += [f"{name}: {line}" for line in record["missing"]]
     return Analysed(tuple(files), tuple(missing))
+
+
+def _dynamics(run: Run, measured: Path, on_event: OnEvent) -> dict[str, Any]:
+    remedy = "`switchtune analyse RUN --what distance` makes it again."
+    distances = read_json(measured, ANALYSIS_RECORDS["distance"], remedy=remedy) if measured.exists() else None
+    return dynamics_record(run, distances, on_event=on_event)
 
 
 _DRAW: Mapping[Analysis, "Callable[[Mapping[str, Any]], Figure | None]"] = {
@@ -108,26 +128,3 @@ _DRAW: Mapping[Analysis, "Callable[[Mapping[str, Any]], Figure | None]"] = {
     "dynamics": draw_dynamics,
     "cost": draw_cost,
 }
-
-
-def _record(name: Analysis, run: Run, settings: AnalysisSettings, out: Path, on_event: OnEvent) -> dict[str, Any]:
-    if name == "distance":
-        return distance_record(run, multiway=settings.multiway, limit=settings.distance_sentences, on_event=on_event)
-    if name == "frequency":
-        return frequency_record(run, settings.buckets)
-    if name == "projection":
-        return projection_record(
-            run,
-            settings.texts,
-            method=settings.method,
-            limit=settings.projection_sentences,
-            seed=settings.seed,
-            on_event=on_event,
-        )
-    if name == "dynamics":
-        path, remedy = out / "distance.json", "`switchtune analyse RUN --what distance` makes it again."
-        distances = read_json(path, ANALYSIS_RECORDS["distance"], remedy=remedy) if path.exists() else None
-        return dynamics_record(run, distances, on_event=on_event)
-    if name == "cost":
-        return cost_record(run)
-    return cases_record(run, rare_below=settings.buckets[0], limit=settings.cases)

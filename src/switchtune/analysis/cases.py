@@ -9,7 +9,7 @@ from sacrebleu.metrics import CHRF
 from switchtune.config.run import PairSettings
 from switchtune.corpus.read import Corpus
 from switchtune.results.records import Case
-from switchtune.runs.folder import Run, Training
+from switchtune.runs.folder import Run
 from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
@@ -27,16 +27,13 @@ def most_different(
     rare_below: int,
     limit: int,
 ) -> list[Case]:
-    """The sentences whose chrF++ differs most between two systems, whichever is better, the most different first.
+    """The sentences of a test set whose chrF++ differs most between two systems, whichever is better.
 
     Sentences with the same scores are left out, however their translations differ; of equal differences the first in
     the test set comes first.
 
     Args:
-        corpus: the test set.
-        outputs: of the two systems, row by row.
         counts: how often a word of the target language occurs in the training texts.
-        limit: so many sentences at most.
 
     Raises:
         ScoringError: a system's outputs are not as many as the test set's sentences.
@@ -52,43 +49,36 @@ def most_different(
     ]
     differences = [abs(one - other) for one, other in zip(*scores, strict=True)]
     rows = sorted((row for row, difference in enumerate(differences) if difference), key=lambda row: -differences[row])
-    return [
-        Case(
-            row,
-            corpus[row].source,
-            references[row],
-            outputs[0][row],
-            outputs[1][row],
-            scores[0][row],
-            scores[1][row],
-            rare_words(references[row], words, counts, below=rare_below),
-        )
-        for row in rows[:limit]
-    ]
+    cases = []
+    for row in rows[:limit]:
+        rare = rare_words(references[row], words, counts, below=rare_below)
+        texts = (corpus[row].source, references[row], outputs[0][row], outputs[1][row])
+        cases.append(Case(row, *texts, scores[0][row], scores[1][row], rare))
+    return cases
 
 
 def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20) -> dict[str, Any]:
     """The cases of every arm against the baseline, by the first seed that both have: the content of `cases.json`."""
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
-        finished: dict[str, dict[int, Training]] = {arm.name: {} for arm in run.config.arms}
+        finished: dict[str, dict[int, Sequence[str]]] = {arm.name: {} for arm in run.config.arms}
         for training in run.trainings(pair):
             if training.hypotheses is not None:
-                finished[training.arm][training.seed] = training
+                finished[training.arm][training.seed] = training.hypotheses
         train, _, test = run.corpora(pair)
         counts = count_words(train.targets(), words_of(pair.target))
         compared, missing = [], []
         baseline = finished[run.config.baseline]
-        for arm, trainings in finished.items():
+        for arm, outputs in finished.items():
             if arm == run.config.baseline:
                 continue
-            seed = next((seed for seed in run.config.seeds if seed in trainings and seed in baseline), None)
+            seed = next((seed for seed in run.config.seeds if seed in outputs and seed in baseline), None)
             if seed is None:
                 missing.append(f"{pair.name}: no seed with translations of both {run.config.baseline} and {arm}")
                 continue
-            outputs = (baseline[seed].hypotheses or [], trainings[seed].hypotheses or [])
+            both = (baseline[seed], outputs[seed])
             try:
-                cases = most_different(test, outputs, counts, rare_below=rare_below, limit=limit)
+                cases = most_different(test, both, counts, rare_below=rare_below, limit=limit)
             except ScoringError as error:
                 missing.append(f"{pair.name}, {run.config.baseline} and {arm}, seed {seed}: {error}")
                 continue

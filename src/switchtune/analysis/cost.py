@@ -19,29 +19,17 @@ def cost_record(run: Run) -> dict[str, Any]:
                     continue
                 if not training.model(stage).exists():
                     missing.append(f"{training.name}: no model of the stage {stage}; its row may be of a part of it")
-                rows.append(
-                    {
-                        "pair": pair.name,
-                        "arm": training.arm,
-                        "seed": training.seed,
-                        "stage": stage,
-                        **stage_cost(entries, before),
-                    }
-                )
+                of_stage = {"pair": pair.name, "arm": training.arm, "seed": training.seed, "stage": stage}
+                rows.append({**of_stage, **stage_cost(entries, before)})
                 before = entries[-1]["update"]
     return {"rows": rows, "missing": missing}
 
 
 def stage_cost(entries: Sequence[Mapping[str, Any]], updates_before: int) -> dict[str, Any]:
-    """What one stage cost.
+    """What one stage cost, from its entries of `metrics.jsonl` in order, and the updates of the stages before it.
 
-    Args:
-        entries: of `metrics.jsonl`, in order, one at least.
-        updates_before: of the stages before it.
-
-    Returns:
-        `updates`, `seconds` (validation included), `peak_gigabytes` (10⁹ bytes), `kilowatt_hours`, and
-        `tokens_per_second` (target tokens, over the time of training alone); null where nothing was measured.
+    Seconds include validation, a gigabyte is 10⁹ bytes, and `tokens_per_second` are target tokens over the time of
+    training alone; None where nothing was measured.
     """
     last = entries[-1]
     trained = [entry for entry in entries if entry.get("tokens_per_second") and "tokens" in entry]

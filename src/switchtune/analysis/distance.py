@@ -25,9 +25,7 @@ def language_distance(source: Vectors, target: Vectors) -> float:
     It is no mean, although the text of the paper speaks of averages: it grows with the root of the number of pairs, and
     only distances over the same sentences compare. The paper takes 20,000 pairs of CC-100.
 
-    Args:
-        source: [pairs, dimensions]
-        target: likewise, row by row.
+    Both sides are [pairs, dimensions].
     """
     return float(np.sqrt(np.square(source.astype(np.float64) - target.astype(np.float64)).sum()))
 
@@ -76,12 +74,7 @@ def distinct_pairs(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def distances(source: Vectors, target: Vectors) -> list[LayerDistance]:
-    """All figures after each layer.
-
-    Args:
-        source: [layers, pairs, dimensions], as `sentence_states` gives them.
-        target: likewise.
-    """
+    """All figures after each layer, from both sides as `sentence_states` gives them: [layers, pairs, dimensions]."""
     return [
         LayerDistance(layer, language_distance(*sides), mean_cosine(*sides), retrieval_accuracy(*sides))
         for layer, sides in enumerate(zip(source, target, strict=True), start=1)
@@ -98,7 +91,6 @@ def distance_record(
             language's code: measured on as well.
         limit: the first so many pairs, repeated sentences left out.
     """
-
     record: dict[str, Any] = {"pairs": [], "missing": []}
     if run.translates:
         record = run.over_pairs(lambda pair: _measured(run, pair, run.corpora(pair)[2], limit, on_event))
@@ -109,15 +101,17 @@ def distance_record(
             "--multiway names files that do"
         )
     if multiway is not None:
-        more = run.over_pairs(lambda pair: _measured(run, pair, _multiway(run, pair, multiway), limit, on_event))
+
+        def of_multiway(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
+            location = multiway.replace("*", f"{{{pair.source},{pair.target}}}")
+            cache = run.folder / "corpus"
+            corpus = read_corpus(location, pair.source, pair.target, deduplicate=False, cache_dir=cache)
+            return _measured(run, pair, corpus, limit, on_event)
+
+        more = run.over_pairs(of_multiway)
         record["pairs"] += [{**found, "tests": multiway} for found in more["pairs"]]
         record["missing"] = list(dict.fromkeys(record["missing"] + more["missing"]))
     return record
-
-
-def _multiway(run: Run, pair: PairSettings, pattern: str) -> Corpus:
-    location = pattern.replace("*", f"{{{pair.source},{pair.target}}}")
-    return read_corpus(location, pair.source, pair.target, deduplicate=False, cache_dir=run.folder / "corpus")
 
 
 def _measured(
@@ -126,8 +120,8 @@ def _measured(
     pairs = distinct_pairs(list(corpus))[:limit]
 
     def layers(system: System) -> dict[str, Any]:
-        source, target = _states(load_model(system.model), pairs, pair.source, pair.target)
-        return {"layers": [asdict(layer) for layer in distances(source, target)]}
+        sides = _states(load_model(system.model), pairs, pair.source, pair.target)
+        return {"layers": [asdict(layer) for layer in distances(*sides)]}
 
     records, missing = run.over_systems(pair, "distance", layers, on_event)
     return {"sentences": len(pairs), "systems": records}, missing

@@ -53,7 +53,9 @@ def dynamics_record(
             for each in trainings
             if each.arm == run.config.baseline and each.hypotheses is not None and (curve := _last_curve(each))
         }
-        measured = _on_test_set(pair, distances)
+        known = distances["pairs"] if distances is not None else []
+        ours = (found for found in known if (found["pair"], found["tests"]) == (pair.name, TEST_SET))
+        measured: Mapping[str, Any] = next(ours, {"sentences": 0, "systems": []})
         models = {
             (system["arm"], system["seed"], system["stage"]): system["layers"][-1]["distance"]
             for system in measured["systems"]
@@ -93,18 +95,8 @@ def _scores(run: Run, pair: PairSettings, trainings: Sequence[Training]) -> tupl
     return scores, missing
 
 
-def _on_test_set(pair: PairSettings, distances: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    pairs = distances["pairs"] if distances is not None else []
-    ours = (found for found in pairs if (found["pair"], found["tests"]) == (pair.name, TEST_SET))
-    return next(ours, {"sentences": 0, "systems": []})
-
-
 def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) -> _Kept:
-    """Measure every checkpoint that is kept and that was evaluated.
-
-    Args:
-        sentences: pairs that the other distances were measured on; none where there are no others.
-    """
+    """Measure every checkpoint that is kept and was evaluated, on as many pairs as the other distances."""
     evaluated = {(entry["stage"], entry["update"]) for entry in training.curve if "valid_nll" in entry}
     found = [
         (stage, _updates_before(training, stage) + checkpoint.update, checkpoint.path)
@@ -145,10 +137,7 @@ def _updates_before(training: Training, stage: str) -> int:
 
 
 def _add_models(
-    kept: _Kept,
-    training: Training,
-    distances: Mapping[tuple[str | None, int | None, str], float],
-    bleu_at_end: float | None,
+    kept: _Kept, training: Training, distances: Mapping[tuple[str | None, int | None, str], float], end: float | None
 ) -> None:
     """Add what is known of the model that each stage began with and of the one that it left."""
     arm, seed = training.arm, training.seed
@@ -161,7 +150,7 @@ def _add_models(
         if chosen is not None:
             of_model = kept.setdefault((stage, first + chosen), {})
             of_model["distance"] = distances.get(before, of_model.get("distance"))
-            of_model["bleu"] = bleu_at_end if stage == training.stages[-1] else of_model.get("bleu")
+            of_model["bleu"] = end if stage == training.stages[-1] else of_model.get("bleu")
 
 
 def _arm(training: Training, kept: _Kept, final: float | None) -> dict[str, Any]:
@@ -172,7 +161,7 @@ def _arm(training: Training, kept: _Kept, final: float | None) -> dict[str, Any]
         "arm": training.arm,
         "seed": training.seed,
         "train": [
-            {"update": entry["update"], "stage": entry["stage"], "loss": entry["loss"], "nll": entry["nll"]}
+            {key: entry[key] for key in ("update", "stage", "loss", "nll")}
             for entry in training.curve
             if {"loss", "nll"} <= entry.keys()
         ],

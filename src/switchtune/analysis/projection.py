@@ -1,7 +1,7 @@
 """Sentence representations in the plane: the text of pretraining as ellipses, that of the task as dots (figure 1)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -23,22 +23,12 @@ Points: TypeAlias = NDArray[np.float64]
 DEVIATIONS = 2.0
 """Standard deviations from an ellipse's middle to its edge."""
 
-
-@dataclass(frozen=True)
-class _Text:
-    kind: Literal["pretraining", "task"]
-    language: str
-    sentences: Sequence[str]
+_Text: TypeAlias = tuple[Literal["pretraining", "task"], str, Sequence[str]]
+"""Kind, language and sentences."""
 
 
 def principal_plane(vectors: Vectors) -> Points:
-    """The vectors on their first two principal components.
-
-    Of the two directions of a component the one is taken in which its largest entry is positive.
-
-    Args:
-        vectors: [points, dimensions], two of each at least.
-    """
+    """The vectors, [points, dimensions], on two principal components, whose largest entries are positive."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     _, _, components = np.linalg.svd(centred, full_matrices=False)
     plane = components[:2]
@@ -107,9 +97,9 @@ def projection_record(
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
         test = run.corpora(pair)[2].limited(limit)
         task = {pair.source: test.sources(), pair.target: test.targets()}
-        parts = [
-            *(_Text("pretraining", language, sentences[:limit]) for language, sentences in texts.items()),
-            *(_Text("task", language, sentences) for language, sentences in task.items()),
+        parts: list[_Text] = [
+            *(("pretraining", language, sentences[:limit]) for language, sentences in texts.items()),
+            *(("task", language, sentences) for language, sentences in task.items()),
         ]
         records, missing = run.over_systems(
             pair, "projection", lambda system: _projected(system, parts, method, seed), on_event
@@ -121,16 +111,16 @@ def projection_record(
 
 def _projected(system: System, texts: Sequence[_Text], method: Method, seed: int) -> dict[str, Any]:
     loaded = load_model(system.model)
-    vectors = np.concatenate([sentence_states(loaded, text.sentences, text.language)[-1] for text in texts])
+    vectors = np.concatenate([sentence_states(loaded, sentences, language)[-1] for _, language, sentences in texts])
     plane = principal_plane(vectors) if method == "pca" else tsne_plane(vectors, seed=seed)
-    ends = np.cumsum([len(text.sentences) for text in texts])
+    ends = np.cumsum([len(sentences) for _, _, sentences in texts])
     parts = list(zip(texts, np.split(plane, ends[:-1]), strict=True))
     return {
         "points": [
             # So many digits as a figure can show.
-            {"x": round(float(x), 4), "y": round(float(y), 4), "kind": text.kind, "language": text.language}
-            for text, points in parts
+            {"x": round(float(x), 4), "y": round(float(y), 4), "kind": kind, "language": language}
+            for (kind, language, _), points in parts
             for x, y in points
         ],
-        "ellipses": [asdict(ellipse(points, text.language)) for text, points in parts if text.kind == "pretraining"],
+        "ellipses": [asdict(ellipse(points, code)) for (kind, code, _), points in parts if kind == "pretraining"],
     }

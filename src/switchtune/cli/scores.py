@@ -101,8 +101,8 @@ def compare(
         typer.Option(help="What is compared: BLEU, spBLEU, chrF++, ROUGE, ROUGE-1, ROUGE-2, ROUGE-L, word-F, COMET."),
     ] = "BLEU",
     test: Annotated[
-        Literal["bootstrap", "randomisation"],
-        typer.Option(help="Draw other test sets, or shuffle the outputs of A and B."),
+        Literal["bootstrap", "randomisation", "sacrebleu"],
+        typer.Option(help="Draw other test sets, shuffle the outputs of A and B, or sacrebleu's (half of a) p-value."),
     ] = "bootstrap",
     resamples: Annotated[int | None, setting(EvaluationSettings, "resamples")] = None,
     seed: Seed = _DEFAULT.seed,

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from switchtune.results.comparison import comparison_of
 from switchtune.results.records import SCORES
-from switchtune.results.text import difference_text, interval_text, p_text, score_text, verdict
+from switchtune.results.text import difference_text, interval_text, nothing_to_compare, p_text, score_text, verdict
 from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import SIGNIFICANT, Answer, Comparison
 
@@ -23,6 +23,8 @@ class Finding:
     answer: Answer
     sentences: tuple[str, ...]
     """The decision with its size, then what limits it."""
+    reason: str = ""
+    """Why there is nothing to compare."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,9 @@ def finding(row: Row, comparison: Comparison, baseline_row: Row, baseline: str) 
     """What the comparison of an arm with the baseline says, and how sure that is."""
     metric = comparison.metric
     sentences = [f"{row['pair']}: {verdict(row['arm'], baseline, comparison)}"]
+    reason = ""
+    if comparison.answer == "not comparable":
+        reason = nothing_to_compare(comparison, baseline, row["arm"]).split(" (")[0]
     if comparison.answer == "undecided":
         sentences.append(
             f"Any true difference from {interval_text(comparison)} fits these test examples; more of them would "
@@ -72,20 +77,19 @@ def finding(row: Row, comparison: Comparison, baseline_row: Row, baseline: str) 
     )
     if len(seeds) > 1 and len(baseline_seeds) > 1:
         sentences.append(_seeds_sentence(metric, (row["arm"], seeds), (baseline, baseline_seeds)))
-    return Finding(comparison.answer, tuple(sentences))
+    return Finding(comparison.answer, tuple(sentences), reason)
 
 
 def _seeds_sentence(metric: str, arm: tuple[str, list[float]], baseline: tuple[str, list[float]]) -> str:
     """What the seeds say about the difference, which the interval over test sentences does not."""
-    (name, values), (baseline_name, baseline_values) = arm, baseline
     ranges = "; ".join(
-        f"{each} {score_text(metric, min(of_seeds))} to {score_text(metric, max(of_seeds))} over {len(of_seeds)} seeds"
-        for each, of_seeds in (baseline, arm)
+        f"{name} {score_text(metric, min(seeds))} to {score_text(metric, max(seeds))} over {len(seeds)} seeds"
+        for name, seeds in (baseline, arm)
     )
-    if min(values) > max(baseline_values):
-        return f"{ranges}: every seed of {name} is above every seed of {baseline_name}."
-    if max(values) < min(baseline_values):
-        return f"{ranges}: every seed of {name} is below every seed of {baseline_name}."
+    for (name, values), (other, others), where in ((arm, baseline, "above"), (baseline, arm, "below")):
+        if min(values) > max(others):
+            names = (name, other) if where == "above" else (other, name)
+            return f"{ranges}: every seed of {names[0]} is {where} every seed of {names[1]}."
     return f"{ranges}: the ranges overlap, so the seeds may account for some of the difference."
 
 
@@ -98,13 +102,8 @@ def _doubts(run: RunFiles) -> Iterator[str]:
             "to be found: the answers go by p-values adjusted for that (Holm)."
         )
     yield from (run.metrics or {}).get("remarks", ())
-    if any(len(scores) == 1 for row in run.rows for scores in scores_of(row).values()):
-        yield (
-            "One seed only: what another seed of the training would change is not known (several `seeds` in the "
-            "configuration show it)."
-        )
     for row, comparison in comparisons:
-        if row["arm"] in run.controls and comparison.answer == "better":
+        if row["arm"] in run.controls and comparison.answer.startswith("better"):
             yield (
                 f"{row['pair']}: {row['arm']}, which switches no words by their meaning, gains too: "
                 f"{difference_text(comparison)}, p {p_text(comparison, '= ')}."
@@ -114,22 +113,29 @@ def _doubts(run: RunFiles) -> Iterator[str]:
 _ONE: Mapping[Answer, tuple[Colour, str]] = {
     "better": ("green", "Yes, code-switching helped here."),
     "worse": ("red", "No, code-switching did harm here."),
+    "better on this training": ("amber", "Code-switching helped on this one training; others are not known."),
+    "worse on this training": ("amber", "Code-switching did harm on this one training; others are not known."),
     "undecided": ("amber", "No gain from code-switching is shown here."),
 }
 
 
 def _answer(findings: Sequence[Finding]) -> tuple[Colour, str]:
-    if len(findings) == 1:
-        return _ONE[findings[0].answer]
-    counts = Counter(each.answer for each in findings)
-    better, worse, undecided = counts["better"], counts["worse"], counts["undecided"]
-    split = f"of {len(findings)} comparisons better in {better}, worse in {worse}, not decided in {undecided}."
+    reasons = list(dict.fromkeys(each.reason for each in findings if each.reason))
+    if len(findings) == 1 or (len(reasons) == 1 and all(each.reason for each in findings)):
+        return ("amber", f"There is nothing to compare: {reasons[0]}.") if reasons else _ONE[findings[0].answer]
+    counts = Counter(each.answer.split()[0] for each in findings)
+    better, worse, undecided, neither = (counts[key] for key in ("better", "worse", "undecided", "not"))
+    one = any("training" in each.answer for each in findings)
+    split = (
+        f"of {len(findings)} comparisons better in {better}, worse in {worse}, not decided in {undecided}"
+        f"{f', with nothing to compare in {neither}' if neither else ''}{', on one training each' if one else ''}."
+    )
     if better and worse:
         return "amber", f"Code-switching helped in part and did harm in part: {split}"
     if worse:
-        return "red", f"Code-switching did not help: {split}"
+        return "amber" if one else "red", f"Code-switching did not help: {split}"
     if not better:
         return "amber", f"No gain from code-switching is shown here: {split}"
-    if undecided:
+    if undecided or neither:
         return "amber", f"Code-switching helped in part: {split}"
-    return "green", f"Code-switching helped everywhere: {split}"
+    return "amber" if one else "green", f"Code-switching helped everywhere: {split}"

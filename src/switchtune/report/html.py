@@ -50,14 +50,6 @@ def _prose(text: str) -> "Markup":
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
-def _fixed(value: float | None, digits: int = 2) -> str:
-    return "not measured" if value is None else f"{value:,.{digits}f}"
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "not measured" if share is None else f"{share:.{digits}%}"
-
-
 @cache
 def _environment() -> "Environment":
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -72,8 +64,8 @@ def _environment() -> "Environment":
     )
     environment.filters |= {
         "prose": _prose,
-        "fixed": _fixed,
-        "percent": _percent,
+        "fixed": lambda value, digits=2: "not measured" if value is None else f"{value:,.{digits}f}",
+        "percent": lambda share, digits=1: "not measured" if share is None else f"{share:.{digits}%}",
         "tag": lambda code: code.replace("_", "-"),  # of a language, for browsers
         "direction": lambda judged: direction_name(judged["source"], judged["target"]),
         "bucket": lambda bucket: f":{bucket_name(bucket)}",

@@ -60,12 +60,15 @@ class Listed:
     @property
     def drawing(self) -> Drawing:
         """How many translations words have, and how strong they are."""
-        counts = {"words by their number of translations": _per_word(self.lexicon)}
+        words = Counter(min(len(entry.translations), _MOST_TRANSLATIONS) for entry in self.lexicon.entries.values())
+        sizes = range(1, max(words, default=1) + 1)
+        bars = [(f"{size}{'+' * (size == _MOST_TRANSLATIONS)}", words[size]) for size in sizes]  # the last: or more
+        counts = {"words by their number of translations": bars}
         if self.lexicon.measure != "none":
             counts["translations by strength"] = _by_strength(self.lexicon)
         source, target = self.lexicon.source_language, self.lexicon.target_language
         values = "; ".join(
-            f"{title}: {', '.join(f'{name}: {count:,}' for name, count in bars)}" for title, bars in counts.items()
+            f"{title}: {', '.join(f'{name}: {count:,}' for name, count in each)}" for title, each in counts.items()
         )
         return Drawing(f"counts-{source}-{target}", self.direction, partial(draw_counts, counts), values)
 
@@ -94,12 +97,7 @@ def write_lexicon_page(folder: Path, *, force: bool = False) -> Path:
 
 
 def lexicon_page(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> str:
-    """One HTML page, below 500 kB, that asks for nothing from outside: verdict, figures, samples, and the entries.
-
-    Args:
-        lexicons: of either direction or both, hand edits included.
-        judgement: as it stands in `judgement.json`.
-    """
+    """One HTML page, below 500 kB, that asks for nothing from outside: verdict, figures, samples, and the entries."""
     heading = f"Lexicon {'–'.join(map(language_name, judgement['languages']))}"
     return render(
         "lexicon.html",
@@ -108,13 +106,6 @@ def lexicon_page(lexicons: Sequence[Lexicon], judgement: Mapping[str, Any]) -> s
         listed=[Listed(lexicon) for lexicon in lexicons],
         judgement=judgement,
     )
-
-
-def _per_word(lexicon: Lexicon) -> list[tuple[str, int]]:
-    """How many words have one translation, two, …; the last bar is that many or more."""
-    counts = Counter(min(len(entry.translations), _MOST_TRANSLATIONS) for entry in lexicon.entries.values())
-    most = max(counts, default=1)
-    return [(f"{size}{'+' * (size == _MOST_TRANSLATIONS)}", counts[size]) for size in range(1, most + 1)]
 
 
 def _by_strength(lexicon: Lexicon) -> list[tuple[str, int]]:

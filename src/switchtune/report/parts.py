@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -37,7 +36,7 @@ from switchtune.results.figures import (
 )
 from switchtune.results.matrix import legend, matrix_of, matrix_table
 from switchtune.results.text import score_text, scores_text
-from switchtune.runs.run_files import LexiconFolder, RunFiles
+from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import Comparison
 
 _MOST_POINTS = 12_000
@@ -88,18 +87,15 @@ class Asked:
 
 def parts_of(asked: Asked) -> list[Part]:
     """All parts of a run that have something to show. One that cannot be shown says so and leaves the others alone."""
-    return [
-        Part(name, title, choice, panels)
-        for name, (title, choice, make) in _PARTS.items()
-        if (panels := _panels(make, asked))
-    ]
-
-
-def _panels(make: "Make", asked: Asked) -> list[Panel]:
-    try:
-        return list(make(asked))
-    except SwitchtuneError as error:
-        return [_missing(str(error))]
+    parts = []
+    for name, (title, choice, make) in _PARTS.items():
+        try:
+            panels = list(make(asked))
+        except SwitchtuneError as error:
+            panels = [_missing(str(error))]
+        if panels:
+            parts.append(Part(name, title, choice, panels))
+    return parts
 
 
 def _missing(message: str, title: str = "") -> Panel:
@@ -109,28 +105,28 @@ def _missing(message: str, title: str = "") -> Panel:
 Make = Callable[[Asked], Iterable[Panel]]
 
 
-# Scores
-
-
 @dataclass(frozen=True)
 class ScoredRow:
     """A row of a run's comparison, as a table of scores shows it."""
 
     run: RunFiles
     row: Row
+    scores: Mapping[str, Sequence[Mapping[str, Any]]]
+    comparison: Comparison | None
+    others: Sequence[Comparison]
+    """The comparisons by the other metrics."""
 
-    @property
-    def scores(self) -> dict[str, Sequence[Mapping[str, Any]]]:
-        return scores_of(self.row)
+    @classmethod
+    def of(cls, run: RunFiles, row: Row) -> "ScoredRow":
+        others = [comparison_of(record) for record in row.get("by_other_metrics", ())]
+        return cls(run, row, scores_of(row), compared(row), others)
 
-    @property
-    def comparison(self) -> Comparison | None:
-        return compared(self.row)
-
-    @property
-    def others(self) -> list[Comparison]:
-        """The comparisons by the other metrics."""
-        return [comparison_of(record) for record in self.row.get("by_other_metrics", ())]
+    def signatures(self) -> Iterator[tuple[str, int, str]]:
+        """What the figures are, with the number of test examples."""
+        for metric, records in self.scores.items():
+            yield metric, records[0]["n"], records[0]["signature"]
+        if self.comparison:
+            yield "difference", self.comparison.n, self.comparison.signature
 
     def score(self, metric: str) -> str:
         """A score, and its interval where the row has one of its own, as accuracies have."""
@@ -143,7 +139,7 @@ class ScoredRow:
 
 def scores_panels(runs: Sequence[RunFiles]) -> list[Panel]:
     """A table per pair, of classifiers one for all languages: the arms of all runs, with scores and differences."""
-    rows = [ScoredRow(run, row) for run in runs for row in run.rows]
+    rows = [ScoredRow.of(run, row) for run in runs for row in run.rows]
     pairs = list(dict.fromkeys(each.row["pair"] for each in rows))
     if len(pairs) > 1 and all("score_interval" in each.row for each in rows):
         tables = {", ".join(pairs): sorted(rows, key=lambda each: pairs.index(each.row["pair"]))}
@@ -159,22 +155,11 @@ def scores_panels(runs: Sequence[RunFiles]) -> list[Panel]:
                 "runs": runs,
                 "caption": f"{name}: scores on the test set",
                 "languages": len({each.row["pair"] for each in shown}) > 1,
-                "signatures": dict.fromkeys(signature for each in shown for signature in _signatures(each)),
+                "signatures": dict.fromkeys(signature for each in shown for signature in each.signatures()),
             },
         )
         for name, shown in tables.items()
     ]
-
-
-def _signatures(row: ScoredRow) -> Iterator[tuple[str, int, str]]:
-    """What the figures of a row are, with the number of test examples."""
-    for metric, records in row.scores.items():
-        yield metric, records[0]["n"], records[0]["signature"]
-    if row.comparison:
-        yield "difference", row.comparison.n, row.comparison.signature
-
-
-# Lines
 
 
 def _chart(chart: Chart) -> Panel:
@@ -217,15 +202,14 @@ def _series(run: RunFiles, pair: str, key: str) -> list[Series]:
     series = []
     several_seeds = len({training.seed for training in run.trainings}) > 1
     for training in (each for each in run.trainings if each.pair == pair):
-        stages = list(dict.fromkeys(entry["stage"] for entry in training.curve))
-        for stage in stages:
-            points = [
-                (entry["update"], entry[key]) for entry in training.curve if entry["stage"] == stage and key in entry
-            ]
-            if points:
-                last = stage == stages[-1] and stage != "restore"
+        points: dict[str, list[tuple[float, float]]] = {entry["stage"]: [] for entry in training.curve}
+        for entry in training.curve:
+            points[entry["stage"]] += [(entry["update"], entry[key])] if key in entry else []
+        for stage, line in points.items():
+            if line:
+                last = stage == list(points)[-1] and stage != "restore"
                 name = training.arm + f" seed {training.seed}" * several_seeds + ("" if last else f" ({stage})")
-                series.append(Series(name, training.arm, tuple(points), faint=not last))
+                series.append(Series(name, training.arm, tuple(line), faint=not last))
     most = min(200, max(2, _MOST_POINTS // max(1, len(series))))
     return _baseline_first(
         run, [Series(each.name, each.group, thinned(each.points, most), each.faint) for each in series]
@@ -246,9 +230,6 @@ def _distance(asked: Asked) -> Iterator[Panel]:
                 name = asked.name(measure, pair["pair"], pair["tests"])
                 series = distance_series(pair["systems"], measure)
                 yield _chart(Chart(name, f"{pair['pair']}{tests}, {measure}", "layer", meaning, series))
-
-
-# Other figures
 
 
 def _zeroshot(asked: Asked) -> Iterator[Panel]:
@@ -286,36 +267,24 @@ def _domain(asked: Asked) -> Iterator[Panel]:
                 yield Panel(title, "figure", {"drawing": drawing}, (drawing,))
 
 
-# Lexicon and sentences
-
-
 def _lexicon(asked: Asked) -> Iterator[Panel]:
     folders = [(pair, folder) for pair in _pairs(asked.run) for folder in asked.run.lexicons(pair)]
     for number, (pair, folder) in enumerate(folders):
-        name = asked.name("lexicon", number)
-        yield _lexicon_panel(f"{pair}, {folder.name}", folder, name, asked.room // 5 // len(folders))
+        room = asked.room // 5 // len(folders)
+        content = {"judgement": folder.judgement, "name": asked.name("lexicon", number), "room": room, "listed": ()}
+        try:
+            content["listed"] = [Listed(lexicon) for lexicon in folder.read()]
+        except LexiconError as error:
+            content["message"] = str(error)
+        yield Panel(f"{pair}, {folder.name}", "lexicon", content)
+    # Lexicons out of dictionaries are not judged: there are no pairs to judge them by.
     dictionaries = asked.run.dictionaries()
     for language, path in dictionaries.items():
-        name = asked.name("dictionary", language)
-        yield _dictionary_panel(language, path, name, asked.room // 5 // len(dictionaries))
-
-
-def _lexicon_panel(title: str, folder: LexiconFolder, name: str, room: int) -> Panel:
-    content = {"judgement": folder.judgement, "name": name, "room": room, "listed": ()}
-    try:
-        content["listed"] = [Listed(lexicon) for lexicon in folder.read()]
-    except LexiconError as error:
-        content["message"] = str(error)
-    return Panel(title, "lexicon", content)
-
-
-def _dictionary_panel(language: str, path: Path, name: str, room: int) -> Panel:
-    """A lexicon out of dictionaries, which is not judged: there are no pairs to judge it by."""
-    try:
-        listed = [Listed(read_lexicon(path))]
-    except LexiconError as error:
-        return _missing(str(error), language)
-    return Panel(language, "dictionary", {"name": name, "room": room, "listed": listed})
+        content = {"name": asked.name("dictionary", language), "room": asked.room // 5 // len(dictionaries)}
+        try:
+            yield Panel(language, "dictionary", {**content, "listed": [Listed(read_lexicon(path))]})
+        except LexiconError as error:
+            yield _missing(str(error), language)
 
 
 def _switched(asked: Asked) -> Iterator[Panel]:
@@ -340,11 +309,10 @@ def _translations(asked: Asked) -> Iterator[Panel]:
         if systems is None:
             yield _missing("there are not yet outputs of two systems with the same seed.", pair)
             continue
-        test, lacking = [], ""
         try:
-            test = read_texts(asked.run, pair)[1]
+            test, lacking = read_texts(asked.run, pair)[1], ""
         except (SwitchtuneError, OSError) as error:
-            lacking = str(error)
+            test, lacking = [], str(error)
         source, _, target = pair.partition("-")
         content = {
             "source": source,
@@ -364,25 +332,22 @@ def _pairs(run: RunFiles) -> list[str]:
     return [pair.name for pair in run.config.pairs] if run.config else []
 
 
-# Cost, configuration, manifest
+def _source(text: str, asked: Asked) -> list[Panel]:
+    return [Panel("", "source", {"lines": text.splitlines(keepends=True), "room": asked.room // 20})]
 
 
-def _cost(asked: Asked) -> Iterator[Panel]:
-    if rows := asked.run.analyses.get("cost", {}).get("rows", ()):
-        yield Panel("Cost", "cost", {"rows": rows})
+def _configuration(asked: Asked) -> list[Panel]:
+    return _source(yaml.safe_dump(dict(asked.run.settings), sort_keys=False, allow_unicode=True), asked)
 
 
-def _configuration(asked: Asked) -> Iterator[Panel]:
-    yield _source(yaml.safe_dump(dict(asked.run.settings), sort_keys=False, allow_unicode=True), asked)
+def _manifest(asked: Asked) -> list[Panel]:
+    found = asked.run.manifest
+    return _source(json.dumps(found, ensure_ascii=False, indent=2), asked) if found is not None else []
 
 
-def _manifest(asked: Asked) -> Iterator[Panel]:
-    if asked.run.manifest is not None:
-        yield _source(json.dumps(asked.run.manifest, ensure_ascii=False, indent=2), asked)
-
-
-def _source(text: str, asked: Asked) -> Panel:
-    return Panel("", "source", {"lines": text.splitlines(keepends=True), "room": asked.room // 20})
+def _cost(asked: Asked) -> list[Panel]:
+    rows = asked.run.analyses.get("cost", {}).get("rows", ())
+    return [Panel("Cost", "cost", {"rows": rows})] if rows else []
 
 
 _PARTS: Mapping[str, tuple[str, str, Make]] = {

@@ -8,9 +8,9 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.report.headline import Headline, headline
+from switchtune.report.headline import headline
 from switchtune.report.html import render
-from switchtune.report.parts import Asked, Part, parts_of, plain_name, scores_panels
+from switchtune.report.parts import Asked, parts_of, plain_name, scores_panels
 from switchtune.results.drawing import Drawing
 from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.run_files import RunFiles, read_run
@@ -29,29 +29,6 @@ class RunPage:
     """What a reader is to know before the scores; it also stands on the page."""
 
 
-@dataclass(frozen=True)
-class _Shown:
-    """A run as the templates show it."""
-
-    run: RunFiles
-    parts: Sequence[Part]
-    prefix: str
-    """Of the names of its parts, where there are several runs."""
-
-    @property
-    def title(self) -> str:
-        return self.run.name
-
-    @property
-    def headline(self) -> Headline | None:
-        return headline(self.run)
-
-    @property
-    def unmade(self) -> list[str]:
-        """Analyses that were not made."""
-        return [] if self.run.inference else [name for name in ANALYSIS_RECORDS if name not in self.run.analyses]
-
-
 def run_page(folders: Sequence[Path]) -> RunPage:
     """The report of runs, finished or not: one HTML page below 5 MB that asks for nothing from outside.
 
@@ -63,14 +40,21 @@ def run_page(folders: Sequence[Path]) -> RunPage:
     """
     if len({os.path.realpath(folder) for folder in folders}) < len(folders):
         raise UsageError("A run is named twice.")
-    runs = _told_apart([read_run(folder) for folder in folders])
+    read = [read_run(folder) for folder in folders]
+    names = Counter(run.name for run in read)
+    # Runs whose folders have the same name are called by their whole paths.
+    runs = [run if names[run.name] == 1 else replace(run, name=str(run.folder)) for run in read]
     different = different_tests(runs)
     warnings = (*(text for run in runs for text in run.warnings), *different)
     room = (MOST_BYTES - 1_000_000) // len(runs)
-    shown = []
+    shown, drawings = [], []
     for number, run in enumerate(runs, start=1):
         prefix = f"run{number}-{plain_name(run.name)}-" if len(runs) > 1 else ""
-        shown.append(_Shown(run, parts_of(Asked(run, prefix, room)), prefix))
+        unmade = [] if run.inference else [name for name in ANALYSIS_RECORDS if name not in run.analyses]
+        parts = parts_of(Asked(run, prefix, room))
+        drawings += [drawing for part in parts for panel in part.panels for drawing in panel.drawings]
+        about = {"run": run, "title": run.name, "headline": headline(run)}
+        shown.append({**about, "prefix": prefix, "parts": parts, "unmade": unmade})
     html = render(
         "run.html",
         title=f"switchtune: {', '.join(run.name for run in runs)}",
@@ -83,14 +67,7 @@ def run_page(folders: Sequence[Path]) -> RunPage:
             f"The page would have {len(html.encode()) / 1e6:.1f} MB, and {MOST_BYTES / 1e6:g} MB are the most: report "
             "fewer runs at a time."
         )
-    panels = (panel for each in shown for part in each.parts for panel in part.panels)
-    return RunPage(html, tuple(drawing for panel in panels for drawing in panel.drawings), warnings)
-
-
-def _told_apart(runs: Sequence[RunFiles]) -> list[RunFiles]:
-    """Runs whose folders have the same name are called by their whole paths."""
-    counts = Counter(run.name for run in runs)
-    return [run if counts[run.name] == 1 else replace(run, name=str(run.folder)) for run in runs]
+    return RunPage(html, tuple(drawings), warnings)
 
 
 def different_tests(runs: Sequence[RunFiles]) -> list[str]:

@@ -1,8 +1,8 @@
 """Sentences of a run for eyes: switched ones in colour, and translations of two systems where they differ."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import chain
@@ -22,7 +22,7 @@ from switchtune.lexicon.records import Lexicon
 from switchtune.runs.folder import Training
 from switchtune.runs.run_files import LexiconFolder, RunFiles
 from switchtune.runs.tasks import TASKS, pair_reader
-from switchtune.switching.preview import SwitchedLine, switched_lines, text_switcher
+from switchtune.switching.preview import switched_lines, text_switcher
 
 SHOWN_SWITCHED = 6
 """Sentences of each side that are shown switched."""
@@ -75,23 +75,11 @@ def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
     if run.config is None:
         raise SwitchtuneError("the configuration is not one of a run that this version knows")
     settings = next(each for each in run.config.pairs if each.name == pair)
-    with _cache(run.folder / "corpus") as cache:
-        read = pair_reader(run.config, settings, cache)
+    own = run.folder / "corpus"  # where there is none, the run stays as it is
+    with nullcontext(own) if own.is_dir() else tempfile.TemporaryDirectory() as cache:
+        read = pair_reader(run.config, settings, Path(cache))
         valid, test = read(settings.valid), read(settings.test, deduplicate=False)
         return list(valid.limited(SHOWN_SWITCHED)), list(test)
-
-
-@contextmanager
-def _cache(folder: Path) -> Iterator[Path]:
-    """Where corpora stand once they are read: the run's own place if it has one, so that a run stays as it is."""
-    if folder.is_dir():
-        yield folder
-    else:
-        with tempfile.TemporaryDirectory() as temporary:
-            yield Path(temporary)
-
-
-# Translations that differ
 
 
 def compared_systems(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
@@ -109,11 +97,8 @@ def compared_systems(run: RunFiles, pair: str) -> tuple[Training, Training] | No
 def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[Pair]) -> list[Different]:
     """The texts for which the outputs differ: first those that the analysis found to differ most, then by their place.
 
-    Args:
-        test: the test set; empty where it cannot be read.
-
     Raises:
-        SwitchtuneError: the outputs are not as many as its texts, or as each other.
+        SwitchtuneError: the outputs are not as many as the texts of the test set, or as each other.
     """
     counts = {str(run.folder / each.name): len(each.hypotheses or ()) for each in systems}
     counts |= {"the test set": len(test)} if test else {}
@@ -123,28 +108,9 @@ def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[
             f"outputs are not as many as texts ({found}). Remove hypotheses.txt where it is wrong; the same "
             "`switchtune run` makes it again."
         )
-    first = _cases(run, systems)
-    rows = {each.row for each in first}
-    outputs = zip(*(each.hypotheses or () for each in systems), strict=False)
-    known = dict(enumerate(test))
-    others = (
-        Different(
-            row,
-            _short(known[row].source) if row in known else None,
-            _short(known[row].target) if row in known else None,
-            (a, b),
-        )
-        for row, (a, b) in enumerate(outputs)
-        if a != b and row not in rows
-    )
-    return [*first, *others]
-
-
-def _cases(run: RunFiles, systems: tuple[Training, Training]) -> list[Different]:
     names = (systems[0].pair, systems[0].arm, systems[1].arm)
-    pairs = run.analyses.get("cases", {}).get("pairs", ())
-    return [
-        Different(
+    texts = {
+        case["row"]: Different(
             case["row"],
             _short(case["source"]),
             _short(case["reference"]),
@@ -152,10 +118,15 @@ def _cases(run: RunFiles, systems: tuple[Training, Training]) -> list[Different]
             (case["chrf_a"], case["chrf_b"]),
             tuple(case["rare_words"]),
         )
-        for each in pairs
+        for each in run.analyses.get("cases", {}).get("pairs", ())
         if (each["pair"], each["arm_a"], each["arm_b"]) == names
         for case in each["sentences"]
-    ]
+    }
+    for row, outputs in enumerate(zip(*(each.hypotheses or () for each in systems), strict=False)):
+        if outputs[0] != outputs[1] and row not in texts:
+            source, reference = map(_short, test[row]) if test else (None, None)
+            texts[row] = Different(row, source, reference, (outputs[0], outputs[1]))
+    return list(texts.values())
 
 
 def difference(first: str, second: str) -> tuple[list[Segment], list[Segment]]:
@@ -181,9 +152,6 @@ def difference(first: str, second: str) -> tuple[list[Segment], list[Segment]]:
 def _short(text: str) -> str:
     text = " ".join(document_sentences(text))
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} …"
-
-
-# Switched sentences
 
 
 def lexicon_of_arm(run: RunFiles, pair: str) -> LexiconFolder | None:
@@ -244,15 +212,11 @@ def _switched_side(lexicon: Lexicon, texts: Iterable[str], settings: SwitchingSe
         mean_span=settings.mean_span,
         seed=seed,
     )
-    lines = switched_lines(map(_short, texts), switcher, seed=seed, epoch=0)
-    sentences = [list(_replacements(line)) for line in lines]
+    sentences: list[list[tuple[str | None, str]]] = []
+    for line in switched_lines(map(_short, texts), switcher, seed=seed, epoch=0):
+        pieces: list[tuple[str | None, str]] = [(None, line.result.gaps[0])]
+        for position, (word, gap) in enumerate(zip(line.result.words, line.result.gaps[1:], strict=True)):
+            replaced = line.original.words[position] if position in line.switched.positions else None
+            pieces += [(replaced, word), (None, gap)]
+        sentences.append(pieces)
     return SwitchedSide(lexicon.source_language, lexicon.target_language, sentences)
-
-
-def _replacements(line: SwitchedLine) -> Iterator[tuple[str | None, str]]:
-    """A sentence in pieces: what was replaced, or None, and what stands there now."""
-    positions = set(line.switched.positions)
-    yield None, line.result.gaps[0]
-    for position, (word, gap) in enumerate(zip(line.result.words, line.result.gaps[1:], strict=True)):
-        yield (line.original.words[position] if position in positions else None), word
-        yield None, gap

@@ -8,40 +8,49 @@ from typing import Any
 import numpy as np
 
 from switchtune.results.comparison import Row, Summary, summarised
-from switchtune.results.text import render_markdown, score_text, scores_text, signed
+from switchtune.results.text import better_and_worse, render_markdown, score_text, scores_text, signed
 from switchtune.scoring.metrics import Score
-from switchtune.scoring.significance import Comparison, compare_accuracies, share_interval
+from switchtune.scoring.significance import Comparison, Test, compare_scores, share_interval
+
+TEST: Test = "randomisation"
+"""With one seed it is McNemar's test (1947): what both classifiers have right or wrong changes nothing."""
 
 
 def accuracy_row(
     correct: Sequence[Sequence[bool]], baseline: Sequence[Sequence[bool]] | None, *, chance: float, **of_arm: Any
 ) -> Row:
-    """An arm on the test set of a language.
+    """An arm on the test set of a language, from which examples each seed has right.
 
     Args:
-        correct: of each seed, which examples are right.
         baseline: the same of the baseline, with the same seeds; None for the baseline itself.
-        chance: share of the label that is most frequent in the test set.
         of_arm: the other fields of the row.
     """
     n = len(correct[0])
-    signature = "share of the test examples whose label is right"
-    scores = tuple(Score("accuracy", sum(each) / n, signature, np.array(each)[:, None], n) for each in correct)
+    scores = tuple(map(_accuracy, correct))
+    interval = share_interval(round(mean(map(sum, correct))), n)
+    compared: tuple[Comparison, ...] = ()
+    if baseline is not None:
+        of_baseline = tuple(map(_accuracy, baseline))
+        # An arm that alone is above chance is what is looked for.
+        chancy = interval[0] <= chance and share_interval(round(mean(map(sum, baseline))), n)[0] <= chance
+        said = ["not above chance"] if chancy else []
+        compared = (compare_scores(of_baseline, scores, test=TEST, faults=(said, said)),)
     return Row(
         scores={"accuracy": scores},
-        comparisons=() if baseline is None else (compare_accuracies(baseline, correct),),
-        score_interval=share_interval(round(mean(map(sum, correct))), n),
+        comparisons=compared,
+        score_interval=interval,
         chance=chance,
         **of_arm,
     )
 
 
-def accuracy_summary(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summary:
-    """The comparison with its decisions, and the languages in which there is nothing to be compared.
+def _accuracy(correct: Sequence[bool]) -> Score:
+    segments = np.stack([np.array(correct, dtype=np.int64), np.ones(len(correct), dtype=np.int64)], axis=1)
+    return Score("accuracy", float(segments[:, 0].mean()), "share of right labels", segments, len(correct))
 
-    Args:
-        rows: those of the training language first.
-    """
+
+def accuracy_summary(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summary:
+    """The comparison with its decisions, and the languages in which there is nothing to be compared."""
     remarks = []
     for language in dict.fromkeys(row.pair for row in rows):
         of_language = [row for row in rows if row.pair == language]
@@ -90,25 +99,19 @@ def accuracy_table(summary: Summary) -> tuple[list[str], list[tuple[str, ...]]]:
 
 def accuracy_verdicts(summary: Summary) -> list[str]:
     """A sentence for each arm: in how many languages without training data is it better than the baseline?"""
-    return [
-        _verdict(arm, summary.baseline, [row.comparisons[0] for row in rows[1:]])
-        for arm, rows in by_arm(summary).items()
-        if arm != summary.baseline
-    ]
-
-
-def _verdict(arm: str, baseline: str, compared: Sequence[Comparison]) -> str:
-    def count(sign: int, answer: str) -> str:
-        decided = sum(each.answer == answer for each in compared)
-        return f"{sum(sign * each.difference > 0 for each in compared)} ({decided} significantly)"
-
-    several = compared[0].comparisons
-    return (
-        f"{arm} against {baseline}, in {len(compared)} language{'s' * (len(compared) != 1)} without training "
-        f"data: better in {count(1, 'better')}, worse in {count(-1, 'worse')}; mean difference "
-        f"{signed(100 * mean(each.difference for each in compared))} points"
-        f"{f'; p adjusted for {several} comparisons (Holm)' if several > 1 else ''}."
-    )
+    sentences = []
+    for arm, rows in by_arm(summary).items():
+        if arm == summary.baseline:
+            continue
+        compared = [row.comparisons[0] for row in rows[1:]]
+        several = compared[0].comparisons
+        sentences.append(
+            f"{arm} against {summary.baseline}, in {len(compared)} language{'s' * (len(compared) != 1)} without "
+            f"training data: {better_and_worse(compared)}; mean difference "
+            f"{signed(100 * mean(each.difference for each in compared))} points"
+            f"{f'; p adjusted for {several} comparisons (Holm)' if several > 1 else ''}."
+        )
+    return sentences
 
 
 def accuracy_markdown(summary: Summary) -> str:

@@ -1,12 +1,12 @@
 """What was found about the outputs of one system or two, as JSON and as text."""
 
+from dataclasses import asdict
 from typing import Any
 
-from switchtune.results.text import SHARES, markdown_table, signed
+from switchtune.results.text import markdown_table, nothing_to_compare, score_text, signed
 from switchtune.scoring.assess import Assessment
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison
-from switchtune.scoring.word_accuracy import Bucket
 
 
 def score_record(score: Score) -> dict[str, Any]:
@@ -21,29 +21,26 @@ def metric_key(metric: str) -> str:
 
 def assessment_record(assessment: Assessment) -> dict[str, Any]:
     """All that was found about one set of outputs, for JSON: a key a metric (`bleu`, `chrf`, `in_language`, …)."""
+    names = ("precision", "recall", "output_words", "reference_words")
+    words = [
+        {"from": each.low, "to": each.high, **score_record(each.score), **{name: getattr(each, name) for name in names}}
+        for each in assessment.words
+    ]
     return {
         **{metric_key(score.metric): score_record(score) for score in assessment.scores},
-        **({"words": [_bucket_record(bucket) for bucket in assessment.words]} if assessment.words else {}),
-        "outputs": assessment.outputs.record(),
+        **({"words": words} if words else {}),
+        "outputs": asdict(assessment.outputs),
         "left_out": dict(assessment.left_out),
-    }
-
-
-def _bucket_record(bucket: Bucket) -> dict[str, Any]:
-    return {
-        "from": bucket.low,
-        "to": bucket.high,
-        **score_record(bucket.score),
-        "precision": bucket.precision,
-        "recall": bucket.recall,
-        "output_words": bucket.output_words,
-        "reference_words": bucket.reference_words,
+        "faults": list(assessment.faults),
     }
 
 
 def assessment_text(assessment: Assessment) -> str:
     """All that was found about one set of outputs, for people."""
-    lines = [f"{score.metric:<12}{_value(score):>7}   {score.signature}" for score in assessment.scores]
+    lines = [
+        f"{score.metric:<12}{score_text(score.metric, score.value, _digits(score.metric)):>7}   {score.signature}"
+        for score in assessment.scores
+    ]
     if assessment.words:
         heads = ("times in the training text", "F", "precision", "recall", "words of outputs", "of references")
         rows = [
@@ -58,11 +55,8 @@ def assessment_text(assessment: Assessment) -> str:
             for bucket in assessment.words
         ]
         lines += [markdown_table(heads, rows)]
-    return "\n".join([*lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
-
-
-def _value(score: Score) -> str:
-    return f"{score.value:.1%}" if score.metric in SHARES else f"{score.value:.{_digits(score.metric)}f}"
+    faults = [f"These are no translations yet: {', '.join(assessment.faults)}."] if assessment.faults else []
+    return "\n".join([*faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
 
 
 def _digits(metric: str) -> int:
@@ -79,9 +73,11 @@ def compared_text(comparison: Comparison) -> str:
     several = comparison.comparisons > 1
     adjusted = f" ({comparison.adjusted_p_value:.4f} adjusted for {comparison.comparisons})" if several else ""
     answer = {"better": "B is better", "worse": "B is worse", "undecided": "no significant difference"}
+    decision = answer.get(comparison.answer.split()[0]) or nothing_to_compare(comparison, "A", "B")
+    one = " on this one training of each" if comparison.one_training and comparison.answer != "not comparable" else ""
     return (
         f"{name}: A {comparison.value_a:.{digits}f}, B {comparison.value_b:.{digits}f}, difference "
         f"{signed(comparison.difference, digits)} (95 % interval {signed(low, digits)} to {signed(high, digits)}), "
-        f"p = {comparison.p_value:.4f}{adjusted}: {answer[comparison.answer]}\n"
+        f"p = {comparison.p_value:.4f}{adjusted}: {decision}{one}. {comparison.advice}\n"
         f"{comparison.n:,} sentences   {comparison.signature}"
     )

@@ -11,7 +11,7 @@ from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, decide
 from switchtune.switching.switcher import Rates
 
-SCHEMA = 2
+SCHEMA = 3
 """Of `metrics.json`: rises where what is in it changes its name or its meaning."""
 
 

@@ -21,24 +21,10 @@ if TYPE_CHECKING:
 Draw: TypeAlias = "Callable[[], Figure | None]"
 """Draws a figure; None where there is nothing to show."""
 
-PALETTE: Mapping[str, str] = {
-    "ink": "#1c2024",
-    "paper": "#ffffff",
-    "line": "#d0d7de",
-    "green": "#1a7f37",
-    "red": "#b3261e",
-    "s0": "#57606a",
-    "s1": "#0b62a4",
-    "s2": "#b3470a",
-    "s3": "#19703a",
-    "s4": "#8a3ea8",
-    "s5": "#a3123f",
-    "s6": "#00707a",
-    "s7": "#7a5c00",
-}
+COLOURS = ("#57606a", "#0b62a4", "#b3470a", "#19703a", "#8a3ea8", "#a3123f", "#00707a", "#7a5c00")
+_PAGE = {"ink": "#1c2024", "paper": "#ffffff", "line": "#d0d7de", "green": "#1a7f37", "red": "#b3261e"}
+PALETTE: Mapping[str, str] = {**_PAGE, **{f"s{number}": colour for number, colour in enumerate(COLOURS)}}
 """Colours by the names of the page's variables, which have other values on a dark screen."""
-
-COLOURS = tuple(PALETTE[f"s{number}"] for number in range(8))
 DASHES = ("-", "--", "-.", ":")
 """So that lines differ on paper without colours too."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -58,10 +44,8 @@ _STYLE: dict[Any, Any] = {
     **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), PALETTE["ink"]),
     "figure.constrained_layout.w_pad": 0.12,
     "figure.constrained_layout.h_pad": 0.12,
-    # Letters of scripts that no font here has are left to the reader's browser.
-    "svg.fonttype": "none",
-    # A name with two dollar signs is no formula.
-    "text.parse_math": False,
+    "svg.fonttype": "none",  # letters of scripts that no font here has are left to the reader's browser
+    "text.parse_math": False,  # a name with two dollar signs is no formula
 }
 _LONGEST_LABEL = 60
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -106,12 +90,7 @@ def write_figure(path: Path, draw: Draw, formats: Sequence[str] = ("svg", "png")
 
 
 def svg_element(draw: Draw, name: str, label: str) -> str:
-    """An `svg` element whose colours are the page's variables and whose text is text.
-
-    Args:
-        name: the figure's own on its page.
-        label: what it shows, for those who cannot see it.
-    """
+    """An `svg` element whose colours are the page's variables and whose text is text, with a name of its own."""
     content = StringIO()
     with _styled(name):
         figure = draw()
@@ -130,8 +109,8 @@ def svg_element(draw: Draw, name: str, label: str) -> str:
         element.attrib = _attributes(element.attrib)
     width = float(root.attrib["viewBox"].split()[2])
     size = f"min-width: {0.95 * width:.0f}px; max-width: {1.5 * width:.0f}px"
-    root.attrib = {"viewBox": root.attrib["viewBox"], "style": size, "role": "img"}
-    root.set("aria-label", _NOT_IN_XML.sub("\ufffd", label))
+    text = _NOT_IN_XML.sub("\ufffd", label)
+    root.attrib = {"viewBox": root.attrib["viewBox"], "style": size, "role": "img", "aria-label": text}
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
 
 
@@ -203,17 +182,11 @@ def is_logarithmic(series: Sequence[Series]) -> bool:
 
 
 def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) -> None:
-    """Lines over whole numbers, logarithmic upwards where the values span more than a factor of 4.
-
-    Args:
-        axis: what goes from left to right: "update".
-        unit: what goes upwards, with its unit.
-        series: with one point at least each; groups are coloured in the order in which they come.
-    """
+    """Lines of one point at least over whole numbers, logarithmic upwards where the values span a factor of 4."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     groups = list(dict.fromkeys(each.group for each in series))
-    named: set[str] = set()
+    shown: set[str] = set()
     for each in series:
         number = groups.index(each.group)
         (line,) = axes.plot(
@@ -224,10 +197,10 @@ def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) 
             markersize=4,
             linewidth=1.4,
             alpha=0.5 if each.faint else 1,
-            label=f"_{each.group}" if each.group in named else label(each.group).lstrip("_"),
+            label=f"_{each.group}" if each.group in shown else label(each.group).lstrip("_"),
         )
         line.set_gid(f"series-{number}")
-        named.add(each.group)
+        shown.add(each.group)
     ys = [y for each in series for _, y in each.points]
     axes.set_xlim(*limits(series))
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))

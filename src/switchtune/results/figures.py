@@ -43,9 +43,6 @@ def system_name(system: Record, *, seed: bool = True) -> str:
     return f"{system['arm']}{of_seed}" + (f", after stage {system['stage']}" if "stage" in system else "")
 
 
-# Lines: any measure over updates or layers
-
-
 PLOT = {"left": 0.09, "right": 0.98, "top": 0.97, "bottom": 0.13}
 """Where the axes of a chart without a title lie, as shares of its width and height from the left and from below."""
 
@@ -64,14 +61,9 @@ def draw_chart(series: Sequence[Series], *, axis: str, unit: str, title: str | N
 
 def distance_series(systems: Sequence[Record], measure: Measure) -> list[Series]:
     """A measure after each layer of the decoder, a line a model."""
-    return [
-        Series(
-            system_name(system),
-            system_name(system, seed=False),
-            tuple((layer["layer"], layer[measure]) for layer in system["layers"]),
-        )
-        for system in systems
-    ]
+    points = [tuple((layer["layer"], layer[measure]) for layer in system["layers"]) for system in systems]
+    names = [(system_name(system), system_name(system, seed=False)) for system in systems]
+    return [Series(*name, each) for name, each in zip(names, points, strict=True)]
 
 
 def draw_distance(record: Record) -> "Figure | None":
@@ -127,26 +119,24 @@ def draw_dynamics(record: Record) -> "Figure | None":
                 axes.set_title(label(f"{arrow(pair['pair'])}: {title}") if axes is row[0] else title)
             else:
                 axes.set_axis_off()
-        _draw_reached(row[0], pair)
+        # Where an arm reaches the baseline's last loss, the mean of the seeds if all of them do.
+        for number, arm in enumerate(dict.fromkeys(each["arm"] for each in arms)):
+            reached = [each["updates_to_baseline"] for each in arms if each["arm"] == arm]
+            if arm != pair["baseline"] and None not in reached:
+                name = label(f"{arm} has {pair['baseline']}'s last loss\nby update {mean(reached):,.0f}")
+                colour = COLOURS[number % len(COLOURS)]
+                row[0].axvline(mean(reached), color=colour, lw=0.8, linestyle="--", label=name)
         row[-1].legend(*row[0].get_legend_handles_labels(), loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _draw_reached(axes: "Axes", pair: Record) -> None:
-    """Where an arm reaches the baseline's last loss, the mean of the seeds if all of them do."""
-    for number, arm in enumerate(dict.fromkeys(each["arm"] for each in pair["arms"])):
-        reached = [each["updates_to_baseline"] for each in pair["arms"] if each["arm"] == arm]
-        if arm != pair["baseline"] and None not in reached:
-            name = label(f"{arm} has {pair['baseline']}'s last loss\nby update {mean(reached):,.0f}")
-            axes.axvline(mean(reached), color=COLOURS[number % len(COLOURS)], lw=0.8, linestyle="--", label=name)
-
-
-# Points, bars, cells
-
-
 def draw_projection(record: Record) -> "Figure | None":
     """A panel for each model of the first seed: dots for the task's sentences, ellipses for pretraining text."""
-    shown = [(pair, system) for pair in record["pairs"] for system in _of_first_seed(pair["systems"])]
+    first: dict[tuple[str, str | None, str], tuple[Record, Record]] = {}
+    for pair in record["pairs"]:
+        for system in pair["systems"]:
+            first.setdefault((pair["pair"], system["arm"], system["stage"]), (pair, system))
+    shown = list(first.values())
     if not shown:
         return None
     columns = min(len(shown), _MOST_COLUMNS)
@@ -168,45 +158,29 @@ def draw_projection(record: Record) -> "Figure | None":
         axes.set_visible(False)
     ellipses = any(system["ellipses"] for _, system in shown)
     title = "dots: task" + ("\nellipses: pretraining,\ntwo standard deviations" if ellipses else "")
-    handles = [every_axes[0].scatter([], [], color=_colour(n), marker=_marker(n)) for n in range(len(languages))]
+    handles = [every_axes[0].scatter([], [], **_look(number)) for number in range(len(languages))]
     figure.legend(handles, list(map(label, languages)), loc="outside right center", title=title)
     return figure
 
 
-def _of_first_seed(systems: Sequence[Record]) -> list[Record]:
-    """The first system of each arm and stage."""
-    first: dict[tuple[str | None, str], Record] = {}
-    for system in systems:
-        first.setdefault((system["arm"], system["stage"]), system)
-    return list(first.values())
-
-
-def _colour(number: int) -> str:
-    return COLOURS[(number + 1) % len(COLOURS)]
-
-
-def _marker(number: int) -> str:
-    return MARKERS[number % len(MARKERS)]
+def _look(number: int) -> dict[str, Any]:
+    return {"color": COLOURS[(number + 1) % len(COLOURS)], "marker": MARKERS[number % len(MARKERS)]}
 
 
 def _draw_language(axes: "Axes", system: Record, language: str, number: int) -> None:
     from matplotlib.patches import Ellipse
 
-    colour = _colour(number)
+    colour = _look(number)["color"]
     task = [point for point in system["points"] if (point["kind"], point["language"]) == ("task", language)]
     across, up = ([point[name] for point in task] for name in ("x", "y"))
-    axes.scatter(across, up, s=7, alpha=0.5, color=colour, marker=_marker(number), linewidths=0)
+    axes.scatter(across, up, s=7, alpha=0.5, **_look(number), linewidths=0)
     for ellipse in system["ellipses"]:
         if ellipse["language"] == language:
-            shape: dict[str, Any] = {
-                "xy": (ellipse["x"], ellipse["y"]),
-                "width": 2 * ellipse["semi_major"],
-                "height": 2 * ellipse["semi_minor"],
-                "angle": ellipse["angle_degrees"],
-            }
-            axes.add_patch(Ellipse(**shape, facecolor=colour, alpha=0.12))
-            axes.add_patch(Ellipse(**shape, fill=False, edgecolor=colour, linewidth=1.3))
-            axes.annotate(label(language), shape["xy"], color=colour, weight="bold", ha="center", va="center")
+            middle, angle = (ellipse["x"], ellipse["y"]), ellipse["angle_degrees"]
+            sizes = (2 * ellipse["semi_major"], 2 * ellipse["semi_minor"])
+            axes.add_patch(Ellipse(middle, *sizes, angle=angle, facecolor=colour, alpha=0.12))
+            axes.add_patch(Ellipse(middle, *sizes, angle=angle, fill=False, edgecolor=colour, linewidth=1.3))
+            axes.annotate(label(language), middle, color=colour, weight="bold", ha="center", va="center")
 
 
 def draw_frequency(record: Record) -> "Figure | None":
@@ -230,10 +204,8 @@ def draw_frequency(record: Record) -> "Figure | None":
                 text = f"{mean(known):.1f}" if known else "–"
                 axes.annotate(text, (middle, max(known, default=0)), ha="center", va="bottom", fontsize=8)
                 named = {}
-        words = pair["systems"][0]["reference_words"]
-        names = [
-            f"{bucket_name(bucket)}\n({count:,} words)" for bucket, count in zip(pair["buckets"], words, strict=True)
-        ]
+        words = zip(pair["buckets"], pair["systems"][0]["reference_words"], strict=True)
+        names = [f"{bucket_name(bucket)}\n({count:,} words)" for bucket, count in words]
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(bottom=0)
@@ -256,7 +228,7 @@ def bucket_name(bucket: Record) -> str:
 
 
 def draw_cost(record: Record) -> "Figure | None":
-    """For each pair: minutes of training by arm, stage upon stage, the mean of the seeds; peak memory beside them."""
+    """Minutes of training for each pair and arm, stage upon stage, the mean of the seeds; peak memory beside them."""
     from matplotlib.patches import Patch
 
     rows = record["rows"]
@@ -342,17 +314,12 @@ def draw_counts(counts: Mapping[str, Sequence[tuple[str, int]]]) -> "Figure":
         axes.bar(range(len(bars)), [count for _, count in bars], color=COLOURS[1])
         axes.set_xlim(-1, 10)
         for place, (_, count) in enumerate(bars):
-            axes.annotate(_short(count), (place, count), ha="center", va="bottom", fontsize=8)
+            short = f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"
+            text = str(count) if count < 10_000 else short
+            axes.annotate(text, (place, count), ha="center", va="bottom", fontsize=8)
         axes.set_xticks(range(len(bars)), [name for name, _ in bars], fontsize=8)
         axes.set_yticks([])
         axes.grid(visible=False)
         axes.margins(y=0.12)
         axes.set_title(title)
     return figure
-
-
-def _short(count: int) -> str:
-    """A count in at most four characters or so: 950, 12k, 3.4M."""
-    if count < 10_000:
-        return str(count)
-    return f"{count / 1000:.0f}k" if count < 1_000_000 else f"{count / 1_000_000:.1f}M"

@@ -6,11 +6,9 @@ from statistics import mean
 from typing import Any
 
 from switchtune.results.comparison import comparison_of
-from switchtune.results.text import marked, render_markdown, signed, tested_by
-from switchtune.scoring.significance import Answer, Comparison, decide
-
-NOTHING_TRANSLATED = 2.0
-"""BLEU below which outputs have next to nothing of the references: differences between such scores are noise."""
+from switchtune.results.text import better_and_worse, marked, render_markdown, signed, tested_by, wins_and_losses
+from switchtune.scoring.faults import NOTHING_TRANSLATED
+from switchtune.scoring.significance import Comparison, decide
 
 
 @dataclass(frozen=True)
@@ -67,22 +65,13 @@ class Matrix:
         """The comparisons off the diagonal."""
         return tuple(cell.comparison for cell in self.cells if not cell.supervised)
 
-    def differing(self, sign: int) -> int:
-        """Zero-shot cells in which the arm scores higher (1) or lower (-1) than the baseline, by however little."""
-        return sum(sign * each.difference > 0 for each in self.zero_shot)
-
-    def decided(self, answer: Answer) -> int:
-        """Zero-shot cells with this decision about the arm."""
-        return sum(each.answer == answer for each in self.zero_shot)
-
     def verdict(self) -> str:
         """How often the arm wins, in one sentence."""
         best = max(max(each.value_a, each.value_b) for each in self.zero_shot)
         caveat = f" But nothing is translated zero-shot here: the best score is {best:.1f} BLEU, so this says nothing."
         return (
-            f"{self.arm} against {self.baseline}, zero-shot: better in {self.differing(1)} of {len(self.zero_shot)} "
-            f"directions ({self.decided('better')} significantly), worse in {self.differing(-1)} "
-            f"({self.decided('worse')} significantly); mean difference "
+            f"{self.arm} against {self.baseline}, zero-shot: "
+            f"{better_and_worse(self.zero_shot, f' of {len(self.zero_shot)} directions')}; mean difference "
             f"{signed(mean(each.difference for each in self.zero_shot))} BLEU."
             f"{caveat if best < NOTHING_TRANSLATED else ''}"
         )
@@ -90,17 +79,9 @@ class Matrix:
     def record(self) -> dict[str, Any]:
         """All figures, for JSON."""
         return {
-            "tests": self.tests,
-            "target": self.target,
-            "baseline": self.baseline,
-            "arm": self.arm,
+            **{name: getattr(self, name) for name in ("tests", "target", "baseline", "arm", "trained", "tested")},
             "verdict": self.verdict(),
-            "trained": list(self.trained),
-            "tested": list(self.tested),
-            "wins": self.differing(1),
-            "significant_wins": self.decided("better"),
-            "losses": self.differing(-1),
-            "significant_losses": self.decided("worse"),
+            **wins_and_losses(self.zero_shot),
             "of": len(self.zero_shot),
             "cells": [
                 {
@@ -117,10 +98,10 @@ class Matrix:
 
 
 def decided_matrices(matrices: Sequence[Matrix]) -> tuple[Matrix, ...]:
-    """The matrices of one collection with their decisions.
+    """The matrices of one collection with their decisions, of all arms together.
 
-    Those of all arms are made together, and zero-shot cells apart from those whose language was trained on: on the
-    pairs' own test sets these are the comparisons of the run, and have its decisions.
+    Zero-shot cells are decided apart from those whose language was trained on: on the pairs' own test sets these are
+    the comparisons of the run, and have its decisions.
     """
     decided: dict[int, Comparison] = {}
     for supervised in (True, False):
@@ -140,17 +121,13 @@ def matrix_of(record: Mapping[str, Any]) -> Matrix:
 
 def matrix_table(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
     """Heads and rows for people: BLEU of the baseline, the arm's difference, marked where it is significant."""
-    cells = {(cell.tested, cell.trained): cell for cell in matrix.cells}
-
-    def text(cell: Cell | None) -> str:
-        if cell is None:
-            return "–"
+    texts = {}
+    for cell in matrix.cells:
         figures = f"{cell.comparison.value_a:.1f} {marked(cell.comparison)}"
-        return f"({figures})" if cell.supervised else figures
-
+        texts[cell.tested, cell.trained] = f"({figures})" if cell.supervised else figures
     heads = ["tested \\ trained", *(f"{trained}→{matrix.target}" for trained in matrix.trained)]
     rows = [
-        [f"{tested}→{matrix.target}", *(text(cells.get((tested, trained))) for trained in matrix.trained)]
+        [f"{tested}→{matrix.target}", *(texts.get((tested, trained), "–") for trained in matrix.trained)]
         for tested in matrix.tested
     ]
     return heads, rows
@@ -160,7 +137,7 @@ def legend(matrices: Sequence[Matrix]) -> str:
     """What stands in the tables."""
     compared = next((each for matrix in matrices for each in matrix.zero_shot), None)
     return (
-        "BLEU of the baseline, and the arm's difference; * where it is significant"
+        "BLEU of the baseline, and the arm's difference; * (or (*), of one training each) where it is significant"
         f"{f' ({tested_by(compared)})' if compared else ''}; in brackets where the models were trained on that "
         "language."
     )

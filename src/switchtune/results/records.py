@@ -54,16 +54,8 @@ def _check_seeds(metrics: Any) -> Any:
 METRICS_RECORD: TypeAdapter[Any] = TypeAdapter(Annotated[_METRICS, AfterValidator(_check_seeds)])
 
 _CELL = object_of(Comparison, trained=str, tested=str, supervised=bool)
-_MATRIX = object_of(
-    tests=str,
-    target=str,
-    baseline=str,
-    arm=str,
-    verdict=str,
-    trained=list_of(str),
-    tested=list_of(str),
-    cells=list_of(_CELL),
-)
+_TEXTS = dict.fromkeys(("tests", "target", "baseline", "arm", "verdict"), str)
+_MATRIX = object_of(**_TEXTS, trained=list_of(str), tested=list_of(str), cells=list_of(_CELL))
 ZEROSHOT_RECORD: TypeAdapter[Any] = TypeAdapter(object_of(matrices=list_of(_MATRIX)))
 
 _DATA = mapping_to(with_others(object_of(fingerprint=str)))
@@ -73,21 +65,14 @@ _MANIFEST = object_of(
 MANIFEST_RECORD: TypeAdapter[Any] = TypeAdapter(with_others(_MANIFEST))
 
 
-# Analyses
-
-
 @dataclass(frozen=True)
 class LayerDistance:
     """Two sides after one layer of the decoder."""
 
-    layer: Count
-    """From 1; the last is the one that logits are made from."""
-    distance: Finite
-    """`language_distance`: grows with the number of sentences and with the scale of the states."""
-    cosine: Finite
-    """`mean_cosine`, -1 to 1."""
-    retrieval: Finite
-    """`retrieval_accuracy`, 0 to 1."""
+    layer: Count  # from 1; the last is the one that logits are made from
+    distance: Finite  # `language_distance`: grows with the number of sentences and with the scale of the states
+    cosine: Finite  # `mean_cosine`, -1 to 1
+    retrieval: Finite  # `retrieval_accuracy`, 0 to 1
 
 
 @dataclass(frozen=True)
@@ -99,25 +84,21 @@ class Ellipse:
     y: Finite
     semi_major: Finite
     semi_minor: Finite
-    angle_degrees: Finite
-    """Of the major axis, counter-clockwise from the x axis, from -90 to 90."""
+    angle_degrees: Finite  # of the major axis, counter-clockwise from the x axis, from -90 to 90
 
 
 @dataclass(frozen=True)
 class Case:
     """One sentence of the test set, as two systems translate it."""
 
-    row: Count
-    """Its place in the test set, from 0."""
+    row: Count  # its place in the test set, from 0
     source: str
     reference: str
     hypothesis_a: str
     hypothesis_b: str
-    chrf_a: Finite
-    """chrF++ of the sentence, 0 to 100."""
+    chrf_a: Finite  # chrF++ of the sentence, 0 to 100
     chrf_b: Finite
-    rare_words: tuple[str, ...]
-    """Words of the reference that the training texts seldom hold, in its order, each once."""
+    rare_words: tuple[str, ...]  # of the reference, in its order, each once
 
 
 def _analysis(**fields: Any) -> TypeAdapter[Any]:

@@ -14,9 +14,9 @@ SHARES = {"accuracy", "in-language"}
 """Metrics from 0 to 1, shown in percent."""
 
 _TESTS = {
-    "bootstrap": "paired bootstrap over the test set, the seeds' scores averaged in each draw",
-    "randomisation": "paired approximate randomisation of the outputs, the seeds' scores averaged in each draw",
-    "mcnemar": "McNemar's exact test on the same examples, of several seeds the largest p",
+    "bootstrap": "paired bootstrap",
+    "randomisation": "paired approximate randomisation",
+    "sacrebleu": "sacrebleu's paired bootstrap, about half of a two-sided p",
 }
 
 
@@ -56,11 +56,7 @@ def unit(comparison: Comparison) -> str:
 
 
 def p_text(comparison: Comparison, before: str = "") -> str:
-    """The p-value of a comparison, and what it comes to among those that were decided with it.
-
-    Args:
-        before: what stands before a number, where it is not below 0.001.
-    """
+    """The p-value, what it is adjusted to, and `before` it where it is not below 0.001."""
     adjusted = f" ({_p(comparison.adjusted_p_value)} adjusted)" if comparison.comparisons > 1 else ""
     return (before if comparison.p_value >= 0.001 else "") + _p(comparison.p_value) + adjusted
 
@@ -70,29 +66,69 @@ def _p(value: float) -> str:
 
 
 def verdict(arm: str, baseline: str, comparison: Comparison) -> str:
-    """The decision about an arm in one sentence, with all that it rests on."""
+    """The decision about an arm in one sentence, with all that it rests on, and what is to be done."""
+    scores = " against ".join(
+        score_text(comparison.metric, value) for value in (comparison.value_b, comparison.value_a)
+    )
+    if comparison.answer == "not comparable":
+        figures = f"{comparison.metric} {scores}; {comparison.n:,} test examples"
+        return f"{arm} and {baseline}: {nothing_to_compare(comparison, baseline, arm)} ({figures}). {comparison.advice}"
     difference = difference_text(comparison)
     decision = {
         "better": f"is better than {baseline} by {difference.lstrip('+')}",
         "worse": f"is worse than {baseline} by {difference.lstrip('-')}",
         "undecided": f"shows no significant difference from {baseline} ({difference})",
-    }[comparison.answer]
-    scores = (score_text(comparison.metric, value) for value in (comparison.value_b, comparison.value_a))
+    }[comparison.answer.split()[0]]
     return (
-        f"{arm} {decision}: {' against '.join(scores)}; 95 % interval of the difference {interval_text(comparison)}; "
-        f"p {p_text(comparison, '= ')}; {comparison.n:,} test examples."
+        f"{arm} {decision}{' on this one training' if comparison.one_training else ''}: {scores}; 95 % interval of the "
+        f"difference {interval_text(comparison)}; p {p_text(comparison, '= ')}; {comparison.n:,} test examples."
+        f"{f' {comparison.advice}' if comparison.advice else ''}"
     )
 
 
+def nothing_to_compare(comparison: Comparison, a: str, b: str) -> str:
+    """Why no answer is given: which of two systems has what faults, or that the test set is too small."""
+    faults = {a: comparison.faults_a, b: comparison.faults_b}
+    faulty = [name for name, said in faults.items() if said]
+    if not faulty:
+        return "there are too few test examples to compare them on"
+    verbs = {"accuracy": ("classifies", "classify"), "ROUGE": ("summarises", "summarise")}
+    does, do = verbs.get(comparison.metric.split("-")[0], ("translates", "translate"))
+    who = f"neither {a} nor {b} {does} yet" if len(faulty) == 2 else f"{faulty[0]} does not {do} yet"
+    return f"{who} ({'; '.join(f'{name}: ' + ', '.join(faults[name]) for name in faulty)})"
+
+
+def wins_and_losses(comparisons: Sequence[Comparison]) -> dict[str, int]:
+    """In how many an arm scores higher and lower than the baseline, by however little, and how many are decided."""
+    return {
+        "wins": sum(each.difference > 0 for each in comparisons),
+        "significant_wins": sum(each.answer.startswith("better") for each in comparisons),
+        "losses": sum(each.difference < 0 for each in comparisons),
+        "significant_losses": sum(each.answer.startswith("worse") for each in comparisons),
+    }
+
+
+def better_and_worse(comparisons: Sequence[Comparison], of_how_many: str = "") -> str:
+    """The same in words."""
+    text = (
+        "better in {wins}{of} ({significant_wins} significantly), worse in {losses} ({significant_losses} "
+        "significantly)"
+    )
+    one = " on this one training" if all(each.one_training for each in comparisons) else ""
+    return text.format(of=of_how_many, **wins_and_losses(comparisons)) + one
+
+
 def marked(comparison: Comparison) -> str:
-    """The difference as a number, with an asterisk where it is decided: `+1.5*`."""
-    return _signed(comparison, comparison.difference) + "*" * (comparison.answer != "undecided")
+    """The difference as a number, with an asterisk where it is decided: `+1.5*`, of one training `+1.5(*)`."""
+    marks = {"undecided": "", "not comparable": "", "better": "*", "worse": "*"}
+    return _signed(comparison, comparison.difference) + marks.get(comparison.answer, "(*)")
 
 
 def tested_by(comparison: Comparison) -> str:
     """What the p-values come from, and what they are adjusted for."""
     several = f"; adjusted for {comparison.comparisons} comparisons (Holm)" if comparison.comparisons > 1 else ""
-    return _TESTS[comparison.test] + several
+    over = "test examples, of one training each" if comparison.one_training else "test examples and seeds"
+    return f"{_TESTS[comparison.test]} over {over}{several}"
 
 
 def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

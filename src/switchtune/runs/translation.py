@@ -29,6 +29,7 @@ from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import TASKS, note_task, read_pair
 from switchtune.runs.trial import Data, Output, TrialResult
+from switchtune.scoring.faults import system_faults
 from switchtune.scoring.metrics import Score, can_identify, in_language
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.switching.make import make_switchers, segmenters_for, switching_rates
@@ -163,7 +164,7 @@ class PairExperiment:
             for each in results:
                 if each.pair == pair.name:
                     trials[each.arm].append(each)
-            rows += compared_rows(self.config, pair, data[pair.name].tests[TEST].targets(), trials)
+            rows += compared_rows(self.config, pair, data[pair.name].tests[TEST], trials)
         return summarised(rows, self.config.baseline, self.config.seeds)
 
     def page(self, summary: Summary) -> str:
@@ -171,17 +172,24 @@ class PairExperiment:
 
 
 def compared_rows(
-    config: RunConfig, pair: PairSettings, references: Sequence[str], trials: Mapping[str, Sequence[TrialResult]]
+    config: RunConfig, pair: PairSettings, test: Corpus, trials: Mapping[str, Sequence[TrialResult]]
 ) -> list[Row]:
     """A row for each arm on a pair, by its trials, one a seed."""
-    metrics = TASKS[config.task].metrics
+    metrics, references = TASKS[config.task].metrics, test.targets()
     scores: dict[str, dict[str, tuple[Score, ...]]] = {arm: {} for arm in trials}
     for (arm, results), name in product(trials.items(), metrics):
         scores[arm][name] = tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results)
+    faults = {
+        arm: system_faults(
+            scores[arm][metrics[0]], [each.hypotheses for each in results], references, pair.target, test.sources()
+        )
+        for arm, results in trials.items()
+    }
     rows = []
     for arm, results in trials.items():
+        settings = {**config.evaluation.model_dump(), "faults": (faults[config.baseline], faults[arm])}
         comparisons = [
-            compare_scores(scores[config.baseline][name], scores[arm][name], **config.evaluation.model_dump())
+            compare_scores(scores[config.baseline][name], scores[arm][name], **settings)
             for name in (metrics if arm != config.baseline else ())
         ]
         identified = can_identify(pair.target)

@@ -23,8 +23,9 @@ from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import kept_lines
-from switchtune.scoring.metrics import can_identify, in_language
-from switchtune.scoring.significance import compare_seeds
+from switchtune.scoring.faults import system_faults
+from switchtune.scoring.metrics import bleu, can_identify, in_language
+from switchtune.scoring.significance import compare_scores
 
 OWN_TESTS = "own-tests"
 """The collection of the pairs' own test sets."""
@@ -151,8 +152,15 @@ def _matrix(
             [translations[name, tested] for translations in outputs[trained, system]]
             for system in (config.baseline, arm)
         )
-        references = corpora[tested].targets()
-        comparison = compare_seeds(baseline, systems, references, target, **config.evaluation.model_dump())
+        references, sources = corpora[tested].targets(), corpora[tested].sources()
+        scores = [[bleu(each, references, target) for each in outputs] for outputs in (baseline, systems)]
+        faults = [
+            system_faults(scored, outputs, references, target, sources)
+            for scored, outputs in zip(scores, (baseline, systems), strict=True)
+        ]
+        # An arm that alone hits the language asked for is what is looked for here.
+        said = (faults[0], faults[1]) if all(faults) else ((), ())
+        comparison = compare_scores(*scores, **config.evaluation.model_dump(), faults=said)
         if not can_identify(target):
             return Cell(trained, tested, comparison, None)
         shares = [mean(in_language(each, target).value for each in outputs) for outputs in (baseline, systems)]

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from switchtune.errors import UsageError, nearest
 from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up_command
+from switchtune.scoring.faults import system_faults
 from switchtune.scoring.metrics import Score, UnavailableMetricError, check_counts, in_language
 from switchtune.scoring.outputs import Outputs, examine
 from switchtune.scoring.rouge import rouge
@@ -18,88 +19,65 @@ USUAL = ("BLEU", "chrF++", "in-language")
 
 @dataclass(frozen=True)
 class MetricInputs:
-    """What some metrics need besides outputs and references.
+    """What some metrics need besides outputs and references."""
 
-    Attributes:
-        training: target side of the training text, for word-F.
-        frequencies: where its buckets begin.
-        tokenised: whether outputs, references and training text are tokenised: words stand between spaces.
-        sources: sentences that were translated, for COMET.
-        comet_environment: folder of the environment in which COMET is installed.
-        comet_model: name of a COMET model.
-    """
-
-    training: Sequence[str] | None = None
-    frequencies: Sequence[int] = FREQUENCIES
-    tokenised: bool = False
-    sources: Sequence[str] | None = None
-    comet_environment: Path | None = None
+    training: Sequence[str] | None = None  # target side of the training text, for word-F
+    frequencies: Sequence[int] = FREQUENCIES  # where its buckets begin
+    tokenised: bool = False  # whether words stand between spaces in outputs, references and training text
+    sources: Sequence[str] | None = None  # sentences that were translated, for COMET; else to be scored as outputs
+    comet_environment: Path | None = None  # in which COMET is installed
     comet_model: str = DEFAULT_MODEL
 
     def metrics(self) -> list[str]:
         """The metrics that these inputs are for: who gives them wants the metrics."""
-        comet_too = self.comet_environment is not None or self.sources is not None
+        comet_too = self.comet_environment is not None
         return [*(["word-F"] if self.training is not None else []), *(["COMET"] if comet_too else [])]
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """A set of outputs, by all metrics asked for.
+    """A set of outputs, by all metrics asked for."""
 
-    Attributes:
-        scores: one a metric, three for ROUGE; word-F is in `words`.
-        words: word accuracy by training frequency; empty where not asked for.
-        outputs: what is empty, repetitive, short or long.
-        left_out: metrics that could not be had, and why.
-    """
-
-    scores: tuple[Score, ...]
+    scores: tuple[Score, ...]  # one a metric, three for ROUGE; word-F is in `words`
     words: tuple[Bucket, ...]
     outputs: Outputs
-    left_out: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)  # metrics that could not be had, and why
+    faults: Sequence[str] = ()  # what is wrong with most outputs, in words
 
 
-Systems: TypeAlias = Sequence[Sequence[str]]
+_Systems: TypeAlias = Sequence[Sequence[str]]
 
 
-@dataclass(frozen=True)
-class _Metric:
-    scores: Callable[[Systems, Sequence[str], str, MetricInputs], list[tuple[Score, ...]]]
-    """Scores of each system, from (systems, references, language, inputs)."""
-    require_inputs: Callable[[MetricInputs], object] = bool
-    """Raises a UsageError, before anything is computed, where an input is missing."""
-
-
-def _by_function(score: Callable[[Sequence[str], Sequence[str], str], Score]) -> _Metric:
-    return _Metric(lambda systems, references, language, _: [(score(it, references, language),) for it in systems])
-
-
-def _rouge(systems: Systems, references: Sequence[str], language: str, _: MetricInputs) -> list[tuple[Score, ...]]:
-    return [tuple(rouge(system, references, language).values()) for system in systems]
-
-
-def _training(inputs: MetricInputs) -> Sequence[str]:
-    if inputs.training is None:
-        raise UsageError("word-F needs --train FILE: the target side of the training text, whose words are counted.")
-    return inputs.training
+def _by_function(score: Callable[[Sequence[str], Sequence[str], str], Score]) -> "_Scorer":
+    return lambda systems, references, language, _: [(score(system, references, language),) for system in systems]
 
 
 def _buckets(
-    systems: Systems, references: Sequence[str], language: str, inputs: MetricInputs
+    systems: _Systems, references: Sequence[str], language: str, inputs: MetricInputs
 ) -> list[tuple[Bucket, ...]]:
     words: ToWords = str.split if inputs.tokenised else words_of(language)
-    counts = count_words(_training(inputs), words)
+    counts = count_words(inputs.training or (), words)
     return [word_accuracy(system, references, counts, buckets=inputs.frequencies, words=words) for system in systems]
 
 
 def _word_f(
-    systems: Systems, references: Sequence[str], language: str, inputs: MetricInputs
+    systems: _Systems, references: Sequence[str], language: str, inputs: MetricInputs
 ) -> list[tuple[Score, ...]]:
     return [tuple(bucket.score for bucket in row) for row in _buckets(systems, references, language, inputs)]
 
 
-def _for_comet(inputs: MetricInputs) -> tuple[Path, Sequence[str]]:
-    """The environment, in which COMET is installed, and the sources."""
+def _comet(systems: _Systems, references: Sequence[str], _: str, inputs: MetricInputs) -> list[tuple[Score, ...]]:
+    environment, sources = inputs.comet_environment or Path(), inputs.sources or ()
+    scores = comet(systems, sources, references, environment=environment, model=inputs.comet_model)
+    return [(score,) for score in scores]
+
+
+def _require_inputs(metric: str, inputs: MetricInputs) -> None:
+    """Raise a UsageError, before anything is computed, where a metric lacks one of its inputs."""
+    if metric == "word-F" and inputs.training is None:
+        raise UsageError("word-F needs --train FILE: the target side of the training text, whose words are counted.")
+    if metric != "COMET":
+        return
     if inputs.comet_environment is None:
         raise UsageError(
             "COMET needs --comet-env FOLDER: an environment of its own, since it does not work with this one's "
@@ -108,32 +86,25 @@ def _for_comet(inputs: MetricInputs) -> tuple[Path, Sequence[str]]:
     comet_program(inputs.comet_environment)
     if inputs.sources is None:
         raise UsageError("COMET needs --source FILE: the sentences that were translated, line by line.")
-    return inputs.comet_environment, inputs.sources
 
 
-def _comet(systems: Systems, references: Sequence[str], _: str, inputs: MetricInputs) -> list[tuple[Score, ...]]:
-    environment, sources = _for_comet(inputs)
-    scores = comet(systems, sources, references, environment=environment, model=inputs.comet_model)
-    return [(score,) for score in scores]
-
-
-_METRICS: Mapping[str, _Metric] = {
+_Scorer: TypeAlias = Callable[[_Systems, Sequence[str], str, MetricInputs], list[tuple[Score, ...]]]
+_METRICS: Mapping[str, _Scorer] = {
     **{name: _by_function(score) for name, score in METRICS.items()},
-    "ROUGE": _Metric(_rouge),
-    "word-F": _Metric(_word_f, _training),
+    "ROUGE": lambda systems, references, language, _: [
+        tuple(rouge(system, references, language).values()) for system in systems
+    ],
+    "word-F": _word_f,
     "in-language": _by_function(lambda outputs, _, language: in_language(outputs, language)),
-    "COMET": _Metric(_comet, _for_comet),
+    "COMET": _comet,
 }
+"""The scores of each system, from (systems, references, language, inputs)."""
 NAMES = tuple(_METRICS)
 """The metrics that can be asked for; ROUGE means its three."""
 
 
 def metric_name(name: str) -> str:
-    """A metric's name as it is written here, whatever the case it was given in.
-
-    Raises:
-        UsageError: there is no such metric.
-    """
+    """A metric's name as it is written here, whatever the case it was given in; a UsageError where there is none."""
     for known in NAMES:
         if known.lower() == name.lower():
             return known
@@ -148,14 +119,7 @@ def assess(
     metrics: Sequence[str] = (),
     inputs: MetricInputs | None = None,
 ) -> Assessment:
-    """Score a set of outputs by several metrics.
-
-    Args:
-        language: the outputs' language.
-        metrics: of `NAMES`; by default `USUAL`. Inputs of word-F or COMET ask for these besides.
-
-    Returns:
-        What could be computed. A metric that this machine lacks something for is in `left_out`.
+    """Score outputs by metrics of `NAMES`, by default `USUAL`; inputs of word-F or COMET ask for these too.
 
     Raises:
         UsageError: an unknown metric, or one without the inputs that it needs.
@@ -165,21 +129,22 @@ def assess(
     inputs = inputs or MetricInputs()
     names = list(dict.fromkeys([*map(metric_name, metrics or USUAL), *inputs.metrics()]))
     for name in names:
-        _METRICS[name].require_inputs(inputs)
+        _require_inputs(name, inputs)
     check_counts(hypotheses, references)
     scores: list[Score] = []
     left_out: dict[str, str] = {}
     for name in names:
         try:
             if name != "word-F":
-                scores += _METRICS[name].scores([hypotheses], references, language, inputs)[0]
+                scores += _METRICS[name]([hypotheses], references, language, inputs)[0]
         except UnavailableMetricError as error:
             left_out[name] = str(error)
     words = _buckets([hypotheses], references, language, inputs)[0] if "word-F" in names else ()
     if not scores and not words:
         raise UnavailableMetricError("\n".join(left_out.values()))
     scores = list({score.metric: score for score in scores}.values())  # ROUGE-1 may have been asked for besides ROUGE
-    return Assessment(tuple(scores), words, examine(hypotheses, references, language), left_out)
+    found = system_faults(scores[:1] or [words[0].score], [hypotheses], references, language, inputs.sources)
+    return Assessment(tuple(scores), words, examine(hypotheses, references, language), left_out, found)
 
 
 def compare_outputs(
@@ -194,11 +159,9 @@ def compare_outputs(
     resamples: int | None = None,
     seed: int = 12345,
 ) -> tuple[Comparison, ...]:
-    """Compare two systems by one metric: one comparison, three for ROUGE, one a bucket for word-F; decided together.
+    """Compare two systems, a being the baseline, by a metric of `NAMES`, but not in-language.
 
-    Args:
-        hypotheses_a: the baseline's outputs.
-        metric: of `NAMES`, but not in-language, whose shares are not tested.
+    One comparison, three for ROUGE, one a bucket for word-F; decided together.
 
     Raises:
         UsageError: an unknown metric, one that is not tested, or one without the inputs that it needs.
@@ -210,10 +173,13 @@ def compare_outputs(
     for other in inputs.metrics():
         if other != name:
             raise UsageError(f"There are texts for {other}, but {name} is to be compared: add --metric {other}.")
-    _METRICS[name].require_inputs(inputs)
+    _require_inputs(name, inputs)
     for hypotheses in (hypotheses_a, hypotheses_b):
         check_counts(hypotheses, references)
-    of_a, of_b = _METRICS[name].scores([hypotheses_a, hypotheses_b], references, language, inputs)
-    return decide(
-        [compare_scores([a], [b], test=test, resamples=resamples, seed=seed) for a, b in zip(of_a, of_b, strict=True)]
+    of_a, of_b = _METRICS[name]([hypotheses_a, hypotheses_b], references, language, inputs)
+    said_a, said_b = (
+        system_faults(scores[:1], [hypotheses], references, language, inputs.sources)
+        for scores, hypotheses in ((of_a, hypotheses_a), (of_b, hypotheses_b))
     )
+    settings: dict[str, Any] = {"test": test, "resamples": resamples, "seed": seed, "faults": (said_a, said_b)}
+    return decide([compare_scores([a], [b], **settings) for a, b in zip(of_a, of_b, strict=True)])

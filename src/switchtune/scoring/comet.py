@@ -27,11 +27,7 @@ def set_up_command(environment: Path) -> str:
 
 
 def comet_program(environment: Path) -> Path:
-    """The program that scores.
-
-    Raises:
-        CometError: it is not in this environment.
-    """
+    """The program that scores; a CometError where it is not in this environment."""
     program = environment / "bin" / "comet-score"
     if not program.is_file():
         raise CometError(
@@ -55,13 +51,11 @@ def comet(
     first time.
 
     Args:
-        systems: the translations, one sequence a system.
         environment: folder of a virtual environment in which unbabel-comet is installed (`set_up_command`).
         model: a COMET model of the Hub that takes references, or the path of a checkpoint.
 
     Returns:
-        One score a system: the mean of its sentences' values on the model's own scale (about 0 to 1 for wmt22-comet-da;
-        unbounded for wmt20-comet-da). `segments` hold 2 columns: a sentence's value, and 1.
+        The means of the sentences' values on the model's own scale. `segments` hold 2 columns: a value, and 1.
 
     Raises:
         CometError: the program is missing, fails, or does not give one value a sentence.
@@ -80,7 +74,9 @@ def comet(
         texts = {"source": sources, "reference": references}
         texts |= {f"system{number}": system for number, system in enumerate(systems)}
         for stem, lines in texts.items():
-            (folder / stem).write_text("".join(f"{_one_line(line)}\n" for line in lines), encoding="utf-8")
+            # The program reads a sentence a line: what Python takes for the end of one must not stand inside it.
+            text = "".join(f"{' '.join(line.splitlines())}\n" for line in lines)
+            (folder / stem).write_text(text, encoding="utf-8")
         translations = [str(folder / f"system{number}") for number in range(len(systems))]
         found = folder / "scores.json"
         command = [str(program), "--sources", str(folder / "source"), "--translations", *translations]
@@ -94,14 +90,11 @@ def comet(
             said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:]) or "nothing"
             raise CometError(f"{program} --model {model} ended with code {done.returncode}. It said:\n{said}")
         records = read_json(found, remedy=f"This was written for unbabel-comet {COMET_VERSION}.")
-    signature = f"nrefs:1|model:{model}|unbabel-comet:{_version(environment)}"
+    left = sorted(environment.glob(f"lib/python*/site-packages/{_PACKAGE}-*.dist-info"))
+    version = left[-1].name.removeprefix(f"{_PACKAGE}-").removesuffix(".dist-info") if left else "unknown"
+    signature = f"nrefs:1|model:{model}|unbabel-comet:{version}"
     scores = records if isinstance(records, dict) else {}
     return [_score(scores.get(path), len(references), program, signature) for path in translations]
-
-
-def _one_line(text: str) -> str:
-    """The program reads a sentence a line: what Python takes for the end of one must not stand inside it."""
-    return " ".join(text.splitlines())
 
 
 def _score(records: object, count: int, program: Path, signature: str) -> Score:
@@ -114,9 +107,3 @@ def _score(records: object, count: int, program: Path, signature: str) -> Score:
         )
     segments = np.stack([np.array(values), np.ones(count)], axis=1)
     return Score("COMET", float(np.mean(values)), signature, segments, count)
-
-
-def _version(environment: Path) -> str:
-    """The version installed there, by the name of the folder that pip leaves."""
-    left = sorted(environment.glob(f"lib/python*/site-packages/{_PACKAGE}-*.dist-info"))
-    return left[-1].name.removeprefix(f"{_PACKAGE}-").removesuffix(".dist-info") if left else "unknown"

@@ -40,20 +40,12 @@ class UnavailableMetricError(ScoringError):
 
 @dataclass(frozen=True)
 class Score:
-    """One figure about a set of outputs, with what it takes to compare it and to test it.
-
-    Attributes:
-        metric: a `MetricName`, "word-F", "COMET" or "in-language".
-        value: 0 to 100, but for "COMET" on its model's scale and for "in-language" a share from 0 to 1.
-        signature: the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's).
-        segments: sufficient statistics of each output, (n, k); a set's score follows from their sum over the set.
-        n: number of outputs.
-    """
+    """One figure about a set of outputs, with what it takes to compare it and to test it."""
 
     metric: str
-    value: float
-    signature: str
-    segments: NDArray[Any] = field(repr=False, compare=False)
+    value: float  # 0 to 100, but for COMET on its model's scale; in-language and accuracy are shares from 0 to 1
+    signature: str  # the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's)
+    segments: NDArray[Any] = field(repr=False, compare=False)  # sufficient statistics of each output, (n, k)
     n: int
 
 
@@ -64,12 +56,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
     installed (`sacrebleu[ja]`, `sacrebleu[ko]`), `char` for these two where not and for other languages written
     without spaces, and `13a` for all the rest. The signature names it: scores of different tokenisers do not compare.
 
-    Args:
-        language: the target language, by any of its codes or names.
-
-    Returns:
-        A score whose `segments` hold 10 columns: output and reference length in tokens, then the matching and the
-        total n-grams of the orders 1 to 4.
+    `segments` hold 10 columns: output and reference length in tokens, matching and total n-grams of the orders 1 to 4.
 
     Raises:
         ScoringError: unequal counts, or nothing to score.
@@ -80,13 +67,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
 def spbleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
     """Corpus BLEU of sentencepiece pieces, the same for all languages: sacrebleu's `flores200` tokeniser.
 
-    Its model is downloaded by sacrebleu the first time, to ~/.sacrebleu/models.
-
-    Args:
-        language: the target language; only its name is checked.
-
-    Returns:
-        A score with `segments` as those of `bleu`.
+    Its model is downloaded by sacrebleu the first time, to ~/.sacrebleu/models. `segments` are those of `bleu`.
 
     Raises:
         UnavailableMetricError: the tokeniser's model is not here and cannot be downloaded, or is damaged.
@@ -109,11 +90,7 @@ def spbleu(hypotheses: Sequence[str], references: Sequence[str], language: str) 
 def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
     """Corpus chrF++: F2 over character n-grams of the orders 1 to 6 and word n-grams of the orders 1 and 2.
 
-    Args:
-        language: the target language; chrF++ needs no tokeniser, so only its name is checked.
-
-    Returns:
-        A score whose `segments` hold 24 columns: output n-grams, reference n-grams and matches, for each order.
+    `segments` hold 24 columns: output n-grams, reference n-grams and matches, for each order.
 
     Raises:
         ScoringError: unequal counts, or nothing to score.
@@ -123,11 +100,7 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
 
 
 def check_counts(hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    """Refuse what cannot be scored line by line.
-
-    Raises:
-        ScoringError: unequal counts, or nothing to score.
-    """
+    """Raise a ScoringError where the counts are unequal or there is nothing to score."""
     if len(hypotheses) != len(references):
         raise ScoringError(
             f"{len(hypotheses):,} hypotheses but {len(references):,} references: each hypothesis needs one reference, "
@@ -156,14 +129,7 @@ def _bleu_metric(language: str) -> BLEU:
 
 
 def corpus_values(metric: str, sums: NDArray[Any]) -> NDArray[Any]:
-    """The corpus scores that follow from summed statistics.
-
-    Args:
-        sums: `Score.segments` summed over the sentences of a set, (..., k); floating point.
-
-    Returns:
-        The scores, (...), in the precision of `sums`.
-    """
+    """Corpus scores, (...), from floating-point sums of `Score.segments` over the sentences of a set, (..., k)."""
     return _VALUES[metric](sums)
 
 
@@ -200,12 +166,12 @@ def _chrf_values(sums: NDArray[Any]) -> NDArray[Any]:
 
 
 def _mean_values(sums: NDArray[Any]) -> NDArray[Any]:
-    """Means, from statistics of shape (..., 2): the sum of the outputs' values, and how many they are."""
+    """From the sum of the outputs' values, and how many they are."""
     return np.asarray(sums[..., 0] / sums[..., 1])
 
 
 def _f_values(sums: NDArray[Any]) -> NDArray[Any]:
-    """F-measures in hundredths, from statistics of shape (..., 3): matching, output's and reference's units."""
+    """F-measures in hundredths, from matching, output's and reference's units."""
     units = sums[..., 1] + sums[..., 2]
     return np.asarray(100 * np.divide(2 * sums[..., 0], units, out=np.zeros_like(units), where=units > 0))
 
@@ -214,11 +180,8 @@ _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "BLEU": _bleu_values,
     "spBLEU": _bleu_values,
     "chrF++": _chrf_values,
-    "ROUGE-1": _mean_values,
-    "ROUGE-2": _mean_values,
-    "ROUGE-L": _mean_values,
     "word-F": _f_values,
-    "COMET": _mean_values,
+    **dict.fromkeys(("ROUGE-1", "ROUGE-2", "ROUGE-L", "COMET", "accuracy"), _mean_values),
 }
 
 
@@ -235,8 +198,7 @@ def in_language(hypotheses: Sequence[str], language: str) -> Score:
     text: over eleven European languages it accepts 99.6 % of right fragments of 40 to 80 characters, 92 % of 15 to 25
     and 78 % of 8 to 15, and takes in 0.04 %, 0.3 % and 1 % of wrong ones. A low share of one-word outputs means little.
 
-    Returns:
-        A share from 0 to 1; `segments` holds one column, 1 where the output counts.
+    The value is a share from 0 to 1; `segments` hold one column, 1 where the output counts.
 
     Raises:
         UnavailableMetricError: the identifier does not know the language.

@@ -1,15 +1,36 @@
-"""What is wrong with outputs at first sight: empty ones, ones that repeat themselves, and too short or long ones."""
+"""What outputs are counted in, and what is wrong at first sight: empty, repeating, too short or too long."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
+import regex
+
+from switchtune.corpus.words import lower_case
+from switchtune.languages import find_language
 from switchtune.scoring.metrics import check_counts
-from switchtune.scoring.units import units_of
 
 REPEATED_WORDS = 4
 REPEATED_CHARACTERS = 8
 """How many units in a row make a repetition when they come again in the same output."""
+
+_WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+")
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a language's text is counted in, and what cuts a text to them, in lower case."""
+
+    name: Literal["words", "characters"]
+    cut: Callable[[str], list[str]]
+
+
+def units_of(language: str) -> Units:
+    """Runs of letters, marks and digits of any script; for languages without spaces all characters but white space."""
+    target = find_language(language)
+    if target.spaced:
+        return Units("words", lambda text: _WORD.findall(lower_case(text, target.code)))
+    return Units("characters", lambda text: [one for one in lower_case(text, target.code) if not one.isspace()])
 
 
 @dataclass(frozen=True)
@@ -35,10 +56,6 @@ class Outputs:
     length_ratio: float | None
     unit: Literal["words", "characters"]
     repeated: int
-
-    def record(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
     def describe(self) -> str:
         """For people."""
@@ -68,9 +85,6 @@ def examine(hypotheses: Sequence[str], references: Sequence[str], language: str)
     places of it, which may overlap: "very very very very very" does. Long texts do so more often than short ones, so
     compare with the references' share, not with nothing.
 
-    Args:
-        language: the language of the outputs, by any of its codes or names.
-
     Raises:
         ScoringError: unequal counts, or no outputs.
         UnknownLanguageError: no language bears this name.
@@ -79,7 +93,12 @@ def examine(hypotheses: Sequence[str], references: Sequence[str], language: str)
     units = units_of(language)
     repeated = REPEATED_WORDS if units.name == "words" else REPEATED_CHARACTERS
     sides = [[units.cut(text) for text in texts] for texts in (hypotheses, references)]
-    repeating = [sum(_repeats(text, repeated) for text in texts) / len(texts) for texts in sides]
+
+    def repeats(text: Sequence[str]) -> bool:
+        runs = [tuple(text[start : start + repeated]) for start in range(len(text) - repeated + 1)]
+        return len(set(runs)) < len(runs)
+
+    repeating = [sum(map(repeats, texts)) / len(texts) for texts in sides]
     lengths = [sum(map(len, texts)) for texts in sides]
     return Outputs(
         n=len(hypotheses),
@@ -91,8 +110,3 @@ def examine(hypotheses: Sequence[str], references: Sequence[str], language: str)
         unit=units.name,
         repeated=repeated,
     )
-
-
-def _repeats(units: Sequence[str], length: int) -> bool:
-    runs = [tuple(units[start : start + length]) for start in range(len(units) - length + 1)]
-    return len(set(runs)) < len(runs)

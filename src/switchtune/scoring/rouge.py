@@ -9,7 +9,7 @@ import numpy as np
 
 from switchtune.languages import find_language
 from switchtune.scoring.metrics import Score, check_counts
-from switchtune.scoring.units import units_of
+from switchtune.scoring.outputs import units_of
 
 RougeName: TypeAlias = Literal["ROUGE-1", "ROUGE-2", "ROUGE-L"]
 ROUGE_NAMES: tuple[RougeName, ...] = get_args(RougeName)
@@ -33,13 +33,8 @@ def rouge(
     tokenised text, and the subsequences of each sentence of the reference are united (elsewhere called ROUGE-Lsum). A
     summary without such a full stop, and one that is compared by characters, is one sentence: then it is plain ROUGE-L.
 
-    Args:
-        language: the summaries' language, by any of its codes or names.
-        names: which of the three.
-
-    Returns:
-        Scores from 0 to 100; their `segments` hold 2 columns: a summary's F1 and 1. An empty summary,
-        like one of punctuation alone, has F1 0.
+    Scores are from 0 to 100; their `segments` hold 2 columns: a summary's F1 and 1. An empty summary, like one of
+    punctuation alone, has F1 0.
 
     Raises:
         ScoringError: unequal counts, or nothing to score.
@@ -72,3 +67,8 @@ def rouge(
         f1 = 100 * np.array([segment[_VARIANTS[name]].fmeasure for segment in segments])
         scores[name] = Score(name, float(f1.mean()), signature, np.stack([f1, np.ones_like(f1)], axis=1), len(f1))
     return scores
+
+
+def rouge_score(name: RougeName, hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
+    """One of the three alone."""
+    return rouge(hypotheses, references, language, names=[name])[name]

@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from switchtune.corpus.words import word_segmenter
 from switchtune.languages import find_language
@@ -22,23 +21,13 @@ ToWords: TypeAlias = Callable[[str], Sequence[str]]
 
 @dataclass(frozen=True)
 class Bucket:
-    """The words of a range of training frequencies.
-
-    Attributes:
-        low: the smallest frequency.
-        high: the frequency where the next bucket begins; None for the last.
-        score: F-measure, 0 to 100; its `segments` hold 3 columns: a sentence's matching, output and reference words.
-        precision: share of the output's words that stand in the reference, 0 to 1.
-        recall: share of the reference's words that stand in the output, 0 to 1.
-        output_words: words of the outputs in this bucket.
-        reference_words: words of the references in this bucket.
-    """
+    """The words of a range of training frequencies."""
 
     low: int
-    high: int | None
-    score: Score
-    precision: float
-    recall: float
+    high: int | None  # where the next bucket begins; None for the last
+    score: Score  # F-measure, 0 to 100; `segments` hold 3 columns: matching, output's and reference's words
+    precision: float  # share of the output's words that stand in the reference, 0 to 1
+    recall: float  # share of the reference's words that stand in the output, 0 to 1
     output_words: int
     reference_words: int
 
@@ -50,12 +39,7 @@ class Bucket:
 
 
 def words_of(language: str) -> ToWords:
-    """What divides detokenised text of a language into words, without punctuation.
-
-    Raises:
-        SegmenterError: the language is written without spaces and no segmenter is offered or installed for it.
-        UnknownLanguageError: no language bears this name.
-    """
+    """What divides detokenised text into words, without punctuation; a SegmenterError where nothing here can."""
     segmenter = word_segmenter(find_language(language).code)
     return lambda text: segmenter.split(text).words
 
@@ -87,9 +71,6 @@ def word_accuracy(
         buckets: the frequencies at which the second bucket begins, the third, and so on.
         words: divides a line into words: at spaces, or `words_of` a language for text that is not tokenised.
 
-    Returns:
-        One bucket more than there are frequencies. F, precision and recall are 0 where no word matches.
-
     Raises:
         ScoringError: unequal counts, nothing to score, or frequencies that do not rise from 1 or more.
     """
@@ -101,26 +82,17 @@ def word_accuracy(
     # Of each sentence and bucket: matching words, the output's, the reference's.
     statistics = np.zeros((len(references), len(buckets) + 1, 3), dtype=np.int64)
     for row, texts in zip(statistics, zip(hypotheses, references, strict=True), strict=True):
-        output, reference = (Counter(words(text)) for text in texts)
-        for column, counted in enumerate((output & reference, output, reference)):
+        said, expected = (Counter(words(text)) for text in texts)
+        for column, counted in enumerate((said & expected, said, expected)):
             for word, times in counted.items():
                 row[bisect_right(buckets, training_counts.get(word, 0)), column] += times
-    lows, highs = (0, *buckets), (*buckets, None)
-    return tuple(
-        _bucket(low, high, statistics[:, number]) for number, (low, high) in enumerate(zip(lows, highs, strict=True))
-    )
-
-
-def _bucket(low: int, high: int | None, segments: NDArray[np.int64]) -> Bucket:
-    matching, output, reference = (int(total) for total in segments.sum(axis=0))
-    f_measure = 2 * matching / (output + reference) if matching else 0.0
-    signature = f"nrefs:1|freq:{low}-{'' if high is None else high - 1}"
-    return Bucket(
-        low,
-        high,
-        Score("word-F", 100 * f_measure, signature, segments, len(segments)),
-        precision=matching / output if matching else 0.0,
-        recall=matching / reference if matching else 0.0,
-        output_words=output,
-        reference_words=reference,
-    )
+    found = []
+    for number, (low, high) in enumerate(zip((0, *buckets), (*buckets, None), strict=True)):
+        segments = statistics[:, number]
+        matching, output, reference = (int(total) for total in segments.sum(axis=0))
+        f_measure = 2 * matching / (output + reference) if matching else 0.0
+        signature = f"nrefs:1|freq:{low}-{'' if high is None else high - 1}"
+        score = Score("word-F", 100 * f_measure, signature, segments, len(segments))
+        shares = (matching / output, matching / reference) if matching else (0.0, 0.0)
+        found.append(Bucket(low, high, score, *shares, output, reference))
+    return tuple(found)
