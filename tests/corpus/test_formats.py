@@ -1,6 +1,7 @@
 """File formats: every one gives the same rows, and what is wrong is refused with file and line."""
 
 import bz2
+import csv
 import gzip
 import json
 import lzma
@@ -26,6 +27,7 @@ from switchtune.corpus.formats import (
     existing,
     open_rows,
     plain,
+    stripped,
     text_lines,
 )
 from switchtune.errors import SwitchtuneError
@@ -37,6 +39,9 @@ PAIRS = [
     ("Zeile\u2028mit\x0bTrennern\x85darin", "line with\x1cseparators"),
     ("Grüße — 東京 🎉", "Greetings"),
 ]
+
+
+DE_EN = Request(find_language("de"), find_language("en"), None)
 
 
 def rows(*paths: Path, columns: tuple[str, str] | None = None) -> list[tuple[str, str]]:
@@ -168,6 +173,26 @@ def test_line_ends_and_byte_order_mark(tmp_path: Path, end: str) -> None:
     assert rows(*paths) == PAIRS
 
 
+def test_marks_of_byte_order_where_files_were_joined(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\ufeffeins\n\ufeff\ufeffzwei\n\ufeff\n", encoding="utf-8")
+    assert list(text_lines(tmp_path / "a.txt")) == ["eins", "zwei", ""]
+
+
+@pytest.mark.parametrize("end", ["", "\r"])
+def test_lone_carriage_returns_end_lines_where_there_are_no_line_feeds(tmp_path: Path, end: str) -> None:
+    lines = [f"Zeile {number}" for number in range(20_000)] + ["", "Schluß"]
+    (tmp_path / "a.de").write_bytes(("\r".join(lines) + end).encode())
+    assert list(text_lines(tmp_path / "a.de")) == lines
+    (tmp_path / "a.csv").write_bytes(b"de,en\rja,yes\rnein,no\r")
+    assert rows(tmp_path / "a.csv") == [("ja", "yes"), ("nein", "no")]
+
+
+@pytest.mark.parametrize("text", ["", " \t", "\ufeff", "\u200b", "\u00ad", "\u200e \u00a0\u2060", "\x1a", "\x00"])
+def test_what_cannot_be_seen_is_no_text(text: str) -> None:
+    assert stripped(text) == ""
+    assert stripped(f" {text}a\u00adb{text}") == f" {text}a\u00adb{text}".strip()
+
+
 def test_last_line_without_end(tmp_path: Path) -> None:
     (tmp_path / "a.de").write_text("eins\nzwei")
     (tmp_path / "a.en").write_text("one\ntwo\n")
@@ -232,13 +257,117 @@ def test_columns_of_parquet_must_hold_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["Source,TARGET", "src,trg", "sourceString,targetString", "text_de,sentence_eng_Latn", "de,ger,en"]
+    "header",
+    [
+        *("Source,TARGET", "src,trg", "sourceString,targetString", "text_de,sentence_eng_Latn", "de_text,x,en_text"),
+        *("German sentence,English sentence", "source_deu_Latn,target_eng_Latn", "Sentence (German),text [en-GB]"),
+    ],
 )
-def test_usual_names_of_columns(tmp_path: Path, header: str) -> None:
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+def test_usual_names_of_columns(tmp_path: Path, header: str, name: str) -> None:
     columns = header.split(",")
-    cells = ["ja", *["x"] * (len(columns) - 2), "yes"]
-    (tmp_path / "a.csv").write_text(f"id,{header}\n1,{','.join(cells)}\n")
-    assert rows(tmp_path / "a.csv") == [("ja", "yes")]
+    lines = [["id", *columns], ["1", "ja", *["x"] * (len(columns) - 2), "yes"]]
+    (tmp_path / name).write_text("".join(("\t" if name == "a.tsv" else ",").join(line) + "\n" for line in lines))
+    assert rows(tmp_path / name) == [("ja", "yes")]
+
+
+@pytest.mark.parametrize("code", ["id", "no", "is", "as"])
+@pytest.mark.parametrize("full", ["sentence_{}", "{}"])
+def test_a_column_is_taken_by_its_fullest_name(tmp_path: Path, code: str, full: str) -> None:
+    language = find_language(code)
+    named = full.format(f"{language.iso3}_{language.script}")
+    (tmp_path / "a.csv").write_text(f"{code},{named},en\n1,ja,yes\n")
+    (tmp_path / "a.jsonl").write_text(json.dumps({code: 1, named: "ja", "en": "yes"}))
+    parquet.write_table(pa.table({code: [1], named: ["ja"], "en": ["yes"]}), tmp_path / "a.parquet")
+    for name in ("a.csv", "a.jsonl", "a.parquet"):
+        opened = open_rows(name[2:], [tmp_path / name], Request(language, find_language("en"), None))
+        assert (opened.columns, list(opened.cells)) == ((named, "en"), [("ja", "yes")])
+
+
+NAMES = [("en", "de"), ("en_text", "de_text"), ("English sentence", "German sentence"), ("target", "source")]
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("form", ["a.tsv {}\t{}", 'a.tsv "{}"\t"{}"', "a.csv {},{}", 'a.csv "{}";"{}"'])
+def test_a_header_is_recognised_in_every_format(tmp_path: Path, form: str, names: tuple[str, str]) -> None:
+    name, form = form.split(" ")
+    (tmp_path / name).write_text("".join(form.format(*row) + "\n" for row in (names, ("yes", "ja"), ("no", "nein"))))
+    opened = open_rows(name[2:], [tmp_path / name], DE_EN)
+    assert (opened.columns, list(opened.cells)) == (names[::-1], [("ja", "yes"), ("nein", "no")])
+    assert not any("order" in note for note in opened.notes)
+
+
+@pytest.mark.parametrize("form", ["a.tsv {}\t{}", "a.csv {},{}", "a.csv {};{}", "a.csv {}\t{}"])
+def test_a_file_without_header_loses_no_row_and_its_order_is_said(tmp_path: Path, form: str) -> None:
+    name, form = form.split(" ")
+    (tmp_path / name).write_text(form.format("Ja.", "Yes.") + "\n" + form.format("Nein.", "No.") + "\n")
+    opened = open_rows(name[2:], [tmp_path / name], DE_EN)
+    assert list(opened.cells) == [("Ja.", "Yes."), ("Nein.", "No.")]
+    assert opened.notes == [
+        "the first line names no columns: the first is taken for German, the second for English, by their order alone"
+    ]
+    assert rows(tmp_path / name, columns=("2", "1")) == [("Yes.", "Ja."), ("No.", "Nein.")]
+
+
+def test_numbers_of_columns_pass_over_a_header(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("nr\tGerman\tEnglish\n1\tja\tyes\n")
+    assert rows(tmp_path / "a.tsv", columns=("2", "3")) == [("ja", "yes")]
+
+
+# Files as spreadsheets and other programs leave them
+
+
+def test_tsv_of_a_spreadsheet_is_read_by_its_doubled_quotes(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('de\ten\n"Er sagte ""ja""."\tyes\n"zwei\nZeilen"\t"a\ttab"\nDas "Haus"\thouse\n')
+    opened = open_rows("tsv", [tmp_path / "a.tsv"], DE_EN)
+    assert list(opened.cells) == [('Er sagte "ja".', "yes"), ("zwei\nZeilen", "a\ttab"), ('Das "Haus"', "house")]
+    assert opened.notes == ["cells in quotes, with quotes in them doubled, are read as spreadsheets write them"]
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ('"Ja", sagte er.\tyes', "3: not valid CSV"),
+        ('"offen\tyes', "3: not valid CSV"),
+        ('"a\tb"', "rows have 1 to 2 cells"),
+    ],
+)
+def test_quotes_stay_where_not_all_of_a_tsv_is_as_spreadsheets_write_it(tmp_path: Path, line: str, why: str) -> None:
+    (tmp_path / "a.tsv").write_text(f'de\ten\n"Er sagte ""ja""."\tyes\n{line}\n')
+    opened = open_rows("tsv", [tmp_path / "a.tsv"], DE_EN)
+    assert list(opened.cells) == [('"Er sagte ""ja""."', "yes"), tuple(line.split("\t"))]
+    assert opened.notes[0].startswith("quotes are taken for text: a cell of line 2 has its quotes doubled, but ")
+    assert why in opened.notes[0]
+
+
+def test_csv_of_a_spreadsheet_with_its_separator_in_the_first_line(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("sep=;\nde;en\nja, ja;yes\n;\n")
+    assert rows(tmp_path / "a.csv") == [("ja, ja", "yes"), ("", "")]
+
+
+def test_the_separator_of_a_csv_without_header_is_the_one_that_all_rows_have(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("Ja, gut.;Yes, good.\nNein.;No, no, no.\n")
+    assert rows(tmp_path / "a.csv") == [("Ja, gut.", "Yes, good."), ("Nein.", "No, no, no.")]
+
+
+def test_empty_cells_at_the_ends_of_lines_are_no_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("ja\tyes\t\t\nnein\tno\ngut\tgood\t \n\t\t\t\n")
+    assert rows(tmp_path / "a.tsv") == [("ja", "yes"), ("nein", "no"), ("gut", "good"), ("", "")]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_headers_of_files_that_were_joined_are_left_out_and_counted(tmp_path: Path, mark: str) -> None:
+    (tmp_path / "a.csv").write_text(f"{mark}de,en\nja,yes\n" * 3, encoding="utf-8")
+    opened = open_rows("csv", [tmp_path / "a.csv"], DE_EN)
+    assert list(opened.cells) == [("ja", "yes")] * 3
+    assert opened.notes == ["2 lines that repeat the names of the columns are left out"]
+
+
+def test_csv_fields_of_any_length_that_a_line_may_have(tmp_path: Path) -> None:
+    csv.field_size_limit(131_072)
+    long = "Wort " * 40_000
+    (tmp_path / "a.csv").write_text(f'de,en\n{long},"{long}"\n{long},yes\n')
+    assert rows(tmp_path / "a.csv") == [(long, long), (long, "yes")]
 
 
 # What is refused
@@ -264,6 +393,11 @@ def test_not_utf8(tmp_path: Path, side: int) -> None:
     paths[side].write_bytes(b"\n".join(lines))
     message = r":3: not UTF-8: byte e4 at position 6 of the line, in b'Ein M\\xe4dchen'.*iconv -f ISO-8859-1"
     refused(*paths, match=paths[side].name + message)
+
+
+def test_utf16_without_its_mark_is_recognised(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_bytes("The house.\tDas Haus.\n".encode("utf-16-le"))
+    refused(tmp_path / "a.tsv", match="a.tsv:1: zero bytes as in UTF-16.*iconv -f UTF-16LE")
 
 
 def test_utf16_is_recognised(tmp_path: Path) -> None:

@@ -132,6 +132,27 @@ def test_duplicates_and_empty_sides_are_counted(tmp_path: Path) -> None:
     assert (everything.reading.duplicates, len(everything)) == (0, 6)
 
 
+def test_what_cannot_be_seen_is_an_empty_side(tmp_path: Path) -> None:
+    corpus = read_corpus(write_text(tmp_path, [("ja", "yes"), ("\ufeff", "x"), ("y", "\u200b \u00ad")]), "de", "en")
+    assert (rows(corpus), corpus.reading.empty) == ([("ja", "yes")], 2)
+    assert read_monolingual(tmp_path / "train.de", "de") == ["ja", "y"]
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_numbers_of_rows_are_no_sentences(tmp_path: Path, name: str) -> None:
+    lines = ("id,en", "1,yes", "2,no") if name == "a.csv" else ('{"id": "1", "en": "yes"}', '{"id": "2", "en": "no"}')
+    (tmp_path / name).write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match="no row of 'id' has a letter in it, as where rows are numbered"):
+        read_corpus(tmp_path / name, "id", "en")
+
+
+def test_how_a_file_was_understood_is_told_from_the_cache_too(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("ja\tyes\n")
+    for _ in range(2):
+        said = describe(read_corpus(tmp_path / "a.tsv", "de", "en"))
+        assert "the first is taken for German, the second for English, by their order alone" in said
+
+
 def test_line_breaks_inside_a_sentence_become_spaces(tmp_path: Path) -> None:
     rows_read = [
         {"de": " eins, \r\n zwei", "en": "one;\ntwo"},

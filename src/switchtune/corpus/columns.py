@@ -47,7 +47,8 @@ def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -
         language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
         raise CorpusError(
             f"{origin}: no column for {language.name} ({language.code}). Columns: {_listed(names)}; "
-            f"{nearest(language.code, short)} Say which hold source and target: columns: [SOURCE, TARGET]."
+            f"{nearest(language.code, short)} Say which hold source and target: columns: [SOURCE, TARGET], or "
+            "by number, [1, 2], where a TSV or CSV file does not name them."
         )
     for column in columns:
         if column not in names:
@@ -70,10 +71,9 @@ def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -
 
 
 def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:
-    """The column whose name means the language; its own code goes before other names."""
-    if language.code in names:
-        return language.code
-    fitting = [name for name in names if _language_of(name) == language]
+    """The column whose name means the language, by its fullest name: "id" and "no" may number the rows."""
+    fitting = [name for name in dict.fromkeys(names) if language_of(name) == language]
+    fitting = [name for name in fitting if len(name) > 2] or fitting
     if len(fitting) > 1:
         raise CorpusError(
             f"{origin}: several columns may hold {language.name}: {_listed(fitting)}. "
@@ -82,11 +82,20 @@ def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> 
     return fitting[0] if fitting else None
 
 
-def _language_of(column: str) -> Language | None:
-    return language_named(re.sub("^(sentence|text)_", "", column, flags=re.IGNORECASE))
+_ASIDE = frozenset(
+    "sentence sentences segment string text texts txt line lines raw lang language source target src tgt trg "
+    "translation translated original in of the".split()
+)
+"""What names of columns hold besides the language: en_text, source_de, "Sentence (German)"."""
+
+
+def language_of(column: str) -> Language | None:
+    """The language that the name of a column says, if it says one."""
+    words = re.findall(r"[^\W_]+", column)
+    return language_named("_".join([word for word in words if word.lower() not in _ASIDE] or words))
 
 
 def is_header(cells: Sequence[str]) -> bool:
     """Whether the first line of a file names its columns: every cell is a usual name, or says a language."""
     roles = set(chain.from_iterable(_ROLES))
-    return all(cell.lower() in roles or _language_of(cell) for cell in cells)
+    return all(cell.lower() in roles or language_of(cell) for cell in cells)

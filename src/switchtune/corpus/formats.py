@@ -7,20 +7,21 @@ import io
 import json
 import lzma
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 from operator import itemgetter
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header
+from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header, language_of
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import readable
 
@@ -33,10 +34,12 @@ class Rows:
         columns: the columns (or the files) that were asked for or found, of the source first.
         cells: those of every row, as they stand in the file, "" where one is missing. To be read once; raises
             CorpusError at the row that makes no sense.
+        notes: what people are to know of how the file was understood; whole once all cells are read.
     """
 
     columns: tuple[str, ...]
     cells: Iterable[tuple[str, ...]]
+    notes: list[str] = field(default_factory=list)
 
 
 PARALLEL_TEXT = "parallel text"
@@ -82,30 +85,67 @@ def _unequal(short: Path, long: Path, number: int, line: str, rest: Iterator[str
 # TSV and CSV: the number of the line on which each record begins, and the record's cells (none of an empty line)
 
 
+_Records: TypeAlias = Iterator[tuple[int, list[str]]]
+
+
 def _tsv_rows(path: Path, request: Request) -> Rows:
+    notes: list[str] = []
+    if problem := _quoted_cell(path):
+        try:
+            widths = {len(cells) for _, cells in _csv_records(path, text_lines(path), "\t") if cells}
+            problem = "" if len(widths) == 1 else f"{problem}, but rows have {min(widths)} to {max(widths)} cells"
+        except CorpusError as error:
+            problem = f"{problem}, but {str(error).removeprefix(f'{path}:')}"
+        if not problem:
+            notes.append("cells in quotes, with quotes in them doubled, are read as spreadsheets write them")
+            return _delimited_rows(path, _csv_records(path, text_lines(path), "\t"), "\t", request, notes)
+        notes.append(f"quotes are taken for text: {problem}")
     split = (line.split("\t") if line.strip() else [] for line in text_lines(path))
-    records: Iterator[tuple[int, list[str]]] = enumerate(split, 1)
-    first = next(records)
-    names = first[1]
-    if request.columns is None and len(names) == 2 and not is_header(names):
-        request = replace(request, columns=("1", "2"))
-    if request.columns and all(map(str.isdecimal, request.columns)):
-        names, records = [str(number) for number in range(1, len(names) + 1)], chain((first,), records)
-    columns = choose_columns(names, request, f"{path}:1")
-    return Rows(columns, _delimited_cells(path, records, "\t", names, columns))
+    return _delimited_rows(path, enumerate(split, 1), "\t", request, notes)
+
+
+def _quoted_cell(path: Path) -> str:
+    """Where a TSV file has the first cell in quotes that only a spreadsheet or a program can have put there."""
+    first = next(text_lines(path)).split("\t")
+    if all(re.fullmatch('"[^"]+"', cell) for cell in first) and is_header([cell[1:-1] for cell in first]):
+        return "the names of the columns stand in quotes"
+    for number, line in enumerate(text_lines(path), 1):
+        if '""' in line:
+            for cell in line.split("\t"):
+                inside = cell[1:-1].replace('""', "")
+                if len(cell) > 4 and cell[0] == cell[-1] == '"' and '""' in cell[1:-1] and '"' not in inside:
+                    return f"a cell of line {number:,} has its quotes doubled"
+    return ""
 
 
 def _csv_rows(path: Path, request: Request) -> Rows:
     lines = text_lines(path)
-    first = next(lines)
-    delimiter = ";" if ";" in first and "," not in first else ","
-    records = _csv_records(path, chain((first,), lines), delimiter)
-    _, names = next(records)
-    columns = choose_columns(names, request, f"{path}:1")
-    return Rows(columns, _delimited_cells(path, records, delimiter, names, columns))
+    sample = list(islice(lines, 100))
+    if told := re.fullmatch("sep=(.)", sample[0], re.IGNORECASE):  # as Excel has it
+        sample[0], delimiter = "", told[1]
+    else:
+        delimiter = max(",;\t", key=partial(_fitness, sample, request))
+    return _delimited_rows(path, _csv_records(path, chain(sample, lines), delimiter), delimiter, request, [])
 
 
-def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def _fitness(sample: Sequence[str], request: Request, delimiter: str) -> tuple[int, bool, bool]:
+    """How well a delimiter fits: what the first line names, whether all rows have as many columns, and have two."""
+    rows = [cells for cells in _reader(sample, delimiter) if cells]
+    asked = (None, request.source, request.target)
+    header = [cell.strip() for cell in (rows[0] if rows else [])]
+    named = sum(
+        cell in (request.columns or ()) or (is_header([cell]) and language_of(cell) in asked) for cell in header
+    )
+    widths = {len(cells) for cells in (rows[:-1] if len(rows) > 9 else rows)}  # the last may be cut off
+    return named, len(widths) == 1 and widths != {1}, widths == {2}
+
+
+def _reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> Any:
+    csv.field_size_limit(LONGEST_LINE)  # of the process, in which others may have set it
+    return csv.reader(lines, delimiter=delimiter, strict=strict)
+
+
+def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> _Records:
     begins, size = 1, 0
 
     def fed() -> Iterator[str]:
@@ -116,11 +156,10 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[t
                 raise csv.Error(f"a record of over {LONGEST_LINE:,} characters")
             yield f"{line}\n"
 
-    csv.field_size_limit(LONGEST_LINE)
-    reader = csv.reader(fed(), delimiter=delimiter, strict=True)
+    reader = _reader(fed(), delimiter, strict=True)
     try:
         for cells in reader:
-            yield begins, cells
+            yield begins, cells if any(map(str.strip, cells)) else []
             begins, size = reader.line_num + 1, 0
     except csv.Error as error:
         raise CorpusError(
@@ -128,22 +167,59 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> Iterator[t
         ) from error
 
 
+def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Request, notes: list[str]) -> Rows:
+    """Rows of records, of which the first names the columns, or is a row itself."""
+    begins, head = next(((number, cells) for number, cells in records if cells), (1, list[str]()))
+    head = head[: max((place for place, cell in enumerate(head, 1) if cell.strip()), default=0)]
+    if not head:
+        raise _empty(path)
+    names = list(map(str.strip, head))
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    languages = {request.source, request.target}
+    if request.columns is None and len(names) == 2 and not (is_header(names) or languages & {*map(language_of, names)}):
+        request = replace(request, columns=("1", "2"))
+        notes.append(
+            f"the first line names no columns: the first is taken for {request.source.name}, the second for "
+            f"{request.target.name}, by their order alone"
+        )
+    if request.columns and all(map(str.isdecimal, request.columns)):
+        if not is_header([name for name, number in zip(names, numbers, strict=True) if number in request.columns]):
+            records, head = chain([(begins, head)], records), []
+        names = numbers
+    columns = choose_columns(names, request, f"{path}:{begins}")
+    return Rows(columns, _delimited_cells(path, records, delimiter, names, columns, head, notes), notes)
+
+
 def _delimited_cells(
-    path: Path, records: Iterable[tuple[int, list[str]]], delimiter: str, names: Sequence[str], columns: tuple[str, ...]
+    path: Path,
+    records: _Records,
+    delimiter: str,
+    names: Sequence[str],
+    columns: tuple[str, ...],
+    head: list[str],
+    notes: list[str],
 ) -> Iterator[tuple[str, ...]]:
     chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
+    repeated = 0
     for number, cells in records:
+        if len(cells) > len(names) and not any(map(str.strip, cells[len(names) :])):
+            cells = cells[: len(names)]
         if cells and len(cells) != len(names):
             hint = (
                 "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
-                if delimiter == "\t"
+                if delimiter == "	"
                 else f"Put a text that holds the character {delimiter!r} in quotes."
             )
             raise CorpusError(
                 f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
                 f"{delimiter.join(cells)[:80]!r}. {hint}"
             )
+        if cells and cells == head:
+            repeated += 1
+            continue
         yield chosen(cells) if cells else ("",) * len(columns)
+    if repeated:
+        notes.append(f"{repeated:,} lines that repeat the names of the columns are left out")
 
 
 # JSON lines, and what comes in Arrow's batches
@@ -284,7 +360,14 @@ LONGEST_LINE = 1 << 22
 _TOO_LONG = f"over {LONGEST_LINE:,} bytes, longer than any sentence or document. If it is text, split it into lines."
 _HARMLESS, _HIGHEST_RATIO = 1 << 24, 200
 """Text is packed to a third, repetitive text to a twentieth. What grows more, and to more bytes than these, is none."""
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_CONVERT = "Find out the file's encoding and convert it, for example with: iconv -f "
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+
+
+def stripped(text: str) -> str:
+    """A text without the white space around it; "" where nothing in it is seen, as of a soft hyphen alone."""
+    text = text.strip()
+    return "" if all(unicodedata.category(character) in _UNSEEN for character in text) else text
 
 
 def _most_unpacked(path: Path) -> int:
@@ -301,8 +384,9 @@ def _bomb(origin: Path | str) -> CorpusError:
 def text_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file, plain or compressed, without their ends and without a byte order mark.
 
-    Splits at line feeds only: text may hold other characters that Unicode calls breaks. Raises CorpusError, with the
-    line, where the file is damaged, not UTF-8, grows beyond measure when unpacked, or has a line over `LONGEST_LINE`.
+    Splits at line feeds only (in a file without any, at carriage returns): text may hold other characters that Unicode
+    calls breaks. Raises CorpusError, with the line, where the file is damaged, not UTF-8, grows beyond measure when
+    unpacked, or has a line over `LONGEST_LINE`.
     """
     path = existing(path)
     opener = _OPENERS.get(path.suffix.lower())
@@ -312,13 +396,29 @@ def text_lines(path: Path) -> Iterator[str]:
         yield from stream_lines(stream, path, file if opener else None)
 
 
+def _raw_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines as they stand, cut a byte behind `LONGEST_LINE`; without line feeds, they end at carriage returns."""
+    read = partial(stream.readline, LONGEST_LINE + 1)
+    held = read()
+    if held.endswith(b"\n") or b"\r" not in held[:-1]:
+        yield from chain([held] if held else [], iter(read, b""))
+        return
+    for block in chain([b""], iter(partial(stream.read, 1 << 16), b"")):
+        *lines, held = (held + block).split(b"\r")
+        yield from lines
+        if len(held) > LONGEST_LINE:
+            break
+    if held:
+        yield held
+
+
 def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
     """What `text_lines` does, of a stream; `origin` names it in errors, `packed` is the compressed file that it
     unpacks.
     """
     number, size, raw, most = 0, 0, b"", _HARMLESS
     try:
-        for number, raw in enumerate(iter(partial(stream.readline, LONGEST_LINE + 1), b""), 1):
+        for number, raw in enumerate(_raw_lines(stream), 1):
             size += len(raw)
             if len(raw) > LONGEST_LINE:
                 raise CorpusError(f"{origin}:{number}: the line has {_TOO_LONG}")
@@ -326,7 +426,9 @@ def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None =
                 most = _HIGHEST_RATIO * packed.tell()
                 if size > most:
                     raise _bomb(origin)
-            text = (raw.removeprefix(_BYTE_ORDER_MARK) if number == 1 else raw).decode()
+            text = raw.decode().lstrip("\ufeff")  # which stands inside too where files were joined
+            if number == 1 and text.count("\0") > len(text) // 3:
+                raise CorpusError(f"{origin}:1: zero bytes as in UTF-16. {_CONVERT}UTF-16LE -t UTF-8")
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
         wrong = error.object[error.start : error.end].hex(" ")
@@ -334,7 +436,7 @@ def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None =
         encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
         raise CorpusError(
             f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
-            f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
+            f"{_CONVERT}{encoding} -t UTF-8"
         ) from error
     except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
         raise CorpusError(

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from switchtune.corpus.columns import CorpusError, Request
-from switchtune.corpus.formats import SUFFIXES, plain, text_lines
+from switchtune.corpus.formats import SUFFIXES, plain, stripped, text_lines
 from switchtune.corpus.read import Corpus, Reading, open_location
 from switchtune.files import fingerprint
 from switchtune.languages import find_language
@@ -82,7 +82,7 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     kept: list[tuple[str, str, int]] = []
     not_labelled = empty = 0
     for number, cells in enumerate(rows.cells, 1):
-        first, second, name = map(str.strip, cells)
+        first, second, name = map(stripped, cells)
         if name in _NOT_LABELLED:
             not_labelled += 1
         elif name.lower() not in _NUMBERS:

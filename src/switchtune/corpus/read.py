@@ -25,6 +25,7 @@ from switchtune.corpus.formats import (
     existing,
     open_rows,
     plain,
+    stripped,
     text_lines,
 )
 from switchtune.errors import UsageError
@@ -53,6 +54,7 @@ class Reading:
         duplicates: pairs left out because the same pair stood before.
         empty: pairs left out because a side was empty.
         folded: kept pairs in which line breaks inside a sentence became spaces.
+        notes: what people are to know of how the files were understood.
     """
 
     format: str
@@ -61,6 +63,7 @@ class Reading:
     duplicates: int = 0
     empty: int = 0
     folded: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def kept(self) -> int:
@@ -176,9 +179,9 @@ def read_corpus(
         return asdict(_write_clean(path, content, deduplicate=deduplicate, keep_lines=keep_lines))
 
     # The number stands for the rules by which rows become pairs, and for what is noted: it grows when they change.
-    name = fingerprint([3, content.format, *content.identity, asdict(request), deduplicate, keep_lines])
+    name = fingerprint([4, content.format, *content.identity, asdict(request), deduplicate, keep_lines])
     noted, table = cached_table(name, write, cache_dir)
-    reading = Reading(**noted | {"columns": tuple(noted["columns"])})
+    reading = Reading(**noted | {name: tuple(noted[name]) for name in ("columns", "notes")})
     if not len(table):
         raise CorpusError(
             f"{content.origin}: no pair is left of {reading.rows:,} rows ({reading.empty:,} have an empty side). "
@@ -206,7 +209,7 @@ def describe(corpus: Corpus, *, width: int = 100) -> str:
     counts = [f"{reading.rows:,} pairs read", *(f"{count:,} {change}" for count, change in changes if count)]
     whole = len(corpus) == reading.kept
     counts += [f"{reading.kept:,} kept" if whole else f"the first {len(corpus):,} of {reading.kept:,} used"]
-    lines = [f"{corpus.origin}: {reading.format}, {sides}", ", ".join(counts)]
+    lines = [f"{corpus.origin}: {reading.format}, {sides}", *reading.notes, ", ".join(counts)]
     for number, pair in enumerate(islice(corpus, 2), 1):
         for label, language, text in zip((str(number), ""), languages, pair, strict=True):
             lines.append(f"{label:>3}  {language.code}  {text if len(text) <= width else text[: width - 1] + '…'}")
@@ -238,7 +241,7 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
         lines = (sentence for (sentence,) in _embedded(str(location), (code,), limit))
     else:
         lines = text_lines(Path(location))
-    sentences = _held(islice(filter(None, map(str.strip, lines)), limit), location)
+    sentences = _held(islice(filter(None, map(stripped, lines)), limit), location)
     if not sentences:
         raise CorpusError(f"{location}: no text in it; one sentence a line is expected.")
     return sentences
@@ -248,13 +251,14 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
     """Write the pairs of a corpus, without empty and repeated ones, as a table."""
     rows = content.open()
     counts = dict.fromkeys(("rows", "duplicates", "empty", "folded"), 0)
+    lettered = [False, False]
     # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
     seen = set[bytes]()
 
     def kept() -> Iterator[tuple[str, str]]:
         for cells in rows.cells:
             counts["rows"] += 1
-            source, target = map(str.strip, cells)
+            source, target = map(stripped, cells)
             if not (source and target):
                 counts["empty"] += 1
                 continue
@@ -268,10 +272,17 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
                     counts["duplicates"] += 1
                     continue
                 seen.add(digest)
+            for side, text in enumerate((source, target)):
+                lettered[side] = lettered[side] or any(map(str.isalpha, text))
             yield source, target
 
     write_pairs(path, kept())
-    return Reading(content.format, rows.columns, **counts)
+    if counts["rows"] > counts["empty"] and not all(lettered):
+        raise CorpusError(
+            f"{content.origin}: no row of {rows.columns[lettered.index(False)]!r} has a letter in it, as where rows "
+            "are numbered. Say which columns, or files, hold source and target: columns: [SOURCE, TARGET]."
+        )
+    return Reading(content.format, rows.columns, notes=tuple(rows.notes), **counts)
 
 
 @dataclass(frozen=True, slots=True)

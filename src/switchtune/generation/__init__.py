@@ -9,6 +9,7 @@ from typing import Any
 from torch import distributed
 
 from switchtune.config.training import GenerationSettings
+from switchtune.corpus.formats import stripped
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
 from switchtune.generation.search import Outputs, longest_outputs
@@ -45,7 +46,7 @@ def translate(
             translations: all of them must call this. Progress is then that of a process's own share.
         lines_before: how many sentences of the same text were translated before, for the numbers that the log names.
     """
-    share = [index for index, sentence in enumerate(sentences) if sentence.strip()]
+    share = [index for index, sentence in enumerate(sentences) if stripped(sentence)]
     if processes := size() if over_ranks else 0:
         share = sorted(share, key=lambda index: -len(sentences[index]))[rank() :: processes]  # alike in lengths
     translations: dict[int, str] = {}
