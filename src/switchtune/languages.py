@@ -89,6 +89,8 @@ def find_language(name: str) -> Language:
                 f"language {name!r} names two languages ({language.code}, {_INDEX[suffix].code}); one is expected."
                 + (f" A region is written in capitals: {language.code}-{suffix.upper()}." * (suffix in _REGIONS))
             )
+    if suffix in _REGIONS and re.fullmatch("[a-z]{2,3}_[a-z]{4}", stem):
+        return find_language(f"{stem[:-4]}{stem[-4:].capitalize()}")  # which says what is known of sr_Latn
     known = [spelling for language in LANGUAGES for spelling in (language.code, language.iso3, language.name)]
     raise UnknownLanguageError(
         f"unknown language {name!r}: {nearest(name, known)} Expected a code such as de, deu_Latn or de_DE, or a name."

@@ -5,6 +5,7 @@ import math
 import os
 import re
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from switchtune.config.base import Settings
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.errors import UsageError
 from switchtune.files import why_unreadable
-from switchtune.languages import find_language
+from switchtune.languages import UnknownLanguageError, find_language, language_named
 
 if TYPE_CHECKING:
     from switchtune.corpus.words import Segmenter
@@ -95,14 +96,29 @@ def frequencies(text: str) -> tuple[int, ...]:
 
 
 def language_pair(text: str) -> tuple[str, str]:
-    """The two languages of `de-en`."""
-    source, hyphen, target = text.partition("-")
-    if not hyphen:
-        raise UsageError(f"--langs {text}: expected two languages joined by a hyphen, as in de-en")
-    codes = find_language(source).code, find_language(target).code
-    if codes[0] == codes[1]:
-        raise UsageError(f"--langs {text}: both are {codes[0]}; two languages are expected, as in de-en")
-    return codes
+    """The two languages of `de-en`, of which each may have hyphens of its own: `zh-Hant-pt-BR`."""
+    expected = "expected two languages joined by a hyphen, as in de-en or zh_Hant-pt_BR"
+    parts = text.split("-")
+    halves = [("-".join(parts[:place]), "-".join(parts[place:])) for place in range(1, len(parts))]
+    pair = next((half for half in halves if all(map(language_named, half))), None)
+    if pair is None:
+        if alone := language_named(text):
+            raise UsageError(f"--langs {text}: {alone.name} alone; {expected}")
+        problems = [problem for name in dict.fromkeys(chain(*halves)) if (problem := _why_no_language(name))]
+        telling = [problem for problem in problems if not problem.startswith("unknown")] or problems
+        raise UsageError(f"--langs {text}: {expected}{f'. {telling[0]}' if telling else ''}")
+    source, target = map(find_language, pair)
+    if source == target:
+        raise UsageError(f"--langs {text}: both are {source.code}; two languages are expected, as in de-en")
+    return source.code, target.code
+
+
+def _why_no_language(name: str) -> str | None:
+    try:
+        find_language(name)
+    except UnknownLanguageError as error:
+        return str(error)
+    return None
 
 
 def piece_segmenter(model: str | None) -> "Segmenter | None":

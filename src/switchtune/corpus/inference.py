@@ -38,6 +38,8 @@ class NliSet:
     """Rows left out because they have no label."""
     empty: int
     """Rows left out because premise or hypothesis is empty."""
+    notes: tuple[str, ...] = ()
+    """What people are to know of how the file was understood."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -51,7 +53,7 @@ class NliSet:
         shares = ", ".join(f"{label} {self.labels.count(number):,}" for number, label in enumerate(LABELS))
         left_out = (self.not_labelled, "without a label"), (self.empty, "with an empty side")
         said = (f"{count:,} {what} left out" for count, what in left_out if count)
-        return "; ".join((f"{self.origin}: {len(self):,} examples ({shares})", *said))
+        return "; ".join((f"{self.origin}: {len(self):,} examples ({shares})", *said, *self.notes))
 
     def corpus(self) -> Corpus:
         """Premises and hypotheses as the two sides of a corpus, both in this language."""
@@ -103,4 +105,4 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     if limit is not None and limit < len(kept):
         kept = [kept[row] for row in np.linspace(0, len(kept) - 1, limit, dtype=np.int64).tolist()]
     premises, hypotheses, numbers = zip(*kept, strict=True)
-    return NliSet(language, path, premises, hypotheses, numbers, not_labelled, empty)
+    return NliSet(language, path, premises, hypotheses, numbers, not_labelled, empty, tuple(rows.notes))

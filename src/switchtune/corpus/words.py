@@ -51,7 +51,8 @@ _DOTLESS_I = frozenset({"tr", "az", "crh", "tt", "kaa"})
 def lower_case(word: str, language: str) -> str:
     """`word` in lower case, in Unicode's composed form (NFC), without soft hyphens: as words are counted and found.
 
-    All apostrophes become the ASCII one: don't and don’t are one word. `language` is a code of `languages.py`; Turkish
+    All apostrophes become the ASCII one (don't and don’t are one word), geresh and gershayim the ASCII quotes; Armenian
+    marks of emphasis, exclamation and question, which stand inside words, are left out. `language` is a code of `languages.py`; Turkish
     and its neighbours have an i with and one without a dot.
     """
     composed = unicodedata.normalize("NFC", word).translate(_IN_KEYS)
@@ -94,13 +95,17 @@ def is_number(word: str) -> bool:
 
 
 # Between two letters these belong to the word: apostrophes, and what is typed for them (Uzbek o‘zbek, geht´s); hyphens,
-# soft hyphen, the Catalan middle dot, Hebrew geresh and gershayim, the joiners of Persian and of the Indic scripts, and
-# the ampersand of names (AT&T).
+# soft hyphen, the Catalan middle dot, Hebrew geresh and gershayim, the Armenian marks of emphasis, exclamation and
+# question, the joiners of Persian and of the Indic scripts, and the ampersand of names (AT&T).
 _APOSTROPHES = "'’‘´`＇"
 _LETTER_APOSTROPHES = "ʼʻ"
 """Letters to Unicode (Ukrainian, Uzbek), for which people type any of `_APOSTROPHES`."""
-_IN_KEYS = str.maketrans(dict.fromkeys(_APOSTROPHES + _LETTER_APOSTROPHES, "'") | {"\u00ad": None})
-_CONNECTORS = r"\-‐‑֊־᐀᠆﹣－·׳״&\u00ad\u200c\u200d"
+_IN_KEYS = str.maketrans(
+    dict.fromkeys(_APOSTROPHES + _LETTER_APOSTROPHES + "׳", "'")
+    | dict.fromkeys("״”", '"')
+    | dict.fromkeys("\u00ad՛՜՞")
+)
+_CONNECTORS = r"\-‐‑֊־᐀᠆﹣－·׳״՛՜՞&\u00ad\u200c\u200d"
 _DIGIT_CONNECTORS = rf"./,:٫٬．：{_APOSTROPHES}"
 
 # Where an article or pronoun leans on the next word (l'unione, d'accord): two words, the apostrophe with the first.
@@ -126,6 +131,7 @@ def _word_pattern(language: str) -> re.Pattern[str]:
         f"[{_CONNECTORS}]" if eliding else f"[{_APOSTROPHES}{_CONNECTORS}]",
         rf"[{_DIGIT_CONNECTORS}](?<=\d.)(?=\d)",
         r"\.(?<=[^\W\d_].)(?<![^\W_]{2}.)(?=[^\W\d_](?![^\W_]))",  # e.g, z.B, U.S: between two single letters
+        r'["”](?<=[א-ת].)(?=[א-ת](?![א-ת]))',  # typed for the gershayim before the last letter of a Hebrew acronym
         *([rf"[{_APOSTROPHES}](?i:(?<=ujourd.)(?=hui))"] if eliding else []),
     )
     elision = rf"(?:[{_APOSTROPHES}](?=[^\W_]))?" if eliding else ""

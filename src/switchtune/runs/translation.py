@@ -74,6 +74,9 @@ class PairExperiment:
         self, pair: PairSettings, arms: Sequence[ResolvedArm], data: Data[Corpus], run: RunDir, on_event: OnEvent
     ) -> list[tuple[tuple[Path, ...], tuple[Path, ...]]]:
         on_event(Event(pair.name, describe(data.train)))
+        for corpus in (data.valid, *data.tests.values()):
+            for note in corpus.reading.notes:
+                on_event(Event(pair.name, f"{corpus.origin}: {note}"))
         if not any(arm.needs_lexicons for arm in arms):
             return [((), ()) for _ in arms]
         layout = load_layout(self.config.model.name)
