@@ -118,6 +118,7 @@ def test_spaces_between_words() -> None:
         ("DE_EN", "names two languages"),
         ("de-ZQ", "unknown language"),
         ("de-12", "unknown language"),
+        ("sr-Latn-RS", "Serbian is known in the script Cyrl, not Latn. Write 'sr'"),
         ("srp_Latn", "Serbian is known in the script Cyrl, not Latn. Write 'sr'"),
         ("zho_Latn", "script Hans or Hant, not Latn"),
     ],

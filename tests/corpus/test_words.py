@@ -224,9 +224,12 @@ def test_casing_as_the_language_writes_it(language: str, word: str, lower: str, 
         ("en", "Don't don’t DON‘T don´t don`t don＇t"),
         ("uk", "м'ята мʼята М’ята"),
         ("uz", "o'zbek oʻzbek o‘zbek O’zbek"),
+        ("he", "ג'ירפה ג׳ירפה ג’ירפה"),
+        ("he", 'ארה"ב ארה״ב ארה”ב'),
+        ("hy", "ինչու ինչո՞ւ Ինչո՜ւ ինչո՛ւ"),
     ],
 )
-def test_any_apostrophe_makes_the_same_key_and_stays_in_the_text(language: str, forms: str) -> None:
+def test_any_apostrophe_or_mark_makes_the_same_key_and_stays_in_the_text(language: str, forms: str) -> None:
     segmenter = word_segmenter(language)
     words = segmenter.split(forms)
     assert list(words.words) == forms.split()

@@ -1,5 +1,6 @@
 """Metrics by name: each is the one that its own module computes, and what lacks something is refused or said."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,14 @@ def test_what_cannot_be_had_here_is_left_out_and_said(monkeypatch: pytest.Monkey
         assess(A, REFERENCES, "en", metrics=["spBLEU"])
     with pytest.raises(UnavailableMetricError, match="no network"):
         compare_outputs(A, B, REFERENCES, "en", metric="spBLEU")
+
+
+def test_words_that_nothing_divides_leave_out_their_accuracy_alone() -> None:
+    thai = ["บ้านหลังเล็ก", "สุนัขตัวใหญ่"]
+    found = assess(thai, thai, "th", metrics=["chrF++"], inputs=MetricInputs(training=thai))
+    assert ([score.metric for score in found.scores], found.words) == (["chrF++"], ())
+    assert re.search("Thai .th. is written without spaces.*--tokenised", found.left_out["word-F"])
+    assert assess(thai, thai, "th", inputs=MetricInputs(training=thai, tokenised=True)).words
 
 
 def test_unequal_counts_are_refused() -> None:

@@ -106,7 +106,8 @@ def language_pair(text: str) -> tuple[str, str]:
             raise UsageError(f"--langs {text}: {alone.name} alone; {expected}")
         problems = [problem for name in dict.fromkeys(chain(*halves)) if (problem := _why_no_language(name))]
         telling = [problem for problem in problems if not problem.startswith("unknown")] or problems
-        raise UsageError(f"--langs {text}: {expected}{f'. {telling[0]}' if telling else ''}")
+        said = f". {max(telling, key=len)}" if telling else ""
+        raise UsageError(f"--langs {text}: {expected}{said}")
     source, target = map(find_language, pair)
     if source == target:
         raise UsageError(f"--langs {text}: both are {source.code}; two languages are expected, as in de-en")

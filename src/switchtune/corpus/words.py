@@ -52,8 +52,8 @@ def lower_case(word: str, language: str) -> str:
     """`word` in lower case, in Unicode's composed form (NFC), without soft hyphens: as words are counted and found.
 
     All apostrophes become the ASCII one (don't and don’t are one word), geresh and gershayim the ASCII quotes; Armenian
-    marks of emphasis, exclamation and question, which stand inside words, are left out. `language` is a code of `languages.py`; Turkish
-    and its neighbours have an i with and one without a dot.
+    marks of emphasis, exclamation and question, which stand inside words, are left out. `language` is a code of
+    `languages.py`; Turkish and its neighbours have an i with and one without a dot.
     """
     composed = unicodedata.normalize("NFC", word).translate(_IN_KEYS)
     if language in _DOTLESS_I:
@@ -101,9 +101,7 @@ _APOSTROPHES = "'’‘´`＇"
 _LETTER_APOSTROPHES = "ʼʻ"
 """Letters to Unicode (Ukrainian, Uzbek), for which people type any of `_APOSTROPHES`."""
 _IN_KEYS = str.maketrans(
-    dict.fromkeys(_APOSTROPHES + _LETTER_APOSTROPHES + "׳", "'")
-    | dict.fromkeys("״”", '"')
-    | dict.fromkeys("\u00ad՛՜՞")
+    dict.fromkeys(_APOSTROPHES + _LETTER_APOSTROPHES + "׳", "'") | dict.fromkeys("״”", '"') | dict.fromkeys("\u00ad՛՜՞")
 )
 _CONNECTORS = r"\-‐‑֊־᐀᠆﹣－·׳״՛՜՞&\u00ad\u200c\u200d"
 _DIGIT_CONNECTORS = rf"./,:٫٬．：{_APOSTROPHES}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from switchtune.corpus.words import SegmenterError
 from switchtune.errors import UsageError, nearest
 from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up_command
 from switchtune.scoring.faults import system_faults
@@ -133,13 +134,17 @@ def assess(
     check_counts(hypotheses, references)
     scores: list[Score] = []
     left_out: dict[str, str] = {}
+    words: tuple[Bucket, ...] = ()
     for name in names:
         try:
-            if name != "word-F":
+            if name == "word-F":
+                words = _buckets([hypotheses], references, language, inputs)[0]
+            else:
                 scores += _METRICS[name]([hypotheses], references, language, inputs)[0]
+        except SegmenterError as error:
+            left_out[name] = f"{error} Texts that another tool divided into words are scored with --tokenised."
         except UnavailableMetricError as error:
             left_out[name] = str(error)
-    words = _buckets([hypotheses], references, language, inputs)[0] if "word-F" in names else ()
     if not scores and not words:
         raise UnavailableMetricError("\n".join(left_out.values()))
     scores = list({score.metric: score for score in scores}.values())  # ROUGE-1 may have been asked for besides ROUGE
