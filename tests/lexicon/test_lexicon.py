@@ -200,6 +200,21 @@ def test_malformed_line_is_named(path: Path, text: str, message: str) -> None:
         read(path, text)
 
 
+def test_a_few_malformed_lines_of_a_file_made_elsewhere_are_left_out_and_named(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [f"Wort{letter}{number}" for letter in "abcde" for number in range(39)]
+    lines = [f"{word} word-{word}\n" for word in words]
+    lines[10:10], lines[99:99] = ["New York City\n"], ["Katze\n"]
+    lexicon = read(path, "".join(lines))
+    assert [*lexicon.entries] == [word.lower() for word in words]
+    assert "2 of 197 lines are malformed and left out: 11, 100. The first: strength, the third column" in caplog.text
+    with pytest.raises(LexiconError, match=r"tsv:11: .*So are 4 of 199 lines .at most 2% may"):
+        read(path, "".join([*lines, "a\n", "b\n"]))
+    with pytest.raises(LexiconError, match=r"tsv:12: strength"):
+        read(path, HEADER + "".join(lines).replace(" ", "\t"))
+
+
 def test_not_utf8_is_named_with_its_line(path: Path) -> None:
     path.write_bytes(b"Hund\tdog\nM\xe4dchen\tgirl\n")
     with pytest.raises(LexiconError, match=r"tsv:2: not UTF-8: byte e4"):

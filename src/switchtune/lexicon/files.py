@@ -1,6 +1,7 @@
 """Lexicons as files: TSV with strengths and counts, the MUSE format, and edits by hand in a file beside them."""
 
 import hashlib
+import logging
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from switchtune.languages import UnknownLanguageError, find_language, language_n
 from switchtune.lexicon.edits import EVERY_TRANSLATION, NOT_THIS, Edit, apply_edits
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, LexiconError, Measure, Translation, Unit, entries_of
 
+_LOGGER = logging.getLogger(__name__)
 _HEADER = "# switchtune lexicon "
 _CODE = "([a-z]{2,3}(?:_[A-Z][a-z]{3})?)"
 _GOOD_LINE = "A good line: Hund<TAB>dog, or Hund<TAB>dog<TAB>0.75, or Hund<TAB>dog<TAB>0.75<TAB>12<TAB>15."
@@ -86,6 +88,10 @@ def set_aside_if_edited(path: Path) -> Path | None:
     return path.replace(kept_name(path))
 
 
+MOST_MALFORMED = 0.02
+"""Largest share of lines that may be malformed in a file made elsewhere: they are left out, and named."""
+
+
 class _Header(NamedTuple):
     source_language: str
     target_language: str
@@ -104,7 +110,7 @@ def read_lexicon(path: Path) -> Lexicon:
 
     Raises:
         LexiconError: the file is missing, damaged, not UTF-8 or has no entries, or a line of it or of the edits is
-            malformed (file and line are named).
+            malformed (file and line are named); in a file made elsewhere, more than `MOST_MALFORMED` of them.
     """
     lexicon = _read_unedited(path)
     return _edited(lexicon, read_edits(path, lexicon.measure), path)
@@ -121,17 +127,25 @@ def _read_unedited(path: Path) -> Lexicon:
     name = re.search(rf"(?:^|[._]){_CODE}-{_CODE}(?=[._]|$)", path.name)
     source, target = map(language_named, name.groups()) if name else (None, None)
     header = _Header(*((source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)))
-    rows = dict[tuple[str, int, Translation], None]()
+    headed, rows, malformed = False, dict[tuple[str, int, Translation], None](), dict[int, str]()
     for number, line in enumerate(lines_of(path), start=1):
         try:
             if line.startswith(_HEADER):
-                if rows:
+                if rows or malformed:
                     raise _MalformedError("a second lexicon begins here. One file holds one direction; split it.")
-                header = _parse_header(line)
+                header, headed = _parse_header(line), True
             elif not _is_passed_over(line):
                 rows[_parse_row(line, header.measure)] = None
         except _MalformedError as error:
-            raise LexiconError(f"{path}:{number}: {error}") from error
+            if headed or line.startswith(_HEADER):
+                raise LexiconError(f"{path}:{number}: {error}") from error
+            malformed[number] = str(error)
+    if malformed:
+        first, shown = next(iter(malformed)), ", ".join(map(str, [*malformed][:10])) + ", …" * (len(malformed) > 10)
+        found = f"{len(malformed):,} of {len(malformed) + len(rows):,} lines"
+        if len(malformed) > MOST_MALFORMED * (len(malformed) + len(rows)):
+            raise LexiconError(f"{path}:{first}: {malformed[first]} So are {found} (at most {MOST_MALFORMED:.0%} may).")
+        _LOGGER.warning("%s: %s are malformed and left out: %s. The first: %s", path, found, shown, malformed[first])
     if not rows:
         raise LexiconError(f"{path}: no entries found. Expected one translation a line. {_GOOD_LINE}")
     return Lexicon(*header, entries_of(rows, header.source_language))
