@@ -191,6 +191,26 @@ def test_the_commands(model: Path, text: Path, tmp_path: Path) -> None:
     assert len(run("translate", model, text, *direction, "--engine", "ct2", "--int8").splitlines()) == 16
 
 
+@pytest.mark.parametrize("family", typing.get_args(FamilyName))
+def test_another_direction_than_a_model_was_saved_for_is_told(
+    family: FamilyName, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "text").write_text("Haus\n", encoding="utf-8")
+    words = ["translate", str(tmp_path / "model"), str(tmp_path / "text"), "--beams", "1", "--from"]
+    save_model(lively(family), tmp_path / "model", "de", "en")
+    for source, target in (("de", "en"), ("en", "de")):
+        caplog.clear()
+        done = CliRunner().invoke(app, [*words, source, "--to", target], catch_exceptions=False)
+        assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
+        said = "model was trained to translate from German to English; asked for is from English to German."
+        assert (said in caplog.text) == (source != "de")
+
+
+def test_an_export_of_another_direction_is_told(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    export_ct2(str(model), tmp_path / "made", languages=("en", "de"), int8=True, settings=BEAMS)
+    assert "from German to English; asked for is from English to German." in caplog.text
+
+
 def test_an_engine_that_cannot_be_had(model: Path, text: Path, tmp_path: Path) -> None:
     export_ct2(str(model), tmp_path / "made", text=text)
     with pytest.raises(UsageError, match="exported for CTranslate2"):

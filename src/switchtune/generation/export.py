@@ -1,5 +1,6 @@
 """Folders that translate without switchtune: the model in CTranslate2's form, its tokenizer, a proof and a script."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted
 from switchtune.generation.parity import Parity, ParityLine, compare_engines, require_parity
 from switchtune.generation.search import ct2_options
-from switchtune.languages import find_language
+from switchtune.languages import find_language, language_named
 from switchtune.models.families import FAMILIES
 from switchtune.models.files import explained, from_pretrained, quietly
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded, direction, load_layout, load_model, model_fingerprint, save_tokenizer, tried
 
+_LOGGER = logging.getLogger(__name__)
 PROOF_SENTENCES = 100
 _ABOUT = "switchtune.json"
 _EXPORT_AGAIN = "Export the model again (`switchtune export`), or copy the folder again, with all files."
@@ -73,6 +75,7 @@ def export_ct2(
             f"There is no embedded text in {find_language(source).name} to prove on that the exported model does the "
             f"same. Give a file of {PROOF_SENTENCES} sentences in it, one a line: --text FILE."
         )
+    warn_of_direction(path, layout, source, target)
     sentences = read_monolingual(text or "embedded:news:test", source, limit=PROOF_SENTENCES)
     loaded = load_model(path)
     with atomic_path(folder, verb="export", force=force) as temporary:
@@ -96,6 +99,15 @@ def export_ct2(
         write_text(temporary / "parity.md", _proof(parity, origin, int8=int8))
         write_text(temporary / "translate.py", _script(converted, source, target, settings))
     return Exported(folder, languages, int8, parity)
+
+
+def warn_of_direction(path: str, layout: Layout, source: str, target: str) -> None:
+    """Say that a model was saved for other languages than it is to translate from and to, or for the way back."""
+    asked, saved_for = (layout.code(source), layout.code(target)), direction(layout)
+    if saved_for not in (None, asked):
+        names = [[getattr(language_named(code), "name", code) for code in pair] for pair in (saved_for, asked)]
+        said = "%s was trained to translate from %s to %s; asked for is from %s to %s. Check the languages."
+        _LOGGER.warning(said, path, *names[0], *names[1])
 
 
 def open_model(path: str, engine: Engine | None, compute_type: ComputeType | None = None) -> Loaded | Converted:

@@ -17,7 +17,7 @@ from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import content_of, fingerprint, hash_file, naming, recover
 from switchtune.generation import translate, windows
-from switchtune.generation.export import open_model
+from switchtune.generation.export import open_model, warn_of_direction
 from switchtune.models.load import model_fingerprint
 from switchtune.run_dir import RunDir, RunLockedError, claim_file, is_sealed, write_sealed
 from switchtune.switching.preview import read_text
@@ -173,6 +173,8 @@ class TextTranslation:
         model = open_model(
             self.model, self.engine or ("ct2" if noted == "ct2" else None), "int8" if self.int8 else None
         )
+        if rank() == 0:
+            warn_of_direction(self.model, model.layout, self.source, self.target)
         for window in windows(islice(self.lines(), lines_before, None)):
             texts, settings = self.ready(window)
             settings = settings.model_copy(update={"engine": "transformers"})  # or what the model was opened for
