@@ -304,7 +304,7 @@ def test_a_file_without_header_loses_no_row_and_its_order_is_said(tmp_path: Path
     opened = open_rows(name[2:], [tmp_path / name], DE_EN)
     assert list(opened.cells) == [("Ja.", "Yes."), ("Nein.", "No.")]
     assert opened.notes == [
-        "the first line names no columns: the first is taken for German, the second for English, by their order alone"
+        "the first line names no columns: they are taken for German and English, by their order alone"
     ]
     assert rows(tmp_path / name, columns=("2", "1")) == [("Yes.", "Ja."), ("No.", "Nein.")]
 

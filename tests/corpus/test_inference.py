@@ -23,29 +23,38 @@ def write(path: Path, kind: str) -> None:
         "plain.tsv": [*named],
         "wide.tsv": [(*row, "snli", "") for row in named],
         "numbers.tsv": [*ROWS],
+        "glue.tsv": [("index", "sentence1", "sentence2", "label"), *(("1", *row) for row in named)],
         "header.tsv": [("gold_label", "sentence1", "sentence2"), *((row[2], row[0], row[1]) for row in named)],
     }
     if kind in tables:
         path.write_text("".join("\t".join(map(str, row)) + "\n" for row in tables[kind]), encoding="utf-8")
-    elif kind == "some.csv":
-        lines = [",".join(NAMES), *(f'"{first}","{second}",{label}' for first, second, label in ROWS)]
+    elif kind.endswith(".csv"):
+        head = [",".join(NAMES)] if kind == "some.csv" else []
+        lines = [*head, *(f'"{first}","{second}",{label}' for first, second, label in ROWS)]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    elif kind == "some.jsonl":
+    elif kind in ("some.jsonl", "snli.jsonl"):
+        names = NAMES if kind == "some.jsonl" else ("sentence1", "sentence2", "gold_label")
         path.write_text(
-            "".join(json.dumps(dict(zip(NAMES, row, strict=True))) + "\n" for row in ROWS), encoding="utf-8"
+            "".join(json.dumps(dict(zip(names, row, strict=True))) + "\n" for row in ROWS), encoding="utf-8"
         )
     else:
         parquet.write_table(pa.table(dict(zip(NAMES, zip(*ROWS, strict=True), strict=True))), path)
 
 
 @pytest.mark.parametrize(
-    "kind", ["plain.tsv", "wide.tsv", "numbers.tsv", "header.tsv", "some.csv", "some.jsonl", "some.parquet"]
+    "kind",
+    [
+        *("plain.tsv", "wide.tsv", "numbers.tsv", "glue.tsv", "header.tsv", "some.csv", "plain.csv"),
+        *("some.jsonl", "snli.jsonl", "some.parquet"),
+    ],
 )
 def test_every_format_gives_the_same_examples(kind: str, tmp_path: Path) -> None:
     write(tmp_path / kind, kind)
     read = read_nli(str(tmp_path / kind), "en")
     assert list(zip(read.premises, read.hypotheses, read.labels, strict=True)) == list(ROWS)
-    assert read.describe().endswith("3 examples (entailment 1, neutral 1, contradiction 1)")
+    assert "3 examples (entailment 1, neutral 1, contradiction 1)" in read.describe()
+    in_order = "they are taken for premise, hypothesis and label, by their order alone"
+    assert (in_order in read.describe()) == (kind in ("plain.tsv", "wide.tsv", "numbers.tsv", "plain.csv"))
     corpus = read.corpus()
     assert (corpus.source_language, corpus.target_language) == ("en", "en")
     assert [tuple(pair) for pair in corpus] == [row[:2] for row in ROWS]

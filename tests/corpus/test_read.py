@@ -150,7 +150,7 @@ def test_how_a_file_was_understood_is_told_from_the_cache_too(tmp_path: Path) ->
     (tmp_path / "a.tsv").write_text("ja\tyes\n")
     for _ in range(2):
         said = describe(read_corpus(tmp_path / "a.tsv", "de", "en"))
-        assert "the first is taken for German, the second for English, by their order alone" in said
+        assert "they are taken for German and English, by their order alone" in said
 
 
 def test_line_breaks_inside_a_sentence_become_spaces(tmp_path: Path) -> None:

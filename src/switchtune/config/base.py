@@ -23,6 +23,10 @@ def _language_code(name: str) -> str:
 
 LanguageCode: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 """A language by any of its codes or names; kept as its short code."""
+ColumnName: TypeAlias = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""The name of a column, or its number."""
+
+
 Updates: TypeAlias = Annotated[int, Field(ge=1, le=10**8)]
 Rows: TypeAlias = Annotated[int, Field(ge=1, le=10**9)]
 Tokens: TypeAlias = Annotated[int, Field(ge=1, le=100_000)]

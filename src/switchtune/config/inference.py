@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
-from switchtune.config.base import LONGEST_LIST, LanguageCode, Rows, Settings, repeated
+from switchtune.config.base import LONGEST_LIST, ColumnName, LanguageCode, Rows, Settings, repeated
 from switchtune.config.lexicon import NliLexiconSettings
 from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.recipes import RECIPES
@@ -22,9 +22,9 @@ class NliDataSettings(Settings):
     """Validation set, for early stopping."""
     test: str
     """Test sets, with an asterisk in place of the language's code: nli/test.*.tsv.xz."""
-    columns: tuple[str, str, str] | None = None
-    """Names of the columns, or in a TSV file without header their numbers, from 1; by default premise, hypothesis and
-    label, or sentence1, sentence2 and gold_label, or the first three."""
+    columns: tuple[ColumnName, ColumnName, ColumnName] | None = None
+    """Names of the columns, or in TSV and CSV their numbers from 1; by default premise, hypothesis and label, or
+    sentence1, sentence2 and gold_label or label, or the first three."""
     limit: Rows | None = None
     """Use only so many training examples, evenly spread over the file, which may be sorted by labels."""
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.base import LONGEST_LIST, AtOnce, LanguageCode, Seed, Settings, Share, Weight
+from switchtune.config.base import LONGEST_LIST, AtOnce, ColumnName, LanguageCode, Seed, Settings, Share, Weight
 
 LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
 MapMode: TypeAlias = Literal[
@@ -64,8 +64,8 @@ class LexiconSettings(Settings):
     """Entries to leave out."""
     corpus: str | None = None
     """Parallel corpus to build from, where it is not the pair's training corpus."""
-    columns: tuple[str, str] | None = None
-    """Names of the source and target columns of `corpus`, where they are not the language codes."""
+    columns: tuple[ColumnName, ColumnName] | None = None
+    """Names of the source and target columns of `corpus`, as a pair has them."""
     seed: Seed = 1
     """Seed of the building; a second one, the next, tells how stable it is."""
     accept: bool = False

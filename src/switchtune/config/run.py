@@ -10,6 +10,7 @@ from switchtune.config.arms import ComparisonSettings, ResolvedArm, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
+    ColumnName,
     FolderName,
     LanguageCode,
     LearningRate,
@@ -48,8 +49,9 @@ class PairSettings(Settings):
     test: str
     limit: Rows | None = None
     """Use only the first so many training pairs."""
-    columns: tuple[str, str] | None = None
-    """Names of the source and target columns, where they are not the language codes."""
+    columns: tuple[ColumnName, ColumnName] | None = None
+    """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
+    numbers from 1."""
 
     @property
     def name(self) -> str:

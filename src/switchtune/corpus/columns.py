@@ -21,13 +21,19 @@ class Request:
     Attributes:
         source, target: the languages.
         columns: the names of the columns, two or more; None where the languages are to tell two.
-        number_column: the column in which whole numbers stand for text, as labels do; elsewhere they are refused.
+        usual: names that are taken for the columns where a file has all of one row of them, in place of languages.
+        labelled: whether whole numbers stand for text in the last column, as labels do; elsewhere they are refused.
     """
 
     source: Language
     target: Language
     columns: tuple[str, ...] | None
-    number_column: str | None = None
+    usual: tuple[tuple[str, ...], ...] = ()
+    labelled: bool = False
+
+    def usual_in(self, names: Iterable[str]) -> tuple[str, ...] | None:
+        """The usual names that a file has."""
+        return next((columns for columns in self.usual if set(columns) <= {*names}), None)
 
 
 _ROLES = [
@@ -42,7 +48,8 @@ _ROLES = [
 def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, ...]:
     """The columns that are asked for, or those of source and target, among the columns that exist."""
     short = [name[:80] for name in names]
-    columns = request.columns or _infer_columns(names, request, origin)
+    columns = request.columns or request.usual_in(names) or (request.usual or (None,))[0]
+    columns = columns or _infer_columns(names, request, origin)
     if columns is None:
         language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
         raise CorpusError(

@@ -175,13 +175,13 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
         raise _empty(path)
     names = list(map(str.strip, head))
     numbers = [str(number) for number in range(1, len(names) + 1)]
-    languages = {request.source, request.target}
-    if request.columns is None and len(names) == 2 and not (is_header(names) or languages & {*map(language_of, names)}):
-        request = replace(request, columns=("1", "2"))
-        notes.append(
-            f"the first line names no columns: the first is taken for {request.source.name}, the second for "
-            f"{request.target.name}, by their order alone"
-        )
+    told = {request.source, request.target} & {*map(language_of, names)}
+    sides = request.usual[0] if request.usual else (request.source.name, request.target.name)
+    unnamed = not request.usual_in(names) if request.usual else len(names) == 2 and not (is_header(names) or told)
+    if request.columns is None and unnamed:
+        request = replace(request, columns=tuple(str(number) for number in range(1, len(sides) + 1)))
+        taken = f"{', '.join(sides[:-1])} and {sides[-1]}"
+        notes.append(f"the first line names no columns: they are taken for {taken}, by their order alone")
     if request.columns and all(map(str.isdecimal, request.columns)):
         if not is_header([name for name, number in zip(names, numbers, strict=True) if number in request.columns]):
             records, head = chain([(begins, head)], records), []
@@ -230,7 +230,7 @@ def _jsonl_rows(path: Path, request: Request) -> Rows:
     if first is None:
         raise _empty(path)
     columns = choose_columns(list(first), request, path)
-    text = partial(_json_text, number_column=request.number_column)
+    text = partial(_json_text, number_column=columns[-1] if request.labelled else None)
     cells = (tuple(text(where, fields, column) for column in columns) for where, fields in _json_records(path))
     return Rows(columns, cells)
 
@@ -303,7 +303,7 @@ def arrow_rows(
     for column in columns:
         held = (types | nested)[column]
         held = held.value_type if pa.types.is_dictionary(held) else held
-        is_number = column == request.number_column and pa.types.is_integer(held)
+        is_number = request.labelled and column == columns[-1] and pa.types.is_integer(held)
         if not is_number and held not in (pa.string(), pa.large_string(), pa.string_view()):
             raise CorpusError(f"{origin}: column {column!r} holds {held}; text is expected.")
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from switchtune.corpus.columns import CorpusError, Request
-from switchtune.corpus.formats import SUFFIXES, plain, stripped, text_lines
+from switchtune.corpus.formats import stripped
 from switchtune.corpus.read import Corpus, Reading, open_location
 from switchtune.files import fingerprint
 from switchtune.languages import find_language
@@ -21,7 +20,10 @@ _NUMBERS["contradictory"] = 2  # as XNLI's machine-translated training sets have
 _NOT_LABELLED = {"", "-", "-1"}
 """Where annotators did not agree, SNLI and MNLI have one of these."""
 
-_COLUMNS = (("premise", "hypothesis", "label"), ("sentence1", "sentence2", "gold_label"))
+_COLUMNS = (
+    ("premise", "hypothesis", "label"),
+    *(("sentence1", "sentence2", label) for label in ("gold_label", "label")),
+)
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,14 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     Args:
         location: a file .tsv .csv .jsonl .parquet, perhaps compressed, or "hf:org/name:config:split"; an asterisk
             stands for the language's code.
-        columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`; in a TSV file also
-            `sentence1`, `sentence2` and `gold_label`, and without a header the first three.
+        columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`, or `sentence1`,
+            `sentence2` and `gold_label` or `label`; in a TSV or CSV file without a header the first three.
         limit: use only so many examples, evenly spread over the file, which may be sorted by labels.
     """
     path = location.replace("*", language)
-    if columns is None:
-        columns = _COLUMNS[0]
-        if SUFFIXES.get(plain(Path(path)).suffix.lower()) == "tsv" and Path(path).is_file():
-            head = next(text_lines(Path(path)), "").split("\t")
-            columns = next((names for names in _COLUMNS if set(names) <= set(head)), ("1", "2", "3"))
-    premise, hypothesis, label = columns
-    spoken = find_language(language)
-    rows = open_location(path, Request(spoken, spoken, (premise, hypothesis, label), number_column=label))
+    spoken, named = find_language(language), None if columns is None else tuple(columns)
+    rows = open_location(path, Request(spoken, spoken, named, usual=_COLUMNS, labelled=True))
+    premise, hypothesis, label = rows.columns
     kept: list[tuple[str, str, int]] = []
     not_labelled = empty = 0
     for number, cells in enumerate(rows.cells, 1):
