@@ -345,14 +345,20 @@ def test_csv_of_a_spreadsheet_with_its_separator_in_the_first_line(tmp_path: Pat
     assert rows(tmp_path / "a.csv") == [("ja, ja", "yes"), ("", "")]
 
 
+@pytest.mark.parametrize("content", ['[{"de": "ja", "en": "yes"}]', '[\n {"de": "ja", "en": "yes"}\n]\n'])
+def test_an_array_of_json_is_told_how_to_become_lines(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.json").write_text(content)
+    refused(tmp_path / "a.json", match=r"a.json:1: .* Of an array: jq -c '\.\[\]' a.json > a.jsonl")
+
+
 def test_the_separator_of_a_csv_without_header_is_the_one_that_all_rows_have(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("Ja, gut.;Yes, good.\nNein.;No, no, no.\n")
     assert rows(tmp_path / "a.csv") == [("Ja, gut.", "Yes, good."), ("Nein.", "No, no, no.")]
 
 
 def test_empty_cells_at_the_ends_of_lines_are_no_columns(tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text("ja\tyes\t\t\nnein\tno\ngut\tgood\t \n\t\t\t\n")
-    assert rows(tmp_path / "a.tsv") == [("ja", "yes"), ("nein", "no"), ("gut", "good"), ("", "")]
+    (tmp_path / "a.tsv").write_text("ja\tyes\t\t\nnein\tno\ngut\tgood\t \n\t\t\t\n\x1a")
+    assert rows(tmp_path / "a.tsv") == [("ja", "yes"), ("nein", "no"), ("gut", "good"), ("", ""), ("", "")]
 
 
 @pytest.mark.parametrize("mark", ["", "\ufeff"])

@@ -146,6 +146,24 @@ def test_numbers_of_rows_are_no_sentences(tmp_path: Path, name: str) -> None:
         read_corpus(tmp_path / name, "id", "en")
 
 
+@pytest.mark.parametrize("name", ["a.tsv", "a.jsonl", "two files"])
+def test_sides_that_nothing_names_are_refused_where_they_are_the_other_way_round(tmp_path: Path, name: str) -> None:
+    pairs = [(german, english) for german, english in embedded_sentences("news", "valid", ("de", "en"), 30)]
+    form = {"a.tsv": "{}\t{}", "a.jsonl": '{{"source": "{}", "target": "{}"}}'}.get(name)
+    location: Any = tmp_path / name if form else (tmp_path / "one.txt", tmp_path / "two.txt")
+    if form:
+        location.write_text("".join(form.format(*pair) + "\n" for pair in pairs), encoding="utf-8")
+    else:
+        for path, side in zip(location, zip(*pairs, strict=True), strict=True):
+            path.write_text("\n".join(side), encoding="utf-8")
+    assert rows(read_corpus(location, "de", "en")) == pairs
+    with pytest.raises(CorpusError, match=r"for English and .* for German is the wrong way round"):
+        read_corpus(location, "en", "de")
+    if form:
+        columns = ("2", "1") if name == "a.tsv" else ("target", "source")
+        assert read_corpus(location, "en", "de", columns=columns)[0] == pairs[0][::-1]
+
+
 def test_how_a_file_was_understood_is_told_from_the_cache_too(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("ja\tyes\n")
     for _ in range(2):

@@ -89,6 +89,7 @@ def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> 
     return fitting[0] if fitting else None
 
 
+_LONGEST_NAME = 80
 _ASIDE = frozenset(
     "sentence sentences segment string text texts txt line lines raw lang language source target src tgt trg "
     "translation translated original in of the".split()
@@ -98,7 +99,7 @@ _ASIDE = frozenset(
 
 def language_of(column: str) -> Language | None:
     """The language that the name of a column says, if it says one."""
-    words = re.findall(r"[^\W_]+", column)
+    words = re.findall(r"[^\W_]+", column) if len(column) <= _LONGEST_NAME else []
     return language_named("_".join([word for word in words if word.lower() not in _ASIDE] or words))
 
 

@@ -100,7 +100,7 @@ def _tsv_rows(path: Path, request: Request) -> Rows:
             notes.append("cells in quotes, with quotes in them doubled, are read as spreadsheets write them")
             return _delimited_rows(path, _csv_records(path, text_lines(path), "\t"), "\t", request, notes)
         notes.append(f"quotes are taken for text: {problem}")
-    split = (line.split("\t") if line.strip() else [] for line in text_lines(path))
+    split = (line.split("\t") if stripped(line) else [] for line in text_lines(path))
     return _delimited_rows(path, enumerate(split, 1), "\t", request, notes)
 
 
@@ -159,7 +159,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> _Records:
     reader = _reader(fed(), delimiter, strict=True)
     try:
         for cells in reader:
-            yield begins, cells if any(map(str.strip, cells)) else []
+            yield begins, cells if any(map(stripped, cells)) else []
             begins, size = reader.line_num + 1, 0
     except csv.Error as error:
         raise CorpusError(
@@ -241,9 +241,12 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         try:
             record = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError) as error:
-            raise CorpusError(f"{path}:{number}: not valid JSON ({error}), in {line[:80]!r}.") from error
+            record, problem = None, f"not valid JSON ({error}), in {line[:80]!r}."
+        else:
+            problem = f"one JSON object a line is expected, found {line[:80]!r}."
         if not isinstance(record, dict):
-            raise CorpusError(f"{path}:{number}: one JSON object a line is expected, found {line[:80]!r}.")
+            array = f" Of an array: jq -c '.[]' {path.name} > {path.stem}.jsonl" * (number == 1 and line[:1] == "[")
+            raise CorpusError(f"{path}:{number}: {problem}{array}")
         inner = record.get(_NESTED)
         yield f"{path}:{number}", record | inner if isinstance(inner, dict) else record
 

@@ -30,7 +30,7 @@ from switchtune.corpus.formats import (
 )
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, hash_file
-from switchtune.languages import find_language, language_named
+from switchtune.languages import Language, find_language, language_named
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
 """Where a corpus is: one path, pattern or name, or the two files of a parallel text."""
@@ -176,7 +176,7 @@ def read_corpus(
     content = _content(location, request, limit)
 
     def write(path: Path) -> dict[str, Any]:
-        return asdict(_write_clean(path, content, deduplicate=deduplicate, keep_lines=keep_lines))
+        return asdict(_write_clean(path, content, request, deduplicate=deduplicate, keep_lines=keep_lines))
 
     # The number stands for the rules by which rows become pairs, and for what is noted: it grows when they change.
     name = fingerprint([4, content.format, *content.identity, asdict(request), deduplicate, keep_lines])
@@ -217,6 +217,7 @@ def describe(corpus: Corpus, *, width: int = 100) -> str:
 
 
 _MOST_HELD = 100_000_000
+_PAIRS_IDENTIFIED = 200
 
 
 def read_lines(path: Path) -> list[str]:
@@ -247,11 +248,11 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
     return sentences
 
 
-def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lines: bool) -> Reading:
+def _write_clean(path: Path, content: "_Content", request: Request, *, deduplicate: bool, keep_lines: bool) -> Reading:
     """Write the pairs of a corpus, without empty and repeated ones, as a table."""
     rows = content.open()
     counts = dict.fromkeys(("rows", "duplicates", "empty", "folded"), 0)
-    lettered = [False, False]
+    lettered, begin = [False, False], list[tuple[str, str]]()
     # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
     seen = set[bytes]()
 
@@ -274,6 +275,8 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
                 seen.add(digest)
             for side, text in enumerate((source, target)):
                 lettered[side] = lettered[side] or any(map(str.isalpha, text))
+            if len(begin) < _PAIRS_IDENTIFIED:
+                begin.append((source, target))
             yield source, target
 
     write_pairs(path, kept())
@@ -282,6 +285,16 @@ def _write_clean(path: Path, content: "_Content", *, deduplicate: bool, keep_lin
             f"{content.origin}: no row of {rows.columns[lettered.index(False)]!r} has a letter in it, as where rows "
             "are numbered. Say which columns, or files, hold source and target: columns: [SOURCE, TARGET]."
         )
+    if not (request.columns or _says_sides(content, rows.columns, request)):
+        from switchtune.corpus.identify import looks_swapped
+
+        sides = (request.source, request.target)
+        if looks_swapped(begin, *(side.code for side in sides)):
+            first, second = (f"{column!r} for {side.name}" for column, side in zip(rows.columns, sides, strict=True))
+            raise CorpusError(
+                f"{content.origin}: taking {first} and {second} is the wrong way round. Say which is "
+                "which: columns: [SOURCE, TARGET], in TSV and CSV also [2, 1]; of two files give the other one first."
+            )
     return Reading(content.format, rows.columns, notes=tuple(rows.notes), **counts)
 
 
@@ -309,6 +322,17 @@ def _content(location: Location, request: Request, limit: int | None = None) -> 
     paths = tuple(map(existing, named))
     identity = tuple(part for path in paths for part in (path.name, hash_file(path)))
     return _Content(origin, format_name, identity, partial(open_rows, format_name, paths, request))
+
+
+def _says_sides(content: _Content, columns: Sequence[str], request: Request) -> bool:
+    """Whether the names of the columns, or of two files or their folders, say which of them has which language."""
+
+    def says(name: str, language: Language) -> bool:
+        found = map(language_named, re.findall(r"[^\W_]+", name))
+        return any(each is not None and each.iso3 == language.iso3 for each in found)
+
+    names = (content.origin,) * 2 if content.format == PARALLEL_TEXT else columns
+    return all(map(says, names, (request.source, request.target)))
 
 
 def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]]:

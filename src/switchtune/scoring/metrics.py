@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from py3langid.langid import MODEL_FILE, LanguageIdentifier
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers import tokenizer_spm
 
+from switchtune.corpus.identify import label_of, likeliest
 from switchtune.errors import SwitchtuneError
-from switchtune.languages import UnknownLanguageError, find_language
+from switchtune.languages import find_language
 
 MetricName: TypeAlias = Literal["BLEU", "spBLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
@@ -187,7 +186,7 @@ _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 
 def can_identify(language: str) -> bool:
     """Whether `in_language` knows this language."""
-    return find_language(language).code in _labels()
+    return label_of(language) is not None
 
 
 def in_language(hypotheses: Sequence[str], language: str) -> Score:
@@ -205,39 +204,14 @@ def in_language(hypotheses: Sequence[str], language: str) -> Score:
         ScoringError: there are no outputs.
     """
     target = find_language(language)
-    if not can_identify(language):
+    label = label_of(language)
+    if label is None:
         raise UnavailableMetricError(
             f"{target.name} ({target.code}) is not among the languages that py3langid can identify"
         )
     if not hypotheses:
         raise ScoringError("no hypotheses to identify: the input is empty.")
-    label = _labels()[target.code]
     candidates = RIVALS | {label}
-    right = np.array([[_identify(text, candidates) == label] for text in hypotheses], dtype=np.int64)
+    right = np.array([[likeliest(text, candidates) == label] for text in hypotheses], dtype=np.int64)
     signature = f"lang:{target.code}|rivals:{len(candidates) - 1}|py3langid:{version('py3langid')}"
     return Score("in-language", float(right.mean()), signature, right, len(hypotheses))
-
-
-def _identify(text: str, candidates: frozenset[str]) -> str | None:
-    """The likeliest candidate's label, or None where the text says nothing about its language."""
-    ranking: list[tuple[str, float]] = _identifier().rank(text)
-    if ranking[0][1] == ranking[-1][1]:
-        return None
-    return next(label for label, _ in ranking if label in candidates)
-
-
-@cache
-def _identifier() -> LanguageIdentifier:
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
-
-
-@cache
-def _labels() -> dict[str, str]:
-    """The identifier's labels by our language codes."""
-    known = {}
-    for label in _identifier().labels:
-        try:
-            known[find_language(label).code] = label
-        except UnknownLanguageError:
-            continue
-    return known | {"zh_Hant": known["zh"]}
