@@ -1,12 +1,8 @@
 """File formats: every one gives the same rows, and what is wrong is refused with file and line."""
 
-import bz2
 import csv
 import gzip
 import json
-import lzma
-import os
-import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,21 +13,13 @@ from hypothesis import strategies as st
 from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
-from switchtune.corpus import formats
-from switchtune.corpus.columns import CorpusError, Request
-from switchtune.corpus.formats import (
-    COMPRESSIONS,
-    LONGEST_LINE,
-    PARALLEL_TEXT,
-    SUFFIXES,
-    existing,
-    open_rows,
-    plain,
-    stripped,
-    text_lines,
-)
+from switchtune.corpus import lines
+from switchtune.corpus.columns import Request
+from switchtune.corpus.formats import PARALLEL_TEXT, SUFFIXES, open_rows
+from switchtune.corpus.lines import LONGEST_LINE, plain
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import find_language
+from tests.corpus.packed import COMPRESS, compress
 
 PAIRS = [
     ("Das Haus ist klein.", "The house is small."),
@@ -57,8 +45,8 @@ def refused(*paths: Path, match: str, columns: tuple[str, str] | None = None) ->
 
 def write_text(folder: Path, pairs: Sequence[tuple[str, str]], end: str = "\n") -> tuple[Path, ...]:
     paths = folder / "train.de", folder / "train.en"
-    for path, lines in zip(paths, zip(*pairs, strict=True), strict=True):
-        path.write_bytes("".join(line + end for line in lines).encode())
+    for path, sentences in zip(paths, zip(*pairs, strict=True), strict=True):
+        path.write_bytes("".join(sentence + end for sentence in sentences).encode())
     return paths
 
 
@@ -121,22 +109,6 @@ WRITERS = [
 Writer = Callable[..., tuple[Path, ...]]
 
 
-def two_frames(content: bytes) -> bytes:
-    """As parallel compressors and `cat` make them."""
-    half = len(content) // 2
-    return b"".join(bytes(pa.compress(part, "zstd")) for part in (content[:half], content[half:]))
-
-
-COMPRESS = {"": bytes, ".gz": gzip.compress, ".xz": lzma.compress, ".bz2": bz2.compress, ".zst": two_frames}
-
-
-def compress(path: Path, suffix: str) -> Path:
-    compressed = path.with_name(path.name + suffix)
-    compressed.write_bytes(COMPRESS[suffix](path.read_bytes()))
-    path.unlink()
-    return compressed
-
-
 # What is read
 
 
@@ -171,26 +143,6 @@ def test_line_ends_and_byte_order_mark(tmp_path: Path, end: str) -> None:
     for path in paths:
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert rows(*paths) == PAIRS
-
-
-def test_marks_of_byte_order_where_files_were_joined(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("\ufeffeins\n\ufeff\ufeffzwei\n\ufeff\n", encoding="utf-8")
-    assert list(text_lines(tmp_path / "a.txt")) == ["eins", "zwei", ""]
-
-
-@pytest.mark.parametrize("end", ["", "\r"])
-def test_lone_carriage_returns_end_lines_where_there_are_no_line_feeds(tmp_path: Path, end: str) -> None:
-    lines = [f"Zeile {number}" for number in range(20_000)] + ["", "Schluß"]
-    (tmp_path / "a.de").write_bytes(("\r".join(lines) + end).encode())
-    assert list(text_lines(tmp_path / "a.de")) == lines
-    (tmp_path / "a.csv").write_bytes(b"de,en\rja,yes\rnein,no\r")
-    assert rows(tmp_path / "a.csv") == [("ja", "yes"), ("nein", "no")]
-
-
-@pytest.mark.parametrize("text", ["", " \t", "\ufeff", "\u200b", "\u00ad", "\u200e \u00a0\u2060", "\x1a", "\x00"])
-def test_what_cannot_be_seen_is_no_text(text: str) -> None:
-    assert stripped(text) == ""
-    assert stripped(f" {text}a\u00adb{text}") == f" {text}a\u00adb{text}".strip()
 
 
 def test_last_line_without_end(tmp_path: Path) -> None:
@@ -340,6 +292,11 @@ def test_quotes_stay_where_not_all_of_a_tsv_is_as_spreadsheets_write_it(tmp_path
     assert why in opened.notes[0]
 
 
+def test_a_csv_whose_lines_end_at_carriage_returns(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"de,en\rja,yes\rnein,no\r")
+    assert rows(tmp_path / "a.csv") == [("ja", "yes"), ("nein", "no")]
+
+
 def test_csv_of_a_spreadsheet_with_its_separator_in_the_first_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("sep=;\nde;en\nja, ja;yes\n;\n")
     assert rows(tmp_path / "a.csv") == [("ja, ja", "yes"), ("", "")]
@@ -406,12 +363,6 @@ def test_utf16_without_its_mark_is_recognised(tmp_path: Path) -> None:
     refused(tmp_path / "a.tsv", match="a.tsv:1: zero bytes as in UTF-16.*iconv -f UTF-16LE")
 
 
-def test_utf16_is_recognised(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes("Häuser\n".encode("utf-16"))
-    with pytest.raises(CorpusError, match=r"a.txt:1: not UTF-8: byte ff at position 1.*iconv -f UTF-16"):
-        list(text_lines(tmp_path / "a.txt"))
-
-
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.jsonl", "a.parquet", "a.tsv.gz", "a.tsv.xz", "a.csv.zst"])
 def test_empty_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"")
@@ -432,19 +383,6 @@ def test_parallel_text_with_an_empty_file(tmp_path: Path) -> None:
         refused(*paths, match="nothing.gz: the file is empty")
     english.write_bytes(b"")
     refused(german, english, match="train.en: the file is empty")
-
-
-@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
-def test_damaged_compression(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("".join(f"{number * 7919} line\n" for number in range(50_000)))
-    path = compress(path, suffix)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(CorpusError, match=f"a.txt{suffix}: cannot be read after line [0-9,]+ .*cut off"):
-        list(text_lines(path))
-    path.write_bytes(b"plain text\n" * 9)
-    with pytest.raises(CorpusError, match=f"a.txt{suffix}: cannot be read after line 0 "):
-        list(text_lines(path))
 
 
 def test_damaged_parquet(tmp_path: Path) -> None:
@@ -492,86 +430,16 @@ def test_a_parquet_cell_of_megabytes_is_refused(tmp_path: Path) -> None:
     refused(tmp_path / "a.parquet", match=r"a\.parquet: row 2 holds over 4,194,304 bytes")
 
 
-@pytest.mark.parametrize("ending", COMPRESSIONS)
-def test_an_endless_line_is_refused_in_flat_memory(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"bomb.txt{ending}"
-    path.write_bytes(COMPRESS[ending](bytes(1 << 25)))
-    tracemalloc.start()
-    try:
-        with pytest.raises(CorpusError, match=":1: the line has over 4,194,304 bytes"):
-            next(text_lines(path))
-        assert tracemalloc.get_traced_memory()[1] < 3 << 23
-    finally:
-        tracemalloc.stop()
-
-
-@pytest.mark.parametrize("ending", COMPRESSIONS)
-@pytest.mark.parametrize("repeated", ["\n", "Das Haus ist klein.\n"])
-def test_what_grows_beyond_measure_is_refused_as_it_grows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, repeated: str
-) -> None:
-    monkeypatch.setattr(formats, "_HARMLESS", 1 << 16)
-    path = tmp_path / f"bomb.txt{ending}"
-    content = repeated.encode() * ((1 << 22) // len(repeated))
-    path.write_bytes(COMPRESS[ending](content))
-    with pytest.raises(
-        CorpusError, match=r"unpacks to over 65,536 bytes and over 200 times what was read of it.*unpack it"
-    ):
-        for number, _ in enumerate(text_lines(path)):
-            assert number * len(repeated) < len(content) / 2
-
-
-def test_what_grows_little_is_read_and_so_is_what_is_not_packed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(formats, "_HARMLESS", 1 << 10)
-    path = tmp_path / "a.txt"
-    path.write_text("".join(f"{number * 7919}\n" for number in range(9_000)) + "\n" * 50_000)
-    assert len(list(text_lines(path))) == 59_000
-    assert len(list(text_lines(compress(path, ".gz")))) == 59_000
-
-
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_parquet_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    monkeypatch.setattr(formats, "_HARMLESS", 1 << 16)
-    monkeypatch.setattr(formats, "_HIGHEST_RATIO", 100)
+    monkeypatch.setattr(lines, "HARMLESS", 1 << 16)
+    monkeypatch.setattr(lines, "HIGHEST_RATIO", 100)
     parquet.write_table(pa.table({side: ["yes"] * (1 << 19) for side in ("de", "en")}), tmp_path / "a.parquet")
     path = compress(tmp_path / "a.parquet", suffix) if suffix else tmp_path / "a.parquet"
     refused(path, match="unpacks to over 65,536 bytes")
 
 
-# No files that can be read
-
-
-def test_no_permission_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forbidden(path: Path, *_: object) -> None:
-        raise PermissionError(13, "Permission denied", str(path))
-
-    path = tmp_path / "a.txt"
-    path.write_text("ja\n")
-    for method in ("open", "stat"):  # of the file, of its folder
-        with monkeypatch.context() as patched:
-            patched.setattr(Path, method, forbidden)
-            with pytest.raises(CorpusError, match=r"a\.txt: no permission to read it.*chmod u\+r"):
-                existing(path)
-
-
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link").symlink_to("gone")
-    for name, message in {
-        "pipe": "a pipe; a file is expected. Save it to one first",
-        "/dev/zero": "a device",
-        "link": "a link to gone, which cannot be found",
-        ".": "a folder; a file is expected",
-        "a\nb": r"a\nb: not found",
-        "a\0b": "embedded null byte",
-        "a" * 300: "cannot be opened .*too long",
-        "~nobody-of-this-name/a": "there is no folder|cannot be opened",
-        "\udcff": r"udcff: the name is not UTF-8",
-    }.items():
-        with pytest.raises(CorpusError, match=message):
-            existing(Path(name) if name.startswith("~") else tmp_path / name)
+# Lines that make no sense
 
 
 @pytest.mark.parametrize(

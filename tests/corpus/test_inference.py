@@ -10,8 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from switchtune.corpus.columns import CorpusError
-from switchtune.corpus.formats import LONGEST_LINE
 from switchtune.corpus.inference import LABELS, read_nli
+from switchtune.corpus.lines import LONGEST_LINE
 
 ROWS = (("A dog runs.", "An animal moves.", 0), ("A man sits.", "He stands.", 2), ("It rains.", "It is cold.", 1))
 NAMES = ("premise", "hypothesis", "label")

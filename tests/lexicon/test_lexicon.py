@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from switchtune.corpus.formats import COMPRESSIONS, LONGEST_LINE
+from switchtune.corpus.lines import COMPRESSIONS, LONGEST_LINE
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.block import read_block_list
 from switchtune.lexicon.files import read_lexicon, write_lexicon

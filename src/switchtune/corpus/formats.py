@@ -1,13 +1,9 @@
 """Every file format as rows: the columns that are looked for, and their cells, row after row."""
 
-import bz2
 import csv
-import gzip
-import io
 import json
 import lzma
 import re
-import unicodedata
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,14 +12,14 @@ from itertools import chain, islice, zip_longest
 from operator import itemgetter
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import Any, BinaryIO, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 from pyarrow import compute, parquet
 
 from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header, language_of
-from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import readable
+from switchtune.corpus.lines import LONGEST_LINE, OPENERS, TOO_LONG, bomb, most_unpacked, plain, stripped, text_lines
+from switchtune.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +166,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> _Records:
 def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Request, notes: list[str]) -> Rows:
     """Rows of records, of which the first names the columns, or is a row itself."""
     begins, head = next(((number, cells) for number, cells in records if cells), (1, list[str]()))
-    head = head[: max((place for place, cell in enumerate(head, 1) if cell.strip()), default=0)]
+    head = head[: max((place for place, cell in enumerate(head, 1) if stripped(cell)), default=0)]
     if not head:
         raise _empty(path)
     names = list(map(str.strip, head))
@@ -239,7 +235,7 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Where each record stands, and its fields, with those of an object `translation` beside the others."""
     for number, line in enumerate(text_lines(path), 1):
         try:
-            record = json.loads(line) if line.strip() else {}
+            record = json.loads(line) if stripped(line) else {}
         except (ValueError, RecursionError) as error:
             record, problem = None, f"not valid JSON ({error}), in {line[:80]!r}."
         else:
@@ -280,18 +276,18 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
     try:
         held: Path | pa.BufferReader = path
         if path != plain(path):
-            with path.open("rb") as file, _OPENERS[path.suffix.lower()](file) as stream:
-                held = pa.BufferReader(stream.read(_most_unpacked(path)))
+            with path.open("rb") as file, OPENERS[path.suffix.lower()](file) as stream:
+                held = pa.BufferReader(stream.read(most_unpacked(path)))
                 if stream.read(1):
-                    raise _bomb(path)
+                    raise bomb(path)
         table = parquet.ParquetFile(held)
         schema, about = table.schema_arrow, table.metadata
         # A row of nothing takes no bytes there, but is one here.
         size = max(about.num_rows, sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups)))
     except (EOFError, lzma.LZMAError, zlib.error, *_DAMAGED) as error:
         raise CorpusError(f"{path}: not a Parquet file, or damaged ({error}). Fetch it again.") from error
-    if size > _most_unpacked(path):
-        raise _bomb(path)
+    if size > most_unpacked(path):
+        raise bomb(path)
     return arrow_rows(schema, partial(table.iter_batches, batch_size=ROWS_PER_BATCH), request, path)
 
 
@@ -321,7 +317,7 @@ def arrow_rows(
                 for row in zip(*(texts(batch, column) for column in columns), strict=True):
                     number += 1
                     if max(map(len, row)) > LONGEST_LINE:
-                        raise CorpusError(f"{origin}: row {number:,} holds {_TOO_LONG}")
+                        raise CorpusError(f"{origin}: row {number:,} holds {TOO_LONG}")
                     yield row
         except _DAMAGED as error:
             raise CorpusError(f"{origin}: damaged after row {number:,} ({error}). Fetch it again.") from error
@@ -332,117 +328,3 @@ def arrow_rows(
 _READERS = {"tsv": _tsv_rows, "csv": _csv_rows, "jsonl": _jsonl_rows, "parquet": _parquet_rows}
 SUFFIXES = {f".{name}": name for name in _READERS} | {".ndjson": "jsonl", ".json": "jsonl"}
 """The format that a file's ending stands for."""
-
-
-_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
-    ".gz": gzip.open,
-    ".xz": lzma.open,
-    ".bz2": bz2.open,
-    # Arrow's reader goes on after the first frame and notices a file that was cut off.
-    ".zst": partial(pa.input_stream, compression="zstd"),
-}
-COMPRESSIONS = tuple(_OPENERS)
-"""The endings of compressed files."""
-
-
-def plain(path: Path) -> Path:
-    """The path without the ending of its compression."""
-    return path.with_suffix("") if path.suffix.lower() in COMPRESSIONS else path
-
-
-def existing(path: Path) -> Path:
-    """The path of a file that can be read, with its user's folder for `~`; raises CorpusError where there is none."""
-    try:
-        return readable(path)
-    except SwitchtuneError as error:
-        raise CorpusError(str(error)) from error
-
-
-LONGEST_LINE = 1 << 22
-"""In bytes, of a line or of a cell: few books have more."""
-_TOO_LONG = f"over {LONGEST_LINE:,} bytes, longer than any sentence or document. If it is text, split it into lines."
-_HARMLESS, _HIGHEST_RATIO = 1 << 24, 200
-"""Text is packed to a third, repetitive text to a twentieth. What grows more, and to more bytes than these, is none."""
-_CONVERT = "Find out the file's encoding and convert it, for example with: iconv -f "
-_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
-
-
-def stripped(text: str) -> str:
-    """A text without the white space around it; "" where nothing in it is seen, as of a soft hyphen alone."""
-    text = text.strip()
-    return "" if all(unicodedata.category(character) in _UNSEEN for character in text) else text
-
-
-def _most_unpacked(path: Path) -> int:
-    return max(_HARMLESS, _HIGHEST_RATIO * path.stat().st_size)
-
-
-def _bomb(origin: Path | str) -> CorpusError:
-    return CorpusError(
-        f"{origin}: unpacks to over {_HARMLESS:,} bytes and over {_HIGHEST_RATIO} times what was read of it, as text "
-        "does not. If this is intended, unpack it first and give the unpacked file."
-    )
-
-
-def text_lines(path: Path) -> Iterator[str]:
-    """The lines of a UTF-8 file, plain or compressed, without their ends and without a byte order mark.
-
-    Splits at line feeds only (in a file without any, at carriage returns): text may hold other characters that Unicode
-    calls breaks. Raises CorpusError, with the line, where the file is damaged, not UTF-8, grows beyond measure when
-    unpacked, or has a line over `LONGEST_LINE`.
-    """
-    path = existing(path)
-    opener = _OPENERS.get(path.suffix.lower())
-    with path.open("rb") as file:
-        # gzip, lzma and bz2 read lines in Python, the buffer does not.
-        stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
-        yield from stream_lines(stream, path, file if opener else None)
-
-
-def _raw_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Lines as they stand, cut a byte behind `LONGEST_LINE`; without line feeds, they end at carriage returns."""
-    read = partial(stream.readline, LONGEST_LINE + 1)
-    held = read()
-    if held.endswith(b"\n") or b"\r" not in held[:-1]:
-        yield from chain([held] if held else [], iter(read, b""))
-        return
-    for block in chain([b""], iter(partial(stream.read, 1 << 16), b"")):
-        *lines, held = (held + block).split(b"\r")
-        yield from lines
-        if len(held) > LONGEST_LINE:
-            break
-    if held:
-        yield held
-
-
-def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
-    """What `text_lines` does, of a stream; `origin` names it in errors, `packed` is the compressed file that it
-    unpacks.
-    """
-    number, size, raw, most = 0, 0, b"", _HARMLESS
-    try:
-        for number, raw in enumerate(_raw_lines(stream), 1):
-            size += len(raw)
-            if len(raw) > LONGEST_LINE:
-                raise CorpusError(f"{origin}:{number}: the line has {_TOO_LONG}")
-            if packed and size > most:
-                most = _HIGHEST_RATIO * packed.tell()
-                if size > most:
-                    raise _bomb(origin)
-            text = raw.decode().lstrip("\ufeff")  # which stands inside too where files were joined
-            if number == 1 and text.count("\0") > len(text) // 3:
-                raise CorpusError(f"{origin}:1: zero bytes as in UTF-16. {_CONVERT}UTF-16LE -t UTF-8")
-            yield text.removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError as error:
-        wrong = error.object[error.start : error.end].hex(" ")
-        around = error.object[max(error.start - 20, 0) : error.end + 20].strip()
-        encoding = "UTF-16" if number == 1 and raw.startswith((b"\xff\xfe", b"\xfe\xff")) else "ISO-8859-1"
-        raise CorpusError(
-            f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
-            f"{_CONVERT}{encoding} -t UTF-8"
-        ) from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(
-            f"{origin}: cannot be read after line {number:,} ({error}). "
-            "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
-        ) from error

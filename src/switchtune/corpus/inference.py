@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from switchtune.corpus.columns import CorpusError, Request
-from switchtune.corpus.formats import stripped
+from switchtune.corpus.lines import stripped
 from switchtune.corpus.read import Corpus, Reading, open_location
 from switchtune.files import fingerprint
 from switchtune.languages import find_language

@@ -15,19 +15,8 @@ import pyarrow as pa
 from switchtune.corpus.cache import cached_table, write_pairs
 from switchtune.corpus.columns import CorpusError, Request
 from switchtune.corpus.embedded import embedded_sentences
-from switchtune.corpus.formats import (
-    COMPRESSIONS,
-    PARALLEL_TEXT,
-    ROWS_PER_BATCH,
-    SUFFIXES,
-    Rows,
-    arrow_rows,
-    existing,
-    open_rows,
-    plain,
-    stripped,
-    text_lines,
-)
+from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, Rows, arrow_rows, open_rows
+from switchtune.corpus.lines import COMPRESSIONS, existing, plain, stripped, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, hash_file
 from switchtune.languages import Language, find_language, language_named

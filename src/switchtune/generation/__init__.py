@@ -9,7 +9,7 @@ from typing import Any
 from torch import distributed
 
 from switchtune.config.training import GenerationSettings
-from switchtune.corpus.formats import stripped
+from switchtune.corpus.lines import stripped
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
 from switchtune.generation.search import Outputs, longest_outputs

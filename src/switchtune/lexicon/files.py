@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, cast, get_args
 
 from switchtune.corpus.columns import CorpusError
-from switchtune.corpus.formats import plain, text_lines
+from switchtune.corpus.lines import plain, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import atomic_path, content_of, fingerprint, hash_file, kept_name, write_text
 from switchtune.languages import UnknownLanguageError, find_language, language_named

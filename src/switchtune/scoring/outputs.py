@@ -6,6 +6,7 @@ from typing import Literal
 
 import regex
 
+from switchtune.corpus.lines import stripped
 from switchtune.corpus.words import lower_case
 from switchtune.languages import find_language
 from switchtune.scoring.metrics import check_counts
@@ -74,7 +75,7 @@ class Outputs:
 
 def empty_outputs(outputs: Sequence[str]) -> int:
     """How many outputs are empty or blank."""
-    return sum(not text.strip() for text in outputs)
+    return sum(not stripped(text) for text in outputs)
 
 
 def examine(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Outputs:

@@ -8,7 +8,7 @@ from typing import BinaryIO, Literal, TypeAlias
 
 from rich.text import Text
 
-from switchtune.corpus.formats import stream_lines, text_lines
+from switchtune.corpus.lines import stream_lines, text_lines
 from switchtune.corpus.words import Segmenter, Words, word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import printable
