@@ -27,7 +27,7 @@ def test_what_repeats_itself(text: str, language: str, repeats: bool) -> None:
 
 
 def test_shares_lengths_and_empty_ones() -> None:
-    found = examine(["a b", "", " \t", "a a a a a"], ["a b c d", "", "x", "y"], "en")
+    found = examine(["a b", "", " \t\u200b", "a a a a a"], ["a b c d", "", "x", "y"], "en")
     assert (found.n, found.empty, found.empty_references) == (4, 2, 1)
     assert (found.repeating, found.repeating_references) == (0.25, 0)
     assert found.length_ratio == 7 / 6
