@@ -262,8 +262,8 @@ def test_a_file_without_header_loses_no_row_and_its_order_is_said(tmp_path: Path
 
 
 def test_numbers_of_columns_pass_over_a_header(tmp_path: Path) -> None:
-    (tmp_path / "a.tsv").write_text("nr\tGerman\tEnglish\n1\tja\tyes\n")
-    assert rows(tmp_path / "a.tsv", columns=("2", "3")) == [("ja", "yes")]
+    (tmp_path / "a.tsv").write_text("nr\tGerman\tEnglish\n1\tja\tyes\n" * 2)
+    assert rows(tmp_path / "a.tsv", columns=("2", "3")) == [("ja", "yes")] * 2
 
 
 # Files as spreadsheets and other programs leave them
@@ -323,7 +323,21 @@ def test_headers_of_files_that_were_joined_are_left_out_and_counted(tmp_path: Pa
     (tmp_path / "a.csv").write_text(f"{mark}de,en\nja,yes\n" * 3, encoding="utf-8")
     opened = open_rows("csv", [tmp_path / "a.csv"], DE_EN)
     assert list(opened.cells) == [("ja", "yes")] * 3
-    assert opened.notes == ["2 lines that repeat the names of the columns are left out"]
+    assert opened.notes == ["repeated headers left out: 2"]
+
+
+def test_a_header_that_comes_again_in_another_order_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("de\ten\nja\tyes\nen\tde\nyes\tja\n")
+    refused(
+        tmp_path / "a.tsv", match=r"a.tsv:3: names the columns again, in another order than the first line .de, en."
+    )
+
+
+def test_quotes_around_all_cells_of_a_tsv_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text('"ja"\t"yes"\n' * 10)
+    assert rows(tmp_path / "a.tsv") == [("ja", "yes")] * 10
+    (tmp_path / "a.tsv").write_text('"ja"\t"yes"\n' * 9)
+    assert rows(tmp_path / "a.tsv") == [('"ja"', '"yes"')] * 9
 
 
 def test_csv_fields_of_any_length_that_a_line_may_have(tmp_path: Path) -> None:

@@ -142,8 +142,14 @@ def test_what_cannot_be_seen_is_an_empty_side(tmp_path: Path) -> None:
 def test_numbers_of_rows_are_no_sentences(tmp_path: Path, name: str) -> None:
     lines = ("id,en", "1,yes", "2,no") if name == "a.csv" else ('{"id": "1", "en": "yes"}', '{"id": "2", "en": "no"}')
     (tmp_path / name).write_text("\n".join(lines))
-    with pytest.raises(CorpusError, match="no row of 'id' has a letter in it, as where rows are numbered"):
+    with pytest.raises(CorpusError, match="2 of 2 rows of 'id' have no letter in them, as where rows are numbered"):
         read_corpus(tmp_path / name, "id", "en")
+
+
+def test_labels_are_no_sentences(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"Satz {number},1\n" for number in range(20)))
+    with pytest.raises(CorpusError, match="20 of 21 rows of '2' have no letter in them"):
+        read_corpus(tmp_path / "a.csv", "de", "en")
 
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.jsonl", "two files"])

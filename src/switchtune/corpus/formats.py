@@ -81,6 +81,7 @@ def _unequal(short: Path, long: Path, number: int, line: str, rest: Iterator[str
 # TSV and CSV: the number of the line on which each record begins, and the record's cells (none of an empty line)
 
 
+_LINES_LOOKED_AT = 100
 _Records: TypeAlias = Iterator[tuple[int, list[str]]]
 
 
@@ -102,9 +103,12 @@ def _tsv_rows(path: Path, request: Request) -> Rows:
 
 def _quoted_cell(path: Path) -> str:
     """Where a TSV file has the first cell in quotes that only a spreadsheet or a program can have put there."""
-    first = next(text_lines(path)).split("\t")
-    if all(re.fullmatch('"[^"]+"', cell) for cell in first) and is_header([cell[1:-1] for cell in first]):
+    first = [line.split("\t") for line in islice(text_lines(path), _LINES_LOOKED_AT)]
+    quoted = [all(re.fullmatch('"[^"]*"', cell) for cell in cells) for cells in first]
+    if quoted[0] and is_header([cell[1:-1] for cell in first[0]]):
         return "the names of the columns stand in quotes"
+    if all(quoted) and len(quoted) > 9:
+        return "all cells of the first lines stand in quotes"
     for number, line in enumerate(text_lines(path), 1):
         if '""' in line:
             for cell in line.split("\t"):
@@ -116,7 +120,7 @@ def _quoted_cell(path: Path) -> str:
 
 def _csv_rows(path: Path, request: Request) -> Rows:
     lines = text_lines(path)
-    sample = list(islice(lines, 100))
+    sample = list(islice(lines, _LINES_LOOKED_AT))
     if told := re.fullmatch("sep=(.)", sample[0], re.IGNORECASE):  # as Excel has it
         sample[0], delimiter = "", told[1]
     else:
@@ -169,7 +173,7 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
     head = head[: max((place for place, cell in enumerate(head, 1) if stripped(cell)), default=0)]
     if not head:
         raise _empty(path)
-    names = list(map(str.strip, head))
+    names = header = list(map(str.strip, head))
     numbers = [str(number) for number in range(1, len(names) + 1)]
     told = {request.source, request.target} & {*map(language_of, names)}
     sides = request.usual[0] if request.usual else (request.source.name, request.target.name)
@@ -180,10 +184,10 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
         notes.append(f"the first line names no columns: they are taken for {taken}, by their order alone")
     if request.columns and all(map(str.isdecimal, request.columns)):
         if not is_header([name for name, number in zip(names, numbers, strict=True) if number in request.columns]):
-            records, head = chain([(begins, head)], records), []
+            records, header = chain([(begins, head)], records), []
         names = numbers
     columns = choose_columns(names, request, f"{path}:{begins}")
-    return Rows(columns, _delimited_cells(path, records, delimiter, names, columns, head, notes), notes)
+    return Rows(columns, _delimited_cells(path, records, delimiter, names, columns, header, notes), notes)
 
 
 def _delimited_cells(
@@ -192,7 +196,7 @@ def _delimited_cells(
     delimiter: str,
     names: Sequence[str],
     columns: tuple[str, ...],
-    head: list[str],
+    header: list[str],
     notes: list[str],
 ) -> Iterator[tuple[str, ...]]:
     chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
@@ -203,19 +207,22 @@ def _delimited_cells(
         if cells and len(cells) != len(names):
             hint = (
                 "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
-                if delimiter == "	"
+                if delimiter == "\t"
                 else f"Put a text that holds the character {delimiter!r} in quotes."
             )
             raise CorpusError(
                 f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
                 f"{delimiter.join(cells)[:80]!r}. {hint}"
             )
-        if cells and cells == head:
+        if cells and cells[0].strip() in header and sorted(map(str.strip, cells)) == sorted(header):
+            if list(map(str.strip, cells)) != header:
+                said = f"names the columns again, in another order than the first line ({', '.join(header)})"
+                raise CorpusError(f"{path}:{number}: {said}. Split the file here.")
             repeated += 1
             continue
         yield chosen(cells) if cells else ("",) * len(columns)
     if repeated:
-        notes.append(f"{repeated:,} lines that repeat the names of the columns are left out")
+        notes.append(f"repeated headers left out: {repeated:,}")
 
 
 # JSON lines, and what comes in Arrow's batches

@@ -207,6 +207,7 @@ def describe(corpus: Corpus, *, width: int = 100) -> str:
 
 _MOST_HELD = 100_000_000
 _PAIRS_IDENTIFIED = 200
+_MOST_WORDLESS = 0.9
 
 
 def read_lines(path: Path) -> list[str]:
@@ -241,7 +242,7 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
     """Write the pairs of a corpus, without empty and repeated ones, as a table."""
     rows = content.open()
     counts = dict.fromkeys(("rows", "duplicates", "empty", "folded"), 0)
-    lettered, begin = [False, False], list[tuple[str, str]]()
+    wordless, begin = [0, 0], list[tuple[str, str]]()
     # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
     seen = set[bytes]()
 
@@ -263,15 +264,17 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
                     continue
                 seen.add(digest)
             for side, text in enumerate((source, target)):
-                lettered[side] = lettered[side] or any(map(str.isalpha, text))
+                wordless[side] += not any(map(str.isalpha, text))
             if len(begin) < _PAIRS_IDENTIFIED:
                 begin.append((source, target))
             yield source, target
 
     write_pairs(path, kept())
-    if counts["rows"] > counts["empty"] and not all(lettered):
+    reading = Reading(content.format, rows.columns, notes=tuple(rows.notes), **counts)
+    if reading.kept and (most := max(wordless)) >= _MOST_WORDLESS * reading.kept:
+        side = rows.columns[wordless.index(most)]
         raise CorpusError(
-            f"{content.origin}: no row of {rows.columns[lettered.index(False)]!r} has a letter in it, as where rows "
+            f"{content.origin}: {most:,} of {reading.kept:,} rows of {side!r} have no letter in them, as where rows "
             "are numbered. Say which columns, or files, hold source and target: columns: [SOURCE, TARGET]."
         )
     if not (request.columns or _says_sides(content, rows.columns, request)):
@@ -284,7 +287,7 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
                 f"{content.origin}: taking {first} and {second} is the wrong way round. Say which is "
                 "which: columns: [SOURCE, TARGET], in TSV and CSV also [2, 1]; of two files give the other one first."
             )
-    return Reading(content.format, rows.columns, notes=tuple(rows.notes), **counts)
+    return reading
 
 
 @dataclass(frozen=True, slots=True)
