@@ -214,7 +214,7 @@ def _delimited_cells(
                 f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
                 f"{delimiter.join(cells)[:80]!r}. {hint}"
             )
-        if cells and cells[0].strip() in header and sorted(map(str.strip, cells)) == sorted(header):
+        if header and cells and cells[0].strip() in header and sorted(map(str.strip, cells)) == sorted(header):
             if list(map(str.strip, cells)) != header:
                 said = f"names the columns again, in another order than the first line ({', '.join(header)})"
                 raise CorpusError(f"{path}:{number}: {said}. Split the file here.")

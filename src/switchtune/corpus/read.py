@@ -264,7 +264,7 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
                     continue
                 seen.add(digest)
             for side, text in enumerate((source, target)):
-                wordless[side] += not any(map(str.isalpha, text))
+                wordless[side] += not (text[0].isalpha() or any(map(str.isalpha, text)))
             if len(begin) < _PAIRS_IDENTIFIED:
                 begin.append((source, target))
             yield source, target
