@@ -49,9 +49,13 @@ def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -
     """The columns that are asked for, or those of source and target, among the columns that exist."""
     short = [name[:80] for name in names]
     columns = request.columns or request.usual_in(names) or (request.usual or (None,))[0]
-    columns = columns or _infer_columns(names, request, origin)
     if columns is None:
-        language = next(x for x in (request.source, request.target) if _column_of(x, names, origin) is None)
+        found = [_column_of(language, names, origin) for language in (request.source, request.target)]
+        by_lower = {name.lower(): name for name in names}
+        roles = (tuple(by_lower[name] for name in role) for role in _ROLES if by_lower.keys() >= {*role})
+        columns = next(roles, None) if None in found else tuple(name for name in found if name)
+    if columns is None:
+        language = request.source if found[0] is None else request.target
         raise CorpusError(
             f"{origin}: no column for {language.name} ({language.code}). Columns: {_listed(names)}; "
             f"{nearest(language.code, short)} Say which hold source and target: columns: [SOURCE, TARGET], or "
@@ -67,14 +71,6 @@ def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -
 
 def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(map(repr, names)):.500}"
-
-
-def _infer_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, ...] | None:
-    source, target = (_column_of(language, names, origin) for language in (request.source, request.target))
-    if source is not None and target is not None:
-        return source, target
-    by_lower = {name.lower(): name for name in names}
-    return next((tuple(by_lower[name] for name in role) for role in _ROLES if by_lower.keys() >= set(role)), None)
 
 
 def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:

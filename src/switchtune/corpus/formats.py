@@ -187,42 +187,34 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
             records, header = chain([(begins, head)], records), []
         names = numbers
     columns = choose_columns(names, request, f"{path}:{begins}")
-    return Rows(columns, _delimited_cells(path, records, delimiter, names, columns, header, notes), notes)
-
-
-def _delimited_cells(
-    path: Path,
-    records: _Records,
-    delimiter: str,
-    names: Sequence[str],
-    columns: tuple[str, ...],
-    header: list[str],
-    notes: list[str],
-) -> Iterator[tuple[str, ...]]:
     chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
-    repeated = 0
-    for number, cells in records:
-        if len(cells) > len(names) and not any(map(str.strip, cells[len(names) :])):
-            cells = cells[: len(names)]
-        if cells and len(cells) != len(names):
-            hint = (
-                "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
-                if delimiter == "\t"
-                else f"Put a text that holds the character {delimiter!r} in quotes."
-            )
-            raise CorpusError(
-                f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
-                f"{delimiter.join(cells)[:80]!r}. {hint}"
-            )
-        if header and cells and cells[0].strip() in header and sorted(map(str.strip, cells)) == sorted(header):
-            if list(map(str.strip, cells)) != header:
-                said = f"names the columns again, in another order than the first line ({', '.join(header)})"
-                raise CorpusError(f"{path}:{number}: {said}. Split the file here.")
-            repeated += 1
-            continue
-        yield chosen(cells) if cells else ("",) * len(columns)
-    if repeated:
-        notes.append(f"repeated headers left out: {repeated:,}")
+
+    def rows() -> Iterator[tuple[str, ...]]:
+        repeated = 0
+        for number, cells in records:
+            if len(cells) > len(names) and not any(map(str.strip, cells[len(names) :])):
+                cells = cells[: len(names)]
+            if cells and len(cells) != len(names):
+                hint = (
+                    "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
+                    if delimiter == "\t"
+                    else f"Put a text that holds the character {delimiter!r} in quotes."
+                )
+                raise CorpusError(
+                    f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
+                    f"{delimiter.join(cells)[:80]!r}. {hint}"
+                )
+            if header and cells and cells[0].strip() in header and sorted(map(str.strip, cells)) == sorted(header):
+                if list(map(str.strip, cells)) != header:
+                    said = f"names the columns again, in another order than the first line ({', '.join(header)})"
+                    raise CorpusError(f"{path}:{number}: {said}. Split the file here.")
+                repeated += 1
+                continue
+            yield chosen(cells) if cells else ("",) * len(columns)
+        if repeated:
+            notes.append(f"repeated headers left out: {repeated:,}")
+
+    return Rows(columns, rows(), notes)
 
 
 # JSON lines, and what comes in Arrow's batches

@@ -49,15 +49,13 @@ def export_ct2(
 ) -> Exported:
     """Write a model in CTranslate2's form, with its tokenizer, a proof that it does the same, and a script to use it.
 
-    The folder appears at once when all of it is written and, in float32, the proof holds (`require_parity`); in int8,
-    outputs do differ, and the proof says how much. It replaces what was exported there before.
+    The folder, which replaces what was exported there, appears when all is written and, in float32, the proof holds; in
+    int8, outputs do differ, and the proof says how much.
 
     Args:
         languages: source and target; by default those that the model was saved for.
-        text: of the source language, a sentence a line, for the proof: the first hundred are taken. By default
-            sentences of the embedded corpus, which has English, German and Turkish.
+        text: of the source language, a sentence a line: its first hundred are the proof's. By default embedded text.
         settings: of the search, for the proof and for the script.
-        force: replace whatever folder is there.
 
     Raises UsageError where CTranslate2, languages or text are not to be had, ParityError where the proof fails.
     """
