@@ -261,6 +261,13 @@ def test_a_file_without_header_loses_no_row_and_its_order_is_said(tmp_path: Path
     assert rows(tmp_path / name, columns=("2", "1")) == [("Yes.", "Ja."), ("No.", "Nein.")]
 
 
+@pytest.mark.parametrize("pair", [("It.", "No."), ("Is it?", "In!")])
+def test_sentences_that_are_codes_of_languages_are_no_header(tmp_path: Path, pair: tuple[str, str]) -> None:
+    (tmp_path / "a.tsv").write_text("\t".join(pair) + "\n")
+    request = Request(find_language("it"), find_language("no"), None)
+    assert list(open_rows("tsv", [tmp_path / "a.tsv"], request).cells) == [pair]
+
+
 def test_numbers_of_columns_pass_over_a_header(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("nr\tGerman\tEnglish\n1\tja\tyes\n" * 2)
     assert rows(tmp_path / "a.tsv", columns=("2", "3")) == [("ja", "yes")] * 2

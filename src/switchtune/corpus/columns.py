@@ -87,15 +87,15 @@ def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> 
 
 _LONGEST_NAME = 80
 _ASIDE = frozenset(
-    "sentence sentences segment string text texts txt line lines raw lang language source target src tgt trg "
-    "translation translated original in of the".split()
+    "sentence sentences segment string text texts txt lang language source target src tgt trg translation in".split()
 )
 """What names of columns hold besides the language: en_text, source_de, "Sentence (German)"."""
 
 
 def language_of(column: str) -> Language | None:
     """The language that the name of a column says, if it says one."""
-    words = re.findall(r"[^\W_]+", column) if len(column) <= _LONGEST_NAME else []
+    is_name = len(column) <= _LONGEST_NAME and not re.search(r"[.?!]\s*$", column)  # "No." is a sentence
+    words = re.findall(r"[^\W_]+", column) if is_name else []
     return language_named("_".join([word for word in words if word.lower() not in _ASIDE] or words))
 
 
