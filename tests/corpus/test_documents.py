@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from switchtune.config.pretrain import FamilyName
-from switchtune.corpus.documents import document_sentences, marked, read_documents, sentences_of
+from switchtune.corpus.documents import SENTENCE_END, document_sentences, marked, read_documents, sentences_of
 from switchtune.corpus.words import word_segmenter
 from switchtune.models.families import FAMILIES
 from tests.miniature import miniature
@@ -44,10 +44,10 @@ def test_sentences(language: str, passage: str, sentences: list[str]) -> None:
 @pytest.mark.parametrize(
     ("language", "document", "words", "expected"),
     [
-        ("en", "A dog ran. It was late.", 6, ("A dog ran. </s> It was late.", False)),
-        ("en", "A dog ran. It was late.", 5, ("A dog ran. </s> It was", True)),
+        ("en", "A dog ran. It was late.", 6, (f"A dog ran. {SENTENCE_END} It was late.", False)),
+        ("en", "A dog ran. It was late.", 5, (f"A dog ran. {SENTENCE_END} It was", True)),
         ("en", "A dog ran. It was late.", 3, ("A dog ran", True)),
-        ("zh", "我喜欢猫。我来到北京。", 4, ("我喜欢猫。 </s> 我", True)),
+        ("zh", "我喜欢猫。我来到北京。", 4, (f"我喜欢猫。 {SENTENCE_END} 我", True)),
     ],
 )
 def test_the_first_words_with_the_ends_of_sentences_marked(
@@ -84,8 +84,8 @@ def test_documents_are_read_with_their_summaries(tmp_path: Path) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     corpus = read_documents(path, "en", "de", words=5, cache_dir=tmp_path / "cache")
     assert list(corpus) == [
-        ("A: One two. </s> B: Three", "Eins zwei."),
-        ("Short. </s> Very short.", "Kurz."),
+        (f"A: One two. {SENTENCE_END} B: Three", "Eins zwei."),
+        (f"Short. {SENTENCE_END} Very short.", "Kurz."),
     ]
     assert "1 of 2 documents cut to 5 words" in corpus.origin
     again = read_documents(path, "en", "de", words=5, cache_dir=tmp_path / "cache")

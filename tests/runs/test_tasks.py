@@ -8,6 +8,7 @@ import pytest
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.config.training import GenerationSettings
+from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import UsageError
 from switchtune.models.load import save_model
 from switchtune.runs.experiment import run_experiment
@@ -56,7 +57,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
     asked, search = ready_to_translate(
         str(tmp_path / "run/de-en/csr/seed1/task/model"), [GERMAN[0] + " " + GERMAN[1]], "de", None
     )
-    assert asked == ["Ein Hund läuft über die Wiese. </s> Zwei"]
+    assert asked == [f"Ein Hund läuft über die Wiese. {SENTENCE_END} Zwei"]
     assert search.max_length == 9
 
 
@@ -75,7 +76,7 @@ def test_documents_are_prepared_for_a_model_that_summarises(tmp_path: Path) -> N
     note_task(parse_config(RunConfig, {**values, "task": "summarization"}), tmp_path)
     assert ready_to_translate(str(tmp_path), lines, "en", None)[1].beams == 6
     texts, search = ready_to_translate(str(tmp_path), lines, "en", two)
-    assert texts == ["A dog ran. </s> It", ""]
+    assert texts == [f"A dog ran. {SENTENCE_END} It", ""]
     assert (search.beams, search.no_repeat_ngram, search.fixed_length("de")) == (2, 3, 130)
 
 

@@ -296,7 +296,7 @@ def untimed(record: Mapping[str, Any]) -> dict[str, Any]:
         ("switchtune.training.state.save_file", 2, 4),
         ("torch.save", 4, 4),
         ("switchtune.training.loop.mark_complete", 2, 4),
-        ("shutil.rmtree", 1, 8),
+        ("switchtune.training.loop.prune", 2, 8),
     ],
 )
 def test_a_kill_in_the_middle_of_a_write_costs_only_that_checkpoint(

@@ -8,11 +8,12 @@ from pathlib import Path
 from sentencex import segment
 
 from switchtune.corpus.cache import cached_table, write_pairs
+from switchtune.corpus.control import control, shown
 from switchtune.corpus.read import Corpus, Location, read_corpus
 from switchtune.corpus.words import Segmenter, word_segmenter
 from switchtune.files import fingerprint
 
-SENTENCE_END = "</s>"
+SENTENCE_END = control("</s>")
 """What stands between two sentences of a document: the end token of every family's tokenizer."""
 
 _BETWEEN = f" {SENTENCE_END} "
@@ -31,6 +32,7 @@ def document_sentences(document: str) -> list[str]:
 
 def marked(document: str, language: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:
     """The first `words` words of a document, its sentences with `SENTENCE_END` between them; whether it was cut."""
+    document = shown(document)
     units = segmenter.split(document)
     cut = len(units.words) > words
     if cut:
@@ -80,6 +82,6 @@ def read_documents(
         write_pairs(path, pairs())
         return {"cut": cut}
 
-    noted, table = cached_table(fingerprint(["documents", 3, read.fingerprint(), words]), write, cache_dir)
+    noted, table = cached_table(fingerprint(["documents", 4, read.fingerprint(), words]), write, cache_dir)
     origin = f"{read.origin} ({noted['cut']:,} of {len(read):,} documents cut to {words:,} words)"
     return replace(read, table=table, origin=origin)

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from switchtune.corpus.columns import CorpusError
+from switchtune.corpus.control import shown
 from switchtune.errors import SwitchtuneError
 from switchtune.files import readable
 
@@ -52,8 +53,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
 
 
 def stripped(text: str) -> str:
-    """A text without the white space around it; "" where nothing in it is seen, as of a soft hyphen alone."""
-    text = text.strip()
+    """A text without the program's own mark and the white space around it; "" where nothing in it is seen."""
+    text = shown(text).strip()
     if text[:1].isalnum():  # as most are, at less than half the cost
         return text
     return "" if all(unicodedata.category(character) in _UNSEEN for character in text) else text

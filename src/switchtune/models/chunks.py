@@ -1,7 +1,6 @@
 """Token ids of text without special tokens: the tokenizer's own, put together from those of parts between spaces."""
 
 import json
-import re
 import unicodedata
 from collections.abc import Sequence
 from itertools import chain
@@ -10,11 +9,12 @@ from typing import Any
 from sentencepiece import sentencepiece_model_pb2
 from transformers import M2M100Tokenizer, PreTrainedTokenizerBase, TokenizersBackend
 
+from switchtune.corpus.control import CONTROL
+from switchtune.models.text import SPACE, PlainText, any_of, normalised
+
 _CHUNKS_REMEMBERED = 1 << 17
 _LONGEST_CHUNK = 24
 """In characters. Longer ones hardly come again: sentences of scripts without spaces, addresses."""
-_SPACE = "▁"
-"""How vocabularies of the sentencepiece kind write a space."""
 
 
 class PlainIds:
@@ -26,14 +26,15 @@ class PlainIds:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
+        self.text = PlainText(tokenizer)
         self._by_chunks = cuts_at_spaces(tokenizer)
-        self._added = re.compile("|".join(map(re.escape, sorted(_added_tokens(tokenizer)))) or r"(?!)")
+        self._added = any_of({*self.text.added, CONTROL})
         self._ids: dict[str, tuple[int, ...]] = {}
         self._dependent: set[str] = set()
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         if not self._by_chunks:
-            return self._encoded(texts)
+            return self.text.ids(texts)
         if len(self._ids) + len(self._dependent) > _CHUNKS_REMEMBERED:
             self._ids.clear()
             self._dependent.clear()
@@ -44,30 +45,24 @@ class PlainIds:
             chunks = [texts[place].split(" ") for place in missing]
             self._learn(set(chain.from_iterable(chunks)).difference(self._ids, self._dependent))
             whole = [place for place, each in zip(missing, chunks, strict=True) if not self._dependent.isdisjoint(each)]
-            ids_of_whole = dict(zip(whole, self._encoded([texts[place] for place in whole]), strict=True))
+            ids_of_whole = dict(zip(whole, self.text.ids([texts[place] for place in whole]), strict=True))
             for place, each in zip(missing, chunks, strict=True):
                 ids[place] = [tuple(ids_of_whole[place])] if place in ids_of_whole else list(map(known, each))
         return [list(chain.from_iterable(filter(None, each))) for each in ids]
 
     def _learn(self, chunks: set[str]) -> None:
         independent = list(filter(self._is_independent, chunks))
-        self._ids.update(zip(independent, map(tuple, self._encoded(independent)), strict=True))
+        self._ids.update(zip(independent, map(tuple, self.text.ids(independent)), strict=True))
         self._dependent.update(chunks.difference(independent))
 
     def _is_independent(self, chunk: str) -> bool:
         if not 0 < len(chunk) <= _LONGEST_CHUNK:
             return False
         # Between dots, or white space at its ends might be dropped.
-        normalised = _normalised(self._tokenizer, f".{chunk}.")[1:-1]
+        inside = normalised(self._tokenizer, f".{chunk}.")[1:-1]
         # White space at an end may become one with the space beside it, a mark at the start too.
-        alone = normalised == normalised.strip() and not unicodedata.category(chunk[0]).startswith("M")
-        return alone and _SPACE not in normalised and not self._added.search(f"{chunk} {normalised}")
-
-    def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        if not texts:
-            return []
-        encoded = self._tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False, verbose=False)
-        return list(encoded["input_ids"])
+        alone = inside == inside.strip() and not unicodedata.category(chunk[0]).startswith("M")
+        return alone and SPACE not in inside and not self._added.search(f"{chunk} {inside}")
 
 
 def cuts_at_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
@@ -77,15 +72,14 @@ def cuts_at_spaces(tokenizer: PreTrainedTokenizerBase) -> bool:
     else:
         cuts = isinstance(tokenizer, TokenizersBackend) and _pipeline_cuts(tokenizer.backend_tokenizer)
     # A token with white space in it would be found across chunks.
-    return cuts and not any(
-        character.isspace() for token in _added_tokens(tokenizer) for character in token + _normalised(tokenizer, token)
-    )
+    added = [token.content for token in tokenizer.added_tokens_decoder.values()]
+    return cuts and not any(map(str.isspace, "".join(token + normalised(tokenizer, token) for token in added)))
 
 
 def _pipeline_cuts(backend: Any) -> bool:
     normalizers = _parts(backend.normalizer, "normalizers")
     pre_tokenizers = _parts(backend.pre_tokenizer, "pretokenizers")
-    metaspace = {"type": "Metaspace", "replacement": _SPACE, "prepend_scheme": "always", "split": True}
+    metaspace = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "always", "split": True}
     return (
         type(backend.model).__name__ in ("Unigram", "BPE")
         and not getattr(backend.model, "dropout", None)
@@ -106,7 +100,7 @@ def _parts(component: Any, name: str) -> list[dict[str, Any]]:
 def _is_local(normalizer: dict[str, Any]) -> bool:
     """Whether a normalizer makes of text between single spaces the same whatever stands beyond them."""
     if normalizer["type"] == "Replace":
-        return normalizer["pattern"] == {"Regex": " {2,}"} and normalizer["content"] in (" ", _SPACE)
+        return normalizer["pattern"] == {"Regex": " {2,}"} and normalizer["content"] in (" ", SPACE)
     return normalizer["type"] in ("Precompiled", "Strip")
 
 
@@ -124,17 +118,6 @@ def _sentencepiece_cuts(tokenizer: M2M100Tokenizer) -> bool:
         and rules.remove_extra_whitespaces
         and rules.escape_whitespaces
         # Without it a run of unknown characters would become one piece across spaces.
-        and _SPACE in pieces
-        and not any(_SPACE in piece[1:] for piece in pieces)
+        and SPACE in pieces
+        and not any(SPACE in piece[1:] for piece in pieces)
     )
-
-
-def _normalised(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    if isinstance(tokenizer, M2M100Tokenizer):
-        return str(tokenizer.sp_model.normalize(text)).replace(_SPACE, " ").removeprefix(" ")
-    normalizer = tokenizer.backend_tokenizer.normalizer
-    return text if normalizer is None else str(normalizer.normalize_str(text))
-
-
-def _added_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    return {token.content for token in tokenizer.added_tokens_decoder.values()}

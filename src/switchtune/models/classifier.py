@@ -110,7 +110,8 @@ class EncoderClassifier:
 
     def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
         pairs = (list(premises), list(hypotheses))
-        cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*pairs, verbose=False)["input_ids"])
+        options: Any = {"split_special_tokens": True, "verbose": False}
+        cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*pairs, **options)["input_ids"])
         batch = self.tokenizer(
             *pairs,
             truncation="longest_first",
@@ -118,6 +119,7 @@ class EncoderClassifier:
             padding=True,
             padding_side="right",
             return_tensors="pt",
+            **options,
         )
         return dict(batch), cut
 

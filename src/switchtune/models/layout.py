@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
+from switchtune.corpus.control import control
 from switchtune.errors import SwitchtuneError, nearest
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
@@ -87,7 +88,7 @@ class Layout:
                 f"This {self.family.name} model has no mask token: it cannot be trained on masked text "
                 "(denoising, iaft, or switching from the source `mask`). Choose another model or another source."
             )
-        return str(token)
+        return control(str(token))
 
     def code(self, language: str) -> str:
         """The family's code of a language: "de_DE" in mBART, "deu_Latn" in NLLB, "de" in M2M-100, "German" in mT5.
@@ -161,6 +162,14 @@ class Layout:
         kept = [[number for number in map(int, ids) if number >= 0 and number not in self._special] for ids in batch]
         return [str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in kept]
 
+    def segmented(self, texts: Sequence[str]) -> list[list[str]]:
+        """Pieces of each text, without the tags and special tokens that frame it; M2M-100 has some without an id."""
+        return self._encoder.text.tokens(texts)
+
+    def reads_as_plainly(self, text: str) -> bool:
+        """Whether a plain tokenizer takes no part of a text for a special token but what is marked as one."""
+        return not self._encoder.text.is_ambiguous(text)
+
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [str(self.tokenizer.convert_ids_to_tokens(int(number))) for number in ids]
 
@@ -214,7 +223,7 @@ class Layout:
         mask = self.family.mask
         if mask is None or mask in self.tokenizer.get_vocab():
             return None
-        return re.compile(rf"(?<=\S){re.escape(mask)}")
+        return re.compile(rf"(?<=\S){re.escape(control(mask))}")
 
     @cached_property
     def _encoder(self) -> PlainIds:

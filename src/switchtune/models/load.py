@@ -18,8 +18,9 @@ from transformers import (
 )
 
 from switchtune.config.training import GenerationSettings
+from switchtune.corpus.control import shown
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.files import atomic_path, fingerprint, hash_file, write_text
+from switchtune.files import atomic_path, fingerprint, hash_file, read_json, write_json, write_text
 from switchtune.models.families import families_like, require_supported
 from switchtune.models.files import (
     PIECES,
@@ -83,7 +84,12 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
             "the tokenizer are missing; `tokenizer.save_pretrained` writes them beside the model."
         )
     with explained(path, *TOKENIZER_FILES):
-        return tried(path, layout_of(family_of(config, tokenizer), tokenizer, config))
+        layout = layout_of(family_of(config, tokenizer), tokenizer, config)
+        # As transformers before 5 saved M2M-100's, some do not count them among their special tokens.
+        tags = layout.tokens(sorted(layout.tags.values()))
+        if not set(tags) <= set(tokenizer.all_special_tokens):
+            tokenizer.add_special_tokens({"extra_special_tokens": tags}, replace_extra_special_tokens=False)
+        return tried(path, layout)
 
 
 def tried(path: str, layout: Layout) -> Layout:
@@ -207,7 +213,10 @@ def save_model(
         config = copy.deepcopy(loaded.model.config)
         loaded.model.config.architectures = architectures  # which transformers sets when it saves
         config.decoder_start_token_id = generation_config.decoder_start_token_id
+        if hasattr(config, "forced_eos_token_id"):
+            config.forced_eos_token_id = None  # the search of `translate` forces nothing at its limit
         config.save_pretrained(temporary)
+        tell_of_head(loaded.model, temporary)
         generation_config.save_pretrained(temporary)
         save_tokenizer(layout, temporary, source_language, target_language)
         if loaded.trim is not None:
@@ -221,7 +230,8 @@ def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_la
         layout.tokenizer.save_pretrained(folder)
         # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is.
         languages = {"src_lang": source, "tgt_lang": target} if layout.plain_source(source) else {"tgt_lang": target}
-        tagged = from_pretrained(AutoTokenizer, folder, **languages, **layout.family.tokenizer_options)
+        options = {**languages, **layout.family.tokenizer_options, "clean_up_tokenization_spaces": False}
+        tagged = from_pretrained(AutoTokenizer, folder, **options)
         tagged.save_pretrained(folder)
 
 
@@ -249,51 +259,55 @@ def verify_saved(
     generation: GenerationSettings | None = None,
     max_length: int = 64,
 ) -> None:
-    """Load a saved model by plain transformers and compare ids, logits and translations with the model in memory.
+    """Have plain transformers read and translate with a saved model, and compare it with the model in memory.
 
     Args:
-        sentences: of the source language.
+        sentences: of the source language; one in which a special token is written is passed over, as transformers
+            takes it for the token.
         max_length: of the translations that are compared, in tokens.
 
-    Raises SavedModelDiffersError where they differ.
+    Raises SavedModelDiffersError where ids, logits or translations differ.
     """
     layout, languages = loaded.layout, (source_language, target_language)
-    tokenizer = from_pretrained(AutoTokenizer, folder)
-    # A tag that the tokenizer cannot be set to comes first.
-    compared = 0 if layout.plain_source(source_language) else 1
-    for sentence in sentences:
-        prompt, ids = layout.prompt(sentence, *languages), layout.encode_source(sentence, *languages)
-        saved_ids = tuple(tokenizer(prompt)["input_ids"])
-        if saved_ids[compared:] != ids[compared:]:
-            raise _differs(
-                folder,
-                f"its tokenizer reads {prompt!r} as {layout.tokens(saved_ids)}, where the trained model takes "
-                f"{layout.tokens(ids)}",
-            )
+    sentences = list(filter(layout.reads_as_plainly, sentences)) or [_TRIAL]
+    inputs = layout.collate_source(layout.batch_encode_source(sentences, *languages, max_tokens=layout.positions))
+    tokenizer: Any = from_pretrained(AutoTokenizer, folder)
     with quietly():
         saved: Any = from_pretrained(AutoModelForSeq2SeqLM, folder)
-    saved.to(loaded.model.device)
+    prompts = [layout.prompt(shown(sentence), *languages) for sentence in sentences]
+    cut = {"truncation": True, "max_length": layout.positions} if layout.positions else {}
+    found = tokenizer(prompts, padding=True, padding_side="right", return_tensors="pt", **cut)
+    if not layout.plain_source(source_language):
+        # The tag comes first, and the tokenizer cannot be set to it.
+        found["input_ids"][:, 0] = inputs["input_ids"][:, 0]
+    for prompt, theirs, ours in zip(prompts, found["input_ids"].tolist(), inputs["input_ids"].tolist(), strict=True):
+        if theirs != ours:
+            read = f"its tokenizer reads {prompt!r} as {layout.tokens(theirs)}"
+            raise _differs(folder, f"{read}, where the trained model takes {layout.tokens(ours)}")
     model: Any = loaded.model
-    inputs = layout.collate_source(layout.batch_encode_source(sentences, *languages, max_tokens=layout.positions))
-    inputs = on_device_of(model, inputs)
-    generation_config = _generation_config(loaded, target_language, generation or GenerationSettings())
-    max_length = generation_config.max_length = min(max_length, generation_config.max_length)
+    saved.to(model.device)
+    inputs, found = on_device_of(model, inputs), on_device_of(model, found)
+    max_length = min(max_length, saved.generation_config.max_length)
+    config = GenerationConfig(
+        **layout.generation_settings(target_language),
+        pad_token_id=layout.pad_id,
+        eos_token_id=layout.eos_id,
+        **(generation or GenerationSettings()).search,
+        max_length=max_length,
+    )
     with evaluating(model):
-        outputs = model.generate(**inputs, generation_config=generation_config)
+        outputs = model.generate(**inputs, generation_config=config)
         logits, saved_logits = (each(**inputs, decoder_input_ids=outputs).logits for each in (model, saved))
-        saved_outputs = saved.generate(**inputs, max_length=max_length)
+        saved_outputs = saved.generate(**found, max_length=max_length)
     difference = float((logits - saved_logits).abs().max())
     if not difference <= _TOLERANCE:
-        raise _differs(
-            folder,
-            f"loaded again, its logits differ from the trained model's by up to {difference:.2g} (allowed: "
-            f"{_TOLERANCE:.0e})",
-        )
-    translations, saved_translations = (layout.batch_decode(ids.tolist()) for ids in (outputs, saved_outputs))
-    for sentence, trained, saved_one in zip(sentences, translations, saved_translations, strict=True):
-        if saved_one != trained:
+        logit = f"loaded again, its logits differ from the trained model's by up to {difference:.2g}"
+        raise _differs(folder, f"{logit} (allowed: {_TOLERANCE:.0e})")
+    translations = tokenizer.batch_decode(saved_outputs, skip_special_tokens=True)
+    for prompt, ours, theirs in zip(prompts, layout.batch_decode(outputs.tolist()), translations, strict=True):
+        if theirs != ours:
             raise _differs(
-                folder, f"loaded again, it translates {sentence!r} as {saved_one!r}, the trained model as {trained!r}"
+                folder, f"loaded again, it translates {prompt!r} as {theirs!r}, the trained model as {ours!r}"
             )
 
 
@@ -325,7 +339,7 @@ def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
 
 
 def _generation_config(loaded: Loaded, target_language: str, settings: GenerationSettings) -> GenerationConfig:
-    tokenizer, config = loaded.tokenizer, loaded.model.config
+    tokenizer = loaded.tokenizer
     fixed = settings.fixed_length(target_language)
     longest = LONGEST_GENERATION if fixed is None else 1 + fixed  # the decoder start counts
     return GenerationConfig(
@@ -333,7 +347,6 @@ def _generation_config(loaded: Loaded, target_language: str, settings: Generatio
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
-        forced_eos_token_id=getattr(config, "forced_eos_token_id", None),
         **settings.search,
         max_length=min(longest, loaded.layout.positions or longest),
     )
@@ -350,6 +363,13 @@ def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
             torch.nn.init.normal_(model.lm_head.weight, std=config.d_model**-0.5)
             _keep_own_head(model)
     return model
+
+
+def tell_of_head(model: PreTrainedModel, folder: Path) -> None:
+    """Have a saved config.json say whether the output matrix is the embeddings: transformers 5 writes that mT5's is."""
+    config = read_json(folder / "config.json")
+    own = _weight(model.get_output_embeddings()) is not _weight(model.get_input_embeddings())
+    write_json(folder / "config.json", config | {"tie_word_embeddings": not own})
 
 
 def _keep_own_head(model: PreTrainedModel) -> None:

@@ -14,7 +14,7 @@ from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.files import explained, from_pretrained
 from switchtune.models.forward import evaluating, on_device_of
-from switchtune.models.load import Loaded
+from switchtune.models.load import Loaded, tell_of_head
 
 TOLERANCE = 1e-4
 
@@ -74,6 +74,7 @@ def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Cal
         config = _renumbered(read_json(folder / "config.json"), number)
         generation = _renumbered(_generation_settings(settings_of), number)
     write_json(folder / "config.json", config)
+    tell_of_head(loaded.model, folder)
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2, sort_keys=True) + "\n")
     loaded.tokenizer.save_pretrained(folder)
 

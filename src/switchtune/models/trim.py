@@ -32,7 +32,7 @@ from switchtune.models.rows import (
     row_matrices,
     write_renumbered,
 )
-from switchtune.models.vocabulary import read_vocabulary, rewrite_tokenizer, segmented
+from switchtune.models.vocabulary import read_vocabulary, rewrite_tokenizer
 
 LEAST_SAVED = 5_000_000
 """Weights that trimming must save for `auto` to trim: 20 MB of weights in float32, 80 MB with gradients and moments."""
@@ -179,7 +179,7 @@ def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[st
             count += len(chunk)
             digest.update("".join(f"{line}\n" for line in chunk).encode())
             has_text |= name in texts and any(line.strip() for line in chunk)
-            for tokens in segmented(layout.tokenizer, chunk):
+            for tokens in layout.segmented(chunk):
                 counts.update(tokens)
         hashes.append(TextHash(name, count, digest.hexdigest()))
     if not has_text:
@@ -287,7 +287,7 @@ def _require_same_segmentation(
     whole = load_layout(path)
     for name, lines in _with_instructions(trimmed, usage.languages, texts).items():
         for chunk in _chunks(lines):
-            both = (segmented(layout.tokenizer, chunk) for layout in (whole, trimmed))
+            both = (layout.segmented(chunk) for layout in (whole, trimmed))
             for line, before, after in zip(chunk, *both, strict=True):
                 if before != after:
                     segments = f"its tokenizer segments {line!r} ({name})"

@@ -5,7 +5,7 @@ the tags numbered behind the table.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,9 +18,7 @@ from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
 from switchtune.files import read_json, write_json
 from switchtune.languages import UnknownLanguageError, find_language
 from switchtune.models.layout import token_ids
-
-SPACE = "▁"
-"""How a piece writes the space before it."""
+from switchtune.models.text import SPACE
 
 Rank = Callable[[str, str], float | None]
 """Which of the pairs of neighbours is merged first (the lowest); None where two are never merged."""
@@ -96,14 +94,6 @@ def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
         return Vocabulary(ids, special, lowest, None)
     ranks = {tuple(pair): place for place, pair in enumerate(model["merges"])}
     return Vocabulary(ids, special, None, lambda left, right: ranks.get((left, right)))
-
-
-def segmented(tokenizer: PreTrainedTokenizerBase, lines: Sequence[str]) -> list[list[str]]:
-    """The tokens of each line, without the tags and special tokens that a tokenizer adds."""
-    if isinstance(tokenizer, M2M100Tokenizer):
-        return [tokenizer.tokenize(line) for line in lines]
-    backend: Any = tokenizer.backend_tokenizer
-    return [encoded.tokens for encoded in backend.encode_batch(list(lines), add_special_tokens=False)]
 
 
 def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int, int]) -> None:

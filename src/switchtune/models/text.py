@@ -1,0 +1,122 @@
+"""Text as pieces: a special token or tag that stands in it by chance is text, unless `control` marks it as one."""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+import tokenizers
+from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
+
+from switchtune.corpus.control import CONTROL, shown
+
+SPACE = "▁"
+"""How vocabularies of the sentencepiece kind write a space."""
+
+_SENTINEL = re.compile(rf"{SPACE}?(<extra_id_\d+>)")
+
+
+class PlainText:
+    """A tokenizer to which special tokens, tags and sentinels in text are letters like others.
+
+    Ordinary text goes to the model's own tokenizer. Text with one of them in it goes to a copy that knows them by
+    their marked names alone; the published Unigram vocabularies hold them among their pieces, so that to keep a
+    tokenizer from looking for them (`split_special_tokens`) is not enough.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._tokenizer: Any = tokenizer
+        added = tokenizer.added_tokens_decoder.values()
+        sentinels = (found[1] for found in map(_SENTINEL.fullmatch, tokenizer.get_vocab()) if found)
+        special = (token.content for token in added if token.special)
+        self._controls = frozenset(chain(sentinels, special, map(str, tokenizer.all_special_tokens)))
+        self.added = self._controls | {token.content for token in added}
+        """What is looked for in text, or must not be."""
+        self._odd = any_of({*self._controls, CONTROL})
+        # Most text has none of these letters, and is passed at once.
+        self._telling = {CONTROL, *(next((c for c in "<_[" if c in token), token[0]) for token in self._controls)}
+        self._marks = any_of({CONTROL + token for token in self._controls})
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without the special tokens that frame it."""
+        odd = self._places_of_odd(texts)
+        plain = [text for place, text in enumerate(texts) if place not in odd]
+        options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
+        ids = iter(self._tokenizer(plain, **options)["input_ids"] if plain else ())
+        return [self._odd_pieces(text)[1] if place in odd else next(ids) for place, text in enumerate(texts)]
+
+    def tokens(self, texts: Sequence[str]) -> list[list[str]]:
+        """Pieces of each text; of M2M-100 also those that have no id."""
+        odd = self._places_of_odd(texts)
+        if isinstance(self._tokenizer, M2M100Tokenizer):
+            own = self._tokenizer.tokenize
+            return [self._odd_pieces(text)[0] if place in odd else own(text) for place, text in enumerate(texts)]
+        encodings = self._tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        pieces = (encoding.tokens for encoding in encodings)
+        return [self._odd_pieces(texts[place])[0] if place in odd else each for place, each in enumerate(pieces)]
+
+    def is_ambiguous(self, text: str) -> bool:
+        """Whether the model's own tokenizer takes part of a text for a special token that is not marked as one."""
+        return self._is_odd(self._marks.sub("", text))
+
+    def _is_odd(self, text: str) -> bool:
+        forms = [text] if text.isascii() and text.isprintable() else [text, normalised(self._tokenizer, text)]
+        return any(any(map(form.__contains__, self._telling)) and bool(self._odd.search(form)) for form in forms)
+
+    def _places_of_odd(self, texts: Sequence[str]) -> set[int]:
+        return {place for place, text in enumerate(texts) if self._is_odd(text)}
+
+    def _odd_pieces(self, text: str) -> tuple[list[str], list[int]]:
+        tokenizer: Any = self._tokenizer
+        if not isinstance(self._tokenizer, M2M100Tokenizer):
+            encoding = self.backend.encode(text, add_special_tokens=False)
+            # Of a mask, what is found is the space before it too.
+            return [shown(token).strip(" ") for token in encoding.tokens], encoding.ids
+        pieces: list[str] = []
+        for part in self._between.split(text):
+            token = part.removeprefix(CONTROL)
+            if part in self.added - self._controls or (token != part and token in self._controls):
+                pieces.append(token)
+            else:
+                pieces += tokenizer.tokenize(part, split_special_tokens=True)
+        return pieces, list(map(tokenizer.convert_tokens_to_ids, pieces))
+
+    @cached_property
+    def _between(self) -> "re.Pattern[str]":
+        """Finds what is no text, for M2M-100's tokenizer, which has no backend to be copied."""
+        return re.compile(f"({self._marks.pattern}|{any_of(self.added - self._controls).pattern})")
+
+    @cached_property
+    def backend(self) -> tokenizers.Tokenizer:
+        """The copy; it adds no tags, and gives no ids but the model's."""
+        content = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        model = content["model"]
+        content |= {"truncation": None, "padding": None, "post_processor": None}
+        for token in content["added_tokens"]:
+            token["content"] = self._marked(token["content"])
+        if model["type"] == "Unigram":
+            model["vocab"] = [(self._marked(piece), score) for piece, score in model["vocab"]]
+        else:
+            model["vocab"] = {self._marked(piece): number for piece, number in model["vocab"].items()}
+            model["merges"] = [pair for pair in model["merges"] if "".join(pair) in model["vocab"]]
+            model["unk_token"] = self._marked(model["unk_token"])
+        return tokenizers.Tokenizer.from_str(json.dumps(content))
+
+    def _marked(self, piece: str) -> str:
+        token = piece.removeprefix(SPACE)
+        return piece[: len(piece) - len(token)] + CONTROL + token if token in self._controls else piece
+
+
+def normalised(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """Text as a tokenizer cuts it into pieces, with its spaces."""
+    if isinstance(tokenizer, M2M100Tokenizer):
+        return str(tokenizer.sp_model.normalize(text)).replace(SPACE, " ").removeprefix(" ")
+    normalizer = tokenizer.backend_tokenizer.normalizer
+    return text if normalizer is None else str(normalizer.normalize_str(text))
+
+
+def any_of(tokens: Collection[str]) -> "re.Pattern[str]":
+    """Finds the first of some tokens, of those that begin alike the longest."""
+    return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or r"(?!)")
