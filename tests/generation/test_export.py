@@ -59,7 +59,7 @@ def test_an_exported_folder_with_its_proof_and_a_script_that_works(model: Path, 
     assert translate(open_model(str(made.folder), None), GERMAN, "de", "en", GenerationSettings()) == list(ENGLISH)
 
     script = made.folder / "translate.py"
-    assert len(script.read_text(encoding="utf-8").splitlines()) <= 12
+    assert len(script.read_text(encoding="utf-8").splitlines()) <= 13
     assert "from_pretrained(folder, trust_remote_code=False)" in script.read_text(encoding="utf-8")
     lines = "".join(f"{line}\n" for line in ["", *GERMAN])
     # Nothing of switchtune is to be had: the script needs ctranslate2 and transformers alone.
@@ -88,7 +88,9 @@ def test_every_family_is_exported_for_its_own_direction(
     assert opened.layout.family.name == family
     found = translate(opened, GERMAN, "de", "en", BEAMS)
     assert sum(map(str.__eq__, found, expected)) >= 15
-    monkeypatch.setattr(sys, "stdin", [f"{line}\n" for line in GERMAN])
+    lines = [*GERMAN, "Ein </s> Hund", "<mask> de_DE deu_Latn __de__ <extra_id_0>"]
+    found += translate(opened, lines[-2:], "de", "en", BEAMS)
+    monkeypatch.setattr(sys, "stdin", [f"{line}\n" for line in lines])
     runpy.run_path(str(made.folder / "translate.py"))
     assert capsys.readouterr().out == "".join(f"{line}\n" for line in found)
 

@@ -23,6 +23,7 @@ from switchtune.models.load import Loaded, direction, load_layout, load_model, m
 _LOGGER = logging.getLogger(__name__)
 PROOF_SENTENCES = 100
 _ABOUT = "switchtune.json"
+_TEXT_TOKENIZER = "text_tokenizer.json"
 _EXPORT_AGAIN = "Export the model again (`switchtune export`), or copy the folder again, with all files."
 
 
@@ -79,6 +80,8 @@ def export_ct2(
     with atomic_path(folder, verb="export", force=force) as temporary:
         convert(loaded, temporary, int8=int8)
         save_tokenizer(layout, temporary, source, target)
+        if layout.text_tokenizer is not None:
+            write_text(temporary / _TEXT_TOKENIZER, layout.text_tokenizer.to_str())
         converted = open_converted(temporary, layout)
         about = {
             "family": layout.family.name,
@@ -155,20 +158,28 @@ def _proof(parity: Parity, origin: str, *, int8: bool) -> str:
 def _script(model: Converted, source_language: str, target_language: str, settings: GenerationSettings) -> str:
     """A few lines that translate standard input as `translate` does, but a line at a time."""
     layout = model.layout
-    instruction = layout.prompt("", source_language, target_language)
-    sentence = f"{instruction!r} + line" if instruction else "line"
+    frame = layout.tokens(layout.encode_source("", source_language, target_language))
+    after = len(layout.family.after_source)
+    pieces = "tokenizer.tokenize(line, split_special_tokens=True)"
+    reader = "tokenizer"
+    if layout.text_tokenizer is not None:
+        reader = f"tokenizers.Tokenizer.from_file(folder + '/{_TEXT_TOKENIZER}')"
+        pieces = "map(tokenizer.convert_ids_to_tokens, text.encode(line).ids)"
     fixed = settings.fixed_length(target_language)
     longest = (
         f"int({settings.max_length_ratio} * len(source)) + {settings.max_length_extra}" if fixed is None else str(fixed)
     )
     if layout.positions is not None:
-        sentence += f", truncation=True, max_length={layout.positions}"
+        pieces = f"list({pieces})[:{layout.positions - len(frame)}]"
         longest = f"min({layout.positions - 1}, {longest})"
     options = ct2_options(settings) | {"num_hypotheses": 1}
     return _SCRIPT.format(
         source_name=find_language(source_language).name,
         target_name=find_language(target_language).name,
-        sentence=sentence,
+        before="".join(f"{token!r}, " for token in frame[:-after]),
+        after=", ".join(map(repr, frame[-after:])),
+        pieces=pieces,
+        reader=reader,
         search=", ".join(f"{name}={value}" for name, value in options.items()),
         longest=longest,
         prefix=model.prefix(target_language),
@@ -178,12 +189,13 @@ def _script(model: Converted, source_language: str, target_language: str, settin
 
 _SCRIPT = """\
 # {source_name} to {target_name}, a sentence a line: python translate.py < text > translation
-import pathlib, sys, ctranslate2, transformers
+import pathlib, sys, ctranslate2, tokenizers, transformers
 folder = str(pathlib.Path(__file__).parent)
 tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+text = {reader}  # to which </s> in a line is text
 translator = ctranslate2.Translator(folder)
 for line in map(str.strip, sys.stdin):
-    source = tokenizer.convert_ids_to_tokens(tokenizer({sentence})["input_ids"])
+    source = [{before}*{pieces}, {after}]
     longest = {longest}
     found = translator.translate_batch([source], [{prefix}], max_decoding_length=longest, {search})
     best = found[0].hypotheses[0][{forced}:]

@@ -52,7 +52,7 @@ class PlainIds:
 
     def _learn(self, chunks: set[str]) -> None:
         independent = list(filter(self._is_independent, chunks))
-        self._ids.update(zip(independent, map(tuple, self.text.ids(independent)), strict=True))
+        self._ids.update(zip(independent, map(tuple, self.text.own_ids(independent)), strict=True))
         self._dependent.update(chunks.difference(independent))
 
     def _is_independent(self, chunk: str) -> bool:

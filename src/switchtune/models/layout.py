@@ -13,7 +13,8 @@ from itertools import chain
 
 import numpy as np
 import torch
-from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from tokenizers import Tokenizer
+from transformers import M2M100Tokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from switchtune.corpus.control import control
 from switchtune.errors import SwitchtuneError, nearest
@@ -165,6 +166,11 @@ class Layout:
     def segmented(self, texts: Sequence[str]) -> list[list[str]]:
         """Pieces of each text, without the tags and special tokens that frame it; M2M-100 has some without an id."""
         return self._encoder.text.tokens(texts)
+
+    @property
+    def text_tokenizer(self) -> Tokenizer | None:
+        """What gives the ids of text in which nothing is a special token; None in M2M-100, whose own tokenizer can."""
+        return None if isinstance(self.tokenizer, M2M100Tokenizer) else self._encoder.text.backend
 
     def reads_as_plainly(self, text: str) -> bool:
         """Whether a plain tokenizer takes no part of a text for a special token but what is marked as one."""

@@ -29,7 +29,8 @@ class PlainText:
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer: Any = tokenizer
         added = tokenizer.added_tokens_decoder.values()
-        sentinels = (found[1] for found in map(_SENTINEL.fullmatch, tokenizer.get_vocab()) if found)
+        named = (token for token in tokenizer.get_vocab() if "extra_id_" in token)
+        sentinels = (found[1] for found in map(_SENTINEL.fullmatch, named) if found)
         special = (token.content for token in added if token.special)
         self._controls = frozenset(chain(sentinels, special, map(str, tokenizer.all_special_tokens)))
         self.added = self._controls | {token.content for token in added}
@@ -42,10 +43,15 @@ class PlainText:
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Ids of each text, without the special tokens that frame it."""
         odd = self._places_of_odd(texts)
-        plain = [text for place, text in enumerate(texts) if place not in odd]
-        options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
-        ids = iter(self._tokenizer(plain, **options)["input_ids"] if plain else ())
+        ids = iter(self.own_ids([text for place, text in enumerate(texts) if place not in odd]))
         return [self._odd_pieces(text)[1] if place in odd else next(ids) for place, text in enumerate(texts)]
+
+    def own_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids as the model's own tokenizer gives them: of texts without special tokens, marked or not."""
+        if not texts:
+            return []
+        options = {"add_special_tokens": False, "return_attention_mask": False, "verbose": False}
+        return list(self._tokenizer(list(texts), **options)["input_ids"])
 
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Pieces of each text; of M2M-100 also those that have no id."""
