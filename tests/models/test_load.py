@@ -17,9 +17,11 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, AutoTokenizer, BartC
 
 from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.config.training import GenerationSettings
+from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.files import adopt_files, mark_folder
+from switchtune.generation import translate
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.classifier import open_classifier
 from switchtune.models.files import TRIM_RECORD
@@ -33,7 +35,7 @@ from switchtune.models.load import (
     verify_saved,
 )
 from switchtune.models.new import new_model
-from tests.miniature import ENGLISH, GERMAN, TINY, miniature
+from tests.miniature import ENGLISH, GERMAN, TINY, lively, miniature
 from tests.unreadable import UNREADABLE, make_unreadable
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -118,7 +120,82 @@ def test_the_saved_configs_do_not_contradict_each_other(family: FamilyName, tmp_
     assert "forced_bos_token_id" not in config
     for name in ("pad_token_id", "eos_token_id"):
         assert getattr(generation, name) == config[name] == getattr(loaded.tokenizer, name)
-    assert generation.forced_eos_token_id == config.get("forced_eos_token_id")
+    assert generation.forced_eos_token_id is config.get("forced_eos_token_id") is None
+
+
+def test_a_saved_model_ends_at_its_limit_as_our_own_search_does(family: FamilyName, tmp_path: Path) -> None:
+    """mBART's own settings would force an end there."""
+    settings = GenerationSettings(beams=2, max_length=6)
+    loaded = lively(family)
+    save_model(loaded, tmp_path / "model", "de", "en", generation=settings)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    model = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model")
+    prompts = [loaded.layout.prompt(sentence, "de", "en") for sentence in GERMAN[:6]]
+    outputs = model.generate(**tokenizer(prompts, padding=True, return_tensors="pt"))
+    expected = translate(loaded, GERMAN[:6], "de", "en", settings)
+    assert tokenizer.batch_decode(outputs, skip_special_tokens=True) == expected
+    assert outputs.shape[1] == 7
+
+
+def test_a_saved_config_says_whether_the_output_matrix_is_the_embeddings(family: FamilyName, tmp_path: Path) -> None:
+    """Before 5 transformers goes by it, also in mT5, whose configuration transformers 5 always writes as tied."""
+    assert json.loads((saved(family, tmp_path) / "config.json").read_text())["tie_word_embeddings"] == (family != "mt5")
+
+
+def unlisted(folder: Path, *, special: bool | None) -> Path:
+    """An M2M-100 as transformers before 5 saved it: its tags not among its special tokens, or (None) not listed."""
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    del config["extra_special_tokens"]
+    tags = {number for number, token in config["added_tokens_decoder"].items() if token["content"].startswith("__")}
+    for number in tags:
+        if special is None:
+            del config["added_tokens_decoder"][number]
+        else:
+            config["added_tokens_decoder"][number]["special"] = special
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    if special is None:
+        (folder / "added_tokens.json").unlink()
+    return folder
+
+
+@pytest.mark.parametrize("special", [False, None])
+def test_an_m2m100_of_old_is_saved_without_tags_in_its_outputs(special: bool | None, tmp_path: Path) -> None:
+    folder = unlisted(saved("m2m100", tmp_path), special=special)
+    assert AutoTokenizer.from_pretrained(folder).decode([miniature("m2m100").layout.tags["de"]]) == "__de__"
+    loaded = load_model(str(folder))
+    save_model(loaded, tmp_path / "again", "de", "en")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "again")
+    number = loaded.layout.tags["de"]
+    assert tokenizer.get_lang_id("de") == number
+    assert tokenizer.decode([number, 5, 2], skip_special_tokens=True) == tokenizer.decode([5])
+    verify_saved(tmp_path / "again", GERMAN[:2], loaded, "de", "en", max_length=8)
+
+
+def test_verify_notices_tags_that_plain_transformers_leaves_in_outputs(tmp_path: Path) -> None:
+    folder = saved("m2m100", tmp_path)
+    loaded = load_model(str(folder))
+    unlisted(folder, special=False)
+    with pytest.raises(SavedModelDiffersError, match=r"it translates '.*' as '__en__"):
+        verify_saved(folder, GERMAN[:2], loaded, "de", "en", max_length=8)
+
+
+def test_sentences_in_which_a_special_token_is_written_prove_nothing(family: FamilyName, tmp_path: Path) -> None:
+    folder = saved(family, tmp_path)
+    verify_saved(folder, ["Ein </s> Hund", "<pad>"], miniature(family), "de", "en", max_length=8)
+    document = f"Ein Hund. {SENTENCE_END} Zwei."
+    verify_saved(folder, [document], miniature(family), "de", "en", max_length=8)
+
+
+@pytest.mark.parametrize("listed", [None, []])
+def test_an_nllb_whose_tags_are_not_listed_is_told_how_to_list_them(listed: list[str] | None, tmp_path: Path) -> None:
+    folder = saved("nllb", tmp_path)
+    config = json.loads((folder / "tokenizer_config.json").read_text()) | {"extra_special_tokens": listed}
+    (folder / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in config.items() if v is not None}))
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["added_tokens"] = [token for token in content["added_tokens"] if "Latn" not in token["content"]]
+    (folder / "tokenizer.json").write_text(json.dumps(content | {"post_processor": None}))
+    with pytest.raises(SwitchtuneError, match=r'list those that the model has.*"extra_special_tokens": \["eng_Latn"'):
+        load_model(str(folder))
 
 
 def test_a_search_without_beams_is_saved_without_their_penalty(tmp_path: Path) -> None:

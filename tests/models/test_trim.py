@@ -583,3 +583,16 @@ def test_a_real_corpus(family: FamilyName, shared_data: Path, tmp_path: Path) ->
             ids = [layout.encode_source(line, code, "en") for layout in (before, after)]
             tokens = [layout.tokens(each) for layout, each in zip((before, after), ids, strict=True)]
             assert tokens[0].count("<unk>") == tokens[1].count("<unk>")
+
+
+def test_an_m2m100_that_does_not_list_its_tags_is_trimmed_with_them(tmp_path: Path) -> None:
+    save_model(miniature("m2m100"), tmp_path / "whole", "de", "en")
+    config = json.loads((tmp_path / "whole/tokenizer_config.json").read_text())
+    added = config["added_tokens_decoder"].items()
+    config["added_tokens_decoder"] = {number: token for number, token in added if "__" not in token["content"]}
+    del config["extra_special_tokens"]
+    (tmp_path / "whole/added_tokens.json").unlink()
+    (tmp_path / "whole/tokenizer_config.json").write_text(json.dumps(config))
+    whole = str(tmp_path / "whole")
+    trim(whole, survey(whole, TEXTS, ["de", "en"]), TEXTS, tmp_path / "trimmed")
+    assert load_layout(str(tmp_path / "trimmed")).languages == load_layout(whole).languages

@@ -7,6 +7,7 @@ from typing import Any
 from sacrebleu.metrics import CHRF
 
 from switchtune.config.run import PairSettings
+from switchtune.corpus.control import shown
 from switchtune.corpus.read import Corpus
 from switchtune.results.records import Case
 from switchtune.runs.folder import Run
@@ -52,7 +53,7 @@ def most_different(
     cases = []
     for row in rows[:limit]:
         rare = rare_words(references[row], words, counts, below=rare_below)
-        texts = (corpus[row].source, references[row], outputs[0][row], outputs[1][row])
+        texts = (shown(corpus[row].source), references[row], outputs[0][row], outputs[1][row])
         cases.append(Case(row, *texts, scores[0][row], scores[1][row], rare))
     return cases
 

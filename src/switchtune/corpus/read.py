@@ -200,7 +200,7 @@ def describe(corpus: Corpus, *, width: int = 100) -> str:
     counts += [f"{reading.kept:,} kept" if whole else f"the first {len(corpus):,} of {reading.kept:,} used"]
     lines = [f"{corpus.origin}: {reading.format}, {sides}", *reading.notes, ", ".join(counts)]
     for number, pair in enumerate(islice(corpus, 2), 1):
-        for label, language, text in zip((str(number), ""), languages, pair, strict=True):
+        for label, language, text in zip((str(number), ""), languages, map(shown, pair), strict=True):
             lines.append(f"{label:>3}  {language.code}  {text if len(text) <= width else text[: width - 1] + '…'}")
     return "\n".join(lines)
 

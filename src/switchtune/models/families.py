@@ -194,8 +194,9 @@ def require_supported(config: PretrainedConfig) -> None:
         raise unsupported(config, "a model whose config.json says that it is no encoder with a decoder")
 
 
-def unsupported(config: PretrainedConfig, found: str) -> SwitchtuneError:
+def unsupported(config: PretrainedConfig, found: str, remedy: str = "") -> SwitchtuneError:
     return SwitchtuneError(
         f"{config.name_or_path or 'The model'}: this is {found}. "
         "switchtune trains mBART-25, mBART-50, mT5, NLLB-200 and M2M-100: give one of these, or a model made from one."
+        f"{remedy}"
     )

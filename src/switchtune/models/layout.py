@@ -26,6 +26,10 @@ from switchtune.models.families import FAMILIES, Family, Slot, families_like, re
 IGNORED_LABEL = -100
 """What stands in the labels where a sentence has ended; the loss passes over it."""
 
+LIST_TAGS = (
+    "NLLB's tokenizer has the tags that tokenizer_config.json lists, or all 202 where it lists none: list those that "
+    'the model has, in the order of their ids ("extra_special_tokens": ["eng_Latn", "deu_Latn", …]).'
+)
 _ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language that it lacks."
 
 
@@ -302,7 +306,9 @@ def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> F
     require_supported(config)
     spoken = [family for family in families_like(config) if Layout(family, tokenizer).languages]
     if not spoken:
-        raise unsupported(config, f"a model of type {config.model_type!r} whose vocabulary has no language tags")
+        remedy = f" {LIST_TAGS}" if config.model_type == FAMILIES["nllb"].model_type else ""
+        found = f"a model of type {config.model_type!r} whose vocabulary has no language tags"
+        raise unsupported(config, found, remedy)
     if config.model_type == "mbart":
         # The tags look alike; Afrikaans is one of those that came with mBART-50.
         return FAMILIES["mbart50" if "af" in Layout(FAMILIES["mbart50"], tokenizer).languages else "mbart"]

@@ -35,7 +35,7 @@ from switchtune.models.files import (
     require_room,
 )
 from switchtune.models.forward import evaluating, on_device_of
-from switchtune.models.layout import Layout, family_of, layout_of
+from switchtune.models.layout import LIST_TAGS, Layout, family_of, layout_of
 from switchtune.run_dir import loaded_files
 
 LONGEST_GENERATION = 256
@@ -327,6 +327,7 @@ def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
         raise SwitchtuneError(
             f"{model.config.name_or_path or 'The model'}: its tokenizer has ids up to {highest}, its embeddings only "
             f"{rows} rows. Model and tokenizer do not belong together; get both from the same place."
+            f"{f' {LIST_TAGS}' if layout.family.sheds_tags else ''}"
         )
     # What a checkpoint says about tags and beams belongs to the direction it was trained for; ours is given explicitly.
     model.generation_config = GenerationConfig(

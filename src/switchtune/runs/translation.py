@@ -10,6 +10,7 @@ from typing import Any
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
+from switchtune.corpus.control import shown
 from switchtune.corpus.read import Corpus, describe
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import UsageError
@@ -138,7 +139,7 @@ class PairExperiment:
                 ids = layout.encode(example, max_tokens=max_tokens)
                 lines += [
                     "",
-                    f"  source text     {example.source}",
+                    f"  source text     {shown(example.source)}",
                     f"  target text     {example.target}",
                     f"  encoder input   {' '.join(layout.tokens(ids.input_ids))}",
                     f"  labels          {' '.join(layout.tokens(ids.labels))}",
