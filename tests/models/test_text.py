@@ -2,18 +2,25 @@
 
 import json
 import pickle
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from switchtune.config.pretrain import FamilyName
+from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import control, shown
 from switchtune.examples import Example
+from switchtune.generation import translate
+from switchtune.generation.by_ct2 import load_converted
 from switchtune.models.layout import Layout
+from switchtune.models.load import save_model
 from switchtune.models.new import new_model
+from switchtune.training.loss import loss_from_forward
 from tests.miniature import ENGLISH, GERMAN, TINY
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -111,3 +118,24 @@ def test_pieces_are_those_of_the_ids(layouts: dict[FamilyName, Layout], family: 
     layout = layouts[family]
     texts = [*GERMAN[:3], "Ein </s> Hund", "", "<mask>"]
     assert layout.segmented(texts) == [layout.tokens(plain_ids(layout, text)) for text in texts]
+
+
+@pytest.mark.parametrize("family", ["mbart", "m2m100"])
+def test_a_model_says_what_it_was_taught_by_both_engines(family: FamilyName, tmp_path: Path) -> None:
+    written = WRITTEN[:4]
+    sources = [f"{sentence} {token} Hund" for sentence, token in zip(GERMAN, written, strict=False)]
+    targets = [f"A {token} dog." for token in written]
+    texts = {"de": [*GERMAN, " ".join(LETTERS)], "en": [*ENGLISH, " ".join(LETTERS)]}
+    loaded = new_model(family, TINY, texts, seed=3)
+    pairs = [Example(source, "de", target, "en") for source, target in zip(sources, targets, strict=True)]
+    batch = loaded.layout.collate(loaded.layout.batch_encode(pairs, max_tokens=64))
+    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=1e-2)
+    with loss_from_forward(loaded.model):
+        for _ in range(120):
+            optimizer.zero_grad()
+            cast("Any", loaded.model)(**batch, label_smoothing=0.0).loss.backward()
+            optimizer.step()
+    search = GenerationSettings(beams=2, max_length=40)
+    save_model(loaded, tmp_path / "model", "de", "en")
+    for model in (loaded, load_converted(str(tmp_path / "model"), "float32")):
+        assert translate(model, sources, "de", "en", search) == targets
