@@ -48,6 +48,15 @@ def opened(folders: dict[str, Path], name: str, **options: Any) -> Classifier:
     return open_classifier(str(folders[name]), "en", **{"max_tokens": 60, "seed": 3, **options})
 
 
+@pytest.mark.parametrize("name", [*FAMILIES, "bert"])
+def test_what_is_written_like_the_end_of_a_sentence_is_text(folders: dict[str, Path], name: str) -> None:
+    classifier = opened(folders, name)
+    end = "[SEP]" if name == "bert" else "</s>"
+    batch, _ = classifier.batch([f"A {end} dog"], [f"{end} men"], "en")
+    number = classifier.tokenizer.convert_tokens_to_ids(end)
+    assert batch["input_ids"][0].tolist().count(number) == 2  # after the premise and after the hypothesis
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_decoders_state_at_its_last_token_goes_through_the_head(folders: dict[str, Path], name: FamilyName) -> None:
     classifier = opened(folders, name)

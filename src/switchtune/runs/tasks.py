@@ -8,6 +8,7 @@ from pathlib import Path
 from switchtune.config.load import parse_config
 from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings, TaskName
 from switchtune.config.training import GenerationSettings
+from switchtune.corpus.control import shown
 from switchtune.corpus.documents import marked, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
@@ -77,7 +78,7 @@ def ready_to_translate(
     """
     note = Path(model) / _SUMMARIZES
     if not note.exists():
-        return list(lines), settings or GenerationSettings()
+        return list(map(shown, lines)), settings or GenerationSettings()
     content = read_json(note, remedy="Copy it from where the model came from.")
     noted, segmenter = parse_config(_Summarizes, content, origin=str(note)), word_segmenter(language)
     texts = [marked(line, language, segmenter, noted.document_words)[0] for line in lines]
