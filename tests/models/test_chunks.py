@@ -176,10 +176,10 @@ def test_added_tokens_are_found_as_they_are_looked_for() -> None:
 
 
 def test_what_is_remembered_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunks, "_CHUNKS_REMEMBERED", 10)
+    monkeypatch.setattr(chunks, "CHUNKS_REMEMBERED", 10)
     tokenizer = miniature().tokenizer
     encode = PlainIds(tokenizer)
     for _ in range(3):
         for text in (*GERMAN, *ENGLISH, "\u0301x  y"):
             assert encode([text, text]) == own_ids(tokenizer, [text, text])
-            assert len(encode._ids) + len(encode._dependent) <= 10 + len(text.split(" "))
+            assert len(encode) <= 10 + len(text.split(" "))

@@ -12,7 +12,7 @@ from transformers import M2M100Tokenizer, PreTrainedTokenizerBase, TokenizersBac
 from switchtune.corpus.control import CONTROL
 from switchtune.models.text import SPACE, PlainText, any_of, normalised
 
-_CHUNKS_REMEMBERED = 1 << 17
+CHUNKS_REMEMBERED = 1 << 17
 _LONGEST_CHUNK = 24
 """In characters. Longer ones hardly come again: sentences of scripts without spaces, addresses."""
 
@@ -35,7 +35,7 @@ class PlainIds:
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         if not self._by_chunks:
             return self.text.ids(texts)
-        if len(self._ids) + len(self._dependent) > _CHUNKS_REMEMBERED:
+        if len(self) > CHUNKS_REMEMBERED:
             self._ids.clear()
             self._dependent.clear()
         known = self._ids.get
@@ -49,6 +49,10 @@ class PlainIds:
             for place, each in zip(missing, chunks, strict=True):
                 ids[place] = [tuple(ids_of_whole[place])] if place in ids_of_whole else list(map(known, each))
         return [list(chain.from_iterable(filter(None, each))) for each in ids]
+
+    def __len__(self) -> int:
+        """Chunks that are remembered."""
+        return len(self._ids) + len(self._dependent)
 
     def _learn(self, chunks: set[str]) -> None:
         independent = list(filter(self._is_independent, chunks))

@@ -247,7 +247,7 @@ def require_finite(path: str, weights: Mapping[str, torch.Tensor]) -> None:
 
 
 def require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int) -> None:
-    """Raise SwitchtuneError for a model much larger than its files (`stored` bytes), or without any than the memory."""
+    """Raise SwitchtuneError for a model much larger than its files (`stored` bytes), or than memory without files."""
     model = on_meta(path, config, lambda: auto.from_config(copy.deepcopy(config), trust_remote_code=False))
     weights = sum(each.numel() for each in chain(model.parameters(), model.buffers()))
     memory = psutil.virtual_memory().total

@@ -176,8 +176,8 @@ class Layout:
         """What gives the ids of text in which nothing is a special token; None in M2M-100, whose own tokenizer can."""
         return None if isinstance(self.tokenizer, M2M100Tokenizer) else self._encoder.text.backend
 
-    def reads_as_plainly(self, text: str) -> bool:
-        """Whether a plain tokenizer takes no part of a text for a special token but what is marked as one."""
+    def is_unambiguous(self, text: str) -> bool:
+        """Whether a plain tokenizer takes nothing in a text for a special token but what is marked as one."""
         return not self._encoder.text.is_ambiguous(text)
 
     def tokens(self, ids: Sequence[int]) -> list[str]:

@@ -65,7 +65,7 @@ def footprint(
 
     Args:
         batch: of each of the `settings.accumulation` parts of the update.
-        device: decides the type of number; what is counted is what a processor keeps, about as much as a GPU.
+        device: decides the type of number; what is counted is what a processor keeps, about as much as on a GPU.
 
     Raises UsageError for settings that the family or the device does not have.
     """

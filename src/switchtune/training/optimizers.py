@@ -31,7 +31,7 @@ def choose_optimizer(
     whatever the family (Xue et al. 2021). Adapters (LoRA) begin at zero, where such steps would be next to nothing.
 
     Args:
-        sharded: whether each weight is shared out among processes (FSDP), which AdamW alone can do with.
+        sharded: whether each weight is shared out among processes (FSDP), which only AdamW can work with.
 
     Raises UsageError for Adafactor with LoRA, and for another optimizer than AdamW with shared weights.
     """

@@ -45,7 +45,7 @@ def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextMan
 
 
 def require_attention(attention: str, family: FamilyName | None, dtype: torch.dtype, device: torch.device) -> None:
-    """Raise UsageError for flash attention in fp32, without a GPU, not installed, or with a family without it."""
+    """Raise UsageError for flash attention in fp32, without a GPU or its package, or where the family rules it out."""
     if attention != "flash_attention_2":
         return
     if (hindrance := training_needs(family).no_flash_attention) is not None:

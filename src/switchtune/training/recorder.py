@@ -149,7 +149,7 @@ class Recorder:
 
 
 def exhausted(scores: Sequence[tuple[int, float]], *, patience: int | None, least_updates: int) -> bool:
-    """Whether the last `patience` (None: never) evaluations, (update, score), brought nothing better (larger)."""
+    """Whether the last `patience` evaluations, (update, score), brought nothing better; never without patience."""
     if patience is None or not scores or scores[-1][0] < least_updates:
         return False
     values = [score for _, score in scores]
