@@ -35,7 +35,7 @@ class TrimFailedError(SwitchtuneError):
 
 
 def replace_rows(model: PreTrainedModel, change: Callable[[Role, torch.Tensor], torch.Tensor]) -> None:
-    """Change whatever has a row per piece: matrices (rows, width), the bias (rows, 1); what was one matrix stays one."""
+    """Change whatever has a row per piece: matrices (rows, width), the bias (rows, 1); one matrix stays one."""
     matrices = row_matrices(model)
     changed = {
         id(weights): torch.nn.Parameter(change(role, weights.detach()), requires_grad=weights.requires_grad)
