@@ -134,7 +134,7 @@ def test_what_cannot_be_proved_is_trained_whole_or_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise TrimFailedError("model", "other logits")
+        raise TrimFailedError("other logits")
 
     monkeypatch.setattr(trimming, "LEAST_SAVED", 100)
     monkeypatch.setattr(trimming, "MOST_KEPT", 1.0)

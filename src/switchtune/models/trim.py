@@ -23,13 +23,13 @@ from switchtune.models.layout import Layout, instruction, token_ids
 from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.models.rows import (
     Role,
-    TrimFailedError,
     logits,
     named_ids,
     probe,
     replace_rows,
     require_same_logits,
     row_matrices,
+    trim_failed,
     write_renumbered,
 )
 from switchtune.models.vocabulary import read_vocabulary, rewrite_tokenizer
@@ -250,7 +250,7 @@ def trim(
         del loaded, smaller
         trimmed = load_model(str(temporary))
         if token_ids(trimmed.tokenizer) != expected_ids:
-            raise TrimFailedError(path, "its tokenizer, loaded again, has other tokens than were kept")
+            raise trim_failed(path, "its tokenizer, loaded again, has other tokens than were kept")
         _require_same_segmentation(path, trimmed.layout, usage, texts)
         after = logits(trimmed, examples, usage.ids, numbers.__getitem__)
         record = TrimRecord(
@@ -291,7 +291,7 @@ def _require_same_segmentation(
             for line, before, after in zip(chunk, *both, strict=True):
                 if before != after:
                     segments = f"its tokenizer segments {line!r} ({name})"
-                    raise TrimFailedError(path, f"{segments} as {after}, before as {before}")
+                    raise trim_failed(path, f"{segments} as {after}, before as {before}")
 
 
 def untrim(folder: Path, base: str, out: Path, *, force: bool = False) -> TrimRecord:
