@@ -13,7 +13,7 @@ from switchtune.config.pretrain import FamilyName
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.job import TrainingError
-from switchtune.training.memory import MemoryLimit, is_out_of_memory, padded_tokens
+from switchtune.training.memory import is_out_of_memory, micro_batches, padded_tokens
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, train
 
@@ -28,7 +28,7 @@ def test_parts_are_the_batch_in_order_and_none_is_known_to_be_too_large(
     rows: int, columns: int, too_large: float
 ) -> None:
     batch = {"input_ids": torch.arange(rows * columns).view(rows, columns), "labels": torch.arange(rows).view(rows, 1)}
-    parts = list(MemoryLimit(too_large).micro_batches(batch))
+    parts = list(micro_batches(batch, too_large))
     for name, values in batch.items():
         assert torch.equal(torch.cat([part[name] for part in parts]), values)
     assert all(len(part["labels"]) == 1 or padded_tokens(part) < too_large for part in parts)

@@ -26,11 +26,11 @@ from switchtune.training.curve import Curve
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait
 from switchtune.training.failures import Failures, FiniteWatch
 from switchtune.training.job import Job
-from switchtune.training.memory import MemoryLimit, RandomState, is_out_of_memory
+from switchtune.training.memory import is_out_of_memory, micro_batches
 from switchtune.training.optimizers import learning_rate_factor, make_optimizer, skips_by_itself, warmup_updates
 from switchtune.training.precision import compute_dtype, computing_in
 from switchtune.training.recorder import Recorder, labelled
-from switchtune.training.state import TrainingState
+from switchtune.training.state import TrainingState, random_state, set_random_state
 from switchtune.training.stopping import Request, heeding
 
 
@@ -54,7 +54,6 @@ class Loop:
             self._wrapped = DistributedDataParallel(model, [device.index] if device.type == "cuda" else None)
         shortest = job.objective.batch([(0, int(job.plan.longest.argmin()))])
         self._nothing = {**shortest, "labels": torch.full_like(shortest["labels"], IGNORED_LABEL)}
-        self._limit = MemoryLimit(curve.too_large)
         self._watch = FiniteWatch(self._failures.tell_left_out)
         self._request = Request()
         self._saved_at = monotonic()
@@ -115,21 +114,21 @@ class Loop:
             self._tally.add_positions(batch, count)
         count = int(summed(torch.tensor(sum(labels))))
         batches = [_on_device(batch, self._device) for batch in batches]
-        random, losses = RandomState.of(self._device), self._tally.losses.clone()
+        random, losses = random_state(self._device), self._tally.losses.clone()
         while (too_large := self._add_gradients(batches, count)) is not None:
-            self._limit.refuse(too_large)
             self._failures.tell_too_large(self.update + 1, too_large)
             # What the failed one left behind cannot be told from what those before it gave: all of them once more.
             self._optimizer.zero_grad()
             clear_device_cache(garbage_collection=True)
-            random.restore(self._device)
+            set_random_state(random, self._device)
             self._tally.losses.copy_(losses)
         self._step(batches, losses)
 
     def _add_gradients(self, batches: Sequence[Batch], count: int) -> Batch | None:
         """Compute the gradients of an update with so many labels; returns a part that did not fit in memory."""
         wrapped: Any = self._wrapped
-        parts = [part for batch in batches for part in self._limit.micro_batches(batch)]
+        limit = self._recorder.curve.too_large
+        parts = [part for batch in batches for part in micro_batches(batch, limit)]
         for number, part in enumerate(parts, 1):
             # FSDP sums up shares every time: to put that off would take the memory of whole gradients.
             waits = number < len(parts) and isinstance(wrapped, DistributedDataParallel)

@@ -19,7 +19,6 @@ from torch.distributed.fsdp import FSDPModule
 from switchtune.training.checkpoints import weights_of
 from switchtune.training.distributed import rank
 from switchtune.training.job import TrainingError
-from switchtune.training.memory import RandomState
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class TrainingState:
             torch.save(state, folder / "optimizer.pt")
             if self.scaler is not None:
                 torch.save(self.scaler.state_dict(), folder / "scaler.pt")
-        torch.save(RandomState.of(self.device).tensors, folder / f"random-{rank()}.pt")
+        torch.save(random_state(self.device), folder / f"random-{rank()}.pt")
 
     def load(self, folder: Path) -> None:
         """Go on from what a checkpoint holds; a process that it does not know draws as it would from the start."""
@@ -67,7 +66,19 @@ class TrainingState:
         if self.scaler is not None:
             self.scaler.load_state_dict(_read(folder / "scaler.pt"))
         if (folder / f"random-{rank()}.pt").exists():
-            RandomState(_read(folder / f"random-{rank()}.pt")).restore(self.device)
+            set_random_state(_read(folder / f"random-{rank()}.pt"), self.device)
+
+
+def random_state(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Where torch's generators stand, that of the CPU and that of the device: what dropout draws from."""
+    on_device = () if device.type == "cpu" else (torch.get_device_module(device).get_rng_state(),)
+    return torch.get_rng_state(), *on_device
+
+
+def set_random_state(state: tuple[torch.Tensor, ...], device: torch.device) -> None:
+    torch.set_rng_state(state[0])
+    if device.type != "cpu" and len(state) > 1:
+        torch.get_device_module(device).set_rng_state(state[1])
 
 
 def _read(path: Path) -> Any:
