@@ -19,6 +19,7 @@ from pyarrow import parquet
 from switchtune.corpus import cache as corpus_cache
 from switchtune.corpus import read
 from switchtune.corpus.columns import CorpusError
+from switchtune.corpus.control import control
 from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.read import Corpus, Pair, describe, read_corpus, read_lines, read_monolingual
 from switchtune.errors import SwitchtuneError, UsageError
@@ -591,3 +592,11 @@ def test_endings_that_are_codes_of_languages_by_accident(tmp_path: Path) -> None
 def test_a_limit_below_one_pair_is_refused(limit: int, tmp_path: Path) -> None:
     write_text(tmp_path, PAIRS)
     refused(str(tmp_path / "train.{de,en}"), "at least one pair is expected", limit=limit)
+
+
+def test_text_that_is_read_loses_the_programs_own_mark(tmp_path: Path) -> None:
+    (tmp_path / "text.de").write_text(f"Ein {control('</s>')} Hund\n", encoding="utf-8")
+    (tmp_path / "text.en").write_text("A </s> dog\n", encoding="utf-8")
+    corpus = read_corpus((tmp_path / "text.de", tmp_path / "text.en"), "de", "en", cache_dir=tmp_path / "cache")
+    assert list(corpus) == [("Ein </s> Hund", "A </s> dog")]
+    assert read_monolingual(tmp_path / "text.de", "de") == ["Ein </s> Hund"]
