@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from switchtune.corpus.cache import cached_table, write_pairs
 from switchtune.corpus.columns import CorpusError, Request
+from switchtune.corpus.control import shown
 from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, Rows, arrow_rows, open_rows
 from switchtune.corpus.lines import COMPRESSIONS, existing, plain, stripped, text_lines
