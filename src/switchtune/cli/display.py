@@ -137,8 +137,9 @@ def print_judgement(made: Made) -> None:
 def print_direction(direction: DirectionJudgement) -> None:
     colour = {"green": "green", "amber": "yellow", "red": "red"}[direction.verdict]
     title = Text.assemble(printable(f"{direction.source}-{direction.target}: "), (direction.verdict, f"bold {colour}"))
-    forms = {"entries": ",", "lift": ".3f"} | dict.fromkeys(("paired", "shuffled"), ".1%")
-    forms |= {"deviations": ".0f"} | dict.fromkeys(("coverage", "stability"), ".1%")
+    forms = {"entries": ",", "right": ".0%"} | dict.fromkeys(("lift", "yardstick"), ".3f")
+    forms |= dict.fromkeys(("paired", "shuffled"), ".1%") | {"deviations": ".0f"}
+    forms |= dict.fromkeys(("coverage", "stability"), ".1%")
     values = {name: getattr(direction, name) for name in forms}
     row = ["not known" if value is None else format(value, forms[name]) for name, value in values.items()]
     print_table(list(forms), [row], title=title, left=0)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from typing_extensions import NotRequired
 
@@ -13,15 +15,21 @@ from switchtune.corpus.words import lower_case
 from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError, Translation
 from switchtune.lexicon.text import Encoded, incidence, sentences_with_both
 
+if TYPE_CHECKING:
+    from switchtune.lexicon.alignment import Alignment
+
 Verdict: TypeAlias = Literal["green", "amber", "red"]
 Band: TypeAlias = Literal["frequent", "middling", "rare"]
 
-RED_LIFT, GREEN_LIFT = 0.05, 0.2
-"""On German and English captions an aligned lexicon has a lift of 0.59, a word2vec mapping with a fifth of its first
-translations right 0.17, a random lexicon 0.00 (docs/lexicons.md)."""
+RED_RIGHT, GREEN_RIGHT = 0.5, 0.85
+"""Of `DirectionJudgement.right`: aligned lexicons have 0.88 to 1.04 in six language pairs, with a quarter of their
+entries shuffled 0.6 to 0.8, with 60 % shuffled less than 0.5, mapped word2vec TODO (docs/lexicons.md)."""
+LEAST_LIFT = 0.05
+"""Lift of the yardstick below which the pairs tell nothing: they are no translations of each other."""
 LEAST_DEVIATIONS = 5.0
-RED_COVERAGE, GREEN_COVERAGE = 0.05, 0.5
+GREEN_COVERAGE = 0.5
 RED_STABILITY, GREEN_STABILITY = 0.2, 0.6
+LEAST_WORDS = 50  # Running words in held-out pairs below which a lexicon is not called bad
 LEAST_PAIRS = 100  # Held-out pairs below which a lexicon is not called good: luck decides
 _SAMPLES_PER_BAND = 10
 
@@ -50,12 +58,17 @@ class DirectionJudgement:
     target: str
     entries: Count
     verdict: Verdict
+    right: Finite | None
+    """`lift` as a share of `yardstick`, about the share of what switching draws that is right: over the words that have
+    both. None where there is no yardstick."""
     lift: Finite | None
     """`paired` less `shuffled`, from -1 to 1: how much more often than by chance translations stand in paired
     sentences. None where there are no pairs."""
+    yardstick: Finite | None
+    """The lift that the alignment of the held-out pairs themselves reaches (`reachable_lift`)."""
     paired: Finite | None
-    """Of the held-out sentences with a word, the share whose pair holds its translation; mean over the lexicon's words,
-    and within a word over its translations, as switching draws them."""
+    """Of the held-out sentences with a word, the share whose pair holds its translation; mean over running words that
+    have an entry, and within a word over its translations, as switching draws them."""
     shuffled: Finite | None  # The same as shuffled pairs would have it, exactly: the mean over all shufflings
     deviations: Finite | None  # How many standard deviations of a shuffling lie between `paired` and `shuffled`
     words: Count  # Words of the lexicon that stand in the held-out pairs
@@ -79,6 +92,10 @@ class Judgement:
         """The worst of the directions'."""
         verdicts = [direction.verdict for direction in self.directions]
         return "red" if "red" in verdicts else "amber" if "amber" in verdicts else "green"
+
+    @property
+    def right(self) -> float | None:
+        return _lowest(direction.right for direction in self.directions)
 
     @property
     def lift(self) -> float | None:
@@ -105,6 +122,7 @@ class Judgement:
         """All figures, for JSON."""
         return {
             "verdict": self.verdict,
+            "right": self.right,
             "lift": self.lift,
             "coverage": self.coverage,
             "stability": self.stability,
@@ -118,6 +136,8 @@ _FIGURES: dict[str, Any] = dict.fromkeys(("lift", "coverage", "stability"), Fini
 _SAMPLE = object_of(Sample, translations=list_of(object_of(word=str, strength=Finite)))
 _DIRECTION = object_of(
     DirectionJudgement,
+    right=NotRequired[Finite | None],  # lexicons of earlier versions have no yardstick
+    yardstick=NotRequired[Finite | None],
     samples=list_of(_SAMPLE),
     compounds=NotRequired[list_of(object_of(word=str, phrase=str, count=Count))],
 )
@@ -125,6 +145,7 @@ JUDGEMENT_RECORD: TypeAdapter[Any] = TypeAdapter(
     object_of(
         languages=tuple[str, str],
         verdict=Verdict,
+        right=NotRequired[Finite | None],
         **_FIGURES,
         method=str,
         chosen=str,
@@ -161,119 +182,148 @@ def judge(
     """
     if paired and len(source) != len(target):
         raise LexiconError(f"{len(source)} source sentences, but {len(target)} target sentences: they must be pairs.")
-    sides = dict(zip(languages, (source, target), strict=True))
+    ways = {languages: (source, target), languages[::-1]: (target, source)}
+    alignment = _alignment(source, target) if paired else None
     directions = []
     for lexicon in lexicons:
         ends = (lexicon.source_language, lexicon.target_language)
         if UNDETERMINED in ends and len(lexicons) == 1:
             ends = languages
-        if set(ends) != set(languages):
+        if ends not in ways:
             raise LexiconError(
                 f"The lexicon translates {'-'.join(ends)} and the text is {'-'.join(languages)}: judge it on text of"
                 " its own languages."
             )
-        known = (stability or {}).get(ends)
-        directions.append(_judge_direction(lexicon, ends, sides[ends[0]], sides[ends[1]], paired, known))
+        here, there = ways[ends]
+        words = {key: word for key, word in here.vocabulary.index.items() if key in lexicon.entries}
+        links = alignment.reversed() if alignment and ends != languages else alignment
+        entries = [lexicon.entries[key] for key in words]
+        ids = np.array(list(words.values()), dtype=np.intp)
+        figures = _figures(entries, ids, (here, there), ends[1], links) if paired and entries else _Figures()
+        running = int(here.vocabulary.counts[ids].sum())
+        coverage = running / max(1, int(here.vocabulary.counts.sum()))
+        stable = (stability or {}).get(ends)
+        verdict, reasons = _verdict(figures, running, coverage, stable, len(source) if paired else 0)
+        directions.append(
+            DirectionJudgement(
+                *ends,
+                len(lexicon),
+                verdict,
+                **{name: value for name, value in figures._asdict().items() if name != "first"},
+                words=len(entries),
+                coverage=coverage,
+                stability=stable,
+                reasons=reasons,
+                samples=_samples(lexicon, figures.first),
+            )
+        )
     return Judgement(tuple(directions), len(source) if paired else 0)
 
 
-def _judge_direction(
-    lexicon: Lexicon, ends: tuple[str, str], source: Encoded, target: Encoded, paired: bool, stability: float | None
-) -> DirectionJudgement:
-    vocabulary = source.vocabulary
-    known = [(word, lexicon.entries[key]) for key, word in vocabulary.index.items() if key in lexicon.entries]
-    covered = int(vocabulary.counts[[word for word, _ in known]].sum()) if known else 0
-    coverage = covered / max(1, int(vocabulary.counts.sum()))
-    shares = _paired_shares(known, source, target, ends[1]) if paired and known else None
-    lift = shares.paired - shares.shuffled if shares else None
-    deviations = shares.deviations if shares else None
-    verdict, reasons = _verdict(lift, deviations, coverage, stability, len(source) if paired else 0)
-    return DirectionJudgement(
-        source=ends[0],
-        target=ends[1],
-        entries=len(lexicon),
-        verdict=verdict,
-        lift=lift,
-        paired=shares.paired if shares else None,
-        shuffled=shares.shuffled if shares else None,
-        deviations=deviations,
-        words=len(known),
-        coverage=coverage,
-        stability=stability,
-        reasons=reasons,
-        samples=_samples(lexicon, shares.first if shares else {}),
-    )
+def _alignment(source: Encoded, target: Encoded) -> "Alignment | None":
+    from switchtune.lexicon.alignment import align  # loads numba
+
+    try:
+        return align(source, target, seed=1)
+    except LexiconError:  # no pair has words on both sides
+        return None
 
 
-@dataclass(frozen=True)
-class _Shares:
-    paired: float
-    shuffled: float
-    deviations: float
-    first: Mapping[str, float]  # By an entry's word: the share of its sentences whose pair holds the first translation
+class _Figures(NamedTuple):
+    """What held-out pairs say of a lexicon; nothing where there are none, or none of its words stands in them."""
+
+    right: float | None = None
+    lift: float | None = None
+    yardstick: float | None = None
+    paired: float | None = None
+    shuffled: float | None = None
+    deviations: float | None = None
+    first: Mapping[str, float] = MappingProxyType({})
+    """By an entry's word: the share of its sentences whose pair holds the first translation."""
 
 
-def _paired_shares(known: Sequence[tuple[int, Entry]], source: Encoded, target: Encoded, language: str) -> _Shares:
-    """What held-out pairs say of the entries of a lexicon whose words stand in them, given with the words' ids."""
+def _figures(
+    entries: Sequence[Entry],
+    ids: NDArray[np.intp],
+    sides: tuple[Encoded, Encoded],
+    language: str,
+    alignment: "Alignment | None",
+) -> _Figures:
+    """`ids`: of the entries' words in the source side; `language`: of their translations."""
+    source, target = sides
     index, missing = target.vocabulary.index, len(target.vocabulary)
     links = [
-        (number, word, index.get(lower_case(translation.word, language), missing))
-        for number, (word, entry) in enumerate(known)
+        (row, index.get(lower_case(translation.word, language), missing))
+        for row, entry in enumerate(entries)
         for translation in entry.translations
     ]
-    entry, word, translation = np.array(links, dtype=np.intp).T
-    weight = 1 / np.bincount(entry)[entry]
+    row, translation = np.array(links, dtype=np.intp).T
     held_source, held_target = incidence(source), incidence(target)
     present = translation < missing
     both = np.zeros(len(links), dtype=np.int64)
-    both[present] = sentences_with_both(held_source, held_target, word[present], translation[present])
-    holding = np.diff(held_source.indptr)[word]
-    target_share = np.append(np.diff(held_target.indptr), 0)[translation] / len(source)
-    paired_share = both / holding
+    both[present] = sentences_with_both(held_source, held_target, ids[row[present]], translation[present])
+    holding = np.diff(held_source.indptr)[ids[row]]
+    chance = np.append(np.diff(held_target.indptr), 0)[translation] / len(source)
     # Shuffled, the number of sentences that hold both is hypergeometric.
-    variance = target_share * (1 - target_share) * (len(source) - holding) / max(1, len(source) - 1) / holding
-    distance = float((weight * (paired_share - target_share)).sum())
-    spread = float(np.sqrt((weight**2 * variance).sum()))
-    begins = np.flatnonzero(np.diff(entry, prepend=-1))
-    return _Shares(
-        paired=float((weight * paired_share).sum()) / len(known),
-        shuffled=float((weight * target_share).sum()) / len(known),
-        deviations=distance / spread if spread > 0 else 0.0,
-        first={of.word: float(paired_share[begin]) for begin, (_, of) in zip(begins, known, strict=True)},
+    variance = chance * (1 - chance) * (len(source) - holding) / max(1, len(source) - 1) / holding
+    size = np.bincount(row)
+    paired, shuffled = (np.bincount(row, share) / size for share in (both / holding, chance))
+    weight = source.vocabulary.counts[ids] / source.vocabulary.counts[ids].sum()
+    lift, spread = weight * (paired - shuffled), np.sqrt(weight**2 @ (np.bincount(row, variance) / size**2))
+    right, yardstick = None, None
+    if alignment is not None:
+        from switchtune.lexicon.yardstick import reachable_lift
+
+        translations = np.zeros(len(source.vocabulary), dtype=np.int64)
+        translations[ids] = size
+        reachable = reachable_lift(source, target, alignment, translations)[ids]
+        known = ~np.isnan(reachable)
+        reached = float(weight[known] @ reachable[known])
+        yardstick = reached / float(weight[known].sum()) if known.any() else None
+        if yardstick is not None and yardstick >= LEAST_LIFT:
+            right = min(1.0, max(0.0, float(lift[known].sum()) / reached))
+    firsts = zip(entries, (both / holding)[np.flatnonzero(np.diff(row, prepend=-1))].tolist(), strict=True)
+    return _Figures(
+        right=right,
+        lift=float(lift.sum()),
+        yardstick=yardstick,
+        paired=float(weight @ paired),
+        shuffled=float(weight @ shuffled),
+        deviations=float(lift.sum() / spread) if spread > 0 else 0.0,
+        first={entry.word: first for entry, first in firsts},
     )
 
 
 def _verdict(
-    lift: float | None, deviations: float | None, coverage: float, stability: float | None, pairs: int
+    figures: _Figures, running: int, coverage: float, stability: float | None, pairs: int
 ) -> tuple[Verdict, tuple[str, ...]]:
-    red, amber = [], []
-    if coverage < RED_COVERAGE:
-        red.append(f"it covers {coverage:.1%} of the running words, and {RED_COVERAGE:.0%} is the least that is of use")
+    """`running`: words of the held-out text that have an entry."""
+    red, amber = list[str](), list[str]()
+    right, lift, deviations = figures.right, figures.lift, figures.deviations
+    bad = red if running >= LEAST_WORDS else amber
+    if not running:
+        red.append("none of its words stands in the text")
     elif coverage < GREEN_COVERAGE:
-        amber.append(f"it covers {coverage:.1%} of the running words; {GREEN_COVERAGE:.0%} would be good")
+        amber.append(f"it covers {coverage:.1%} of the text's running words; {GREEN_COVERAGE:.0%} would be good")
     if lift is None or deviations is None:
-        amber.append(
-            "none of its words stands in the held-out pairs" if pairs else "there are no sentence pairs to judge it by"
-        )
+        amber += [] if pairs else ["there are no sentence pairs to judge it by"]
         if stability is not None and stability < RED_STABILITY:
             red.append(f"without pairs, stability is all there is to go by, and that is {stability:.0%}")
-    else:
-        if lift < RED_LIFT:
-            red.append(
-                f"its translations stand in the paired sentence hardly more often than by chance (lift {lift:.3f}, and"
-                f" {RED_LIFT} is the least)"
-            )
-        elif lift < GREEN_LIFT:
-            amber.append(
-                f"its translations stand in few paired sentences (lift {lift:.2f}; {GREEN_LIFT} would be good)"
-            )
-        if lift >= RED_LIFT and deviations < LEAST_DEVIATIONS:
-            red.append(
-                f"its lift of {lift:.2f} may be luck: {deviations:.1f} standard deviations of shuffled pairs, where"
-                f" {LEAST_DEVIATIONS:g} are asked for"
-            )
-        if pairs < LEAST_PAIRS:
-            amber.append(f"{pairs} held-out pairs are few to judge by; {LEAST_PAIRS} would do")
+    elif right is not None and right < GREEN_RIGHT:
+        (bad if right < RED_RIGHT else amber).append(
+            f"about {right:.0%} of what it would put into sentences is right, by a lift of {lift:.3f} where a sound"
+            f" lexicon reaches {figures.yardstick:.3f}; {RED_RIGHT:.0%} is the least, {GREEN_RIGHT:.0%} would be good"
+        )
+    elif deviations < LEAST_DEVIATIONS:
+        (amber if right else bad).append(
+            "its translations stand in the paired sentence hardly more often than by chance: a lift of"
+            f" {lift:.3f} is {deviations:.1f} standard deviations of shuffled pairs, where {LEAST_DEVIATIONS:g} are"
+            " asked for"
+        )
+    elif right is None:
+        amber.append("too few of its words stand in several held-out pairs to say how many translations are right")
+    if lift is not None and pairs < LEAST_PAIRS:
+        amber.append(f"{pairs} held-out pairs are few to judge by; {LEAST_PAIRS} would do")
     if stability is not None and stability < GREEN_STABILITY:
         amber.append(
             f"with another seed {1 - stability:.0%} of the running words get another first translation"

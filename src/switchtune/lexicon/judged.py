@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.lexicon.build import Built, LexiconInput, build
 from switchtune.lexicon.compare import agreement
-from switchtune.lexicon.judge import RED_LIFT, Judgement, RejectedLexiconError, judge
+from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
 from switchtune.lexicon.records import LexiconError, OnStep
 
 MOST_HELD_OUT = 2000
@@ -59,10 +59,10 @@ class JudgedLexicons:
     def describe(self) -> str:
         """One line for people."""
         judgement = self.judgement
-        lift = "not known" if judgement.lift is None else f"{judgement.lift:.2f}"
+        right = "not known" if judgement.right is None else f"{judgement.right:.0%}"
         stable = "" if judgement.stability is None else f", stability {judgement.stability:.0%}"
         why = "".join(f"; {reason}" for reason in judgement.reasons)
-        figures = f"lift {lift}, coverage {judgement.coverage:.0%}{stable}"
+        figures = f"right {right}, coverage {judgement.coverage:.0%}{stable}"
         return f"lexicon by {self.built.why}: {judgement.verdict} ({figures}{why})"
 
     @property
@@ -99,8 +99,7 @@ def build_and_judge(
         aside = held_out(len(text.source.lines))
         pairs, built_from = text.selected(aside), text.selected(~aside)
     result = _judged(built_from, pairs, settings, on_step)
-    lift = result.judgement.lift
-    if settings.method != "auto" or not text.paired or settings.dictionaries or lift is None or lift >= RED_LIFT:
+    if settings.method != "auto" or not text.paired or settings.dictionaries or result.judgement.verdict != "red":
         return result
     try:
         again = _judged(replace(text, paired=False), judged_by, settings, on_step)

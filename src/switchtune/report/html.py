@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from switchtune.languages import language_named
-from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_LIFT, GREEN_STABILITY, RED_COVERAGE, RED_LIFT
+from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_RIGHT, GREEN_STABILITY, RED_RIGHT
 from switchtune.results.figures import bucket_name, system_name
 from switchtune.results.text import interval_text, marked, p_text, unit
 
@@ -75,11 +75,10 @@ def _environment() -> "Environment":
         "direction_name": direction_name,
         "escape": escape,
         "fitting": fitting,
-        "good_lift": GREEN_LIFT,
+        "good_right": GREEN_RIGHT,
         "good_coverage": GREEN_COVERAGE,
         "good_stability": GREEN_STABILITY,
-        "bad_lift": RED_LIFT,
-        "bad_coverage": RED_COVERAGE,
+        "bad_right": RED_RIGHT,
         "system_name": system_name,
         **{function.__name__: function for function in (interval_text, marked, p_text, unit)},
         "style": package_text("charts.css") + package_text("page.css"),
