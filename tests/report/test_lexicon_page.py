@@ -68,7 +68,9 @@ def direction(lexicon: Lexicon, **changed: Any) -> dict[str, Any]:
         "target": lexicon.target_language,
         "entries": len(lexicon),
         "verdict": "green",
+        "right": 0.8,
         "lift": 0.4,
+        "yardstick": 0.5,
         "paired": 0.5,
         "shuffled": 0.1,
         "deviations": 12.5,
@@ -82,6 +84,7 @@ def direction(lexicon: Lexicon, **changed: Any) -> dict[str, Any]:
 def judgement(*lexicons: Lexicon, **changed: Any) -> dict[str, Any]:
     return {
         "verdict": "green",
+        "right": 0.8,
         "lift": 0.4,
         "coverage": 0.9,
         "stability": None,
@@ -121,8 +124,8 @@ def test_figures_reasons_steps_and_samples_are_there() -> None:
     )
     page = Page(lexicon_page([FORWARD, BACKWARD], found))
     assert page.texts["li"] == ["de-en: few pairs", "give more text"]
-    assert {"0.40", "90.0%", "not measured"} <= set(page.texts["p"])
-    assert {"12.5", "50.0%", "10.0%", "1,234"} <= set(page.texts["td"])
+    assert {"80.0%", "90.0%", "not measured"} <= set(page.texts["p"])
+    assert {"0.40", "0.50", "12.5", "50.0%", "10.0%", "1,234"} <= set(page.texts["td"])
     assert {"align (red), mixed (amber)", "auto: the text is parallel, so align"} <= set(page.texts["dd"])
     assert page.texts["bdi"].count("Hund") == 4  # a sample and an entry, as word and as translation
     assert {"Bahnhof", "train station", "overtake", "an mir vorbei", "hound"} <= set(page.texts["bdi"])

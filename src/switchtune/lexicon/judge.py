@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 Verdict: TypeAlias = Literal["green", "amber", "red"]
 Band: TypeAlias = Literal["frequent", "middling", "rare"]
 
-RED_RIGHT, GREEN_RIGHT = 0.5, 0.85
-"""Of `DirectionJudgement.right`: aligned lexicons have 0.88 to 1.04 in six language pairs, with a quarter of their
-entries shuffled 0.6 to 0.8, with 60 % shuffled less than 0.5, mapped word2vec TODO (docs/lexicons.md)."""
+RED_RIGHT, GREEN_RIGHT = 0.5, 0.8
+"""Of `DirectionJudgement.right`: aligned lexicons of six language pairs have 0.83 to 1 (docs/lexicons.md)."""
 LEAST_LIFT = 0.05
 """Lift of the yardstick below which the pairs tell nothing: they are no translations of each other."""
 LEAST_DEVIATIONS = 5.0
@@ -32,6 +31,8 @@ RED_STABILITY, GREEN_STABILITY = 0.2, 0.6
 LEAST_WORDS = 50  # Running words in held-out pairs below which a lexicon is not called bad
 LEAST_PAIRS = 100  # Held-out pairs below which a lexicon is not called good: luck decides
 _SAMPLES_PER_BAND = 10
+_BANDS = 6  # Bands of frequency that right draws are estimated in
+_LEAST_OF_BAND = 0.02  # Reachable lift of a band from which on it tells anything
 
 
 class RejectedLexiconError(LexiconError):
@@ -58,9 +59,9 @@ class DirectionJudgement:
     target: str
     entries: Count
     verdict: Verdict
-    right: Finite | None
-    """`lift` as a share of `yardstick`, about the share of what switching draws that is right: over the words that have
-    both. None where there is no yardstick."""
+    right: Share | None
+    """Estimated share of what switching draws that is right: lift beside the yardstick, over the words that have both.
+    None where there is no yardstick."""
     lift: Finite | None
     """`paired` less `shuffled`, from -1 to 1: how much more often than by chance translations stand in paired
     sentences. None where there are no pairs."""
@@ -136,7 +137,7 @@ _FIGURES: dict[str, Any] = dict.fromkeys(("lift", "coverage", "stability"), Fini
 _SAMPLE = object_of(Sample, translations=list_of(object_of(word=str, strength=Finite)))
 _DIRECTION = object_of(
     DirectionJudgement,
-    right=NotRequired[Finite | None],  # lexicons of earlier versions have no yardstick
+    right=NotRequired[Share | None],  # lexicons of earlier versions have no yardstick
     yardstick=NotRequired[Finite | None],
     samples=list_of(_SAMPLE),
     compounds=NotRequired[list_of(object_of(word=str, phrase=str, count=Count))],
@@ -145,7 +146,7 @@ JUDGEMENT_RECORD: TypeAdapter[Any] = TypeAdapter(
     object_of(
         languages=tuple[str, str],
         verdict=Verdict,
-        right=NotRequired[Finite | None],
+        right=NotRequired[Share | None],
         **_FIGURES,
         method=str,
         chosen=str,
@@ -269,7 +270,8 @@ def _figures(
     size = np.bincount(row)
     paired, shuffled = (np.bincount(row, share) / size for share in (both / holding, chance))
     weight = source.vocabulary.counts[ids] / source.vocabulary.counts[ids].sum()
-    lift, spread = weight * (paired - shuffled), np.sqrt(weight**2 @ (np.bincount(row, variance) / size**2))
+    lift = float(weight @ (paired - shuffled))
+    spread = float(np.sqrt(weight**2 @ (np.bincount(row, variance) / size**2)))
     right, yardstick = None, None
     if alignment is not None:
         from switchtune.lexicon.yardstick import reachable_lift
@@ -277,21 +279,40 @@ def _figures(
         translations = np.zeros(len(source.vocabulary), dtype=np.int64)
         translations[ids] = size
         reachable = reachable_lift(source, target, alignment, translations)[ids]
-        known = ~np.isnan(reachable)
-        reached = float(weight[known] @ reachable[known])
-        yardstick = reached / float(weight[known].sum()) if known.any() else None
-        if yardstick is not None and yardstick >= LEAST_LIFT:
-            right = min(1.0, max(0.0, float(lift[known].sum()) / reached))
+        right, yardstick = _of_reachable(weight, paired - shuffled, reachable)
     firsts = zip(entries, (both / holding)[np.flatnonzero(np.diff(row, prepend=-1))].tolist(), strict=True)
     return _Figures(
         right=right,
-        lift=float(lift.sum()),
+        lift=lift,
         yardstick=yardstick,
         paired=float(weight @ paired),
         shuffled=float(weight @ shuffled),
-        deviations=float(lift.sum() / spread) if spread > 0 else 0.0,
+        deviations=lift / spread if spread > 0 else 0.0,
         first={entry.word: first for entry, first in firsts},
     )
+
+
+def _of_reachable(
+    weight: NDArray[np.float64], lift: NDArray[np.float64], reachable: NDArray[np.float64]
+) -> tuple[float | None, float | None]:
+    """The share of right draws and the yardstick, from the share of running words, lift and reachable lift of words.
+
+    Frequent and rare words are looked at apart, in bands of about as many running words: what translates an article is
+    hard to see by its lift, and yet articles are drawn most often.
+    """
+    known = np.flatnonzero(~np.isnan(reachable))
+    known = known[np.argsort(-weight[known], kind="stable")]
+    if not len(known):
+        return None, None
+    weight = weight[known] / weight[known].sum()
+    band = ((np.cumsum(weight) - weight / 2) * _BANDS).astype(np.intp)
+    size, reached, gained = (np.bincount(band, weight * of) for of in (1, reachable[known], lift[known]))
+    telling = reached > _LEAST_OF_BAND * size
+    yardstick = float(reached.sum())
+    if yardstick < LEAST_LIFT or not telling.any():
+        return None, yardstick
+    shares = np.clip(gained[telling] / reached[telling], 0, 1)
+    return float(np.average(shares, weights=size[telling])), yardstick
 
 
 def _verdict(
@@ -309,16 +330,15 @@ def _verdict(
         amber += [] if pairs else ["there are no sentence pairs to judge it by"]
         if stability is not None and stability < RED_STABILITY:
             red.append(f"without pairs, stability is all there is to go by, and that is {stability:.0%}")
+    elif deviations < LEAST_DEVIATIONS:
+        bad.append(
+            "its translations stand in the paired sentence hardly more often than by chance (a lift of"
+            f" {lift:.3f}, {deviations:.1f} standard deviations of shuffled pairs; {LEAST_DEVIATIONS:g} are asked for)"
+        )
     elif right is not None and right < GREEN_RIGHT:
         (bad if right < RED_RIGHT else amber).append(
-            f"about {right:.0%} of what it would put into sentences is right, by a lift of {lift:.3f} where a sound"
-            f" lexicon reaches {figures.yardstick:.3f}; {RED_RIGHT:.0%} is the least, {GREEN_RIGHT:.0%} would be good"
-        )
-    elif deviations < LEAST_DEVIATIONS:
-        (amber if right else bad).append(
-            "its translations stand in the paired sentence hardly more often than by chance: a lift of"
-            f" {lift:.3f} is {deviations:.1f} standard deviations of shuffled pairs, where {LEAST_DEVIATIONS:g} are"
-            " asked for"
+            f"about {right:.0%} of what it would put into sentences is right (a lift of {lift:.3f} where a sound"
+            f" lexicon reaches {figures.yardstick:.3f}); {RED_RIGHT:.0%} is the least, {GREEN_RIGHT:.0%} would be good"
         )
     elif right is None:
         amber.append("too few of its words stand in several held-out pairs to say how many translations are right")
