@@ -171,7 +171,9 @@ def measure(
     for direction in judge(lexicons, *held_out.encoded, held_out.languages).directions:
         judged[f"{direction.source}-{direction.target}"] = {
             "verdict": direction.verdict,
+            "right": direction.right,
             "lift": direction.lift,
+            "yardstick": direction.yardstick,
             "coverage": direction.coverage,
             "entries": direction.entries,
         }
@@ -183,7 +185,8 @@ def measure(
         )
     for direction, figures in judged.items():
         print(
-            f"{pair:<7}{method:<12}{direction:<7}{figures['verdict']}, lift {figures['lift']:.3f},"
+            f"{pair:<7}{method:<12}{direction:<7}{figures['verdict']}, right {figures['right']:.0%},"
+            f" lift {figures['lift']:.3f} of {figures['yardstick']:.3f},"
             f" coverage {figures['coverage']:.1%}"
         )
     print(f"{pair:<7}{method:<12}{seconds['seconds']:.1f} s", flush=True)

@@ -87,6 +87,58 @@ def test_more_wrong_entries_mean_less_lift(text: tuple[Sentences, Sentences]) ->
     assert lifts == sorted(lifts, reverse=True)
 
 
+def inflected(forms: int) -> tuple[Sentences, Sentences]:
+    """A thousand pairs; some words are twenty times as frequent as others, and each translates as any of its forms."""
+    rng = np.random.default_rng(1)
+    chances = 1 / np.arange(6, 106)
+    sources = [rng.choice(100, size=8, replace=False, p=chances / chances.sum()).tolist() for _ in range(1000)]
+    targets = [[f"t{word}.{rng.integers(forms)}" for word in sentence] for sentence in sources]
+    return [[f"s{word}" for word in sentence] for sentence in sources], targets
+
+
+def shuffled_entries(words: Sequence[int], forms: int) -> dict[str, str]:
+    """A hundred words with all their forms, but these words with the forms of others of them."""
+    given = dict(zip(words, np.roll(words, 1).tolist(), strict=True))
+    return {f"s{word}": " ".join(f"t{given.get(word, word)}.{form}" for form in range(forms)) for word in range(100)}
+
+
+@pytest.mark.parametrize("forms", [1, 3])
+def test_what_counts_is_what_is_drawn_beside_what_a_sound_lexicon_reaches(forms: int) -> None:
+    """However many forms a word has in the other language, the verdict goes by the running words that are right."""
+    sides = encoded(inflected(forms))
+    counts = {word: int(sides[0].vocabulary.counts[row]) for word, row in sides[0].vocabulary.index.items()}
+    some = np.random.default_rng(2).permutation(np.arange(5, 100)).tolist()
+    cases = {
+        "none": ([], "green"),
+        "the rarest 40 %": (list(range(60, 100)), "green"),
+        "some": ([0, 4, *some[:20]], "amber"),
+        "most": ([0, 1, 3, *some[:60]], "red"),
+        "the most frequent 30 %": (list(range(30)), "red"),
+        "all": (list(range(100)), "red"),
+    }
+    for name, (wrong, verdict) in cases.items():
+        (found,) = judge([lexicon_of(shuffled_entries(wrong, forms))], *sides, ("x", "y")).directions
+        right = 1 - sum(counts.get(f"s{word}", 0) for word in wrong) / sum(counts.values())
+        assert found.right == pytest.approx(right, abs=0.05), name
+        assert found.verdict == verdict, (name, found.right, right)
+    assert found.yardstick is not None and (found.yardstick > 0.7 if forms == 1 else 0.2 < found.yardstick < 0.4)
+
+
+def test_a_small_glossary_says_what_it_covers_and_is_not_refused() -> None:
+    verdict = judged({"s40": "t40.0", "s50": "t50.0", "s60": "t60.0", "s70": "t70.0"}, inflected(1))
+    assert verdict.verdict == "amber" and verdict.coverage < 0.05
+    assert [reason.partition(";")[0] for reason in verdict.reasons] == [
+        f"x-y: it covers {verdict.coverage:.1%} of the text's running words"
+    ]
+
+
+def test_pairs_that_are_no_translations_make_no_lexicon_good() -> None:
+    sources, targets = inflected(1)
+    verdict = judged(shuffled_entries([], 1), (sources, targets[1:] + targets[:1]))
+    assert verdict.verdict == "red"
+    assert "hardly more often than by chance" in verdict.reasons[0]
+
+
 def test_luck_on_little_text_is_no_good_verdict_and_no_bad_one() -> None:
     lucky = judged({"a": "u", "b": "w"}, ([["a"], ["b"]], [["u"], ["v"]]))
     assert lucky.verdict == "amber"
