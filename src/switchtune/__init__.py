@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from switchtune.runs.train import TrainedArm, train_arm
     from switchtune.scoring.assess import assess, compare_outputs
     from switchtune.scoring.comet import comet
-    from switchtune.scoring.metrics import Score, bleu, chrf, in_language, spbleu
+    from switchtune.scoring.in_language import in_language
+    from switchtune.scoring.metrics import Score, bleu, chrf, spbleu
     from switchtune.scoring.outputs import examine
     from switchtune.scoring.rouge import rouge
     from switchtune.scoring.significance import Comparison, compare_scores, compare_seeds, decide, share_interval

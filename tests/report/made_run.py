@@ -172,7 +172,7 @@ def matrix() -> dict[str, Any]:
 
     def cell(trained: str, tested: str, difference: float, p_value: float) -> Cell:
         found = against(difference, p_value, (difference - 0.7, difference + 0.7))
-        return Cell(trained, tested, found, (1.0, 0.9))
+        return Cell(trained, tested, found, (1.0, 0.9, 1.0))
 
     cells = (
         cell("de", "de", 1.5, 0.01),

@@ -1,4 +1,7 @@
-from switchtune.results.comparison import Row, Summary, comparison_markdown, metrics_record, summarised
+from dataclasses import replace
+
+from switchtune.results.comparison import Row, Summary, cells, comparison_markdown, metrics_record, summarised
+from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import Test, compare_seeds
 from switchtune.switching.switcher import Rates
@@ -52,6 +55,13 @@ def test_the_page_has_a_line_for_every_arm_and_says_which_is_better() -> None:
     assert "| csr | 100 + 200 | 100.0 ± 0.0 | 100.0 ± 0.0 | – | +" in page
     assert "- csr is better than standard by " in page
     assert summary().rows[0].scores["BLEU"][0].signature in page
+
+
+def test_the_share_in_the_right_language_stands_beside_that_of_the_references() -> None:
+    standard = summary().rows[0]
+    for language, said in (("en", "100.0% (references 50.0%)"), ("yi", "0.0% (references 0.0%, script only)")):
+        score = in_language(["A dog is running through the garden."], language, ["The dogs sleep in the house.", "12"])
+        assert cells(replace(standard, in_language=(score, score)))[4] == said
 
 
 def test_the_page_tells_of_every_metric_and_of_the_test_that_was_made() -> None:

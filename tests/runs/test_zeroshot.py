@@ -99,7 +99,7 @@ def test_real_models_translate(model: Path, tmp_path: Path) -> None:
 def made(trained: str, tested: str, difference: float, p: float) -> Cell:
     interval = (difference - 1, difference + 1)
     found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, interval, 100, 1, 1, 1000, 1, "signature")
-    return Cell(trained, tested, found, (0.5, 0.75))
+    return Cell(trained, tested, found, (0.5, 0.75, 0.99))
 
 
 def test_wins_are_counted_off_the_diagonal_alone() -> None:
@@ -122,6 +122,7 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
     record = matrix.record()
     assert (record["wins"], record["significant_wins"], record["losses"], record["of"]) == (1, 1, 1, 2)
     assert record["cells"][1]["in_language"] == {"standard": 0.5, "csr": 0.75}
+    assert record["cells"][1]["references_in_language"] == 0.99
     read = matrix_of(record)
     assert [cell.comparison for cell in read.cells] == [cell.comparison for cell in matrix.cells]
     assert "100 sentences. BLEU `signature`" in matrices_markdown([matrix])

@@ -9,7 +9,8 @@ from sacrebleu.tokenizers import tokenizer_spm
 from switchtune.errors import UsageError
 from switchtune.scoring.assess import NAMES, USUAL, MetricInputs, assess, compare_outputs, metric_name
 from switchtune.scoring.comet import CometError
-from switchtune.scoring.metrics import ScoringError, UnavailableMetricError, bleu, chrf, in_language
+from switchtune.scoring.in_language import in_language
+from switchtune.scoring.metrics import ScoringError, UnavailableMetricError, bleu, chrf
 from switchtune.scoring.rouge import rouge
 from switchtune.scoring.significance import compare_seeds, decide
 from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
@@ -26,7 +27,7 @@ TRAINING = ["The river is a river.", "The bridge is closed, the school is open."
 
 def test_the_usual_metrics_are_those_of_their_functions() -> None:
     found = assess(A, REFERENCES, "en")
-    expected = [function(A, REFERENCES, "en") for function in (bleu, chrf)] + [in_language(A, "en")]
+    expected = [function(A, REFERENCES, "en") for function in (bleu, chrf)] + [in_language(A, "en", REFERENCES)]
     assert [score.metric for score in found.scores] == list(USUAL)
     assert list(found.scores) == expected
     assert (found.words, found.left_out, found.outputs.n) == ((), {}, 12)
@@ -105,8 +106,8 @@ def test_what_cannot_be_had_here_is_left_out_and_said(monkeypatch: pytest.Monkey
     monkeypatch.setattr(tokenizer_spm, "SACREBLEU_DIR", str(tmp_path))
     monkeypatch.setattr(tokenizer_spm, "download_file", fail)
     found = assess(A, REFERENCES, "umb", metrics=["spBLEU", "BLEU", "in-language"])
-    assert [score.metric for score in found.scores] == ["BLEU"]
-    assert list(found.left_out) == ["spBLEU", "in-language"]
+    assert [score.metric for score in found.scores] == ["BLEU", "in-script"]
+    assert list(found.left_out) == ["spBLEU"]
     assert "no network" in found.left_out["spBLEU"]
     with pytest.raises(UnavailableMetricError, match="no network"):
         assess(A, REFERENCES, "en", metrics=["spBLEU"])

@@ -1,7 +1,6 @@
 """Scores: hand-computed figures, sacrebleu's public interface, and text of known languages."""
 
 import io
-import lzma
 from pathlib import Path
 from urllib.error import URLError
 
@@ -17,15 +16,12 @@ from sacrebleu.tokenizers import tokenizer_ja_mecab, tokenizer_ko_mecab, tokeniz
 from switchtune.languages import UnknownLanguageError
 from switchtune.scoring.assess import assess
 from switchtune.scoring.metrics import (
-    RIVALS,
     MetricName,
     ScoringError,
     UnavailableMetricError,
     bleu,
-    can_identify,
     chrf,
     corpus_values,
-    in_language,
     spbleu,
 )
 from switchtune.scoring.significance import METRICS
@@ -146,67 +142,6 @@ def test_unequal_counts_and_empty_input_are_refused(metric: type) -> None:
         metric([], [], "en")
     with pytest.raises(UnknownLanguageError):
         metric(["a"], ["a"], "klingon")
-
-
-@pytest.mark.parametrize("language", SENTENCES)
-def test_language_of_sentences(language: str) -> None:
-    """Each sentence counts in its own language only."""
-    expected = [float(other == language) for other in SENTENCES]
-    assert [in_language([text], language).value for text in SENTENCES.values()] == expected
-
-
-def test_outputs_that_say_nothing_do_not_count() -> None:
-    score = in_language([SENTENCES["de"], "", " ", "1,234.5", "...", "x", SENTENCES["en"], SENTENCES["de"]], "de")
-    assert score.value == 2 / 8
-    assert score.segments[:, 0].tolist() == [1, 0, 0, 0, 0, 0, 0, 1]
-    assert (score.metric, score.n) == ("in-language", 8)
-
-
-def test_signature_of_the_language_share() -> None:
-    assert in_language(["x"], "deu_Latn").signature.startswith(f"lang:de|rivals:{len(RIVALS) - 1}|py3langid:")
-    assert in_language(["x"], "lb").signature.startswith(f"lang:lb|rivals:{len(RIVALS)}|py3langid:")
-
-
-def test_rivals_are_languages_of_the_identifier() -> None:
-    for language in RIVALS:
-        assert f"|rivals:{len(RIVALS) - 1}|" in in_language(["x"], language).signature
-
-
-def test_a_language_that_is_nobodys_rival() -> None:
-    """Luxembourgish can be the target; as an output it passes for its neighbour."""
-    luxembourgish = ["E klenge Jong spillt mat sengem Hond am Gaart hannert dem Haus."]
-    assert "lb" not in RIVALS
-    assert in_language(luxembourgish, "lb").value == 1
-    assert in_language(luxembourgish, "de").value == 1
-    assert in_language([SENTENCES["de"]], "lb").value == 0
-
-
-def test_traditional_chinese_counts_as_chinese() -> None:
-    assert in_language(["一個小男孩在房子後面的花園裡和他的狗玩耍。"], "zho_Hant").value == 1
-
-
-def test_a_language_that_cannot_be_identified() -> None:
-    assert not can_identify("umb")
-    with pytest.raises(ScoringError, match="Umbundu"):
-        in_language(["x"], "umb")
-    assessed = assess(["a b c d"], ["a b c d"], "umb")
-    assert list(assessed.left_out) == ["in-language"]
-    assert [score.value for score in assessed.scores] == [pytest.approx(100), pytest.approx(100)]
-
-
-def test_no_outputs_to_identify() -> None:
-    with pytest.raises(ScoringError, match="no hypotheses"):
-        in_language([], "de")
-
-
-@pytest.mark.parametrize("language", ["de", "en", "zh", "vi", "lt"])
-def test_language_of_real_text(language: str, shared_data: Path) -> None:
-    def lines(code: str) -> list[str]:
-        text = (shared_data / "multiway" / "ntrex" / f"test.{code}.xz").read_bytes()
-        return lzma.decompress(text).decode().splitlines()[:300]
-
-    assert in_language(lines(language), language).value > 0.98
-    assert in_language(lines("fr"), language).value < 0.01
 
 
 @pytest.fixture

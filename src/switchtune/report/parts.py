@@ -35,7 +35,7 @@ from switchtune.results.figures import (
     kept_series,
 )
 from switchtune.results.matrix import legend, matrix_of, matrix_table
-from switchtune.results.text import score_text, scores_text
+from switchtune.results.text import language_text, score_text, scores_text
 from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import Comparison
 
@@ -132,6 +132,8 @@ class ScoredRow:
         """A score, and its interval where the row has one of its own, as accuracies have."""
         if metric not in self.scores:
             return "–"
+        if metric in ("in-language", "in-script"):
+            return language_text(self.scores[metric])
         interval = self.row.get("score_interval")
         limits = f" ({' to '.join(score_text(metric, end) for end in interval)})" if interval else ""
         return scores_text(metric, [record["value"] for record in self.scores[metric]]) + limits

@@ -11,7 +11,8 @@ from switchtune.scoring.significance import Comparison
 
 def score_record(score: Score) -> dict[str, Any]:
     """A score for JSON: the value never without its metric, signature and n."""
-    return {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n}
+    record = {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n}
+    return record | ({"references": score.references} if score.references is not None else {})
 
 
 def metric_key(metric: str) -> str:
@@ -39,6 +40,7 @@ def assessment_text(assessment: Assessment) -> str:
     """All that was found about one set of outputs, for people."""
     lines = [
         f"{score.metric:<12}{score_text(score.metric, score.value, _digits(score.metric)):>7}   {score.signature}"
+        + (f"   references: {score_text(score.metric, score.references)}" if score.references is not None else "")
         for score in assessment.scores
     ]
     if assessment.words:

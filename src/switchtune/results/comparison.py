@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from statistics import mean
 from typing import Any
 
 from switchtune.results.assessment import metric_key, score_record
-from switchtune.results.text import marked, p_text, render_markdown, scores_text
+from switchtune.results.text import language_text, marked, p_text, render_markdown, scores_text
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, decide
 from switchtune.switching.switcher import Rates
@@ -36,7 +35,7 @@ class Row:
     valid_nll: tuple[tuple[int, float], ...] = ()
     """(update, mean validation loss over seeds) of the last stage; updates are counted from the start of the first."""
     in_language: tuple[Score, ...] = ()
-    """Empty where the target language cannot be identified."""
+    """One a seed; empty where outputs are no text."""
     score_interval: tuple[float, float] | None = None
     """95 % interval (Wilson) of a mean accuracy, by the choice of test examples: as of one seed that has it."""
     chance: float | None = None
@@ -82,7 +81,7 @@ def cells(row: Row) -> tuple[str, ...]:
         row.arm,
         " + ".join(f"{updates:,}" for updates in row.stage_updates.values()),
         *(scores_text(metric, [score.value for score in scores]) for metric, scores in row.scores.items()),
-        f"{mean(score.value for score in row.in_language):.1%}" if row.in_language else "–",
+        language_text(list(map(score_record, row.in_language))) if row.in_language else "–",
         "" if comparison is None else marked(comparison),
         "" if comparison is None else p_text(comparison),
         f"{row.minutes:.1f}",

@@ -19,9 +19,9 @@ class Cell:
     tested: str
     comparison: Comparison
     """The arm against the baseline, over all seeds."""
-    in_language: tuple[float, float] | None
-    """Share of the outputs of the baseline and of the arm in the target language, mean over seeds; None where that
-    cannot be identified."""
+    in_language: tuple[float, float, float] | None
+    """Share of the outputs of the baseline and of the arm (mean over seeds), and of the references, in the target
+    language; None where it is not known."""
 
     @property
     def supervised(self) -> bool:
@@ -89,7 +89,8 @@ class Matrix:
                     "tested": cell.tested,
                     "supervised": cell.supervised,
                     "in_language": cell.in_language
-                    and dict(zip((self.baseline, self.arm), cell.in_language, strict=True)),
+                    and dict(zip((self.baseline, self.arm), cell.in_language[:2], strict=True)),
+                    "references_in_language": cell.in_language and cell.in_language[2],
                     **asdict(cell.comparison),
                 }
                 for cell in self.cells

@@ -21,9 +21,17 @@ SCORES = {
     "accuracy": "accuracy",
 }
 """Metrics by their key in a row of `metrics.json`, where the scores are, one a seed."""
+
+
+def _metric(key: str) -> Any:
+    return Literal["in-language", "in-script"] if key == "in_language" else Literal[SCORES[key]]
+
+
 _SCORE_LISTS = {
-    key: NotRequired[list_of(object_of(metric=Literal[metric], value=Finite, signature=str, n=Count))]
-    for key, metric in SCORES.items()
+    key: NotRequired[
+        list_of(object_of(metric=_metric(key), value=Finite, signature=str, n=Count, references=NotRequired[Finite]))
+    ]
+    for key in SCORES
 }
 _ROW = object_of(
     pair=str,

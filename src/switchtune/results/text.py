@@ -1,6 +1,6 @@
 """Scores, differences and decisions as people read them, the same wherever they are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from switchtune.scoring.significance import Comparison
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SHARES = {"accuracy", "in-language"}
+SHARES = {"accuracy", "in-language", "in-script"}
 """Metrics from 0 to 1, shown in percent."""
 
 _TESTS = {
@@ -29,6 +29,13 @@ def scores_text(metric: str, values: Sequence[float]) -> str:
     """Mean and, over several seeds, sample standard deviation."""
     figures = (mean(values), *([stdev(values)] if len(values) > 1 else []))
     return " ± ".join(score_text(metric, figure) for figure in figures)
+
+
+def language_text(scores: Sequence[Mapping[str, Any]]) -> str:
+    """The share of outputs in the right language, mean over seeds, beside that of the references."""
+    beside = [f"references {each['references']:.1%}" for each in scores[:1] if "references" in each]
+    beside += ["script only" for each in scores[:1] if each["metric"] == "in-script"]
+    return f"{mean(each['value'] for each in scores):.1%}" + (f" ({', '.join(beside)})" if beside else "")
 
 
 def signed(difference: float, digits: int = 1) -> str:

@@ -31,7 +31,8 @@ from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import TASKS, note_task, read_pair
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
-from switchtune.scoring.metrics import Score, can_identify, in_language
+from switchtune.scoring.in_language import in_language
+from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import METRICS, compare_scores
 from switchtune.switching.make import make_switchers, segmenters_for, switching_rates
 from switchtune.training.distributed import on_first
@@ -196,7 +197,6 @@ def compared_rows(
             compare_scores(scores[config.baseline][name], scores[arm][name], **settings)
             for name in (metrics if arm != config.baseline else ())
         ]
-        identified = can_identify(pair.target)
         rows.append(
             Row(
                 pair=pair.name,
@@ -204,7 +204,7 @@ def compared_rows(
                 stage_updates=results[0].stage_updates,
                 valid_nll=_mean_curve([result.curve("valid_nll") for result in results]),
                 scores=scores[arm],
-                in_language=tuple(in_language(each.hypotheses, pair.target) for each in results) if identified else (),
+                in_language=tuple(in_language(each.hypotheses, pair.target, references) for each in results),
                 rates=results[0].rates,
                 truncated=results[0].truncated,
                 minutes=sum(result.seconds for result in results) / len(results) / 60,

@@ -24,7 +24,8 @@ from switchtune.runs.paths import CORPORA, ZEROSHOT
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import kept_lines
 from switchtune.scoring.faults import system_faults
-from switchtune.scoring.metrics import bleu, can_identify, in_language
+from switchtune.scoring.in_language import in_language
+from switchtune.scoring.metrics import bleu
 from switchtune.scoring.significance import compare_scores
 
 OWN_TESTS = "own-tests"
@@ -161,10 +162,9 @@ def _matrix(
         # An arm that alone hits the language asked for is what is looked for here.
         said = (faults[0], faults[1]) if all(faults) else ((), ())
         comparison = compare_scores(*scores, **config.evaluation.model_dump(), faults=said)
-        if not can_identify(target):
-            return Cell(trained, tested, comparison, None)
-        shares = [mean(in_language(each, target).value for each in outputs) for outputs in (baseline, systems)]
-        return Cell(trained, tested, comparison, (shares[0], shares[1]))
+        ours, theirs = ([in_language(each, target, references) for each in outputs] for outputs in (baseline, systems))
+        shares = (mean(each.value for each in ours), mean(each.value for each in theirs), ours[0].references or 0.0)
+        return Cell(trained, tested, comparison, shares)
 
     cells = tuple(cell(trained, tested) for tested in corpora for trained in corpora)
     return Matrix(name, target, config.baseline, arm, cells)

@@ -9,7 +9,8 @@ from switchtune.corpus.words import SegmenterError
 from switchtune.errors import UsageError, nearest
 from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up_command
 from switchtune.scoring.faults import system_faults
-from switchtune.scoring.metrics import Score, UnavailableMetricError, check_counts, in_language
+from switchtune.scoring.in_language import in_language
+from switchtune.scoring.metrics import Score, UnavailableMetricError, check_counts
 from switchtune.scoring.outputs import Outputs, examine
 from switchtune.scoring.rouge import rouge
 from switchtune.scoring.significance import METRICS, Comparison, Test, compare_scores, decide
@@ -96,7 +97,7 @@ _METRICS: Mapping[str, _Scorer] = {
         tuple(rouge(system, references, language).values()) for system in systems
     ],
     "word-F": _word_f,
-    "in-language": _by_function(lambda outputs, _, language: in_language(outputs, language)),
+    "in-language": _by_function(lambda outputs, references, language: in_language(outputs, language, references)),
     "COMET": _comet,
 }
 """The scores of each system, from (systems, references, language, inputs)."""

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from statistics import mean
 
-from switchtune.scoring.metrics import Score, ScoringError, can_identify, in_language
+from switchtune.scoring.in_language import in_language
+from switchtune.scoring.metrics import Score, ScoringError
 from switchtune.scoring.outputs import examine
 from switchtune.scoring.significance import METRICS
 
@@ -30,10 +31,9 @@ def faults(outputs: Sequence[str], references: Sequence[str], language: str) -> 
         said.append(f"the outputs are {different:,} different sentences, the references {expected:,}")
     if found.repeating - found.repeating_references >= MOST_FAULTY:
         said.append(f"{found.repeating:.0%} of the outputs repeat themselves")
-    if can_identify(language):
-        share, expected_share = (in_language(texts, language).value for texts in (outputs, references))
-        if expected_share - share >= MOST_FAULTY:
-            said.append(f"{share:.0%} of the outputs are in the target language (references: {expected_share:.0%})")
+    share = in_language(outputs, language, references)
+    if share.references is not None and share.references - share.value >= MOST_FAULTY:
+        said.append(f"{share.value:.0%} of the outputs are in the target language (references: {share.references:.0%})")
     return said
 
 

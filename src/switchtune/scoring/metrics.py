@@ -1,8 +1,7 @@
-"""Scores of translations: BLEU and chrF++ by sacrebleu, and the share of outputs in the right language."""
+"""Scores of translations: BLEU and chrF++ by sacrebleu."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -11,19 +10,11 @@ from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers import tokenizer_spm
 
-from switchtune.corpus.identify import label_of, likeliest
 from switchtune.errors import SwitchtuneError
 from switchtune.languages import find_language
 
 MetricName: TypeAlias = Literal["BLEU", "spBLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
-# What an off-target model may have written instead of the language asked for: the languages of mBART-50. Without such a
-# list, varieties of the target itself (Wu for Chinese, Nigerian Pidgin for English) take sentences that are correct.
-_RIVAL_CODES = """
-    af ar az bn cs de en es et fa fi fr gl gu he hi hr id it ja ka kk km ko lt lv mk ml mn mr my ne nl pl ps pt ro ru si
-    sl sv sw ta te th tl tr uk ur vi xh zh
-"""
-RIVALS = frozenset(_RIVAL_CODES.split())
 _TOKENISERS = {"zh": "zh", "zh_Hant": "zh", "yue": "zh", "ja": "ja-mecab", "ko": "ko-mecab"}
 _BLEU_ORDER = 4
 _CHRF_BETA = 2
@@ -46,6 +37,7 @@ class Score:
     signature: str  # the settings and the version that the value depends on (sacrebleu's where it is sacrebleu's)
     segments: NDArray[Any] = field(repr=False, compare=False)  # sufficient statistics of each output, (n, k)
     n: int
+    references: float | None = None  # the same of the references, where the metric is a property of any text
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
@@ -182,36 +174,3 @@ _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "word-F": _f_values,
     **dict.fromkeys(("ROUGE-1", "ROUGE-2", "ROUGE-L", "COMET", "accuracy"), _mean_values),
 }
-
-
-def can_identify(language: str) -> bool:
-    """Whether `in_language` knows this language."""
-    return label_of(language) is not None
-
-
-def in_language(hypotheses: Sequence[str], language: str) -> Score:
-    """The share of outputs that are written in `language`, by the offline identifier py3langid.
-
-    An output counts when the target language is the likeliest of the target and the `RIVALS`. Empty outputs, and those
-    in which nothing can be identified (digits, punctuation, a lone letter), do not count. The identifier needs some
-    text: over eleven European languages it accepts 99.6 % of right fragments of 40 to 80 characters, 92 % of 15 to 25
-    and 78 % of 8 to 15, and takes in 0.04 %, 0.3 % and 1 % of wrong ones. A low share of one-word outputs means little.
-
-    The value is a share from 0 to 1; `segments` hold one column, 1 where the output counts.
-
-    Raises:
-        UnavailableMetricError: the identifier does not know the language.
-        ScoringError: there are no outputs.
-    """
-    target = find_language(language)
-    label = label_of(language)
-    if label is None:
-        raise UnavailableMetricError(
-            f"{target.name} ({target.code}) is not among the languages that py3langid can identify"
-        )
-    if not hypotheses:
-        raise ScoringError("no hypotheses to identify: the input is empty.")
-    candidates = RIVALS | {label}
-    right = np.array([[likeliest(text, candidates) == label] for text in hypotheses], dtype=np.int64)
-    signature = f"lang:{target.code}|rivals:{len(candidates) - 1}|py3langid:{version('py3langid')}"
-    return Score("in-language", float(right.mean()), signature, right, len(hypotheses))
