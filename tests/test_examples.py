@@ -52,6 +52,7 @@ def test_restore_examples_restore_both_sides_with_both_tags_in_their_own_languag
         "Two cats are playing today.",
     ]
     assert [example.source_language for example in made] == ["de", "en", "de", "en"]
+    assert examples.sides is not None and examples.sides.tolist() == [0, 1, 0, 1]
     assert all(example.source_language == example.target_language for example in made)
     assert all(example.source.count("_") == pytest.approx(len(example.target.split()) / 2, abs=1) for example in made)
 
@@ -96,6 +97,7 @@ def test_every_sentence_of_documents_and_summaries_is_restored(documents: Corpus
     ]
     assert [example.source_language for example in made] == [example.target_language for example in made]
     assert [example.target_language for example in made] == ["de"] * 3 + ["en"] * 4
+    assert examples.sides is not None and examples.sides.tolist() == [0] * 3 + [1] * 4
     assert sum("_" in example.source for example in made) >= 5
     keys = [(2, 6), (0, 1), (1, 3), (0, 1)]
     assert examples.made(keys) == [examples.make(*key) for key in keys]

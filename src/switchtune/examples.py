@@ -6,6 +6,7 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Corpus
@@ -34,6 +35,8 @@ class Examples:
     count: int
     make: Callable[[int, int], Example]
     make_many: Callable[[Sequence[Key]], list[Example]] | None = None  # The same for many at once, where that is faster
+    sides: NDArray[np.uint8] | None = None
+    """(count,) the side of the corpus that each is of, 0 or 1, where every update is to hold its share of both."""
 
     def __len__(self) -> int:
         return self.count
@@ -43,8 +46,10 @@ class Examples:
         return [self.make(*key) for key in keys] if self.make_many is None else self.make_many(keys)
 
 
-def _many_at_once(count: int, make_many: Callable[[Sequence[Key]], list[Example]]) -> Examples:
-    return Examples(count, lambda epoch, index: make_many([(epoch, index)])[0], make_many)
+def _many_at_once(
+    count: int, make_many: Callable[[Sequence[Key]], list[Example]], sides: NDArray[np.uint8] | None = None
+) -> Examples:
+    return Examples(count, lambda epoch, index: make_many([(epoch, index)])[0], make_many, sides)
 
 
 def generator(seed: int, epoch: int, index: int) -> np.random.Generator:
@@ -70,7 +75,7 @@ _Sentences: TypeAlias = tuple[list[int], list[str], list[str], list[int]]
 
 
 def _restored(
-    count: int,
+    sides_of: NDArray[np.uint8],
     sentences_at: Callable[[Sequence[int]], _Sentences],
     corpus: Corpus,
     switchers: tuple[SideSwitcher, SideSwitcher],
@@ -96,7 +101,7 @@ def _restored(
                 examples[number] = Example(text, language, original, language)
         return [examples[number] for number in range(len(keys))]
 
-    return _many_at_once(count, make_many)
+    return _many_at_once(len(sides_of), make_many, sides_of)
 
 
 def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
@@ -108,7 +113,7 @@ def restore_examples(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
         texts = [pair[side] for pair, side in zip(pairs, sides, strict=True)]
         return sides, texts, [pair[1 - side] for pair, side in zip(pairs, sides, strict=True)], rows
 
-    return _restored(2 * len(corpus), sentences_at, corpus, switchers, seed)
+    return _restored(np.arange(2 * len(corpus), dtype=np.uint8) % 2, sentences_at, corpus, switchers, seed)
 
 
 def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher], *, seed: int) -> Examples:
@@ -133,7 +138,8 @@ def restore_passages(corpus: Corpus, switchers: tuple[SideSwitcher, SideSwitcher
         ]
         return sides, texts, [""] * len(texts), rows
 
-    return _restored(int(starts[-1]), sentences_at, corpus, switchers, seed)
+    sides_of = np.repeat(np.array([0, 1], dtype=np.uint8), [starts[len(corpus)], starts[-1] - starts[len(corpus)]])
+    return _restored(sides_of, sentences_at, corpus, switchers, seed)
 
 
 def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int, share: float = 0.1) -> Examples:

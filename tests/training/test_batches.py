@@ -1,6 +1,7 @@
 """The plan of batches: every example once an epoch, within the budget, the same for the same numbers."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -90,6 +91,69 @@ def test_neither_side_needs_much_padding() -> None:
     assert padding(epoch_batches(longest, 2000, seed=1, epoch=0)) > 0.1
     batches = list(BatchPlan(longest, 2000, 30, 1, surplus=surplus))
     assert padding([[index for _, index in batch] for batch in batches]) < 0.05
+
+
+def skewed_sides(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lengths of pairs, one side after the other, where the second side is half as long again; and the sides."""
+    sides = np.arange(2 * count, dtype=np.uint8) % 2
+    return np.clip(np.random.default_rng(7).poisson(10 + 6 * sides), 3, 40), sides
+
+
+def test_updates_hold_as_much_of_either_side_and_no_more_padding() -> None:
+    longest, sides = skewed_sides(5000)
+
+    def parts(sides: np.ndarray | None) -> list[list[int]]:
+        return [[index for _, index in part] for part in BatchPlan(longest, 900, 120, 1, sides=sides)]
+
+    def padding(parts: list[list[int]]) -> float:
+        return 1 - sum(longest[part].sum() for part in parts) / sum(len(part) * longest[part].max() for part in parts)
+
+    alone, held = parts(None), parts(sides)
+    assert min(sides[batch].mean() for batch in alone) < 0.1 and max(sides[batch].mean() for batch in alone) > 0.9
+    updates = [first + second for first, second in zip(held[::2], held[1::2], strict=True)]
+    assert len(updates) == len(alone) == 120
+    assert all(0.4 <= sides[update].mean() <= 0.6 for update in updates)
+    assert padding(held) < padding(alone) + 0.01
+
+
+def test_every_example_of_either_side_once_within_the_budget() -> None:
+    longest, sides = skewed_sides(300)
+    batches = list(epoch_batches(longest, 400, seed=1, epoch=0, sides=sides))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(600))
+    for batch in batches:
+        assert sides[batch].tolist() == sorted(sides[batch].tolist())
+        own = [batch[sides[batch] == side] for side in (0, 1)]
+        assert sum(len(part) * longest[part].max(initial=0) for part in own) <= 400
+
+
+def test_sides_of_unlike_size_have_their_share_of_every_update() -> None:
+    sides = np.repeat(np.array([0, 1], dtype=np.uint8), [4000, 1000])
+    longest = np.clip(np.random.default_rng(7).poisson(10 + 10 * sides), 3, 40)
+    shares = [sides[batch].mean() for batch in epoch_batches(longest, 1500, seed=1, epoch=0, sides=sides)]
+    assert min(shares) >= 0.15 and max(shares) <= 0.25
+
+
+@pytest.mark.parametrize(("processes", "accumulation"), [(1, 1), (1, 3), (2, 1)])
+def test_sides_are_held_however_an_update_is_shared_and_wherever_it_is_gone_on_with(
+    processes: int, accumulation: int
+) -> None:
+    longest, sides = skewed_sides(200)
+    whole = BatchPlan(longest, 400, 30, 1, sides=sides)
+    shares = [
+        BatchPlan(longest, 400, 30, 1, accumulation, process, processes, sides=sides) for process in range(processes)
+    ]
+    for share in shares:
+        assert len(list(share)) == len(share) == 30 * share.parts
+        assert list(replace(share, first=11)) == list(share)[11 * share.parts :]
+    lists = [list(share) for share in shares]
+    for update in range(30):
+        held = [
+            key
+            for each, share in zip(lists, shares, strict=True)
+            for part in each[update * share.parts :][: share.parts]
+            for key in part
+        ]
+        assert sorted(held) == sorted(key for part in list(whole)[2 * update : 2 * update + 2] for key in part)
 
 
 def test_a_large_epoch_is_divided_at_random_and_padded_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

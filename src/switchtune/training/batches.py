@@ -25,6 +25,8 @@ class Lengths:
     """(examples,) tokens that the source has more than the target."""
     truncated: int
     """Examples with a side that was cut to `max_tokens`."""
+    sides: NDArray[np.uint8] | None = None
+    """(examples,) `Examples.sides`."""
 
 
 def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
@@ -40,7 +42,7 @@ def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
         source, target = np.array([[len(ids.input_ids), len(ids.labels)] for ids in chunk]).T
         longest[start:end], surplus[start:end] = np.maximum(source, target), source - target
         truncated += sum(ids.truncated for ids in chunk)
-    return Lengths(longest, surplus, truncated)
+    return Lengths(longest, surplus, truncated, examples.sides)
 
 
 def epoch_batches(
@@ -50,6 +52,7 @@ def epoch_batches(
     seed: int,
     epoch: int,
     surplus: NDArray[np.integer] | None = None,
+    sides: NDArray[np.uint8] | None = None,
 ) -> Iterator[NDArray[np.int64]]:
     """Every example of an epoch once, in batches of sentences of similar length, in random order.
 
@@ -59,9 +62,12 @@ def epoch_batches(
     Args:
         longest: (examples,) tokens of the longer side of each example.
         surplus: (examples,) tokens that the source has more than the target; by default both sides are as long.
+        sides: (examples,) 0 or 1. Every batch then has as large a share of both as the epoch, from the shortest of both
+            on, and its cost is that of two: they are padded apart. Sorted together, the side with the shorter sentences
+            would fill the batches of short ones.
 
     Yields:
-        The indices of each batch's examples, about the shortest first.
+        The indices of each batch's examples, about the shortest first, those of side 0 before those of side 1.
     """
     rng = np.random.default_rng((seed, epoch))
     for part in _at_random(len(longest), rng):
@@ -71,10 +77,23 @@ def epoch_batches(
             # The order of the surplus turns round at each length, so that neighbours are alike there too.
             keys.insert(1, np.where(longest[part] % 2, -surplus[part], surplus[part]))
         order = part[np.lexsort(keys)]
+        side = np.zeros(len(part), dtype=np.uint8) if sides is None else sides[order]
+        merged = np.argsort(_quantiles(side), kind="stable")
+        order, side = order[merged], side[merged]
         lengths = longest[order]
-        starts = _even_starts(lengths, len(_starts(lengths, tokens_per_batch)), tokens_per_batch)
-        batches = np.split(order, starts[1:])
+        starts = _even_starts(lengths, side, len(_starts(lengths, side, tokens_per_batch)), tokens_per_batch)
+        of_batch = np.repeat(np.arange(len(starts)), np.diff([*starts, len(order)]))
+        batches = np.split(order[np.lexsort((side, of_batch))], starts[1:])
         yield from (batches[position] for position in rng.permutation(len(batches)))
+
+
+def _quantiles(side: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """How far each is from the first to the last of its own side, from 0 to 1."""
+    quantiles = np.empty(len(side))
+    for number in (0, 1):
+        own = np.flatnonzero(side == number)
+        quantiles[own] = (np.arange(len(own)) + 0.5) / max(1, len(own))
+    return quantiles
 
 
 def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
@@ -90,31 +109,35 @@ def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int6
 def shared_out(batch: NDArray[np.int64], longest: NDArray[np.integer], parts: int) -> list[NDArray[np.int64]]:
     """A batch, at least one example, in `parts` runs of which the costliest costs the least; some may be empty."""
     lengths = longest[batch]
-    starts = _even_starts(lengths, parts, len(batch) * int(lengths.max()))
+    starts = _even_starts(lengths, np.zeros_like(batch), parts, len(batch) * int(lengths.max()))
     runs = np.split(batch, starts[1:])
     return runs + [batch[:0]] * (parts - len(runs))
 
 
-def _even_starts(lengths: NDArray[np.integer], runs: int, enough: int) -> list[int]:
+def _even_starts(lengths: NDArray[np.integer], side: NDArray[np.integer], runs: int, enough: int) -> list[int]:
     """Where at most `runs` runs start of which the costliest costs as little as may be; the budget `enough` does."""
     low, high = 1, enough
     while low < high:
         middle = (low + high) // 2
-        if len(_starts(lengths, middle)) > runs:
+        if len(_starts(lengths, side, middle)) > runs:
             low = middle + 1
         else:
             high = middle
-    return _starts(lengths, high)
+    return _starts(lengths, side, high)
 
 
-def _starts(lengths: NDArray[np.integer], tokens_per_run: int) -> list[int]:
-    """Where each run starts when sentences are taken in this order until the budget is full."""
-    starts = [0]
+def _starts(lengths: NDArray[np.integer], side: NDArray[np.integer], tokens_per_run: int) -> list[int]:
+    """Where each run starts when sentences are taken in this order until the budget is full, each side padded apart."""
+    starts, numbers = [0], range(int(side.max()) + 1)
     while True:
         first = starts[-1]
-        # No more can fit, as none of a run may make it cost less than its first alone.
-        window = lengths[first : first + max(1, tokens_per_run // int(lengths[first])) + 1]
-        costs = np.maximum.accumulate(window) * np.arange(1, len(window) + 1)
+        # No more can fit: of each side, none may make a run cost less than the first alone, which are the shortest.
+        shortest = int(lengths[first : first + 8].min())
+        window = slice(first, first + max(1, tokens_per_run // shortest) + 1)
+        costs = np.zeros(len(lengths[window]), dtype=np.int64)
+        for number in numbers:
+            own = side[window] == number
+            costs += np.maximum.accumulate(np.where(own, lengths[window], 0)) * np.cumsum(own)
         fitting = max(1, int(np.searchsorted(costs, tokens_per_run, side="right")))
         if first + fitting >= len(lengths):
             return starts
@@ -139,25 +162,43 @@ class BatchPlan:
     process: int = 0
     processes: int = 1
     surplus: NDArray[np.integer] | None = None
+    sides: NDArray[np.uint8] | None = None
     first: int = 0
     """Updates that are passed over, as they are done."""
 
     def __len__(self) -> int:
-        return (self.updates - self.first) * self.accumulation
+        return (self.updates - self.first) * self.parts
+
+    @property
+    def parts(self) -> int:
+        """Parts of an update that a process computes one after the other, at least one of each side."""
+        return self.accumulation if self.sides is None else max(2, self.accumulation)
 
     @property
     def epochs(self) -> float:
         return self.updates / sum(1 for _ in self._epoch(0))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        parts = self.processes * self.accumulation
         batches = ((epoch, batch) for epoch in count() for batch in self._epoch(epoch))
         for epoch, batch in islice(batches, self.first, self.updates):
-            for part in shared_out(batch, self.longest, parts)[self.process :: self.processes]:
+            for part in self._parts_of(batch)[self.process :: self.processes]:
                 yield [(epoch, index) for index in part.tolist()]
 
+    def _parts_of(self, batch: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Those of all processes that are computed at the same time, then the next; none holds both sides."""
+        first = 0 if self.sides is None else np.count_nonzero(self.sides[batch] == 0)
+        if first in (0, len(batch)):
+            return shared_out(batch, self.longest, self.processes * self.parts)
+        one, other = np.split(batch, [first])
+        costs = [len(side) * int(self.longest[side].max()) for side in (one, other)]
+        parts = min(self.parts - 1, max(1, round(self.parts * costs[0] / sum(costs))))
+        of_one, of_other = self.processes * parts, self.processes * (self.parts - parts)
+        return shared_out(one, self.longest, of_one) + shared_out(other, self.longest, of_other)
+
     def _epoch(self, epoch: int) -> Iterator[NDArray[np.int64]]:
-        return epoch_batches(self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus)
+        return epoch_batches(
+            self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus, sides=self.sides
+        )
 
 
 @dataclass(frozen=True)

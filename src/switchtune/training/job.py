@@ -154,13 +154,15 @@ class Job:
             process=rank(),
             processes=size(),
             surplus=self.lengths.surplus,
+            sides=self.lengths.sides,
         )
 
     @cached_property
     def identity(self) -> Identity:
         # The optimizer's state is another file where it is shared out.
         how = ["sharded"] if self.sharded else []
-        data = hashlib.sha256(self.lengths.longest.tobytes() + self.lengths.surplus.tobytes()).hexdigest()
+        arrays = (self.lengths.longest, self.lengths.surplus, self.lengths.sides)
+        data = hashlib.sha256(b"".join(array.tobytes() for array in arrays if array is not None)).hexdigest()
         shapes = [[name, list(weights.shape)] for name, weights in self.model.named_parameters()]
         return Identity(
             fingerprint([self.settings.course, self.updates, self.seed, *how, data, self.objective.data_fingerprint]),

@@ -77,7 +77,7 @@ class Loop:
             self._tally.resume()
             try:
                 while not done:
-                    self._train(list(islice(batches, self._settings.accumulation)))
+                    self._train(list(islice(batches, self._job.plan.parts)))
                     done = self._after_update()
             finally:
                 # Its workers end with it, and heed no signal: left to an error's traceback they would outlive the rest.
