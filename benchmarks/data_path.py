@@ -11,6 +11,8 @@ examples    stage 1 (restore: cut, switched, encoded, padded) and stage 2 (task:
             beside stage 2 transformers' own way: its tokenizer on each batch, its collator.
 ids         whether ids by chunks are the tokenizer's own, on every sentence of every training set.
 padding     padded positions of both sides, of all batches of an epoch with 4,096 tokens a batch.
+sides       of an epoch of stage 1, with as many tokens a batch: each update's share of the target side, and padding, with
+            the sides held and sorted together. `--sides` does this alone, and adds it to the results that are there.
 memory      peak memory of a process that measures a corpus and makes the first batches of two epochs of either stage.
 """
 
@@ -43,14 +45,14 @@ from switchtune.config.pretrain import SizeSettings
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import Examples, restore_examples, task_examples
-from switchtune.files import write_json
+from switchtune.files import read_json, write_json
 from switchtune.lexicon.build import lexicons_from_corpus
 from switchtune.lexicon.records import Lexicon
 from switchtune.models.chunks import PlainIds
 from switchtune.models.layout import Layout
 from switchtune.models.new import new_model
 from switchtune.switching.switcher import Switcher, candidates, draw, example_keys, from_lexicon, switch_all
-from switchtune.training.batches import EncodedExamples, Lengths, epoch_batches, measure
+from switchtune.training.batches import BatchPlan, EncodedExamples, Lengths, epoch_batches, measure
 
 PAIRS = ("de-en", "it-en", "ja-en", "tr-en", "vi-en", "zh-en")
 SIZE = SizeSettings(width=32, feed_forward=64, encoder_layers=1, decoder_layers=1, heads=2, pieces=16_000)
@@ -274,6 +276,30 @@ def padding(corpus: Corpus, layout: Layout) -> dict[str, Any]:
     }
 
 
+def sides(corpus: Corpus, layout: Layout) -> dict[str, Any]:
+    plain = [
+        Switcher(word_segmenter(code), lambda word: ()) for code in (corpus.source_language, corpus.target_language)
+    ]
+    lengths = measure(restore_examples(corpus, (plain[0], plain[1]), seed=1), layout, MAX_TOKENS)
+    target_side = np.arange(2 * len(corpus)) % 2
+
+    def found(of: NDArray[np.uint8] | None) -> dict[str, Any]:
+        epoch = epoch_batches(lengths.longest, TOKENS_PER_BATCH, seed=1, epoch=0, sides=of)
+        plan = BatchPlan(lengths.longest, TOKENS_PER_BATCH, sum(1 for _ in epoch), 1, sides=of)
+        parts = [[index for _, index in part] for part in plan]
+        positions = sum(len(part) * int(lengths.longest[part].max()) for part in parts)
+        updates = [list(chain(*parts[start : start + plan.parts])) for start in range(0, len(parts), plan.parts)]
+        shares = [float(target_side[update].mean()) for update in updates]
+        tokens = int(lengths.longest.sum(dtype=np.int64))
+        return {
+            "updates": len(updates),
+            "target_side": [round(end, 2) for end in (min(shares), max(shares))],
+            "padding": round(1 - tokens / positions, 4),
+        }
+
+    return {"held": found(lengths.sides), "together": found(None)}
+
+
 # Memory
 
 
@@ -353,11 +379,20 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--examples", type=int, default=10_000, help="of an epoch, for the rates of examples")
     parser.add_argument("--out", type=Path, default=RESULTS / "data_path.json")
+    parser.add_argument("--sides", action="store_true")
     parser.add_argument("--remember", type=Path, nargs=2, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     if asked.remember:
         remember(*asked.remember)
+        return
+    if asked.sides:
+        results = read_json(asked.out)
+        for pair in PAIRS:
+            corpus = read(asked.data, pair)
+            results[pair]["sides"] = sides(corpus, new_layout(corpus))
+            print(pair, results[pair]["sides"], flush=True)
+        write_json(asked.out, results)
         return
     results: dict[str, Any] = {
         "machine": machine("numpy", "numba", "transformers"),
@@ -367,6 +402,7 @@ def main() -> None:
         corpus = read(asked.data, pair)
         layout = new_layout(corpus)
         row: dict[str, Any] = {"ids": ids(corpus, layout), "padding": padding(corpus, layout)}
+        row["sides"] = sides(corpus, layout)
         source, target = pair.split("-")
         segmenters = (word_segmenter(source), word_segmenter(target))
         lexicons = lexicons_from_corpus(corpus, segmenters, LexiconSettings(method="align"))

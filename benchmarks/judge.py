@@ -1,6 +1,6 @@
 """Does the judge tell how much of what switching draws is right? Aligned lexicons with a known part of them spoiled.
 
-    python benchmarks/judge.py ../shared/data --pairs de-en tr-en zh-en it-en
+    python benchmarks/judge.py ../shared/data
 
 A lexicon of each direction is aligned from the training pairs; then the translations of a share of its entries are
 shuffled among these: of the most frequent, of the middling, of the rarest, or of any. What is right is the share of the
@@ -80,7 +80,7 @@ def rows_of(data: Path, pair: str, seed: int) -> Iterator[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--pairs", nargs="+", default=["de-en", "tr-en", "zh-en", "it-en"])
+    parser.add_argument("--pairs", nargs="+", default=["de-en", "tr-en", "zh-en", "it-en", "ja-en", "vi-en"])
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS / "judge.json")
     asked = parser.parse_args()
