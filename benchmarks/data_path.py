@@ -11,8 +11,8 @@ examples    stage 1 (restore: cut, switched, encoded, padded) and stage 2 (task:
             beside stage 2 transformers' own way: its tokenizer on each batch, its collator.
 ids         whether ids by chunks are the tokenizer's own, on every sentence of every training set.
 padding     padded positions of both sides, of all batches of an epoch with 4,096 tokens a batch.
-sides       of an epoch of stage 1, with as many tokens a batch: each update's share of the target side, and padding, with
-            the sides held and sorted together. `--sides` does this alone, and adds it to the results that are there.
+sides       of an epoch of stage 1, with as many tokens a batch: each update's share of the target side, and padding,
+            with the sides held and sorted together. `--sides` does this alone, and adds to the results that are there.
 memory      peak memory of a process that measures a corpus and makes the first batches of two epochs of either stage.
 """
 
