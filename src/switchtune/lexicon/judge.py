@@ -195,30 +195,38 @@ def judge(
                 f"The lexicon translates {'-'.join(ends)} and the text is {'-'.join(languages)}: judge it on text of"
                 " its own languages."
             )
-        here, there = ways[ends]
-        words = {key: word for key, word in here.vocabulary.index.items() if key in lexicon.entries}
         links = alignment.reversed() if alignment and ends != languages else alignment
-        entries = [lexicon.entries[key] for key in words]
-        ids = np.array(list(words.values()), dtype=np.intp)
-        figures = _figures(entries, ids, (here, there), ends[1], links) if paired and entries else _Figures()
-        running = int(here.vocabulary.counts[ids].sum())
-        coverage = running / max(1, int(here.vocabulary.counts.sum()))
-        stable = (stability or {}).get(ends)
-        verdict, reasons = _verdict(figures, running, coverage, stable, len(source) if paired else 0)
-        directions.append(
-            DirectionJudgement(
-                *ends,
-                len(lexicon),
-                verdict,
-                **{name: value for name, value in figures._asdict().items() if name != "first"},
-                words=len(entries),
-                coverage=coverage,
-                stability=stable,
-                reasons=reasons,
-                samples=_samples(lexicon, figures.first),
-            )
-        )
+        pairs = len(source) if paired else 0
+        directions.append(_judged(lexicon, ends, ways[ends], pairs, links, (stability or {}).get(ends)))
     return Judgement(tuple(directions), len(source) if paired else 0)
+
+
+def _judged(
+    lexicon: Lexicon,
+    ends: tuple[str, str],
+    sides: tuple[Encoded, Encoded],
+    pairs: int,
+    alignment: "Alignment | None",
+    stability: float | None,
+) -> DirectionJudgement:
+    vocabulary = sides[0].vocabulary
+    entries = [lexicon.entries[key] for key in vocabulary.index if key in lexicon.entries]
+    ids = np.array([word for key, word in vocabulary.index.items() if key in lexicon.entries], dtype=np.intp)
+    figures = _figures(entries, ids, sides, ends[1], alignment) if pairs and entries else _Figures()
+    running = int(vocabulary.counts[ids].sum())
+    coverage = running / max(1, int(vocabulary.counts.sum()))
+    verdict, reasons = _verdict(figures, running, coverage, stability, pairs)
+    return DirectionJudgement(
+        *ends,
+        len(lexicon),
+        verdict,
+        **{name: value for name, value in figures._asdict().items() if name != "first"},
+        words=len(entries),
+        coverage=coverage,
+        stability=stability,
+        reasons=reasons,
+        samples=_samples(lexicon, figures.first),
+    )
 
 
 def _alignment(source: Encoded, target: Encoded) -> "Alignment | None":
