@@ -1,6 +1,7 @@
 """`switchtune score` and `switchtune compare` on plain files of any system."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -65,6 +66,17 @@ def test_scores_for_people_and_for_machines(
     }
     assert [(bucket["from"], bucket["to"]) for bucket in record["words"]] == [(0, 2), (2, None)]
     assert record["outputs"]["empty"] == 1
+
+
+def test_the_share_in_the_right_language_stands_beside_the_references(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, text, _ = switchtune(capsys, monkeypatch, "score a references --lang en --metric in-language")
+    (line,) = [line for line in text.splitlines() if line.startswith("in-language")]
+    assert re.search(r"\d%   lang:en\|script:Latn\|rivals:75\|py3langid:\S+   references: [\d.]+%$", line)
+    _, text, _ = switchtune(capsys, monkeypatch, "score a references --lang umb --metric in-language")
+    (line,) = [line for line in text.splitlines() if line.startswith("in-script")]
+    assert line.endswith("references: 100.0%   (any text in that script: its languages are not told apart)")
 
 
 def test_metrics_by_name(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

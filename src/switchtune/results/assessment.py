@@ -41,6 +41,7 @@ def assessment_text(assessment: Assessment) -> str:
     lines = [
         f"{score.metric:<12}{score_text(score.metric, score.value, _digits(score.metric)):>7}   {score.signature}"
         + (f"   references: {score_text(score.metric, score.references)}" if score.references is not None else "")
+        + ("   (any text in that script: its languages are not told apart)" if score.metric == "in-script" else "")
         for score in assessment.scores
     ]
     if assessment.words:
