@@ -56,7 +56,7 @@ def test_scores_for_people_and_for_machines(
 
     code, printed, _ = switchtune(capsys, monkeypatch, f"{command} --json")
     record = json.loads(printed)
-    assert list(record) == ["bleu", "chrf", "in_language", "words", "outputs", "left_out", "faults"]
+    assert list(record) == ["bleu", "chrf", "in_language", "words", "outputs", "left_out", "faults", "remarks"]
     assert record["chrf"] == {
         "metric": "chrF++",
         "value": chrf(A, REFERENCES, "en").value,

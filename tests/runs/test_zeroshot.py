@@ -98,7 +98,7 @@ def test_real_models_translate(model: Path, tmp_path: Path) -> None:
 
 def made(trained: str, tested: str, difference: float, p: float) -> Cell:
     interval = (difference - 1, difference + 1)
-    found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, interval, 100, 1, 1, 1000, 1, "signature")
+    found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, interval, 100, 2, 2, 1000, 1, "signature")
     return Cell(trained, tested, found, (0.5, 0.75))
 
 

@@ -32,6 +32,7 @@ def assessment_record(assessment: Assessment) -> dict[str, Any]:
         "outputs": asdict(assessment.outputs),
         "left_out": dict(assessment.left_out),
         "faults": list(assessment.faults),
+        "remarks": list(assessment.remarks),
     }
 
 
@@ -56,7 +57,9 @@ def assessment_text(assessment: Assessment) -> str:
         ]
         lines += [markdown_table(heads, rows)]
     faults = [f"These are no translations yet: {', '.join(assessment.faults)}."] if assessment.faults else []
-    return "\n".join([*faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
+    return "\n".join(
+        [*assessment.remarks, *faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"]
+    )
 
 
 def _digits(metric: str) -> int:

@@ -111,7 +111,7 @@ def comparison_markdown(summary: Summary) -> str:
                 ],
             }
         )
-    return render_markdown("comparison.md", pairs=pairs, baseline=summary.baseline, seeds=summary.seeds)
+    return render_markdown("comparison.md", pairs=pairs, summary=summary)
 
 
 def comparison_of(record: Mapping[str, Any]) -> Comparison:
