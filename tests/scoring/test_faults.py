@@ -45,8 +45,9 @@ def test_a_score_next_to_nothing_or_no_better_than_the_source_is_a_fault() -> No
     (said,) = system_faults([bleu(others, REFERENCES, "en")], [others], REFERENCES, "en")
     assert said == f"BLEU {bleu(others, REFERENCES, 'en').value:.1f} is next to nothing"
     copied = METRICS["chrF++"](SOURCES, REFERENCES, "en")
-    found = system_faults([copied], [SOURCES], REFERENCES, "en", SOURCES)
-    assert f"chrF++ {copied.value:.1f} is no better than that of copying the source ({copied.value:.1f})" in found
+    assert system_faults([copied], [others], REFERENCES, "en", SOURCES) == [
+        f"chrF++ {copied.value:.1f} is no better than copying the source ({copied.value:.1f})"
+    ]
     with pytest.raises(ScoringError, match="99 source sentences but 100 references"):
         system_faults([copied], [SOURCES], REFERENCES, "en", SOURCES[1:])
 
@@ -61,7 +62,7 @@ def test_seeds_are_looked_at_together() -> None:
 def test_no_verdict_is_given_on_two_files_of_which_one_is_empty() -> None:
     (found,) = compare_outputs(GOOD, [""] * 100, REFERENCES, "en")
     assert (found.answer, found.faults_a) == ("not comparable", ())
-    assert found.faults_b == ("100 of 100 outputs are empty", "BLEU 0.0 is next to nothing")
+    assert found.faults_b == ("100 of 100 outputs are empty",)
     (copied,) = compare_outputs(GOOD, SOURCES, REFERENCES, "en", metric="chrF++", inputs=MetricInputs(sources=SOURCES))
-    assert (copied.answer, len(copied.faults_b)) == ("not comparable", 2)
+    assert (copied.answer, len(copied.faults_b)) == ("not comparable", 1)
     assert assess([""] * 100, REFERENCES, "en").faults == list(found.faults_b)

@@ -110,10 +110,11 @@ def decide(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def _decided(comparison: Comparison, adjusted_p_value: float) -> tuple[Answer, str]:
-    if comparison.faults_a or comparison.faults_b:
-        return "not comparable", "Train for more updates or on more examples, and look at the outputs."
-    if comparison.n < FEW_SENTENCES:
-        return "not comparable", few_sentences(comparison.n)
+    faulty = ["Train for more updates or on more examples, and look at the outputs."]
+    limits = faulty if comparison.faults_a or comparison.faults_b else []
+    limits = [*limits, few_sentences(comparison.n)] if comparison.n < FEW_SENTENCES else limits
+    if limits:
+        return "not comparable", " ".join(limits)
     advice = "Train with several seeds: what another one would change is not known." if comparison.one_training else ""
     if adjusted_p_value >= SIGNIFICANT:
         return "undecided", advice
