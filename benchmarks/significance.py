@@ -89,7 +89,7 @@ def of_seeds(files: Statistics, cases: int) -> list[dict[str, Any]]:
 def seeds_case(pairs: Sequence[tuple[Score, Score]], ratio: float, case: int) -> list[bool]:
     """Whether p < 0.05 by sacrebleu's formula over sentences, two-sided over sentences, and over both."""
     rng = np.random.default_rng(case)
-    alone = compare_scores(*([each] for each in pairs[0]), resamples=200, seed=case)
+    alone = compare_scores(*([each] for each in pairs[0]), resamples=100, seed=case)
     deviation = (alone.interval[1] - alone.difference) / 1.96  # of the bootstrap
     runs_a = [a for a, _ in pairs]
     runs_b = [replace(b, value=b.value + ratio**0.5 * deviation * rng.normal()) for _, b in pairs]
@@ -113,7 +113,7 @@ def sum_of(runs: Sequence[Score]) -> Statistics:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("references", type=Path, help="text, .xz or not, of 400 sentences or more")
-    parser.add_argument("--cases", type=int, default=1000)
+    parser.add_argument("--cases", type=int, default=500)
     arguments = parser.parse_args()
     opened = lzma.open if arguments.references.suffix == ".xz" else open
     with opened(arguments.references, "rt", encoding="utf-8") as stream:

@@ -7,6 +7,7 @@ from switchtune.results.text import markdown_table, nothing_to_compare, score_te
 from switchtune.scoring.assess import Assessment
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison
+from switchtune.scoring.word_accuracy import range_name
 
 
 def score_record(score: Score) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def assessment_text(assessment: Assessment) -> str:
         heads = ("times in the training text", "F", "precision", "recall", "words of outputs", "of references")
         rows = [
             (
-                bucket.label(),
+                range_name(bucket.low, bucket.high),
                 f"{bucket.score.value:.2f}",
                 f"{bucket.precision:.1%}",
                 f"{bucket.recall:.1%}",
