@@ -35,8 +35,8 @@ SIGNIFICANT = 0.05
 """Below this adjusted p-value a difference counts as real; intervals hold what is not refuted at this level."""
 
 FEW_SENTENCES = 50
-"""Fewer test examples give no verdict: of differences that are none, the bootstrap calls 7 % real on 30 sentences and
-16 % on 5; from 50 on it keeps to 5 % (`benchmarks/significance.py`)."""
+"""Fewer test examples give no verdict: of differences that are none, the bootstrap calls 12 % real on 5 sentences, 9 %
+on 16, and from 50 on the 5 % that it should (`benchmarks/significance.py`)."""
 
 LEAST_RESAMPLES = 100
 
