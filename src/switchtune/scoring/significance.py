@@ -110,9 +110,11 @@ def decide(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def _decided(comparison: Comparison, adjusted_p_value: float) -> tuple[Answer, str]:
-    faulty = ["Train for more updates or on more examples, and look at the outputs."]
-    limits = faulty if comparison.faults_a or comparison.faults_b else []
-    limits = [*limits, few_sentences(comparison.n)] if comparison.n < FEW_SENTENCES else limits
+    limits = []
+    if comparison.faults_a or comparison.faults_b:
+        limits.append("Train for more updates or on more examples, and look at the outputs.")
+    if comparison.n < FEW_SENTENCES:
+        limits.append(few_sentences(comparison.n))
     if limits:
         return "not comparable", " ".join(limits)
     advice = "Train with several seeds: what another one would change is not known." if comparison.one_training else ""
