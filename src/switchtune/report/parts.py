@@ -54,8 +54,7 @@ class Panel:
     """What a part shows at a time."""
 
     title: str
-    kind: str
-    """The macro of `panels.html` that shows it."""
+    kind: str  # the macro of `panels.html` that shows it
     content: Mapping[str, Any]
     drawings: tuple[Drawing, ...] = ()
 
@@ -66,8 +65,7 @@ class Part:
 
     name: str
     title: str
-    choice: str
-    """What one chooses by its tabs; empty where all panels stand below each other."""
+    choice: str  # what one chooses by its tabs; empty where all panels stand below each other
     panels: Sequence[Panel]
 
 
@@ -76,10 +74,8 @@ class Asked:
     """What a part is made from."""
 
     run: RunFiles
-    prefix: str = ""
-    """Of names that no other part of the page has."""
-    room: int = 0
-    """Bytes of what is only as long as there is room."""
+    prefix: str = ""  # of names that no other part of the page has
+    room: int = 0  # bytes of what is only as long as there is room
 
     def name(self, *parts: object) -> str:
         """A name for a file or an element."""

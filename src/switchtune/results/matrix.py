@@ -17,11 +17,8 @@ class Cell:
 
     trained: str
     tested: str
-    comparison: Comparison
-    """The arm against the baseline, over all seeds."""
-    in_language: tuple[float, float] | None
-    """Share of the outputs of the baseline and of the arm in the target language, mean over seeds; None where that
-    cannot be identified."""
+    comparison: Comparison  # the arm against the baseline, over all seeds
+    in_language: tuple[float, float] | None  # shares of baseline and arm, means over seeds; None where not identified
 
     @property
     def supervised(self) -> bool:
@@ -33,8 +30,7 @@ class Cell:
 class Matrix:
     """One arm against the baseline on one collection of test sets (paper table 5)."""
 
-    tests: str
-    """Name of the collection."""
+    tests: str  # name of the collection
     target: str
     baseline: str
     arm: str
