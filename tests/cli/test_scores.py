@@ -50,14 +50,14 @@ def test_scores_for_people_and_for_machines(
     assert (code, said) == (0, "")
     expected = bleu(A, REFERENCES, "en")
     assert f"BLEU {expected.value:14.2f}   {expected.signature}" in text
-    assert "| <2 | " in text
-    assert "| ≥2 | " in text
+    assert "| fewer than 2 | " in text
+    assert "| 2 and more | " in text
     assert "1 of 12 outputs are empty: they count as wrong" in text
     assert text.endswith("12 sentences\n")
 
     code, printed, _ = switchtune(capsys, monkeypatch, f"{command} --json")
     record = json.loads(printed)
-    assert list(record) == ["bleu", "chrf", "in_language", "words", "outputs", "left_out", "faults"]
+    assert list(record) == ["bleu", "chrf", "in_language", "words", "outputs", "left_out", "faults", "remarks"]
     assert record["chrf"] == {
         "metric": "chrF++",
         "value": chrf(A, REFERENCES, "en").value,

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +35,79 @@ def printed(capsys: pytest.CaptureFixture[str], show: Callable[..., None], resul
     return " ".join(capsys.readouterr().out.split())
 
 
-def summary(p_values: tuple[float, float]) -> Summary:
+def summary(*comparisons: Comparison) -> Summary:
     def row(pair: str, arm: str, comparisons: tuple[Comparison, ...]) -> Row:
         scores = {"BLEU": (bleu(["a dog"], ["a dog"], "en"),)}
         return Row(pair, arm, {"task": 9}, scores, {}, 0, 1.0, comparisons)
 
-    pairs = dict(zip(("de-en", "it-en"), p_values, strict=True))
+    pairs = dict(zip(("de-en", "it-en"), comparisons, strict=False))
     rows = [row(pair, "standard", ()) for pair in pairs]
-    return summarised([*rows, *(row(pair, "csr", (compared(p),)) for pair, p in pairs.items())], "standard", (1,))
+    return summarised([*rows, *(row(pair, "csr", (each,)) for pair, each in pairs.items())], "standard", (1,))
+
+
+SURFACES = [
+    (
+        {"runs_a": 1, "runs_b": 1},
+        "better on this training",
+        "csr is better than standard by 1.5 BLEU on this one training: 41.5 against 40.0;",
+        "Code-switching helped on this one training; others are not known.",
+        "Train with several seeds",
+    ),
+    (
+        {"faults_a": ("60 of 100 outputs are empty",), "faults_b": ("BLEU 0.2 is next to nothing",)},
+        "not comparable",
+        "csr and standard: neither standard nor csr translates yet (standard: 60 of 100 outputs are empty; csr: BLEU "
+        "0.2 is next to nothing); BLEU 41.5 against 40.0;",
+        "There is nothing to compare: neither standard nor csr translates yet.",
+        "Train for more updates or on more examples, and look at the outputs.",
+    ),
+    (
+        {"faults_a": ("60 of 100 outputs are empty",)},
+        "not comparable",
+        "csr and standard: standard does not translate yet (standard: 60 of 100 outputs are empty); BLEU",
+        "There is nothing to compare: standard does not translate yet.",
+        "Train for more updates or on more examples, and look at the outputs.",
+    ),
+    (
+        {"n": 16},
+        "not comparable",
+        "csr and standard: the test set is too small; BLEU 41.5 against 40.0; 16 test examples.",
+        "There is nothing to compare: the test set is too small.",
+        "16 test examples are too few: take 50 at the very least",
+    ),
+]
+
+
+@pytest.mark.parametrize(("changed", "answer", "verdict", "headlined", "advice"), SURFACES)
+def test_of_what_limits_it(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    changed: dict[str, Any],
+    answer: str,
+    verdict: str,
+    headlined: str,
+    advice: str,
+) -> None:
+    found = summary(replace(compared(0.001), **changed))
+    record = json.loads(json.dumps(metrics_record(found)))
+    against_baseline = record["rows"][1]["against_baseline"]
+    assert against_baseline["answer"] == answer
+    assert advice in against_baseline["advice"]
+    html = unescape(run_page([make_run(tmp_path / "run", **{"metrics.json": record, "zeroshot.json": None})]).html)
+    for text in (comparison_markdown(found), printed(capsys, print_summary, found), html):
+        assert verdict in text
+        assert advice in text
+        assert "+1.5*" not in text
+    assert headlined in html
+    assert 'class="verdict amber headline"' in html
+    assert "green headline" not in html
 
 
 @pytest.mark.parametrize(("p_values", "answer", "decided"), CASES)
 def test_of_a_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], p_values: tuple[float, float], answer: str, decided: int
 ) -> None:
-    found = summary(p_values)
+    found = summary(*map(compared, p_values))
     record = json.loads(json.dumps(metrics_record(found)))
     assert [row["against_baseline"]["answer"] for row in record["rows"][2:]] == [answer, answer]
     for text in (comparison_markdown(found), printed(capsys, print_summary, found)):

@@ -12,7 +12,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
-from switchtune.runs import stages, workers
+from switchtune.runs import stages, translation, workers
 from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import experiment_of, run_experiment
 from switchtune.runs.prepare import PairPreparation
@@ -21,6 +21,8 @@ from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
 from switchtune.runs.workers import jobs_for
 from tests.miniature import ENGLISH, GERMAN
+
+FEW = ("6 training pairs are too few to learn from", "6 test examples are too few")
 
 
 def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
@@ -249,3 +251,30 @@ def test_jobs_are_as_configured_or_follow_from_the_machine_alone(monkeypatch: py
 class _Memory:
     def __init__(self, total: int) -> None:
         self.total = total
+
+
+def test_too_little_to_learn_from_or_to_compare_on_is_told_before_anything_is_trained(
+    model: Path, tmp_path: Path
+) -> None:
+    told: list[str] = []
+    config = config_of(model, tmp_path, recipes=["standard", "random"])
+    summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    few = [next(place for place, said in enumerate(told) if said.startswith(start)) for start in FEW]
+    assert max(few) < told.index("task")
+    (compared,) = (row.against_baseline for row in summary.rows if row.comparisons)
+    assert compared is not None
+    assert compared.answer == "not comparable"
+    assert "6 test examples are too few" in (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
+
+
+def test_characters_counted_for_want_of_words_are_told_at_the_top(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translation, "lacks_words", lambda language: f"BLEU of {language} counts characters")
+    told: list[str] = []
+    config = config_of(model, tmp_path, recipes=["standard"])
+    summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    assert "BLEU of en counts characters" in told
+    assert summary.remarks == ("BLEU of en counts characters",)
+    page = (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
+    assert page.index("BLEU of en counts characters") < page.index("## de-en")

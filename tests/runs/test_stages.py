@@ -43,3 +43,13 @@ def test_it_is_the_mean_over_directions_of_greedy_outputs(monkeypatch: pytest.Mo
 
 def test_few_examples_are_all_used() -> None:
     assert 0 <= chrf_validation(Examples(2, restored), 500, GenerationSettings())(miniature()) <= 100
+
+
+def test_outputs_of_no_use_are_told_while_the_model_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stages, "translate", lambda loaded, sentences, *settings: [""] * len(sentences))
+    said: list[str] = []
+    assert chrf_validation(Examples(32, restored), 5, GenerationSettings(), said.append)(miniature()) == 0
+    assert said == [
+        "validation: the outputs in de are of no use yet (usual at first): 3 of 3 outputs are empty",
+        "validation: the outputs in en are of no use yet (usual at first): 2 of 2 outputs are empty",
+    ]

@@ -22,6 +22,7 @@ from switchtune.scoring.metrics import (
     bleu,
     chrf,
     corpus_values,
+    lacks_words,
     spbleu,
 )
 from switchtune.scoring.significance import METRICS
@@ -127,7 +128,21 @@ def test_characters_where_mecab_is_missing(language: str, module: object, monkey
     monkeypatch.setattr(module, "MeCab", None)
     score = bleu([SENTENCES[language]], [SENTENCES[language]], language)
     assert "|tok:char|" in score.signature
+    assert "counts characters here" in lacks_words(language)
+    (said,) = assess([SENTENCES[language]], [SENTENCES[language]], language).remarks
+    assert "pip install 'switchtune[cjk]'" in said
     assert score.value == pytest.approx(100)
+
+
+@pytest.mark.parametrize(("language", "tokeniser"), [("ja", "ja-mecab"), ("ko", "ko-mecab")])
+def test_words_where_mecab_is_there(language: str, tokeniser: str) -> None:
+    pytest.importorskip("mecab_ko" if language == "ko" else "ipadic", reason="the extra cjk is not installed")
+    assert f"|tok:{tokeniser}" in bleu([SENTENCES[language]], [SENTENCES[language]], language).signature
+    assert lacks_words(language) == ""
+
+
+def test_languages_that_sacrebleu_divides_itself_lack_nothing() -> None:
+    assert [lacks_words(language) for language in ("de", "zh", "th")] == ["", "", ""]
 
 
 def test_chinese_is_scored_by_characters() -> None:

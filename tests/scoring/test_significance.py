@@ -208,6 +208,18 @@ def test_the_interval_leaves_out_0_exactly_where_p_is_below_one_in_twenty(test: 
     assert answers == {True, False}
 
 
+@pytest.mark.parametrize("test", OURS)
+def test_the_interval_over_seeds_leaves_out_0_exactly_where_p_is_below_one_in_twenty(test: Test) -> None:
+    rng, answers = np.random.default_rng(2), []
+    for runs in (2, 3):
+        for _ in range(20):
+            a, b = ([accuracy(rng.normal(mean, 1, 60)) for _ in range(runs)] for mean in (0, 0.35))
+            found = compare_scores(a, b, test=test, resamples=100)
+            answers.append(found.p_value < 0.05)
+            assert (not found.interval[0] <= 0 <= found.interval[1]) == answers[-1]
+    assert 5 < sum(answers) < 35
+
+
 def test_outputs_that_differ_in_one_sentence_are_not_told_apart_by_shuffling() -> None:
     """Half of all shufflings leave the sentence where it is: they are as far from 0 as the real difference."""
     other = [*BASELINE[:7], REFERENCES[7], *BASELINE[8:]]

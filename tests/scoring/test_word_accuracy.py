@@ -9,7 +9,7 @@ import pytest
 
 from switchtune.scoring.metrics import ScoringError, corpus_values
 from switchtune.scoring.significance import compare_scores
-from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
+from switchtune.scoring.word_accuracy import count_words, range_name, word_accuracy, words_of
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,9 @@ def test_edges_belong_to_the_higher_bucket() -> None:
     counts = {"rare": 99, "middling": 100, "still": 999, "frequent": 1000}
     rare, middling, frequent = word_accuracy(["rare still new"], ["new rare middling frequent"], counts)
     assert [(bucket.low, bucket.high) for bucket in (rare, middling, frequent)] == [(0, 100), (100, 1000), (1000, None)]
-    assert [bucket.label() for bucket in (rare, middling, frequent)] == ["<100", "100–999", "≥1,000"]
+    assert [range_name(each.low, each.high) for each in (rare, middling, frequent)] == [
+        *("fewer than 100", "100 to 999", "1,000 and more")
+    ]
     assert [bucket.score.segments.tolist() for bucket in (rare, middling, frequent)] == [
         [[2, 2, 2]],
         [[0, 1, 1]],

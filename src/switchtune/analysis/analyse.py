@@ -32,28 +32,16 @@ ANALYSES: tuple[Analysis, ...] = get_args(Analysis)
 
 @dataclass(frozen=True)
 class AnalysisSettings:
-    """What the analyses can be told.
+    """What the analyses can be told."""
 
-    Attributes:
-        multiway: files of the same sentences in every language, with an asterisk where they have the language's code:
-            distances are measured on them too.
-        texts: sentences of the pretraining by language, for the projection's ellipses.
-        method: how the projection finds its plane.
-        seed: of t-SNE.
-        distance_sentences: pairs whose distance is measured, at most.
-        projection_sentences: sentences of each text and each side that are projected, at most.
-        buckets: where a bucket of word frequencies ends and the next begins; below the first a word is rare.
-        cases: sentences shown for two systems, at most.
-    """
-
-    multiway: str | None = None
-    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    method: Method = "pca"
-    seed: int = 1
-    distance_sentences: int = 2000
-    projection_sentences: int = 300
-    buckets: tuple[int, ...] = FREQUENCIES
-    cases: int = 20
+    multiway: str | None = None  # files in every language, as of `distance_record`: distances are measured on them too
+    texts: Mapping[str, Sequence[str]] = field(default_factory=dict)  # of pretraining, by language: for the ellipses
+    method: Method = "pca"  # how the projection finds its plane
+    seed: int = 1  # of t-SNE
+    distance_sentences: int = 2000  # pairs whose distance is measured, at most
+    projection_sentences: int = 300  # of each text and each side, at most
+    buckets: tuple[int, ...] = FREQUENCIES  # where the second bucket of words begins, and so on; below the first: rare
+    cases: int = 20  # sentences shown for two systems, at most
 
 
 @dataclass(frozen=True)

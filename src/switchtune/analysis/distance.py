@@ -1,6 +1,6 @@
 """How far apart a model keeps the two sides of a pair: the paper's equation 5, and figures that know no scale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -62,14 +62,13 @@ def _of_length_one(vectors: Vectors) -> Vectors:
 
 def distinct_pairs(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs of which neither side stood before: each sentence then has one translation to be found."""
-    sources: set[str] = set()
-    targets: set[str] = set()
+    seen: tuple[set[str], set[str]] = (set(), set())
     kept = []
     for pair in pairs:
-        if pair.source not in sources and pair.target not in targets:
+        if not any(text in side for text, side in zip(pair, seen, strict=True)):
             kept.append(pair)
-        sources.add(pair.source)
-        targets.add(pair.target)
+        for text, side in zip(pair, seen, strict=True):
+            side.add(text)
     return kept
 
 
@@ -120,7 +119,7 @@ def _measured(
     pairs = distinct_pairs(list(corpus))[:limit]
 
     def layers(system: System) -> dict[str, Any]:
-        sides = _states(load_model(system.model), pairs, pair.source, pair.target)
+        sides = _states(load_model(system.model), pairs, (pair.source, pair.target))
         return {"layers": [asdict(layer) for layer in distances(*sides)]}
 
     records, missing = run.over_systems(pair, "distance", layers, on_event)
@@ -129,13 +128,9 @@ def _measured(
 
 def last_distance(loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str) -> float:
     """The distance of equation 5 after the last layer."""
-    source, target = _states(loaded, pairs, source_language, target_language)
-    return language_distance(source[-1], target[-1])
+    return language_distance(*(side[-1] for side in _states(loaded, pairs, (source_language, target_language))))
 
 
-def _states(
-    loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str
-) -> tuple[Vectors, Vectors]:
+def _states(loaded: Loaded, pairs: Sequence[Pair], languages: tuple[str, str]) -> Iterator[Vectors]:
     """Of both sides: [layers, pairs, dimensions]."""
-    source, target = zip(*pairs, strict=True)
-    return sentence_states(loaded, source, source_language), sentence_states(loaded, target, target_language)
+    return (sentence_states(loaded, *side) for side in zip(zip(*pairs, strict=True), languages, strict=True))

@@ -97,12 +97,12 @@ def _scores(run: Run, pair: PairSettings, trainings: Sequence[Training]) -> tupl
 
 def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) -> _Kept:
     """Measure every checkpoint that is kept and was evaluated, on as many pairs as the other distances."""
-    evaluated = {(entry["stage"], entry["update"]) for entry in training.curve if "valid_nll" in entry}
+    evaluated = {(stage, update) for stage, update, _ in _validations(training)}
     found = [
-        (stage, _updates_before(training, stage) + checkpoint.update, checkpoint.path)
+        (stage, update, checkpoint.path)
         for stage in training.stages
         for checkpoint in complete_checkpoints(training.folder / stage)
-        if (stage, _updates_before(training, stage) + checkpoint.update) in evaluated
+        if (stage, update := _updates_before(training, stage) + checkpoint.update) in evaluated
     ]
     if not found or not run.translates:
         return {}
@@ -121,13 +121,14 @@ def _snapshots(run: Run, training: Training, sentences: int, on_event: OnEvent) 
     return measured
 
 
+def _validations(training: Training) -> list[tuple[str, int, float]]:
+    """Stage, update and loss of each."""
+    return [(each["stage"], each["update"], each["valid_nll"]) for each in training.curve if "valid_nll" in each]
+
+
 def _last_curve(training: Training) -> list[tuple[int, float]]:
     """(update, loss) of the validations in the last stage."""
-    return [
-        (entry["update"], entry["valid_nll"])
-        for entry in training.curve
-        if "valid_nll" in entry and entry["stage"] == training.stages[-1]
-    ]
+    return [(update, nll) for stage, update, nll in _validations(training) if stage == training.stages[-1]]
 
 
 def _updates_before(training: Training, stage: str) -> int:
@@ -166,16 +167,9 @@ def _arm(training: Training, kept: _Kept, final: float | None) -> dict[str, Any]
             if {"loss", "nll"} <= entry.keys()
         ],
         "valid": [
-            {
-                "update": entry["update"],
-                "stage": entry["stage"],
-                "nll": entry["valid_nll"],
-                "bleu": None,
-                "distance": None,
-                **kept.get((entry["stage"], entry["update"]), {}),
-            }
-            for entry in training.curve
-            if "valid_nll" in entry
+            {"update": update, "stage": stage, "nll": nll, "bleu": None, "distance": None}
+            | kept.get((stage, update), {})
+            for stage, update, nll in _validations(training)
         ],
         "updates_to_baseline": to_baseline,
         "last_stage_updates_to_baseline": None if to_baseline is None else to_baseline - before_last,

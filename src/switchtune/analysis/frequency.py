@@ -13,9 +13,6 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
     """The F-measure of words for every arm and seed: the content of `frequency.json`.
 
     Words are those that are switched, counted in the target side of the training corpus; F is from 0 to 100.
-
-    Args:
-        buckets: the frequencies at which the second bucket begins, the third, and so on.
     """
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
@@ -33,14 +30,9 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
             except ScoringError as error:
                 missing.append(f"{training.name}: {error}")
                 continue
-            systems.append(
-                {
-                    "arm": training.arm,
-                    "seed": training.seed,
-                    "f_measure": [bucket.score.value for bucket in found],
-                    "reference_words": [bucket.reference_words for bucket in found],
-                }
-            )
+            figures = {"f_measure": [bucket.score.value for bucket in found]}
+            words_there = {"reference_words": [bucket.reference_words for bucket in found]}
+            systems.append({"arm": training.arm, "seed": training.seed, **figures, **words_there})
         edges = zip((0, *buckets), (*buckets, None), strict=True)
         return {"buckets": [{"from": low, "to": high} for low, high in edges], "systems": systems}, missing
 

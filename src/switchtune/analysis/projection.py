@@ -84,8 +84,7 @@ def projection_record(
 
     Args:
         texts: sentences of the pretraining, by language; without any there are no ellipses.
-        limit: the first so many sentences of each text and of each side.
-        seed: of t-SNE.
+        limit: sentences of each text and of each side, at most.
 
     Raises:
         UsageError: a text of fewer than three sentences, which have no ellipse; t-SNE without scikit-learn.

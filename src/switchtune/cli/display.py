@@ -165,6 +165,8 @@ def print_plan(planned: Plan) -> None:
 
 
 def print_summary(summary: Summary) -> None:
+    for remark in summary.remarks:
+        print_line(remark)
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
         print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)

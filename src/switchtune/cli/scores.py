@@ -25,7 +25,10 @@ Buckets = Annotated[str, typer.Option(metavar="N,N…", help="Frequencies at whi
 Tokenised = Annotated[
     bool, typer.Option("--tokenised", help="The texts are tokenised: with --train, words stand between spaces.")
 ]
-Source = Annotated[Path | None, typer.Option(help="The texts that were translated, for COMET.", **FILE)]
+Source = Annotated[
+    Path | None,
+    typer.Option(help="The texts that were translated: for COMET, and scored as outputs themselves.", **FILE),
+]
 CometEnvironment = Annotated[
     Path | None, typer.Option("--comet-env", metavar="FOLDER", help="Virtual environment that has unbabel-comet.")
 ]
@@ -121,11 +124,14 @@ def compare(
     from switchtune.corpus.read import read_lines
     from switchtune.results.assessment import compared_text
     from switchtune.scoring.assess import compare_outputs
+    from switchtune.scoring.metrics import lacks_words
     from switchtune.scoring.outputs import empty_outputs
 
     a, b = read_lines(hypotheses_a), read_lines(hypotheses_b)
     settings: Any = {"metric": metric, "test": test, "resamples": resamples, "seed": seed}
     comparisons = compare_outputs(a, b, read_lines(references), lang, inputs=_inputs(ctx.params), **settings)
+    if any(each.metric == "BLEU" for each in comparisons) and (said := lacks_words(lang)):
+        print_line(said, err=True)
     for name, outputs in (("A", a), ("B", b)):
         if empty := empty_outputs(outputs):
             print_line(f"{name}: {empty:,} of {len(outputs):,} outputs are empty: they count as wrong", err=True)

@@ -21,10 +21,8 @@ class Finding:
     """One arm against the baseline on one pair."""
 
     answer: Answer
-    sentences: tuple[str, ...]
-    """The decision with its size, then what limits it."""
-    reason: str = ""
-    """Why there is nothing to compare."""
+    sentences: tuple[str, ...]  # the decision with its size, then what limits it
+    reason: str = ""  # why there is nothing to compare
 
 
 @dataclass(frozen=True)
@@ -34,8 +32,7 @@ class Headline:
     colour: Colour
     answer: str
     findings: tuple[Finding, ...]
-    doubts: tuple[str, ...] = ()
-    """What speaks against taking the answer as it stands."""
+    doubts: tuple[str, ...] = ()  # what speaks against taking the answer as it stands
 
 
 def scores_of(row: Row) -> dict[str, Sequence[Mapping[str, Any]]]:

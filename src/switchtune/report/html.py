@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from switchtune.languages import language_named
 from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_RIGHT, GREEN_STABILITY, RED_RIGHT
-from switchtune.results.figures import bucket_name, system_name
+from switchtune.results.figures import system_name
 from switchtune.results.text import interval_text, marked, p_text, unit
+from switchtune.scoring.word_accuracy import range_name
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -68,7 +69,7 @@ def _environment() -> "Environment":
         "percent": lambda share, digits=1: "not measured" if share is None else f"{share:.{digits}%}",
         "tag": lambda code: code.replace("_", "-"),  # of a language, for browsers
         "direction": lambda judged: direction_name(judged["source"], judged["target"]),
-        "bucket": lambda bucket: f":{bucket_name(bucket)}",
+        "bucket": lambda bucket: f":{range_name(bucket['from'], bucket['to'])}",
         "numeric": lambda head: f":{head}",
     }
     environment.globals |= {

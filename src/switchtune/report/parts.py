@@ -12,7 +12,6 @@ import yaml
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
-from switchtune.report.charts import Chart
 from switchtune.report.headline import Row, compared, scores_of
 from switchtune.report.lexicon_page import Listed
 from switchtune.report.sentences import (
@@ -23,12 +22,14 @@ from switchtune.report.sentences import (
     switched_sides,
 )
 from switchtune.results.comparison import comparison_of
-from switchtune.results.drawing import Drawing, Series, thinned
+from switchtune.results.drawing import Drawing, Series, is_logarithmic, limits, thinned
 from switchtune.results.figures import (
     DISTANCES,
     KEPT,
+    PLOT,
     TEST_SET,
     distance_series,
+    draw_chart,
     draw_frequency,
     draw_matrix,
     draw_projection,
@@ -53,8 +54,7 @@ class Panel:
     """What a part shows at a time."""
 
     title: str
-    kind: str
-    """The macro of `panels.html` that shows it."""
+    kind: str  # the macro of `panels.html` that shows it
     content: Mapping[str, Any]
     drawings: tuple[Drawing, ...] = ()
 
@@ -65,8 +65,7 @@ class Part:
 
     name: str
     title: str
-    choice: str
-    """What one chooses by its tabs; empty where all panels stand below each other."""
+    choice: str  # what one chooses by its tabs; empty where all panels stand below each other
     panels: Sequence[Panel]
 
 
@@ -75,10 +74,8 @@ class Asked:
     """What a part is made from."""
 
     run: RunFiles
-    prefix: str = ""
-    """Of names that no other part of the page has."""
-    room: int = 0
-    """Bytes of what is only as long as there is room."""
+    prefix: str = ""  # of names that no other part of the page has
+    room: int = 0  # bytes of what is only as long as there is room
 
     def name(self, *parts: object) -> str:
         """A name for a file or an element."""
@@ -162,6 +159,56 @@ def scores_panels(runs: Sequence[RunFiles]) -> list[Panel]:
         )
         for name, shown in tables.items()
     ]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over whole numbers that a reader of the page can hide, and read by pointer and keys."""
+
+    name: str
+    title: str
+    axis: str  # what goes from left to right: "update"
+    unit: str  # what goes upwards, with its unit
+    series: Sequence[Series]
+
+    @property
+    def groups(self) -> list[str]:
+        """What can be hidden."""
+        return list(dict.fromkeys(each.group for each in self.series))
+
+    @property
+    def logarithmic(self) -> bool:
+        return is_logarithmic(self.series)
+
+    def svg(self) -> str:
+        """The lines, in words for those who cannot see them."""
+        lines = "; ".join(
+            f"{each.name}: from {each.points[0][1]:.3g} to {each.points[-1][1]:.3g} at {self.axis} "
+            f"{each.points[-1][0]:g}"
+            for each in self.series
+        )
+        draw = partial(draw_chart, self.series, axis=self.axis, unit=self.unit)
+        return Drawing(self.name, self.title, draw, f"{self.title}. {self.unit} over {self.axis}. {lines}").svg()
+
+    def data(self) -> dict[str, Any]:
+        """What the page's script reads values from."""
+        low, high = limits(self.series)
+        series = [
+            {
+                "name": each.name,
+                "group": self.groups.index(each.group),
+                "x": [x for x, _ in each.points],
+                "y": [float(f"{y:.4g}") for _, y in each.points],
+            }
+            for each in self.series
+        ]
+        return {"axis": self.axis, "low": low, "high": high, **PLOT, "series": series}
+
+    @property
+    def drawing(self) -> Drawing:
+        """The chart as a file, with its title and key."""
+        draw = partial(draw_chart, self.series, axis=self.axis, unit=self.unit, title=self.title)
+        return Drawing(self.name, self.title, draw)
 
 
 def _chart(chart: Chart) -> Panel:

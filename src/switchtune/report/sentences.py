@@ -41,14 +41,12 @@ Segment: TypeAlias = tuple[bool, str]
 class Different:
     """One text of the test set for which two systems differ."""
 
-    row: int
-    """Its place in the test set, from 0."""
+    row: int  # its place in the test set, from 0
     source: str | None
     reference: str | None
     outputs: tuple[str, str]
     chrf: tuple[float, float] | None = None
-    rare_words: tuple[str, ...] = ()
-    """Words of the reference that the training texts seldom hold."""
+    rare_words: tuple[str, ...] = ()  # of the reference, seldom in the training texts
 
     @property
     def marked(self) -> tuple[list[Segment], list[Segment]]:
@@ -62,8 +60,7 @@ class SwitchedSide:
 
     source: str
     target: str
-    sentences: list[list[tuple[str | None, str]]]
-    """Each in pieces: what was replaced, or None, and what stands there now."""
+    sentences: list[list[tuple[str | None, str]]]  # in pieces: what was replaced, or None, and what is there now
 
 
 def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:

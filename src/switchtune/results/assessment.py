@@ -7,6 +7,7 @@ from switchtune.results.text import markdown_table, nothing_to_compare, score_te
 from switchtune.scoring.assess import Assessment
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison
+from switchtune.scoring.word_accuracy import range_name
 
 
 def score_record(score: Score) -> dict[str, Any]:
@@ -33,6 +34,7 @@ def assessment_record(assessment: Assessment) -> dict[str, Any]:
         "outputs": asdict(assessment.outputs),
         "left_out": dict(assessment.left_out),
         "faults": list(assessment.faults),
+        "remarks": list(assessment.remarks),
     }
 
 
@@ -48,7 +50,7 @@ def assessment_text(assessment: Assessment) -> str:
         heads = ("times in the training text", "F", "precision", "recall", "words of outputs", "of references")
         rows = [
             (
-                bucket.label(),
+                range_name(bucket.low, bucket.high),
                 f"{bucket.score.value:.2f}",
                 f"{bucket.precision:.1%}",
                 f"{bucket.recall:.1%}",
@@ -59,7 +61,9 @@ def assessment_text(assessment: Assessment) -> str:
         ]
         lines += [markdown_table(heads, rows)]
     faults = [f"These are no translations yet: {', '.join(assessment.faults)}."] if assessment.faults else []
-    return "\n".join([*faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"])
+    return "\n".join(
+        [*assessment.remarks, *faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"]
+    )
 
 
 def _digits(metric: str) -> int:

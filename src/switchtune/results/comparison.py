@@ -18,30 +18,19 @@ SCHEMA = 3
 class Row:
     """One row of the comparison: an arm on a test set, over all seeds."""
 
-    pair: str
-    """Languages; of a classifier the one that is tested."""
+    pair: str  # languages; of a classifier the one that is tested
     arm: str
     stage_updates: Mapping[str, int]
-    scores: Mapping[str, tuple[Score, ...]]
-    """By metric, one a seed; arms are compared by the first metric."""
-    rates: Mapping[str, Rates]
-    """Requested and realised rate of switching, per language; empty where nothing is switched."""
-    truncated: int
-    """Training examples of one trial that were cut to the longest length."""
-    minutes: float
-    """Mean training time of one trial."""
-    comparisons: tuple[Comparison, ...] = ()
-    """With the baseline, one a metric; empty for the baseline itself."""
-    valid_nll: tuple[tuple[int, float], ...] = ()
-    """(update, mean validation loss over seeds) of the last stage; updates are counted from the start of the first."""
-    in_language: tuple[Score, ...] = ()
-    """One a seed; empty where outputs are no text."""
-    score_interval: tuple[float, float] | None = None
-    """95 % interval (Wilson) of a mean accuracy, by the choice of test examples: as of one seed that has it."""
-    chance: float | None = None
-    """Accuracy of giving every example the label that is most frequent in the test set."""
-    details: Mapping[str, Any] = field(default_factory=dict)
-    """What else JSON tells."""
+    scores: Mapping[str, tuple[Score, ...]]  # by metric, one a seed; arms are compared by the first metric
+    rates: Mapping[str, Rates]  # of switching, per language; empty where nothing is switched
+    truncated: int  # training examples of one trial that were cut to the longest length
+    minutes: float  # mean training time of one trial
+    comparisons: tuple[Comparison, ...] = ()  # with the baseline, one a metric; empty for the baseline itself
+    valid_nll: tuple[tuple[int, float], ...] = ()  # (update over all stages, mean loss over seeds) of the last stage
+    in_language: tuple[Score, ...] = ()  # one a seed; empty where outputs are no text
+    score_interval: tuple[float, float] | None = None  # 95 % (Wilson), of a mean accuracy, as of one seed that has it
+    chance: float | None = None  # accuracy of giving every example the most frequent label of the test set
+    details: Mapping[str, Any] = field(default_factory=dict)  # what else JSON tells
 
     @property
     def against_baseline(self) -> Comparison | None:
@@ -56,8 +45,7 @@ class Summary:
     rows: tuple[Row, ...]
     baseline: str
     seeds: tuple[int, ...]
-    remarks: tuple[str, ...] = ()
-    """What speaks against taking the differences as they stand."""
+    remarks: tuple[str, ...] = ()  # what speaks against taking the differences as they stand
 
 
 def summarised(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summary:
@@ -110,7 +98,7 @@ def comparison_markdown(summary: Summary) -> str:
                 ],
             }
         )
-    return render_markdown("comparison.md", pairs=pairs, baseline=summary.baseline, seeds=summary.seeds)
+    return render_markdown("comparison.md", pairs=pairs, summary=summary)
 
 
 def comparison_of(record: Mapping[str, Any]) -> Comparison:

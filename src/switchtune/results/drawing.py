@@ -59,11 +59,9 @@ class Series:
     """One line of a chart."""
 
     name: str
-    group: str
-    """What is shown and hidden together, and has one colour: an arm, or a model."""
+    group: str  # what is shown and hidden together, and has one colour: an arm, or a model
     points: tuple[tuple[float, float], ...]
-    faint: bool = False
-    """For a stage that is measured on something else."""
+    faint: bool = False  # for a stage that is measured on something else
 
 
 @contextmanager
@@ -133,12 +131,10 @@ def _attributes(attributes: Mapping[str, str]) -> dict[str, str]:
 class Drawing:
     """A figure that is drawn when it is asked for."""
 
-    name: str
-    """Of letters, digits, `-`, `.` and `_`; no other figure of its page has it."""
+    name: str  # of letters, digits, `-`, `.` and `_`; no other figure of its page has it
     title: str
     draw: Draw
-    values: str = ""
-    """What it shows, for those who cannot see it; empty where a table says so."""
+    values: str = ""  # what it shows, for those who cannot see it; empty where a table says so
 
     def svg(self) -> str:
         """An element of a page."""

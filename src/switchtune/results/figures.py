@@ -8,24 +8,23 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from switchtune.results.drawing import COLOURS, MARKERS, PALETTE, Series, draw_lines, label, panels
 from switchtune.results.matrix import matrix_of
 from switchtune.results.text import marked
+from switchtune.scoring.word_accuracy import range_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Record: TypeAlias = Mapping[str, Any]
-Measure: TypeAlias = Literal["distance", "retrieval", "cosine"]
-
 TEST_SET = "test"
 """What a collection of sentences is called that is the pair's own test set."""
 
-DISTANCES: Mapping[Measure, str] = {
+DISTANCES: Mapping[str, str] = {
     "distance": "Distance of the two sides (eq. 5)",
     "retrieval": "Translations found (share)",
     "cosine": "Cosine of translations (mean)",
 }
 
-KEPT: Mapping[Literal["bleu", "distance"], str] = {"bleu": "BLEU", "distance": "distance (eq. 5)"}
+KEPT: Mapping[str, str] = {"bleu": "BLEU", "distance": "distance (eq. 5)"}
 
 _MOST_COLUMNS = 4
 
@@ -59,7 +58,7 @@ def draw_chart(series: Sequence[Series], *, axis: str, unit: str, title: str | N
     return figure
 
 
-def distance_series(systems: Sequence[Record], measure: Measure) -> list[Series]:
+def distance_series(systems: Sequence[Record], measure: str) -> list[Series]:
     """A measure after each layer of the decoder, a line a model."""
     points = [tuple((layer["layer"], layer[measure]) for layer in system["layers"]) for system in systems]
     names = [(system_name(system), system_name(system, seed=False)) for system in systems]
@@ -81,7 +80,7 @@ def draw_distance(record: Record) -> "Figure | None":
     return figure
 
 
-def kept_series(arms: Sequence[Record], measure: Literal["bleu", "distance"]) -> Iterator[Series]:
+def kept_series(arms: Sequence[Record], measure: str) -> Iterator[Series]:
     """BLEU or the distance of the models that are kept, over updates."""
     for arm in arms:
         points = [(entry["update"], entry[measure]) for entry in arm["valid"] if entry.get(measure) is not None]
@@ -205,7 +204,7 @@ def draw_frequency(record: Record) -> "Figure | None":
                 axes.annotate(text, (middle, max(known, default=0)), ha="center", va="bottom", fontsize=8)
                 named = {}
         words = zip(pair["buckets"], pair["systems"][0]["reference_words"], strict=True)
-        names = [f"{bucket_name(bucket)}\n({count:,} words)" for bucket, count in words]
+        names = [f"{range_name(bucket['from'], bucket['to'])}\n({count:,} words)" for bucket, count in words]
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.set_ylim(bottom=0)
@@ -215,16 +214,6 @@ def draw_frequency(record: Record) -> "Figure | None":
         axes.set_title(label(f"{arrow(pair['pair'])}: words by their frequency in training"))
         axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
-
-
-def bucket_name(bucket: Record) -> str:
-    """A range of frequencies: fewer than 100, 100 to 999, 1,000 and more."""
-    low, end = bucket["from"], bucket["to"]
-    if end is None:
-        return f"{low:,} and more"
-    if low == 0:
-        return f"fewer than {end:,}"
-    return f"{low:,} to {end - 1:,}" if low < end - 1 else f"{low:,}"
 
 
 def draw_cost(record: Record) -> "Figure | None":

@@ -17,8 +17,7 @@ class Cell:
 
     trained: str
     tested: str
-    comparison: Comparison
-    """The arm against the baseline, over all seeds."""
+    comparison: Comparison  # the arm against the baseline, over all seeds
     in_language: tuple[float, float, float] | None
     """Share of the outputs of the baseline and of the arm (mean over seeds), and of the references, in the target
     language; None where it is not known."""
@@ -33,8 +32,7 @@ class Cell:
 class Matrix:
     """One arm against the baseline on one collection of test sets (paper table 5)."""
 
-    tests: str
-    """Name of the collection."""
+    tests: str  # name of the collection
     target: str
     baseline: str
     arm: str

@@ -79,7 +79,7 @@ def verdict(arm: str, baseline: str, comparison: Comparison) -> str:
     )
     if comparison.answer == "not comparable":
         figures = f"{comparison.metric} {scores}; {comparison.n:,} test examples"
-        return f"{arm} and {baseline}: {nothing_to_compare(comparison, baseline, arm)} ({figures}). {comparison.advice}"
+        return f"{arm} and {baseline}: {nothing_to_compare(comparison, baseline, arm)}; {figures}. {comparison.advice}"
     difference = difference_text(comparison)
     decision = {
         "better": f"is better than {baseline} by {difference.lstrip('+')}",
@@ -98,7 +98,7 @@ def nothing_to_compare(comparison: Comparison, a: str, b: str) -> str:
     faults = {a: comparison.faults_a, b: comparison.faults_b}
     faulty = [name for name, said in faults.items() if said]
     if not faulty:
-        return "there are too few test examples to compare them on"
+        return "the test set is too small"
     verbs = {"accuracy": ("classifies", "classify"), "ROUGE": ("summarises", "summarise")}
     does, do = verbs.get(comparison.metric.split("-")[0], ("translates", "translate"))
     who = f"neither {a} nor {b} {does} yet" if len(faulty) == 2 else f"{faulty[0]} does not {do} yet"

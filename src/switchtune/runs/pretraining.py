@@ -142,7 +142,7 @@ def _train(
         folder=folder / "work" / "training",
         origin=origin,
         log=StageLog(folder / METRICS, "denoise"),
-        validate=chrf_validation(valid, training.valid_sentences, GenerationSettings()),
+        validate=chrf_validation(valid, training.valid_sentences, GenerationSettings(), on_message),
         on_progress=on_progress,
         on_message=on_message,
     )

@@ -14,6 +14,7 @@ from switchtune.generation import translate
 from switchtune.models.load import Loaded, load_model, save_model, verify_saved
 from switchtune.recipes import Stage
 from switchtune.runs.arms import Trial
+from switchtune.scoring.faults import faults
 from switchtune.scoring.metrics import chrf
 from switchtune.switching.switcher import Rates
 from switchtune.training.curve import StageLog
@@ -22,10 +23,16 @@ from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
 
 
-def chrf_validation(examples: Examples, sentences: int, generation: GenerationSettings) -> Callable[[Loaded], float]:
+def chrf_validation(
+    examples: Examples,
+    sentences: int,
+    generation: GenerationSettings,
+    tell: Callable[[str], None] = lambda message: None,
+) -> Callable[[Loaded], float]:
     """How to score a model on the first of a stage's own validation examples: chrF++ of its greedy outputs.
 
-    Where the examples are of several directions (both sides are restored in stage 1) it is their mean.
+    Where the examples are of several directions (both sides are restored in stage 1) it is their mean. `tell` is told
+    what is wrong with most of the outputs, where something is.
     """
     greedy = generation.model_copy(update={"beams": 1})
     directions: dict[tuple[str, str], list[Example]] = {}
@@ -34,14 +41,14 @@ def chrf_validation(examples: Examples, sentences: int, generation: GenerationSe
         directions.setdefault((example.source_language, example.target_language), []).append(example)
 
     def validate(loaded: Loaded) -> float:
-        return mean(
-            chrf(
-                translate(loaded, [example.source for example in group], source, target, greedy),
-                [example.target for example in group],
-                target,
-            ).value
-            for (source, target), group in directions.items()
-        )
+        scores = []
+        for (source, target), group in directions.items():
+            outputs = translate(loaded, [example.source for example in group], source, target, greedy)
+            references = [example.target for example in group]
+            scores.append(chrf(outputs, references, target).value)
+            if said := faults(outputs, references, target):
+                tell(f"validation: the outputs in {target} are of no use yet (usual at first): {', '.join(said)}")
+        return mean(scores)
 
     return validate
 
@@ -117,7 +124,8 @@ def train_sequences(
     """
     settings, validate = job.plan.settings, None
     if settings.best_by == "chrf":  # it makes its examples at once, which takes time where nothing asks for them
-        validate = chrf_validation(examples.valid, settings.valid_sentences, generation or GenerationSettings())
+        search = generation or GenerationSettings()
+        validate = chrf_validation(examples.valid, settings.valid_sentences, search, job.tell)
     result = train_stage(
         loaded,
         examples.train,

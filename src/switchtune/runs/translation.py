@@ -1,7 +1,7 @@
 """What trials on language pairs read, train and write, and how they are compared: translation and summarisation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -32,10 +32,14 @@ from switchtune.runs.tasks import TASKS, note_task, read_pair
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
-from switchtune.scoring.metrics import Score
-from switchtune.scoring.significance import METRICS, compare_scores
+from switchtune.scoring.metrics import Score, lacks_words
+from switchtune.scoring.significance import FEW_SENTENCES, METRICS, compare_scores, few_sentences
 from switchtune.switching.make import make_switchers, segmenters_for, switching_rates
 from switchtune.training.distributed import on_first
+
+FEW_PAIRS = 1000
+"""Fewer training pairs are too few. Seed corpora, made as the least that a new language takes, have some 6,000
+(NLLB-Seed); with a sixth of that a model learns its training pairs by heart and translates hardly better for it."""
 
 TEST = "test"
 """Name of the only test set."""
@@ -79,6 +83,8 @@ class PairExperiment:
         for corpus in (data.valid, *data.tests.values()):
             for note in corpus.reading.notes:
                 on_event(Event(pair.name, f"{corpus.origin}: {note}"))
+        for warning in (*_too_few(data), *_remarks(self.config, [pair])):
+            on_event(Event(pair.name, warning))
         if not any(arm.needs_lexicons for arm in arms):
             return [((), ()) for _ in arms]
         layout = load_layout(self.config.model.name)
@@ -170,10 +176,27 @@ class PairExperiment:
                 if each.pair == pair.name:
                     trials[each.arm].append(each)
             rows += compared_rows(self.config, pair, data[pair.name].tests[TEST], trials)
-        return summarised(rows, self.config.baseline, self.config.seeds)
+        found = summarised(rows, self.config.baseline, self.config.seeds)
+        return replace(found, remarks=tuple(_remarks(self.config, self.pairs)))
 
     def page(self, summary: Summary) -> str:
         return comparison_markdown(summary)
+
+
+def _too_few(data: Data[Corpus]) -> list[str]:
+    """What is to be known before hours of training: that there is too little to learn from or to compare on."""
+    pairs, sentences = len(data.train), len(data.tests[TEST])
+    few = f"{pairs:,} training pairs are too few to learn from: take {FEW_PAIRS:,} at the very least, better 10,000."
+    return [
+        *([few] if pairs < FEW_PAIRS else []),
+        *([f"{few_sentences(sentences)} No verdict will be given."] if sentences < FEW_SENTENCES else []),
+    ]
+
+
+def _remarks(config: RunConfig, pairs: Sequence[PairSettings]) -> list[str]:
+    """What is to be known before the scores."""
+    languages = dict.fromkeys(pair.target for pair in pairs if "BLEU" in TASKS[config.task].metrics)
+    return [said for language in languages if (said := lacks_words(language))]
 
 
 def compared_rows(

@@ -10,7 +10,7 @@ from switchtune.errors import UsageError, nearest
 from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up_command
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
-from switchtune.scoring.metrics import Score, UnavailableMetricError, check_counts
+from switchtune.scoring.metrics import Score, UnavailableMetricError, check_counts, lacks_words
 from switchtune.scoring.outputs import Outputs, examine
 from switchtune.scoring.rouge import rouge
 from switchtune.scoring.significance import METRICS, Comparison, Test, compare_scores, decide
@@ -45,6 +45,7 @@ class Assessment:
     outputs: Outputs
     left_out: Mapping[str, str] = field(default_factory=dict)  # metrics that could not be had, and why
     faults: Sequence[str] = ()  # what is wrong with most outputs, in words
+    remarks: Sequence[str] = ()  # what is to be known before the figures
 
 
 _Systems: TypeAlias = Sequence[Sequence[str]]
@@ -150,7 +151,8 @@ def assess(
         raise UnavailableMetricError("\n".join(left_out.values()))
     scores = list({score.metric: score for score in scores}.values())  # ROUGE-1 may have been asked for besides ROUGE
     found = system_faults(scores[:1] or [words[0].score], [hypotheses], references, language, inputs.sources)
-    return Assessment(tuple(scores), words, examine(hypotheses, references, language), left_out, found)
+    remarks = [lacks_words(language)] if "BLEU" in names and lacks_words(language) else []
+    return Assessment(tuple(scores), words, examine(hypotheses, references, language), left_out, found, remarks)
 
 
 def compare_outputs(

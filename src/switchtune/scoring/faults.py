@@ -44,7 +44,7 @@ def system_faults(
     language: str,
     sources: Sequence[str] | None = None,
 ) -> list[str]:
-    """What is wrong with a system's outputs, all its runs (seeds) together, and with the mean of their scores.
+    """What is wrong with a system's outputs, all its runs (seeds) together, or with the mean of their scores.
 
     Args:
         scores: by one metric, one a run.
@@ -57,12 +57,12 @@ def system_faults(
         raise ScoringError(
             f"{len(sources):,} source sentences but {len(references):,} references: line by line, they belong together."
         )
-    said = faults([line for run in runs for line in run], list(references) * len(runs), language)
+    if said := faults([line for run in runs for line in run], list(references) * len(runs), language):
+        return said
     metric, value = scores[0].metric, mean(score.value for score in scores)
     if metric in ("BLEU", "spBLEU") and value < NOTHING_TRANSLATED:
-        said.append(f"{metric} {value:.1f} is next to nothing")
-    elif sources is not None and metric in METRICS:
-        copied = METRICS[metric](sources, references, language).value
-        if value <= copied:
-            said.append(f"{metric} {value:.1f} is no better than that of copying the source ({copied:.1f})")
-    return said
+        return [f"{metric} {value:.1f} is next to nothing"]
+    if sources is None or metric not in METRICS:
+        return []
+    copied = METRICS[metric](sources, references, language).value
+    return [f"{metric} {value:.1f} is no better than copying the source ({copied:.1f})"] if value <= copied else []

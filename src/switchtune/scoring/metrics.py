@@ -43,9 +43,9 @@ class Score:
 def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
     """Corpus BLEU of detokenised text, one reference each, tokenised as the target language needs it.
 
-    The tokeniser is sacrebleu's `zh` for Chinese, `ja-mecab` and `ko-mecab` for Japanese and Korean where they are
-    installed (`sacrebleu[ja]`, `sacrebleu[ko]`), `char` for these two where not and for other languages written
-    without spaces, and `13a` for all the rest. The signature names it: scores of different tokenisers do not compare.
+    The tokeniser is sacrebleu's `zh` for Chinese, `ja-mecab` and `ko-mecab` for Japanese and Korean where the extra
+    `cjk` is installed, `char` for these two where not (`lacks_words` says so) and for other languages written without
+    spaces, and `13a` for all the rest. The signature names it: scores of different tokenisers do not compare.
 
     `segments` hold 10 columns: output and reference length in tokens, matching and total n-grams of the orders 1 to 4.
 
@@ -117,6 +117,17 @@ def _bleu_metric(language: str) -> BLEU:
         return BLEU(tokenize=tokeniser, force=True)
     except RuntimeError:  # the MeCab of ja-mecab or ko-mecab is not installed
         return BLEU(tokenize="char", force=True)
+
+
+def lacks_words(language: str) -> str:
+    """What is to be said where BLEU of a language counts characters for want of what divides it into words."""
+    target = find_language(language)
+    if not _TOKENISERS.get(target.code, "").endswith("mecab") or _bleu_metric(language).tokenizer_signature != "char":
+        return ""
+    return (
+        f"BLEU of {target.name} counts characters here, which gives far higher figures than words and compares with "
+        "nothing published: pip install 'switchtune[cjk]' for the usual one (MeCab)."
+    )
 
 
 def corpus_values(metric: str, sums: NDArray[Any]) -> NDArray[Any]:

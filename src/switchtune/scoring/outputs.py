@@ -36,27 +36,16 @@ def units_of(language: str) -> Units:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What was counted in a system's outputs, and in the references beside them.
-
-    Attributes:
-        n: outputs.
-        empty: outputs that are empty or blank.
-        empty_references: the same of the references.
-        repeating: share of outputs in which some `repeated` units in a row come twice or more, from 0 to 1.
-        repeating_references: the same of the references: what the language itself does.
-        length_ratio: units of all outputs to units of all references; None where the references have none.
-        unit: what text is measured in.
-        repeated: how long a repetition is, in units.
-    """
+    """What was counted in a system's outputs, and in the references beside them."""
 
     n: int
-    empty: int
+    empty: int  # or blank
     empty_references: int
-    repeating: float
-    repeating_references: float
-    length_ratio: float | None
+    repeating: float  # share of outputs in which some `repeated` units in a row come twice or more, from 0 to 1
+    repeating_references: float  # what the language itself does
+    length_ratio: float | None  # units of all outputs to those of all references; None where these have none
     unit: Literal["words", "characters"]
-    repeated: int
+    repeated: int  # how long a repetition is, in units
 
     def describe(self) -> str:
         """For people."""

@@ -35,8 +35,8 @@ SIGNIFICANT = 0.05
 """Below this adjusted p-value a difference counts as real; intervals hold what is not refuted at this level."""
 
 FEW_SENTENCES = 50
-"""Fewer test examples give no verdict: of differences that are none, the bootstrap calls 7 % real on 30 sentences and
-16 % on 5; from 50 on it keeps to 5 % (`benchmarks/significance.py`)."""
+"""Fewer test examples give no verdict: of differences that are none, the bootstrap calls 12 % real on 5 sentences, 9 %
+on 16, and from 50 on the 5 % that it should (`benchmarks/significance.py`)."""
 
 LEAST_RESAMPLES = 100
 
@@ -110,10 +110,13 @@ def decide(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def _decided(comparison: Comparison, adjusted_p_value: float) -> tuple[Answer, str]:
+    limits = []
     if comparison.faults_a or comparison.faults_b:
-        return "not comparable", "Train for more updates or on more examples, and look at the outputs."
+        limits.append("Train for more updates or on more examples, and look at the outputs.")
     if comparison.n < FEW_SENTENCES:
-        return "not comparable", few_sentences(comparison.n)
+        limits.append(few_sentences(comparison.n))
+    if limits:
+        return "not comparable", " ".join(limits)
     advice = "Train with several seeds: what another one would change is not known." if comparison.one_training else ""
     if adjusted_p_value >= SIGNIFICANT:
         return "undecided", advice

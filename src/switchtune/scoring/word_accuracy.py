@@ -31,11 +31,14 @@ class Bucket:
     output_words: int
     reference_words: int
 
-    def label(self) -> str:
-        """As people write it: <100, 100–999, ≥1,000."""
-        if self.high is None:
-            return f"≥{self.low:,}"
-        return f"<{self.high:,}" if self.low == 0 else f"{self.low:,}–{self.high - 1:,}"
+
+def range_name(low: int, high: int | None) -> str:
+    """A range of frequencies: fewer than 100, 100 to 999, 1,000 and more."""
+    if high is None:
+        return f"{low:,} and more"
+    if low == 0:
+        return f"fewer than {high:,}"
+    return f"{low:,} to {high - 1:,}" if low < high - 1 else f"{low:,}"
 
 
 def words_of(language: str) -> ToWords:
