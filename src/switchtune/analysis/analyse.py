@@ -15,6 +15,7 @@ from switchtune.analysis.projection import Method, projection_record
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
+from switchtune.models.states import LastToken
 from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
 from switchtune.results.records import ANALYSIS_RECORDS
@@ -41,6 +42,7 @@ class AnalysisSettings:
         method: how the projection finds its plane.
         seed: of t-SNE.
         distance_sentences: pairs whose distance is measured, at most.
+        distance_token: the token whose state stands for its sentence.
         projection_sentences: sentences of each text and each side that are projected, at most.
         buckets: where a bucket of word frequencies ends and the next begins; below the first a word is rare.
         cases: sentences shown for two systems, at most.
@@ -51,6 +53,7 @@ class AnalysisSettings:
     method: Method = "pca"
     seed: int = 1
     distance_sentences: int = 2000
+    distance_token: LastToken = "piece"
     projection_sentences: int = 300
     buckets: tuple[int, ...] = FREQUENCIES
     cases: int = 20
@@ -92,7 +95,7 @@ def analyse(
     measured = out / "distance.json"
     makers: Mapping[Analysis, Callable[[], dict[str, Any]]] = {
         "distance": lambda: distance_record(
-            run, multiway=told.multiway, limit=told.distance_sentences, on_event=on_event
+            run, multiway=told.multiway, limit=told.distance_sentences, at=told.distance_token, on_event=on_event
         ),
         "frequency": lambda: frequency_record(run, told.buckets),
         "projection": lambda: projection_record(
