@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
@@ -20,6 +23,7 @@ from switchtune.runs.tasks import read_pair
 from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
 from switchtune.runs.workers import jobs_for
+from switchtune.training import distributed
 from tests.miniature import ENGLISH, GERMAN
 
 
@@ -85,6 +89,30 @@ def test_edited_outputs_are_made_again_or_scored_as_they_are(model: Path, tmp_pa
     outputs.write_text("one line\n")
     with pytest.raises(SwitchtuneError, match=r"hypotheses\.txt: 1 lines, where the test set has 6 sentences"):
         run_experiment(config.model_copy(update={"keep_changed": True}), tmp_path / "run")
+
+
+def test_no_process_is_started_for_what_is_finished(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "START_METHOD", "fork")
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    config = config_of(model, tmp_path, recipes=["standard"], seeds=[1, 2, 3], jobs=2)
+    run = tmp_path / "run"
+    first = run_experiment(config, run)
+    started = []
+
+    def pool(processes: int, *arguments: Any, **options: Any) -> ProcessPoolExecutor:
+        started.append(processes)
+        return ProcessPoolExecutor(processes, *arguments, **options)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", pool)
+    told: list[str] = []
+    again = run_experiment(config, run, on_event=lambda event: told.append(event.subject))
+    assert (started, [row.scores for row in again.rows]) == ([], [row.scores for row in first.rows])
+    (run / "de-en/standard/seed2/hypotheses.txt").unlink()
+    again = run_experiment(config, run, on_event=lambda event: told.append(event.subject))
+    assert (started, [row.scores for row in again.rows]) == ([1], [row.scores for row in first.rows])
+    assert {name for name in told if "seed" in name} == {"de-en/standard/seed2"}
 
 
 def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path) -> None:

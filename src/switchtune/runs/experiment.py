@@ -25,7 +25,7 @@ from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.paths import COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS
 from switchtune.runs.translation import PairExperiment
-from switchtune.runs.trial import Data, Experiment, run_trial
+from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
 from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
 
 _PACKAGES = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
@@ -55,7 +55,11 @@ def run_experiment(
         models = {trial.model for trial in prepared.trials}
         jobs = jobs_for(config.jobs, len(prepared.trials), lambda: max(map(weight_count, models)))
         trials = [(experiment, trial, folder / trial.name) for trial in prepared.trials]
-        summary = experiment.summary(prepared.data, side_by_side(run_trial, trials, jobs, on_event))
+        # A process takes seconds to start: none does where nothing is left to do.
+        finished = [finished_trial(*each, on_event) for each in trials]
+        begun = [each for each, result in zip(trials, finished, strict=True) if result is None]
+        trained = iter(side_by_side(run_trial, begun, jobs, on_event))
+        summary = experiment.summary(prepared.data, [result or next(trained) for result in finished])
         write_sealed(folder / METRICS, metrics_record(summary))
         write_text(folder / COMPARISON, experiment.page(summary))
         return summary

@@ -67,12 +67,15 @@ def side_by_side(
         SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.
         Stopped: a signal came, and each has written a checkpoint.
     """
-    if jobs == 1:
+    if jobs == 1 or not arguments:
         return [work(*each, on_event) for each in arguments]
     context = multiprocessing.get_context(distributed.START_METHOD)
     events = context.Queue()
+    # Threads do not depend on how many trainings are left: a resumed one is to end in the same weights.
     start = (events, max(1, available_cores() // jobs))
-    with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
+    processes = min(jobs, len(arguments))
+    pool = ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=start)
+    with heeding() as request, pool:
         futures = [pool.submit(_work, work, each) for each in arguments]
         workers = list(pool._processes.values())
         try:
