@@ -22,7 +22,6 @@ from switchtune.runs.prepare import PairPreparation
 from switchtune.runs.tasks import read_pair
 from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
-from switchtune.runs.workers import jobs_for
 from switchtune.training import distributed
 from tests.miniature import ENGLISH, GERMAN
 
@@ -262,18 +261,3 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
         (arm,) = config.arms
         made = PairPreparation(config, config.pairs[0], (train, valid), layout, run, lambda event: None).lexicons(arm)
         assert len(made) == 2 and all(path.exists() for path in made)
-
-
-def test_jobs_are_as_configured_or_follow_from_the_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(workers, "available_cores", lambda: 4)
-    assert jobs_for(3, 8, lambda: 10**9) == 3
-    for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
-        monkeypatch.setattr(workers.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
-        assert jobs_for(0, 8, lambda: 10**9) == jobs
-    assert jobs_for(0, 2, lambda: 10**9) == 2
-
-
-class _Memory:
-    def __init__(self, total: int) -> None:
-        self.total = total

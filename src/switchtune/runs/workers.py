@@ -17,7 +17,7 @@ from switchtune.errors import Stopped, SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.training import distributed
 from switchtune.training.distributed import place_of, start_worker
-from switchtune.training.stopping import SECONDS_TO_STOP, heeding
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding, interrupts_blocked
 
 _Result = TypeVar("_Result")
 
@@ -76,7 +76,8 @@ def side_by_side(
     processes = min(jobs, len(arguments))
     pool = ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=start)
     with heeding() as request, pool:
-        futures = [pool.submit(_work, work, each) for each in arguments]
+        with interrupts_blocked():
+            futures = [pool.submit(_work, work, each) for each in arguments]
         workers = list(pool._processes.values())
         try:
             while not request.signal and not all(future.done() for future in futures):
