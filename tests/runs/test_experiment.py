@@ -114,6 +114,43 @@ def test_no_process_is_started_for_what_is_finished(
     assert {name for name in told if "seed" in name} == {"de-en/standard/seed2"}
 
 
+def test_figures_of_former_settings_are_not_taken_for_those_of_a_run_that_was_stopped(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    config = config_of(model, tmp_path, recipes=["standard", "csr"])
+    run_experiment(config, run)
+    (run / "analysis").mkdir()
+    (run / "analysis/cost.json").write_text("{}")
+    former = (run / "metrics.json").read_bytes()
+    written = (run / "de-en/csr/seed1/hypotheses.txt").read_bytes()
+
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    changed, told = config_of(model, tmp_path, recipes=["standard", "csr"], switching={"rate": 0.5}), list[str]()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages, "train_stage", stopped)
+        run_experiment(changed, run, on_event=lambda event: told.append(event.what))
+    (aside,) = run.glob("results.replaced-*")
+    assert [line for line in told if "former comparison" in line] == [
+        f"not all is finished as configured: the former comparison is now in {aside}"
+    ]
+    assert (aside / "metrics.json").read_bytes() == former
+    assert sorted(path.name for path in aside.iterdir()) == ["analysis", "comparison.md", "metrics.json"]
+    assert not (run / "metrics.json").exists()
+    # Nor are the later stage and the outputs of an arm whose first stage has other inputs now.
+    trial = run / "de-en/csr/seed1"
+    assert not (trial / "task/model").exists() and not (trial / "hypotheses.txt").exists()
+    (task,) = trial.glob("task.replaced-*")
+    assert (task / "hypotheses.txt").read_bytes() == written
+    assert {path.name for path in trial.iterdir() if path.is_dir()} >= {"restore", "steps", task.name}
+    assert (run / "de-en/standard/seed1/hypotheses.txt").exists()
+    run_experiment(changed, run)
+    assert (run / "metrics.json").exists()
+    assert len(list(trial.glob("*.replaced-*"))) == 2
+
+
 def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["standard", "csr"])
     run_experiment(config, tmp_path / "run")

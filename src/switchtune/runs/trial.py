@@ -246,13 +246,14 @@ def _trained_stages(
     trackers = Trackers(trial.arm.training.report_to, run_name=trial.name, folder=run.path, updates=updates)
     model, init = trial.model, trial.arm.recipe.init
     reports: Reports = {}
-    for plan in planned:
+    for number, plan in enumerate(planned):
         name, saved = plan.stage.name, model_folder(run.path, plan.stage.name)
         report: dict[str, Any] | None = on_first(partial(run.result, name, plan.inputs, made=[saved]))
         if report is None and not work:
             return None
         if report is None:
-            on_first(partial(_begin, run, trial, plan, on_event))
+            outputs = experiment.outputs(trial, data, model_folder(run.path, planned[-1].stage.name), on_event)
+            on_first(partial(_begin, run, trial, planned[number:], [each.file for each in outputs], on_event))
             done = sum(each["training"]["updates"] for each in reports.values())
             log = StageLog(run.path / CURVE, name, done)
             job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
@@ -267,14 +268,23 @@ def _trained_stages(
     return reports, Path(model), planned[-1].fingerprint
 
 
-def _begin(run: RunDir, trial: Trial, plan: PlannedStage, on_event: OnEvent) -> None:
-    """Make the folder of a stage ready."""
-    stage = plan.stage.name
-    aside = run.begin(stage, plan.inputs, run.path / stage)
-    if aside is not None:
-        if (run.path / CURVE).is_file():
-            shutil.copy(run.path / CURVE, aside)
-        on_event(Event(trial.name, f"{stage}: its inputs have changed; what was there is now {aside}"))
+def _begin(run: RunDir, trial: Trial, plans: Sequence[PlannedStage], outputs: Sequence[str], on_event: OnEvent) -> None:
+    """Make the folder of a stage ready, and move aside what was made of former inputs, outputs and later stages too.
+
+    Args:
+        plans: of the stage and of those that follow.
+    """
+    asides = []
+    for number, plan in enumerate(plans):
+        folder = run.path / plan.stage.name
+        if (number == 0 or folder.exists()) and (aside := run.begin(folder.name, plan.inputs, folder)) is not None:
+            on_event(Event(trial.name, f"{folder.name}: its inputs have changed; what was there is now {aside}"))
+            asides.append(aside)
+            if (run.path / CURVE).is_file():
+                shutil.copy(run.path / CURVE, aside)
+    for path in [run.path / file for file in outputs] if asides else []:
+        if path.exists():
+            path.replace(asides[-1] / path.name)
 
 
 def kept_lines(
