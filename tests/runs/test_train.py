@@ -192,6 +192,17 @@ def test_a_process_that_is_killed_ends_the_command_which_then_resumes(
     assert trained.result.hypotheses == by_two[1].result.hypotheses
 
 
+def test_a_comparison_stands_until_one_of_its_trainings_is_made_anew(workplace: Path, tmp_path: Path) -> None:
+    config = config_of(workplace, "seeds=[3]", "recipes=[{recipe: standard, name: plain}]", "training.updates=2")
+    run_experiment(config, tmp_path)
+    train_arm(config, tmp_path)
+    train_arm(config, tmp_path, seed=8)
+    assert (tmp_path / "metrics.json").exists()
+    train_arm(config_of(workplace, "seeds=[3]", "training.updates=3"), tmp_path, arm="plain")
+    assert not (tmp_path / "metrics.json").exists()
+    assert list(tmp_path.glob("results.replaced-*/metrics.json"))
+
+
 def test_errors_of_processes_are_told_once(workplace: Path, tmp_path: Path) -> None:
     config = config_of(workplace, "training.report_to=[wandbb]")
     with pytest.raises(UsageError, match="'wandbb' is not a tracker"):

@@ -120,7 +120,8 @@ class _Job:
 def _train(on_event: OnEvent, job: _Job) -> None:
     def prepared() -> Trial:
         trial = job.prepare(on_event)
-        if finished_trial(job.experiment, trial, job.folder / trial.name, on_event) is None:
+        compared = job.seed in job.experiment.config.seeds
+        if compared and finished_trial(job.experiment, trial, job.folder / trial.name, on_event) is None:
             set_results_aside(job.folder, on_event)
         return trial
 
