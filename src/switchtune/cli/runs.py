@@ -222,6 +222,8 @@ def search(
         print_json(result.record())
     else:
         print_table(*search_table(result), title=result.pair)
+        if result.at_the_edge:
+            print_line(result.at_the_edge)
         print_line(f"{out / 'best.yaml'}, {out / 'search.md'}, {out / 'search.json'}")
 
 

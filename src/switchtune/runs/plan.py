@@ -190,7 +190,9 @@ def device_at_hand() -> Device:
         return Device(torch.cuda.get_device_name(), total / GB, base / GB, torch.device("cuda"))
     memory, base = psutil.virtual_memory().total, psutil.Process().memory_info().rss
     threads = torch.get_num_threads()
-    return Device(f"processor, {threads} thread{'s' if threads > 1 else ''}", memory / GB, base / GB, torch.device("cpu"))
+    return Device(
+        f"processor, {threads} thread{'s' if threads > 1 else ''}", memory / GB, base / GB, torch.device("cpu")
+    )
 
 
 def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -> int | None:
