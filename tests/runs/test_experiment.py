@@ -35,7 +35,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
         "pairs": [{"source": "de", "target": "en", "train": text, "valid": text, "test": text}],
         "jobs": 1,
         "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200, "dropout": 0.25},
-        "generation": {"beams": 1, "length_penalty": 0.8},
+        "generation": {"beams": 1, "length_penalty": 0.8, "max_length": 12},
     }
     return parse_config(RunConfig, {**values, **changes})
 

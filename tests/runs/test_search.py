@@ -24,6 +24,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
         "jobs": 1,
         "lexicon": {"accept": True},
         "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200, "schedule": "constant"},
+        "generation": {"beams": 1, "max_length": 8},
     }
     return parse_config(RunConfig, {**values, **changes})
 

@@ -31,7 +31,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
         "pairs": pairs,
         "jobs": 1,
         "training": {"updates": 2, "restore_share": 0.5, "tokens_per_batch": 200},
-        "generation": {"beams": 1},
+        "generation": {"beams": 1, "max_length": 12},
         "evaluation": {"resamples": 100},
         "lexicon": {"accept": True},
     }
