@@ -43,6 +43,7 @@ def summary(p_values: tuple[float, float]) -> Summary:
     return summarised([*rows, *(row(pair, "csr", (compared(p),)) for pair, p in pairs.items())], "standard", (1,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p_values", "answer", "decided"), CASES)
 def test_of_a_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], p_values: tuple[float, float], answer: str, decided: int
@@ -62,6 +63,7 @@ def test_of_a_comparison(
     assert [each.answer for each in said.findings] == [answer, answer]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p_values", "answer", "decided"), CASES)
 def test_of_a_zero_shot_matrix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], p_values: tuple[float, float], answer: str, decided: int

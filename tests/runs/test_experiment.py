@@ -40,6 +40,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
     return parse_config(RunConfig, {**values, **changes})
 
 
+@pytest.mark.slow
 def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
 
@@ -58,6 +59,7 @@ def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeyp
     ]
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_made_again_before_anything_is_trained_from_it(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["csr"], baseline="csr")
     run_experiment(config, tmp_path / "run")
@@ -151,6 +153,7 @@ def test_figures_of_former_settings_are_not_taken_for_those_of_a_run_that_was_st
     assert len(list(trial.glob("*.replaced-*"))) == 2
 
 
+@pytest.mark.slow
 def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["standard", "csr"])
     run_experiment(config, tmp_path / "run")
@@ -179,6 +182,7 @@ def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path)
         run_experiment(other, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_what_is_gone_is_made_again(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["standard"])
     first = run_experiment(config, tmp_path / "run")

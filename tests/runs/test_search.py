@@ -54,6 +54,7 @@ def test_every_arm_is_tried_at_every_point_and_the_best_are_written(model: Path,
         assert edge in page
 
 
+@pytest.mark.slow
 def test_a_stopped_search_goes_on(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3, 1e-2]})
     trained: list[str] = []

@@ -89,6 +89,7 @@ def alone(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "de-en/csr/seed3"
 
 
+@pytest.mark.slow
 def test_one_metrics_file_counts_updates_over_both_stages(alone: Path) -> None:
     entries = read_metrics(alone / "metrics.jsonl")
     assert [(entry["stage"], entry["update"]) for entry in entries if "valid_nll" in entry] == [
@@ -122,6 +123,7 @@ def _joining(workplace: Path, folder: Path, number: int, port: int) -> None:
     assert bool(events) == (number == 0)
 
 
+@pytest.mark.slow
 def test_processes_of_a_launcher_join_and_train_as_one(workplace: Path, alone: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -231,6 +233,7 @@ def test_early_stopping_is_for_arms_alone(workplace: Path, tmp_path: Path) -> No
     assert 1 <= trained.result.stage_updates["task"] < 9
 
 
+@pytest.mark.slow
 def test_trackers_see_one_run_whose_steps_go_on_over_the_stages(workplace: Path, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     config = config_of(workplace, "training.report_to=[tensorboard]")

@@ -52,6 +52,7 @@ def run(config: RunConfig, folder: Path) -> list[str]:
     return [event.what for event in said if event.subject == "model"]
 
 
+@pytest.mark.slow
 def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +93,7 @@ def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
         assert load_layout(str(tmp_path / "whole")).tokenizer.get_vocab() == layouts[0].tokenizer.get_vocab()
 
 
+@pytest.mark.slow
 def test_a_second_call_trims_and_trains_nothing(model: Path, tmp_path: Path) -> None:
     config = config_of({"name": str(model), "trim": "on"}, tmp_path)
     first = run(config, tmp_path / "run")
@@ -110,6 +112,7 @@ def test_a_second_call_trims_and_trains_nothing(model: Path, tmp_path: Path) -> 
     assert [file.stat().st_mtime_ns for file in standard] == before
 
 
+@pytest.mark.slow
 def test_auto_leaves_a_small_vocabulary_whole(model: Path, tmp_path: Path) -> None:
     for trim in ("auto", "off"):
         config = config_of({"name": str(model), "trim": trim}, tmp_path, recipes=["standard"])
@@ -119,6 +122,7 @@ def test_auto_leaves_a_small_vocabulary_whole(model: Path, tmp_path: Path) -> No
     assert trained[0].read_bytes() == trained[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_auto_says_what_it_chose(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of({"name": str(model)}, tmp_path, recipes=["standard"])
     monkeypatch.setattr(trimming, "LEAST_SAVED", 100)

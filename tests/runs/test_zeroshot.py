@@ -84,6 +84,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     assert asked[12:] == [("it", "en", 4)]
 
 
+@pytest.mark.slow
 def test_real_models_translate(model: Path, tmp_path: Path) -> None:
     config = config_of(
         model, tmp_path, zeroshot={"limit": 2}, arms=["standard", {"name": "again", "recipe": "standard"}]
