@@ -61,6 +61,14 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A made-up run with real miniature models, which the demo's tests copy."""
+    from tests.demo.serving import run_with_models  # which few tests need
+
+    return run_with_models(tmp_path_factory.mktemp("demo") / "mine")
+
+
 @pytest.fixture(scope="module")
 def drawn_once() -> Iterator[None]:
     """Figures of the same content are drawn once, for tests that make the same report time and again."""

@@ -5,7 +5,6 @@ import os
 import random
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -19,16 +18,10 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from switchtune.cli.main import main
 from switchtune.models.load import save_model
 from switchtune.training.checkpoints import complete_checkpoints
+from tests.command import forked
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 CONTROLS = ("random", "anti", "mask")
-FORKING = """
-from switchtune.cli.main import main
-from switchtune.training import distributed
-
-distributed.START_METHOD = "fork"
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -157,26 +150,20 @@ def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
     assert switchtune(capsys, monkeypatch, *command(undisturbed, 1))[0] == 0
     stage, reached = ended / "de-en/standard/seed1/task", 0
     for number in (signal.SIGINT, signal.SIGKILL):
-        process = subprocess.Popen(
-            # Its workers need not import anew what it has imported.
-            [sys.executable, "-c", FORKING, *command(ended, 2)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
+        process = forked([*command(ended, 2)], tmp_path / "said")
         # A later checkpoint is begun only when the one before it is whole.
         while not any(int(path.name.split("-")[1]) >= reached + 4 for path in stage.glob("checkpoint-*")):
-            assert process.poll() is None
+            assert process.is_alive()
             time.sleep(0.01)
         time.sleep(random.Random(1).uniform(0, 0.3))
-        os.kill(process.pid, number)
-        _, said = process.communicate()
+        os.kill(process.pid or 0, number)
+        process.join()
+        said = (tmp_path / "said").read_text(encoding="utf-8")
         assert not (ended / "metrics.json").exists()
         if number == signal.SIGKILL:
-            assert process.returncode == -number
+            assert process.exitcode == -number
             continue
-        assert process.returncode == 128 + number
+        assert process.exitcode == 128 + number
         stopped = re.findall(r"^de-en/(\w+)/seed1: task: stopped after update (\d+) of 60; .* at (.*)$", said, re.M)
         for arm, update, path in stopped:
             assert path == str(ended / f"de-en/{arm}/seed1/task/checkpoint-{update}")

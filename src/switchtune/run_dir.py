@@ -176,7 +176,7 @@ def is_sealed(content: Mapping[str, Any]) -> bool:
     return content.get("seal") == fingerprint({name: value for name, value in content.items() if name != "seal"})
 
 
-def _free(path: Path) -> Path:
+def free_name(path: Path) -> Path:
     """A name for what is moved aside that nothing has yet."""
     while os.path.lexists(path):
         path = path.with_name(f"{path.name}-again")
@@ -247,7 +247,7 @@ class RunDir:
         changed = [path for path, now in hashes.items() if content["made"].get(self._name(path)) != now]
         if changed and not self.keep_changed:
             for path in changed:
-                aside = _free(path.with_name(f"{path.name}.changed-{hashes[path]}"))
+                aside = free_name(path.with_name(f"{path.name}.changed-{hashes[path]}"))
                 path.replace(aside)
                 self.tell(f"{path}: has changed since it was made, and is made again; what was there is now {aside}")
             return None
@@ -303,7 +303,7 @@ class RunDir:
                     folder.mkdir(parents=True, exist_ok=True)
                     path.replace(folder / path.name)
             if folder.exists() and any(folder.iterdir()):
-                aside = _free(folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}"))
+                aside = free_name(folder.with_name(f"{folder.name}.replaced-{former or 'unknown'}"))
                 folder.replace(aside)
             write_json(begun, mark)
         folder.mkdir(parents=True, exist_ok=True)

@@ -80,6 +80,7 @@ def test_a_matrix_is_drawn(tmp_path: Path) -> None:
     assert is_drawn(png)
 
 
+@pytest.mark.slow
 def test_seeds_are_drawn_together(run: Path) -> None:
     analyse(run, ["distance", "dynamics", "cost"])
     for name in ("distance", "dynamics", "cost"):
@@ -107,6 +108,7 @@ def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
     assert write_figure(tmp_path / "figure", partial(figures.draw_matrix, {"matrices": []})) == []
 
 
+@pytest.mark.slow
 def test_a_run_that_is_not_finished_is_analysed_as_far_as_it_came(run: Path) -> None:
     shutil.rmtree(run / "de-en/csr/seed1/task/model")
     (run / "de-en/csr/seed1/hypotheses.txt").unlink()
@@ -163,6 +165,7 @@ def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path,
     assert [pair["sentences"] for pair in distance["pairs"]] == [16]
 
 
+@pytest.mark.slow
 def test_figures_that_were_edited_by_hand_are_told(run: Path) -> None:
     analyse(run, ["distance"])
     path, marker = run / "analysis/distance.json", run / "de-en/csr/seed1/steps/task.json"

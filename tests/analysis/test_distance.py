@@ -98,3 +98,6 @@ def test_all_models_of_a_run_are_measured_on_both_collections(finished: Path, tm
         "retrieval": expected.retrieval,
     }
     assert expected.distance == pytest.approx(float(np.linalg.norm(sides[0] - sides[1])))
+    (of_ends,) = distance_record(run, limit=10, at="end")["pairs"]
+    assert (record["pairs"][0]["token"], of_ends["token"]) == ("piece", "end")
+    assert of_ends["systems"][2]["layers"] != record["pairs"][0]["systems"][2]["layers"]

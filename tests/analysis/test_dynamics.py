@@ -83,6 +83,7 @@ def test_bleu_and_distance_stand_where_models_were_kept(finished: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_snapshots_are_translated_and_measured(finished: Path, tmp_path: Path) -> None:
     config = open_run(finished).config
     training = config.training.model_copy(update={"snapshots": True, "checkpoint_every": 2})

@@ -11,18 +11,13 @@ from switchtune.demo import server
 from switchtune.demo.server import Demo
 from switchtune.demo.session import open_session
 from switchtune.lexicon.files import read_lexicon
-from tests.demo.serving import busy, run_with_models, serving
+from tests.demo.serving import busy, serving
 from tests.miniature import ENGLISH, GERMAN
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 expect = pytest.importorskip("playwright.sync_api").expect
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_with_models(tmp_path_factory.mktemp("demo") / "mine")
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ def test_on_paper_long_lists_are_cut(tmp_path: Path, watched: "tuple[Page, list[
     expect(outputs).to_have_count(10)
 
 
+@pytest.mark.slow
 def test_a_phone_shows_the_whole_width(opened: "Page") -> None:
     opened.set_viewport_size({"width": 360, "height": 740})
     assert opened.evaluate("document.documentElement.scrollWidth") <= 360

@@ -66,7 +66,12 @@ FITTING = {
 FITTING |= {"model": "empty", "base": "empty", "run": "empty", "runs": "empty", "folder": "empty", "code": "hsb"}
 
 
-@pytest.mark.parametrize(("path", "command"), [pytest.param(*each, id=" ".join(each[0])) for each in verbs(COMMAND)])
+def _param(path: tuple[str, ...], command: Any) -> Any:
+    # Where nothing is wrong with an option, a lexicon is built.
+    return pytest.param(path, command, id=" ".join(path), marks=[pytest.mark.slow] * (path == ("lexicon", "build")))
+
+
+@pytest.mark.parametrize(("path", "command"), [_param(*each) for each in verbs(COMMAND)])
 def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
     folder: Path,
     capsys: pytest.CaptureFixture[str],

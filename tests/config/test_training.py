@@ -44,6 +44,8 @@ def test_which_weights_are_kept_is_no_matter_of_the_course() -> None:
     assert last.decisive == TrainingSettings(evaluate_every=100, checkpoint_every=100).decisive
 
 
-def test_stages_that_earlier_versions_trained_are_known_by_the_schedules_former_name() -> None:
+def test_stages_that_earlier_versions_trained_stand() -> None:
     assert TrainingSettings().decisive["schedule"] == "polynomial"
+    assert "warmup_cap" not in TrainingSettings().decisive
+    assert TrainingSettings(warmup_cap=1).decisive["warmup_cap"] == 1
     assert TrainingSettings(schedule="constant").decisive["schedule"] == "constant"

@@ -6,12 +6,6 @@ from pathlib import Path
 import pytest
 
 from switchtune.demo.session import DemoSession, open_session
-from tests.demo.serving import run_with_models
-
-
-@pytest.fixture(scope="package")
-def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_with_models(tmp_path_factory.mktemp("demo") / "mine")
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_exported_folder_with_its_proof_and_a_script_that_works(model: Path, text: Path, tmp_path: Path) -> None:
     made = export_ct2(str(model), tmp_path / "made", text=text)
     assert (made.languages, made.int8, made.parity.identical) == (("de", "en"), False, 16)

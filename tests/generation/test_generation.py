@@ -6,9 +6,7 @@ CTranslate2 is held against our search by transformers, which is held against pl
 import copy
 import dataclasses
 import logging
-import os
 import socket
-import subprocess
 import sys
 import typing
 from collections.abc import Iterator
@@ -29,6 +27,7 @@ from switchtune.generation.parity import compare_engines
 from switchtune.languages import UnknownLanguageError
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded, save_model
+from tests.command import forked
 from tests.miniature import ENGLISH, GERMAN, lively, taught
 
 SHORT = GenerationSettings(beams=3, max_length_ratio=0.4, max_length_extra=3, tokens_per_batch=64)
@@ -342,19 +341,16 @@ def test_two_processes_share_the_sentences(learned: Loaded, tmp_path: Path) -> N
     (tmp_path / "text").write_text("".join(f"{line}\n" for line in ["", *GERMAN, "", GERMAN[2]]), encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    common = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    command = [sys.executable, "-m", "switchtune", "translate", str(tmp_path / "model"), str(tmp_path / "text")]
-    command += ["--from", "de", "--to", "en", "--out", str(tmp_path / "out")]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    command = ["translate", str(tmp_path / "model"), str(tmp_path / "text"), "--from", "de", "--to", "en"]
+    command += ["--out", str(tmp_path / "out")]
+    said = [tmp_path / f"said.{rank}" for rank in "01"]
     processes = [
-        subprocess.Popen(
-            command,
-            env={**common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(2)
+        forked(command, file, **group, RANK=rank, LOCAL_RANK=rank) for file, rank in zip(said, "01", strict=True)
     ]
-    ends = [process.communicate() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], ends
-    assert [out for out, _ in ends] == [b"", b""]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0], [file.read_text() for file in said]
+    # Process 0 alone tells how far it is.
+    assert GERMAN[0] not in said[0].read_text() and said[1].read_text() == ""
     assert (tmp_path / "out").read_text(encoding="utf-8").splitlines() == ["", *ENGLISH, "", ENGLISH[2]]

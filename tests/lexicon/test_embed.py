@@ -144,6 +144,7 @@ def test_auto_without_common_words_compares_profiles(spaces) -> None:
     assert map_words((spaces[0], others), ("x", "y"), MODES["auto"], seed=1).seed_kind == "profiles"
 
 
+@pytest.mark.slow
 def test_the_paper_s_route_begins_with_numerals_and_compares_plain_similarities(spaces) -> None:
     mode = map_mode("auto", "paper")
     assert mode == Mode(("pairs", "numerals"), PAPER)

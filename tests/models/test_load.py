@@ -75,6 +75,7 @@ def trained(family: FamilyName, examples: list[Example], *, steps: int) -> Loade
     return loaded
 
 
+@pytest.mark.slow
 def test_a_saved_model_translates_without_switchtune(family: FamilyName, tmp_path: Path) -> None:
     # The same German sentences are translated and restored: only the tags tell the model which of the two is wanted.
     examples = [

@@ -242,6 +242,12 @@ def test_a_sentences_vectors_are_the_decoders_at_its_last_piece(family: FamilyNa
                 plain: Any = loaded.model(
                     **{name: torch.tensor([each]) for name, each in batch.items()}, output_hidden_states=True
                 )
+            np.testing.assert_allclose(
+                sentence_states(loaded, [text], "de", at="end")[:, 0],
+                [layer[0, -1].numpy() for layer in plain.decoder_hidden_states[1:]],
+                rtol=0,
+                atol=1e-5,
+            )
             (last,) = [at for at, label in enumerate(ids.labels) if label == loaded.layout.eos_id]
             piece = loaded.layout.tokens([ids.decoder_input_ids[last]])[0]
             assert text.endswith(piece.removeprefix("▁"))

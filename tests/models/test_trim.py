@@ -569,6 +569,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert load_layout(str(tmp_path / "again")).languages == load_layout(str(tmp_path / "more")).languages
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["mbart", "nllb", "m2m100"], scope="module")
 def test_a_real_corpus(family: FamilyName, shared_data: Path, tmp_path: Path) -> None:
     mono = {code: read_lines(shared_data / f"mono/{code}.txt.xz")[:120] for code in ("de", "en", "ru", "tr")}

@@ -46,6 +46,7 @@ def test_several_seeds_are_set_against_each_other(values: list[float], says: str
     assert "standard 40.0 to 40.2 over 2 seeds" in found.sentences[-1]
 
 
+@pytest.mark.slow
 def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")
     resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))

@@ -177,6 +177,7 @@ def test_any_range_of_similarities_can_be_drawn() -> None:
     assert "translations by strength" in page.texts["text"]
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=20)
 @given(text=st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=12))
 def test_all_text_is_escaped(text: str) -> None:
@@ -209,6 +210,7 @@ def test_languages_are_escaped_too() -> None:
     assert lexicon_page([lexicon], judgement(lexicon)).count("<script>") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("letters", ["w", "ด"])
 def test_a_large_lexicon_makes_a_small_page(letters: str) -> None:
     pairs = {

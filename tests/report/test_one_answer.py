@@ -103,6 +103,7 @@ def test_of_what_limits_it(
     assert "green headline" not in html
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p_values", "answer", "decided"), CASES)
 def test_of_a_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], p_values: tuple[float, float], answer: str, decided: int
@@ -122,6 +123,7 @@ def test_of_a_comparison(
     assert [each.answer for each in said.findings] == [answer, answer]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("p_values", "answer", "decided"), CASES)
 def test_of_a_zero_shot_matrix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], p_values: tuple[float, float], answer: str, decided: int

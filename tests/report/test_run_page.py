@@ -53,6 +53,7 @@ def headings(html: str) -> list[str]:
     return Page(html).texts["h2"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_has_every_part(finished: Path) -> None:
     html = run_page([finished]).html
     assert headings(html) == ["What is missing", *PARTS]  # of the analyses one said that something was missing
@@ -239,6 +240,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     assert "No known configuration" not in html
 
 
+@pytest.mark.slow
 def test_runs_of_the_same_test_set_stand_side_by_side(finished: Path, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", **{"metrics.json": metrics(against(-2.5, 0.01, (-3.6, -1.4)))})
     made = run_page([finished, other])
@@ -268,6 +270,7 @@ def test_runs_of_different_test_sets_are_not_compared(
     assert "Scores side by side" not in html
 
 
+@pytest.mark.slow
 def test_every_two_runs_are_looked_at(finished: Path, tmp_path: Path) -> None:
     begun = make_run(tmp_path / "begun", **{"metrics.json": None, "manifest.json": None})
     unknown = make_run(tmp_path / "unknown", **{"manifest.json": None})
@@ -283,6 +286,7 @@ def test_no_run_and_the_same_run_twice_are_refused(finished: Path, tmp_path: Pat
         run_page([finished, finished / "."])
 
 
+@pytest.mark.slow
 def test_figures_are_files_of_their_own(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

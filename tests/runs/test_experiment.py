@@ -2,9 +2,12 @@
 
 import json
 import shutil
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
@@ -19,7 +22,7 @@ from switchtune.runs.prepare import PairPreparation
 from switchtune.runs.tasks import read_pair
 from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
-from switchtune.runs.workers import jobs_for
+from switchtune.training import distributed
 from tests.miniature import ENGLISH, GERMAN
 
 FEW = ("6 training pairs are too few to learn from", "6 test examples are too few")
@@ -34,11 +37,12 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
         "pairs": [{"source": "de", "target": "en", "train": text, "valid": text, "test": text}],
         "jobs": 1,
         "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200, "dropout": 0.25},
-        "generation": {"beams": 1, "length_penalty": 0.8},
+        "generation": {"beams": 1, "length_penalty": 0.8, "max_length": 12},
     }
     return parse_config(RunConfig, {**values, **changes})
 
 
+@pytest.mark.slow
 def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loads = []
 
@@ -57,6 +61,7 @@ def test_stages_begin_where_the_recipe_says(model: Path, tmp_path: Path, monkeyp
     ]
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_made_again_before_anything_is_trained_from_it(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["csr"], baseline="csr")
     run_experiment(config, tmp_path / "run")
@@ -89,6 +94,68 @@ def test_edited_outputs_are_made_again_or_scored_as_they_are(model: Path, tmp_pa
         run_experiment(config.model_copy(update={"keep_changed": True}), tmp_path / "run")
 
 
+def test_no_process_is_started_for_what_is_finished(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "START_METHOD", "fork")
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    config = config_of(model, tmp_path, recipes=["standard"], seeds=[1, 2, 3], jobs=2)
+    run = tmp_path / "run"
+    first = run_experiment(config, run)
+    started = []
+
+    def pool(processes: int, *arguments: Any, **options: Any) -> ProcessPoolExecutor:
+        started.append(processes)
+        return ProcessPoolExecutor(processes, *arguments, **options)
+
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", pool)
+    told: list[str] = []
+    again = run_experiment(config, run, on_event=lambda event: told.append(event.subject))
+    assert (started, [row.scores for row in again.rows]) == ([], [row.scores for row in first.rows])
+    (run / "de-en/standard/seed2/hypotheses.txt").unlink()
+    again = run_experiment(config, run, on_event=lambda event: told.append(event.subject))
+    assert (started, [row.scores for row in again.rows]) == ([1], [row.scores for row in first.rows])
+    assert {name for name in told if "seed" in name} == {"de-en/standard/seed2"}
+
+
+def test_figures_of_former_settings_are_not_taken_for_those_of_a_run_that_was_stopped(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    config = config_of(model, tmp_path, recipes=["standard", "csr"])
+    run_experiment(config, run)
+    (run / "analysis").mkdir()
+    (run / "analysis/cost.json").write_text("{}")
+    former = (run / "metrics.json").read_bytes()
+    written = (run / "de-en/csr/seed1/hypotheses.txt").read_bytes()
+
+    def stopped(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    changed, told = config_of(model, tmp_path, recipes=["standard", "csr"], switching={"rate": 0.5}), list[str]()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(stages, "train_stage", stopped)
+        run_experiment(changed, run, on_event=lambda event: told.append(event.what))
+    (aside,) = run.glob("results.replaced-*")
+    assert [line for line in told if "former comparison" in line] == [
+        f"not all is finished as configured: the former comparison is now in {aside}"
+    ]
+    assert (aside / "metrics.json").read_bytes() == former
+    assert sorted(path.name for path in aside.iterdir()) == ["analysis", "comparison.md", "metrics.json"]
+    assert not (run / "metrics.json").exists()
+    # Nor are the later stage and the outputs of an arm whose first stage has other inputs now.
+    trial = run / "de-en/csr/seed1"
+    assert not (trial / "task/model").exists() and not (trial / "hypotheses.txt").exists()
+    (task,) = trial.glob("task.replaced-*")
+    assert (task / "hypotheses.txt").read_bytes() == written
+    assert {path.name for path in trial.iterdir() if path.is_dir()} >= {"restore", "steps", task.name}
+    assert (run / "de-en/standard/seed1/hypotheses.txt").exists()
+    run_experiment(changed, run)
+    assert (run / "metrics.json").exists()
+    assert len(list(trial.glob("*.replaced-*"))) == 2
+
+
+@pytest.mark.slow
 def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["standard", "csr"])
     run_experiment(config, tmp_path / "run")
@@ -117,6 +184,7 @@ def test_edits_of_a_lexicon_are_kept_and_trained_on(model: Path, tmp_path: Path)
         run_experiment(other, tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_what_is_gone_is_made_again(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, recipes=["standard"])
     first = run_experiment(config, tmp_path / "run")
@@ -236,21 +304,6 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
         (arm,) = config.arms
         made = PairPreparation(config, config.pairs[0], (train, valid), layout, run, lambda event: None).lexicons(arm)
         assert len(made) == 2 and all(path.exists() for path in made)
-
-
-def test_jobs_are_as_configured_or_follow_from_the_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(workers, "available_cores", lambda: 4)
-    assert jobs_for(3, 8, lambda: 10**9) == 3
-    for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
-        monkeypatch.setattr(workers.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
-        assert jobs_for(0, 8, lambda: 10**9) == jobs
-    assert jobs_for(0, 2, lambda: 10**9) == 2
-
-
-class _Memory:
-    def __init__(self, total: int) -> None:
-        self.total = total
 
 
 def test_too_little_to_learn_from_or_to_compare_on_is_told_before_anything_is_trained(

@@ -168,6 +168,7 @@ def test_seeds_are_averaged_and_each_has_its_test(
     assert "over test examples and seeds" in (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_what_is_done(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +220,7 @@ def test_a_classifier_is_opened_once_for_all_languages(
     assert len(opened) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
     workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -76,6 +76,7 @@ def test_every_stage_of_every_arm_has_its_figures(values: dict[str, Any]) -> Non
     assert planned.hours == pytest.approx(sum(stage.hours or 0 for stage in planned.stages))
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_comes_with_what_would(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of({**values, "recipes": ["standard"]}, tokens_per_batch=80, accumulation=1)
     (whole,) = plan(config).stages
@@ -115,6 +116,7 @@ def test_what_does_not_fit_comes_with_what_would(values: dict[str, Any], monkeyp
         config_of(values, **changes)
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_elsewhere_has_memory_and_no_speed(values: dict[str, Any]) -> None:
     values["recipes"] = ["standard"]
     planned = plan(config_of(values), gpu_memory=24)
@@ -157,6 +159,7 @@ def test_restoring_trains_on_both_sides_of_every_pair(values: dict[str, Any]) ->
     assert examples.make(0, 1) == Example(corpus[0].target, "en", corpus[0].target, "en")
 
 
+@pytest.mark.slow
 def test_documents_are_cut_and_their_sentences_restored(values: dict[str, Any], tmp_path: Path) -> None:
     documents = [" ".join(GERMAN[:4]), " ".join(GERMAN[4:6])]
     (tmp_path / "news.tsv").write_text(

@@ -8,7 +8,7 @@ import pytest
 
 from switchtune.config.load import parse_config
 from switchtune.config.pretrain import PretrainConfig, TextSettings
-from switchtune.errors import Stopped, SwitchtuneError
+from switchtune.errors import Stopped, SwitchtuneError, UsageError
 from switchtune.models.load import load_model
 from switchtune.runs.pretraining import pretrain, read_passages
 from tests.miniature import ENGLISH, GERMAN
@@ -95,3 +95,13 @@ def test_a_kill_before_the_second_training_leaves_no_former_model_in_place(
         pretrain(config_of(tmp_path, lr=0.01), out)
     assert not (out / "model").exists()
     assert json.loads((out / "steps/pretrain.begun.json").read_text(encoding="utf-8"))
+
+
+def test_what_cannot_be_made_is_refused_before_a_folder_is(tmp_path: Path) -> None:
+    config = config_of(tmp_path)
+    deep = config.model_copy(update={"family": "mt5", "size": config.size.model_copy(update={"decoder_layers": 2})})
+    with pytest.raises(UsageError, match="size: 2 decoder layers, 1 encoder layers"):
+        pretrain(deep, tmp_path / "out")
+    with pytest.raises(UsageError, match="'wandbb' is not a tracker"):
+        pretrain(config_of(tmp_path, report_to=["wandbb"]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

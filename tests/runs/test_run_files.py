@@ -153,6 +153,7 @@ def test_damaged_curves_and_outputs_are_told(run: Path, name: str, content: byte
         assert f"{run / name}{says}" in said(analyse, run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lines", [0, 5, 7])
 def test_outputs_are_not_shown_where_they_are_not_as_many_as_texts(run: Path, lines: int) -> None:
     with holding(run / OUTPUTS, b"a line\n" * lines):
@@ -178,6 +179,7 @@ def evil(value: Any) -> Any:
     return [evil(inner) for inner in value] if isinstance(value, list) else EVIL if isinstance(value, str) else value
 
 
+@pytest.mark.slow
 def test_no_text_of_any_file_becomes_html(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "mine")
     for path in folder.rglob("*.json"):

@@ -24,6 +24,7 @@ def config_of(model: Path, folder: Path, **changes: object) -> RunConfig:
         "jobs": 1,
         "lexicon": {"accept": True},
         "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200, "schedule": "constant"},
+        "generation": {"beams": 1, "max_length": 8},
     }
     return parse_config(RunConfig, {**values, **changes})
 
@@ -46,9 +47,14 @@ def test_every_arm_is_tried_at_every_point_and_the_best_are_written(model: Path,
     assert [arm.training.dropout for arm in best.arms] == [0.3, 0.1]
     assert not list((tmp_path / "out").rglob("model.safetensors"))
     assert json.loads((tmp_path / "out/search.json").read_text(encoding="utf-8"))["updates"] == 4
-    assert "| csr | 4 | 200 | 0.01 |" in (tmp_path / "out/search.md").read_text(encoding="utf-8")
+    page = (tmp_path / "out/search.md").read_text(encoding="utf-8")
+    assert "| csr | 4 | 200 | 0.01 |" in page
+    for arm in ("standard", "csr"):
+        edge = f"{arm}: the best learning rate, 0.01, is the largest that was tried: a larger one may be better."
+        assert edge in page
 
 
+@pytest.mark.slow
 def test_a_stopped_search_goes_on(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of(model, tmp_path, recipes=["standard"], search={"lr": [1e-4, 1e-3, 1e-2]})
     trained: list[str] = []

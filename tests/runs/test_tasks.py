@@ -16,6 +16,7 @@ from switchtune.runs.tasks import note_task, ready_to_translate
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 
+@pytest.mark.slow
 def test_a_run_that_summarises(tmp_path: Path) -> None:
     save_model(miniature(), tmp_path / "model", "de", "en")
     rows = [{"document": f"{GERMAN[n]}\n{GERMAN[n + 1]}", "summary": ENGLISH[n]} for n in range(8)]

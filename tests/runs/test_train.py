@@ -4,8 +4,6 @@ import multiprocessing
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +23,8 @@ from switchtune.runs.experiment import run_experiment
 from switchtune.runs.train import TrainedArm, train_arm
 from switchtune.training import distributed
 from switchtune.training.curve import read_metrics
+from tests.command import forked
 from tests.miniature import ENGLISH, GERMAN, miniature
-from tests.test_end_to_end import FORKING
 
 TRAINING = {
     "updates": 9,
@@ -68,7 +66,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "baseline": "plain",
         "lexicon": {"accept": True},
         "training": TRAINING,
-        "generation": {"beams": 1},
+        "generation": {"beams": 1, "max_length": 8},
         "seeds": [3, 4],
     }
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -91,6 +89,7 @@ def alone(workplace: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "de-en/csr/seed3"
 
 
+@pytest.mark.slow
 def test_one_metrics_file_counts_updates_over_both_stages(alone: Path) -> None:
     entries = read_metrics(alone / "metrics.jsonl")
     assert [(entry["stage"], entry["update"]) for entry in entries if "valid_nll" in entry] == [
@@ -124,6 +123,7 @@ def _joining(workplace: Path, folder: Path, number: int, port: int) -> None:
     assert bool(events) == (number == 0)
 
 
+@pytest.mark.slow
 def test_processes_of_a_launcher_join_and_train_as_one(workplace: Path, alone: Path, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -163,33 +163,42 @@ def test_a_whole_run_finds_finished_what_processes_trained(workplace: Path, by_t
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)  # a new interpreter on a machine that may be busy
 def test_a_process_that_is_killed_ends_the_command_which_then_resumes(
     workplace: Path, by_two: tuple[Path, TrainedArm], tmp_path: Path
 ) -> None:
     overrides = [word for override in DROPOUT for word in ("--set", override)]
-    command = [sys.executable, "-c", FORKING, "train", str(workplace / "config.yaml"), "--out", str(tmp_path)]
-    command += ["--recipe", "csr", "--seed", "4", "--processes", "2", *overrides]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-    stage = tmp_path / "de-en/csr/seed4/task"
+    command = ["train", str(workplace / "config.yaml"), "--out", str(tmp_path / "run")]
+    process = forked([*command, "--recipe", "csr", "--seed", "4", "--processes", "2", *overrides], tmp_path / "said")
+    stage = tmp_path / "run/de-en/csr/seed4/task"
     while not any(stage.glob("checkpoint-*/complete.json")):
-        assert process.poll() is None, process.communicate()
+        assert process.is_alive(), (tmp_path / "said").read_text()
         time.sleep(0.01)
     children = sorted(psutil.Process(process.pid).children(), key=lambda child: child.create_time())
     ranks = [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
     assert len(ranks) == 2
     ranks[1].send_signal(signal.SIGKILL)
-    printed, said = process.communicate(timeout=60)
-    assert (process.returncode, printed) == (1, "")
+    process.join(timeout=60)
+    said = (tmp_path / "said").read_text(encoding="utf-8")
+    assert process.exitcode == 1
     assert said.splitlines()[-1].startswith("switchtune: Process 1 of 2 was killed (SIGKILL)")
     assert "Traceback" not in said
     assert not psutil.pid_exists(ranks[0].pid)
 
-    trained = train_arm(config_of(workplace, *DROPOUT), tmp_path, arm="csr", seed=4, processes=2)
+    trained = train_arm(config_of(workplace, *DROPOUT), tmp_path / "run", arm="csr", seed=4, processes=2)
     assert trained is not None
     assert (trained.model / WEIGHTS).read_bytes() == (by_two[1].model / WEIGHTS).read_bytes()
     assert trained.result.hypotheses == by_two[1].result.hypotheses
+
+
+def test_a_comparison_stands_until_one_of_its_trainings_is_made_anew(workplace: Path, tmp_path: Path) -> None:
+    config = config_of(workplace, "seeds=[3]", "recipes=[{recipe: standard, name: plain}]", "training.updates=2")
+    run_experiment(config, tmp_path)
+    train_arm(config, tmp_path)
+    train_arm(config, tmp_path, seed=8)
+    assert (tmp_path / "metrics.json").exists()
+    train_arm(config_of(workplace, "seeds=[3]", "training.updates=3"), tmp_path, arm="plain")
+    assert not (tmp_path / "metrics.json").exists()
+    assert list(tmp_path.glob("results.replaced-*/metrics.json"))
 
 
 def test_errors_of_processes_are_told_once(workplace: Path, tmp_path: Path) -> None:
@@ -224,6 +233,7 @@ def test_early_stopping_is_for_arms_alone(workplace: Path, tmp_path: Path) -> No
     assert 1 <= trained.result.stage_updates["task"] < 9
 
 
+@pytest.mark.slow
 def test_trackers_see_one_run_whose_steps_go_on_over_the_stages(workplace: Path, tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     config = config_of(workplace, "training.report_to=[tensorboard]")

@@ -41,7 +41,7 @@ def config_of(model: dict[str, object], folder: Path, **changes: object) -> RunC
         "pairs": [{"source": "de", "target": "en", "train": text, "valid": text, "test": text}],
         "jobs": 1,
         "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200},
-        "generation": {"beams": 1},
+        "generation": {"beams": 1, "max_length": 12},
     }
     return parse_config(RunConfig, {**values, **changes})
 
@@ -52,6 +52,7 @@ def run(config: RunConfig, folder: Path) -> list[str]:
     return [event.what for event in said if event.subject == "model"]
 
 
+@pytest.mark.slow
 def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -92,6 +93,7 @@ def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
         assert load_layout(str(tmp_path / "whole")).tokenizer.get_vocab() == layouts[0].tokenizer.get_vocab()
 
 
+@pytest.mark.slow
 def test_a_second_call_trims_and_trains_nothing(model: Path, tmp_path: Path) -> None:
     config = config_of({"name": str(model), "trim": "on"}, tmp_path)
     first = run(config, tmp_path / "run")
@@ -110,6 +112,7 @@ def test_a_second_call_trims_and_trains_nothing(model: Path, tmp_path: Path) -> 
     assert [file.stat().st_mtime_ns for file in standard] == before
 
 
+@pytest.mark.slow
 def test_auto_leaves_a_small_vocabulary_whole(model: Path, tmp_path: Path) -> None:
     for trim in ("auto", "off"):
         config = config_of({"name": str(model), "trim": trim}, tmp_path, recipes=["standard"])
@@ -119,6 +122,7 @@ def test_auto_leaves_a_small_vocabulary_whole(model: Path, tmp_path: Path) -> No
     assert trained[0].read_bytes() == trained[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_auto_says_what_it_chose(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of({"name": str(model)}, tmp_path, recipes=["standard"])
     monkeypatch.setattr(trimming, "LEAST_SAVED", 100)
@@ -134,12 +138,12 @@ def test_what_cannot_be_proved_is_trained_whole_or_refused(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
-        raise TrimFailedError("other logits")
+        raise TrimFailedError("model", "gives other logits")
 
     monkeypatch.setattr(trimming, "LEAST_SAVED", 100)
     monkeypatch.setattr(trimming, "MOST_KEPT", 1.0)
     monkeypatch.setattr(prepare, "trim", fail)
     said = run(config_of({"name": str(model)}, tmp_path, recipes=["standard"]), tmp_path / "run")
-    assert said[-1] == "the vocabulary is left whole: other logits"
+    assert said[-1].startswith("the vocabulary is left whole: model: with another vocabulary gives other logits.")
     with pytest.raises(SwitchtuneError, match="other logits"):
         run(config_of({"name": str(model), "trim": "on"}, tmp_path, recipes=["standard"]), tmp_path / "run")

@@ -39,7 +39,7 @@ def train_plainly(
     )
     data = EncodedExamples(examples, loaded.layout, settings.max_tokens)
     peaks = [group["lr"] for group in optimizer.param_groups]
-    warmup = warmup_updates(settings.warmup, updates)
+    warmup = warmup_updates(settings, updates)
     for done in range(updates):
         keys = [next(plan) for _ in range(settings.accumulation)]
         parts = [loaded.layout.collate(data.__getitems__(part)) for part in keys if part]

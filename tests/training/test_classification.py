@@ -88,6 +88,7 @@ def weights_of(classifier: Classifier) -> torch.Tensor:
     return torch.cat([weights.detach().flatten() for weights in classifier.model.parameters()])
 
 
+@pytest.mark.slow
 def test_it_learns_and_leaves_a_curve(model: Path, tmp_path: Path) -> None:
     seen: list[int] = []
     classifier, result = trained(
@@ -103,6 +104,7 @@ def test_it_learns_and_leaves_a_curve(model: Path, tmp_path: Path) -> None:
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.slow
 def test_a_stopped_training_ends_in_the_same_weights(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +216,7 @@ LINEAR = TrainingSettings(adam_epsilon=1.0, clip_norm=0)
 LARGE_STEPS = SETTINGS.model_copy(update={"lr": 1.0, "warmup": 0})
 
 
+@pytest.mark.slow
 def test_where_memory_runs_out_an_updates_pairs_are_halved(model: Path, tmp_path: Path) -> None:
     whole, expected = trained(model, tmp_path / "whole", LARGE_STEPS, training=LINEAR, dropout=0.0, updates=4)
     told: list[str] = []

@@ -388,6 +388,7 @@ def compiled(model: Any) -> Any:
     return torch.compile(model, backend="eager")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_one_process_group")
 @pytest.mark.parametrize("wrap", [in_parallel, sharded, compiled])
 def test_it_works_through(wrap: Callable[[Any], Any]) -> None:

@@ -101,6 +101,7 @@ def test_an_update_in_halves_is_the_same_update(backward: bool, family: FamilyNa
     assert f"({int(refused[0]['too_large']):,} padded tokens) do not fit into memory" in messages[0]
 
 
+@pytest.mark.slow
 def test_what_did_not_fit_is_not_tried_again(tmp_path: Path) -> None:
     loaded = fresh()
     tried = running_out(loaded, above=3, backward=False)
@@ -115,6 +116,7 @@ def test_what_did_not_fit_is_not_tried_again(tmp_path: Path) -> None:
     assert len(failed) < 8 < len(tried)
 
 
+@pytest.mark.slow
 def test_a_resumed_stage_knows_what_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stages = [fresh(dropout=0.1) for _ in range(3)]
     for loaded in stages:

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
+from switchtune.config.load import load_run_config
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.events import Progress
@@ -612,11 +613,27 @@ def test_an_empty_set_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("warmup", "updates", "expected"),
-    [(2500, 30_000, 2500), (2500, 1200, 120), (0.05, 1000, 50), (0.5, 1000, 100), (0, 100, 0), (5, 9, 0)],
+    ("settings", "updates", "expected"),
+    [
+        *(({"warmup": 2500}, 30_000, 2500), ({"warmup": 2500}, 1200, 120), ({"warmup": 0.05}, 1000, 50)),
+        *(({"warmup": 0.5}, 1000, 100), ({"warmup": 0}, 100, 0), ({"warmup": 5}, 9, 0)),
+        *(({"warmup": 2500, "warmup_cap": 1}, 5000, 2500), ({"warmup": 2500, "warmup_cap": 1}, 1000, 1000)),
+        ({"warmup": 0.5, "warmup_cap": 0.25}, 1000, 250),
+    ],
 )
-def test_warmup_is_capped_at_a_tenth(warmup: float, updates: int, expected: int) -> None:
-    assert warmup_updates(warmup, updates) == expected
+def test_warmup_is_capped_at_a_share_of_the_stage(settings: dict[str, Any], updates: int, expected: int) -> None:
+    assert warmup_updates(TrainingSettings(**settings), updates) == expected
+
+
+PAPER = sorted((Path(__file__).parents[2] / "examples/paper").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", PAPER, ids=lambda path: path.stem)
+def test_the_paper_s_runs_warm_up_for_2500_updates_in_every_stage(path: Path) -> None:
+    config = load_run_config(path)
+    stages = [(arm.training, updates) for arm in config.arms for updates in arm.stage_updates]
+    assert {warmup_updates(settings, updates) for settings, updates in stages} == {2500}
+    assert {settings.clip_norm for settings, _ in stages} == {0}
 
 
 def factors(schedule: Any, warmup: int, updates: int = 10) -> list[float]:

@@ -15,6 +15,7 @@ from switchtune.analysis.projection import Method, projection_record
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
+from switchtune.models.states import LastToken
 from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
 from switchtune.results.records import ANALYSIS_RECORDS
@@ -39,6 +40,7 @@ class AnalysisSettings:
     method: Method = "pca"  # how the projection finds its plane
     seed: int = 1  # of t-SNE
     distance_sentences: int = 2000  # pairs whose distance is measured, at most
+    distance_token: LastToken = "piece"  # whose state stands for its sentence
     projection_sentences: int = 300  # of each text and each side, at most
     buckets: tuple[int, ...] = FREQUENCIES  # where the second bucket of words begins, and so on; below the first: rare
     cases: int = 20  # sentences shown for two systems, at most
@@ -80,7 +82,7 @@ def analyse(
     measured = out / "distance.json"
     makers: Mapping[Analysis, Callable[[], dict[str, Any]]] = {
         "distance": lambda: distance_record(
-            run, multiway=told.multiway, limit=told.distance_sentences, on_event=on_event
+            run, multiway=told.multiway, limit=told.distance_sentences, at=told.distance_token, on_event=on_event
         ),
         "frequency": lambda: frequency_record(run, told.buckets),
         "projection": lambda: projection_record(

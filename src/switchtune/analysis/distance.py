@@ -11,7 +11,7 @@ from switchtune.corpus.read import Corpus, Pair, read_corpus
 from switchtune.events import OnEvent
 from switchtune.lexicon.text import Vectors
 from switchtune.models.load import Loaded, load_model
-from switchtune.models.states import sentence_states
+from switchtune.models.states import LastToken, sentence_states
 from switchtune.results.figures import TEST_SET
 from switchtune.results.records import LayerDistance
 from switchtune.runs.folder import Run, System
@@ -81,7 +81,12 @@ def distances(source: Vectors, target: Vectors) -> list[LayerDistance]:
 
 
 def distance_record(
-    run: Run, *, multiway: str | None = None, limit: int = 2000, on_event: OnEvent = lambda event: None
+    run: Run,
+    *,
+    multiway: str | None = None,
+    limit: int = 2000,
+    at: LastToken = "piece",
+    on_event: OnEvent = lambda event: None,
 ) -> dict[str, Any]:
     """The distances of every model of a run, on the test sets of its pairs: the content of `distance.json`.
 
@@ -89,10 +94,11 @@ def distance_record(
         multiway: files of the same sentences in every language, one a line, with an asterisk where they have the
             language's code: measured on as well.
         limit: the first so many pairs, repeated sentences left out.
+        at: the token whose state stands for its sentence.
     """
     record: dict[str, Any] = {"pairs": [], "missing": []}
     if run.translates:
-        record = run.over_pairs(lambda pair: _measured(run, pair, run.corpora(pair)[2], limit, on_event))
+        record = run.over_pairs(lambda pair: _measured(run, pair, run.corpora(pair)[2], limit, at, on_event))
         record["pairs"] = [{**found, "tests": TEST_SET} for found in record["pairs"]]
     else:
         record["missing"].append(
@@ -105,7 +111,7 @@ def distance_record(
             location = multiway.replace("*", f"{{{pair.source},{pair.target}}}")
             cache = run.folder / "corpus"
             corpus = read_corpus(location, pair.source, pair.target, deduplicate=False, cache_dir=cache)
-            return _measured(run, pair, corpus, limit, on_event)
+            return _measured(run, pair, corpus, limit, at, on_event)
 
         more = run.over_pairs(of_multiway)
         record["pairs"] += [{**found, "tests": multiway} for found in more["pairs"]]
@@ -114,16 +120,16 @@ def distance_record(
 
 
 def _measured(
-    run: Run, pair: PairSettings, corpus: Corpus, limit: int, on_event: OnEvent
+    run: Run, pair: PairSettings, corpus: Corpus, limit: int, at: LastToken, on_event: OnEvent
 ) -> tuple[dict[str, Any], list[str]]:
     pairs = distinct_pairs(list(corpus))[:limit]
 
     def layers(system: System) -> dict[str, Any]:
-        sides = _states(load_model(system.model), pairs, (pair.source, pair.target))
+        sides = _states(load_model(system.model), pairs, (pair.source, pair.target), at)
         return {"layers": [asdict(layer) for layer in distances(*sides)]}
 
     records, missing = run.over_systems(pair, "distance", layers, on_event)
-    return {"sentences": len(pairs), "systems": records}, missing
+    return {"sentences": len(pairs), "token": at, "systems": records}, missing
 
 
 def last_distance(loaded: Loaded, pairs: Sequence[Pair], source_language: str, target_language: str) -> float:
@@ -131,6 +137,8 @@ def last_distance(loaded: Loaded, pairs: Sequence[Pair], source_language: str, t
     return language_distance(*(side[-1] for side in _states(loaded, pairs, (source_language, target_language))))
 
 
-def _states(loaded: Loaded, pairs: Sequence[Pair], languages: tuple[str, str]) -> Iterator[Vectors]:
+def _states(
+    loaded: Loaded, pairs: Sequence[Pair], languages: tuple[str, str], at: LastToken = "piece"
+) -> Iterator[Vectors]:
     """Of both sides: [layers, pairs, dimensions]."""
-    return (sentence_states(loaded, *side) for side in zip(zip(*pairs, strict=True), languages, strict=True))
+    return (sentence_states(loaded, *side, at=at) for side in zip(zip(*pairs, strict=True), languages, strict=True))

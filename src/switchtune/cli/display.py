@@ -95,7 +95,7 @@ class Display(_Bars):
         step = event.update * LINES_PER_STAGE // event.updates
         if step > self._shown.get(key, 0):
             self._shown[key] = step
-            self.tell(f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}")
+            self.tell(f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}".rstrip())
 
 
 class BuildDisplay(_Bars):

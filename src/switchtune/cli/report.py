@@ -28,6 +28,10 @@ def analyse(
     sentences: Annotated[
         int, typer.Option(min=2, max=1_000_000, help="Pairs whose distance is measured, at most.")
     ] = 2000,
+    token: Annotated[
+        Literal["piece", "end"],
+        typer.Option(help="Whose state is a sentence's vector: its last piece, or the decoder's last token (paper)."),
+    ] = "piece",
     points: Annotated[
         int, typer.Option(min=3, max=1_000_000, help="Sentences of each text and side projected, at most.")
     ] = 300,
@@ -56,6 +60,7 @@ def analyse(
         method=method,
         seed=seed,
         distance_sentences=sentences,
+        distance_token=token,
         projection_sentences=points,
         buckets=frequencies(buckets),
         cases=cases,

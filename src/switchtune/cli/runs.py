@@ -73,9 +73,9 @@ def pretrain(
     from switchtune.cli.display import Display
     from switchtune.events import Event, stage_event
     from switchtune.runs.pretraining import pretrain as pretrain_model
-    from switchtune.training.trackers import require_trackers
+    from switchtune.runs.pretraining import require_possible
 
-    require_trackers(settings.training.report_to)
+    require_possible(settings)
     _claim(out, "pretrain", config, settings, force=force)
 
     with Display() as display:
@@ -222,6 +222,8 @@ def search(
         print_json(result.record())
     else:
         print_table(*search_table(result), title=result.pair)
+        if result.at_the_edge:
+            print_line(result.at_the_edge)
         print_line(f"{out / 'best.yaml'}, {out / 'search.md'}, {out / 'search.json'}")
 
 

@@ -14,6 +14,7 @@ from switchtune.config.base import (
     Processes,
     Rows,
     Settings,
+    Share,
     Tokens,
     Updates,
     Warmup,
@@ -61,7 +62,9 @@ class TrainingSettings(Settings):
     """Peak learning rate; null: 3e-5 with Adam (mT5 3e-4), with LoRA ten times that (mT5 1e-3), 1e-3 with Adafactor,
     whose steps are in proportion to the size of the weights."""
     warmup: Warmup = 2500
-    """Warm-up: a number of updates, or below 1 a share of a stage's updates; capped at a tenth of the stage."""
+    """Warm-up: a number of updates, or below 1 a share of a stage's updates; no more than `warmup_cap` allows."""
+    warmup_cap: Share = 0.1
+    """Largest share of a stage's updates that its warm-up may take; 1 has a warm-up of any length."""
     schedule: Schedule = "linear"
     """Learning rate after the warm-up; `linear` falls to zero."""
     dropout: BelowOne | None = 0.3
@@ -154,7 +157,9 @@ class TrainingSettings(Settings):
         if self.best_by == "loss":
             fields.add("valid_sentences")
         values = self.model_dump(mode="json", exclude=fields)
-        # By its former name, by which the stages that earlier versions trained are known.
+        # What earlier versions trained stands: by the schedule's former name, and without what they did not have.
+        if self.warmup_cap == TrainingSettings.model_fields["warmup_cap"].default:
+            del values["warmup_cap"]
         return values | {"schedule": "polynomial" if self.schedule == "linear" else self.schedule}
 
     @property
@@ -184,8 +189,8 @@ class ClassificationSettings(Settings):
     lr: LearningRate = 5e-6
     """Peak learning rate of AdamW."""
     warmup: Warmup = 0.06
-    """Warm-up: a number of updates, or below 1 a share of the stage's; capped at a tenth of the stage. Then the
-    learning rate falls linearly to zero."""
+    """Warm-up: a number of updates, or below 1 a share of the stage's; no more than `training.warmup_cap` allows. Then
+    the learning rate falls linearly to zero."""
     dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
     weight_decay: Decay = 0.0

@@ -40,18 +40,23 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
         UsageError: transformers cannot generate with a model of that size.
         SwitchtuneError: the texts are too few for so many pieces.
     """
+    require_size(family, size)
     row = FAMILIES[family]
-    if size.decoder_layers > size.encoder_layers and not row.deeper_decoder:
-        raise UsageError(
-            f"size: {size.decoder_layers} decoder layers, {size.encoder_layers} encoder layers. transformers cannot "
-            f"generate with a model of the family {family} whose decoder is the deeper one: give both as many."
-        )
     tokenizer = new_tokenizer(row, size, texts, seed)
     config = _new_config(row, size, 1 + max(tokenizer.get_vocab().values()))
     layout = layout_of(row, tokenizer, config)
     for language in texts:
         layout.code(language)
     return joined(random_model(config, seed), layout)
+
+
+def require_size(family: FamilyName, size: SizeSettings) -> None:
+    """Raises UsageError where transformers cannot generate with a model of that size."""
+    if size.decoder_layers > size.encoder_layers and not FAMILIES[family].deeper_decoder:
+        raise UsageError(
+            f"size: {size.decoder_layers} decoder layers, {size.encoder_layers} encoder layers. transformers cannot "
+            f"generate with a model of the family {family} whose decoder is the deeper one: give both as many."
+        )
 
 
 def _new_config(family: Family, size: SizeSettings, rows: int) -> PretrainedConfig:

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import chain, zip_longest
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -68,13 +68,23 @@ def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batc
     return vectors_of
 
 
+LastToken: TypeAlias = Literal["piece", "end"]
+"""The last piece of a sentence's own text, or the last token of the decoder's input: mBART's `</s>`."""
+
+
 def sentence_states(
-    loaded: Loaded, sentences: Sequence[str], language: str, *, max_tokens: int = 512, tokens_per_batch: int = 4096
+    loaded: Loaded,
+    sentences: Sequence[str],
+    language: str,
+    *,
+    at: LastToken = "piece",
+    max_tokens: int = 512,
+    tokens_per_batch: int = 4096,
 ) -> Vectors:
     """What each layer of the decoder puts out at the last token of each sentence (the paper's eᵢ, section 6.1).
 
-    The sentence stands in encoder and decoder input with the tags of its own language, cut to `max_tokens`. Its last
-    token is the last piece of its text; the state at mBART's `</s>` has nothing to say but the language's tag.
+    The sentence stands in encoder and decoder input with the tags of its own language, cut to `max_tokens`. The state
+    at mBART's `</s>`, which is the paper's, has nothing to say but the language's tag.
 
     Returns:
         [decoder layers, sentences, dimensions]; the last layer's states are those that logits are made from.
@@ -88,7 +98,8 @@ def sentence_states(
 
     def states_of(batch: Sequence[int]) -> torch.Tensor:
         inputs = on_device_of(model, layout.collate([encoded[index] for index in batch]))
-        last = [len(encoded[index].labels) - len(layout.family.after_target) for index in batch]
+        after = len(layout.family.after_target) if at == "piece" else 1
+        last = [len(encoded[index].labels) - after for index in batch]
         layers = states_of_decoder_layers(model, inputs)
         return torch.stack([states[range(len(batch)), last] for states in layers])
 

@@ -15,17 +15,17 @@ from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.events import Event, OnEvent
-from switchtune.files import write_text
+from switchtune.files import hash_file, write_text
 from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.classifier import weight_count
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Summary, metrics_record
-from switchtune.run_dir import RunDir, claim_folder, write_sealed
+from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
 from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
-from switchtune.runs.paths import COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS
+from switchtune.runs.paths import ANALYSES, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS, ZEROSHOT
 from switchtune.runs.translation import PairExperiment
-from switchtune.runs.trial import Data, Experiment, run_trial
+from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
 from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
 
 _PACKAGES = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
@@ -55,10 +55,28 @@ def run_experiment(
         models = {trial.model for trial in prepared.trials}
         jobs = jobs_for(config.jobs, len(prepared.trials), lambda: max(map(weight_count, models)))
         trials = [(experiment, trial, folder / trial.name) for trial in prepared.trials]
-        summary = experiment.summary(prepared.data, side_by_side(run_trial, trials, jobs, on_event))
+        # A process takes seconds to start: none does where nothing is left to do.
+        finished = [finished_trial(*each, on_event) for each in trials]
+        begun = [each for each, result in zip(trials, finished, strict=True) if result is None]
+        if begun:
+            set_results_aside(folder, on_event)
+        trained = iter(side_by_side(run_trial, begun, jobs, on_event))
+        summary = experiment.summary(prepared.data, [result or next(trained) for result in finished])
         write_sealed(folder / METRICS, metrics_record(summary))
         write_text(folder / COMPARISON, experiment.page(summary))
         return summary
+
+
+def set_results_aside(folder: Path, on_event: OnEvent) -> None:
+    """Have what was made of all trainings of a run, some of which are to be made anew, not be taken for theirs."""
+    results = [METRICS, COMPARISON, *(f"{ZEROSHOT}.{form}" for form in ("json", "md", "svg", "png")), ANALYSES]
+    there = [folder / name for name in results if (folder / name).exists()]
+    if folder / METRICS in there:
+        aside = free_name(folder / f"results.replaced-{hash_file(folder / METRICS)}")
+        aside.mkdir()
+        for path in there:
+            path.replace(aside / path.name)
+        on_event(Event("run", f"not all is finished as configured: the former comparison is now in {aside}"))
 
 
 def experiment_of(config: RunConfig | NliConfig) -> Experiment[Any]:

@@ -15,6 +15,7 @@ HYPOTHESES = "hypotheses.txt"
 """In a trial's folder: its translations of the test set, one a line."""
 ZEROSHOT = "zeroshot"
 """Folder of zero-shot translations, and of what came of them with .json, .md, .svg and .png behind it."""
+ANALYSES = "analysis"
 
 
 def trial_name(pair: str, arm: str, seed: int) -> str:
@@ -42,4 +43,4 @@ def predictions_file(language: str) -> str:
 
 
 def analysis_file(name: str) -> str:
-    return f"analysis/{name}.json"
+    return f"{ANALYSES}/{name}.json"

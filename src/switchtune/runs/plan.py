@@ -189,7 +189,10 @@ def device_at_hand() -> Device:
         base = total - free - torch.cuda.memory_reserved()
         return Device(torch.cuda.get_device_name(), total / GB, base / GB, torch.device("cuda"))
     memory, base = psutil.virtual_memory().total, psutil.Process().memory_info().rss
-    return Device(f"processor, {torch.get_num_threads()} threads", memory / GB, base / GB, torch.device("cpu"))
+    threads = torch.get_num_threads()
+    return Device(
+        f"processor, {threads} thread{'s' if threads > 1 else ''}", memory / GB, base / GB, torch.device("cpu")
+    )
 
 
 def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -> int | None:

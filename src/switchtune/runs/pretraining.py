@@ -15,7 +15,7 @@ from switchtune.events import Progress
 from switchtune.examples import denoise_examples
 from switchtune.files import fingerprint, write_text
 from switchtune.models.load import load_model, save_model
-from switchtune.models.new import new_model
+from switchtune.models.new import new_model, require_size
 from switchtune.run_dir import RunDir, claim_folder
 from switchtune.runs.paths import CONFIG
 from switchtune.runs.stages import chrf_validation
@@ -64,6 +64,12 @@ def read_passages(settings: TextSettings, *, valid_lines: int) -> Passages:
     return Passages(settings.language, train, valid, len(lines) - len(fitting))
 
 
+def require_possible(config: PretrainConfig) -> None:
+    """Refuse a size that the family cannot have, and trackers that are not there, before a folder is made."""
+    require_size(config.family, config.size)
+    require_trackers(config.training.report_to)
+
+
 def pretrain(
     config: PretrainConfig,
     folder: Path | str,
@@ -80,7 +86,7 @@ def pretrain(
         SwitchtuneError: text that cannot be read, or too little of it, or another process is working in `folder`.
     """
     folder = Path(folder)
-    require_trackers(config.training.report_to)
+    require_possible(config)
     claim_folder(folder, "pretrain", inputs=config.inputs)
     run = RunDir(folder, on_message)
     with run.lock():

@@ -74,6 +74,17 @@ class SearchResult:
         """Names, in the order of the configuration."""
         return tuple(dict.fromkeys(each.arm for each in self.tried))
 
+    @property
+    def at_the_edge(self) -> str:
+        """Which arms' best learning rates are the smallest or largest of several, a sentence each."""
+        rates = sorted({each.point.lr for each in self.tried})
+        advice = {rates[0]: "smallest that was tried: a smaller", rates[-1]: "largest that was tried: a larger"}
+        return " ".join(
+            f"{each.arm}: the best learning rate, {each.point.lr:g}, is the {advice[each.point.lr]} one may be better."
+            for each in self.best
+            if len(rates) > 1 and each.point.lr in advice
+        )
+
     def _best(self, arm: str, updates: int) -> Tried:
         own = [each for each in self.tried if (each.arm, each.point.updates) == (arm, updates)]
         return min(own, key=lambda each: (each.nll, each.point))
@@ -179,6 +190,6 @@ def search_markdown(result: SearchResult) -> str:
     explanation = (
         f"{result.pair}, seed {result.seed}. Loss on the validation set after the last stage: nats per target token. "
         f"Every arm was tried at the same points. Best: of each arm at {result.updates:,} updates, where the "
-        "mean of the arms' best losses is lowest; `best.yaml` compares them so."
-    )
+        f"mean of the arms' best losses is lowest; `best.yaml` compares them so. {result.at_the_edge}"
+    ).rstrip()
     return f"# Search\n\n{explanation}\n\n{markdown_table(*search_table(result))}\n"

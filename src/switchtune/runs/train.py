@@ -14,9 +14,9 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import UsageError, nearest
 from switchtune.events import Event, OnEvent
 from switchtune.runs.arms import Trial, chosen_arm
-from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
+from switchtune.runs.experiment import experiment_of, prepared_run, set_results_aside, write_manifest
 from switchtune.runs.paths import model_folder
-from switchtune.runs.trial import Experiment, TrialResult, run_trial, train_trial
+from switchtune.runs.trial import Experiment, TrialResult, finished_trial, run_trial, train_trial
 from switchtune.training.distributed import Device, default_device, joined, launch, on_first, place_of
 
 
@@ -118,7 +118,14 @@ class _Job:
 
 
 def _train(on_event: OnEvent, job: _Job) -> None:
-    trial = on_first(lambda: job.prepare(on_event))
+    def prepared() -> Trial:
+        trial = job.prepare(on_event)
+        compared = job.seed in job.experiment.config.seeds
+        if compared and finished_trial(job.experiment, trial, job.folder / trial.name, on_event) is None:
+            set_results_aside(job.folder, on_event)
+        return trial
+
+    trial = on_first(prepared)
     train_trial(job.experiment, trial, job.folder / trial.name, on_event)
 
 

@@ -161,13 +161,36 @@ def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event:
     Raises:
         SwitchtuneError: data, model or lexicon cannot be used, or the training failed; the message says why.
     """
+    result = _result(experiment, trial, folder, on_event, work=True)
+    assert result is not None
+    return result
+
+
+def finished_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult | None:
+    """What `run_trial` returns where all is finished; None where something is left to do."""
+    markers = [RunDir(folder).marker(stage.name) for stage, _ in experiment.stages(trial.arm)]
+    begun = all(marker.exists() for marker in markers)
+    return _result(experiment, trial, folder, on_event, work=False) if begun else None
+
+
+def _result(
+    experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent, *, work: bool
+) -> TrialResult | None:
     run, outputs = _run_dir(experiment, trial, folder, on_event), {}
     with run.lock():
         data = experiment.read(trial.pair, trial.corpora)
-        reports, model, origin = _train_stages(experiment, trial, data, run, on_event)
+        trained = _trained_stages(experiment, trial, data, run, on_event, work=work)
+        if trained is None:
+            return None
+        reports, model, origin = trained
         for each in experiment.outputs(trial, data, model, on_event):
-            inputs, count = {"before": origin, **each.inputs}, len(data.tests[each.test])
-            outputs[each.test] = kept_lines(run, each.step, inputs, run.path / each.file, count, each.make)
+            inputs, path, count = {"before": origin, **each.inputs}, run.path / each.file, len(data.tests[each.test])
+            if work:
+                outputs[each.test] = kept_lines(run, each.step, inputs, path, count, each.make)
+            elif run.result(each.step, inputs, made=[path]) is None:
+                return None
+            else:
+                outputs[each.test] = read_hypotheses(path, count)
     return TrialResult(trial.pair.name if trial.pair else "", trial.arm.name, trial.seed, reports, outputs)
 
 
@@ -177,7 +200,9 @@ def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_even
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
         data = first_before_others(partial(experiment.read, trial.pair, trial.corpora))
-        return _train_stages(experiment, trial, data, run, on_event)[0]
+        trained = _trained_stages(experiment, trial, data, run, on_event, work=True)
+        assert trained is not None
+        return trained[0]
 
 
 def _run_dir(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> RunDir:
@@ -208,22 +233,27 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
     return tuple(planned)
 
 
-def _train_stages(
-    experiment: Experiment[Any], trial: Trial, data: Data[Any], run: RunDir, on_event: OnEvent
-) -> tuple[Reports, Path, str]:
-    """Train the stages that are not finished; also the last one's model and the fingerprint of all it came from.
+def _trained_stages(
+    experiment: Experiment[Any], trial: Trial, data: Data[Any], run: RunDir, on_event: OnEvent, *, work: bool
+) -> tuple[Reports, Path, str] | None:
+    """Reports of the stages, the last one's model and the fingerprint of all it came from.
 
-    Process 0 alone looks at the folder's markers and writes them.
+    Stages that are not finished are trained, or without `work` there is None. Process 0 alone looks at the folder's
+    markers and writes them.
     """
     planned = on_first(partial(planned_stages, experiment, trial, data))
     updates = sum(plan.updates for plan in planned)
     trackers = Trackers(trial.arm.training.report_to, run_name=trial.name, folder=run.path, updates=updates)
     model, init = trial.model, trial.arm.recipe.init
     reports: Reports = {}
-    for plan in planned:
+    for number, plan in enumerate(planned):
         name, saved = plan.stage.name, model_folder(run.path, plan.stage.name)
-        report = on_first(partial(_finished_or_begun, run, trial, plan, on_event))
+        report: dict[str, Any] | None = on_first(partial(run.result, name, plan.inputs, made=[saved]))
+        if report is None and not work:
+            return None
         if report is None:
+            outputs = experiment.outputs(trial, data, model_folder(run.path, planned[-1].stage.name), on_event)
+            on_first(partial(_begin, run, trial, planned[number:], [each.file for each in outputs], on_event))
             done = sum(each["training"]["updates"] for each in reports.values())
             log = StageLog(run.path / CURVE, name, done)
             job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
@@ -238,15 +268,23 @@ def _train_stages(
     return reports, Path(model), planned[-1].fingerprint
 
 
-def _finished_or_begun(run: RunDir, trial: Trial, plan: PlannedStage, on_event: OnEvent) -> dict[str, Any] | None:
-    """What a finished stage reported; where it is not finished, its folder is made ready."""
-    stage = plan.stage.name
-    report: dict[str, Any] | None = run.result(stage, plan.inputs, made=[model_folder(run.path, stage)])
-    if report is None and (aside := run.begin(stage, plan.inputs, run.path / stage)) is not None:
-        if (run.path / CURVE).is_file():
-            shutil.copy(run.path / CURVE, aside)
-        on_event(Event(trial.name, f"{stage}: its inputs have changed; what was there is now {aside}"))
-    return report
+def _begin(run: RunDir, trial: Trial, plans: Sequence[PlannedStage], outputs: Sequence[str], on_event: OnEvent) -> None:
+    """Make the folder of a stage ready, and move aside what was made of former inputs, outputs and later stages too.
+
+    Args:
+        plans: of the stage and of those that follow.
+    """
+    asides = []
+    for number, plan in enumerate(plans):
+        folder = run.path / plan.stage.name
+        if (number == 0 or folder.exists()) and (aside := run.begin(folder.name, plan.inputs, folder)) is not None:
+            on_event(Event(trial.name, f"{folder.name}: its inputs have changed; what was there is now {aside}"))
+            asides.append(aside)
+            if (run.path / CURVE).is_file():
+                shutil.copy(run.path / CURVE, aside)
+    for path in [run.path / file for file in outputs] if asides else []:
+        if path.exists():
+            path.replace(asides[-1] / path.name)
 
 
 def kept_lines(

@@ -17,7 +17,7 @@ from switchtune.errors import Stopped, SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.training import distributed
 from switchtune.training.distributed import place_of, start_worker
-from switchtune.training.stopping import SECONDS_TO_STOP, heeding
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding, interrupts_blocked
 
 _Result = TypeVar("_Result")
 
@@ -67,13 +67,17 @@ def side_by_side(
         SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.
         Stopped: a signal came, and each has written a checkpoint.
     """
-    if jobs == 1:
+    if jobs == 1 or not arguments:
         return [work(*each, on_event) for each in arguments]
     context = multiprocessing.get_context(distributed.START_METHOD)
     events = context.Queue()
+    # Threads do not depend on how many trainings are left: a resumed one is to end in the same weights.
     start = (events, max(1, available_cores() // jobs))
-    with heeding() as request, ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=start) as pool:
-        futures = [pool.submit(_work, work, each) for each in arguments]
+    processes = min(jobs, len(arguments))
+    pool = ProcessPoolExecutor(processes, context, initializer=_start_worker, initargs=start)
+    with heeding() as request, pool:
+        with interrupts_blocked():
+            futures = [pool.submit(_work, work, each) for each in arguments]
         workers = list(pool._processes.values())
         try:
             while not request.signal and not all(future.done() for future in futures):

@@ -331,7 +331,7 @@ class Rates:
         advice = ". Too few: build the lexicon from more text, or add entries to its file" * self.falls_short
         return (
             f"asked for {self.requested_rate:.0%} of the words, switched {self.realised_rate:.1%}; "
-            f"the lexicon covers {self.coverage:.1%} of {self.words:,} running words{advice}"
+            f"{self.coverage:.1%} of {self.words:,} running words can be switched{advice}"
         )
 
 

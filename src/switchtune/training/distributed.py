@@ -30,7 +30,7 @@ from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from switchtune.errors import SaidElsewhereError, Stopped, SwitchtuneError, UsageError
 from switchtune.events import show_standard_error
-from switchtune.training.stopping import SECONDS_TO_STOP, heeding
+from switchtune.training.stopping import SECONDS_TO_STOP, heeding, interrupts_blocked
 
 Device: TypeAlias = Literal["cuda", "cpu"]
 
@@ -264,9 +264,10 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
     reports: _Reports = multiprocessing.get_context(START_METHOD).SimpleQueue()
     store = _local_store(0)
     settings = (processes, device, store.port, max(1, torch.get_num_threads() // processes))
-    started = start_processes(
-        _process, (work, arguments, *settings, reports), nprocs=processes, join=False, start_method=START_METHOD
-    )
+    with interrupts_blocked():
+        started = start_processes(
+            _process, (work, arguments, *settings, reports), nprocs=processes, join=False, start_method=START_METHOD
+        )
     failures: list[tuple[int, Any]] = []
     latest = math.inf
     with heeding() as request:
@@ -358,8 +359,6 @@ def _process(
 def start_worker(threads: int) -> None:
     """Make this process a worker: it ends with its parent, which a kill keeps from ending it."""
     show_standard_error()
-    # An interrupt from the keyboard reaches all processes; the parent decides what comes of it.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
 
     def watch(parent: BaseProcess) -> None:

@@ -178,7 +178,7 @@ class Loop:
 
     def _learning_rate(self, done: int) -> float:
         updates, settings = self._job.updates, self._settings
-        warmup = warmup_updates(settings.warmup, updates)
+        warmup = warmup_updates(settings, updates)
         factor = learning_rate_factor(done, updates=updates, warmup=warmup, schedule=settings.schedule)
         return self._job.choice.lr * factor
 

@@ -111,6 +111,7 @@ def learning_rate_factor(done: int, *, updates: int, warmup: int, schedule: Sche
     return 1.0
 
 
-def warmup_updates(warmup: float, updates: int) -> int:
-    """Updates of warm-up in a stage, of a number or (below 1) a share: never more than a tenth of the stage."""
-    return int(min(warmup * updates if warmup < 1 else warmup, updates // 10))
+def warmup_updates(settings: TrainingSettings, updates: int) -> int:
+    """Updates of warm-up in a stage of so many."""
+    wanted = settings.warmup * updates if settings.warmup < 1 else settings.warmup
+    return int(min(wanted, settings.warmup_cap * updates))

@@ -12,6 +12,19 @@ SECONDS_TO_STOP = 600.0
 """How long other processes may take for the update and the checkpoint that they end with."""
 
 
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Within, an interrupt from the keyboard waits, and processes that are started get none, in their imports neither.
+
+    A terminal sends it to all processes; their parent decides what comes of it.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 @dataclass
 class Request:
     """Whether somebody asked to stop."""
