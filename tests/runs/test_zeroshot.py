@@ -113,10 +113,10 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
     (matrix,) = decided_matrices([Matrix("own-tests", "en", "standard", "csr", cells)])
     heads, rows = matrix_table(matrix)
     assert heads == ["tested \\ trained", "de→en", "it→en"]
-    assert rows == [["de→en", "(20.0 +5.0(*))", "20.0 +1.2(*)"], ["it→en", "20.0 +0.0", "(20.0 +3.0)"]]
+    assert rows == [["de→en", "(20.0 +5.0*)", "20.0 +1.2*"], ["it→en", "20.0 +0.0", "(20.0 +3.0)"]]
     assert matrix.verdict() == (
-        "csr against standard, zero-shot: better in 1 of 2 directions (1 significantly), worse in 1 (0 significantly) "
-        "on this one training; mean difference +0.6 BLEU."
+        "csr against standard, zero-shot: better in 1 of 2 directions (1 significantly), worse in 1 (0 significantly); "
+        "mean difference +0.6 BLEU."
     )
     low = [replace(cell, comparison=replace(cell.comparison, value_a=0.1, value_b=0.2)) for cell in matrix.cells]
     assert replace(matrix, cells=tuple(low)).verdict().endswith("the best score is 0.2 BLEU, so this says nothing.")
