@@ -41,6 +41,7 @@ def test_what_cannot_be_seen_is_no_text(text: str) -> None:
         ("Häuser".encode("utf-16-le"), "iconv -f UTF-16LE"),
         ("Häuser".encode("latin-1"), "iconv -f ISO-8859-1"),
     ],
+    ids=["gz", "xz", "bz2", "zst", "zip", "utf-16", "latin-1"],
 )
 def test_what_is_no_text_is_told_what_it_may_be(tmp_path: Path, content: bytes, step: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)
