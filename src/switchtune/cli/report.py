@@ -35,9 +35,7 @@ def analyse(
     points: Annotated[
         int, typer.Option(min=3, max=1_000_000, help="Sentences of each text and side projected, at most.")
     ] = 300,
-    buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first a word is rare.")] = (
-        "100,1000"
-    ),
+    buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first: rare.")] = "100,1000",
     cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences shown for two systems, at most.")] = 20,
     seed: Seed = 1,
     as_json: AsJson = False,

@@ -61,14 +61,12 @@ def export_ct2(
     Raises UsageError where CTranslate2, languages or text are not to be had, ParityError where the proof fails.
     """
     ct2()
-    settings = settings or GenerationSettings()
-    layout = load_layout(path)
+    layout, settings = load_layout(path), settings or GenerationSettings()
     told = languages or direction(layout)
     if told is None:
         raise UsageError(f"{path}: its tokenizer does not tell the languages; say them, as in --langs de-en.")
     source, target = languages = find_language(told[0]).code, find_language(told[1]).code
-    for language in languages:
-        layout.code(language)
+    layout.code(source), layout.code(target)
     if text is None and source not in EMBEDDED_LANGUAGES:
         raise UsageError(
             f"There is no embedded text in {find_language(source).name} to prove on that the exported model does the "
