@@ -48,7 +48,8 @@ def test_few_examples_are_all_used() -> None:
 def test_outputs_of_no_use_are_told_while_the_model_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "translate", lambda loaded, sentences, *settings: [""] * len(sentences))
     said: list[str] = []
-    assert chrf_validation(Examples(32, restored), 5, GenerationSettings(), said.append)(miniature()) == 0
+    validate = chrf_validation(Examples(32, restored), 5, GenerationSettings(), said.append)
+    assert validate(miniature()) == validate(miniature()) == 0
     assert said == [
         "validation: the outputs in de are of no use yet (usual at first): 3 of 3 outputs are empty",
         "validation: the outputs in en are of no use yet (usual at first): 2 of 2 outputs are empty",

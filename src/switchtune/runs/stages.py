@@ -32,7 +32,7 @@ def chrf_validation(
     """How to score a model on the first of a stage's own validation examples: chrF++ of its greedy outputs.
 
     Where the examples are of several directions (both sides are restored in stage 1) it is their mean. `tell` is told
-    what is wrong with most of the outputs, where something is.
+    what is wrong with most of the outputs, where something is, and again where it has changed.
     """
     greedy = generation.model_copy(update={"beams": 1})
     directions: dict[tuple[str, str], list[Example]] = {}
@@ -40,14 +40,18 @@ def chrf_validation(
         example = examples.make(0, index)
         directions.setdefault((example.source_language, example.target_language), []).append(example)
 
+    told: dict[str, list[str]] = {}
+
     def validate(loaded: Loaded) -> float:
         scores = []
         for (source, target), group in directions.items():
             outputs = translate(loaded, [example.source for example in group], source, target, greedy)
             references = [example.target for example in group]
             scores.append(chrf(outputs, references, target).value)
-            if said := faults(outputs, references, target):
+            said = list(faults(outputs, references, target))
+            if said and said != told.get(target):
                 tell(f"validation: the outputs in {target} are of no use yet (usual at first): {', '.join(said)}")
+            told[target] = said
         return mean(scores)
 
     return validate
