@@ -12,9 +12,12 @@ from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import (
+    Example,
+    Examples,
     denoise_examples,
     iaft_examples,
     masked_spans,
+    mixed_examples,
     permuted_sentences,
     perturbed,
     restore_examples,
@@ -204,3 +207,42 @@ def test_sentences_written_without_spaces_are_joined_without() -> None:
 def test_denoising_without_text_is_refused() -> None:
     with pytest.raises(SwitchtuneError, match="No text to pretrain on"):
         denoise_examples([("de", [])], [word_segmenter("de")], mask="_", seed=1)
+
+
+def numbered(kind: str, count: int) -> Examples:
+    return Examples(count, lambda epoch, index: Example(f"{kind} {index}", "de", f"{epoch}", "en"))
+
+
+@given(counts=st.lists(st.integers(1, 40), min_size=1, max_size=4), data=st.data())
+def test_a_mixture_has_its_shares_in_every_epoch_and_uses_all_examples_alike(
+    counts: list[int], data: st.DataObject
+) -> None:
+    shares = [data.draw(st.floats(0.1, 1.0)) for _ in counts]
+    ingredients = [
+        (numbered(str(kind), count), share) for kind, (count, share) in enumerate(zip(counts, shares, strict=True))
+    ]
+    mixture = mixed_examples(ingredients, seed=3)
+    assert mixture.count == sum(counts)
+    assert mixture.used is not None
+    uses = Counter[str]()
+    for epoch in range(30):
+        used = mixture.used(epoch).tolist()
+        made = mixture.made([(epoch, index) for index in used])
+        assert [example.target for example in made] == [str(epoch)] * len(used)
+        assert made == [mixture.make(epoch, index) for index in used]
+        uses.update(example.source for example in made)
+        of_kind = Counter(example.source.split()[0] for example in made)
+        for kind, (count, share) in enumerate(zip(counts, shares, strict=True)):
+            wanted = min(of / part for of, part in zip(counts, shares, strict=True)) * share
+            assert of_kind[str(kind)] == max(1, round(wanted))
+            assert of_kind[str(kind)] <= count
+    for kind, count in enumerate(counts):
+        times = [uses[f"{kind} {index}"] for index in range(count)]
+        assert max(times) - min(times) <= 1
+
+
+def test_the_order_of_a_mixture_depends_on_its_seed_alone() -> None:
+    ingredients = [(numbered("a", 10), 0.5), (numbered("b", 1000), 0.5)]
+    first, again, other = (mixed_examples(ingredients, seed=seed).used for seed in (1, 1, 2))
+    assert first is not None and again is not None and other is not None
+    assert first(7).tolist() == again(7).tolist() != other(7).tolist()

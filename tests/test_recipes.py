@@ -5,13 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune import examples
+from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
 from switchtune.recipes import RECIPES, Recipe, Stage, stage_updates
 
 
 def test_the_papers_budget() -> None:
-    assert stage_updates(RECIPES["csr"], 30_000, 1 / 6) == (5_000, 25_000)
-    assert stage_updates(RECIPES["standard"], 30_000, 1 / 6) == (30_000,)
+    shares = TrainingSettings().stage_shares
+    assert stage_updates(RECIPES["csr"], 30_000, shares) == (5_000, 25_000)
+    assert stage_updates(RECIPES["standard"], 30_000, shares) == (30_000,)
+    assert stage_updates(RECIPES["csr+"], 30_000, shares) == (20_000, 10_000)
 
 
 @given(
@@ -20,7 +23,7 @@ def test_the_papers_budget() -> None:
     share=st.floats(0, 1, exclude_min=True, exclude_max=True),
 )
 def test_every_stage_gets_updates_and_they_sum_to_the_total(stages: int, total: int, share: float) -> None:
-    updates = stage_updates(Recipe((Stage("task", "task"),) * stages), total, share)
+    updates = stage_updates(Recipe((Stage("task", {"task": 1.0}),) * stages), total, {"task": share})
     assert len(updates) == stages
     assert sum(updates) == total
     assert min(updates) >= 1
@@ -28,12 +31,13 @@ def test_every_stage_gets_updates_and_they_sum_to_the_total(stages: int, total: 
 
 def test_too_few_updates_are_refused() -> None:
     with pytest.raises(UsageError, match=r"1 is too few for the stages restore \+ task"):
-        stage_updates(RECIPES["csr"], 1, 0.5)
+        stage_updates(RECIPES["csr"], 1, {"restore": 0.5})
 
 
 def test_recipes_end_with_the_task_and_name_examples_that_exist() -> None:
     for recipe in RECIPES.values():
         assert recipe.stages[-1].name == "task"
-        assert all(hasattr(examples, f"{stage.examples}_examples") for stage in recipe.stages)
+        kinds = {kind for stage in recipe.stages for kind in stage.mixture}
+        assert all(hasattr(examples, f"{kind}_examples") for kind in kinds)
     assert [name for name, recipe in RECIPES.items() if recipe.init == "random"] == ["random"]
-    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr"]
+    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr", "csr+", "denoise"]

@@ -1,8 +1,8 @@
-"""Corpora → the examples of a stage: restore, task, iaft, denoise. Made anew for every epoch."""
+"""Corpora → the examples of a stage: restore, task, gloss, denoise, iaft. Made anew for every epoch."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +12,7 @@ from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
+from switchtune.switching.gloss import Glosser
 from switchtune.switching.switcher import SideSwitcher, example_keys
 
 
@@ -37,6 +38,7 @@ class Examples:
     make_many: Callable[[Sequence[Key]], list[Example]] | None = None  # The same for many at once, where that is faster
     sides: NDArray[np.uint8] | None = None
     """(count,) the side of the corpus that each is of, 0 or 1, where every update is to hold its share of both."""
+    used: Callable[[int], NDArray[np.int64]] | None = None  # Indices of the examples of an epoch; None: all of them
 
     def __len__(self) -> int:
         return self.count
@@ -157,6 +159,58 @@ def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int,
         return Example(source, corpus.source_language, pair.target, corpus.target_language)
 
     return Examples(len(corpus), make)
+
+
+def gloss_examples(sentences: Sequence[str], languages: tuple[str, str], gloss: Glosser, *, seed: int) -> Examples:
+    """Sentences of the target language from their glosses in the source language, under the tags of the task.
+
+    They need no pair. Which translations stand in a gloss is drawn anew every epoch.
+    """
+
+    def make(epoch: int, index: int) -> Example:
+        sentence = sentences[index]
+        return Example(gloss(sentence, generator(seed, epoch, index)), languages[0], sentence, languages[1])
+
+    return Examples(len(sentences), make)
+
+
+def mixed_examples(ingredients: Sequence[tuple[Examples, float]], *, seed: int) -> Examples:
+    """Examples of several kinds, of which an epoch has as many as their shares say.
+
+    An epoch is as long as the kind that is used up first, and none of its examples comes twice. The others are gone
+    through over several epochs, in an order drawn anew each time.
+
+    Args:
+        ingredients: examples of each kind, at least one, with their share.
+    """
+    counts = [examples.count for examples, _ in ingredients]
+    total = sum(share for _, share in ingredients)
+    length = min(count * total / share for count, (_, share) in zip(counts, ingredients, strict=True))
+    per_epoch = [max(1, round(length * share / total)) for _, share in ingredients]
+    starts = np.append(0, np.cumsum(counts))
+
+    @lru_cache(maxsize=2 * len(counts))
+    def order(kind: int, times: int) -> NDArray[np.int64]:
+        return np.random.default_rng((seed, kind, times)).permutation(counts[kind])
+
+    def used(epoch: int) -> NDArray[np.int64]:
+        parts = []
+        for kind, (count, wanted) in enumerate(zip(counts, per_epoch, strict=True)):
+            times, place = divmod(epoch * wanted, count)
+            passes = [order(kind, times + ahead) for ahead in range(1 + (place + wanted > count))]
+            parts.append(starts[kind] + np.concatenate(passes)[place : place + wanted])
+        return np.concatenate(parts)
+
+    def make_many(keys: Sequence[Key]) -> list[Example]:
+        kinds = np.searchsorted(starts, [index for _, index in keys], side="right") - 1
+        made: dict[int, Example] = {}
+        for kind in set(kinds.tolist()):
+            places = np.flatnonzero(kinds == kind).tolist()
+            own = [(keys[place][0], keys[place][1] - int(starts[kind])) for place in places]
+            made.update(zip(places, ingredients[kind][0].made(own), strict=True))
+        return [made[place] for place in range(len(keys))]
+
+    return replace(_many_at_once(int(starts[-1]), make_many), used=used)
 
 
 def perturbed(units: Words, *, mask: str, rng: np.random.Generator, rate: float = 0.1, shift: int = 3) -> Words:

@@ -7,15 +7,21 @@ from typing import Literal, TypeAlias
 
 from switchtune.errors import UsageError
 
-RecipeName: TypeAlias = Literal["standard", "csr", "iaft", "random"]
+RecipeName: TypeAlias = Literal["standard", "csr", "csr+", "denoise", "iaft", "random"]
+ExampleKind: TypeAlias = Literal["task", "restore", "gloss", "denoise", "iaft"]
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One training within a recipe; it starts from the weights of the stage before it and nothing else."""
 
-    name: str  # Name in folders and curves
-    examples: Literal["restore", "task", "iaft"]  # What it trains on: `switchtune.examples.<…>_examples`
+    name: str  # In folders and curves
+    mixture: Mapping[ExampleKind, float]  # Kinds of examples that it trains on (`switchtune.examples`), with shares
+
+    @property
+    def examples(self) -> ExampleKind | None:
+        """The only kind of examples that it trains on; None for several."""
+        return next(iter(self.mixture)) if len(self.mixture) == 1 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,23 +33,25 @@ class Recipe:
     """Weights that the first stage starts from; `random` draws new ones for the same architecture."""
 
 
-RESTORE = Stage("restore", "restore")
-TASK = Stage("task", "task")
+RESTORE = Stage("restore", {"restore": 1.0})
+TASK = Stage("task", {"task": 1.0})
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "standard": Recipe((TASK,)),
         "csr": Recipe((RESTORE, TASK)),
-        "iaft": Recipe((Stage("task", "iaft"),)),
+        "csr+": Recipe((Stage("mixture", {"task": 0.5, "gloss": 0.5}), TASK)),
+        "denoise": Recipe((Stage("mixture", {"task": 0.5, "denoise": 0.5}), TASK)),
+        "iaft": Recipe((Stage("task", {"iaft": 1.0}),)),
         "random": Recipe((TASK,), init="random"),
     }
 )
 
 
-def stage_updates(recipe: Recipe, total: int, restore_share: float) -> tuple[int, ...]:
+def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tuple[int, ...]:
     """Updates of each stage; they sum to `total` whatever the recipe, so that recipes are compared at equal updates.
 
-    Each stage but the last gets `restore_share` of the total, 0 < share < 1 (paper: 5k of 30k).
+    Each stage but the last gets the share of the total that stands under its name, 0 < share < 1 (paper: 5k of 30k).
 
     Raises:
         UsageError: fewer updates than stages.
@@ -53,7 +61,7 @@ def stage_updates(recipe: Recipe, total: int, restore_share: float) -> tuple[int
         raise UsageError(f"training.updates: {total} is too few for the stages {names}; give at least one to each.")
     updates: list[int] = []
     remaining = total
-    for stages_after in range(len(recipe.stages) - 1, 0, -1):
-        updates.append(min(max(1, round(total * restore_share)), remaining - stages_after))
+    for number, stage in enumerate(recipe.stages[:-1], start=1):
+        updates.append(min(max(1, round(total * shares[stage.name])), remaining - len(recipe.stages) + number))
         remaining -= updates[-1]
     return (*updates, remaining)

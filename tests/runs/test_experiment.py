@@ -331,3 +331,50 @@ def test_characters_counted_for_want_of_words_are_told_at_the_top(
     assert summary.remarks == ("BLEU of en counts characters",)
     page = (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
     assert page.index("BLEU of en counts characters") < page.index("## de-en")
+
+
+def test_mixtures_train_on_further_text_which_the_other_arms_do_not_read(model: Path, tmp_path: Path) -> None:
+    further = tmp_path / "more.en"
+    further.write_text("".join(f"{line}\n" for line in (ENGLISH[0].upper(), *ENGLISH[6:10])), encoding="utf-8")
+    config = config_of(model, tmp_path, arms=["standard", "csr", "csr+", "denoise"])
+    pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(further)}})
+    config, told = config.model_copy(update={"pairs": (pair,)}), []
+    summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    assert [row.arm for row in summary.rows] == ["standard", "csr", "csr+", "denoise"]
+    assert summary.rows[2].stage_updates == {"mixture": 3, "task": 1}
+    assert "4 further sentences in en; 1 of the validation or test set left out" in told
+    weights = {
+        arm: tmp_path / f"run/de-en/{arm}/seed1/task/model/model.safetensors"
+        for arm in ("standard", "csr", "csr+", "denoise")
+    }
+    before = {arm: path.stat().st_mtime_ns for arm, path in weights.items()}
+    further.write_text("".join(f"{line}\n" for line in ENGLISH[6:9]), encoding="utf-8")
+    run_experiment(config, tmp_path / "run")
+    assert {arm for arm, path in weights.items() if path.stat().st_mtime_ns > before[arm]} == {"csr+", "denoise"}
+
+
+def test_further_text_that_is_tested_is_refused(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, arms=["standard", "csr+"])
+    tested = {"monolingual": {"en": str(tmp_path / "text.en")}}
+    config = config.model_copy(update={"pairs": (config.pairs[0].model_copy(update=tested),)})
+    with pytest.raises(SwitchtuneError, match=r"text\.en: all of its 6 lines stand in the validation or the test set"):
+        run_experiment(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "summarization"}, r"arms\.csr\+: its recipe is for translation"),
+        ({"switching": {"unit": "piece"}}, r"arms\.csr\+: glosses are made of words, and switching\.unit is piece"),
+        ({"pairs": [{"source": "de", "target": "en", "monolingual": {"fr": "x"}}]}, "fr is neither de nor en"),
+        ({"gloss": {"unknown": "guess"}}, "unknown"),
+    ],
+)
+def test_mixtures_that_cannot_be_made_are_refused(
+    model: Path, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    pairs = changes.get("pairs")
+    if isinstance(pairs, list):
+        changes = {"pairs": [{"train": "a", "valid": "a", "test": "a", **pairs[0]}]}
+    with pytest.raises(UsageError, match=message):
+        config_of(model, tmp_path, arms=["standard", "csr+"], **changes)

@@ -8,10 +8,10 @@ from typing_extensions import Self
 
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
 from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
-from switchtune.config.switching import SwitchingSettings
+from switchtune.config.switching import GlossSettings, SwitchingSettings
 from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
-from switchtune.recipes import Recipe, RecipeName, stage_updates
+from switchtune.recipes import ExampleKind, Recipe, RecipeName, stage_updates
 
 MOST_TRAININGS = 10_000
 
@@ -26,6 +26,8 @@ class ArmSettings(Settings):
     """Values that replace those of the run's `lexicon` block."""
     switching: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `switching` block."""
+    gloss: dict[str, Any] = Field(default_factory=dict)
+    """Values that replace those of the run's `gloss` block."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `training` block; the total of updates cannot be among them."""
 
@@ -59,20 +61,35 @@ class ResolvedArm:
     """A folder or a name on the Hub, as configured."""
     switching: SwitchingSettings
     training: TrainingSettings
+    gloss: GlossSettings = field(default_factory=GlossSettings)
     lexicon: LexiconSettings = field(default_factory=LexiconSettings)
     """Not of inference, which has `dictionaries` and `classification`."""
     dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
 
     @property
+    def kinds(self) -> frozenset[ExampleKind]:
+        """Kinds of examples that its stages train on."""
+        return frozenset(kind for stage in self.recipe.stages for kind in stage.mixture)
+
+    @property
     def restores(self) -> bool:
         """Whether it has a stage that restores what is switched."""
-        return any(stage.examples == "restore" for stage in self.recipe.stages)
+        return "restore" in self.kinds
 
     @property
     def needs_lexicons(self) -> bool:
         """Whether it has a stage in which words become others, not the mask alone."""
-        return self.restores and self.switching.source != "mask"
+        return "gloss" in self.kinds or (self.restores and self.switching.source != "mask")
+
+    @property
+    def needs_mask(self) -> bool:
+        """Whether examples of its stages hold the model's mask token."""
+        return (
+            bool(self.kinds & {"iaft", "denoise"})
+            or (self.restores and self.switching.source == "mask")
+            or ("gloss" in self.kinds and self.gloss.unknown == "mask")
+        )
 
     @property
     def switches_by_meaning(self) -> bool:
@@ -82,7 +99,7 @@ class ResolvedArm:
     @property
     def stage_updates(self) -> tuple[int, ...]:
         """Updates of each stage; raises UsageError where there are fewer updates than stages."""
-        return stage_updates(self.recipe, self.training.updates, self.training.restore_share)
+        return stage_updates(self.recipe, self.training.updates, self.training.stage_shares)
 
 
 class ComparisonSettings(Settings):

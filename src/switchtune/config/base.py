@@ -76,8 +76,8 @@ def mapping_to(item: Any) -> Any:
 
 
 def _folder_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}", name):
-        raise ValueError(f"{name!r} cannot name a folder: letters, digits, '.', '_' and '-' only, 100 at most")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}", name):
+        raise ValueError(f"{name!r} cannot name a folder: letters, digits, '.', '_', '+' and '-' only, 100 at most")
     return name
 
 

@@ -20,6 +20,7 @@ from switchtune.config.base import (
     Updates,
 )
 from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.switching import GlossSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.recipes import RECIPES
 
@@ -49,9 +50,18 @@ class PairSettings(Settings):
     test: str
     limit: Rows | None = None
     """Use only the first so many training pairs."""
+    monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
+    """Further text of either language, a sentence a line: {en: FILE}. The recipes csr+ and denoise use the target's."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
+
+    @model_validator(mode="after")
+    def _of_its_languages(self) -> "PairSettings":
+        for language in self.monolingual:
+            if language not in {self.source, self.target}:
+                raise ValueError(f"monolingual: {language} is neither {self.source} nor {self.target}")
+        return self
 
     @property
     def name(self) -> str:
@@ -128,6 +138,7 @@ class RunConfig(ComparisonSettings):
     its vocabulary is trimmed."""
     pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
     lexicon: LexiconSettings = LexiconSettings()
+    gloss: GlossSettings = GlossSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     zeroshot: ZeroshotSettings = ZeroshotSettings()
@@ -156,6 +167,10 @@ class RunConfig(ComparisonSettings):
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
+            if "mixture" in {stage.name for stage in arm.recipe.stages} and self.task == "summarization":
+                raise ValueError(f"arms.{arm.name}: its recipe is for translation; take standard, csr, iaft or random")
+            if "gloss" in arm.kinds and arm.switching.unit == "piece":
+                raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")
         return self
 
     @cached_property
@@ -167,6 +182,7 @@ class RunConfig(ComparisonSettings):
                 model=self.model.name,
                 switching=with_own(self.switching, arm, "switching"),
                 training=with_own(self.training, arm, "training"),
+                gloss=with_own(self.gloss, arm, "gloss"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
             )
             for arm in self.arm_settings
@@ -176,5 +192,6 @@ class RunConfig(ComparisonSettings):
     def inputs(self) -> list[str]:
         """All that is named in it to be read: models, corpora, lexicons, texts."""
         corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
+        texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
-        return [self.model.name, *self.model.text, *corpora, *lexicons, *self.zeroshot.multiway.values()]
+        return [self.model.name, *texts, *corpora, *lexicons, *self.zeroshot.multiway.values()]

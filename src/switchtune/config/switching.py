@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from switchtune.config.base import Settings, Share
+from switchtune.config.base import AtOnce, Settings, Share
 
 SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"]
 
@@ -35,3 +35,14 @@ class SwitchingSettings(Settings):
         if self.phrases and self.source != "aligned":
             raise ValueError("phrases: true needs source: aligned, which knows what a phrase is translated by")
         return self
+
+
+class GlossSettings(Settings):
+    """How glosses are made: target sentences written word by word in the source language, as inputs of the task."""
+
+    rate: Share = 1.0
+    """Share of the words with a translation that become one."""
+    k: AtOnce = 3
+    """Translations that a word is drawn from, the strongest first."""
+    unknown: Literal["keep", "drop", "mask"] = "keep"
+    """What becomes of words without a translation."""

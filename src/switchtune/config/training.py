@@ -52,6 +52,8 @@ class TrainingSettings(Settings):
     """Total updates of the optimizer, over all stages of a recipe."""
     restore_share: float = Field(1 / 6, gt=0, lt=1)
     """Share of the updates given to stage 1 where a recipe has one (the paper: 5k of 30k)."""
+    mixture_share: float = Field(2 / 3, gt=0, lt=1)
+    """Share of the updates given to a mixture of examples, where a recipe begins with one."""
     tokens_per_batch: BatchTokens = 4096
     """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
     accumulation: AtOnce = 1
@@ -163,15 +165,23 @@ class TrainingSettings(Settings):
         return values | {"schedule": "polynomial" if self.schedule == "linear" else self.schedule}
 
     @property
+    def stage_shares(self) -> dict[str, float]:
+        """Share of the updates of each stage that is not a recipe's last."""
+        return {"restore": self.restore_share, "mixture": self.mixture_share}
+
+    @property
     def course(self) -> dict[str, Any]:
         """Those of the decisive values that decide the weights after each update; others choose among them."""
         return {name: value for name, value in self.decisive.items() if name not in _CHOOSING}
 
 
 _WITHOUT_EFFECT = frozenset(
-    "workers report_to sharding gradient_checkpointing snapshots checkpoint_minutes updates restore_share".split()
+    [
+        *("workers", "report_to", "sharding", "gradient_checkpointing", "snapshots", "checkpoint_minutes"),
+        *("updates", "restore_share", "mixture_share"),
+    ]
 )
-"""The last two reach a stage as its own number of updates."""
+"""The last three reach a stage as its own number of updates."""
 _CHOOSING = frozenset(
     "keep best_by valid_sentences average patience least_updates evaluate_every checkpoint_every".split()
 )

@@ -102,7 +102,7 @@ class InferenceExperiment:
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
         """Those of the recipe, with the classifier's in place of the task's."""
-        classified = (Stage(STAGE, "task"), classifier_settings(arm.classification, arm.training))
+        classified = (Stage(STAGE, {"task": 1.0}), classifier_settings(arm.classification, arm.training))
         return [(stage, arm.training) if stage.examples == "restore" else classified for stage in arm.recipe.stages]
 
     def train(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:

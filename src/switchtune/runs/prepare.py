@@ -37,8 +37,7 @@ def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout) -> None:
     layout.code(pair.source), layout.code(pair.target)
     require_runnable(arm.training, layout.family.name, torch.device(default_device()))
     arm.stage_updates  # noqa: B018
-    masks = {"iaft": True, "restore": arm.switching.source == "mask", "task": False}
-    if any(masks[stage.examples] for stage in arm.recipe.stages):
+    if arm.needs_mask:
         layout.mask_token  # noqa: B018
 
 
@@ -150,13 +149,14 @@ def _reads_model(arm: ResolvedArm) -> bool:
 def prepare_model(
     config: RunConfig,
     corpora: Mapping[str, Sequence[Corpus]],
+    further: Mapping[str, Sequence[str]],
     lexicons: Sequence[Path],
     run: RunDir,
     on_event: OnEvent,
 ) -> str:
     """What all trainings start from: the model, or the model with the vocabulary that this run's text needs.
 
-    `corpora` are of each pair those of training, validation and test.
+    `corpora` are of each pair those of training, validation and test; `further` is monolingual text.
     """
     model = config.model
     if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
@@ -169,6 +169,7 @@ def prepare_model(
         "corpora": [corpus.fingerprint() for parts in corpora.values() for corpus in parts],
         "lexicons": [hash_with_edits(path) for path in lexicons],
         "text": [hash_file(Path(path)) for path in model.text],
+        **({"further": fingerprint(dict(further))} if further else {}),
         "languages": languages,
     }
     done = run.result(TRIMMED, inputs)
@@ -184,6 +185,7 @@ def prepare_model(
         }
         texts |= {str(path.relative_to(run.path)): lexicon_words(read_lexicon(path)) for path in lexicons}
         texts |= {path: read_lines(Path(path)) for path in model.text}
+        texts |= {name: list(sentences) for name, sentences in further.items()}
         done = _trimmed(model, survey(model.name, texts, languages), texts, folder)
         run.finish(TRIMMED, inputs, done, made=[folder] if done["trimmed"] else [])
     on_event(Event("model", done["because"]))

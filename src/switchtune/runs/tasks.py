@@ -10,8 +10,9 @@ from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import shown
 from switchtune.corpus.documents import marked, read_documents
-from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.read import Corpus, read_corpus, read_monolingual
 from switchtune.corpus.words import word_segmenter
+from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import adopt_files, read_json, write_json
 from switchtune.scoring.metrics import MetricName
@@ -50,6 +51,36 @@ def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[C
     """The training, validation and test corpus of a pair. Repeated pairs stay in the test set."""
     read = pair_reader(config, pair, cache_dir)
     return read(pair.train, limit=pair.limit), read(pair.valid), read(pair.test, deduplicate=False)
+
+
+@dataclass(frozen=True)
+class MonolingualSentences:
+    """Further sentences of one of a pair's languages."""
+
+    sentences: tuple[str, ...]
+    held_out: int
+    """Sentences of the file that were left out, as they stand in the validation or the test set."""
+
+    def describe(self, language: str) -> str:
+        left_out = f"; {self.held_out:,} of the validation or test set left out" * (self.held_out > 0)
+        return f"{len(self.sentences):,} further sentences in {language}{left_out}"
+
+
+def read_further(pair: PairSettings, held_out: Sequence[Corpus]) -> dict[str, MonolingualSentences]:
+    """The monolingual text of a pair by language, without what stands in the validation and test corpora."""
+    sides = {pair.source: Corpus.sources, pair.target: Corpus.targets}
+    further = {}
+    for language, path in pair.monolingual.items():
+        known = {sentence.casefold() for corpus in held_out for sentence in sides[language](corpus)}
+        lines = read_monolingual(path, language)
+        kept = tuple(line for line in lines if line.casefold() not in known)
+        if not kept:
+            raise SwitchtuneError(
+                f"{path}: all of its {len(lines):,} lines stand in the validation or the test set; nothing is left to "
+                "train on. Give other text, or take the file out of `monolingual`."
+            )
+        further[language] = MonolingualSentences(kept, len(lines) - len(kept))
+    return further
 
 
 _SUMMARIZES = "summarization.json"

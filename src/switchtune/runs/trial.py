@@ -4,7 +4,7 @@ import gc
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
@@ -26,6 +26,7 @@ from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.paths import model_folder
 from switchtune.runs.stages import PlannedStage, StageJob
+from switchtune.runs.tasks import MonolingualSentences
 from switchtune.switching.switcher import Rates
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
 from switchtune.training.curve import METRICS as CURVE
@@ -46,6 +47,8 @@ class Data(Generic[Set]):
     valid: Set
     tests: Mapping[str, Set]
     """By a name of the task's own."""
+    monolingual: Mapping[str, MonolingualSentences] = field(default_factory=dict)
+    """Further text by language."""
 
 
 @dataclass(frozen=True)
@@ -218,16 +221,19 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
         inputs = {
             "before": origin,
             "stage": stage.name,
-            "examples": stage.examples,
+            "examples": stage.examples or dict(stage.mixture),
             "updates": updates,
             "train": data.train.fingerprint(),
             "valid": data.valid.fingerprint(),
             "training": settings.decisive,
             "seed": trial.seed,
         }
-        if stage.examples == "restore":
-            inputs["switching"] = arm.switching.model_dump(mode="json")
+        switched = {"restore": arm.switching, "gloss": arm.gloss}
+        for kind in switched.keys() & stage.mixture:
+            inputs["switching" if kind == "restore" else kind] = switched[kind].model_dump(mode="json")
             inputs["lexicons"] = [hash_with_edits(path) for path in (*trial.lexicons, *trial.alignments)]
+        if stage.name == "mixture":
+            inputs["monolingual"] = fingerprint({code: text.sentences for code, text in data.monolingual.items()})
         planned.append(PlannedStage(stage, settings, updates, inputs))
         origin = planned[-1].fingerprint
     return tuple(planned)

@@ -1,6 +1,6 @@
 """Which examples form which batch: a plan made of lengths alone, and the data set that follows it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
@@ -27,6 +27,8 @@ class Lengths:
     """Examples with a side that was cut to `max_tokens`."""
     sides: NDArray[np.uint8] | None = None
     """(examples,) `Examples.sides`."""
+    used: Callable[[int], NDArray[np.int64]] | None = None
+    """Indices of the examples of an epoch; None: all of them in every epoch."""
 
 
 def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
@@ -42,7 +44,7 @@ def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
         source, target = np.array([[len(ids.input_ids), len(ids.labels)] for ids in chunk]).T
         longest[start:end], surplus[start:end] = np.maximum(source, target), source - target
         truncated += sum(ids.truncated for ids in chunk)
-    return Lengths(longest, surplus, truncated, examples.sides)
+    return Lengths(longest, surplus, truncated, examples.sides, examples.used)
 
 
 def epoch_batches(
@@ -53,6 +55,7 @@ def epoch_batches(
     epoch: int,
     surplus: NDArray[np.integer] | None = None,
     sides: NDArray[np.uint8] | None = None,
+    used: NDArray[np.int64] | None = None,
 ) -> Iterator[NDArray[np.int64]]:
     """Every example of an epoch once, in batches of sentences of similar length, in random order.
 
@@ -65,12 +68,13 @@ def epoch_batches(
         sides: (examples,) 0 or 1. Every batch then has as large a share of both as the epoch, from the shortest of both
             on, and its cost is that of two: they are padded apart. Sorted together, the side with the shorter sentences
             would fill the batches of short ones.
+        used: indices of the examples of the epoch; by default all.
 
     Yields:
         The indices of each batch's examples, about the shortest first, those of side 0 before those of side 1.
     """
     rng = np.random.default_rng((seed, epoch))
-    for part in _at_random(len(longest), rng):
+    for part in _at_random(np.arange(len(longest)) if used is None else used, rng):
         # Examples alike in both lengths come in random order, and so stand with others in every epoch.
         keys = [rng.random(len(part), dtype=np.float32), longest[part]]
         if surplus is not None:
@@ -96,14 +100,14 @@ def _quantiles(side: NDArray[np.uint8]) -> NDArray[np.float64]:
     return quantiles
 
 
-def _at_random(count: int, rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
-    """The numbers below `count` divided at random into parts of about `SORTED_AT_ONCE`."""
-    parts = -(-count // SORTED_AT_ONCE)
+def _at_random(indices: NDArray[np.int64], rng: np.random.Generator) -> Iterator[NDArray[np.int64]]:
+    """`indices` divided at random into parts of about `SORTED_AT_ONCE`."""
+    parts = -(-len(indices) // SORTED_AT_ONCE)
     if parts == 1:
-        yield np.arange(count)
+        yield indices
         return
-    part_of = rng.integers(parts, size=count, dtype=np.uint16)
-    yield from (np.flatnonzero(part_of == part) for part in range(parts))
+    part_of = rng.integers(parts, size=len(indices), dtype=np.uint16)
+    yield from (indices[part_of == part] for part in range(parts))
 
 
 def shared_out(batch: NDArray[np.int64], longest: NDArray[np.integer], parts: int) -> list[NDArray[np.int64]]:
@@ -163,6 +167,8 @@ class BatchPlan:
     processes: int = 1
     surplus: NDArray[np.integer] | None = None
     sides: NDArray[np.uint8] | None = None
+    used: Callable[[int], NDArray[np.int64]] | None = None
+    """Indices of the examples of an epoch; None: all of them in every epoch."""
     first: int = 0
     """Updates that are passed over, as they are done."""
 
@@ -196,8 +202,15 @@ class BatchPlan:
         return shared_out(one, self.longest, of_one) + shared_out(other, self.longest, of_other)
 
     def _epoch(self, epoch: int) -> Iterator[NDArray[np.int64]]:
+        used = None if self.used is None else self.used(epoch)
         return epoch_batches(
-            self.longest, self.tokens_per_batch, seed=self.seed, epoch=epoch, surplus=self.surplus, sides=self.sides
+            self.longest,
+            self.tokens_per_batch,
+            seed=self.seed,
+            epoch=epoch,
+            surplus=self.surplus,
+            sides=self.sides,
+            used=used,
         )
 
 

@@ -155,6 +155,7 @@ class Job:
             processes=size(),
             surplus=self.lengths.surplus,
             sides=self.lengths.sides,
+            used=self.lengths.used,
         )
 
     @cached_property
