@@ -46,6 +46,26 @@ def test_several_seeds_are_set_against_each_other(values: list[float], says: str
     assert "standard 40.0 to 40.2 over 2 seeds" in found.sentences[-1]
 
 
+@pytest.mark.parametrize(
+    ("arms", "answered", "doubts"),
+    [(["csr", "csr+"], 1, 0), (["csr+", "denoise"], 1, 1), (["denoise"], 0, 0)],
+)
+def test_glosses_are_code_switching_and_denoising_is_a_control(
+    tmp_path: Path, arms: list[str], answered: int, doubts: int
+) -> None:
+    folder = make_run(tmp_path / "run")
+    resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
+    config = RunConfig.model_validate({**resolved, "arms": ["standard", *arms]})
+    (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    baseline, row = metrics["rows"]
+    metrics["rows"] = [baseline, *({**row, "arm": name} for name in arms)]
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    found = headline(read_run(folder))
+    assert len(found.findings if found else ()) == answered
+    assert len(found.doubts if found else ()) == doubts
+
+
 @pytest.mark.slow
 def test_a_control_that_gains_as_much_is_told(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")

@@ -93,8 +93,8 @@ class ResolvedArm:
 
     @property
     def switches_by_meaning(self) -> bool:
-        """Whether it restores what was switched by meaning: code-switching itself, not a control."""
-        return self.restores and self.switching.source in {"lexicon", "aligned"}
+        """Whether words are switched by their meaning: code-switching itself, not a control."""
+        return "gloss" in self.kinds or (self.restores and self.switching.source in {"lexicon", "aligned"})
 
     @property
     def stage_updates(self) -> tuple[int, ...]:

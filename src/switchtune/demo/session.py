@@ -97,7 +97,9 @@ class DemoSession:
                 "The run switches by alignment, each word by its counterpart in the paired sentence; here the lexicon "
                 "stands in."
             )
-        if self._restorer(pair) is None:
+        if self.run.switching_arm and not self.run.switching_arm.restores:
+            lacking.append("The run has no stage that restores what was switched: nothing can be restored.")
+        elif self._restorer(pair) is None:
             lacking.append("There is no model of stage 1: nothing can be restored.")
         return lacking + [
             f"There is no model of {name}: it cannot {self.wording()['make']}."
@@ -114,8 +116,8 @@ class DemoSession:
         arm = self.run.switching_arm
         if arm is None:
             return None
-        stage = next(stage.name for stage in arm.recipe.stages if stage.examples == "restore")
-        return self._model_of(pair, arm.name, stage)
+        stages = (stage.name for stage in arm.recipe.stages if stage.examples == "restore")
+        return next((self._model_of(pair, arm.name, stage) for stage in stages), None)
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
         """The baseline and the arm of code-switching, each with its last model."""

@@ -52,7 +52,7 @@ def headline(run: RunFiles) -> Headline | None:
     findings = tuple(
         finding(row, comparison, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
         for (pair, arm), row in rows.items()
-        if arm == (run.code_switching or arm) and (comparison := compared(row))
+        if arm == (run.code_switching or arm) and arm not in run.controls and (comparison := compared(row))
     )
     return Headline(*_answer(findings), findings, tuple(_doubts(run))) if findings else None
 

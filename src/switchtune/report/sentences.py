@@ -169,6 +169,8 @@ def switched_sides(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) ->
     if folder is None or arm is None or config is None:
         raise SwitchtuneError("the run has no arm that switches words by a lexicon, or its lexicon is not there")
     settings = arm.switching
+    if not arm.restores:
+        raise SwitchtuneError(f"{arm.name} writes whole sentences as glosses; `switchtune show-batch` shows them")
     if settings.unit == "piece":
         raise SwitchtuneError("the run switches subword pieces; `switchtune show-batch` shows them")
     sides: Sequence[Sequence[str]] = list(zip(*sample, strict=True))

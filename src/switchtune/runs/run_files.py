@@ -109,7 +109,7 @@ class RunFiles:
 
     @property
     def switching_arm(self) -> ResolvedArm | None:
-        """The arm of code-switching: the first that restores what a lexicon or an alignment has switched."""
+        """The arm of code-switching: the first that learns from words switched by a lexicon or an alignment."""
         return next((arm for arm in self._arms if arm.switches_by_meaning), None)
 
     @property
