@@ -19,7 +19,7 @@ from switchtune.runs import stages, translation, workers
 from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import experiment_of, run_experiment
 from switchtune.runs.prepare import PairPreparation
-from switchtune.runs.tasks import read_pair
+from switchtune.runs.tasks import MonolingualSentences, read_further, read_pair
 from switchtune.runs.translation import TEST
 from switchtune.runs.trial import Data, TrialResult
 from switchtune.training import distributed
@@ -335,14 +335,21 @@ def test_characters_counted_for_want_of_words_are_told_at_the_top(
 
 def test_mixtures_train_on_further_text_which_the_other_arms_do_not_read(model: Path, tmp_path: Path) -> None:
     further = tmp_path / "more.en"
-    further.write_text("".join(f"{line}\n" for line in (ENGLISH[0].upper(), *ENGLISH[6:10])), encoding="utf-8")
+    further.write_text(
+        "".join(f"{line}\n" for line in (ENGLISH[0].upper(), *ENGLISH[6:10], ENGLISH[6])), encoding="utf-8"
+    )
     config = config_of(model, tmp_path, arms=["standard", "csr", "csr+", "denoise"])
     pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(further)}})
     config, told = config.model_copy(update={"pairs": (pair,)}), []
     summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
     assert [row.arm for row in summary.rows] == ["standard", "csr", "csr+", "denoise"]
     assert summary.rows[2].stage_updates == {"mixture": 3, "task": 1}
-    assert "4 further sentences in en; 1 of the validation or test set left out" in told
+    assert (
+        f"{further}: 4 further sentences in en (left out: 1 in a validation or test set, 1 repeated or in the training "
+        "pairs)"
+    ) in told
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["monolingual"]["de-en.en"]["sentences"] == 4
     weights = {
         arm: tmp_path / f"run/de-en/{arm}/seed1/task/model/model.safetensors"
         for arm in ("standard", "csr", "csr+", "denoise")
@@ -357,8 +364,57 @@ def test_further_text_that_is_tested_is_refused(model: Path, tmp_path: Path) -> 
     config = config_of(model, tmp_path, arms=["standard", "csr+"])
     tested = {"monolingual": {"en": str(tmp_path / "text.en")}}
     config = config.model_copy(update={"pairs": (config.pairs[0].model_copy(update=tested),)})
-    with pytest.raises(SwitchtuneError, match=r"text\.en: all of its 6 lines stand in the validation or the test set"):
+    with pytest.raises(SwitchtuneError, match=r"text\.en: all of its 6 lines stand in the training, validation"):
         run_experiment(config, tmp_path / "run")
+
+
+def further_text(folder: Path, config: RunConfig, content: str) -> dict[str, MonolingualSentences]:
+    (folder / "more.en").write_text(content, encoding="utf-8")
+    pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(folder / "more.en")}})
+    train, _, _ = read_pair(config, pair, folder / "corpora")
+    return read_further(config, pair, train, folder / "corpora")
+
+
+def test_what_any_pair_or_collection_is_tested_on_is_held_out(model: Path, tmp_path: Path) -> None:
+    for code, lines in {"de": GERMAN, "en": ENGLISH}.items():
+        (tmp_path / f"news.{code}").write_text(lines[7] + "\n", encoding="utf-8")
+    for code, lines in {"fr": GERMAN, "en": ENGLISH}.items():
+        (tmp_path / f"other.{code}").write_text(lines[8] + "\n", encoding="utf-8")
+    text, other = str(tmp_path / "text.{de,en}"), str(tmp_path / "other.{fr,en}")
+    pairs = [
+        {"source": "de", "target": "en", "train": text, "valid": text, "test": text},
+        {"source": "fr", "target": "en", "train": other, "valid": other, "test": other},
+    ]
+    config = config_of(model, tmp_path, pairs=pairs, zeroshot={"multiway": {"news": str(tmp_path / "news.*")}})
+    spaced = ENGLISH[7].replace(" ", "  ")
+    further = further_text(tmp_path, config, "\n".join([spaced, ENGLISH[8], ENGLISH[9]]))
+    assert further["en"].sentences == (ENGLISH[9],)
+    assert further["en"].held_out == 2
+
+
+def test_a_table_is_no_text(model: Path, tmp_path: Path) -> None:
+    table = "".join(f"{german}\t{english}\n" for german, english in zip(GERMAN, ENGLISH, strict=True))
+    with pytest.raises(SwitchtuneError, match=r"more\.en: most lines have tabs, as in a table"):
+        further_text(tmp_path, config_of(model, tmp_path), table)
+
+
+def test_further_text_in_another_language_is_refused(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.en").write_text("\n".join(GERMAN[6:]), encoding="utf-8")
+    config = config_of(model, tmp_path, arms=["standard", "csr+"])
+    pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(tmp_path / "more.en")}})
+    config = config.model_copy(update={"pairs": (pair,)})
+    with pytest.raises(SwitchtuneError, match=r"more\.en: 0% of its first 10 sentences are in English \(en\)"):
+        run_experiment(config, tmp_path / "run")
+
+
+def test_further_text_that_no_arm_uses_is_told(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.en").write_text("\n".join(ENGLISH[6:]), encoding="utf-8")
+    config, told = config_of(model, tmp_path, arms=["standard"]), list[str]()
+    pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(tmp_path / "more.en")}})
+    experiment = experiment_of(config.model_copy(update={"pairs": (pair,)}))
+    data = experiment.read(pair, tmp_path / "corpora")
+    experiment.prepare(pair, config.arms, data, RunDir(tmp_path), lambda event: told.append(event.what))
+    assert f"{tmp_path / 'more.en'}: 10 further sentences in en; no arm uses them" in told
 
 
 @pytest.mark.parametrize(
@@ -366,7 +422,14 @@ def test_further_text_that_is_tested_is_refused(model: Path, tmp_path: Path) -> 
     [
         ({"task": "summarization"}, r"arms\.csr\+: its recipe is for translation"),
         ({"switching": {"unit": "piece"}}, r"arms\.csr\+: glosses are made of words, and switching\.unit is piece"),
-        ({"pairs": [{"source": "de", "target": "en", "monolingual": {"fr": "x"}}]}, "fr is neither de nor en"),
+        (
+            {"pairs": [{"source": "de", "target": "en", "monolingual": {"fr": "x"}}]},
+            "fr is not the target language",
+        ),
+        (
+            {"pairs": [{"source": "de", "target": "en", "monolingual": {"de": "x"}}]},
+            "de is not the target language",
+        ),
         ({"gloss": {"unknown": "guess"}}, "unknown"),
     ],
 )

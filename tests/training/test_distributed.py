@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune.errors import Stopped, SwitchtuneError, UsageError
+from switchtune.examples import mixed_examples
 from switchtune.training import distributed, job, loop
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
 from switchtune.training.curve import Curve, read_metrics
@@ -271,6 +272,18 @@ def test_two_processes_train_as_one(forked: None, tmp_path: Path) -> None:
     assert result["tokens"] == expected.tokens
     weights = [torch.load(tmp_path / f"two/weights{number}.pt") for number in (0, 1)]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def _mixing(tell: Tell, folder: Path) -> None:
+    torch.set_num_threads(1)
+    mixture = mixed_examples([(translation(FEW), 0.5), (translation(), 0.5)], seed=1)
+    tell(train(fresh(), folder, updates=3, examples=mixture, **SETTINGS).tokens)
+
+
+def test_two_processes_train_on_a_mixture_as_one(forked: None, tmp_path: Path) -> None:
+    mixture = mixed_examples([(translation(FEW), 0.5), (translation(), 0.5)], seed=1)
+    expected = train(fresh(), tmp_path / "alone", updates=3, examples=mixture, **SETTINGS).tokens
+    assert in_two(_mixing, _made(tmp_path / "two")) == [expected]
 
 
 def _made(folder: Path) -> Path:

@@ -51,7 +51,7 @@ class PairSettings(Settings):
     limit: Rows | None = None
     """Use only the first so many training pairs."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
-    """Further text of either language, a sentence a line: {en: FILE}. The recipes csr+ and denoise use the target's."""
+    """Further text of the target language, a sentence a line, for the recipes csr+ and denoise: {en: FILE}."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
@@ -59,8 +59,11 @@ class PairSettings(Settings):
     @model_validator(mode="after")
     def _of_its_languages(self) -> "PairSettings":
         for language in self.monolingual:
-            if language not in {self.source, self.target}:
-                raise ValueError(f"monolingual: {language} is neither {self.source} nor {self.target}")
+            if language != self.target:
+                raise ValueError(
+                    f"monolingual: {language} is not the target language, {self.target}; csr+ and denoise train on "
+                    "further text of the target alone"
+                )
         return self
 
     @property
@@ -162,6 +165,8 @@ class RunConfig(ComparisonSettings):
         self._check_arms(len(self.pairs))
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
             raise ValueError("pairs: a direction stands twice")
+        if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
+            raise ValueError("pairs: monolingual text is for the recipes csr+ and denoise, and these for translation")
         for arm in self.arms:
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(

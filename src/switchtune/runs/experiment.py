@@ -15,7 +15,7 @@ from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.events import Event, OnEvent
-from switchtune.files import hash_file, write_text
+from switchtune.files import fingerprint, hash_file, write_text
 from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.classifier import weight_count
 from switchtune.models.load import model_fingerprint
@@ -170,6 +170,15 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
                 for part, each in parts.items()
             }
             for name, parts in sets.items()
+        },
+        "monolingual": {
+            f"{name}.{language}": {
+                "origin": text.origin,
+                "sentences": len(text.sentences),
+                "fingerprint": fingerprint(text.sentences),
+            }
+            for name, each in prepared.data.items()
+            for language, text in each.monolingual.items()
         },
         "lexicons": {
             str(path): hash_with_edits(path) for path in sorted({p for trial in trials for p in trial.lexicons})

@@ -1,6 +1,7 @@
 """What a run trains for: how its data is read, what stage 1 restores, what the outputs are scored by."""
 
-from collections.abc import Callable, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,19 @@ from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import shown
 from switchtune.corpus.documents import marked, read_documents
-from switchtune.corpus.read import Corpus, read_corpus, read_monolingual
+from switchtune.corpus.read import Corpus, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import adopt_files, read_json, write_json
+from switchtune.languages import find_language
+from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import MetricName
+
+IDENTIFIED = 200
+"""Sentences of monolingual text whose language is looked at."""
+LEAST_IN_LANGUAGE = 0.1
+"""Share of them that must be in the language named, as a share of what it is among the pairs."""
 
 
 @dataclass(frozen=True)
@@ -57,30 +65,83 @@ def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[C
 class MonolingualSentences:
     """Further sentences of one of a pair's languages."""
 
+    origin: str
     sentences: tuple[str, ...]
     held_out: int
-    """Sentences of the file that were left out, as they stand in the validation or the test set."""
+    """Lines of the file that were left out because they stand in a validation or test set."""
+    repeated: int
+    """Lines that were left out because they stand in the training pairs, or earlier in the file."""
 
     def describe(self, language: str) -> str:
-        left_out = f"; {self.held_out:,} of the validation or test set left out" * (self.held_out > 0)
-        return f"{len(self.sentences):,} further sentences in {language}{left_out}"
+        counts = (
+            (self.held_out, "in a validation or test set"),
+            (self.repeated, "repeated or in the training pairs"),
+        )
+        left_out = ", ".join(f"{count:,} {where}" for count, where in counts if count)
+        told = f"{self.origin}: {len(self.sentences):,} further sentences in {language}"
+        return f"{told} (left out: {left_out})" if left_out else told
 
 
-def read_further(pair: PairSettings, held_out: Sequence[Corpus]) -> dict[str, MonolingualSentences]:
-    """The monolingual text of a pair by language, without what stands in the validation and test corpora."""
-    sides = {pair.source: Corpus.sources, pair.target: Corpus.targets}
+def read_further(
+    config: RunConfig, pair: PairSettings, train: Corpus, cache_dir: Path
+) -> dict[str, MonolingualSentences]:
+    """The monolingual text of a pair by language, without what stands in the training pairs or is held out."""
     further = {}
     for language, path in pair.monolingual.items():
-        known = {sentence.casefold() for corpus in held_out for sentence in sides[language](corpus)}
-        lines = read_monolingual(path, language)
-        kept = tuple(line for line in lines if line.casefold() not in known)
+        tested = set(map(_compared, _held_out(config, language, cache_dir)))
+        seen = set(map(_compared, _side(train, language)))
+        lines, kept, held_out = read_monolingual(path, language), list[str](), 0
+        if sum("\t" in line for line in lines) > len(lines) / 2:
+            raise SwitchtuneError(f"{path}: most lines have tabs, as in a table; one sentence a line is expected.")
+        for line in lines:
+            compared = _compared(line)
+            if compared in tested:
+                held_out += 1
+            elif compared not in seen:
+                seen.add(compared)
+                kept.append(line)
         if not kept:
             raise SwitchtuneError(
-                f"{path}: all of its {len(lines):,} lines stand in the validation or the test set; nothing is left to "
-                "train on. Give other text, or take the file out of `monolingual`."
+                f"{path}: all of its {len(lines):,} lines stand in the training, validation or test sets; there is "
+                "nothing further to train on. Give other text, or take the file out of `monolingual`."
             )
-        further[language] = MonolingualSentences(kept, len(lines) - len(kept))
+        further[language] = MonolingualSentences(path, tuple(kept), held_out, len(lines) - len(kept) - held_out)
     return further
+
+
+def _held_out(config: RunConfig, language: str, cache_dir: Path) -> Iterator[str]:
+    """All sentences of a language that models of the run are validated or tested on, those of other pairs included."""
+    for pair in config.pairs:
+        if language in (pair.source, pair.target):
+            read = pair_reader(config, pair, cache_dir)
+            for corpus in (read(pair.valid), read(pair.test, deduplicate=False)):
+                yield from _side(corpus, language)
+    for pattern in config.zeroshot.multiway.values():
+        yield from read_lines(Path(pattern.replace("*", language)))
+
+
+def _side(corpus: Corpus, language: str) -> list[str]:
+    return corpus.sources() if language == corpus.source_language else corpus.targets()
+
+
+def _compared(sentence: str) -> str:
+    """A sentence without what does not make it another: case, spacing, and how its characters are encoded."""
+    return " ".join(unicodedata.normalize("NFKC", sentence).casefold().split())
+
+
+def require_language(further: MonolingualSentences, language: str, train: Corpus) -> None:
+    """Refuse text that is clearly in another language than the pairs have on that side.
+
+    Raises:
+        SwitchtuneError: hardly a sentence of it is, measured by how many of the pairs' are.
+    """
+    share = in_language(further.sentences[:IDENTIFIED], language, _side(train.limited(IDENTIFIED), language))
+    if share.references and share.value < LEAST_IN_LANGUAGE * share.references:
+        raise SwitchtuneError(
+            f"{further.origin}: {share.value:.0%} of its first {share.n:,} sentences are in "
+            f"{find_language(language).name} ({language}), of the training pairs {share.references:.0%}. Give text in "
+            "that language, or name the one that it is in."
+        )
 
 
 _SUMMARIZES = "summarization.json"

@@ -36,7 +36,7 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.paths import HYPOTHESES
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
-from switchtune.runs.tasks import TASKS, note_task, read_further, read_pair
+from switchtune.runs.tasks import TASKS, note_task, read_further, read_pair, require_language
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
@@ -83,7 +83,7 @@ class PairExperiment:
 
     def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
         train, valid, test = read_pair(self.config, pair, cache_dir)
-        return Data(train, valid, {TEST: test}, read_further(pair, (valid, test)))
+        return Data(train, valid, {TEST: test}, read_further(self.config, pair, train, cache_dir))
 
     def prepare(
         self, pair: PairSettings, arms: Sequence[ResolvedArm], data: Data[Corpus], run: RunDir, on_event: OnEvent
@@ -92,8 +92,10 @@ class PairExperiment:
         for corpus in (data.valid, *data.tests.values()):
             for note in corpus.reading.notes:
                 on_event(Event(pair.name, f"{corpus.origin}: {note}"))
+        mixes = any(stage.name == "mixture" for arm in arms for stage in arm.recipe.stages)
         for language, text in data.monolingual.items():
-            on_event(Event(pair.name, text.describe(language)))
+            require_language(text, language, data.train)
+            on_event(Event(pair.name, text.describe(language) + "; no arm uses them" * (not mixes)))
         for warning in (*_too_few(data), *_remarks(self.config, [pair])):
             on_event(Event(pair.name, warning))
         if not any(arm.needs_lexicons for arm in arms):

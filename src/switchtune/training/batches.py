@@ -27,8 +27,6 @@ class Lengths:
     """Examples with a side that was cut to `max_tokens`."""
     sides: NDArray[np.uint8] | None = None
     """(examples,) `Examples.sides`."""
-    used: Callable[[int], NDArray[np.int64]] | None = None
-    """Indices of the examples of an epoch; None: all of them in every epoch."""
 
 
 def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
@@ -44,7 +42,7 @@ def measure(examples: Examples, layout: Layout, max_tokens: int) -> Lengths:
         source, target = np.array([[len(ids.input_ids), len(ids.labels)] for ids in chunk]).T
         longest[start:end], surplus[start:end] = np.maximum(source, target), source - target
         truncated += sum(ids.truncated for ids in chunk)
-    return Lengths(longest, surplus, truncated, examples.sides, examples.used)
+    return Lengths(longest, surplus, truncated, examples.sides)
 
 
 def epoch_batches(

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from switchtune.config.pretrain import FamilyName
@@ -134,6 +136,8 @@ class Job:
     """Gives chrF++ of outputs, where evaluations go by it; called in process 0."""
     on_progress: Callable[[Progress], None] | None
     on_message: Callable[[str], None]
+    used: Callable[[int], NDArray[np.int64]] | None = None
+    """`Examples.used`; not among the lengths, which one process sends to the others."""
 
     @cached_property
     def sharded(self) -> bool:
@@ -155,7 +159,7 @@ class Job:
             processes=size(),
             surplus=self.lengths.surplus,
             sides=self.lengths.sides,
-            used=self.lengths.used,
+            used=self.used,
         )
 
     @cached_property

@@ -122,6 +122,7 @@ def train_stage(
         chrf=partial(validate, loaded) if validate is not None and settings.best_by == "chrf" else None,
         on_progress=on_progress,
         on_message=on_message,
+        used=examples.used,
     )
     return _result(carry_out(job), job, truncated_valid)
 
