@@ -31,7 +31,7 @@ Key: TypeAlias = tuple[int, int]  # (epoch, index): which example, made how ofte
 
 @dataclass(frozen=True)
 class Examples:
-    """A stage's examples: `count` an epoch. `make(epoch, index)` depends on nothing else: any process may make any."""
+    """A stage's examples: `make(epoch, index)` depends on nothing else, so that any process may make any."""
 
     count: int
     make: Callable[[int, int], Example]
@@ -42,6 +42,10 @@ class Examples:
 
     def __len__(self) -> int:
         return self.count
+
+    def of_epoch(self, epoch: int) -> int:
+        """How many an epoch has."""
+        return self.count if self.used is None else len(self.used(epoch))
 
     def made(self, keys: Sequence[Key]) -> list[Example]:
         """Many examples, in the order of their keys."""

@@ -17,7 +17,7 @@ from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.runs import stages, translation, workers
 from switchtune.runs.arms import require_inputs
-from switchtune.runs.experiment import experiment_of, run_experiment
+from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
 from switchtune.runs.prepare import PairPreparation
 from switchtune.runs.tasks import MonolingualSentences, read_further, read_pair
 from switchtune.runs.translation import TEST
@@ -441,3 +441,13 @@ def test_mixtures_that_cannot_be_made_are_refused(
         changes = {"pairs": [{"train": "a", "valid": "a", "test": "a", **pairs[0]}]}
     with pytest.raises(UsageError, match=message):
         config_of(model, tmp_path, arms=["standard", "csr+"], **changes)
+
+
+def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.en").write_text("\n".join(ENGLISH[6:]), encoding="utf-8")
+    config = config_of(model, tmp_path, arms=["standard", "denoise"])
+    pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(tmp_path / "more.en")}})
+    mixture, task = batch_preview(config.model_copy(update={"pairs": (pair,)}), rows=1)
+    assert mixture.startswith("stage 1: mixture (12 examples an epoch)")
+    assert [line.split() for line in mixture.splitlines() if "kind" in line] == [["kind", "task"], ["kind", "denoise"]]
+    assert "kind" not in task

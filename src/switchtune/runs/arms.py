@@ -46,7 +46,7 @@ def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -
 
 
 def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:
-    """The arm of a name, or by default the first with a stage before the last."""
+    """The arm of a name, or by default the first with several stages."""
     by_name = {arm.name: arm for arm in arms}
     if name is None:
         return next((arm for arm in arms if len(arm.recipe.stages) > 1), arms[0])

@@ -192,7 +192,7 @@ def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, f
     """What the model is given in each stage of an arm, on its first pair: a block of text per stage.
 
     Args:
-        arm: its name; by default the first with a stage that restores.
+        arm: its name; by default the first with several stages.
         folder: of a run, whose lexicon is used, or made there; by default one is made for the occasion.
         rows: examples per stage.
     """

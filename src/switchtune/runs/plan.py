@@ -178,7 +178,8 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
     hours = [stage.hours for stage in stages if stage.hours is not None]
     seeds = len(config.seeds)
     total = sum(hours) * seeds / jobs if len(hours) == len(stages) else None
-    assumptions = tuple(_assumptions(device, rows))
+    further = any(pair.monolingual for pair in config.pairs)
+    assumptions = tuple(_assumptions(device, rows, further=further))
     return Plan(device.name, device.memory_gb, jobs, seeds, rows, tuple(stages), total, assumptions)
 
 
@@ -327,7 +328,7 @@ def sampled(corpus: Corpus) -> Corpus:
 
 def unswitched_examples(config: RunConfig, stage: Stage, corpus: Corpus, layout: Layout) -> Examples:
     """The examples of a stage with every word as it stands: there is no lexicon yet, and they are about as long."""
-    if stage.examples != "restore":
+    if stage.examples != "restore":  # of a mixture, inputs are about as long as those of the pairs
         return task_examples(corpus)
     segmenters = segmenters_for(corpus, "word", layout.tokenizer.tokenize)
     source, target = (Switcher(segmenter, lambda word: ()) for segmenter in segmenters)
@@ -359,8 +360,10 @@ def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *
     )
 
 
-def _assumptions(device: Device, rows: int | None) -> Iterator[str]:
+def _assumptions(device: Device, rows: int | None, *, further: bool) -> Iterator[str]:
     yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
+    if further:
+        yield "Monolingual sentences are taken to be about as long as those of the pairs."
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
     share = ALLOCATOR_SHARE[device.kind.type]

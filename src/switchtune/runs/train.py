@@ -62,7 +62,7 @@ def train_arm(
     all of them must see the same `folder`.
 
     Args:
-        arm: its name; by default the first with a stage that restores.
+        arm: its name; by default the first with several stages.
         pair: as in `de-en`; by default the first.
         seed: by default the first of the configuration.
         gpus: start so many processes, each with a GPU of this machine.

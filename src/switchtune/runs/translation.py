@@ -131,7 +131,16 @@ class PairExperiment:
 
     def examples(self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
         """What a stage of a trial is trained and validated on; a mixture is validated on the task."""
-        kinds = {kind: self._of_kind(kind, trial, data, layout) for kind in stage.mixture}
+        return self._mixed(stage, self._kinds(stage, trial, data, layout), trial, data)
+
+    def _kinds(
+        self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout
+    ) -> dict[ExampleKind, StageExamples]:
+        return {kind: self._of_kind(kind, trial, data, layout) for kind in stage.mixture}
+
+    def _mixed(
+        self, stage: Stage, kinds: Mapping[ExampleKind, StageExamples], trial: Trial, data: Data[Corpus]
+    ) -> StageExamples:
         if stage.examples is not None:
             return kinds[stage.examples]
         mixed = mixed_examples([(kinds[kind].train, share) for kind, share in stage.mixture.items()], seed=trial.seed)
@@ -180,17 +189,22 @@ class PairExperiment:
         )
 
     def previews(self, trial: Trial, data: Data[Corpus], *, rows: int) -> list[str]:
-        """The first examples of each stage as the model is given them."""
+        """The first examples of each kind in each stage as the model is given them."""
         layout, blocks = load_layout(trial.model), []
         max_tokens = layout.fitting(trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
-            examples = self.examples(stage, trial, data, layout).train
-            lines = [f"stage {number}: {stage.name} ({examples.count:,} examples an epoch)"]
-            for index in range(min(rows, examples.count)):
+            kinds = self._kinds(stage, trial, data, layout)
+            size = self._mixed(stage, kinds, trial, data).train.of_epoch(0)
+            lines = [f"stage {number}: {stage.name} ({size:,} examples an epoch)"]
+            for kind, index in ((kind, index) for kind in kinds for index in range(rows)):
+                examples = kinds[kind].train
+                if index >= examples.count:
+                    continue
                 example = examples.make(0, index)
                 ids = layout.encode(example, max_tokens=max_tokens)
                 lines += [
                     "",
+                    *([] if stage.examples else [f"  kind            {kind}"]),
                     f"  source text     {shown(example.source)}",
                     f"  target text     {example.target}",
                     f"  encoder input   {' '.join(layout.tokens(ids.input_ids))}",
