@@ -45,6 +45,12 @@ class NliArmSettings(ArmSettings):
     classification: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `classification` block."""
 
+    @model_validator(mode="after")
+    def _without_glosses(self) -> "NliArmSettings":
+        if self.gloss:
+            raise ValueError(f"arms.{self.name}.gloss: glosses are inputs of translation, not of nli; leave it out")
+        return self
+
 
 class NliConfig(ComparisonSettings):
     """`switchtune run` with `task: nli`: trained in one language, tested in others (paper 5.5)."""
