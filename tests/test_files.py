@@ -490,7 +490,7 @@ def test_a_file_that_has_the_name_of_a_note_stands(place: Path, model: Path, con
     (place / ".out.unfinished").write_text(content)
     (place / "out").write_text(THESIS)
     for options in ("", " --force", " --resume"):
-        assert "none that it wrote" in refused(FILE_VERBS["translate"] + options, model, "out")
+        assert "not written by it" in refused(FILE_VERBS["translate"] + options, model, "out")
     assert (place / ".out.unfinished").read_text() == content
     assert (place / "out").read_text() == THESIS
 
@@ -556,11 +556,14 @@ def test_what_appears_while_an_output_is_made_stays(tmp_path: Path) -> None:
         temporary.mkdir()
         (tmp_path / "folder").mkdir()
         (tmp_path / "folder" / "thesis.txt").write_text(THESIS)
-    with pytest.raises(UsageError, match="meanwhile"), atomic_path(tmp_path / "file", replaces=False) as temporary:
+    with (
+        pytest.raises(UsageError, match="the meantime"),
+        atomic_path(tmp_path / "file", replaces=False) as temporary,
+    ):
         temporary.write_text("made")
         (tmp_path / "file").write_text(THESIS)
     growing = GrowingFile(tmp_path / "grown")
-    with pytest.raises(UsageError, match="meanwhile"), growing.lock():
+    with pytest.raises(UsageError, match="the meantime"), growing.lock():
         growing.begin("text", resume=False)
         (tmp_path / "grown").write_text(THESIS)
         growing.append(["made"])

@@ -245,7 +245,7 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
                     path.hardlink_to(temporary)
                 except FileExistsError as error:
                     raise UsageError(
-                        f"{path}: somebody wrote a file of this name meanwhile, which stays as it is. Give another "
+                        f"{path}: somebody wrote a file of this name in the meantime; it stays as it is. Give another "
                         "name."
                     ) from error
     finally:

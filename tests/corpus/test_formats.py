@@ -479,7 +479,7 @@ def test_a_parquet_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("a.csv", "dee,en\nja,yes\n", "a.csv:1: no column for German .de.*'dee', 'en'; did you mean 'dee'"),
         ("a.csv", "deu,ger,en\nja,ja,yes\n", "several columns may hold German: 'deu', 'ger'"),
         ("a.jsonl", '{"de": "ja", "en": "yes"}\n{"de": "x"\n', "a.jsonl:2: not valid JSON"),
-        ("a.jsonl", '{"de": "ja", "en": "yes"}\n[1]\n', "a.jsonl:2: one JSON object a line is expected, found '.1.'"),
+        ("a.jsonl", '{"de": "ja", "en": "yes"}\n[1]\n', "a.jsonl:2: one JSON object per line is expected, found '.1.'"),
         ("a.jsonl", '{"de": "ja", "en": "yes"}\n{"de": "x"}\n', "a.jsonl:2: no 'en' here.*Found: .'de'."),
         ("a.jsonl", '{"de": "ja", "en": "yes"}\n' + "[" * 100_000, "a.jsonl:2: not valid JSON .*recursion"),
         ("a.jsonl", '{"de": "ja", "en": ' + "[" * 900 + "]" * 900 + "}", r"a.jsonl:1: 'en' is \[\[.*valid text"),

@@ -205,13 +205,13 @@ def test_another_direction_than_a_model_was_saved_for_is_told(
         caplog.clear()
         done = CliRunner().invoke(app, [*words, source, "--to", target], catch_exceptions=False)
         assert (done.exit_code, done.stdout.count("\n")) == (0, 1)
-        said = "model was trained to translate from German to English; asked for is from English to German."
+        said = "model was trained to translate from German to English, but you asked for English to German."
         assert (said in caplog.text) == (source != "de")
 
 
 def test_an_export_of_another_direction_is_told(model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     export_ct2(str(model), tmp_path / "made", languages=("en", "de"), int8=True, settings=BEAMS)
-    assert "from German to English; asked for is from English to German." in caplog.text
+    assert "from German to English, but you asked for English to German." in caplog.text
 
 
 def test_an_engine_that_cannot_be_had(model: Path, text: Path, tmp_path: Path) -> None:

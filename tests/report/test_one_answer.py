@@ -50,7 +50,7 @@ SURFACES = [
         {"runs_a": 1, "runs_b": 1},
         "better on this training",
         "csr is better than standard by 1.5 BLEU on this one training: 41.5 against 40.0;",
-        "Code-switching helped on this one training; others are not known.",
+        "Code-switching helped in this one training; other seeds were not tried.",
         "Train with several seeds",
     ),
     (

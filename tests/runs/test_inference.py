@@ -248,7 +248,7 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
     [
         ({"languages": ["de", "tr"]}, "no dictionary for tr, and csr switches to all of languages"),
         ({"lexicon": {}}, "no dictionary for de"),
-        ({"languages": ["de", "en"]}, "'en' stands twice"),
+        ({"languages": ["de", "en"]}, "'en' appears twice"),
         ({"switching": {"source": "anti"}}, "dictionaries give translations of words"),
         ({"switching": {"unit": "piece"}}, "dictionaries give translations of words"),
         ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: glosses are inputs"),

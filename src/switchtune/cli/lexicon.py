@@ -67,7 +67,7 @@ Embeddings = Annotated[
     tuple[str, str] | None, typer.Option(metavar="SOURCE.vec TARGET.vec", help="Word vectors for vecmap.")
 ]
 BlockedWords = Annotated[
-    Path | None, typer.Option(help="File of words, one a line, that no entry may have; numbers never stand.", **FILE)
+    Path | None, typer.Option(help="File of words, one per line, that no entry may contain; numbers never do.", **FILE)
 ]
 Neighbours = Annotated[
     Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")

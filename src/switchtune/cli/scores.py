@@ -59,7 +59,7 @@ def _inputs(options: Mapping[str, Any]) -> "MetricInputs":
 
 def score(
     ctx: typer.Context,
-    hypotheses: Annotated[Path, typer.Argument(help="Outputs (translations, summaries), one a line.", **FILE)],
+    hypotheses: Annotated[Path, typer.Argument(help="Outputs (translations, summaries), one per line.", **FILE)],
     references: References,
     *,
     lang: Lang,
@@ -94,7 +94,7 @@ def score(
 
 def compare(
     ctx: typer.Context,
-    hypotheses_a: Annotated[Path, typer.Argument(help="Outputs of system A (the baseline), one a line.", **FILE)],
+    hypotheses_a: Annotated[Path, typer.Argument(help="Outputs of system A (the baseline), one per line.", **FILE)],
     hypotheses_b: Annotated[Path, typer.Argument(help="Outputs of system B.", **FILE)],
     references: References,
     *,

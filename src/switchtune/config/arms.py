@@ -142,11 +142,11 @@ class ComparisonSettings(Settings):
     def _check_arms(self, pairs: int) -> None:
         names = [arm.name for arm in self.arm_settings]
         if name := repeated(names):
-            raise ValueError(f"arms: {name!r} stands twice; give each its own `name`")
+            raise ValueError(f"arms: {name!r} appears twice; give each its own `name`")
         if self.baseline not in names:
             raise ValueError(f"baseline: {self.baseline!r} is not among the arms; {nearest(self.baseline, names)}")
         if len(set(self.seeds)) < len(self.seeds):
-            raise ValueError("seeds: a seed stands twice")
+            raise ValueError("seeds: a seed appears twice")
         trainings = len(names) * len(self.seeds) * pairs
         if trainings > MOST_TRAININGS:
             raise ValueError(f"{trainings:,} trainings (pairs × arms × seeds); a run has at most {MOST_TRAININGS:,}")

@@ -82,7 +82,7 @@ class NliConfig(ComparisonSettings):
     def _consistent(self) -> "NliConfig":
         self._check_arms(pairs=1)
         if code := repeated(self.tested):
-            raise ValueError(f"languages: {code!r} stands twice in language, languages and also_tested")
+            raise ValueError(f"languages: {code!r} appears twice in language, languages and also_tested")
         for arm in self.arms:
             if arm.restores:
                 self._check_switching(arm)

@@ -35,7 +35,7 @@ class BlockSettings(Settings):
     identical: bool = False
     """Translations that are the word itself, as most names are; switching never draws them in any case."""
     words: str | None = None
-    """File of words, one a line, which no entry may have on either side."""
+    """File of words, one per line, that no entry may contain on either side."""
 
 
 class LexiconSettings(Settings):

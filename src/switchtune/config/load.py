@@ -147,7 +147,7 @@ def _check_keys(mapping: yaml.MappingNode) -> None:
         if not isinstance(key, yaml.ScalarNode) or key.tag not in {_Loader.DEFAULT_SCALAR_TAG, _MERGE}:
             raise _refused("a key that is not text: put it in quotes", key)
         if key.value in lines:
-            raise _refused(f"the key {key.value!r} stands twice, first in line {lines[key.value]}", key)
+            raise _refused(f"the key {key.value!r} appears twice, first in line {lines[key.value]}", key)
         lines[key.value] = key.start_mark.line + 1
 
 

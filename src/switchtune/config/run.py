@@ -51,7 +51,7 @@ class PairSettings(Settings):
     limit: Rows | None = None
     """Use only the first so many training pairs."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
-    """Further text of the target language, a sentence a line, for the recipes csr+ and denoise: {en: FILE}."""
+    """Further text of the target language, one sentence per line, for the recipes csr+ and denoise: {en: FILE}."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
@@ -98,8 +98,8 @@ class ZeroshotSettings(Settings):
     """What `switchtune zeroshot` tests, beyond the test sets of the pairs."""
 
     multiway: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
-    """Further test sets: a name, and files of the same sentences in every language, one a line, with an asterisk where
-    they have the language's code: {ntrex: "ntrex/test.*.xz"}."""
+    """Further test sets: a name, and files of the same sentences in every language, one per line, with an asterisk in
+    place of the language's code: {ntrex: "ntrex/test.*.xz"}."""
     limit: Rows | None = None
     """Use only the first so many sentences of each test set."""
 
@@ -164,7 +164,7 @@ class RunConfig(ComparisonSettings):
     def _consistent(self) -> "RunConfig":
         self._check_arms(len(self.pairs))
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
-            raise ValueError("pairs: a direction stands twice")
+            raise ValueError("pairs: a direction appears twice")
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
             raise ValueError("pairs: monolingual text is for the recipes csr+ and denoise, and these for translation")
         for arm in self.arms:

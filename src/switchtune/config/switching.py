@@ -41,8 +41,8 @@ class GlossSettings(Settings):
     """How glosses are made: target sentences written word by word in the source language, as inputs of the task."""
 
     rate: Share = 1.0
-    """Share of the words with a translation that become one."""
+    """Share of the words with a known translation that are replaced by one."""
     k: AtOnce = 3
-    """Translations that a word is drawn from, the strongest first."""
+    """Number of strongest translations from which a word's is drawn."""
     unknown: Literal["keep", "drop", "mask"] = "keep"
-    """What becomes of words without a translation."""
+    """What happens to words without a translation."""

@@ -66,7 +66,7 @@ class TrainingSettings(Settings):
     warmup: Warmup = 2500
     """Warm-up: a number of updates, or below 1 a share of a stage's updates; no more than `warmup_cap` allows."""
     warmup_cap: Share = 0.1
-    """Largest share of a stage's updates that its warm-up may take; 1 has a warm-up of any length."""
+    """Largest share of a stage's updates that its warm-up may take; 1 allows a warm-up of any length."""
     schedule: Schedule = "linear"
     """Learning rate after the warm-up; `linear` falls to zero."""
     dropout: BelowOne | None = 0.3

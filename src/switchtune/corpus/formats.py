@@ -106,9 +106,9 @@ def _quoted_cell(path: Path) -> str:
     first = [line.split("\t") for line in islice(text_lines(path), _LINES_LOOKED_AT)]
     quoted = [all(re.fullmatch('"[^"]*"', cell) for cell in cells) for cells in first]
     if quoted[0] and is_header([cell[1:-1] for cell in first[0]]):
-        return "the names of the columns stand in quotes"
+        return "the names of the columns are in quotes"
     if all(quoted) and len(quoted) > 9:
-        return "all cells of the first lines stand in quotes"
+        return "all cells of the first lines are in quotes"
     for number, line in enumerate(text_lines(path), 1):
         if '""' in line:
             for cell in line.split("\t"):
@@ -238,7 +238,7 @@ def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         except (ValueError, RecursionError) as error:
             record, problem = None, f"not valid JSON ({error}), in {line[:80]!r}."
         else:
-            problem = f"one JSON object a line is expected, found {line[:80]!r}."
+            problem = f"one JSON object per line is expected, found {line[:80]!r}."
         if not isinstance(record, dict):
             array = f" Of an array: jq -c '.[]' {path.name} > {path.stem}.jsonl" * (number == 1 and line[:1] == "[")
             raise CorpusError(f"{path}:{number}: {problem}{array}")

@@ -235,7 +235,7 @@ def read_monolingual(location: str | Path, language: str, *, limit: int | None =
         lines = text_lines(Path(location))
     sentences = _held(islice(filter(None, map(stripped, lines)), limit), location)
     if not sentences:
-        raise CorpusError(f"{location}: no text in it; one sentence a line is expected.")
+        raise CorpusError(f"{location}: no text in it; one sentence per line is expected.")
     return sentences
 
 

@@ -70,7 +70,7 @@ def export_ct2(
     if text is None and source not in EMBEDDED_LANGUAGES:
         raise UsageError(
             f"There is no embedded text in {find_language(source).name} to prove on that the exported model does the "
-            f"same. Give a file of {PROOF_SENTENCES} sentences in it, one a line: --text FILE."
+            f"same. Give a file of {PROOF_SENTENCES} sentences in it, one per line: --text FILE."
         )
     warn_of_direction(path, layout, source, target)
     sentences = read_monolingual(text or "embedded:news:test", source, limit=PROOF_SENTENCES)
@@ -105,7 +105,7 @@ def warn_of_direction(path: str, layout: Layout, source: str, target: str) -> No
     asked, saved_for = (layout.code(source), layout.code(target)), direction(layout)
     if saved_for not in (None, asked):
         names = [[getattr(language_named(code), "name", code) for code in pair] for pair in (saved_for, asked)]
-        said = "%s was trained to translate from %s to %s; asked for is from %s to %s. Check the languages."
+        said = "%s was trained to translate from %s to %s, but you asked for %s to %s. Check the languages."
         _LOGGER.warning(said, path, *names[0], *names[1])
 
 

@@ -81,7 +81,7 @@ class GrowingFile:
         except (SwitchtuneError, ValueError) as error:
             raise UsageError(
                 f"{self._note}: while {self.path} is not finished, switchtune keeps a note under this name, and what "
-                "is there is none that it wrote. Move it elsewhere, or give another --out."
+                "is there was not written by it. Move it elsewhere, or give another --out."
             ) from error
 
     def begin(self, made_of: str, *, resume: bool) -> int:
@@ -97,7 +97,7 @@ class GrowingFile:
             return 0
         if note.made_of != made_of:
             raise UsageError(
-                f"--resume: what stands in {self.path} was made of another text, by another model or with other "
+                f"--resume: the content of {self.path} was made from another text, by another model or with other "
                 "options. Give the same ones, or --force in place of --resume to begin anew."
             )
         announced = _encoded(note.announced)
@@ -119,7 +119,8 @@ class GrowingFile:
         if not self._bytes:
             if os.path.lexists(self._place) and not self._replaces:
                 raise UsageError(
-                    f"--out {self.path}: somebody wrote this file meanwhile; it stays as it is. Give another name."
+                    f"--out {self.path}: somebody wrote this file in the meantime; it stays as it is. "
+                    "Give another name."
                 )
             self._place.unlink(missing_ok=True)  # before the note, which is not to vouch for what was there
         with naming(self.path, written=self._note):

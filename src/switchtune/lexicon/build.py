@@ -93,7 +93,7 @@ def build(
     elif method == "auto" and text.paired:
         method, why = "align", "auto: the text is parallel, so align"
     elif method == "auto":
-        method, why = "vecmap", "auto: the text is not parallel, so vecmap, with the best seed that there is"
+        method, why = "vecmap", "auto: the text is not parallel, so vecmap, with the best seed available"
     if neighbours == "farthest" and method not in {"vecmap", "plm"}:
         lexicons = apart_lexicons(*text.encoded, text.languages, k=settings.k, seed=settings.seed, unit=text.unit)
         block = _limits(settings).block

@@ -331,7 +331,7 @@ def _verdict(
     right, lift, deviations = figures.right, figures.lift, figures.deviations
     bad = red if running >= LEAST_WORDS else amber
     if not running:
-        red.append("none of its words stands in the text")
+        red.append("none of its words occurs in the text")
     elif coverage < GREEN_COVERAGE:
         amber.append(f"it covers {coverage:.1%} of the text's running words; {GREEN_COVERAGE:.0%} would be good")
     if lift is None or deviations is None:
@@ -340,8 +340,8 @@ def _verdict(
             red.append(f"without pairs, stability is all there is to go by, and that is {stability:.0%}")
     elif deviations < LEAST_DEVIATIONS:
         bad.append(
-            "its translations stand in the paired sentence hardly more often than by chance (a lift of"
-            f" {lift:.3f}, {deviations:.1f} standard deviations of shuffled pairs; {LEAST_DEVIATIONS:g} are asked for)"
+            "its translations occur in the paired sentence hardly more often than by chance (a lift of"
+            f" {lift:.3f}, {deviations:.1f} standard deviations of shuffled pairs; {LEAST_DEVIATIONS:g} are required)"
         )
     elif right is not None and right < GREEN_RIGHT:
         (bad if right < RED_RIGHT else amber).append(
@@ -349,9 +349,9 @@ def _verdict(
             f" lexicon reaches {figures.yardstick:.3f}); {RED_RIGHT:.0%} is the least, {GREEN_RIGHT:.0%} would be good"
         )
     elif right is None:
-        amber.append("too few of its words stand in several held-out pairs to say how many translations are right")
+        amber.append("too few of its words occur in several held-out pairs to say how many translations are right")
     if lift is not None and pairs < LEAST_PAIRS:
-        amber.append(f"{pairs} held-out pairs are few to judge by; {LEAST_PAIRS} would do")
+        amber.append(f"{pairs} held-out pairs are few to judge by; {LEAST_PAIRS} would be enough")
     if stability is not None and stability < GREEN_STABILITY:
         amber.append(
             f"with another seed {1 - stability:.0%} of the running words get another first translation"

@@ -135,7 +135,7 @@ _ROWS = (
         name="nllb",
         **_M2M100,
         tokenizer=NllbTokenizer,
-        # Tokenizers of old put the tag last ("legacy"), other than here and than the model was trained.
+        # Older tokenizers put the tag last ("legacy"), unlike here and unlike the model's training.
         tokenizer_options={"legacy_behaviour": False},
         tag=r"([a-z]{3}_[A-Z][a-z]{3})",
         **_TAG_FIRST,

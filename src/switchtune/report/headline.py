@@ -110,8 +110,8 @@ def _doubts(run: RunFiles) -> Iterator[str]:
 _ONE: Mapping[Answer, tuple[Colour, str]] = {
     "better": ("green", "Yes, code-switching helped here."),
     "worse": ("red", "No, code-switching did harm here."),
-    "better on this training": ("amber", "Code-switching helped on this one training; others are not known."),
-    "worse on this training": ("amber", "Code-switching did harm on this one training; others are not known."),
+    "better on this training": ("amber", "Code-switching helped in this one training; other seeds were not tried."),
+    "worse on this training": ("amber", "Code-switching did harm in this one training; other seeds were not tried."),
     "undecided": ("amber", "No gain from code-switching is shown here."),
 }
 

@@ -92,7 +92,7 @@ def read_further(
         seen = set(map(_compared, _side(train, language)))
         lines, kept, held_out = read_monolingual(path, language), list[str](), 0
         if sum("\t" in line for line in lines) > len(lines) / 2:
-            raise SwitchtuneError(f"{path}: most lines have tabs, as in a table; one sentence a line is expected.")
+            raise SwitchtuneError(f"{path}: most lines have tabs, as in a table; one sentence per line is expected.")
         for line in lines:
             compared = _compared(line)
             if compared in tested:

@@ -245,7 +245,7 @@ class PairExperiment:
 def _too_few(data: Data[Corpus]) -> list[str]:
     """What is to be known before hours of training: that there is too little to learn from or to compare on."""
     pairs, sentences = len(data.train), len(data.tests[TEST])
-    few = f"{pairs:,} training pairs are too few to learn from: take {FEW_PAIRS:,} at the very least, better thousands."
+    few = f"{pairs:,} training pairs are too few to learn from: use at least {FEW_PAIRS:,}, and preferably thousands."
     return [
         *([few] if pairs < FEW_PAIRS else []),
         *([f"{few_sentences(sentences)} No verdict will be given."] if sentences < FEW_SENTENCES else []),
