@@ -633,6 +633,6 @@ def test_a_note_that_was_edited_is_not_gone_on_with(tmp_path: Path) -> None:
         growing.append(["one"])
     note = tmp_path / ".out.unfinished"
     note.write_text(note.read_text().replace('"lines": 0', '"lines": -5'))
-    with pytest.raises(UsageError, match="none that it wrote"):
+    with pytest.raises(UsageError, match="not written by it"):
         GrowingFile(tmp_path / "out").begin("text", resume=True)
     assert (tmp_path / "out").read_text() == "one\n"

@@ -431,6 +431,11 @@ def test_further_text_that_no_arm_uses_is_told(model: Path, tmp_path: Path) -> N
             "de is not the target language",
         ),
         ({"gloss": {"unknown": "guess"}}, "unknown"),
+        (
+            {"arms": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]},
+            r"arms\.csr\.gloss: its recipe makes no",
+        ),
+        ({"arms": ["standard", {"recipe": "csr+", "switching": {"rate": 0.5}}]}, "its recipe does not use rate"),
     ],
 )
 def test_mixtures_that_cannot_be_made_are_refused(
@@ -440,7 +445,7 @@ def test_mixtures_that_cannot_be_made_are_refused(
     if isinstance(pairs, list):
         changes = {"pairs": [{"train": "a", "valid": "a", "test": "a", **pairs[0]}]}
     with pytest.raises(UsageError, match=message):
-        config_of(model, tmp_path, arms=["standard", "csr+"], **changes)
+        config_of(model, tmp_path, **{"arms": ["standard", "csr+"], **changes})
 
 
 def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:

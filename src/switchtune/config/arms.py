@@ -94,7 +94,8 @@ class ResolvedArm:
     @property
     def switches_by_meaning(self) -> bool:
         """Whether words are switched by their meaning: code-switching itself, not a control."""
-        return "gloss" in self.kinds or (self.restores and self.switching.source in {"lexicon", "aligned"})
+        source = self.switching.source
+        return ("gloss" in self.kinds and source != "anti") or (self.restores and source in {"lexicon", "aligned"})
 
     @property
     def stage_updates(self) -> tuple[int, ...]:

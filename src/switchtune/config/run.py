@@ -167,7 +167,13 @@ class RunConfig(ComparisonSettings):
             raise ValueError("pairs: a direction appears twice")
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
             raise ValueError("pairs: monolingual text is for the recipes csr+ and denoise, and these for translation")
-        for arm in self.arms:
+        for own, arm in zip(self.arm_settings, self.arms, strict=True):
+            if own.gloss and "gloss" not in arm.kinds:
+                raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
+            # What its lexicon is made of counts for glosses too.
+            if "gloss" in arm.kinds and (unused := own.switching.keys() - {"unit", "source"}):
+                names = ", ".join(sorted(unused))
+                raise ValueError(f"arms.{arm.name}.switching: its recipe does not use {names}; glosses go by `gloss`")
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
