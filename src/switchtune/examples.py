@@ -168,7 +168,7 @@ def iaft_examples(corpus: Corpus, segmenter: Segmenter, *, mask: str, seed: int,
 def gloss_examples(sentences: Sequence[str], languages: tuple[str, str], gloss: Glosser, *, seed: int) -> Examples:
     """Sentences of the target language from their glosses in the source language, under the tags of the task.
 
-    They need no pair. Which translations stand in a gloss is drawn anew every epoch.
+    They need no pair. The translations in a gloss are drawn anew every epoch.
     """
 
     def make(epoch: int, index: int) -> Example:
@@ -179,10 +179,10 @@ def gloss_examples(sentences: Sequence[str], languages: tuple[str, str], gloss: 
 
 
 def mixed_examples(ingredients: Sequence[tuple[Examples, float]], *, seed: int) -> Examples:
-    """Examples of several kinds, of which an epoch has as many as their shares say.
+    """Examples of several kinds, mixed by their shares in every epoch.
 
-    An epoch is as long as the kind that is used up first, and none of its examples comes twice. The others are gone
-    through over several epochs, in an order drawn anew each time.
+    An epoch has every example of the kind that runs out first exactly once. The other kinds take several epochs to go
+    through, each time in a new random order.
 
     Args:
         ingredients: examples of each kind, at least one, with their share.

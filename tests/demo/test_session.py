@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from switchtune.config.run import RunConfig
 from switchtune.demo.session import (
     LONGEST_TEXT,
     DemoSession,
@@ -17,6 +19,7 @@ from switchtune.generation import translate
 from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.lexicon.records import LexiconError
 from switchtune.models.load import load_model
+from switchtune.runs.run_files import read_run
 from tests.miniature import GERMAN
 from tests.report.made_run import make_run
 
@@ -197,3 +200,13 @@ def test_long_texts_are_refused(session: DemoSession) -> None:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SwitchtuneError, match="no run is there"):
         open_session(tmp_path)
+
+
+def test_a_run_of_glosses_says_that_nothing_is_restored(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
+    config = RunConfig.model_validate({**resolved, "arms": ["standard", "csr+"]})
+    (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    (about,) = DemoSession(read_run(folder), config).about()
+    assert "The run has no stage that restores what was switched: nothing can be restored." in about["missing"]
+    assert "There is no model of csr+: it cannot translate." in about["missing"]

@@ -1,4 +1,4 @@
-"""Glosses: sentences written word by word in another language by a lexicon, to be translated back as they were."""
+"""Glosses: sentences rendered word by word in another language with a lexicon, to be translated back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from switchtune.switching.switcher import Rates, initial, recased
 
 @dataclass(frozen=True)
 class Glosser:
-    """Writes sentences of a language in the words of another."""
+    """Renders sentences of one language in the words of another."""
 
-    segmenters: tuple[Segmenter, Segmenter]  # Of the sentences, and of the language that they are written in
+    segmenters: tuple[Segmenter, Segmenter]  # Of the sentences, and of their glosses
     lexicon: Lexicon
     settings: GlossSettings
     mask: str = ""  # What stands for a word without a translation, where these are masked
-    spaced: bool = True  # Whether the language that sentences are written in has spaces
+    spaced: bool = True  # Whether the language of the glosses has spaces
 
     def choices(self, word: str, *, first: bool = False) -> tuple[str, ...]:
         """The translations that a word is drawn from, strongest first; the word itself may be among them."""
@@ -32,7 +32,7 @@ class Glosser:
         return initial(word, recast, language) or (word,) if first else recast
 
     def translated(self, words: Sequence[str], rng: np.random.Generator) -> list[str | None]:
-        """What stands for each word: one of its translations, all alike likely, or itself; None: it has none."""
+        """For each word one of its translations, each equally likely, or the word itself; None: it has none."""
         drawn, picks = rng.random(len(words)) < self.settings.rate, rng.random(len(words))
         result: list[str | None] = []
         for position, word in enumerate(words):
