@@ -364,7 +364,7 @@ def test_further_text_that_is_tested_is_refused(model: Path, tmp_path: Path) -> 
     config = config_of(model, tmp_path, arms=["standard", "csr+"])
     tested = {"monolingual": {"en": str(tmp_path / "text.en")}}
     config = config.model_copy(update={"pairs": (config.pairs[0].model_copy(update=tested),)})
-    with pytest.raises(SwitchtuneError, match=r"text\.en: all of its 6 lines stand in the training, validation"):
+    with pytest.raises(SwitchtuneError, match=r"text\.en: all of its 6 lines appear in the training, valid"):
         run_experiment(config, tmp_path / "run")
 
 

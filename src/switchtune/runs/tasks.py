@@ -102,7 +102,7 @@ def read_further(
                 kept.append(line)
         if not kept:
             raise SwitchtuneError(
-                f"{path}: all of its {len(lines):,} lines stand in the training, validation or test sets; there is "
+                f"{path}: all of its {len(lines):,} lines appear in the training, validation or test sets; there is "
                 "nothing further to train on. Give other text, or take the file out of `monolingual`."
             )
         further[language] = MonolingualSentences(path, tuple(kept), held_out, len(lines) - len(kept) - held_out)
@@ -139,8 +139,8 @@ def require_language(further: MonolingualSentences, language: str, train: Corpus
     if share.references and share.value < LEAST_IN_LANGUAGE * share.references:
         raise SwitchtuneError(
             f"{further.origin}: {share.value:.0%} of its first {share.n:,} sentences are in "
-            f"{find_language(language).name} ({language}), of the training pairs {share.references:.0%}. Give text in "
-            "that language, or name the one that it is in."
+            f"{find_language(language).name} ({language}), but {share.references:.0%} of the pairs' are. Give "
+            "text in that language, or take the file out of `monolingual`."
         )
 
 
