@@ -14,7 +14,7 @@ install: .venv/installed
 	$(PIP) --editable '.[dev]'
 	touch $@
 
-run: install  ## the main job on the embedded corpus: pretrain a small model, fine-tune it both ways, compare
+run: install  ## the main job on the embedded corpus: pretrain a small model, fine-tune it three ways, compare
 	$(BIN)/switchtune pretrain examples/quickstart-pretrain.yaml --out runs/quickstart/pretrained
 	$(BIN)/switchtune run examples/quickstart.yaml --out runs/quickstart/comparison
 

@@ -26,22 +26,9 @@ from switchtune.scoring.metrics import (
     spbleu,
 )
 from switchtune.scoring.significance import METRICS
+from tests.scoring.test_in_language import SENTENCES
 
 OFFLINE = [name for name in METRICS if name != "spBLEU"]
-SENTENCES = {
-    "de": "Ein kleiner Junge spielt mit seinem Hund im Garten hinter dem Haus.",
-    "en": "A small boy is playing with his dog in the garden behind the house.",
-    "fr": "Un petit garçon joue avec son chien dans le jardin derrière la maison.",
-    "es": "Un niño pequeño juega con su perro en el jardín detrás de la casa.",
-    "tr": "Küçük bir çocuk evin arkasındaki bahçede köpeğiyle oynuyor.",
-    "vi": "Một cậu bé đang chơi với con chó của mình trong khu vườn sau nhà.",
-    "ru": "Маленький мальчик играет со своей собакой в саду за домом.",
-    "uk": "Маленький хлопчик грається зі своїм собакою в саду за будинком.",
-    "zh": "一个小男孩在房子后面的花园里和他的狗玩耍。",
-    "ja": "小さな男の子が家の裏の庭で犬と遊んでいます。",
-    "ko": "작은 소년이 집 뒤 정원에서 개와 놀고 있다.",
-    "th": "เด็กชายตัวเล็กกำลังเล่นกับสุนัขของเขาในสวนหลังบ้าน",
-}
 LINES = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "ab", "cd.", ","]), max_size=9).map(" ".join)
 CORPORA = st.lists(st.tuples(LINES, LINES), min_size=1, max_size=6)
 
