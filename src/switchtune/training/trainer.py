@@ -93,8 +93,7 @@ def train_stage(
         log: where the curve goes; by default `folder`/metrics.jsonl.
         trackers: by default those of `settings.report_to`, with a run for this stage alone.
         validate: gives chrF++ of outputs, for `best_by: chrf`; called, as are the listeners, in process 0.
-        on_progress: called about twice a second, and at the end.
-        on_message: called with what people should know, such as where the training goes on.
+        on_progress, on_message: called about twice a second, and at the end; and with what people should know.
 
     Raises:
         TrainingError: an empty set; numbers that are not finite; memory too small for a single example.
