@@ -48,7 +48,7 @@ def test_several_seeds_are_set_against_each_other(values: list[float], says: str
 
 @pytest.mark.parametrize(
     ("arms", "answered", "doubts"),
-    [(["csr", "csr+"], 1, 0), (["csr+", "denoise"], 1, 1), (["denoise"], 0, 0)],
+    [(["csr", "csr+"], 2, 0), (["csr+", "denoise"], 1, 1), (["denoise"], 0, 0)],
 )
 def test_glosses_are_code_switching_and_denoising_is_a_control(
     tmp_path: Path, arms: list[str], answered: int, doubts: int

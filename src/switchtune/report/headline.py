@@ -47,12 +47,12 @@ def compared(row: Row) -> Comparison | None:
 
 
 def headline(run: RunFiles) -> Headline | None:
-    """The answer of a run about its arm of code-switching; None where it has no finished comparison of one."""
+    """The answer of a run about its arms of code-switching; None where it has no finished comparison of one."""
     rows = {(row["pair"], row["arm"]): row for row in run.rows}
     findings = tuple(
         finding(row, comparison, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
         for (pair, arm), row in rows.items()
-        if arm == (run.code_switching or arm) and arm not in run.controls and (comparison := compared(row))
+        if arm not in run.controls and (comparison := compared(row))
     )
     return Headline(*_answer(findings), findings, tuple(_doubts(run))) if findings else None
 
