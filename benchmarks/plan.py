@@ -34,7 +34,7 @@ from switchtune.examples import task_examples
 from switchtune.files import read_json, write_json
 from switchtune.models.load import load_model, model_config
 from switchtune.models.new import new_model
-from switchtune.training.curve import METRICS, read_metrics
+from switchtune.training.curve import CURVE_FILE, read_metrics
 from switchtune.training.trainer import train_stage
 
 GB = 10**9
@@ -143,7 +143,7 @@ def train(config: RunConfig, folder: Path) -> dict[str, float]:
     rates = {"dropout": settings.dropout, "attention_dropout": settings.attention_dropout}
     loaded = load_model(config.model.name, init="random", seed=1, **rates)
     train_stage(loaded, examples, valid=None, settings=settings, updates=settings.updates, seed=1, folder=folder)
-    entries = [entry for entry in read_metrics(folder / METRICS) if "tokens" in entry]
+    entries = [entry for entry in read_metrics(folder / CURVE_FILE) if "tokens" in entry]
     # The first update makes the optimizer's state and whatever else is made once.
     first, last = entries[0], entries[-1]
     return {

@@ -63,7 +63,7 @@ from switchtune.models.load import Loaded, load_model, save_model
 from switchtune.models.new import new_model
 from switchtune.recipes import RECIPES, stage_updates
 from switchtune.switching.make import make_switchers
-from switchtune.training.curve import METRICS, read_metrics
+from switchtune.training.curve import CURVE_FILE, read_metrics
 from switchtune.training.loss import label_smoothed_nll
 from switchtune.training.trainer import train_stage
 
@@ -230,7 +230,7 @@ def timed_stage(task: Task, loaded: Loaded, examples: Examples, updates: int) ->
             folder=Path(folder),
             on_progress=lambda progress: clock.mark(progress.update),
         )
-        entries = read_metrics(Path(folder) / METRICS)
+        entries = read_metrics(Path(folder) / CURVE_FILE)
     # Progress is told about twice a second, the metrics have an entry for every so many updates.
     tokens_until = {int(entry["update"]): int(entry["tokens"]) for entry in entries if "tokens" in entry}
     first = min(update for update in clock.updates if update >= task.skipped and update in tokens_until)

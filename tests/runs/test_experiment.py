@@ -20,7 +20,7 @@ from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
 from switchtune.runs.prepare import PairPreparation
 from switchtune.runs.tasks import MonolingualSentences, read_further, read_pair
-from switchtune.runs.translation import TEST
+from switchtune.runs.translation import TEST_SET
 from switchtune.runs.trial import Data, TrialResult
 from switchtune.training import distributed
 from tests.miniature import ENGLISH, GERMAN
@@ -224,12 +224,12 @@ def test_rows_compare_every_arm_with_the_baseline_over_seeds(model: Path, tmp_pa
     wrong = [line.replace("a", "o") for line in ENGLISH[:6]]
     outputs = {"standard": [wrong, wrong], "csr": [list(ENGLISH[:6])] * 2, "random": [wrong, list(ENGLISH[:6])]}
     results = [
-        TrialResult("de-en", arm, seed, {"task": trained(seed)}, {TEST: system})
+        TrialResult("de-en", arm, seed, {"task": trained(seed)}, {TEST_SET: system})
         for arm, systems in outputs.items()
         for seed, system in enumerate(systems, start=1)
     ]
     text, _, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
-    summary = experiment_of(config).summary({"de-en": Data(text, text, {TEST: text})}, results)
+    summary = experiment_of(config).summary({"de-en": Data(text, text, {TEST_SET: text})}, results)
     rows = {row.arm: row for row in summary.rows}
     assert list(rows) == ["csr", "standard", "random"]
     assert rows["standard"].against_baseline is None

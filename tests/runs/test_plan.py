@@ -19,7 +19,7 @@ from switchtune.examples import Example, Examples, task_examples
 from switchtune.models.load import load_layout, save_model
 from switchtune.recipes import RESTORE
 from switchtune.runs import plan as plan_module
-from switchtune.runs.plan import Device, batches_of, plan, sampled, unswitched_examples, verdicts
+from switchtune.runs.plan import PlannedDevice, batches_of, plan, sampled, unswitched_examples, verdicts
 from switchtune.runs.tasks import pair_reader
 from switchtune.training.batches import Lengths
 from tests.miniature import ENGLISH, GERMAN, miniature
@@ -83,7 +83,7 @@ def test_what_does_not_fit_comes_with_what_would(values: dict[str, Any], monkeyp
     base = whole.memory.base_gb
 
     def device_with(memory_gb: float) -> None:
-        device = Device("small", memory_gb, base, torch.device("cpu"))
+        device = PlannedDevice("small", memory_gb, base, torch.device("cpu"))
         monkeypatch.setattr(plan_module, "device_at_hand", lambda: device)
 
     device_with(whole.memory.peak_gb - 1e-9)

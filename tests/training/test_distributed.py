@@ -36,7 +36,7 @@ from switchtune.training.distributed import (
     size,
     wait,
 )
-from switchtune.training.stopping import Request, heeding
+from switchtune.training.stopping import StopRequest, heeding
 from tests.training.test_trainer import fresh, same_weights, train, translation, untimed
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "node7", "MASTER_PORT": "1234"}
@@ -311,7 +311,7 @@ def _stopping(tell: Tell, folder: Path) -> None:
     requests, looks, plain = [], count(1), loop.largest
 
     @contextmanager
-    def noting() -> Iterator[Request]:
+    def noting() -> Iterator[StopRequest]:
         with heeding() as request:
             requests.append(request)
             yield request

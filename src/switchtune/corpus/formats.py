@@ -23,7 +23,7 @@ from switchtune.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TableRows:
     """An opened corpus.
 
     Attributes:
@@ -41,7 +41,7 @@ class Rows:
 PARALLEL_TEXT = "parallel text"
 
 
-def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows:
+def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> TableRows:
     """Open the two files of a parallel text, source first, or the one file of another format."""
     for path in paths:
         if path.stat().st_size == 0 or (format_name != "parquet" and next(text_lines(path), None) is None):
@@ -51,7 +51,7 @@ def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Rows
     source, target = paths
     if request.columns:
         raise UsageError(f"{source}: columns {list(request.columns)!r} named, but plain text has no columns.")
-    return Rows((source.name, target.name), _text_pairs(source, target))
+    return TableRows((source.name, target.name), _text_pairs(source, target))
 
 
 def _empty(path: Path) -> CorpusError:
@@ -85,7 +85,7 @@ _LINES_LOOKED_AT = 100
 _Records: TypeAlias = Iterator[tuple[int, list[str]]]
 
 
-def _tsv_rows(path: Path, request: Request) -> Rows:
+def _tsv_rows(path: Path, request: Request) -> TableRows:
     notes: list[str] = []
     if problem := _quoted_cell(path):
         try:
@@ -118,7 +118,7 @@ def _quoted_cell(path: Path) -> str:
     return ""
 
 
-def _csv_rows(path: Path, request: Request) -> Rows:
+def _csv_rows(path: Path, request: Request) -> TableRows:
     lines = text_lines(path)
     sample = list(islice(lines, _LINES_LOOKED_AT))
     if told := re.fullmatch("sep=(.)", sample[0], re.IGNORECASE):  # as Excel has it
@@ -167,7 +167,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> _Records:
         ) from error
 
 
-def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Request, notes: list[str]) -> Rows:
+def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Request, notes: list[str]) -> TableRows:
     """Rows of records, of which the first names the columns, or is a row itself."""
     begins, head = next(((number, cells) for number, cells in records if cells), (1, list[str]()))
     head = head[: max((place for place, cell in enumerate(head, 1) if stripped(cell)), default=0)]
@@ -214,20 +214,20 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
         if repeated:
             notes.append(f"repeated headers left out: {repeated:,}")
 
-    return Rows(columns, rows(), notes)
+    return TableRows(columns, rows(), notes)
 
 
 # JSON lines, and what comes in Arrow's batches
 
 
-def _jsonl_rows(path: Path, request: Request) -> Rows:
+def _jsonl_rows(path: Path, request: Request) -> TableRows:
     first = next((record for _, record in _json_records(path) if record), None)
     if first is None:
         raise _empty(path)
     columns = choose_columns(list(first), request, path)
     text = partial(_json_text, number_column=columns[-1] if request.labelled else None)
     cells = (tuple(text(where, fields, column) for column in columns) for where, fields in _json_records(path))
-    return Rows(columns, cells)
+    return TableRows(columns, cells)
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -271,7 +271,7 @@ ROWS_PER_BATCH = 1 << 10
 """Few, as each may hold a document."""
 
 
-def _parquet_rows(path: Path, request: Request) -> Rows:
+def _parquet_rows(path: Path, request: Request) -> TableRows:
     try:
         held: Path | pa.BufferReader = path
         if path != plain(path):
@@ -292,7 +292,7 @@ def _parquet_rows(path: Path, request: Request) -> Rows:
 
 def arrow_rows(
     schema: pa.Schema, batches: Callable[[], Iterable[pa.RecordBatch | pa.Table]], request: Request, origin: Path | str
-) -> Rows:
+) -> TableRows:
     """The rows of batches that have this schema; `origin` names them in errors."""
     types = {field.name: field.type for field in schema}
     inner = list(types[_NESTED]) if _NESTED in types and pa.types.is_struct(types[_NESTED]) else []
@@ -321,7 +321,7 @@ def arrow_rows(
         except _DAMAGED as error:
             raise CorpusError(f"{origin}: damaged after row {number:,} ({error}). Fetch it again.") from error
 
-    return Rows(columns, rows())
+    return TableRows(columns, rows())
 
 
 _READERS = {"tsv": _tsv_rows, "csv": _csv_rows, "jsonl": _jsonl_rows, "parquet": _parquet_rows}

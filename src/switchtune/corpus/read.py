@@ -16,7 +16,7 @@ from switchtune.corpus.cache import cached_table, write_pairs
 from switchtune.corpus.columns import CorpusError, Request
 from switchtune.corpus.control import shown
 from switchtune.corpus.embedded import embedded_sentences
-from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, Rows, arrow_rows, open_rows
+from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, TableRows, arrow_rows, open_rows
 from switchtune.corpus.lines import COMPRESSIONS, existing, plain, stripped, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, hash_file
@@ -181,7 +181,7 @@ def read_corpus(
     return corpus if limit is None else corpus.limited(limit)
 
 
-def open_location(location: str, request: Request) -> Rows:
+def open_location(location: str, request: Request) -> TableRows:
     """The rows of a file, or of a data set of the Hub, as they stand."""
     return _content(location, request).open()
 
@@ -298,7 +298,7 @@ class _Content:
     origin: str
     format: str
     identity: tuple[str, ...]
-    open: Callable[[], Rows]
+    open: Callable[[], TableRows]
 
 
 def _content(location: Location, request: Request, limit: int | None = None) -> _Content:
@@ -309,7 +309,7 @@ def _content(location: Location, request: Request, limit: int | None = None) -> 
         if request.columns:
             raise UsageError(f"{origin}: columns {list(request.columns)!r} named, but the embedded corpus has none.")
         codes = (request.source.code, request.target.code)
-        rows = Rows(codes, _embedded(origin, codes, limit))
+        rows = TableRows(codes, _embedded(origin, codes, limit))
         return _Content(origin, "embedded", (origin, str(limit)), lambda: rows)
     format_name, named = _locate(location, request)
     paths = tuple(map(existing, named))

@@ -39,7 +39,7 @@ _WORDING: Mapping[TaskName, Mapping[str, str]] = {
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT)]
 Word = Annotated[str, Field(min_length=1, max_length=100)]
 Name = Annotated[str, Field(max_length=100)]
-Share = Annotated[float, Field(ge=0, le=1)]
+ShareOfWords = Annotated[float, Field(ge=0, le=1)]
 Number = Annotated[int, Field(ge=0, lt=2**31)]
 _CHECKED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 _question = validate_call(config=_CHECKED)
@@ -148,7 +148,7 @@ class DemoSession:
         return self._lexicons[path][1]
 
     @_question
-    def switch(self, pair: Name, language: Name, text: Text, rate: Share, draw: Number) -> dict[str, Any]:
+    def switch(self, pair: Name, language: Name, text: Text, rate: ShareOfWords, draw: Number) -> dict[str, Any]:
         """A sentence of one side of the pair word by word: what each may become and became. `draw` is a seed."""
         lexicon = self._lexicon(self._path(pair, language))
         pieces: Segmenter | None = None

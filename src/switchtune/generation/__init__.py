@@ -12,7 +12,7 @@ from switchtune.config.training import GenerationSettings
 from switchtune.corpus.lines import stripped
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
-from switchtune.generation.search import Outputs, longest_outputs
+from switchtune.generation.search import BatchOutputs, longest_outputs
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
 from switchtune.training.distributed import rank, size
@@ -81,7 +81,7 @@ def windows(sentences: Iterable[str]) -> Iterator[list[str]]:
 
 def best_outputs(
     model: Loaded | Converted, sources: Sequence[Sequence[int]], target_language: str, settings: GenerationSettings
-) -> Generator[Outputs, None, None]:
+) -> Generator[BatchOutputs, None, None]:
     """The best output of each source (encoder inputs within the model's positions) in ids, batch by batch."""
     search: Any = search_by_ct2 if isinstance(model, Converted) else search_by_transformers
     limits = longest_outputs(model.layout, sources, target_language, settings)

@@ -25,7 +25,7 @@ import torch
 from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, readable, write_json
-from switchtune.generation.search import Outputs, ct2_options
+from switchtune.generation.search import BatchOutputs, ct2_options
 from switchtune.models.files import explained
 from switchtune.models.forward import longest_first
 from switchtune.models.layout import Layout, token_ids
@@ -191,7 +191,7 @@ def search_by_ct2(
     limits: Sequence[int],
     target_language: str,
     settings: GenerationSettings,
-) -> Iterator[Outputs]:
+) -> Iterator[BatchOutputs]:
     """The best output of each source, batch by batch; as many batches at a time as the translator has workers.
 
     CTranslate2 has one longest output for a batch: that of its longest sentence. A search that was over before it came

@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from switchtune.config.training import GenerationSettings
-from switchtune.generation.search import Outputs
+from switchtune.generation.search import BatchOutputs
 from switchtune.models.forward import evaluating, longest_first, on_device_of
 from switchtune.models.load import Loaded
 
@@ -27,7 +27,7 @@ def search_by_transformers(
     limits: Sequence[int],
     target_language: str,
     settings: GenerationSettings,
-) -> Iterator[Outputs]:
+) -> Iterator[BatchOutputs]:
     """The best output of each source, batch by batch.
 
     `sources` are encoder inputs, `limits` their longest outputs in tokens without the decoder start.

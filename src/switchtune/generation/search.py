@@ -6,7 +6,7 @@ from typing import TypeAlias
 from switchtune.config.training import GenerationSettings
 from switchtune.models.layout import Layout
 
-Outputs: TypeAlias = list[tuple[int, list[int]]]
+BatchOutputs: TypeAlias = list[tuple[int, list[int]]]
 """What a batch came to: the place of each source and its output in ids, from after the decoder start to the end of the
 sentence (where it came to one)."""
 

@@ -12,7 +12,7 @@ from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import SIGNIFICANT, Answer, Comparison
 
 Colour: TypeAlias = Literal["green", "amber", "red"]
-Row: TypeAlias = Mapping[str, Any]
+MetricsRow: TypeAlias = Mapping[str, Any]
 """Of the comparison in `metrics.json`."""
 
 
@@ -35,12 +35,12 @@ class Headline:
     doubts: tuple[str, ...] = ()  # what speaks against taking the answer as it stands
 
 
-def scores_of(row: Row) -> dict[str, Sequence[Mapping[str, Any]]]:
+def scores_of(row: MetricsRow) -> dict[str, Sequence[Mapping[str, Any]]]:
     """The scores in a row, whatever the task's metrics are: by name, one a seed."""
     return {records[0]["metric"]: records for key in SCORES if (records := row.get(key))}
 
 
-def compared(row: Row) -> Comparison | None:
+def compared(row: MetricsRow) -> Comparison | None:
     """The comparison of a row with the baseline; None for the baseline itself."""
     record = row.get("against_baseline")
     return None if record is None else comparison_of(record)
@@ -57,7 +57,7 @@ def headline(run: RunFiles) -> Headline | None:
     return Headline(*_answer(findings), findings, tuple(_doubts(run))) if findings else None
 
 
-def finding(row: Row, comparison: Comparison, baseline_row: Row, baseline: str) -> Finding:
+def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, baseline: str) -> Finding:
     """What the comparison of an arm with the baseline says, and how sure that is."""
     metric = comparison.metric
     sentences = [f"{row['pair']}: {verdict(row['arm'], baseline, comparison)}"]

@@ -12,7 +12,7 @@ import yaml
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
-from switchtune.report.headline import Row, compared, scores_of
+from switchtune.report.headline import MetricsRow, compared, scores_of
 from switchtune.report.lexicon_page import Listed
 from switchtune.report.sentences import (
     compared_systems,
@@ -107,14 +107,14 @@ class ScoredRow:
     """A row of a run's comparison, as a table of scores shows it."""
 
     run: RunFiles
-    row: Row
+    row: MetricsRow
     scores: Mapping[str, Sequence[Mapping[str, Any]]]
     comparison: Comparison | None
     others: Sequence[Comparison]
     """The comparisons by the other metrics."""
 
     @classmethod
-    def of(cls, run: RunFiles, row: Row) -> "ScoredRow":
+    def of(cls, run: RunFiles, row: MetricsRow) -> "ScoredRow":
         others = [comparison_of(record) for record in row.get("by_other_metrics", ())]
         return cls(run, row, scores_of(row), compared(row), others)
 

@@ -23,7 +23,7 @@ from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
 from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
-from switchtune.runs.paths import ANALYSES, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS, ZEROSHOT
+from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, ZEROSHOT
 from switchtune.runs.translation import PairExperiment
 from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
 from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
@@ -62,17 +62,22 @@ def run_experiment(
             set_results_aside(folder, on_event)
         trained = iter(side_by_side(run_trial, begun, jobs, on_event))
         summary = experiment.summary(prepared.data, [result or next(trained) for result in finished])
-        write_sealed(folder / METRICS, metrics_record(summary))
+        write_sealed(folder / METRICS_FILE, metrics_record(summary))
         write_text(folder / COMPARISON, experiment.page(summary))
         return summary
 
 
 def set_results_aside(folder: Path, on_event: OnEvent) -> None:
     """Have what was made of all trainings of a run, some of which are to be made anew, not be taken for theirs."""
-    results = [METRICS, COMPARISON, *(f"{ZEROSHOT}.{form}" for form in ("json", "md", "svg", "png")), ANALYSES]
+    results = [
+        METRICS_FILE,
+        COMPARISON,
+        *(f"{ZEROSHOT}.{form}" for form in ("json", "md", "svg", "png")),
+        ANALYSIS,
+    ]
     there = [folder / name for name in results if (folder / name).exists()]
-    if folder / METRICS in there:
-        aside = free_name(folder / f"results.replaced-{hash_file(folder / METRICS)}")
+    if folder / METRICS_FILE in there:
+        aside = free_name(folder / f"results.replaced-{hash_file(folder / METRICS_FILE)}")
         aside.mkdir()
         for path in there:
             path.replace(aside / path.name)

@@ -22,8 +22,7 @@ from switchtune.run_dir import RunDir
 from switchtune.runs.paths import CONFIG, CORPORA, HYPOTHESES, TRIMMED, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
-from switchtune.training.curve import METRICS as CURVE
-from switchtune.training.curve import read_metrics
+from switchtune.training.curve import CURVE_FILE, read_metrics
 
 _STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=Count))))
 
@@ -64,7 +63,7 @@ class Training:
     @cached_property
     def curve(self) -> Sequence[Mapping[str, Any]]:
         """The entries of its `metrics.jsonl`; none where it has not begun."""
-        return read_metrics(self.folder / CURVE) if self._has(CURVE) else []
+        return read_metrics(self.folder / CURVE_FILE) if self._has(CURVE_FILE) else []
 
     @cached_property
     def hypotheses(self) -> Sequence[str] | None:
@@ -77,7 +76,7 @@ class Training:
     def without_damage(self) -> "tuple[Training, list[str]]":
         """The training without the files that cannot be read, and what is the matter with them."""
         faults: dict[str, str] = {}
-        for file, name in ((CURVE, "curve"), (HYPOTHESES, "hypotheses")):
+        for file, name in ((CURVE_FILE, "curve"), (HYPOTHESES, "hypotheses")):
             try:
                 getattr(self, name)
             except SwitchtuneError as error:
@@ -94,7 +93,7 @@ def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
 
 def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:
     """Those of a task without pairs, whose folders are `ARM/seedN`."""
-    for path in sorted(folder.glob(f"*/seed*/{CURVE}")):
+    for path in sorted(folder.glob(f"*/seed*/{CURVE_FILE}")):
         arm, seed = path.parent.parent.name, path.parent.name.removeprefix("seed")
         if seed.isdecimal():
             name = str(path.parent.relative_to(folder))

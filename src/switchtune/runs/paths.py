@@ -4,7 +4,7 @@ from pathlib import Path
 
 CONFIG = "config.resolved.yaml"
 MANIFEST = "manifest.json"
-METRICS = "metrics.json"
+METRICS_FILE = "metrics.json"
 COMPARISON = "comparison.md"
 CORPORA = "corpus"
 TRIMMED = "model-trimmed"
@@ -15,7 +15,7 @@ HYPOTHESES = "hypotheses.txt"
 """In a trial's folder: its translations of the test set, one a line."""
 ZEROSHOT = "zeroshot"
 """Folder of zero-shot translations, and of what came of them with .json, .md, .svg and .png behind it."""
-ANALYSES = "analysis"
+ANALYSIS = "analysis"
 
 
 def trial_name(pair: str, arm: str, seed: int) -> str:
@@ -43,4 +43,4 @@ def predictions_file(language: str) -> str:
 
 
 def analysis_file(name: str) -> str:
-    return f"{ANALYSES}/{name}.json"
+    return f"{ANALYSIS}/{name}.json"

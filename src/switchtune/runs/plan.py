@@ -62,7 +62,7 @@ ATTENTION_TOKENS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class PlannedDevice:
     """What a training runs on."""
 
     name: str
@@ -165,7 +165,7 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
         for pair, arm in product(config.pairs, config.arms):
             check_arm(pair, arm, layout)
     else:
-        device = Device("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
+        device = PlannedDevice("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
         jobs = max(1, config.jobs)
     with tempfile.TemporaryDirectory() as cache:
         corpora = {}
@@ -183,15 +183,15 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
     return Plan(device.name, device.memory_gb, jobs, seeds, rows, tuple(stages), total, assumptions)
 
 
-def device_at_hand() -> Device:
+def device_at_hand() -> PlannedDevice:
     """The GPU where there is one, else the processor; its base is what is taken now."""
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         base = total - free - torch.cuda.memory_reserved()
-        return Device(torch.cuda.get_device_name(), total / GB, base / GB, torch.device("cuda"))
+        return PlannedDevice(torch.cuda.get_device_name(), total / GB, base / GB, torch.device("cuda"))
     memory, base = psutil.virtual_memory().total, psutil.Process().memory_info().rss
     threads = torch.get_num_threads()
-    return Device(
+    return PlannedDevice(
         f"processor, {threads} thread{'s' if threads > 1 else ''}", memory / GB, base / GB, torch.device("cpu")
     )
 
@@ -220,7 +220,7 @@ class _Planner:
 
     config: RunConfig
     layout: Layout
-    device: Device
+    device: PlannedDevice
     jobs: int
     rows: int | None
     memories: dict[tuple[TrainingSettings, BatchShape], Memory] = field(default_factory=dict)
@@ -360,7 +360,7 @@ def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *
     )
 
 
-def _assumptions(device: Device, rows: int | None, *, further: bool) -> Iterator[str]:
+def _assumptions(device: PlannedDevice, rows: int | None, *, further: bool) -> Iterator[str]:
     yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
     if further:
         yield "Monolingual sentences are taken to be about as long as those of the pairs."

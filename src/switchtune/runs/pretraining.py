@@ -20,7 +20,7 @@ from switchtune.run_dir import RunDir, claim_folder
 from switchtune.runs.paths import CONFIG
 from switchtune.runs.stages import chrf_validation
 from switchtune.training.checkpoints import remove_checkpoints
-from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.curve import CURVE_FILE, StageLog
 from switchtune.training.trackers import require_trackers
 from switchtune.training.trainer import StageResult, train_stage
 
@@ -147,7 +147,7 @@ def _train(
         seed=config.seed,
         folder=folder / "work" / "training",
         origin=origin,
-        log=StageLog(folder / METRICS, "denoise"),
+        log=StageLog(folder / CURVE_FILE, "denoise"),
         validate=chrf_validation(valid, training.valid_sentences, GenerationSettings(), on_message),
         on_progress=on_progress,
         on_message=on_message,

@@ -23,7 +23,7 @@ from switchtune.runs.folder import Training, config_file, other_trainings, train
 from switchtune.runs.paths import (
     JUDGEMENT,
     MANIFEST,
-    METRICS,
+    METRICS_FILE,
     ZEROSHOT,
     analysis_file,
     lexicon_files,
@@ -159,7 +159,7 @@ def read_run(folder: Path) -> RunFiles:
     trainings = files.trainings(config, settings)
     unfinished = "the run is not finished, so there are no scores to compare."
     unknown = "versions, hashes of the data and the machine are not known."
-    metrics = files.content(METRICS, METRICS_RECORD, absent=unfinished)
+    metrics = files.content(METRICS_FILE, METRICS_RECORD, absent=unfinished)
     manifest = files.content(MANIFEST, MANIFEST_RECORD, absent=unknown)
     zeroshot = files.content(f"{ZEROSHOT}.json", ZEROSHOT_RECORD, "zeroshot")
     found = {name: files.content(analysis_file(name), kind, "analyse") for name, kind in ANALYSIS_RECORDS.items()}
@@ -224,8 +224,8 @@ class _Files:
         """How far a training has come that has not come to its end; what is gone of one that was scored."""
         if training.hypotheses is not None:
             return
-        if (self.folder / METRICS).exists():
-            yield f"{training.name}: its outputs are gone; its scores are those of {METRICS}."
+        if (self.folder / METRICS_FILE).exists():
+            yield f"{training.name}: its outputs are gone; its scores are those of {METRICS_FILE}."
         elif not training.curve:
             yield f"{training.name} has not begun."
         else:

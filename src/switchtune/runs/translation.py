@@ -50,7 +50,7 @@ FEW_PAIRS = 200
 """Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
 learns to translate, with scores that mean something; from 20 none of our models did."""
 
-TEST = "test"
+TEST_SET = "test"
 """Name of the only test set."""
 
 
@@ -83,7 +83,7 @@ class PairExperiment:
 
     def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
         train, valid, test = read_pair(self.config, pair, cache_dir)
-        return Data(train, valid, {TEST: test}, read_further(self.config, pair, train, cache_dir))
+        return Data(train, valid, {TEST_SET: test}, read_further(self.config, pair, train, cache_dir))
 
     def prepare(
         self, pair: PairSettings, arms: Sequence[ResolvedArm], data: Data[Corpus], run: RunDir, on_event: OnEvent
@@ -215,7 +215,7 @@ class PairExperiment:
         return blocks
 
     def outputs(self, trial: Trial, data: Data[Corpus], model: Path, on_event: OnEvent) -> list[Output]:
-        test, search = data.tests[TEST], self.config.generation
+        test, search = data.tests[TEST_SET], self.config.generation
         languages = (test.source_language, test.target_language)
 
         def translated() -> Sequence[str]:
@@ -225,7 +225,7 @@ class PairExperiment:
             return translate(loaded, test.sources(), *languages, search, on_progress=told)
 
         inputs = {"test": test.fingerprint(), "generation": search.model_dump(mode="json")}
-        return [Output(TEST, "translate", HYPOTHESES, inputs, translated)]
+        return [Output(TEST_SET, "translate", HYPOTHESES, inputs, translated)]
 
     def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
         rows: list[Row] = []
@@ -234,7 +234,7 @@ class PairExperiment:
             for each in results:
                 if each.pair == pair.name:
                     trials[each.arm].append(each)
-            rows += compared_rows(self.config, pair, data[pair.name].tests[TEST], trials)
+            rows += compared_rows(self.config, pair, data[pair.name].tests[TEST_SET], trials)
         found = summarised(rows, self.config.baseline, self.config.seeds)
         return replace(found, remarks=tuple(_remarks(self.config, self.pairs)))
 
@@ -244,7 +244,7 @@ class PairExperiment:
 
 def _too_few(data: Data[Corpus]) -> list[str]:
     """What is to be known before hours of training: that there is too little to learn from or to compare on."""
-    pairs, sentences = len(data.train), len(data.tests[TEST])
+    pairs, sentences = len(data.train), len(data.tests[TEST_SET])
     few = f"{pairs:,} training pairs are too few to learn from: use at least {FEW_PAIRS:,}, and preferably thousands."
     return [
         *([few] if pairs < FEW_PAIRS else []),

@@ -29,8 +29,7 @@ from switchtune.runs.stages import PlannedStage, StageJob
 from switchtune.runs.tasks import MonolingualSentences
 from switchtune.switching.switcher import Rates
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
-from switchtune.training.curve import METRICS as CURVE
-from switchtune.training.curve import StageLog
+from switchtune.training.curve import CURVE_FILE, StageLog
 from switchtune.training.distributed import first_before_others, on_first
 from switchtune.training.trackers import Trackers
 
@@ -261,7 +260,7 @@ def _trained_stages(
             outputs = experiment.outputs(trial, data, model_folder(run.path, planned[-1].stage.name), on_event)
             on_first(partial(_begin, run, trial, planned[number:], [each.file for each in outputs], on_event))
             done = sum(each["training"]["updates"] for each in reports.values())
-            log = StageLog(run.path / CURVE, name, done)
+            log = StageLog(run.path / CURVE_FILE, name, done)
             job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
             report = experiment.train(job, data)
             on_first(partial(run.finish, name, plan.inputs, report, made=[saved]))
@@ -286,8 +285,8 @@ def _begin(run: RunDir, trial: Trial, plans: Sequence[PlannedStage], outputs: Se
         if (number == 0 or folder.exists()) and (aside := run.begin(folder.name, plan.inputs, folder)) is not None:
             on_event(Event(trial.name, f"{folder.name}: its inputs have changed; what was there is now {aside}"))
             asides.append(aside)
-            if (run.path / CURVE).is_file():
-                shutil.copy(run.path / CURVE, aside)
+            if (run.path / CURVE_FILE).is_file():
+                shutil.copy(run.path / CURVE_FILE, aside)
     for path in [run.path / file for file in outputs] if asides else []:
         if path.exists():
             path.replace(asides[-1] / path.name)

@@ -12,7 +12,7 @@ from typing_extensions import NotRequired
 from switchtune.config.base import Count, Finite, list_of, object_of, with_others
 from switchtune.files import content_of, naming, parse_json, write_text
 
-METRICS = "metrics.jsonl"
+CURVE_FILE = "metrics.jsonl"
 
 _FIGURES = (
     *("loss", "nll", "learning_rate", "tokens_per_second", "padding", "memory_gb", "kilowatt_hours"),

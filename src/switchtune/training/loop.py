@@ -31,7 +31,7 @@ from switchtune.training.optimizers import learning_rate_factor, make_optimizer,
 from switchtune.training.precision import compute_dtype, computing_in
 from switchtune.training.recorder import Recorder, labelled
 from switchtune.training.state import TrainingState, random_state, set_random_state
-from switchtune.training.stopping import Request, heeding
+from switchtune.training.stopping import StopRequest, heeding
 
 
 class Loop:
@@ -55,7 +55,7 @@ class Loop:
         shortest = job.objective.batch([(0, int(job.plan.longest.argmin()))])
         self._nothing = {**shortest, "labels": torch.full_like(shortest["labels"], IGNORED_LABEL)}
         self._watch = FiniteWatch(self._failures.tell_left_out)
-        self._request = Request()
+        self._request = StopRequest()
         self._saved_at = monotonic()
 
     def run(self, checkpoint: Checkpoint | None) -> int:

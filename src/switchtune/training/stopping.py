@@ -26,7 +26,7 @@ def interrupts_blocked() -> Iterator[None]:
 
 
 @dataclass
-class Request:
+class StopRequest:
     """Whether somebody asked to stop."""
 
     signal: int = 0
@@ -34,12 +34,12 @@ class Request:
 
 
 @contextmanager
-def heeding() -> Iterator[Request]:
+def heeding() -> Iterator[StopRequest]:
     """Within, Ctrl-C or SIGTERM is noted in what is given; Ctrl-C ends at once where something is noted already.
 
     Ignored signals stay ignored; outside the main thread none is noted. An unanswered one has its effect afterwards.
     """
-    request = Request()
+    request = StopRequest()
 
     def note(number: int, frame: Any) -> None:
         if number == signal.SIGINT:

@@ -18,7 +18,7 @@ from switchtune.models.forward import Batch
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
 from switchtune.training.batches import epoch_batches, measure
-from switchtune.training.curve import METRICS, StageLog
+from switchtune.training.curve import CURVE_FILE, StageLog
 from switchtune.training.distributed import on_first
 from switchtune.training.job import Job, SequenceObjective, TrainingError
 from switchtune.training.stage import Outcome, carry_out
@@ -116,7 +116,7 @@ def train_stage(
         updates=updates,
         seed=seed,
         folder=folder,
-        log=log or StageLog(folder / METRICS, "training"),
+        log=log or StageLog(folder / CURVE_FILE, "training"),
         trackers=trackers or Trackers(settings.report_to, run_name=folder.name, folder=folder, updates=updates),
         chrf=partial(validate, loaded) if validate is not None and settings.best_by == "chrf" else None,
         on_progress=on_progress,
