@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from switchtune.config.pretrain import FamilyName
-from switchtune.corpus.documents import SENTENCE_END, document_sentences, marked, read_documents, sentences_of
+from switchtune.corpus.documents import SENTENCE_END, document_sentences, read_documents, sentences_of, with_end_marks
 from switchtune.corpus.words import word_segmenter
 from switchtune.models.families import FAMILIES
 from tests.miniature import miniature
@@ -53,18 +53,18 @@ def test_sentences(language: str, passage: str, sentences: list[str]) -> None:
 def test_the_first_words_with_the_ends_of_sentences_marked(
     language: str, document: str, words: int, expected: tuple[str, bool]
 ) -> None:
-    assert marked(document, language, word_segmenter(language), words) == expected
+    assert with_end_marks(document, language, word_segmenter(language), words) == expected
 
 
 def test_marked_sentences_are_found_again() -> None:
-    text, _ = marked("One. Two!\nThree", "en", word_segmenter("en"), 9)
+    text, _ = with_end_marks("One. Two!\nThree", "en", word_segmenter("en"), 9)
     assert document_sentences(text) == ["One.", "Two!", "Three"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_end_of_a_sentence_is_the_end_token_within_a_document(family: FamilyName) -> None:
     layout = miniature(family).layout
-    text, _ = marked("Ein Hund läuft. Zwei Kinder spielen.", "de", word_segmenter("de"), 4)
+    text, _ = with_end_marks("Ein Hund läuft. Zwei Kinder spielen.", "de", word_segmenter("de"), 4)
     (ids,) = layout.batch_encode_source([text], "de", "en")
     before, behind = TAGS[family]
     first, last = (layout.tokenizer.tokenize(sentence) for sentence in ("Ein Hund läuft.", "Zwei"))

@@ -18,7 +18,7 @@ from transformers import GenerationConfig
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import GenerationSettings
-from switchtune.corpus.documents import marked
+from switchtune.corpus.documents import with_end_marks
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import best_outputs, by_ct2, translate
@@ -184,7 +184,7 @@ def test_ct2_does_what_transformers_does_with_documents(family: FamilyName) -> N
     loaded = lively(family)
     settings = GenerationSettings(beams=1, max_length=8, no_repeat_ngram=2)
     starts = [" ".join(pair) for pair in zip(GERMAN[:6], GERMAN[6:12], strict=True)]
-    documents = [marked(start, "de", word_segmenter("de"), 9)[0] for start in starts]
+    documents = [with_end_marks(start, "de", word_segmenter("de"), 9)[0] for start in starts]
     with converted(loaded, "float32") as model:
         found = translate(model, documents, "de", "en", settings)
     assert found == translate(loaded, documents, "de", "en", settings)

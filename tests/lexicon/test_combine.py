@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.block import BlockList, Limits, read_block_list, without_blocked
 from switchtune.lexicon.combine import Weighted, combined, inverted, oriented
-from switchtune.lexicon.compare import Difference, FirstTranslations, agreement, difference
+from switchtune.lexicon.compare import Difference, FirstTranslations, agreement, lexicon_difference
 from switchtune.lexicon.records import UNDETERMINED, Entry, Lexicon, LexiconError, Measure, Translation
 from switchtune.lexicon.text import Vocabulary, encode
 
@@ -324,7 +324,7 @@ B = lexicon_of({"Hund": {"Dog": 0.5}, "Katze": {"kitten": 0.5}, "Kuh": {"cow": 0
 
 
 def test_difference_counts_and_shows() -> None:
-    found = difference(A, B, examples=1)
+    found = lexicon_difference(A, B, examples=1)
     assert found == Difference(
         both=2,
         only_a=1,
@@ -354,12 +354,12 @@ def test_difference_counts_and_shows() -> None:
 @patient
 @given(a=lexicons(), b=lexicons())
 def test_difference_adds_up(a: Lexicon, b: Lexicon) -> None:
-    found, reverse = difference(a, b), difference(b, a)
+    found, reverse = lexicon_difference(a, b), lexicon_difference(b, a)
     assert found.both + found.only_a == len(a)
     assert found.both + found.only_b == len(b)
     assert found.same_first + found.other_first == found.both
     assert (found.only_a, found.only_b, found.same_first) == (reverse.only_b, reverse.only_a, reverse.same_first)
-    assert difference(a, a).same_first == len(a)
+    assert lexicon_difference(a, a).same_first == len(a)
 
 
 def test_agreement_goes_by_running_words() -> None:

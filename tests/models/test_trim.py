@@ -29,7 +29,7 @@ from switchtune.models.new import new_model
 from switchtune.models.rows import TrimFailedError, replace_rows
 from switchtune.models.tags import add_language
 from switchtune.models.trim import may_pay, pays, read_record, survey, trim, untrim
-from switchtune.models.vocabulary import Vocabulary, read_vocabulary, rewrite_tokenizer
+from switchtune.models.vocabulary import PieceVocabulary, read_vocabulary, rewrite_tokenizer
 from tests.miniature import ENGLISH, GERMAN, TINY, miniature
 
 ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
@@ -278,7 +278,7 @@ def test_words_of_the_text_are_segmented_alike_in_any_order(trimmed: Path, whole
 
 def test_a_piece_is_merged_from_what_merging_passes_through() -> None:
     ranks = {("l", "o"): 0, ("lo", "w"): 1, ("e", "r"): 2, ("low", "er"): 3, ("w", "e"): 4}
-    vocabulary = Vocabulary({}, frozenset(), None, lambda left, right: ranks.get((left, right)))
+    vocabulary = PieceVocabulary({}, frozenset(), None, lambda left, right: ranks.get((left, right)))
     assert vocabulary.merged_from("lower") == {*"lower", "lo", "low", "er", "lower"}
     assert vocabulary.merged_from("q") == {"q"}
 
@@ -294,7 +294,7 @@ def test_every_piece_is_merged_from_others_that_exist(family: FamilyName) -> Non
 
 def test_what_stays_whatever_the_text() -> None:
     ids = {token: number for number, token in enumerate(["<s>", "▁<extra_id_7>", "<extra_id_0>", "<0xE2>", "ab", "▁ж"])}
-    vocabulary = Vocabulary(ids, frozenset({"<s>"}), "ab", None)
+    vocabulary = PieceVocabulary(ids, frozenset({"<s>"}), "ab", None)
     assert vocabulary.machinery() == {"<s>", "▁<extra_id_7>", "<extra_id_0>", "<0xE2>", "ab"}
     assert vocabulary.characters(["ru"]) == {"▁ж"}
     assert vocabulary.characters(["de"]) == set()
@@ -307,7 +307,7 @@ def test_what_stays_whatever_the_text() -> None:
 def test_scripts_of_languages(language: str, kept: str) -> None:
     everywhere = "aé1?€😀\u0301"
     ids = {character: number for number, character in enumerate(everywhere + "漢ひカ한жकλ" + "ー")}
-    found = Vocabulary(ids, frozenset(), None, None).characters([language])
+    found = PieceVocabulary(ids, frozenset(), None, None).characters([language])
     assert found == set(everywhere + kept) | {"ー"}
 
 

@@ -25,8 +25,7 @@ from switchtune.results.comparison import Summary, cells, header
 from switchtune.results.matrix import Matrix, legend, matrix_table
 from switchtune.results.text import verdict
 from switchtune.runs.lexicon_folder import Made
-from switchtune.runs.plan import HEADER, Plan, verdicts
-from switchtune.runs.plan import cells as cells_of_plan
+from switchtune.runs.plan import HEADER, Plan, plan_cells, verdicts
 
 LINES_PER_STAGE = 10
 """How many progress lines a stage gives where there is no terminal."""
@@ -157,7 +156,7 @@ def print_direction(direction: DirectionJudgement) -> None:
 def print_plan(planned: Plan) -> None:
     side_by_side = f", {planned.jobs} trainings side by side" if planned.jobs > 1 else ""
     title = f"{planned.device}, {planned.memory_gb:.0f} GB{side_by_side}; memory of each in GB"
-    print_table(HEADER, list(map(cells_of_plan, planned.stages)), title=title, left=3)
+    print_table(HEADER, list(map(plan_cells, planned.stages)), title=title, left=3)
     if planned.hours is not None:
         print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
     for line in (*verdicts(planned), *planned.assumptions):

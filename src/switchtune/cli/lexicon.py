@@ -211,7 +211,7 @@ def diff(
 
     Example: `switchtune lexicon diff first/lexicon.de-en.tsv second/lexicon.de-en.tsv`
     """
-    from switchtune.lexicon.compare import difference
+    from switchtune.lexicon.compare import lexicon_difference
     from switchtune.lexicon.edits import edits_between
     from switchtune.lexicon.files import read_lexicon
 
@@ -220,7 +220,7 @@ def diff(
         for edit in edits_between(a, b):
             print_line(edit.line())
         return
-    differences = difference(a, b)
+    differences = lexicon_difference(a, b)
     print_line(json_text(differences.record()) if as_json else differences.describe())
 
 

@@ -114,7 +114,7 @@ def shortened(text: str, longest: int = 1000) -> str:
     return text if len(text) <= longest else f"{text[:longest]} …"
 
 
-def describe(kind: type[BaseModel], error: ErrorDetails) -> str:
+def error_text(kind: type[BaseModel], error: ErrorDetails) -> str:
     """One problem for people: the dotted key, what is wrong with it, and the nearest key where it is unknown."""
     # pydantic's own words for a key, and for what a union might be, stand in brackets.
     key = ".".join(str(part) for part in error["loc"] if "[" not in str(part))
@@ -150,5 +150,5 @@ def with_changes(settings: Block, changes: Mapping[str, Any], location: str) -> 
     try:
         return type(settings).model_validate({**settings.model_dump(), **changes})
     except ValidationError as error:
-        problems = [describe(type(settings), item) for item in error.errors()]
+        problems = [error_text(type(settings), item) for item in error.errors()]
         raise ValueError("; ".join(f"{location}: {problem}" for problem in problems)) from error

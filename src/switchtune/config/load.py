@@ -10,7 +10,7 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from switchtune.config.base import MOST_PROBLEMS, Block, describe, shortened
+from switchtune.config.base import MOST_PROBLEMS, Block, error_text, shortened
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import RunConfig, TaskName
 from switchtune.errors import SwitchtuneError, UsageError, nearest
@@ -61,7 +61,9 @@ def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = 
         return kind.model_validate(values)
     except ValidationError as error:
         # Where an item of a list is refused, the list also counts as too short.
-        problems = [describe(kind, item) for item in error.errors() if item["type"] != "too_short" or not item["input"]]
+        problems = [
+            error_text(kind, item) for item in error.errors() if item["type"] != "too_short" or not item["input"]
+        ]
         lines = [shortened(f"{origin}: {problem}") for problem in problems[:MOST_PROBLEMS]]
         more = [f"{origin}: {len(problems) - len(lines):,} more like these"] if len(problems) > len(lines) else []
         raise UsageError("\n".join(lines + more)) from error

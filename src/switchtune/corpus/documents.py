@@ -30,7 +30,7 @@ def document_sentences(document: str) -> list[str]:
     return document.split(_BETWEEN)
 
 
-def marked(document: str, language: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:
+def with_end_marks(document: str, language: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:
     """The first `words` words of a document, its sentences with `SENTENCE_END` between them; whether it was cut."""
     document = shown(document)
     units = segmenter.split(document)
@@ -75,7 +75,7 @@ def read_documents(
         def pairs() -> Iterator[tuple[str, str]]:
             nonlocal cut
             for pair in read:
-                document, shortened = marked(pair.source, source_language, segmenter, words)
+                document, shortened = with_end_marks(pair.source, source_language, segmenter, words)
                 cut += shortened
                 yield document, " ".join(pair.target.split("\n"))
 

@@ -65,7 +65,7 @@ class Difference:
         return asdict(self)
 
 
-def difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
+def lexicon_difference(a: Lexicon, b: Lexicon, *, examples: int = 10) -> Difference:
     """Compare two lexicons of one direction; with so many examples of each kind."""
     check_direction(a, b)
     both = a.entries.keys() & b.entries.keys()

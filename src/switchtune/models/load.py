@@ -176,7 +176,7 @@ def load_model(
         model = random_model(config, seed)
     record = Path(path) / TRIM_RECORD
     trim = record.read_text(encoding="utf-8") if record.exists() else None
-    loaded = replace(joined(model, layout), trim=trim)
+    loaded = replace(assembled(model, layout), trim=trim)
     with explained(path, "config.json"), torch.no_grad():
         source = layout.batch_encode_source([_TRIAL], *layout.languages[:1] * 2, max_tokens=layout.positions)
         ids = on_device_of(model, layout.collate_source(source))
@@ -318,7 +318,7 @@ def _differs(folder: Path, difference: str) -> SavedModelDiffersError:
     )
 
 
-def joined(model: PreTrainedModel, layout: Layout) -> Loaded:
+def assembled(model: PreTrainedModel, layout: Layout) -> Loaded:
     """A model with its layout, in evaluation mode, on the GPU where there is one; SwitchtuneError where they misfit."""
     tokenizer = layout.tokenizer
     rows = len(_weight(model.get_input_embeddings()))

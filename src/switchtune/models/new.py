@@ -21,7 +21,7 @@ from switchtune.files import naming
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family
 from switchtune.models.layout import instruction, layout_of
-from switchtune.models.load import Loaded, joined, random_model
+from switchtune.models.load import Loaded, assembled, random_model
 
 _PASSAGES_SAMPLED = 100_000
 
@@ -47,7 +47,7 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
     layout = layout_of(row, tokenizer, config)
     for language in texts:
         layout.code(language)
-    return joined(random_model(config, seed), layout)
+    return assembled(random_model(config, seed), layout)
 
 
 def require_size(family: FamilyName, size: SizeSettings) -> None:

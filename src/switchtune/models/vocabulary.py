@@ -30,7 +30,7 @@ _EVERYWHERE = ("Latn", "Zyyy", "Zinh")
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class PieceVocabulary:
     ids: Mapping[str, int]
     special: frozenset[str]
     anchor: str | None
@@ -77,23 +77,23 @@ def _scripts(language: str) -> tuple[str, ...]:
     return _SCRIPTS_OF.get(script, (script,))
 
 
-def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> Vocabulary:
+def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> PieceVocabulary:
     ids = token_ids(tokenizer)
     special = frozenset(map(str, tokenizer.all_special_tokens)) | frozenset(tokenizer.get_added_vocab())
     if isinstance(tokenizer, M2M100Tokenizer):
         proto = sentencepiece_model_pb2.ModelProto.FromString(tokenizer.sp_model.serialized_model_proto())
         scores = {piece.piece: piece.score for piece in proto.pieces if piece.type == piece.NORMAL}
         if proto.trainer_spec.model_type == proto.trainer_spec.UNIGRAM:
-            return Vocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
+            return PieceVocabulary(ids, special, min(scores, key=lambda piece: scores[piece]), None)
         places = {piece: -score for piece, score in scores.items()}
-        return Vocabulary(ids, special, None, lambda left, right: places.get(left + right))
+        return PieceVocabulary(ids, special, None, lambda left, right: places.get(left + right))
     backend: Any = tokenizer.backend_tokenizer
     model = json.loads(backend.to_str())["model"]
     if model["type"] == "Unigram":
         lowest, _ = min(model["vocab"], key=lambda entry: entry[1])
-        return Vocabulary(ids, special, lowest, None)
+        return PieceVocabulary(ids, special, lowest, None)
     ranks = {tuple(pair): place for place, pair in enumerate(model["merges"])}
-    return Vocabulary(ids, special, None, lambda left, right: ranks.get((left, right)))
+    return PieceVocabulary(ids, special, None, lambda left, right: ranks.get((left, right)))
 
 
 def rewrite_tokenizer(folder: Path, kept: Collection[str], numbers: Mapping[int, int]) -> None:

@@ -380,7 +380,7 @@ HEADER = (
 )
 
 
-def cells(stage: StagePlan) -> tuple[str, ...]:
+def plan_cells(stage: StagePlan) -> tuple[str, ...]:
     """A row of the table, for people, under `HEADER`; memory in GB."""
     sizes = (f"{size:.2f}" for size in astuple(stage.memory))
     speed = "–" if stage.tokens_per_second is None else f"{stage.tokens_per_second:,.0f}"

@@ -10,7 +10,7 @@ from switchtune.config.load import parse_config
 from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings, TaskName
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import shown
-from switchtune.corpus.documents import marked, read_documents
+from switchtune.corpus.documents import read_documents, with_end_marks
 from switchtune.corpus.read import Corpus, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError
@@ -173,6 +173,6 @@ def ready_to_translate(
         return list(map(shown, lines)), settings or GenerationSettings()
     content = read_json(note, remedy="Copy it from where the model came from.")
     noted, segmenter = parse_config(_Summarizes, content, origin=str(note)), word_segmenter(language)
-    texts = [marked(line, language, segmenter, noted.document_words)[0] for line in lines]
+    texts = [with_end_marks(line, language, segmenter, noted.document_words)[0] for line in lines]
     search = noted.generation
     return texts, search if settings is None else search.model_copy(update={"beams": settings.beams})
