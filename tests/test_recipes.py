@@ -17,6 +17,12 @@ def test_the_papers_budget() -> None:
     assert stage_updates(RECIPES["csr+"], 30_000, shares) == (20_000, 10_000)
 
 
+def test_mixtures_share_equally_what_mixtures_get() -> None:
+    assert stage_updates(RECIPES["bt"], 3_000, {"mixture": 0.5}) == (1_500, 1_500)
+    assert stage_updates(RECIPES["csr+bt"], 3_000, {"mixture": 0.5}) == (750, 750, 1_500)
+    assert stage_updates(RECIPES["csr+bt"], 3, {"mixture": 0.5}) == (1, 1, 1)
+
+
 @given(
     stages=st.integers(1, 4),
     total=st.integers(4, 10**6),
@@ -40,4 +46,13 @@ def test_recipes_end_with_the_task_and_name_examples_that_exist() -> None:
         kinds = {kind for stage in recipe.stages for kind in stage.mixture}
         assert all(hasattr(examples, f"{kind}_examples") for kind in kinds)
     assert [name for name, recipe in RECIPES.items() if recipe.init == "random"] == ["random"]
-    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr", "csr+", "denoise"]
+    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr", "csr+", "denoise", "bt"]
+    for recipe in RECIPES.values():
+        assert len({stage.name for stage in recipe.stages}) == len(recipe.stages)
+
+
+def test_a_reverse_model_is_named_where_examples_need_one_and_needs_none_itself() -> None:
+    for recipe in RECIPES.values():
+        made = any("backtranslated" in stage.mixture for stage in recipe.stages)
+        assert (recipe.reverse is not None) == made
+        assert recipe.reverse is None or RECIPES[recipe.reverse].reverse is None

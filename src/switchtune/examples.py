@@ -1,4 +1,4 @@
-"""Corpora → the examples of a stage: restore, task, gloss, denoise, iaft. Made anew for every epoch."""
+"""Corpora → the examples of a stage: restore, task, gloss, backtranslated, denoise, iaft. Made anew for every epoch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -176,6 +176,22 @@ def gloss_examples(sentences: Sequence[str], languages: tuple[str, str], gloss: 
         return Example(gloss(sentence, generator(seed, epoch, index)), languages[0], sentence, languages[1])
 
     return Examples(len(sentences), make)
+
+
+def backtranslated_examples(pairs: Sequence[tuple[str, str]], languages: tuple[str, str]) -> Examples:
+    """Sentences of the target language from their machine translations, under the tags of the task.
+
+    Source: Sennrich et al., Improving Neural Machine Translation Models with Monolingual Data (ACL 2016).
+
+    Args:
+        pairs: translation and sentence.
+    """
+
+    def make(epoch: int, index: int) -> Example:
+        translation, sentence = pairs[index]
+        return Example(translation, languages[0], sentence, languages[1])
+
+    return Examples(len(pairs), make)
 
 
 def mixed_examples(ingredients: Sequence[tuple[Examples, float]], *, seed: int) -> Examples:

@@ -7,8 +7,11 @@ from typing import Literal, TypeAlias
 
 from switchtune.errors import UsageError
 
-RecipeName: TypeAlias = Literal["standard", "csr", "csr+", "denoise", "iaft", "random"]
-ExampleKind: TypeAlias = Literal["task", "restore", "gloss", "denoise", "iaft"]
+RecipeName: TypeAlias = Literal["standard", "csr", "csr+", "denoise", "bt", "csr+bt", "iaft", "random"]
+ExampleKind: TypeAlias = Literal["task", "restore", "gloss", "denoise", "backtranslated", "iaft"]
+
+FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtranslated"})
+"""Kinds of examples that monolingual text of the target language takes part in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +34,25 @@ class Recipe:
     stages: tuple[Stage, ...]
     init: Literal["pretrained", "random"] = "pretrained"
     """Weights that the first stage starts from; `random` draws new ones for the same architecture."""
+    reverse: RecipeName | None = None
+    """Recipe of the model that translates monolingual text back, where examples are made so."""
 
 
 RESTORE = Stage("restore", {"restore": 1.0})
 TASK = Stage("task", {"task": 1.0})
+GLOSSES = Stage("mixture", {"task": 0.5, "gloss": 0.5})
+
+MIXTURES = ("mixture", "mixture2")
+"""Names of the stages that share the updates of mixtures equally, in a recipe that has several."""
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "standard": Recipe((TASK,)),
         "csr": Recipe((RESTORE, TASK)),
-        "csr+": Recipe((Stage("mixture", {"task": 0.5, "gloss": 0.5}), TASK)),
+        "csr+": Recipe((GLOSSES, TASK)),
         "denoise": Recipe((Stage("mixture", {"task": 0.5, "denoise": 0.5}), TASK)),
+        "bt": Recipe((Stage("mixture", {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="standard"),
+        "csr+bt": Recipe((GLOSSES, Stage("mixture2", {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="csr+"),
         "iaft": Recipe((Stage("task", {"iaft": 1.0}),)),
         "random": Recipe((TASK,), init="random"),
     }
@@ -51,7 +62,8 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
 def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tuple[int, ...]:
     """Updates of each stage; they sum to `total` whatever the recipe, so that recipes are compared at equal updates.
 
-    Each stage but the last gets the share of the total that stands under its name, 0 < share < 1 (paper: 5k of 30k).
+    Each stage but the last gets the share of the total that stands under its name, 0 < share < 1 (paper: 5k of 30k);
+    several mixtures get equal parts of what stands under `mixture`.
 
     Raises:
         UsageError: fewer updates than stages.
@@ -59,6 +71,8 @@ def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tu
     if total < len(recipe.stages):
         names = " + ".join(stage.name for stage in recipe.stages)
         raise UsageError(f"training.updates: {total} is too few for the stages {names}; give at least one to each.")
+    mixtures = [stage.name for stage in recipe.stages if stage.name in MIXTURES]
+    shares = {**shares, **{name: shares["mixture"] / len(mixtures) for name in mixtures}}
     updates: list[int] = []
     remaining = total
     for number, stage in enumerate(recipe.stages[:-1], start=1):

@@ -1,6 +1,13 @@
 from dataclasses import replace
 
-from switchtune.results.comparison import Row, Summary, cells, comparison_markdown, metrics_record, summarised
+from switchtune.results.comparison import (
+    Row,
+    Summary,
+    comparison_markdown,
+    comparison_table,
+    metrics_record,
+    summarised,
+)
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import bleu, chrf
 from switchtune.scoring.significance import Test, compare_seeds
@@ -61,7 +68,7 @@ def test_the_share_in_the_right_language_stands_beside_that_of_the_references() 
     standard = summary().rows[0]
     for language, said in (("en", "100.0% (references 50.0%)"), ("yi", "0.0% (references 0.0%, script only)")):
         score = in_language(["A dog is running through the garden."], language, ["The dogs sleep in the house.", "12"])
-        assert cells(replace(standard, in_language=(score, score)))[4] == said
+        assert comparison_table([replace(standard, in_language=(score, score))], "standard")[1][0][4] == said
 
 
 def test_the_page_tells_of_every_metric_and_of_the_test_that_was_made() -> None:

@@ -251,7 +251,7 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
         ({"languages": ["de", "en"]}, "'en' appears twice"),
         ({"switching": {"source": "anti"}}, "dictionaries give translations of words"),
         ({"switching": {"unit": "piece"}}, "dictionaries give translations of words"),
-        ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: glosses are inputs"),
+        ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: for inputs of"),
         ({"baseline": "stand"}, "did you mean 'standard'"),
         ({"recipes": ["standard", "iaft"]}, "arms.1.*recipe"),
         ({"data": {"train": "a.tsv", "valid": "b.tsv", "test": "c.tsv"}}, "one asterisk is expected"),

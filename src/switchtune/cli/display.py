@@ -21,7 +21,7 @@ from switchtune.events import Event, printable
 from switchtune.lexicon.judge import DirectionJudgement
 from switchtune.lexicon.records import BuildStep
 from switchtune.results.accuracy import accuracy_table, accuracy_verdicts
-from switchtune.results.comparison import Summary, cells, header
+from switchtune.results.comparison import Summary, comparison_table
 from switchtune.results.matrix import Matrix, legend, matrix_table
 from switchtune.results.text import verdict
 from switchtune.runs.lexicon_folder import Made
@@ -168,7 +168,7 @@ def print_summary(summary: Summary) -> None:
         print_line(remark)
     for pair in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == pair]
-        print_table(header(rows[0], summary.baseline), [cells(row) for row in rows], title=pair)
+        print_table(*comparison_table(rows, summary.baseline), title=pair)
         for row in rows:
             if row.against_baseline is not None:
                 print_line(verdict(row.arm, summary.baseline, row.against_baseline))

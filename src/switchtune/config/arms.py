@@ -1,6 +1,6 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import Field, field_validator, model_validator
@@ -9,9 +9,9 @@ from typing_extensions import Self
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
 from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import GlossSettings, SwitchingSettings
-from switchtune.config.training import ClassificationSettings, TrainingSettings
+from switchtune.config.training import BackTranslationSettings, ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
-from switchtune.recipes import ExampleKind, Recipe, RecipeName, stage_updates
+from switchtune.recipes import FURTHER_KINDS, RECIPES, ExampleKind, Recipe, RecipeName, stage_updates
 
 MOST_TRAININGS = 10_000
 
@@ -28,6 +28,8 @@ class ArmSettings(Settings):
     """Values that replace those of the run's `switching` block."""
     gloss: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `gloss` block."""
+    back_translation: dict[str, Any] = Field(default_factory=dict)
+    """Values that replace those of the run's `back_translation` block."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `training` block; the total of updates cannot be among them."""
 
@@ -62,6 +64,7 @@ class ResolvedArm:
     switching: SwitchingSettings
     training: TrainingSettings
     gloss: GlossSettings = field(default_factory=GlossSettings)
+    back_translation: BackTranslationSettings = field(default_factory=BackTranslationSettings)
     lexicon: LexiconSettings = field(default_factory=LexiconSettings)
     """Not of inference, which has `dictionaries` and `classification`."""
     dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
@@ -98,9 +101,30 @@ class ResolvedArm:
         return ("gloss" in self.kinds and source != "anti") or (self.restores and source in {"lexicon", "aligned"})
 
     @property
+    def uses_further(self) -> bool:
+        """Whether monolingual text of the target language takes part in its training."""
+        return bool(self.kinds & FURTHER_KINDS)
+
+    @property
+    def reverse(self) -> Self | None:
+        """The arm whose model translates monolingual text back for this one; None where it needs none.
+
+        Its curve stands in its folder; trackers hear of the arm itself alone.
+        """
+        if self.recipe.reverse is None:
+            return None
+        recipe = RECIPES[self.recipe.reverse]
+        updates = max(len(recipe.stages), round(self.back_translation.updates_share * self.training.updates))
+        training = self.training.model_copy(update={"updates": updates, "snapshots": False, "report_to": ()})
+        return replace(self, name=f"{self.name}-reverse", recipe=recipe, training=training)
+
+    @property
     def stage_updates(self) -> tuple[int, ...]:
         """Updates of each stage; raises UsageError where there are fewer updates than stages."""
-        return stage_updates(self.recipe, self.training.updates, self.training.stage_shares)
+        total, reverse = self.training.updates, self.reverse
+        if reverse is not None and self.back_translation.within:
+            total -= reverse.training.updates
+        return stage_updates(self.recipe, total, self.training.stage_shares)
 
 
 class ComparisonSettings(Settings):

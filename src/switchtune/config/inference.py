@@ -46,9 +46,10 @@ class NliArmSettings(ArmSettings):
     """Values that replace those of the run's `classification` block."""
 
     @model_validator(mode="after")
-    def _without_glosses(self) -> "NliArmSettings":
-        if self.gloss:
-            raise ValueError(f"arms.{self.name}.gloss: glosses are inputs of translation, not of nli; leave it out")
+    def _without_translation(self) -> "NliArmSettings":
+        for name in ("gloss", "back_translation"):
+            if getattr(self, name):
+                raise ValueError(f"arms.{self.name}.{name}: for inputs of translation, not of nli; leave it out")
         return self
 
 

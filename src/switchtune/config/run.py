@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import ComparisonSettings, ResolvedArm, with_own
+from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
@@ -21,7 +21,7 @@ from switchtune.config.base import (
 )
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import GlossSettings
-from switchtune.config.training import GenerationSettings
+from switchtune.config.training import BackTranslationSettings, GenerationSettings
 from switchtune.recipes import RECIPES
 
 TaskName: TypeAlias = Literal["translation", "summarization"]
@@ -51,7 +51,8 @@ class PairSettings(Settings):
     limit: Rows | None = None
     """Use only the first so many training pairs."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
-    """Further text of the target language, one sentence per line, for the recipes csr+ and denoise: {en: FILE}."""
+    """Further text, one sentence per line: {en: FILE}. The recipes csr+, denoise, bt and csr+bt train on that of the
+    target language; the reverse model of csr+bt on that of the source language."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
@@ -59,16 +60,19 @@ class PairSettings(Settings):
     @model_validator(mode="after")
     def _of_its_languages(self) -> "PairSettings":
         for language in self.monolingual:
-            if language != self.target:
-                raise ValueError(
-                    f"monolingual: {language} is not the target language, {self.target}; csr+ and denoise train on "
-                    "further text of the target alone"
-                )
+            if language not in (self.source, self.target):
+                raise ValueError(f"monolingual: {language} is neither {self.source} nor {self.target}")
         return self
 
     @property
     def name(self) -> str:
         return f"{self.source}-{self.target}"
+
+    @property
+    def reverse(self) -> "PairSettings":
+        """The same pairs in the other direction."""
+        columns = self.columns and self.columns[::-1]
+        return self.model_copy(update={"source": self.target, "target": self.source, "columns": columns})
 
 
 class ModelSettings(Settings):
@@ -142,6 +146,7 @@ class RunConfig(ComparisonSettings):
     pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
     lexicon: LexiconSettings = LexiconSettings()
     gloss: GlossSettings = GlossSettings()
+    back_translation: BackTranslationSettings = BackTranslationSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     zeroshot: ZeroshotSettings = ZeroshotSettings()
@@ -166,10 +171,11 @@ class RunConfig(ComparisonSettings):
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
             raise ValueError("pairs: a direction appears twice")
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
-            raise ValueError("pairs: monolingual text is for the recipes csr+ and denoise, and these for translation")
+            raise ValueError("pairs: monolingual text is for csr+, denoise, bt and csr+bt, and these for translation")
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
             if own.gloss and "gloss" not in arm.kinds:
                 raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
+            self._check_back_translation(own, arm)
             # What its lexicon is made of counts for glosses too.
             if "gloss" in arm.kinds and (unused := own.switching.keys() - {"unit", "source"}):
                 names = ", ".join(sorted(unused))
@@ -184,6 +190,16 @@ class RunConfig(ComparisonSettings):
                 raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")
         return self
 
+    def _check_back_translation(self, own: ArmSettings, arm: ResolvedArm) -> None:
+        if own.back_translation and arm.reverse is None:
+            raise ValueError(f"arms.{arm.name}.back_translation: its recipe trains no reverse model; take bt")
+        for pair in self.pairs if arm.reverse else ():
+            if pair.target not in pair.monolingual:
+                raise ValueError(
+                    f"arms.{arm.name}: its recipe translates further text in the target language back, and pairs gives "
+                    f"{pair.name} none: add monolingual: {{{pair.target}: FILE}}, one sentence per line"
+                )
+
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
         return tuple(
@@ -194,6 +210,7 @@ class RunConfig(ComparisonSettings):
                 switching=with_own(self.switching, arm, "switching"),
                 training=with_own(self.training, arm, "training"),
                 gloss=with_own(self.gloss, arm, "gloss"),
+                back_translation=with_own(self.back_translation, arm, "back_translation"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
             )
             for arm in self.arm_settings

@@ -210,6 +210,30 @@ class ClassificationSettings(Settings):
     """End after so many evaluations without a better accuracy; null goes on to the last update."""
 
 
+class BackTranslationSettings(Settings):
+    """The reverse model of the recipes bt and csr+bt, and its translations of monolingual text."""
+
+    updates_share: float = Field(2 / 3, gt=0, le=100)
+    """Updates of the reverse model, as a share of `training.updates`."""
+    within: bool = False
+    """Whether they are taken out of the arm's own updates, so that it costs as many as the others altogether."""
+    beams: AtOnce = 1
+    """Beams of the search for translations; 1 is greedy."""
+    engine: Literal["auto"] | Engine = "auto"
+    """Program that translates; `auto`: CTranslate2 where it is installed, else transformers."""
+
+    @model_validator(mode="after")
+    def _leaves_some(self) -> "BackTranslationSettings":
+        if self.within and self.updates_share >= 1:
+            raise ValueError("updates_share: with within: true the arm has no updates left; give less than 1")
+        return self
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """Values, as JSON, that decide what the translations by a given reverse model are."""
+        return self.model_dump(mode="json", include={"beams", "engine"})
+
+
 class GenerationSettings(Settings):
     """Beam search."""
 

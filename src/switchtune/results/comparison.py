@@ -15,6 +15,32 @@ SCHEMA = 3
 
 
 @dataclass(frozen=True)
+class BackTranslationCost:
+    """What the back-translations of one trial took, beside the training of its stages."""
+
+    updates: int  # of the reverse model
+    within: bool  # whether they are taken out of the arm's own, so that the sum is that of the other arms
+    minutes: float  # of training the reverse model
+    translating_minutes: float
+    sentences: int  # that were translated
+    dropped: Mapping[str, int]  # those of them that are not trained on, by the reason
+
+    def cell(self) -> str:
+        """For people, in a table."""
+        return f"{'' if self.within else '+'}{self.updates:,}; {self.minutes + self.translating_minutes:.1f} min"
+
+    def describe(self) -> str:
+        """For people, as a sentence without its end."""
+        taken = "taken out of the arm's own updates" if self.within else "beside the arm's own"
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.items() if count)
+        return (
+            f"reverse model trained for {self.updates:,} updates, {taken} ({self.minutes:.1f} minutes); "
+            f"{self.sentences:,} sentences translated by it ({self.translating_minutes:.1f} minutes), "
+            f"{f'without those that cannot be used: {reasons}' if reasons else 'all of them used'}"
+        )
+
+
+@dataclass(frozen=True)
 class Row:
     """One row of the comparison: an arm on a test set, over all seeds."""
 
@@ -30,6 +56,7 @@ class Row:
     in_language: tuple[Score, ...] = ()  # one a seed; empty where outputs are no text
     score_interval: tuple[float, float] | None = None  # 95 % (Wilson), of a mean accuracy, as of one seed that has it
     chance: float | None = None  # accuracy of giving every example the most frequent label of the test set
+    back_translation: BackTranslationCost | None = None  # of the first seed, with mean minutes; None: it has none
     details: Mapping[str, Any] = field(default_factory=dict)  # what else JSON tells
 
     @property
@@ -57,13 +84,14 @@ def summarised(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -> Summ
     return Summary(tuple(with_decisions), baseline, tuple(seeds))
 
 
-def header(row: Row, baseline: str) -> tuple[str, ...]:
-    """The heads of the columns that `cells` fills."""
-    return ("arm", "updates", *row.scores, "in language", f"Δ {baseline}", "p", "minutes")
+def comparison_table(rows: Sequence[Row], baseline: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Heads and rows of a pair's table, for people; where an arm has back-translations, a column tells their cost."""
+    costs = ("back-translation",) if any(row.back_translation for row in rows) else ()
+    heads = ("arm", "updates", *rows[0].scores, "in language", f"Δ {baseline}", "p", "minutes", *costs)
+    return heads, [_cells(row)[: len(heads)] for row in rows]
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """A row of the table, for people."""
+def _cells(row: Row) -> tuple[str, ...]:
     comparison = row.against_baseline
     return (
         row.arm,
@@ -73,6 +101,7 @@ def cells(row: Row) -> tuple[str, ...]:
         "" if comparison is None else marked(comparison),
         "" if comparison is None else p_text(comparison),
         f"{row.minutes:.1f}",
+        "" if row.back_translation is None else row.back_translation.cell(),
     )
 
 
@@ -81,6 +110,7 @@ def comparison_markdown(summary: Summary) -> str:
     pairs = []
     for name in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == name]
+        heads, cells = comparison_table(rows, summary.baseline)
         curves = [dict(row.valid_nll) for row in rows]
         updates = sorted({update for curve in curves for update in curve})
         pairs.append(
@@ -88,8 +118,8 @@ def comparison_markdown(summary: Summary) -> str:
                 "name": name,
                 "rows": rows,
                 "first": next(iter(rows[0].scores.values()))[0],
-                "heads": header(rows[0], summary.baseline),
-                "cells": [cells(row) for row in rows],
+                "heads": heads,
+                "cells": cells,
                 "compared": next((row.against_baseline for row in rows if row.comparisons), None),
                 "curve_heads": ("update", *(row.arm for row in rows)),
                 "curves": [
@@ -124,6 +154,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "switching": {side: rates.record() for side, rates in row.rates.items()},
                 "truncated": row.truncated,
                 "minutes": row.minutes,
+                "back_translation": row.back_translation and asdict(row.back_translation),
                 "against_baseline": row.against_baseline and asdict(row.against_baseline),
                 "by_other_metrics": [asdict(comparison) for comparison in row.comparisons[1:]],
                 **({} if row.chance is None else {"score_interval": row.score_interval, "chance": row.chance}),

@@ -33,11 +33,18 @@ _SCORE_LISTS = {
     ]
     for key in SCORES
 }
+_BACK_TRANSLATION = object_of(
+    **dict.fromkeys(("updates", "sentences"), Count),
+    **dict.fromkeys(("minutes", "translating_minutes"), Finite),
+    within=bool,
+    dropped=mapping_to(Count),
+)
 _ROW = object_of(
     pair=str,
     arm=str,
     updates=mapping_to(Count),
     minutes=Finite,
+    back_translation=NotRequired[_BACK_TRANSLATION | None],
     **_SCORE_LISTS,
     score_interval=NotRequired[tuple[Finite, Finite]],
     against_baseline=object_of(Comparison) | None,

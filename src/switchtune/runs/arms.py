@@ -1,7 +1,7 @@
 """Trials: an arm of a comparison on a pair with a seed, and what arms need."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from switchtune.config.arms import ResolvedArm
@@ -33,6 +33,14 @@ class Trial:
     @property
     def name(self) -> str:
         return trial_name(self.pair.name if self.pair else "", self.arm.name, self.seed)
+
+    @property
+    def reverse(self) -> "Trial | None":
+        """The training of the model that translates monolingual text back for this one; None where it needs none."""
+        if self.pair is None or self.arm.reverse is None:
+            return None
+        # Restoring alone goes by alignments, and no reverse model restores.
+        return replace(self, pair=self.pair.reverse, arm=self.arm.reverse, lexicons=self.lexicons[::-1], alignments=())
 
 
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:

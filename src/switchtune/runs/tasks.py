@@ -88,13 +88,13 @@ def read_further(
     """The monolingual text of a pair by language, without what stands in the training pairs or is held out."""
     further = {}
     for language, path in pair.monolingual.items():
-        tested = set(map(_compared, _held_out(config, language, cache_dir)))
-        seen = set(map(_compared, _side(train, language)))
+        tested = set(map(as_compared, _held_out(config, language, cache_dir)))
+        seen = set(map(as_compared, _side(train, language)))
         lines, kept, held_out = read_monolingual(path, language), list[str](), 0
         if sum("\t" in line for line in lines) > len(lines) / 2:
             raise SwitchtuneError(f"{path}: most lines have tabs, as in a table; one sentence per line is expected.")
         for line in lines:
-            compared = _compared(line)
+            compared = as_compared(line)
             if compared in tested:
                 held_out += 1
             elif compared not in seen:
@@ -124,7 +124,7 @@ def _side(corpus: Corpus, language: str) -> list[str]:
     return corpus.sources() if language == corpus.source_language else corpus.targets()
 
 
-def _compared(sentence: str) -> str:
+def as_compared(sentence: str) -> str:
     """A sentence without what does not make it another: case, spacing, and how its characters are encoded."""
     return " ".join(unicodedata.normalize("NFKC", sentence).casefold().split())
 

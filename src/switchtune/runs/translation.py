@@ -1,7 +1,7 @@
 """What trials on language pairs read, train and write, and how they are compared: translation and summarisation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -16,6 +16,7 @@ from switchtune.corpus.words import word_segmenter
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.examples import (
+    backtranslated_examples,
     denoise_examples,
     generator,
     gloss_examples,
@@ -30,9 +31,10 @@ from switchtune.lexicon.files import read_lexicon
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, load_model, save_generation
 from switchtune.recipes import ExampleKind, Stage
-from switchtune.results.comparison import Row, Summary, comparison_markdown, summarised
+from switchtune.results.comparison import BackTranslationCost, Row, Summary, comparison_markdown, summarised
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
+from switchtune.runs.back_translation import back_translations
 from switchtune.runs.paths import HYPOTHESES
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
@@ -44,7 +46,7 @@ from switchtune.scoring.metrics import Score, lacks_words
 from switchtune.scoring.significance import FEW_SENTENCES, METRICS, compare_scores, few_sentences
 from switchtune.switching.gloss import Glosser
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
-from switchtune.training.distributed import on_first
+from switchtune.training.distributed import on_first, rank
 
 FEW_PAIRS = 200
 """Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
@@ -92,10 +94,11 @@ class PairExperiment:
         for corpus in (data.valid, *data.tests.values()):
             for note in corpus.reading.notes:
                 on_event(Event(pair.name, f"{corpus.origin}: {note}"))
-        mixes = any(stage.name == "mixture" for arm in arms for stage in arm.recipe.stages)
+        trained = {pair.target: arms, pair.source: [arm.reverse for arm in arms if arm.reverse is not None]}
         for language, text in data.monolingual.items():
             require_language(text, language, data.train)
-            on_event(Event(pair.name, text.describe(language) + "; no arm uses them" * (not mixes)))
+            used = any(arm.uses_further for arm in trained[language])
+            on_event(Event(pair.name, text.describe(language) + "; no arm uses them" * (not used)))
         for warning in (*_too_few(data), *_remarks(self.config, [pair])):
             on_event(Event(pair.name, warning))
         if not any(arm.needs_lexicons for arm in arms):
@@ -120,6 +123,9 @@ class PairExperiment:
         return [(stage, arm.training) for stage in arm.recipe.stages]
 
     def train(self, job: StageJob, data: Data[Corpus]) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        if "backtranslated" in job.plan.stage.mixture:  # before the model is loaded: there is room for one
+            data, made = self._with_back_translations(job, data)
         loaded = job.load()
         examples = self.examples(job.plan.stage, job.trial, data, loaded.layout)
         for side, rates in examples.rates.items():
@@ -127,7 +133,15 @@ class PairExperiment:
         languages = (data.train.source_language, data.train.target_language)
         report = train_sequences(job, loaded, examples, languages, self.config.generation)
         on_first(partial(note_task, self.config, job.saved))
-        return report
+        return report | made
+
+    def _with_back_translations(self, job: StageJob, data: Data[Corpus]) -> tuple[Data[Corpus], dict[str, Any]]:
+        """Data with the back-translations of a trial, and what the report of its stage tells of them."""
+        found = back_translations(self, job.trial, data, job.folder.parent, job.on_event)
+        assert found is not None
+        if rank() == 0:
+            job.tell(found.describe())
+        return replace(data, backtranslated=found.pairs), {"back_translation": asdict(found.cost)}
 
     def examples(self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
         """What a stage of a trial is trained and validated on; a mixture is validated on the task."""
@@ -157,6 +171,9 @@ class PairExperiment:
         if kind == "restore":
             return self._restored(trial, data, layout)
         target = train.target_language
+        if kind == "backtranslated":
+            pairs = data.backtranslated or ()
+            return StageExamples(backtranslated_examples(pairs, (train.source_language, target)), task)
         further = data.monolingual.get(target)
         sentences = (*train.targets(), *(further.sentences if further else ()))
         segmenter = word_segmenter(target)
@@ -291,9 +308,22 @@ def compared_rows(
                 truncated=results[0].truncated,
                 minutes=sum(result.seconds for result in results) / len(results) / 60,
                 comparisons=tuple(comparisons),
+                back_translation=_mean_cost([result.back_translation for result in results]),
             )
         )
     return rows
+
+
+def _mean_cost(costs: Sequence[BackTranslationCost | None]) -> BackTranslationCost | None:
+    """The first with the mean minutes of all; None where an arm has no back-translations."""
+    told = [cost for cost in costs if cost is not None]
+    if not told:
+        return None
+    return replace(
+        told[0],
+        minutes=sum(cost.minutes for cost in told) / len(told),
+        translating_minutes=sum(cost.translating_minutes for cost in told) / len(told),
+    )
 
 
 def _mean_curve(curves: Sequence[tuple[tuple[int, float], ...]]) -> tuple[tuple[int, float], ...]:

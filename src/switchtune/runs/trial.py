@@ -20,8 +20,8 @@ from switchtune.events import Event, OnEvent
 from switchtune.files import content_of, fingerprint, write_text
 from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.load import model_fingerprint
-from switchtune.recipes import Stage
-from switchtune.results.comparison import Summary
+from switchtune.recipes import FURTHER_KINDS, Stage
+from switchtune.results.comparison import BackTranslationCost, Summary
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.paths import model_folder
@@ -48,6 +48,14 @@ class Data(Generic[Set]):
     """By a name of the task's own."""
     monolingual: Mapping[str, MonolingualSentences] = field(default_factory=dict)
     """Further text by language."""
+    backtranslated: Sequence[tuple[str, str]] | None = None
+    """Translations of that of the target language, and the sentences; None where they are not made yet."""
+
+
+def reversed_data(data: Data[Corpus]) -> Data[Corpus]:
+    """The same for training in the other direction."""
+    tests = {name: corpus.reversed() for name, corpus in data.tests.items()}
+    return Data(data.train.reversed(), data.valid.reversed(), tests, data.monolingual)
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,13 @@ class TrialResult:
         return {code: Rates(**rates) for report in self.reports.values() for code, rates in report["rates"].items()}
 
     @property
+    def back_translation(self) -> BackTranslationCost | None:
+        """What its back-translations took; None where it has none."""
+        records = (report["back_translation"] for report in self.reports.values() if "back_translation" in report)
+        record = next(records, None)
+        return None if record is None else BackTranslationCost(**record)
+
+    @property
     def hypotheses(self) -> list[str]:
         """Outputs for the only test set."""
         (lines,) = self.outputs.values()
@@ -181,7 +196,7 @@ def _result(
     run, outputs = _run_dir(experiment, trial, folder, on_event), {}
     with run.lock():
         data = experiment.read(trial.pair, trial.corpora)
-        trained = _trained_stages(experiment, trial, data, run, on_event, work=work)
+        trained = trained_stages(experiment, trial, data, run, on_event, work=work)
         if trained is None:
             return None
         reports, model, origin = trained
@@ -202,7 +217,7 @@ def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_even
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
         data = first_before_others(partial(experiment.read, trial.pair, trial.corpora))
-        trained = _trained_stages(experiment, trial, data, run, on_event, work=True)
+        trained = trained_stages(experiment, trial, data, run, on_event, work=True)
         assert trained is not None
         return trained[0]
 
@@ -231,17 +246,22 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
         for kind in switched.keys() & stage.mixture:
             inputs["switching" if kind == "restore" else kind] = switched[kind].model_dump(mode="json")
             inputs["lexicons"] = [hash_with_edits(path) for path in (*trial.lexicons, *trial.alignments)]
-        if stage.name == "mixture":
-            inputs["monolingual"] = fingerprint({code: text.sentences for code, text in data.monolingual.items()})
+        if FURTHER_KINDS & stage.mixture.keys():
+            target = trial.pair.target if trial.pair else ""
+            further = {code: text.sentences for code, text in data.monolingual.items() if code == target}
+            inputs["monolingual"] = fingerprint(further)
+        if "backtranslated" in stage.mixture and trial.reverse is not None:
+            reverse = planned_stages(experiment, trial.reverse, reversed_data(data))[-1]
+            inputs["back_translation"] = [reverse.fingerprint, arm.back_translation.decisive]
         planned.append(PlannedStage(stage, settings, updates, inputs))
         origin = planned[-1].fingerprint
     return tuple(planned)
 
 
-def _trained_stages(
+def trained_stages(
     experiment: Experiment[Any], trial: Trial, data: Data[Any], run: RunDir, on_event: OnEvent, *, work: bool
 ) -> tuple[Reports, Path, str] | None:
-    """Reports of the stages, the last one's model and the fingerprint of all it came from.
+    """Reports of the stages, the last one's model and the fingerprint of all it came from, in all processes of a group.
 
     Stages that are not finished are trained, or without `work` there is None. Process 0 alone looks at the folder's
     markers and writes them.
