@@ -103,6 +103,8 @@ class PairExperiment:
             for name, each in data.items()
             for language, text in each.monolingual.items()
         }
+        marks = {trial.arm.gloss.mark for trial in trials if "gloss" in trial.arm.kinds} - {""}
+        further |= {"gloss.tag": tuple(sorted(marks))} if marks else {}
         return prepare_model(self.config, corpora, further, lexicons, run, on_event)
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
