@@ -1,12 +1,15 @@
 """Examples of each stage."""
 
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchtune.config.switching import GlossSettings
 from switchtune.corpus.documents import read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import Words, word_segmenter
@@ -15,6 +18,7 @@ from switchtune.examples import (
     Example,
     Examples,
     denoise_examples,
+    dictionary_examples,
     iaft_examples,
     masked_spans,
     mixed_examples,
@@ -24,6 +28,8 @@ from switchtune.examples import (
     restore_passages,
     task_examples,
 )
+from switchtune.lexicon.records import Entry, Lexicon, Translation
+from switchtune.switching.gloss import weighted
 from switchtune.switching.switcher import Switcher, from_mask
 
 
@@ -226,7 +232,7 @@ def test_a_mixture_has_its_shares_in_every_epoch_and_uses_all_examples_alike(
     assert mixture.used is not None
     uses = Counter[str]()
     for epoch in range(30):
-        used = mixture.used(epoch).tolist()
+        used = mixture.used(epoch, epoch / 30).tolist()
         made = mixture.made([(epoch, index) for index in used])
         assert [example.target for example in made] == [str(epoch)] * len(used)
         assert made == [mixture.make(epoch, index) for index in used]
@@ -245,4 +251,48 @@ def test_the_order_of_a_mixture_depends_on_its_seed_alone() -> None:
     ingredients = [(numbered("a", 10), 0.5), (numbered("b", 1000), 0.5)]
     first, again, other = (mixed_examples(ingredients, seed=seed).used for seed in (1, 1, 2))
     assert first is not None and again is not None and other is not None
-    assert first(7).tolist() == again(7).tolist() != other(7).tolist()
+    assert first(7, 0).tolist() == again(7, 0).tolist() != other(7, 0).tolist()
+
+
+@given(
+    counts=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    ends=st.tuples(st.floats(0.05, 1), st.floats(0, 1), st.floats(0, 1)),
+    epochs=st.integers(1, 30),
+)
+def test_shares_change_in_a_straight_line(
+    counts: tuple[int, int], ends: tuple[float, float, float], epochs: int
+) -> None:
+    task, first, last = ends
+    mixture = mixed_examples([(numbered("a", counts[0]), task), (numbered("b", counts[1]), (first, last))], seed=1)
+    assert mixture.used is not None
+    for epoch in range(epochs):
+        done = epoch / epochs
+        used = mixture.used(epoch, done)
+        assert np.array_equal(used, mixture.used(epoch, done))
+        share = first + (last - first) * done
+        assert np.mean(used >= counts[0]) == pytest.approx(share / (task + share), abs=1 / len(used))
+
+
+def test_a_kind_of_changing_share_gets_to_all_its_examples_in_short_epochs() -> None:
+    mixture = mixed_examples([(numbered("a", 20_000), (1.0, 0.0)), (numbered("b", 900_000), (0.0, 1.0))], seed=1)
+    assert mixture.used is not None
+    assert {len(mixture.used(epoch, epoch / 40)) for epoch in range(40)} == {5_000}
+    uses = np.bincount(np.concatenate([mixture.used(epoch, epoch / 40) for epoch in range(40)]))
+    assert uses[:20_000].sum() == pytest.approx(100_000, rel=0.05)
+    assert np.mean(uses[:20_000] == 0) < 0.001
+
+
+def test_dictionary_entries_are_pairs_of_the_task_drawn_anew() -> None:
+    entries = {
+        "hund": Entry("Hund", 1, (Translation("dog", 0.9, 1), Translation("hound", 0.1, 1))),
+        "in": Entry("in", 1, (Translation("in", 1.0, 1),)),
+    }
+    lexicon = Lexicon("de", "en", "align", "probability", "word", entries)
+    weights = partial(weighted, settings=GlossSettings(draw="probability"), backward=lexicon)
+    examples = dictionary_examples(lexicon, weights, seed=1)
+    assert examples.made([(epoch, 1) for epoch in range(3)]) == [Example("in", "de", "in", "en")] * 3
+    drawn = Counter(examples.make(epoch, 0) for epoch in range(1000))
+    assert set(drawn) == {Example("Hund", "de", "dog", "en"), Example("Hund", "de", "hound", "en")}
+    assert 850 < drawn[Example("Hund", "de", "dog", "en")] < 950
+    with pytest.raises(SwitchtuneError, match="the lexicon is empty"):
+        dictionary_examples(replace(lexicon, entries={}), weights, seed=1)

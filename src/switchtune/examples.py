@@ -1,6 +1,6 @@
-"""Corpora → the examples of a stage: restore, task, gloss, backtranslated, denoise, iaft. Made anew for every epoch."""
+"""Corpora → the examples of a stage, of each kind. Made anew for every epoch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import TypeAlias
@@ -12,7 +12,9 @@ from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
-from switchtune.switching.gloss import Glosser
+from switchtune.lexicon.records import Entry, Lexicon
+from switchtune.recipes import Proportion
+from switchtune.switching.gloss import Glosser, picked
 from switchtune.switching.switcher import SideSwitcher, example_keys
 
 
@@ -27,6 +29,8 @@ class Example:
 
 
 Key: TypeAlias = tuple[int, int]  # (epoch, index): which example, made how often before
+Used: TypeAlias = Callable[[int, float], NDArray[np.int64]]
+"""Indices of the examples of an epoch that begins when so much of the stage is done (0 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,14 @@ class Examples:
     make_many: Callable[[Sequence[Key]], list[Example]] | None = None  # The same for many at once, where that is faster
     sides: NDArray[np.uint8] | None = None
     """(count,) the side of the corpus that each is of, 0 or 1, where every update is to hold its share of both."""
-    used: Callable[[int], NDArray[np.int64]] | None = None  # Indices of the examples of an epoch; None: all of them
+    used: Used | None = None  # None: every epoch has all examples
 
     def __len__(self) -> int:
         return self.count
 
     def of_epoch(self, epoch: int) -> int:
-        """How many an epoch has."""
-        return self.count if self.used is None else len(self.used(epoch))
+        """How many an epoch has (where shares change: at the beginning of the stage)."""
+        return self.count if self.used is None else len(self.used(epoch, 0.0))
 
     def made(self, keys: Sequence[Key]) -> list[Example]:
         """Many examples, in the order of their keys."""
@@ -194,31 +198,66 @@ def backtranslated_examples(pairs: Sequence[tuple[str, str]], languages: tuple[s
     return Examples(len(pairs), make)
 
 
-def mixed_examples(ingredients: Sequence[tuple[Examples, float]], *, seed: int) -> Examples:
+def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str, float]], *, seed: int) -> Examples:
+    """Entries of a lexicon as pairs of one word each, under the tags of the task.
+
+    The translation of a word is drawn anew every epoch, as its `weights` say.
+
+    Raises:
+        SwitchtuneError: the lexicon is empty.
+    """
+    if not lexicon.entries:
+        raise SwitchtuneError("No entry to train on: the lexicon is empty. Leave `dictionary` out of the mixture.")
+    entries = list(lexicon.entries.values())
+
+    def make(epoch: int, index: int) -> Example:
+        translation = picked(weights(entries[index]), generator(seed, epoch, index).random())
+        return Example(entries[index].word, lexicon.source_language, translation, lexicon.target_language)
+
+    return Examples(len(entries), make)
+
+
+CHANGING_EPOCH = 5_000
+"""Most examples of an epoch of a mixture whose shares change: they do from one epoch to the next."""
+
+
+def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: int) -> Examples:
     """Examples of several kinds, mixed by their shares in every epoch.
 
     An epoch has every example of the kind that runs out first exactly once. The other kinds take several epochs to go
-    through, each time in a new random order.
+    through, each time in a new random order. Where a share changes over the stage, an epoch has those shares that the
+    line between first and last has where the epoch begins; it is short (`CHANGING_EPOCH`), and kinds whose share is
+    below its largest pass over some examples, which are others each time.
 
     Args:
-        ingredients: examples of each kind, at least one, with their share.
+        ingredients: examples of each kind, at least one, with their share; at each end of the stage one is above 0.
     """
     counts = [examples.count for examples, _ in ingredients]
-    total = sum(share for _, share in ingredients)
-    length = min(count * total / share for count, (_, share) in zip(counts, ingredients, strict=True))
-    per_epoch = [max(1, round(length * share / total)) for _, share in ingredients]
+    lines = [share if isinstance(share, tuple) else (share, share) for _, share in ingredients]
+    ends = [[line[end] for line in lines] for end in (0, 1)]
+    length = min(
+        count * sum(shares) / share for shares in ends for count, share in zip(counts, shares, strict=True) if share
+    )
+    if ends[0] != ends[1]:
+        length = min(length, CHANGING_EPOCH)
+
+    def wanted(shares: Sequence[float]) -> list[int]:
+        return [max(int(share > 0), round(length * share / sum(shares))) for share in shares]
+
+    largest = list(map(max, *map(wanted, ends)))
     starts = np.append(0, np.cumsum(counts))
 
     @lru_cache(maxsize=2 * len(counts))
     def order(kind: int, times: int) -> NDArray[np.int64]:
         return np.random.default_rng((seed, kind, times)).permutation(counts[kind])
 
-    def used(epoch: int) -> NDArray[np.int64]:
+    def used(epoch: int, done: float) -> NDArray[np.int64]:
         parts = []
-        for kind, (count, wanted) in enumerate(zip(counts, per_epoch, strict=True)):
-            times, place = divmod(epoch * wanted, count)
-            passes = [order(kind, times + ahead) for ahead in range(1 + (place + wanted > count))]
-            parts.append(starts[kind] + np.concatenate(passes)[place : place + wanted])
+        numbers = wanted([first + (last - first) * done for first, last in lines])
+        for kind, (count, most, number) in enumerate(zip(counts, largest, numbers, strict=True)):
+            times, place = divmod(epoch * most, count)
+            passes = [order(kind, times + ahead) for ahead in range(1 + (place + number > count))]
+            parts.append(starts[kind] + np.concatenate(passes)[place : place + number])
         return np.concatenate(parts)
 
     def make_many(keys: Sequence[Key]) -> list[Example]:

@@ -1,14 +1,16 @@
 """Recipes as data: which stages a training has, and how many updates each of them gets."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from switchtune.errors import UsageError
 
 RecipeName: TypeAlias = Literal["standard", "csr", "csr+", "denoise", "bt", "csr+bt", "iaft", "random"]
-ExampleKind: TypeAlias = Literal["task", "restore", "gloss", "denoise", "backtranslated", "iaft"]
+ExampleKind: TypeAlias = Literal["task", "restore", "gloss", "dictionary", "denoise", "backtranslated", "iaft"]
+Proportion: TypeAlias = float | tuple[float, float]
+"""The share of a kind of examples; or two, at the stage's beginning and end, with a straight line between."""
 
 FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtranslated"})
 """Kinds of examples that monolingual text of the target language takes part in."""
@@ -19,7 +21,7 @@ class Stage:
     """One training within a recipe; it starts from the weights of the stage before it and nothing else."""
 
     name: str  # In folders and curves
-    mixture: Mapping[ExampleKind, float]  # Kinds of examples that it trains on (`switchtune.examples`), with shares
+    mixture: Mapping[ExampleKind, Proportion]  # Kinds of examples that it trains on (`switchtune.examples`)
 
     @property
     def examples(self) -> ExampleKind | None:
@@ -37,12 +39,24 @@ class Recipe:
     reverse: RecipeName | None = None
     """Recipe of the model that translates monolingual text back, where examples are made so."""
 
+    @property
+    def mixes(self) -> bool:
+        """Whether it has a stage whose kinds of examples can be chosen."""
+        return any(stage.name == MIXTURE for stage in self.stages)
 
+    def with_mixture(self, mixture: Mapping[ExampleKind, Proportion]) -> "Recipe":
+        """The same stages with other kinds of examples and shares in the mixture."""
+        stages = tuple(Stage(MIXTURE, mixture) if each.name == MIXTURE else each for each in self.stages)
+        translates_back = any("backtranslated" in stage.mixture for stage in stages)
+        return replace(self, stages=stages, reverse=self.reverse if translates_back else None)
+
+
+MIXTURE = "mixture"
 RESTORE = Stage("restore", {"restore": 1.0})
 TASK = Stage("task", {"task": 1.0})
-GLOSSES = Stage("mixture", {"task": 0.5, "gloss": 0.5})
+GLOSSES = Stage(MIXTURE, {"task": 0.5, "gloss": 0.5})
 
-MIXTURES = ("mixture", "mixture2")
+MIXTURES = (MIXTURE, "mixture2")
 """Names of the stages that share the updates of mixtures equally, in a recipe that has several."""
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
@@ -50,8 +64,8 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         "standard": Recipe((TASK,)),
         "csr": Recipe((RESTORE, TASK)),
         "csr+": Recipe((GLOSSES, TASK)),
-        "denoise": Recipe((Stage("mixture", {"task": 0.5, "denoise": 0.5}), TASK)),
-        "bt": Recipe((Stage("mixture", {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="standard"),
+        "denoise": Recipe((Stage(MIXTURE, {"task": 0.5, "denoise": 0.5}), TASK)),
+        "bt": Recipe((Stage(MIXTURE, {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="standard"),
         "csr+bt": Recipe((GLOSSES, Stage("mixture2", {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="csr+"),
         "iaft": Recipe((Stage("task", {"iaft": 1.0}),)),
         "random": Recipe((TASK,), init="random"),
@@ -72,7 +86,7 @@ def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tu
         names = " + ".join(stage.name for stage in recipe.stages)
         raise UsageError(f"training.updates: {total} is too few for the stages {names}; give at least one to each.")
     mixtures = [stage.name for stage in recipe.stages if stage.name in MIXTURES]
-    shares = {**shares, **{name: shares["mixture"] / len(mixtures) for name in mixtures}}
+    shares = {**shares, **{name: shares[MIXTURE] / len(mixtures) for name in mixtures}}
     updates: list[int] = []
     remaining = total
     for number, stage in enumerate(recipe.stages[:-1], start=1):

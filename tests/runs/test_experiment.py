@@ -16,9 +16,10 @@ from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.runs import stages, translation, workers
-from switchtune.runs.arms import require_inputs
+from switchtune.runs.arms import Trial, require_inputs
 from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
 from switchtune.runs.prepare import PairPreparation
+from switchtune.runs.stage_examples import PairExamples
 from switchtune.runs.tasks import MonolingualSentences, read_further, read_pair
 from switchtune.runs.translation import TEST_SET
 from switchtune.runs.trial import Data, TrialResult
@@ -432,6 +433,33 @@ def test_further_text_that_no_arm_uses_is_told(model: Path, tmp_path: Path) -> N
             r"arms\.csr\.gloss: its recipe makes no",
         ),
         ({"arms": ["standard", {"recipe": "csr+", "switching": {"rate": 0.5}}]}, "its recipe does not use rate"),
+        *(
+            ({"arms": ["standard", {"recipe": recipe, "name": "own", **own}]}, message)
+            for recipe, own, message in (
+                ("csr", {"mixture": {"task": 1}}, r"arms\.own\.mixture: its recipe has no mixture; .* csr\+, denoise"),
+                ("csr", {"monolingual": False}, r"arms\.own\.monolingual: its recipe has no mixture"),
+                (
+                    "csr+",
+                    {"mixture": {"task": 0, "gloss": 0.0}},
+                    "mixture: all shares are 0 at the beginning",
+                ),
+                ("csr+", {"mixture": {"task": [1, 0], "gloss": 0}}, "all shares are 0 at the end of the stage"),
+                (
+                    "csr+",
+                    {"mixture": {"backtranslated": 1}},
+                    "its recipe trains no model that translates back",
+                ),
+                ("bt", {"monolingual": False}, r"arms\.own\.monolingual: its recipe translates that text back"),
+                ("csr+", {"mixture": {"task": -1}}, r"mixture\.task: expected a share from 0 to 1, .*; found -1"),
+                ("csr+", {"mixture": {"gloss": [1, 0, 1]}}, r"mixture\.gloss: expected a share .*found \[1, 0, 1\]"),
+                ("csr+", {"mixture": {"glos": 1}}, r"mixture\.glos: Input should be 'task', 'restore', 'gloss'"),
+                (
+                    "denoise",
+                    {"mixture": {"dictionary": 1}, "switching": {"unit": "piece"}},
+                    r"arms\.own: glosses are made of words",
+                ),
+            )
+        ),
     ],
 )
 def test_mixtures_that_cannot_be_made_are_refused(
@@ -442,6 +470,36 @@ def test_mixtures_that_cannot_be_made_are_refused(
         changes = {"pairs": [{"train": "a", "valid": "a", "test": "a", **pairs[0]}]}
     with pytest.raises(UsageError, match=message):
         config_of(model, tmp_path, **{"arms": ["standard", "csr+"], **changes})
+
+
+@pytest.mark.slow
+def test_arms_with_mixtures_of_their_own(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "more.en").write_text("".join(f"{line}\n" for line in ENGLISH[6:10]), encoding="utf-8")
+    text = str(tmp_path / "text.{de,en}")
+    pair = {"source": "de", "target": "en", "train": text, "valid": text, "test": text}
+    pair["monolingual"] = {"en": str(tmp_path / "more.en")}  # type: ignore[assignment]
+    mixtures = {
+        "plus": {"task": 0.4, "gloss": [0.4, 0.1], "dictionary": 0.1, "denoise": 0},
+        "restoring": {"task": 0.4, "gloss": 0.4, "restore": 0.2},
+    }
+    arms = [{"recipe": "csr+", "name": name, "mixture": mixture} for name, mixture in mixtures.items()]
+    arms += [{"recipe": "csr+", "name": "pairs-only", "monolingual": False}]  # type: ignore[dict-item]
+    config = config_of(model, tmp_path, arms=["standard", *arms], pairs=[pair])
+    assert config.arms[1].kinds == {"task", "gloss", "dictionary"}
+    summary = run_experiment(config, tmp_path / "run")
+    assert set(summary.rows[2].rates) == {"de", "en", "en (restore)"}
+    experiment, folder = experiment_of(config), tmp_path / "run/corpora"
+    data, layout = experiment.read(config.pairs[0], folder), load_layout(str(model))
+    paths = tuple((tmp_path / "run/lexicon/de-en").rglob("lexicon.??-??.tsv"))
+    lexicons = tuple(sorted(paths, key=lambda path: path.name))
+    counts = {}
+    for arm in config.arms[1:]:
+        trial = Trial(config.pairs[0], arm, 1, lexicons, (), folder, str(model))
+        kinds = PairExamples("translation", trial, data, layout).of_kinds(arm.recipe.stages[0])
+        counts[arm.name] = {kind: each.train.count for kind, each in kinds.items()}
+    assert counts["pairs-only"] == {"task": 6, "gloss": 6}
+    assert counts["restoring"] == {"task": 6, "gloss": 10, "restore": 12}
+    assert counts["plus"] == {"task": 6, "gloss": 10, "dictionary": len(read_lexicon(lexicons[0]))}
 
 
 def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:

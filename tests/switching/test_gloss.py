@@ -4,11 +4,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.switching.gloss import Glosser
+from switchtune.switching.gloss import Glosser, picked, weighted
 
 
 def lexicon(source: str, target: str, **entries: str) -> Lexicon:
@@ -20,11 +22,13 @@ def lexicon(source: str, target: str, **entries: str) -> Lexicon:
 
 
 ENGLISH_GERMAN = lexicon("en", "de", dog="Hund Köter Rüde Wauwau", the="der die das", sleeps="schläft", berlin="Berlin")
+GERMAN_ENGLISH = lexicon("de", "en", hund="hound dog", köter="dog")
 
 
 def glosser(**settings: object) -> Glosser:
     segmenters = (word_segmenter("en"), word_segmenter("de"))
-    return Glosser(segmenters, ENGLISH_GERMAN, GlossSettings.model_validate(settings), mask="<mask>")
+    lexicons = (ENGLISH_GERMAN, GERMAN_ENGLISH)
+    return Glosser(segmenters, lexicons, GlossSettings.model_validate(settings), mask="<mask>")
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -40,6 +44,53 @@ def test_the_k_strongest_translations_are_alike_likely() -> None:
     drawn = Counter(glosser()("the dog", rng(seed)).split()[1] for seed in range(600))
     assert set(drawn) == {"Hund", "Köter", "Rüde"}
     assert min(drawn.values()) > 160
+
+
+@pytest.mark.parametrize(
+    ("draw", "expected"),
+    [("uniform", (1 / 3, 1 / 3, 1 / 3)), ("probability", (0.5, 0.3, 0.2)), ("backward", (0.4, 0.6, 0))],
+)
+def test_how_likely_each_translation_is(draw: str, expected: tuple[float, ...]) -> None:
+    translations = tuple(
+        Translation(word, strength, 1)
+        for word, strength in (("Hund", 0.5), ("Köter", 0.3), ("Rüde", 0.2), ("Wauwau", 0.1))
+    )
+    forward = Lexicon("en", "de", "align", "probability", "word", {"dog": Entry("dog", 1, translations)})
+    back = {
+        "hund": Entry("Hund", 1, (Translation("hound", 0.6, 1), Translation("Dog", 0.2, 1))),
+        "köter": Entry("Köter", 1, (Translation("dog", 0.3, 1),)),
+    }
+    backward = Lexicon("de", "en", "align", "probability", "word", back)
+    settings = GlossSettings.model_validate({"draw": draw})
+    gloss = Glosser((word_segmenter("en"), word_segmenter("de")), (forward, backward), settings)
+    drawn = Counter(gloss("dog " * 20_000, rng()).split()[1:])
+    assert set(drawn) <= {"Hund", "Köter", "Rüde"}
+    for word, share in zip(("Hund", "Köter", "Rüde"), expected, strict=True):
+        assert drawn[word] / 20_000 == pytest.approx(share, abs=0.015)
+
+
+def test_translations_without_strength_are_drawn_alike() -> None:
+    nothing = lexicon("de", "en")
+    assert weighted(ENGLISH_GERMAN.entries["the"], GlossSettings(draw="backward"), nothing) == {
+        "der": 1.0,
+        "die": 1.0,
+        "das": 1.0,
+    }
+
+
+@given(
+    weights=st.dictionaries(st.text(min_size=1), st.floats(0, 1e6), min_size=1).filter(lambda each: any(each.values())),
+    number=st.floats(0, 1, exclude_max=True),
+)
+def test_only_what_has_a_weight_is_picked(weights: dict[str, float], number: float) -> None:
+    assert weights[picked(weights, number)] > 0
+
+
+@given(text=st.text(alphabet="dog Zebra sleeps,!.", max_size=40), seed=st.integers(0, 9))
+def test_a_tag_stands_before_the_gloss_and_changes_nothing_else(text: str, seed: int) -> None:
+    plain = glosser(unknown="drop")(text, rng(seed))
+    assert glosser(unknown="drop", tag=True)(text, rng(seed)) == f"== {plain}"
+    assert glosser(unknown="drop", tag="[g]")(text, rng(seed)) == f"[g] {plain}"
 
 
 def test_words_spelt_alike_are_known_and_so_are_numbers() -> None:
@@ -66,14 +117,16 @@ def test_the_rate_is_the_share_of_known_words() -> None:
     rates = glosser(rate=0.3).rates([text], rng())
     assert (rates.words, rates.replaceable) == (2000, 1000)
     assert 240 < rates.replaced < 360
+    assert rates.describe().startswith("asked for 30% of the words that can be switched, switched 1")
 
 
 def test_a_gloss_has_the_spacing_of_the_language_that_it_is_written_in() -> None:
     into_chinese = lexicon("en", "zh", dog="狗", sleeps="睡觉")
     segmenters = (word_segmenter("en"), word_segmenter("zh"))
     settings = GlossSettings()
-    assert Glosser(segmenters, into_chinese, settings, spaced=False)("Dog sleeps.", rng()) == "狗睡觉."
-    assert Glosser(segmenters, into_chinese, settings, spaced=False)("Big dog", rng()).replace(" ", "") == "Big狗"
     into_english = lexicon("zh", "en", 狗="dog", 睡觉="sleeps")
-    glossed = Glosser(segmenters[::-1], into_english, settings)("狗睡觉。", rng())
+    chinese = Glosser(segmenters, (into_chinese, into_english), settings, spaced=False)
+    assert chinese("Dog sleeps.", rng()) == "狗睡觉."
+    assert chinese("Big dog", rng()).replace(" ", "") == "Big狗"
+    glossed = Glosser(segmenters[::-1], (into_english, into_chinese), settings)("狗睡觉。", rng())
     assert glossed == "dog sleeps。"

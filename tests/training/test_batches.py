@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchtune.examples import Example, Examples
+from switchtune.examples import Example, Examples, mixed_examples
 from switchtune.training import batches as batches_module
 from switchtune.training.batches import BatchPlan, EncodedExamples, epoch_batches, measure, shared_out
 from tests.miniature import ENGLISH, GERMAN, miniature
@@ -217,6 +217,29 @@ def test_parts_that_are_computed_together_cost_about_the_same() -> None:
     for together in zip(*costs, strict=True):
         assert max(together) < 1.1 * min(together)
         assert sum(together) <= 4000
+
+
+@given(
+    first=st.floats(0, 1),
+    last=st.floats(0, 1),
+    done=st.integers(0, 200),
+    processes=st.sampled_from([1, 2]),
+)
+def test_shares_that_change_do_so_over_the_stage_however_often_it_is_stopped(
+    first: float, last: float, done: int, processes: int
+) -> None:
+    longest = np.random.default_rng(1).integers(3, 40, 3000)
+    kinds = [Examples(count, lambda epoch, index: Example("", "de", "", "en")) for count in (1000, 2000)]
+    mixture = mixed_examples([(kinds[0], 0.5), (kinds[1], (first, last))], seed=3)
+    plan = BatchPlan(longest, tokens_per_batch=400, updates=200, seed=2, processes=processes, used=mixture.used)
+    batches = list(plan)
+    assert len(batches) == 200
+    assert list(replace(plan, first=done)) == batches[done:]
+    indices = np.array([index for batch in batches for _, index in batch])
+    halves = np.split(indices >= 1000, [len(indices) // 2])
+    shares = [first + (last - first) * middle for middle in (0.25, 0.75)]
+    for half, share in zip(halves, shares, strict=True):
+        assert half.mean() == pytest.approx(share / (0.5 + share), abs=0.12)
 
 
 def counted(epoch: int, index: int) -> Example:

@@ -1,9 +1,9 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
@@ -11,9 +11,17 @@ from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import GlossSettings, SwitchingSettings
 from switchtune.config.training import BackTranslationSettings, ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
-from switchtune.recipes import FURTHER_KINDS, RECIPES, ExampleKind, Recipe, RecipeName, stage_updates
+from switchtune.recipes import FURTHER_KINDS, RECIPES, ExampleKind, Proportion, Recipe, RecipeName, stage_updates
 
 MOST_TRAININGS = 10_000
+
+
+def _proportion(value: Any) -> Proportion:
+    both = value if isinstance(value, list | tuple) else [value, value]
+    if len(both) != 2 or not all(type(share) in {int, float} and 0 <= share <= 1 for share in both):
+        raise ValueError(f"expected a share from 0 to 1, or two for beginning and end, as [0.8, 0.2]; found {value!r}")
+    first, last = map(float, both)
+    return first if both is not value else (first, last)
 
 
 class ArmSettings(Settings):
@@ -30,6 +38,12 @@ class ArmSettings(Settings):
     """Values that replace those of the run's `gloss` block."""
     back_translation: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `back_translation` block."""
+    mixture: dict[ExampleKind, Annotated[Proportion, BeforeValidator(_proportion)]] = Field(default_factory=dict)
+    """Kinds of examples in the recipe's mixture with their shares, in place of its own: {task: 0.5, gloss: 0.4,
+    dictionary: 0.1}. Two numbers are those of the stage's beginning and end, with a straight line between: {task: 0.5,
+    gloss: [0.5, 0]}."""
+    monolingual: bool = True
+    """Whether its mixture has the pairs' monolingual text; false leaves it out."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `training` block; the total of updates cannot be among them."""
 
@@ -39,6 +53,15 @@ class ArmSettings(Settings):
         value = {"recipe": value} if isinstance(value, str) else value
         unnamed = isinstance(value, dict) and "recipe" in value and not value.get("name")
         return {**value, "name": value["recipe"]} if unnamed else value
+
+    @field_validator("mixture")
+    @classmethod
+    def _with_something_in_it(cls, mixture: dict[ExampleKind, Proportion]) -> dict[ExampleKind, Proportion]:
+        lines = [share if isinstance(share, tuple) else (share, share) for share in mixture.values()]
+        for end, shares in zip(("beginning", "end"), zip(*lines, strict=True), strict=False):
+            if not sum(shares):
+                raise ValueError(f"all shares are 0 at the {end} of the stage; give one kind of examples more")
+        return {kind: share for kind, share in mixture.items() if share not in (0, (0, 0))}
 
     @field_validator("training")
     @classmethod
@@ -51,6 +74,21 @@ class ArmSettings(Settings):
 def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
     """A block of the run's settings with an arm's own values in place of its."""
     return with_changes(block, getattr(arm, name), f"arms.{arm.name}.{name}")
+
+
+def own_recipe(arm: ArmSettings) -> Recipe:
+    """The recipe of an arm with the arm's own mixture; raises ValueError where it has none to be replaced."""
+    recipe = RECIPES[arm.recipe]
+    own = [name for name, given in (("mixture", arm.mixture), ("monolingual", not arm.monolingual)) if given]
+    if own and not recipe.mixes:
+        mixing = ", ".join(name for name, each in RECIPES.items() if each.mixes)
+        raise ValueError(f"arms.{arm.name}.{own[0]}: its recipe has no mixture; leave it out, or take one of {mixing}")
+    if "backtranslated" in arm.mixture and recipe.reverse is None:
+        raise ValueError(f"arms.{arm.name}.mixture: its recipe trains no model that translates back; take bt or csr+bt")
+    recipe = recipe.with_mixture(arm.mixture) if arm.mixture else recipe
+    if recipe.reverse is not None and not arm.monolingual:
+        raise ValueError(f"arms.{arm.name}.monolingual: its recipe translates that text back; leave it out")
+    return recipe
 
 
 @dataclass(frozen=True)
@@ -67,6 +105,8 @@ class ResolvedArm:
     back_translation: BackTranslationSettings = field(default_factory=BackTranslationSettings)
     lexicon: LexiconSettings = field(default_factory=LexiconSettings)
     """Not of inference, which has `dictionaries` and `classification`."""
+    monolingual: bool = True
+    """Whether its mixture has the pairs' monolingual text."""
     dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
 
@@ -81,9 +121,15 @@ class ResolvedArm:
         return "restore" in self.kinds
 
     @property
+    def translates_words(self) -> bool:
+        """Whether a lexicon makes the inputs of the task itself, by glosses or as entries."""
+        return bool(self.kinds & {"gloss", "dictionary"})
+
+    @property
     def needs_lexicons(self) -> bool:
         """Whether it has a stage in which words become others, not the mask alone."""
-        return "gloss" in self.kinds or (self.restores and self.switching.source != "mask")
+        own = self.translates_words or (self.restores and self.switching.source != "mask")
+        return own or (self.reverse is not None and self.reverse.needs_lexicons)
 
     @property
     def needs_mask(self) -> bool:
@@ -98,12 +144,12 @@ class ResolvedArm:
     def switches_by_meaning(self) -> bool:
         """Whether words are switched by their meaning: code-switching itself, not a control."""
         source = self.switching.source
-        return ("gloss" in self.kinds and source != "anti") or (self.restores and source in {"lexicon", "aligned"})
+        return (self.translates_words and source != "anti") or (self.restores and source in {"lexicon", "aligned"})
 
     @property
     def uses_further(self) -> bool:
         """Whether monolingual text of the target language takes part in its training."""
-        return bool(self.kinds & FURTHER_KINDS)
+        return self.monolingual and bool(self.kinds & FURTHER_KINDS)
 
     @property
     def reverse(self) -> Self | None:

@@ -5,11 +5,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
+from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, own_recipe, with_own
 from switchtune.config.base import LONGEST_LIST, ColumnName, LanguageCode, Rows, Settings, repeated
 from switchtune.config.lexicon import NliLexiconSettings
 from switchtune.config.training import ClassificationSettings, TrainingSettings
-from switchtune.recipes import RECIPES
 
 
 class NliDataSettings(Settings):
@@ -108,7 +107,7 @@ class NliConfig(ComparisonSettings):
         return tuple(
             ResolvedArm(
                 name=arm.name,
-                recipe=RECIPES[arm.recipe],
+                recipe=own_recipe(arm),
                 model=arm.model or self.model,
                 switching=with_own(self.switching, arm, "switching"),
                 training=with_own(self.training, arm, "training"),

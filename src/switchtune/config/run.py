@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, with_own
+from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, own_recipe, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
@@ -22,7 +22,6 @@ from switchtune.config.base import (
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import GlossSettings
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
-from switchtune.recipes import RECIPES
 
 TaskName: TypeAlias = Literal["translation", "summarization"]
 
@@ -173,20 +172,21 @@ class RunConfig(ComparisonSettings):
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
             raise ValueError("pairs: monolingual text is for csr+, denoise, bt and csr+bt, and these for translation")
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
-            if own.gloss and "gloss" not in arm.kinds:
+            if own.gloss and not arm.translates_words:
                 raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
             self._check_back_translation(own, arm)
             # What its lexicon is made of counts for glosses too.
-            if "gloss" in arm.kinds and (unused := own.switching.keys() - {"unit", "source"}):
+            unused = set() if arm.restores else own.switching.keys() - {"unit", "source"}
+            if arm.translates_words and unused:
                 names = ", ".join(sorted(unused))
                 raise ValueError(f"arms.{arm.name}.switching: its recipe does not use {names}; glosses go by `gloss`")
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
-            if "mixture" in {stage.name for stage in arm.recipe.stages} and self.task == "summarization":
+            if arm.recipe.mixes and self.task == "summarization":
                 raise ValueError(f"arms.{arm.name}: its recipe is for translation; take standard, csr, iaft or random")
-            if "gloss" in arm.kinds and arm.switching.unit == "piece":
+            if arm.translates_words and arm.switching.unit == "piece":
                 raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")
         return self
 
@@ -205,13 +205,14 @@ class RunConfig(ComparisonSettings):
         return tuple(
             ResolvedArm(
                 name=arm.name,
-                recipe=RECIPES[arm.recipe],
+                recipe=own_recipe(arm),
                 model=self.model.name,
                 switching=with_own(self.switching, arm, "switching"),
                 training=with_own(self.training, arm, "training"),
                 gloss=with_own(self.gloss, arm, "gloss"),
                 back_translation=with_own(self.back_translation, arm, "back_translation"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
+                monolingual=arm.monolingual,
             )
             for arm in self.arm_settings
         )

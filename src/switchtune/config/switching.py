@@ -37,6 +37,9 @@ class SwitchingSettings(Settings):
         return self
 
 
+DEFAULT_TAG = "=="
+
+
 class GlossSettings(Settings):
     """How glosses are made: target sentences written word by word in the source language, as inputs of the task."""
 
@@ -44,5 +47,16 @@ class GlossSettings(Settings):
     """Share of the words with a known translation that are replaced by one."""
     k: AtOnce = 3
     """Number of strongest translations from which a word's is drawn."""
+    draw: Literal["uniform", "probability", "backward"] = "uniform"
+    """How likely each of them is: all alike; in proportion to its probability (or similarity) in the lexicon; or in
+    proportion to that of its being translated back, by the lexicon of the other direction."""
     unknown: Literal["keep", "drop", "mask"] = "keep"
     """What happens to words without a translation."""
+    tag: bool | str = False
+    """Text at the head of a gloss that marks it as one, as in tagged back-translation (Caswell et al., 2019); `true`:
+    `==`. It is cut into pieces like other text, so that no model needs a new piece for it."""
+
+    @property
+    def mark(self) -> str:
+        """The text at the head of a gloss."""
+        return self.tag if isinstance(self.tag, str) else DEFAULT_TAG * self.tag

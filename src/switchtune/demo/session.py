@@ -116,7 +116,7 @@ class DemoSession:
         arm = self.run.switching_arm
         if arm is None:
             return None
-        stages = (stage.name for stage in arm.recipe.stages if stage.examples == "restore")
+        stages = (stage.name for stage in arm.recipe.stages if "restore" in stage.mixture)
         return next((self._model_of(pair, arm.name, stage) for stage in stages), None)
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:

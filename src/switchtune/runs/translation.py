@@ -12,31 +12,19 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.control import shown
 from switchtune.corpus.read import Corpus, describe
-from switchtune.corpus.words import word_segmenter
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.examples import (
-    backtranslated_examples,
-    denoise_examples,
-    generator,
-    gloss_examples,
-    iaft_examples,
-    mixed_examples,
-    task_examples,
-)
 from switchtune.generation import translate
-from switchtune.languages import find_language
-from switchtune.lexicon.alignment import read_alignment
-from switchtune.lexicon.files import read_lexicon
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, load_model, save_generation
-from switchtune.recipes import ExampleKind, Stage
+from switchtune.recipes import Stage
 from switchtune.results.comparison import BackTranslationCost, Row, Summary, comparison_markdown, summarised
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.back_translation import back_translations
 from switchtune.runs.paths import HYPOTHESES
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
+from switchtune.runs.stage_examples import PairExamples
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import TASKS, note_task, read_further, read_pair, require_language
 from switchtune.runs.trial import Data, Output, TrialResult
@@ -44,8 +32,6 @@ from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import Score, lacks_words
 from switchtune.scoring.significance import FEW_SENTENCES, METRICS, compare_scores, few_sentences
-from switchtune.switching.gloss import Glosser
-from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
 from switchtune.training.distributed import on_first, rank
 
 FEW_PAIRS = 200
@@ -117,6 +103,8 @@ class PairExperiment:
             for name, each in data.items()
             for language, text in each.monolingual.items()
         }
+        marks = {trial.arm.gloss.mark for trial in trials if "gloss" in trial.arm.kinds} - {""}
+        further |= {"gloss.tag": tuple(sorted(marks))} if marks else {}
         return prepare_model(self.config, corpora, further, lexicons, run, on_event)
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
@@ -145,79 +133,21 @@ class PairExperiment:
 
     def examples(self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
         """What a stage of a trial is trained and validated on; a mixture is validated on the task."""
-        return self._mixed(stage, self._kinds(stage, trial, data, layout), trial, data)
-
-    def _kinds(
-        self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout
-    ) -> dict[ExampleKind, StageExamples]:
-        return {kind: self._of_kind(kind, trial, data, layout) for kind in stage.mixture}
-
-    def _mixed(
-        self, stage: Stage, kinds: Mapping[ExampleKind, StageExamples], trial: Trial, data: Data[Corpus]
-    ) -> StageExamples:
-        if stage.examples is not None:
-            return kinds[stage.examples]
-        mixed = mixed_examples([(kinds[kind].train, share) for kind, share in stage.mixture.items()], seed=trial.seed)
-        rates = {language: rates for each in kinds.values() for language, rates in each.rates.items()}
-        return StageExamples(mixed, task_examples(data.valid), rates)
-
-    def _of_kind(self, kind: ExampleKind, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
-        train, seed, task = data.train, trial.seed, task_examples(data.valid)
-        if kind == "task":
-            return StageExamples(task_examples(train), task)
-        if kind == "iaft":
-            words = word_segmenter(train.source_language)
-            return StageExamples(iaft_examples(train, words, mask=layout.mask_token, seed=seed), task)
-        if kind == "restore":
-            return self._restored(trial, data, layout)
-        target = train.target_language
-        if kind == "backtranslated":
-            pairs = data.backtranslated or ()
-            return StageExamples(backtranslated_examples(pairs, (train.source_language, target)), task)
-        further = data.monolingual.get(target)
-        sentences = (*train.targets(), *(further.sentences if further else ()))
-        segmenter = word_segmenter(target)
-        if kind == "denoise":
-            noised = denoise_examples([(target, sentences)], [segmenter], mask=layout.mask_token, seed=seed)
-            return StageExamples(noised, task)
-        languages = (train.source_language, target)
-        segmenters, lexicon = (segmenter, word_segmenter(languages[0])), read_lexicon(trial.lexicons[1])
-        mask = layout.mask_token if trial.arm.gloss.unknown == "mask" else ""
-        gloss = Glosser(segmenters, lexicon, trial.arm.gloss, mask, find_language(languages[0]).spaced)
-        rates = {target: gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))}
-        return StageExamples(gloss_examples(sentences, languages, gloss, seed=seed), task, rates)
-
-    def _restored(self, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
-        train, valid, seed = data.train, data.valid, trial.seed
-        switching = trial.arm.switching
-        segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
-        mask = layout.mask_token if switching.source == "mask" else ""
-        lexicons = (read_lexicon(trial.lexicons[0]), read_lexicon(trial.lexicons[1])) if trial.lexicons else None
-        train_switchers, valid_switchers = (
-            make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
-            for alignment in (map(read_alignment, trial.alignments) if trial.alignments else (None, None))
-        )
-        source, target = switching_rates(train, train_switchers, seed=seed)
-        restore = TASKS[self.config.task].restore
-        return StageExamples(
-            restore(train, train_switchers, seed=seed),
-            restore(valid, valid_switchers, seed=seed),
-            {train.source_language: source, train.target_language: target},
-        )
+        return PairExamples(self.config.task, trial, data, layout).of_stage(stage)
 
     def previews(self, trial: Trial, data: Data[Corpus], *, rows: int) -> list[str]:
         """The first examples of each kind in each stage as the model is given them."""
         layout, blocks = load_layout(trial.model), []
+        examples = PairExamples(self.config.task, trial, data, layout)
         max_tokens = layout.fitting(trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
-            kinds = self._kinds(stage, trial, data, layout)
-            size = self._mixed(stage, kinds, trial, data).train.of_epoch(0)
+            kinds = examples.of_kinds(stage)
+            size = examples.mixed(stage, kinds).train.of_epoch(0)
             lines = [f"stage {number}: {stage.name} ({size:,} examples an epoch)"]
             for kind, index in ((kind, index) for kind in kinds for index in range(rows)):
-                examples = kinds[kind].train
-                if index >= examples.count:
+                if index >= kinds[kind].train.count:
                     continue
-                example = examples.make(0, index)
+                example = kinds[kind].train.make(0, index)
                 ids = layout.encode(example, max_tokens=max_tokens)
                 lines += [
                     "",

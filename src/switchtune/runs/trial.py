@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from switchtune.config.arms import ResolvedArm
+from switchtune.config.base import Settings
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
@@ -50,6 +51,10 @@ class Data(Generic[Set]):
     """Further text by language."""
     backtranslated: Sequence[tuple[str, str]] | None = None
     """Translations of that of the target language, and the sentences; None where they are not made yet."""
+
+    def further(self, arm: ResolvedArm) -> Mapping[str, MonolingualSentences]:
+        """The further text that an arm trains on, by language."""
+        return self.monolingual if arm.monolingual else {}
 
 
 def reversed_data(data: Data[Corpus]) -> Data[Corpus]:
@@ -242,13 +247,14 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
             "training": settings.decisive,
             "seed": trial.seed,
         }
-        switched = {"restore": arm.switching, "gloss": arm.gloss}
-        for kind in switched.keys() & stage.mixture:
-            inputs["switching" if kind == "restore" else kind] = switched[kind].model_dump(mode="json")
+        blocks: dict[str, tuple[str, Settings]] = {"restore": ("switching", arm.switching)}
+        blocks |= dict.fromkeys(("gloss", "dictionary"), ("gloss", arm.gloss))
+        for name, block in (blocks[kind] for kind in blocks.keys() & stage.mixture):
+            inputs[name] = block.model_dump(mode="json")
             inputs["lexicons"] = [hash_with_edits(path) for path in (*trial.lexicons, *trial.alignments)]
         if FURTHER_KINDS & stage.mixture.keys():
             target = trial.pair.target if trial.pair else ""
-            further = {code: text.sentences for code, text in data.monolingual.items() if code == target}
+            further = {code: text.sentences for code, text in data.further(arm).items() if code == target}
             inputs["monolingual"] = fingerprint(further)
         if "backtranslated" in stage.mixture and trial.reverse is not None:
             reverse = planned_stages(experiment, trial.reverse, reversed_data(data))[-1]

@@ -306,6 +306,7 @@ class Rates:
     replaceable: int
     replaced: int
     requested_rate: float
+    of_replaceable: bool = False  # Whether that rate is a share of the words that have a replacement, as in glosses
 
     @property
     def coverage(self) -> float:
@@ -329,8 +330,9 @@ class Rates:
     def describe(self) -> str:
         """One line for people."""
         advice = ". Too few: build the lexicon from more text, or add entries to its file" * self.falls_short
+        of, all_words = (" that can be switched", " of all") if self.of_replaceable else ("", "")
         return (
-            f"asked for {self.requested_rate:.0%} of the words, switched {self.realised_rate:.1%}; "
+            f"asked for {self.requested_rate:.0%} of the words{of}, switched {self.realised_rate:.1%}{all_words}; "
             f"{self.coverage:.1%} of {self.words:,} running words can be switched{advice}"
         )
 

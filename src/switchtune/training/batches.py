@@ -1,13 +1,13 @@
 """Which examples form which batch: a plan made of lengths alone, and the data set that follows it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.examples import Examples, Key
+from switchtune.examples import Examples, Key, Used
 from switchtune.models.layout import Layout, TokenIds
 
 _MEASURED_AT_ONCE = 1024
@@ -165,8 +165,8 @@ class BatchPlan:
     processes: int = 1
     surplus: NDArray[np.integer] | None = None
     sides: NDArray[np.uint8] | None = None
-    used: Callable[[int], NDArray[np.int64]] | None = None
-    """Indices of the examples of an epoch; None: all of them in every epoch."""
+    used: Used | None = None
+    """None: every epoch has all examples."""
     first: int = 0
     """Updates that are passed over, as they are done."""
 
@@ -180,11 +180,10 @@ class BatchPlan:
 
     @property
     def epochs(self) -> float:
-        return self.updates / sum(1 for _ in self._epoch(0))
+        return self.updates / sum(1 for _ in self._epoch(0, 0.0))
 
     def __iter__(self) -> Iterator[list[Key]]:
-        batches = ((epoch, batch) for epoch in count() for batch in self._epoch(epoch))
-        for epoch, batch in islice(batches, self.first, self.updates):
+        for epoch, batch in islice(self._batches(), self.first, self.updates):
             for part in self._parts_of(batch)[self.process :: self.processes]:
                 yield [(epoch, index) for index in part.tolist()]
 
@@ -199,8 +198,15 @@ class BatchPlan:
         of_one, of_other = self.processes * parts, self.processes * (self.parts - parts)
         return shared_out(one, self.longest, of_one) + shared_out(other, self.longest, of_other)
 
-    def _epoch(self, epoch: int) -> Iterator[NDArray[np.int64]]:
-        used = None if self.used is None else self.used(epoch)
+    def _batches(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
+        planned = 0
+        for epoch in count():
+            for batch in self._epoch(epoch, min(1.0, planned / self.updates)):
+                planned += 1
+                yield epoch, batch
+
+    def _epoch(self, epoch: int, done: float) -> Iterator[NDArray[np.int64]]:
+        used = None if self.used is None else self.used(epoch, done)
         return epoch_batches(
             self.longest,
             self.tokens_per_batch,

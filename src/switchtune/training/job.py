@@ -8,16 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from transformers import PreTrainedModel
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Progress
-from switchtune.examples import Examples, Key
+from switchtune.examples import Examples, Key, Used
 from switchtune.files import fingerprint
 from switchtune.models.forward import Batch
 from switchtune.models.layout import Layout
@@ -136,7 +134,7 @@ class Job:
     """Gives chrF++ of outputs, where evaluations go by it; called in process 0."""
     on_progress: Callable[[Progress], None] | None
     on_message: Callable[[str], None]
-    used: Callable[[int], NDArray[np.int64]] | None = None
+    used: Used | None = None
     """`Examples.used`; not among the lengths, which one process sends to the others."""
 
     @cached_property
