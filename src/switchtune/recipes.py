@@ -28,6 +28,10 @@ class Stage:
         """The only kind of examples that it trains on; None for several."""
         return next(iter(self.mixture)) if len(self.mixture) == 1 else None
 
+    def without(self, kind: ExampleKind) -> "Stage":
+        """The stage without a kind of examples; the others keep their shares."""
+        return Stage(self.name, {other: share for other, share in self.mixture.items() if other != kind})
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:

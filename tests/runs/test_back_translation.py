@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Sequence
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +13,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from switchtune.analysis.cost import cost_record
 from switchtune.config.run import RunConfig
 from switchtune.config.training import BackTranslationSettings
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import save_model
+from switchtune.report.run_page import run_page
 from switchtune.results.comparison import BackTranslationCost
 from switchtune.runs import back_translation
 from switchtune.runs.back_translation import search, usable
-from switchtune.runs.experiment import run_experiment
+from switchtune.runs.experiment import batch_preview, run_experiment
+from switchtune.runs.folder import open_run
+from switchtune.runs.plan import plan
+from switchtune.runs.search import search as search_points
 from switchtune.training.curve import Curve, read_metrics
 from tests.miniature import ENGLISH, GERMAN, taught
 from tests.runs.test_experiment import config_of
@@ -86,6 +93,44 @@ def test_the_model_learns_from_its_own_translations_of_further_text(model: Path,
     assert "| +6; " in page
     assert "| 3; " in page
     assert "- bt-within: reverse model trained for 3 updates, taken out of the arm's own" in page
+    report = unescape(run_page([run]).html)
+    assert "Back-translation</th>" in report
+    assert "bt-within: reverse model trained for 3 updates, taken out of the arm's own" in report
+    stages = [(row["stage"], row["updates"]) for row in cost_record(open_run(run))["rows"] if row["arm"] == "csr+bt"]
+    assert stages == [("reverse mixture", 4), ("reverse task", 2), ("mixture", 3), ("mixture2", 3), ("task", 3)]
+    mixture, _ = batch_preview(config, arm="bt", rows=len(SENTENCES), folder=run)
+    translations = lines_of(run / "de-en/bt/seed1/reverse/translated/de.txt")
+    examples = mixture.split("kind            backtranslated")[1:]
+    assert [re.findall(r"source text     (.*)\n  target text     (.*)", each) for each in examples] == [
+        [pair] for pair in zip(translations, SENTENCES, strict=True) if pair[0]
+    ]
+
+
+def test_what_is_not_translated_yet_is_not_shown_in_silence(model: Path, tmp_path: Path) -> None:
+    mixture, task = batch_preview(configured(model, tmp_path, "bt"), arm="bt", rows=1)
+    assert mixture.startswith("stage 1: mixture (6 examples an epoch, without the back-translations, which --out shows")
+    assert task.startswith("stage 2: task (6 examples an epoch)")
+
+
+def test_the_reverse_model_is_planned_with_its_arm(model: Path, tmp_path: Path) -> None:
+    planned = plan(configured(model, tmp_path, "standard", "csr+bt", baseline="standard"))
+    assert [(each.pair, each.arm, each.stage, each.updates) for each in planned.stages] == [
+        ("de-en", "standard", "task", 9),
+        ("en-de", "csr+bt-reverse", "mixture", 4),
+        ("en-de", "csr+bt-reverse", "task", 2),
+        ("de-en", "csr+bt", "mixture", 3),
+        ("de-en", "csr+bt", "mixture2", 3),
+        ("de-en", "csr+bt", "task", 3),
+    ]
+    assert any("making them is not counted" in assumed for assumed in planned.assumptions)
+
+
+def test_a_search_tries_the_reverse_model_with_its_arm(model: Path, tmp_path: Path) -> None:
+    config = configured(model, tmp_path, "bt", search={"lr": [1e-4, 1e-3]})
+    found = search_points(config, tmp_path / "search")
+    assert [each.point.lr for each in found.tried] == [1e-4, 1e-3]
+    assert len(list((tmp_path / "search").glob("bt/*/reverse/translated/de.txt"))) == 2
+    assert not list((tmp_path / "search").rglob("model.safetensors"))
 
 
 def run_of_bt(config: RunConfig, folder: Path) -> list[str]:
@@ -227,10 +272,16 @@ def test_every_translation_is_kept_with_its_sentence_or_counted(corpus: Corpus, 
     assert all(pair in remaining for pair in kept)  # in their order
 
 
-def test_the_engine_is_ctranslate2_where_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    for found, engine in ((object(), "ct2"), (None, "transformers")):
-        monkeypatch.setattr(back_translation, "find_spec", lambda name, found=found: found)
-        assert search(BackTranslationSettings(), 512).engine == engine
+@pytest.mark.parametrize(
+    ("device", "installed", "engine"),
+    [("cpu", object(), "ct2"), ("cpu", None, "transformers"), ("cuda", object(), "transformers")],
+)
+def test_the_engine_is_ctranslate2_where_it_is_installed_and_there_is_no_gpu(
+    device: str, installed: object, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(back_translation, "find_spec", lambda name: installed)
+    monkeypatch.setattr(back_translation, "default_device", lambda: device)
+    assert search(BackTranslationSettings(), 512).engine == engine
     assert search(BackTranslationSettings(engine="transformers", beams=3), 512).beams == 3
 
 

@@ -3,26 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from switchtune.runs.folder import Run
+from switchtune.runs.folder import Run, Training
 
 
 def cost_record(run: Run) -> dict[str, Any]:
-    """A row for each stage of each training, as far as it has come: the content of `cost.json`."""
-    rows, missing = [], []
+    """A row for each stage of each training, as far as it has come: the content of `cost.json`.
+
+    Those of the reverse model of an arm are the arm's too, and come first.
+    """
+    rows: list[dict[str, Any]] = []
+    missing: list[str] = []
     for pair in run.config.pairs:
         for training in run.trainings(pair):
-            before = 0
-            for stage in training.stages:
-                entries = [entry for entry in training.curve if entry["stage"] == stage]
-                if not entries:
-                    missing.append(f"{training.name}: the stage {stage} has not begun")
-                    continue
-                if not training.model(stage).exists():
-                    missing.append(f"{training.name}: no model of the stage {stage}; its row may be of a part of it")
-                of_stage = {"pair": pair.name, "arm": training.arm, "seed": training.seed, "stage": stage}
-                rows.append({**of_stage, **stage_cost(entries, before)})
-                before = entries[-1]["update"]
+            if training.reverse is not None:
+                _add_stages(training.reverse, "reverse ", rows, missing)
+            _add_stages(training, "", rows, missing)
     return {"rows": rows, "missing": missing}
+
+
+def _add_stages(training: Training, before_name: str, rows: list[dict[str, Any]], missing: list[str]) -> None:
+    before = 0
+    for stage in training.stages:
+        entries = [entry for entry in training.curve if entry["stage"] == stage]
+        if not entries:
+            missing.append(f"{training.name}: the stage {stage} has not begun")
+            continue
+        if not training.model(stage).exists():
+            missing.append(f"{training.name}: no model of the stage {stage}; its row may be of a part of it")
+        of_stage = {"pair": training.pair, "arm": training.arm, "seed": training.seed, "stage": before_name + stage}
+        rows.append({**of_stage, **stage_cost(entries, before)})
+        before = entries[-1]["update"]
 
 
 def stage_cost(entries: Sequence[Mapping[str, Any]], updates_before: int) -> dict[str, Any]:

@@ -255,7 +255,10 @@ def show_batch(
     config: Config,
     rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="Examples shown per stage.")] = 2,
     arm: Arm = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of a run: show its lexicon, hand edits included.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a run: show its lexicon, with edits by hand, and its back-translations."),
+    ] = None,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Print what the model is given in each stage: encoder input, labels and decoder input, special tokens included.

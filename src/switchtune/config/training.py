@@ -53,7 +53,7 @@ class TrainingSettings(Settings):
     restore_share: float = Field(1 / 6, gt=0, lt=1)
     """Share of the updates given to stage 1 where a recipe has one (the paper: 5k of 30k)."""
     mixture_share: float = Field(2 / 3, gt=0, lt=1)
-    """Share of the updates given to a mixture of examples, where a recipe begins with one."""
+    """Share of the updates given to a mixture of examples, where a recipe begins with one; to two in equal parts."""
     tokens_per_batch: BatchTokens = 4096
     """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
     accumulation: AtOnce = 1
@@ -220,7 +220,7 @@ class BackTranslationSettings(Settings):
     beams: AtOnce = 1
     """Beams of the search for translations; 1 is greedy."""
     engine: Literal["auto"] | Engine = "auto"
-    """Program that translates; `auto`: CTranslate2 where it is installed, else transformers."""
+    """Program that translates; `auto`: CTranslate2 where it is installed and there is no GPU, else transformers."""
 
     @model_validator(mode="after")
     def _leaves_some(self) -> "BackTranslationSettings":

@@ -21,7 +21,7 @@ from switchtune.report.sentences import (
     switched_into_languages,
     switched_sides,
 )
-from switchtune.results.comparison import comparison_of
+from switchtune.results.comparison import BackTranslationCost, comparison_of
 from switchtune.results.drawing import Drawing, Series, is_logarithmic, limits, thinned
 from switchtune.results.figures import (
     DISTANCES,
@@ -124,6 +124,12 @@ class ScoredRow:
             yield metric, records[0]["n"], records[0]["signature"]
         if self.comparison:
             yield "difference", self.comparison.n, self.comparison.signature
+
+    @property
+    def back_translation(self) -> BackTranslationCost | None:
+        """What its back-translations took; None where it has none."""
+        record = self.row.get("back_translation")
+        return None if record is None else BackTranslationCost(**record)
 
     def score(self, metric: str) -> str:
         """A score, and its interval where the row has one of its own, as accuracies have."""

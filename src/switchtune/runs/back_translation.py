@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from switchtune.config.run import RunConfig
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
@@ -24,7 +25,7 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.paths import REVERSE
 from switchtune.runs.tasks import as_compared
 from switchtune.runs.trial import Data, Experiment, read_hypotheses, reversed_data, trained_stages
-from switchtune.training.distributed import on_first, rank
+from switchtune.training.distributed import default_device, on_first, rank
 
 _STEP = "translated"
 _SECONDS = "seconds.json"
@@ -69,57 +70,74 @@ def back_translations(
         SwitchtuneError: as `trained_stages`, or hardly one of the translations can be used.
     """
     reverse = trial.reverse
-    assert reverse is not None and reverse.pair is not None
-    run = RunDir(
-        folder / REVERSE, lambda message: on_event(Event(reverse.name, message)), experiment.config.keep_changed
-    )
-    sentences = data.monolingual[reverse.pair.source].sentences
+    assert reverse is not None
+    tell = lambda message: on_event(Event(reverse.name, message))  # noqa: E731
+    run = RunDir(folder / REVERSE, tell, experiment.config.keep_changed)
     trained = trained_stages(experiment, reverse, reversed_data(data), run, on_event, work=work)
     if trained is None:
         return None
     reports, model, origin = trained
-    settings = trial.arm.back_translation
-    inputs = {"before": origin, "sentences": fingerprint(sentences), "search": settings.decisive}
-    languages = (reverse.pair.source, reverse.pair.target)
-    translations = run.path / _STEP / f"{languages[1]}.txt"
-    done = on_first(partial(run.result, _STEP, inputs, made=[translations]))
-    if done is None and not work:
-        return None
+    sentences = data.monolingual[data.train.target_language].sentences
+    done = _translated(experiment, trial, sentences, model, origin, run, on_event if work else None)
     if done is None:
-        searched = search(settings, experiment.config.generation.tokens_per_batch)
-        aside = on_first(partial(run.begin, _STEP, inputs, translations.parent))
-        if aside is not None and rank() == 0:
-            run.tell(f"the inputs of the back-translations have changed; what was there is now {aside}")
-        told = lambda done: on_event(Event(reverse.name, "translate", done, len(sentences)))  # noqa: E731
-        growing = GrowingFile(translations)
-        seconds = _translate_into(growing, fingerprint(inputs), sentences, languages, model, searched, told)
-        done = {"seconds": seconds}
-        on_first(partial(run.finish, _STEP, inputs, done, made=[translations]))
-        on_first(growing.finish)
-    pairs, dropped = usable(read_hypotheses(translations, len(sentences)), sentences, data.train)
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
-    if not pairs:
-        raise SwitchtuneError(
-            f"{translations}: none of the {len(sentences):,} translations by the reverse model can be trained on "
-            f"({reasons}). It has learned too little: give it more updates (back_translation.updates_share), or more "
-            "training pairs."
-        )
+        return None
+    path, seconds = done
+    pairs, dropped = usable(read_hypotheses(path, len(sentences)), sentences, data.train)
     cost = BackTranslationCost(
         updates=sum(report["training"]["updates"] for report in reports.values()),
-        within=settings.within,
+        within=trial.arm.back_translation.within,
         minutes=sum(report["training"]["seconds"] for report in reports.values()) / 60,
-        translating_minutes=done["seconds"] / 60,
+        translating_minutes=seconds / 60,
         sentences=len(sentences),
         dropped=dropped,
     )
+    if not pairs:
+        raise SwitchtuneError(
+            f"{path}: none of the {len(sentences):,} translations by the reverse model can be trained on "
+            f"({cost.reasons}). It has learned too little: give it more updates (back_translation.updates_share), or "
+            "more training pairs."
+        )
     return BackTranslations(tuple(pairs), cost)
+
+
+def _translated(
+    experiment: Experiment[Corpus],
+    trial: Trial,
+    sentences: Sequence[str],
+    model: Path,
+    origin: str,
+    run: RunDir,
+    on_event: OnEvent | None,
+) -> tuple[Path, float] | None:
+    """The file of the translations, a line each, and the seconds that they took; where nobody is to hear of it, nothing
+    is done, and there is None if something is left to do.
+
+    Args:
+        model, origin: the reverse model, and the fingerprint of all that it came from.
+    """
+    config, settings, reverse = experiment.config, trial.arm.back_translation, trial.reverse
+    assert isinstance(config, RunConfig) and reverse is not None and reverse.pair is not None
+    languages = (reverse.pair.source, reverse.pair.target)
+    inputs = {"before": origin, "sentences": fingerprint(sentences), "search": settings.decisive}
+    path = run.path / _STEP / f"{languages[1]}.txt"
+    done = on_first(partial(run.result, _STEP, inputs, made=[path]))
+    if done is None and on_event is not None:
+        aside = on_first(partial(run.begin, _STEP, inputs, path.parent))
+        if aside is not None and rank() == 0:
+            run.tell(f"the inputs of the back-translations have changed; what was there is now {aside}")
+        told = lambda count: on_event(Event(reverse.name, "translate", count, len(sentences)))  # noqa: E731
+        growing, searched = GrowingFile(path), search(settings, config.generation.tokens_per_batch)
+        done = _translate_into(growing, fingerprint(inputs), sentences, languages, model, searched, told)
+        on_first(partial(run.finish, _STEP, inputs, done, made=[path]))
+        on_first(growing.finish)
+    return None if done is None else (path, done)
 
 
 def search(settings: BackTranslationSettings, tokens_per_batch: int) -> GenerationSettings:
     """How translations are searched; the longest have 1.5 times the tokens of their sentence, and 10 more."""
     engine = settings.engine
     if engine == "auto":
-        engine = "ct2" if find_spec("ctranslate2") else "transformers"
+        engine = "ct2" if default_device() == "cpu" and find_spec("ctranslate2") else "transformers"
     return GenerationSettings(beams=settings.beams, engine=engine, tokens_per_batch=tokens_per_batch)
 
 

@@ -23,7 +23,7 @@ from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
 from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
-from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, ZEROSHOT
+from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, TRIMMED, ZEROSHOT
 from switchtune.runs.translation import PairExperiment
 from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
 from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
@@ -198,10 +198,12 @@ def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, f
 
     Args:
         arm: its name; by default the first with several stages.
-        folder: of a run, whose lexicon is used, or made there; by default one is made for the occasion.
+        folder: of a run, whose lexicon is used, or made there, and whose back-translations are shown if they are
+            there; by default a lexicon is made for the occasion.
         rows: examples per stage.
     """
-    experiment = PairExperiment(config, config.arms)
+    # What somebody has changed is shown, and stays where it is.
+    experiment = PairExperiment(config.model_copy(update={"keep_changed": True}), config.arms)
     chosen = chosen_arm(experiment.arms, arm)
     require_inputs(config, [chosen])
     if folder is not None:
@@ -210,4 +212,6 @@ def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, f
         run, seeds = RunDir(folder or Path(temporary)), config.seeds[:1]
         prepared = _read_and_build(experiment, config.pairs[:1], [chosen], seeds, run, lambda event: None)
         (trial,), (data,) = prepared.trials, prepared.data.values()
-        return experiment.previews(trial, data, rows=rows)
+        if (run.path / TRIMMED).exists():
+            trial = replace(trial, model=str(run.path / TRIMMED))
+        return experiment.previews(trial, data, run.path / trial.name, rows=rows)

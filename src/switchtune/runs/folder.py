@@ -17,9 +17,9 @@ from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
-from switchtune.recipes import Recipe
+from switchtune.recipes import RECIPES, Recipe
 from switchtune.run_dir import RunDir
-from switchtune.runs.paths import CONFIG, CORPORA, HYPOTHESES, TRIMMED, model_folder, trial_name
+from switchtune.runs.paths import CONFIG, CORPORA, HYPOTHESES, REVERSE, TRIMMED, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
 from switchtune.training.curve import CURVE_FILE, read_metrics
@@ -49,6 +49,14 @@ class Training:
     @property
     def stages(self) -> tuple[str, ...]:
         return tuple(stage.name for stage in self.recipe.stages) if self.recipe else ()
+
+    @property
+    def reverse(self) -> "Training | None":
+        """The training of the model that translates monolingual text back for this one; None where it needs none."""
+        if self.recipe is None or self.recipe.reverse is None:
+            return None
+        recipe, name = RECIPES[self.recipe.reverse], f"{self.name}/{REVERSE}"
+        return replace(self, folder=self.folder / REVERSE, recipe=recipe, name=name, damaged=())
 
     def model(self, stage: str) -> Path:
         return model_folder(self.folder, stage)

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import torch
 from transformers import PretrainedConfig
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
@@ -174,12 +175,11 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
             corpora[pair.name] = (read(pair.train, limit=pair.limit), read(pair.valid))
         rows = rows_kept(config, corpora)
         planner = _Planner(config, layout, device, jobs, rows)
-        stages = [stage for name, (train, valid) in corpora.items() for stage in planner.stages(name, train, valid)]
+        stages = [stage for train, valid in corpora.values() for stage in planner.stages(train, valid)]
     hours = [stage.hours for stage in stages if stage.hours is not None]
     seeds = len(config.seeds)
     total = sum(hours) * seeds / jobs if len(hours) == len(stages) else None
-    further = any(pair.monolingual for pair in config.pairs)
-    assumptions = tuple(_assumptions(device, rows, further=further))
+    assumptions = tuple(_assumptions(config, device, rows))
     return Plan(device.name, device.memory_gb, jobs, seeds, rows, tuple(stages), total, assumptions)
 
 
@@ -226,28 +226,35 @@ class _Planner:
     memories: dict[tuple[TrainingSettings, BatchShape], Memory] = field(default_factory=dict)
     seconds_per_token: dict[TrainingSettings, float] = field(default_factory=dict)
 
-    def stages(self, pair: str, train: Corpus, valid: Corpus) -> Iterator[StagePlan]:
+    def stages(self, train: Corpus, valid: Corpus) -> Iterator[StagePlan]:
+        """Of all arms on a pair; those of a reverse model come before those of its arm."""
         sample = sampled(train)
         for arm in self.config.arms:
-            settings = arm.training
-            if settings.precision == "auto" and not self.device.at_hand:
-                settings = settings.model_copy(update={"precision": "bf16"})
-            for stage, updates in zip(arm.recipe.stages, arm.stage_updates, strict=True):
-                examples = unswitched_examples(self.config, stage, sample, self.layout)
-                per_pair = examples.count / len(sample)
-                batches = batches_of(examples, self.layout, settings, count=round(per_pair * len(train)))
-                memory = self._memory(settings, batches.heaviest)
-                fits = self._fits(memory)
-                seconds = self._seconds(settings, batches) if fits and self.device.at_hand else None
-                validated = (updates // settings.evaluate_every + 1) * per_pair * len(valid)
-                work = updates + EVALUATION_SHARE * validated / (settings.accumulation * batches.sentences)
-                remedies = () if fits else tuple(self._remedies(settings, batches.heaviest))
-                yield StagePlan(
-                    *(pair, arm.name, stage.name, updates, batches, memory, fits, remedies),
-                    seconds_per_update=seconds,
-                    tokens_per_second=seconds and settings.accumulation * batches.target_tokens / seconds,
-                    hours=seconds and work * seconds / 3600,
-                )
+            if arm.reverse is not None:
+                yield from self._of_arm(arm.reverse, sample.reversed(), len(train), len(valid))
+            yield from self._of_arm(arm, sample, len(train), len(valid))
+
+    def _of_arm(self, arm: ResolvedArm, sample: Corpus, train: int, valid: int) -> Iterator[StagePlan]:
+        """`sample` is of so many training pairs, beside which there are so many validation pairs."""
+        pair, settings = f"{sample.source_language}-{sample.target_language}", arm.training
+        if settings.precision == "auto" and not self.device.at_hand:
+            settings = settings.model_copy(update={"precision": "bf16"})
+        for stage, updates in zip(arm.recipe.stages, arm.stage_updates, strict=True):
+            examples = unswitched_examples(self.config, stage, sample, self.layout)
+            per_pair = examples.count / len(sample)
+            batches = batches_of(examples, self.layout, settings, count=round(per_pair * train))
+            memory = self._memory(settings, batches.heaviest)
+            fits = self._fits(memory)
+            seconds = self._seconds(settings, batches) if fits and self.device.at_hand else None
+            validated = (updates // settings.evaluate_every + 1) * per_pair * valid
+            work = updates + EVALUATION_SHARE * validated / (settings.accumulation * batches.sentences)
+            remedies = () if fits else tuple(self._remedies(settings, batches.heaviest))
+            yield StagePlan(
+                *(pair, arm.name, stage.name, updates, batches, memory, fits, remedies),
+                seconds_per_update=seconds,
+                tokens_per_second=seconds and settings.accumulation * batches.target_tokens / seconds,
+                hours=seconds and work * seconds / 3600,
+            )
 
     def _model_config(self, settings: TrainingSettings) -> PretrainedConfig:
         config = model_config(self.config.model.name, **settings.dropouts)
@@ -360,10 +367,12 @@ def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *
     )
 
 
-def _assumptions(device: PlannedDevice, rows: int | None, *, further: bool) -> Iterator[str]:
+def _assumptions(config: RunConfig, device: PlannedDevice, rows: int | None) -> Iterator[str]:
     yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
-    if further:
+    if any(pair.monolingual for pair in config.pairs):
         yield "Monolingual sentences are taken to be about as long as those of the pairs."
+    if any(arm.reverse is not None for arm in config.arms):
+        yield "Back-translations are taken to be about as long as the sources of the pairs; making them is not counted."
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
     share = ALLOCATOR_SHARE[device.kind.type]

@@ -16,7 +16,7 @@ from switchtune.results.text import markdown_table
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
-from switchtune.runs.paths import model_folder
+from switchtune.runs.paths import REVERSE, model_folder
 from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
 from switchtune.training.trainer import StageResult
 
@@ -160,6 +160,8 @@ def _tried(
         run.finish(name, inputs, nll)
     for stage in arm.recipe.stages:
         remove(model_folder(run.path / name, stage.name))
+    for stage in arm.reverse.recipe.stages if arm.reverse is not None else ():
+        remove(model_folder(run.path / name / REVERSE, stage.name))
     return Tried(arm.name, point, nll)
 
 

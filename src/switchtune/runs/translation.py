@@ -135,15 +135,25 @@ class PairExperiment:
         """What a stage of a trial is trained and validated on; a mixture is validated on the task."""
         return PairExamples(self.config.task, trial, data, layout).of_stage(stage)
 
-    def previews(self, trial: Trial, data: Data[Corpus], *, rows: int) -> list[str]:
-        """The first examples of each kind in each stage as the model is given them."""
+    def previews(self, trial: Trial, data: Data[Corpus], folder: Path, *, rows: int) -> list[str]:
+        """The first examples of each kind in each stage as the model is given them; `folder` is the trial's."""
+        if trial.reverse is not None:
+            made = back_translations(self, trial, data, folder, lambda event: None, work=False)
+            data = replace(data, backtranslated=made.pairs if made else None)
         layout, blocks = load_layout(trial.model), []
         examples = PairExamples(self.config.task, trial, data, layout)
         max_tokens = layout.fitting(trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
+            lacking = ""
+            if "backtranslated" in stage.mixture and data.backtranslated is None:
+                lacking = ", without the back-translations, which --out shows once a run has made them"
+                stage = stage.without("backtranslated")
+            if not stage.mixture:
+                blocks.append(f"stage {number}: {stage.name} ({lacking.removeprefix(', ')})\n")
+                continue
             kinds = examples.of_kinds(stage)
             size = examples.mixed(stage, kinds).train.of_epoch(0)
-            lines = [f"stage {number}: {stage.name} ({size:,} examples an epoch)"]
+            lines = [f"stage {number}: {stage.name} ({size:,} examples an epoch{lacking})"]
             for kind, index in ((kind, index) for kind in kinds for index in range(rows)):
                 if index >= kinds[kind].train.count:
                     continue
