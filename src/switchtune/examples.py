@@ -217,7 +217,7 @@ def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str
     return Examples(len(entries), make)
 
 
-CHANGING_EPOCH = 5_000
+CHANGING_EPOCH = 1_000
 """Most examples of an epoch of a mixture whose shares change: they do from one epoch to the next."""
 
 

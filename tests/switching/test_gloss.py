@@ -1,6 +1,7 @@
 """Glosses: sentences in the words of another language."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import word_segmenter
+from switchtune.lexicon.forms import parts_of
 from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.switching.gloss import Glosser, picked, weighted
 
@@ -78,6 +80,36 @@ def test_translations_without_strength_are_drawn_alike() -> None:
     }
 
 
+def found(words: str, **settings: object) -> list[str | None]:
+    segmenters = (word_segmenter("de"), word_segmenter("en"))
+    entries = {"wasser": "water", "spiegel": "mirror", "straße": "street", "straßen": "streets", "hoch": "high"}
+    german = lexicon("de", "en", **entries)
+    frequent = replace(german.entries["straßen"], count=9)
+    german = replace(german, entries={**german.entries, "straßen": frequent})
+    gloss = Glosser(segmenters, (german, lexicon("en", "de")), GlossSettings.model_validate(settings))
+    return gloss.translated(words.split(), rng())
+
+
+def test_a_word_without_an_entry_is_looked_up_as_another_form_and_as_a_compound() -> None:
+    words = "x wassers spiegelung straßes wasserspiegel Wassersspiegel hochspiegel wasserspiegelstraße"
+    known = [None, "water", "mirror", "streets", "water mirror", "water mirror", "high mirror", "water mirror street"]
+    assert found(words) == known
+    assert found(words, stems=False, compounds=False) == [None] * len(known)
+    assert found(words, compounds=False)[1:4] == known[1:4]
+    assert found(words, stems=False) == [None] * 4 + known[4:]
+    assert found("Wasser spiegeleiern hochs wasserspiegels") == ["Water", None, "high", None]
+
+
+@given(parts=st.lists(st.text("ab", min_size=4, max_size=6), min_size=2, max_size=3), known=st.sets(st.text("ab")))
+def test_a_compound_is_made_of_known_words(parts: list[str], known: set[str]) -> None:
+    word = "".join(parts)
+    split = parts_of(word, {*parts, *known} - {word})
+    assert 2 <= len(split) <= len(parts)
+    assert set(split) <= {*parts, *known}
+    assert len(word) - len("".join(split)) <= len(split) - 1
+    assert parts_of(word, ()) == ()
+
+
 @given(
     weights=st.dictionaries(st.text(min_size=1), st.floats(0, 1e6), min_size=1).filter(lambda each: any(each.values())),
     number=st.floats(0, 1, exclude_max=True),
@@ -126,7 +158,12 @@ def test_a_gloss_has_the_spacing_of_the_language_that_it_is_written_in() -> None
     settings = GlossSettings()
     into_english = lexicon("zh", "en", 狗="dog", 睡觉="sleeps")
     chinese = Glosser(segmenters, (into_chinese, into_english), settings, spaced=False)
-    assert chinese("Dog sleeps.", rng()) == "狗睡觉."
+    assert chinese("Dog sleeps.", rng()) == "狗睡觉。"
     assert chinese("Big dog", rng()).replace(" ", "") == "Big狗"
     glossed = Glosser(segmenters[::-1], (into_english, into_chinese), settings)("狗睡觉。", rng())
-    assert glossed == "dog sleeps。"
+    assert glossed == "dog sleeps."
+    assert (
+        Glosser(segmenters[::-1], (into_english, into_chinese), settings)("狗，睡觉、狗！", rng())
+        == "dog, sleeps, dog!"
+    )
+    assert chinese("Dog, dog: sleeps?", rng()) == "狗，狗：睡觉？"

@@ -52,6 +52,10 @@ class GlossSettings(Settings):
     proportion to that of its being translated back, by the lexicon of the other direction."""
     unknown: Literal["keep", "drop", "mask"] = "keep"
     """What happens to words without a translation."""
+    stems: bool = True
+    """Take the translation of another form of a word that has none: of the most frequent one that begins like it."""
+    compounds: bool = True
+    """Render a word that has no translation as those of the two or three known words that it is made of."""
     tag: bool | str = False
     """Text at the head of a gloss that marks it as one, as in tagged back-translation (Caswell et al., 2019); `true`:
     `==`. It is cut into pieces like other text, so that no model needs a new piece for it."""

@@ -4,12 +4,14 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import accumulate
+from itertools import accumulate, product
+from math import prod
 
 import numpy as np
 
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import Segmenter, Words, is_number, lower_case
+from switchtune.lexicon.forms import by_stem, parts_of, stems
 from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.switching.switcher import WORDS_REMEMBERED, Rates, initial, recased
 
@@ -40,6 +42,18 @@ def picked(weights: Mapping[str, float], number: float) -> str:
     return list(weights)[min(bisect_right(ends, number * ends[-1]), len(ends) - 1)]
 
 
+_WIDE = {"。": ".", "、": ",", "，": ",", "！": "!", "？": "?", "：": ":", "；": ";"}
+"""Punctuation of Chinese and Japanese, and of other languages."""
+
+
+def _marks(language: str, into: str) -> dict[int, str]:
+    """How the punctuation of one language is written in another, for `str.translate`."""
+    wide = [code in {"zh", "ja"} for code in (language, into)]
+    if wide == [False, True]:
+        return str.maketrans({mark: own for own, mark in _WIDE.items() if own != ("，" if into == "ja" else "、")})
+    return str.maketrans({own: f"{mark} " for own, mark in _WIDE.items()}) if wide == [True, False] else {}
+
+
 @dataclass(frozen=True)
 class Glosser:
     """Renders sentences of one language in the words of another."""
@@ -54,16 +68,36 @@ class Glosser:
     def _choices(self) -> Callable[[str, bool], dict[str, float]]:
         return lru_cache(maxsize=WORDS_REMEMBERED)(self._found)
 
+    @cached_property
+    def _stems(self) -> dict[str, Entry]:
+        return stems(self.lexicons[0]) if self.settings.stems else {}
+
     def _found(self, word: str, first: bool) -> dict[str, float]:
         lexicon, backward = self.lexicons
-        entry, language, choices = lexicon.find(word), lexicon.target_language, dict[str, float]()
-        if entry is None:
-            return {word: 1.0} if is_number(word) else {}
-        for translation, weight in weighted(entry, self.settings, backward).items():
-            recast = (recased(translation, word, entry.word, language),)
+        language, choices, key = lexicon.target_language, dict[str, float](), lower_case(word, lexicon.source_language)
+        if key not in lexicon.entries and is_number(word):
+            return {word: 1.0}
+        parts = parts_of(key, lexicon.entries) if self.settings.compounds and key not in lexicon.entries else ()
+        entry = lexicon.entries.get(key) or by_stem(key, self._stems)
+        if parts:
+            weights, usual = self._joined([lexicon.entries[part] for part in parts]), word
+        elif entry is not None:
+            weights, usual = weighted(entry, self.settings, backward), entry.word
+        else:
+            return {}
+        for translation, weight in weights.items():
+            recast = (recased(translation, word, usual, language),)
             for choice in initial(word, recast, language) if first else recast:
                 choices.setdefault(choice, weight)
         return choices if any(choices.values()) else {word: 1.0}
+
+    def _joined(self, entries: Sequence[Entry]) -> dict[str, float]:
+        """The strongest ways to put translations of words side by side."""
+        options = product(*(weighted(entry, self.settings, self.lexicons[1]).items() for entry in entries))
+        joint = {
+            (" " * self.spaced).join(word for word, _ in way): prod(weight for _, weight in way) for way in options
+        }
+        return dict(sorted(joint.items(), key=lambda item: -item[1])[: self.settings.k])
 
     def choices(self, word: str, *, first: bool = False) -> Mapping[str, float]:
         """The translations that a word is drawn from, strongest first, with their weights; the word may be among them.
@@ -96,7 +130,9 @@ class Glosser:
             gaps.append(gap)
         if not words:
             words, gaps = list(units.words), list(units.gaps)
-        between = gaps if self.spaced else [gap.replace(" ", "") for gap in gaps]
+        marks = _marks(self.lexicons[0].source_language, self.lexicons[0].target_language)
+        between = [gap.translate(marks) if self.spaced else gap.translate(marks).replace(" ", "") for gap in gaps]
+        between[-1] = between[-1].rstrip() if marks else between[-1]
         gloss = self.segmenters[1].join(Words(tuple(between), tuple(words)))
         return f"{self.settings.mark} {gloss}" if self.settings.mark else gloss
 

@@ -1,0 +1,50 @@
+"""Entries that stand for a word that has none of its own: of another form of it, or of the words that it is made of.
+
+How much is found so, and how much of that is right, is in docs/log.md.
+"""
+
+from collections.abc import Container, Iterator
+
+from switchtune.lexicon.records import Entry, Lexicon
+
+LEAST_STEM = 4
+"""Letters that two forms of a word have in common, at the beginning, at least."""
+LONGEST_ENDING = 3
+"""Most letters that the word looked up has beyond those; the word that is found has at most one."""
+LEAST_PART = 4
+"""Letters of a part of a compound at least."""
+MOST_PARTS = 3
+
+
+def stems(lexicon: Lexicon) -> dict[str, Entry]:
+    """What a word can begin with, and the most frequent entry whose word is that, or has one letter more."""
+    found: dict[str, Entry] = {}
+    for key, entry in lexicon.entries.items():
+        for stem in (key, key[:-1]):
+            if len(stem) >= LEAST_STEM and (stem not in found or found[stem].count < entry.count):
+                found[stem] = entry
+    return found
+
+
+def by_stem(key: str, known: dict[str, Entry]) -> Entry | None:
+    """The entry with which a word, in lower case, has the longest beginning in common; `known`: by `stems`."""
+    lengths = range(len(key), max(LEAST_STEM, len(key) - LONGEST_ENDING) - 1, -1)
+    return next((known[key[:length]] for length in lengths if key[:length] in known), None)
+
+
+def parts_of(key: str, known: Container[str]) -> tuple[str, ...]:
+    """A word, in lower case, as two or three known words, between which one letter may be left out; () where none fit.
+
+    The fewest words, then those that leave out the fewest letters, then those of which the shortest is longest.
+    """
+    ways = (way for way in _ways(key, known, MOST_PARTS) if len(way) > 1)
+    return min(ways, key=lambda way: (len(way), -sum(map(len, way)), -min(map(len, way))), default=())
+
+
+def _ways(key: str, known: Container[str], most: int) -> Iterator[tuple[str, ...]]:
+    if len(key) >= LEAST_PART and key in known:
+        yield (key,)
+    for end in range(LEAST_PART, len(key) - LEAST_PART + 1) if most > 1 else ():
+        if key[:end] in known:
+            for start in (end, end + 1):
+                yield from ((key[:end], *way) for way in _ways(key[start:], known, most - 1))
