@@ -504,9 +504,11 @@ def test_arms_with_mixtures_of_their_own(model: Path, tmp_path: Path) -> None:
 
 def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:
     (tmp_path / "more.en").write_text("\n".join(ENGLISH[6:]), encoding="utf-8")
-    config = config_of(model, tmp_path, arms=["standard", "denoise"])
+    mixed = {"recipe": "denoise", "mixture": {"task": 0.5, "denoise": 0.25, "dictionary": 0.25}}
+    config = config_of(model, tmp_path, arms=["standard", mixed])
     pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(tmp_path / "more.en")}})
     mixture, task = batch_preview(config.model_copy(update={"pairs": (pair,)}), rows=1)
     assert mixture.startswith("stage 1: mixture (12 examples an epoch)")
-    assert [line.split() for line in mixture.splitlines() if "kind" in line] == [["kind", "task"], ["kind", "denoise"]]
+    kinds = [line.split() for line in mixture.splitlines() if "kind" in line]
+    assert kinds == [["kind", "task"], ["kind", "denoise"], ["kind", "dictionary"]]
     assert "kind" not in task

@@ -14,6 +14,8 @@ LONGEST_ENDING = 3
 LEAST_PART = 4
 """Letters of a part of a compound at least."""
 MOST_PARTS = 3
+LONGEST_COMPOUND = 60
+"""Letters of a compound at most: to try all ways takes quadratic time."""
 
 
 def stems(lexicon: Lexicon) -> dict[str, Entry]:
@@ -37,6 +39,8 @@ def parts_of(key: str, known: Container[str]) -> tuple[str, ...]:
 
     The fewest words, then those that leave out the fewest letters, then those of which the shortest is longest.
     """
+    if len(key) > LONGEST_COMPOUND:
+        return ()
     ways = (way for way in _ways(key, known, MOST_PARTS) if len(way) > 1)
     return min(ways, key=lambda way: (len(way), -sum(map(len, way)), -min(map(len, way))), default=())
 
