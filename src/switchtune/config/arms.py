@@ -97,8 +97,8 @@ def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
         raise ValueError(f"arms.{arm.name}.mixture: its recipe trains no model that translates back; take bt or csr+bt")
     if not translates and (wrong := [kind for kind in arm.mixture if kind not in WITHOUT_TRANSLATION]):
         raise ValueError(
-            f"arms.{arm.name}.mixture: {wrong[0]} is for translation; found in another task, where a mixture has "
-            f"{' or '.join(WITHOUT_TRANSLATION)}"
+            f"arms.{arm.name}.mixture: {wrong[0]} is no kind of examples for a task without translations; take "
+            f"{' and '.join(WITHOUT_TRANSLATION)}"
         )
     recipe = recipe.with_mixture(arm.mixture) if arm.mixture else recipe
     if recipe.reverse is not None and not arm.monolingual:

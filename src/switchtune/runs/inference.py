@@ -32,7 +32,7 @@ from switchtune.lexicon.text import monolingual_text
 from switchtune.models.classifier import as_one_text, is_encoder, open_classifier
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout
-from switchtune.recipes import ExampleKind, Stage
+from switchtune.recipes import TASK, ExampleKind, Stage
 from switchtune.results.accuracy import accuracy_markdown, accuracy_row, accuracy_summary
 from switchtune.results.comparison import Row, Summary
 from switchtune.run_dir import RunDir
@@ -105,7 +105,7 @@ class InferenceExperiment:
         return [
             (stage, arm.training)
             if stage.examples == "restore"
-            else (replace(stage, name=STAGE) if stage.examples == "task" else stage, settings)
+            else (replace(stage, name=STAGE) if stage.name == TASK.name else stage, settings)
             for stage in arm.recipe.stages
         ]
 
@@ -156,7 +156,8 @@ class InferenceExperiment:
         sample, rng = train.premises[:RATE_SAMPLE], generator(trial.seed, 0, 0)
         rates = {code: gloss.rates(sample, rng) for code, gloss in glosses.items()}
         switched = switched_pairs(corpus, glosses, seed=trial.seed)
-        return {"task": task_examples(corpus), "switched": switched}, rates
+        made: dict[ExampleKind, Examples] = {"task": task_examples(corpus), "switched": switched}
+        return {kind: made[kind] for kind in stage.mixture}, rates
 
     def _classify(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
         trial, settings, updates = job.trial, job.plan.settings, job.plan.updates
