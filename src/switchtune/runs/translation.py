@@ -176,8 +176,8 @@ class PairExperiment:
             kinds = examples.of_kinds(stage)
             size = examples.mixed(stage, kinds).train.of_epoch(0)
             heading = f"stage {number}: {stage.name} ({size:,} examples an epoch{lacking})"
-            made = {kind: each.train for kind, each in kinds.items()}
-            blocks.append(stage_preview(heading, made, lines_of, rows=rows))
+            by_kind = {kind: each.train for kind, each in kinds.items()}
+            blocks.append(stage_preview(heading, by_kind, lines_of, rows=rows))
         return blocks
 
     def outputs(self, trial: Trial, data: Data[Corpus], model: Path, on_event: OnEvent) -> list[Output]:
