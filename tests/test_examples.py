@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune.config.switching import GlossSettings
-from switchtune.corpus.documents import read_documents
+from switchtune.corpus.documents import SENTENCE_END, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import Words, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import (
     Example,
     Examples,
+    alternating_examples,
     denoise_examples,
     dictionary_examples,
     iaft_examples,
@@ -26,11 +27,14 @@ from switchtune.examples import (
     perturbed,
     restore_examples,
     restore_passages,
+    switched_examples,
+    switched_pairs,
     task_examples,
 )
 from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.switching.gloss import weighted
 from switchtune.switching.switcher import Switcher, from_mask
+from tests.switching.test_gloss import glosser
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +116,42 @@ def test_every_sentence_of_documents_and_summaries_is_restored(documents: Corpus
     assert examples.made(keys) == [examples.make(*key) for key in keys]
     again = [examples.make(1, index).source for index in range(examples.count)]
     assert again != [example.source for example in made]
+
+
+@pytest.fixture(scope="module")
+def english(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    path = tmp_path_factory.mktemp("english") / "train.tsv"
+    path.write_text("The dog sleeps. The dog sleeps.\tSchlaf.\nDogs bark.\tLärm.\n", encoding="utf-8")
+    return read_documents(path, "en", "de", words=9, cache_dir=path.parent)
+
+
+def test_switched_examples_change_words_of_the_source_alone_and_anew_each_epoch(english: Corpus) -> None:
+    whole = switched_examples(english, glosser(k=1), seed=1)
+    assert whole.make(0, 0).source == f"Der Hund schläft. {SENTENCE_END} Der Hund schläft."
+    assert whole.make(0, 1) == Example("Dogs bark.", "en", "Lärm.", "de")  # without a translation
+    half = switched_examples(english, glosser(k=1, rate=0.5), seed=1)
+    made = [half.make(epoch, 0) for epoch in range(400)]
+    assert {(each.source_language, each.target, each.target_language) for each in made} == {("en", "Schlaf.", "de")}
+    words = Counter(word for each in made for word in each.source.replace(".", "").split())
+    assert words["Hund"] / (words["Hund"] + words["dog"]) == pytest.approx(0.5, abs=0.06)
+    assert made[7] == switched_examples(english, glosser(k=1, rate=0.5), seed=1).make(7, 0)
+    assert made != [switched_examples(english, glosser(k=1, rate=0.5), seed=2).make(each, 0) for each in range(400)]
+
+
+def test_switched_pairs_are_of_one_language_drawn_each_time_under_its_tag(corpus: Corpus) -> None:
+    pairs = switched_pairs(corpus.reversed(), {"de": glosser(k=1), "xx": glosser(unknown="drop", k=1)}, seed=1)
+    made = [pairs.make(epoch, 0) for epoch in range(400)]
+    assert set(made) == {
+        Example("A Hund schläft soundly.", "de", "Ein Hund schläft tief.", "de"),
+        Example("Hund schläft.", "xx", "Ein Hund schläft tief.", "xx"),  # a side without any translation stays
+    }
+    assert Counter(each.source_language for each in made)["xx"] == pytest.approx(200, abs=40)
+
+
+def test_alternating_examples_have_one_of_each_in_turn(corpus: Corpus) -> None:
+    both = alternating_examples([task_examples(corpus), task_examples(corpus.reversed())])
+    assert [both.make(0, index).source_language for index in range(both.count)] == ["de", "en", "de", "en"]
+    assert both.make(0, 3).source == "Two cats are playing today."
 
 
 def test_iaft_noises_about_the_share_asked_for_and_never_the_target(corpus: Corpus) -> None:

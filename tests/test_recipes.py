@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from switchtune import examples
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
-from switchtune.recipes import RECIPES, Recipe, Stage, stage_updates
+from switchtune.recipes import RECIPES, Recipe, Stage, recipe_of, stage_updates
 
 
 def test_the_papers_budget() -> None:
@@ -41,7 +41,7 @@ def test_too_few_updates_are_refused() -> None:
 
 
 def test_recipes_end_with_the_task_and_name_examples_that_exist() -> None:
-    for recipe in RECIPES.values():
+    for recipe in (*RECIPES.values(), recipe_of("csr+", translates=False)):
         assert recipe.stages[-1].name == "task"
         kinds = {kind for stage in recipe.stages for kind in stage.mixture}
         assert all(hasattr(examples, f"{kind}_examples") for kind in kinds)
@@ -49,6 +49,14 @@ def test_recipes_end_with_the_task_and_name_examples_that_exist() -> None:
     assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr", "csr+", "denoise", "bt"]
     for recipe in RECIPES.values():
         assert len({stage.name for stage in recipe.stages}) == len(recipe.stages)
+
+
+def test_a_task_that_does_not_translate_has_its_own_inputs_switched_in_place_of_glosses() -> None:
+    mixture, task = recipe_of("csr+", translates=False).stages
+    assert (mixture.name, mixture.mixture) == ("mixture", {"task": 0.5, "switched": 0.5})
+    assert task == RECIPES["csr+"].stages[1]
+    assert recipe_of("csr+", translates=True) == RECIPES["csr+"]
+    assert recipe_of("csr", translates=False) == RECIPES["csr"]
 
 
 def test_a_reverse_model_is_named_where_examples_need_one_and_needs_none_itself() -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from switchtune.corpus.documents import document_sentences, sentences_of
+from switchtune.corpus.documents import document_sentences, each_sentence, sentences_of
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
@@ -196,6 +196,47 @@ def backtranslated_examples(pairs: Sequence[tuple[str, str]], languages: tuple[s
         return Example(translation, languages[0], sentence, languages[1])
 
     return Examples(len(pairs), make)
+
+
+def alternating_examples(parts: Sequence[Examples]) -> Examples:
+    """Equally many examples of each of several kinds, at least one, in turn."""
+    (count,) = {part.count for part in parts}
+
+    def make(epoch: int, index: int) -> Example:
+        return parts[index % len(parts)].make(epoch, index // len(parts))
+
+    return Examples(count * len(parts), make)
+
+
+def switched_examples(corpus: Corpus, gloss: Glosser, *, seed: int) -> Examples:
+    """The pairs with words of each source in another language, sentence by sentence; targets and tags stay.
+
+    Code-switching of the task's own input (Qin et al., IJCAI 2020), drawn anew every epoch. Sources may be documents
+    of `read_documents`.
+    """
+
+    def make(epoch: int, index: int) -> Example:
+        rng, pair = generator(seed, epoch, index), corpus[index]
+        source = each_sentence(pair.source, lambda sentence: gloss(sentence, rng))
+        return Example(source, corpus.source_language, pair.target, corpus.target_language)
+
+    return Examples(len(corpus), make)
+
+
+def switched_pairs(corpus: Corpus, glosses: Mapping[str, Glosser], *, seed: int) -> Examples:
+    """Pairs with words of both sides in one and the same other language, whose tag both have then.
+
+    `glosses` are by language, all as likely; languages and words are drawn anew every epoch.
+    """
+    languages = tuple(glosses)
+
+    def make(epoch: int, index: int) -> Example:
+        rng, pair = generator(seed, epoch, index), corpus[index]
+        language = languages[int(rng.integers(len(languages)))]
+        first, second = (glosses[language](side, rng) for side in (pair.source, pair.target))
+        return Example(first, language, second, language)
+
+    return Examples(len(corpus), make)
 
 
 def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str, float]], *, seed: int) -> Examples:

@@ -8,9 +8,14 @@ from typing import Literal, TypeAlias
 from switchtune.errors import UsageError
 
 RecipeName: TypeAlias = Literal["standard", "csr", "csr+", "denoise", "bt", "csr+bt", "iaft", "random"]
-ExampleKind: TypeAlias = Literal["task", "restore", "gloss", "dictionary", "denoise", "backtranslated", "iaft"]
+ExampleKind: TypeAlias = Literal[
+    "task", "restore", "gloss", "switched", "dictionary", "denoise", "backtranslated", "iaft"
+]
 Proportion: TypeAlias = float | tuple[float, float]
 """The share of a kind of examples; or two, at the stage's beginning and end, with a straight line between."""
+
+WITHOUT_TRANSLATION: tuple[ExampleKind, ...] = ("task", "switched")
+"""Kinds of examples of the mixtures of tasks that do not translate."""
 
 FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtranslated"})
 """Kinds of examples that monolingual text of the target language takes part in."""
@@ -75,6 +80,22 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         "random": Recipe((TASK,), init="random"),
     }
 )
+
+
+def recipe_of(name: RecipeName, *, translates: bool) -> Recipe:
+    """A recipe as a task takes it.
+
+    A gloss has a target that it can be translated to. A task whose inputs are not translated (a summary is no
+    translation of its document, nor is a label) has its own examples in the place of glosses, with switched inputs.
+    """
+    recipe = RECIPES[name]
+    if translates:
+        return recipe
+    mixtures: list[dict[ExampleKind, Proportion]] = [
+        {"switched" if kind == "gloss" else kind: share for kind, share in stage.mixture.items()}
+        for stage in recipe.stages
+    ]
+    return replace(recipe, stages=tuple(map(Stage, (stage.name for stage in recipe.stages), mixtures)))
 
 
 def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tuple[int, ...]:

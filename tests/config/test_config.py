@@ -484,7 +484,7 @@ def test_a_task_that_there_is_not_is_told_with_the_nearest(tmp_path: Path) -> No
 
 def test_inference_given_to_a_command_for_pairs_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("task: nli\nlanguages: [de]\ndata: {}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match="task: nli is for `switchtune run` and `switchtune train` alone") as caught:
+    with pytest.raises(UsageError, match="task: nli is for `switchtune run`, `train` and `show-batch` alone") as caught:
         load_config(RunConfig, tmp_path / "c.yaml")
     assert "unknown key" not in str(caught.value)
 

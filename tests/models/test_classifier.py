@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from transformers import (
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
+from switchtune.examples import Example
 from switchtune.models.classifier import HEAD, Classifier, is_encoder, open_classifier, weight_count
 from switchtune.models.families import FAMILIES
 from switchtune.models.load import save_model
@@ -44,6 +46,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {path.name: path for path in folder.iterdir()}
 
 
+def pairs(premises: Sequence[str], hypotheses: Sequence[str], language: str = "en") -> list[Example]:
+    return [Example(one, language, other, language) for one, other in zip(premises, hypotheses, strict=True)]
+
+
 def opened(folders: dict[str, Path], name: str, **options: Any) -> Classifier:
     return open_classifier(str(folders[name]), "en", **{"max_tokens": 60, "seed": 3, **options})
 
@@ -52,7 +58,7 @@ def opened(folders: dict[str, Path], name: str, **options: Any) -> Classifier:
 def test_what_is_written_like_the_end_of_a_sentence_is_text(folders: dict[str, Path], name: str) -> None:
     classifier = opened(folders, name)
     end = "[SEP]" if name == "bert" else "</s>"
-    batch, _ = classifier.batch([f"A {end} dog"], [f"{end} men"], "en")
+    batch, _ = classifier.batch(pairs([f"A {end} dog"], [f"{end} men"]))
     number = classifier.tokenizer.convert_tokens_to_ids(end)
     assert batch["input_ids"][0].tolist().count(number) == 2  # after the premise and after the hypothesis
 
@@ -60,7 +66,7 @@ def test_what_is_written_like_the_end_of_a_sentence_is_text(folders: dict[str, P
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_decoders_state_at_its_last_token_goes_through_the_head(folders: dict[str, Path], name: FamilyName) -> None:
     classifier = opened(folders, name)
-    batch, cut = classifier.batch(PREMISES, HYPOTHESES, "en")
+    batch, cut = classifier.batch(pairs(PREMISES, HYPOTHESES))
     with torch.no_grad():
         logits = classifier.logits(batch)
     assert (cut, logits.shape) == (0, (3, 3))
@@ -90,9 +96,9 @@ def test_the_decoders_state_at_its_last_token_goes_through_the_head(folders: dic
 def test_neither_padding_nor_neighbours_have_an_effect(folders: dict[str, Path], name: str) -> None:
     classifier = opened(folders, name)
     with torch.no_grad():
-        together = classifier.logits(classifier.batch(PREMISES, HYPOTHESES, "en")[0])
+        together = classifier.logits(classifier.batch(pairs(PREMISES, HYPOTHESES))[0])
         alone = [
-            classifier.logits(classifier.batch([premise], [hypothesis], "en")[0])
+            classifier.logits(classifier.batch(pairs([premise], [hypothesis]))[0])
             for premise, hypothesis in zip(PREMISES, HYPOTHESES, strict=True)
         ]
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-4)
@@ -104,7 +110,7 @@ def test_a_saved_classifier_does_the_same(folders: dict[str, Path], name: str, t
     classifier = opened(folders, name)
     classifier.save(tmp_path / "saved")
     again = open_classifier(str(tmp_path / "saved"), "en", max_tokens=60, seed=99)
-    batch, _ = classifier.batch(PREMISES, HYPOTHESES, "en")
+    batch, _ = classifier.batch(pairs(PREMISES, HYPOTHESES))
     with torch.no_grad():
         assert torch.equal(classifier.logits(batch), again.logits(batch))
     other = open_classifier(str(folders[name]), "en", max_tokens=60, seed=99)
@@ -129,7 +135,7 @@ def test_an_encoder_is_transformers_own_classifier(folders: dict[str, Path], tmp
     batch = tokenizer(list(PREMISES), list(HYPOTHESES), padding=True, return_tensors="pt")
     with torch.no_grad():
         expected = plain(**batch).logits
-        found = classifier.logits(classifier.batch(PREMISES, HYPOTHESES, "en")[0])
+        found = classifier.logits(classifier.batch(pairs(PREMISES, HYPOTHESES))[0])
     torch.testing.assert_close(found, expected)
 
 
@@ -137,7 +143,7 @@ def test_an_encoder_is_transformers_own_classifier(folders: dict[str, Path], tmp
 def test_a_long_premise_is_cut_and_the_hypothesis_stays(folders: dict[str, Path], name: str) -> None:
     most = 16 if name == "bert" else 40
     classifier = opened(folders, name, max_tokens=most)
-    batch, cut = classifier.batch([" ".join(ENGLISH[:3]), "A dog."], ["Two men sit.", "A dog."], "en")
+    batch, cut = classifier.batch(pairs([" ".join(ENGLISH[:3]), "A dog."], ["Two men sit.", "A dog."]))
     assert cut == 1
     assert batch["input_ids"].shape[1] <= most
     tokenizer = AutoTokenizer.from_pretrained(folders[name])
@@ -149,7 +155,7 @@ def test_a_long_premise_is_cut_and_the_hypothesis_stays(folders: dict[str, Path]
 def test_the_language_of_the_text_is_that_of_the_tags(folders: dict[str, Path]) -> None:
     classifier = opened(folders, "mbart50")
     tokenizer = AutoTokenizer.from_pretrained(folders["mbart50"])
-    first = classifier.batch([GERMAN[0]], ["Ein Hund."], "de")[0]["input_ids"][0, 0]
+    first = classifier.batch(pairs([GERMAN[0]], ["Ein Hund."], "de"))[0]["input_ids"][0, 0]
     assert tokenizer.convert_ids_to_tokens(int(first)) == "de_DE"
 
 

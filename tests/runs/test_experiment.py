@@ -421,7 +421,7 @@ def test_further_text_that_no_arm_uses_is_told(model: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"task": "summarization"}, r"arms\.csr\+: its recipe is for translation"),
+        ({"task": "summarization", "arms": ["standard", "denoise"]}, r"arms\.denoise: its recipe is for translation"),
         ({"switching": {"unit": "piece"}}, r"arms\.csr\+: glosses are made of words, and switching\.unit is piece"),
         (
             {"pairs": [{"source": "de", "target": "en", "monolingual": {"fr": "x"}}]},

@@ -18,7 +18,7 @@ from switchtune.models.classifier import Classifier, open_classifier
 from switchtune.models.load import save_model
 from switchtune.report.run_page import run_page
 from switchtune.runs import inference
-from switchtune.runs.experiment import run_experiment
+from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.run_files import read_run
 from switchtune.runs.train import train_arm
 from switchtune.scoring.significance import share_interval
@@ -80,13 +80,22 @@ def values_of(workplace: Path, **changes: object) -> dict[str, object]:
             "csr",
             {"recipe": "csr", "name": "csr-random", "switching": {"source": "random"}},
             {"recipe": "csr", "name": "csr-mask", "switching": {"source": "mask"}},
+            "csr+",
             "random",
             {"recipe": "standard", "name": "bert", "model": str(workplace / "bert")},
+            {"recipe": "csr+", "name": "bert+", "model": str(workplace / "bert"), "gloss": {"rate": 0.5}},
         ],
         "seeds": [1],
         "jobs": 1,
         "lexicon": {"dictionaries": {"de": str(workplace / "en-de.txt")}},
-        "training": {"updates": 12, "restore_share": 0.34, "tokens_per_batch": 300, "max_tokens": 12, "lr": 1e-3},
+        "training": {
+            "updates": 12,
+            "restore_share": 0.34,
+            "mixture_share": 0.5,
+            "tokens_per_batch": 300,
+            "max_tokens": 12,
+            "lr": 1e-3,
+        },
         "classification": {"batch": 12, "max_tokens": 60, "lr": 2e-3, "evaluate_every": 4, "patience": None},
     }
     return {**values, **changes}
@@ -110,6 +119,9 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     assert [row["pair"] for row in metrics["rows"]] == ["en"] * len(german) + ["de"] * len(german)
     assert {sum(row["updates"].values()) for row in german.values()} == {12}
     assert german["csr"]["updates"] == {"restore": 4, "classify": 8}
+    assert german["csr+"]["updates"] == german["bert+"]["updates"] == {"mixture": 6, "classify": 6}
+    assert german["csr+"]["switching"]["de"]["requested_rate"] == 1.0
+    assert german["bert+"]["switching"]["de"]["requested_rate"] == 0.5
     assert german["standard"]["updates"] == german["bert"]["updates"] == {"classify": 12}
     assert german["csr"]["switching"]["de"]["replaced"] > 0
     assert set(german["csr-mask"]["switching"]) == {"mask"}
@@ -250,8 +262,13 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
         ({"lexicon": {}}, "no dictionary for de"),
         ({"languages": ["de", "en"]}, "'en' appears twice"),
         ({"switching": {"source": "anti"}}, "dictionaries give translations of words"),
-        ({"switching": {"unit": "piece"}}, "dictionaries give translations of words"),
-        ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: for inputs of"),
+        ({"switching": {"unit": "piece"}, "recipes": ["standard", "csr"]}, "dictionaries give translations of words"),
+        ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: its recipe makes no"),
+        ({"recipes": ["standard", {"recipe": "csr+", "mixture": {"gloss": 1}}]}, "gloss is no kind of examples for a"),
+        ({"recipes": ["standard", {"recipe": "csr+", "gloss": {"tag": True}}]}, "tag marks glosses"),
+        ({"recipes": ["standard", {"recipe": "csr+", "monolingual": False}]}, "for translation, not for nli"),
+        ({"recipes": ["standard", "csr+"], "lexicon": {}}, r"no dictionary for de, and csr\+ switches to all"),
+        ({"recipes": ["standard", {"recipe": "csr+", "switching": {"rate": 0.5}}]}, r"csr\+.*does not use rate"),
         ({"baseline": "stand"}, "did you mean 'standard'"),
         ({"recipes": ["standard", "iaft"]}, "arms.1.*recipe"),
         ({"data": {"train": "a.tsv", "valid": "b.tsv", "test": "c.tsv"}}, "one asterisk is expected"),
@@ -266,6 +283,7 @@ def test_what_cannot_be_compared_is_refused(workplace: Path, changes: dict[str, 
     ("changes", "message"),
     [
         ({"recipes": ["csr"], "baseline": "csr", "model": "bert"}, "an encoder alone, which cannot restore"),
+        ({"recipes": ["csr+"], "baseline": "csr+", "model": "bert", "gloss": {"unknown": "mask"}}, "Take keep or drop"),
         ({"lexicon": {"dictionaries": {"de": "missing.txt"}}}, "missing.txt: not found"),
         ({"languages": ["sw"], "recipes": ["standard"]}, "no tag for 'sw'|sw"),
     ],
@@ -285,6 +303,21 @@ def test_the_task_of_a_file_decides_its_settings(workplace: Path, tmp_path: Path
     assert isinstance(load_run_config(tmp_path / "a.yaml"), NliConfig)
     with pytest.raises(UsageError, match="task"):
         load_run_config(tmp_path / "a.yaml", ["task=translation"])
+
+
+def test_a_preview_shows_inputs_in_the_language_switched_to_under_its_tag(workplace: Path) -> None:
+    config = parse_config(NliConfig, values_of(workplace, gloss={"k": 1}))
+    mixture, classify = batch_preview(config, arm="csr+", rows=2)
+    assert mixture.startswith("stage 1: mixture (96 examples an epoch)")
+    assert "premise         A Hund runs across die meadow." in mixture
+    assert "hypothesis      Da ist a Hund." in mixture
+    switched = mixture.partition("kind            switched")[2]
+    assert "label           entailment" in switched and "de_DE" in switched and "en_XX" not in switched
+    assert "de_DE" not in classify and "Hund" not in classify
+    restore, _ = batch_preview(config, arm="csr", rows=1)
+    assert restore.startswith("stage 1: restore (96 examples an epoch)") and "target text     A dog runs" in restore
+    encoder, _ = batch_preview(config, arm="bert+", rows=1)
+    assert "hypothesis" in encoder and "encoder input" not in encoder
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

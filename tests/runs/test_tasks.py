@@ -11,7 +11,7 @@ from switchtune.config.training import GenerationSettings
 from switchtune.corpus.documents import SENTENCE_END
 from switchtune.errors import UsageError
 from switchtune.models.load import save_model
-from switchtune.runs.experiment import run_experiment
+from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.tasks import note_task, ready_to_translate
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -31,6 +31,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
             "model": str(tmp_path / "model"),
             "pairs": [{"source": "de", "target": "en", "train": news, "valid": news, "test": news}],
             "jobs": 1,
+            "arms": ["standard", "csr", "csr+"],
             "lexicon": {"corpus": str(tmp_path / "parallel.{de,en}"), "accept": True},
             "summarization": {"document_words": 7},
             "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200},
@@ -38,9 +39,16 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
             "evaluation": {"resamples": 100},
         },
     )
+    mixture, _ = batch_preview(config, arm="csr+", rows=8)
+    assert mixture.startswith("stage 1: mixture (16 examples an epoch)")
+    # Words of each sentence by itself, and what stands between the sentences stays.
+    assert "source text     Ein Hund läuft über the Wiese. </s> Two\n" in mixture
+    assert "target text     A dog runs across the meadow." in mixture.partition("kind            switched")[2]
     said: list[str] = []
     summary = run_experiment(config, tmp_path / "run", on_event=lambda event: said.append(event.what))
-    standard, csr = summary.rows
+    standard, csr, mixed = summary.rows
+    assert mixed.stage_updates == {"mixture": 3, "task": 1}
+    assert {language: rates.requested_rate for language, rates in mixed.rates.items()} == {"de": 0.35}
     assert list(csr.scores) == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
     assert csr.against_baseline is not None
     assert csr.against_baseline.metric == "ROUGE-1"

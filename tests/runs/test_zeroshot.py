@@ -9,10 +9,11 @@ import pytest
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import Loaded, load_model
 from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown, matrix_of, matrix_table
 from switchtune.runs import zeroshot
+from switchtune.runs.experiment import batch_preview
 from switchtune.runs.run_files import read_run
 from switchtune.runs.zeroshot import run_zeroshot
 from switchtune.scoring.metrics import bleu
@@ -95,6 +96,82 @@ def test_real_models_translate(model: Path, tmp_path: Path) -> None:
     trained = load_model(str(tmp_path / "run/it-en/standard/seed1/task/model"))
     lines = (tmp_path / "run/zeroshot/own-tests/it.standard.seed1.de.txt").read_text(encoding="utf-8").splitlines()
     assert lines == zeroshot.translate(trained, list(GERMAN[:2]), "de", "en", config.generation)
+
+
+def write_dictionary(folder: Path) -> Path:
+    path = folder / "en-it.txt"
+    path.write_text("dog cane\ndogs cani\na un\nthe il\nchild bambino\nwoman donna\nin in\ncat gatto\n")
+    return path
+
+
+@pytest.mark.slow
+def test_a_language_without_pairs_is_glossed_and_tested(model: Path, tmp_path: Path) -> None:
+    for name, lines in {"more.en": ENGLISH[1:12], "other.en": ENGLISH[6:9], "other.it": GERMAN[6:9]}.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    pair = {"source": "de", "target": "en", "limit": 4, "monolingual": {"en": str(tmp_path / "more.en")}}
+    pair |= dict.fromkeys(("train", "valid", "test"), str(tmp_path / "text"))
+    glossed = {"it": {"dictionaries": str(write_dictionary(tmp_path)), "test": str(tmp_path / "other")}}
+    config = config_of(
+        model,
+        tmp_path,
+        pairs=[pair],
+        arms=["standard", {"recipe": "csr+", "gloss": {"k": 1}}],
+        zeroshot={"multiway": {"news": str(tmp_path / "news.*")}, "glossed": glossed, "limit": 3},
+    )
+    told: list[str] = []
+    own, other = run_zeroshot(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    assert (own.trained, own.tested) == (other.trained, other.tested) == (("de",), ("de", "it"))
+    assert [cell.supervised for cell in own.cells] == [True, False]
+    assert read_run(tmp_path / "run").warnings == ()
+    # Three of them stand in the test set of Italian.
+    assert any("3 further sentences in en (left out: 8 in a validation or test set" in line for line in told)
+    lexicon = next((tmp_path / "run/lexicon/en-it").rglob("lexicon.en-it.tsv"))
+    assert "dog\tcane" in lexicon.read_text(encoding="utf-8")
+    metrics = json.loads((tmp_path / "run/metrics.json").read_text(encoding="utf-8"))
+    switching = {row["arm"]: row["switching"] for row in metrics["rows"]}
+    assert switching["standard"] == {}
+    assert set(switching["csr+"]) == {"en", "it"}
+    mixture, task = batch_preview(config, arm="csr+", rows=2)
+    assert "(8 examples an epoch)" in mixture
+    assert "Un cane runs across il meadow." in mixture
+    assert "it_IT" in mixture and "it_IT" not in task
+    # Another dictionary, another training; the baseline's stands.
+    weights = [tmp_path / f"run/de-en/{arm}/seed1/task/model/model.safetensors" for arm in ("standard", "csr+")]
+    before = [path.stat().st_mtime_ns for path in weights]
+    (tmp_path / "en-it.txt").write_text("dog cagnolino\n" * 8 + "the lo\na uno\n", encoding="utf-8")
+    run_zeroshot(config, tmp_path / "run")
+    assert [path.stat().st_mtime_ns > time for path, time in zip(weights, before, strict=True)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": ["standard", "csr"]}, r"zeroshot\.glossed: no arm makes glosses; add csr\+"),
+        ({"zeroshot": {"glossed": {"de": "en-de.txt"}}}, r"zeroshot\.glossed: de has pairs"),
+        ({"task": "summarization"}, "glosses are translated, and the task is summarization"),
+        ({"pairs": [0, 1]}, "dictionaries are of one target language, and the pairs have en, fr"),
+        ({"zeroshot": {"glossed": {"tr": []}}}, r"zeroshot\.glossed\.tr\.dictionaries"),
+        ({"zeroshot": {"glossed": {"tr": "none.txt"}, "multiway": {"news": "news.*"}}}, "none.txt: not found"),
+        ({"zeroshot": {"glossed": {"tr": "en-it.txt"}}}, r"zeroshot\.glossed\.tr: nothing tests it"),
+        (
+            {"zeroshot": {"glossed": {"sw": "en-it.txt"}, "multiway": {"news": "news.*"}}},
+            "has no tag for .sw. .Swahili",
+        ),
+    ],
+)
+def test_glosses_that_cannot_be_made_or_tested_are_refused(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    values = config_of(model, tmp_path).model_dump(by_alias=True)
+    write_dictionary(tmp_path)
+    (tmp_path / "news.sw").write_text("Mbwa\n" * 4, encoding="utf-8")
+    pairs = [values["pairs"][0], {**values["pairs"][1], "target": "fr"}]
+    changed = {"arms": ["standard", "csr+"], "zeroshot": {"glossed": {"it": "en-it.txt"}}, **changes}
+    chosen = [pairs[number] for number in changed.get("pairs", [0])]
+    with pytest.raises(SwitchtuneError, match=message):
+        run_zeroshot(parse_config(RunConfig, {**values, **changed, "pairs": chosen}), tmp_path / "run")
+    assert not list((tmp_path / "run").rglob("*.safetensors"))
 
 
 def made(trained: str, tested: str, difference: float, p: float) -> Cell:

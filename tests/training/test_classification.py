@@ -15,12 +15,14 @@ from switchtune.config.training import LoraSettings, TrainingSettings
 from switchtune.corpus.inference import NliSet
 from switchtune.errors import Stopped
 from switchtune.events import Progress
+from switchtune.examples import Example
 from switchtune.models.classifier import Classifier, Seq2SeqClassifier, open_classifier
 from switchtune.training import classification as training
 from switchtune.training import distributed, loop, recorder
 from switchtune.training.checkpoints import CheckpointError, complete_checkpoints
 from switchtune.training.classification import (
     ClassifierResult,
+    LabelledExamples,
     LabelObjective,
     accuracy,
     classifier_settings,
@@ -60,7 +62,7 @@ def trained(
     options: dict[str, Any] = {"train": examples(), "valid": examples(4), "updates": 24, "seed": 1, **changes}
     result = train_classifier(
         classifier,
-        options.pop("train"),
+        LabelledExamples.of(options.pop("train")),
         settings=classifier_settings(settings, training or TrainingSettings()),
         folder=folder / "classify",
         origin="model",
@@ -191,7 +193,9 @@ def test_one_update_is_a_step_down_the_mean_cross_entropy(model: Path, tmp_path:
     model_of: Any = plain.model
     model_of.train()
     optimizer = torch.optim.AdamW(model_of.parameters(), lr=3e-3, betas=(0.9, 0.98), eps=1e-6, weight_decay=0.0)
-    batch, _ = plain.batch(data.premises, data.hypotheses, "en")
+    batch, _ = plain.batch(
+        [Example(one, "en", other, "en") for one, other in zip(data.premises, data.hypotheses, strict=True)]
+    )
     torch.nn.functional.cross_entropy(plain.logits(batch), torch.tensor(data.labels)).backward()
     torch.nn.utils.clip_grad_norm_(model_of.parameters(), 1.0)
     optimizer.step()

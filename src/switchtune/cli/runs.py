@@ -178,6 +178,8 @@ def zeroshot(
 ) -> None:
     """Test the models of each pair on the source languages of all pairs: a matrix of tested against trained.
 
+    Languages without pairs that arms have glosses in (`zeroshot.glossed`) are tested too.
+
     Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
 
     Example: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
@@ -265,7 +267,7 @@ def show_batch(
 
     Example: `switchtune show-batch examples/quickstart.yaml`
     """
-    settings = _run_config(config, overrides)
+    settings = load_run_config(config, overrides)
     if out is not None and not (out / CONFIG).is_file():
         raise UsageError(f"--out {out}: not the folder of a run: there is no {CONFIG} in it.")
     from switchtune.runs.experiment import batch_preview

@@ -11,7 +11,17 @@ from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import GlossSettings, SwitchingSettings
 from switchtune.config.training import BackTranslationSettings, ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
-from switchtune.recipes import FURTHER_KINDS, RECIPES, ExampleKind, Proportion, Recipe, RecipeName, stage_updates
+from switchtune.recipes import (
+    FURTHER_KINDS,
+    RECIPES,
+    WITHOUT_TRANSLATION,
+    ExampleKind,
+    Proportion,
+    Recipe,
+    RecipeName,
+    recipe_of,
+    stage_updates,
+)
 
 MOST_TRAININGS = 10_000
 
@@ -76,15 +86,20 @@ def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
     return with_changes(block, getattr(arm, name), f"arms.{arm.name}.{name}")
 
 
-def own_recipe(arm: ArmSettings) -> Recipe:
-    """The recipe of an arm with the arm's own mixture; raises ValueError where it has none to be replaced."""
-    recipe = RECIPES[arm.recipe]
+def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
+    """The recipe of an arm in its task with the arm's own mixture; raises ValueError where that cannot be."""
+    recipe = recipe_of(arm.recipe, translates=translates)
     own = [name for name, given in (("mixture", arm.mixture), ("monolingual", not arm.monolingual)) if given]
     if own and not recipe.mixes:
         mixing = ", ".join(name for name, each in RECIPES.items() if each.mixes)
         raise ValueError(f"arms.{arm.name}.{own[0]}: its recipe has no mixture; leave it out, or take one of {mixing}")
     if "backtranslated" in arm.mixture and recipe.reverse is None:
         raise ValueError(f"arms.{arm.name}.mixture: its recipe trains no model that translates back; take bt or csr+bt")
+    if not translates and (wrong := [kind for kind in arm.mixture if kind not in WITHOUT_TRANSLATION]):
+        raise ValueError(
+            f"arms.{arm.name}.mixture: {wrong[0]} is no kind of examples for a task without translations; take "
+            f"{' and '.join(WITHOUT_TRANSLATION)}"
+        )
     recipe = recipe.with_mixture(arm.mixture) if arm.mixture else recipe
     if recipe.reverse is not None and not arm.monolingual:
         raise ValueError(f"arms.{arm.name}.monolingual: its recipe translates that text back; leave it out")
@@ -122,8 +137,8 @@ class ResolvedArm:
 
     @property
     def translates_words(self) -> bool:
-        """Whether a lexicon makes the inputs of the task itself, by glosses or as entries."""
-        return bool(self.kinds & {"gloss", "dictionary"})
+        """Whether a lexicon makes the inputs of the task itself: glosses, switched inputs, or entries."""
+        return bool(self.kinds & {"gloss", "switched", "dictionary"})
 
     @property
     def needs_lexicons(self) -> bool:
@@ -137,7 +152,7 @@ class ResolvedArm:
         return (
             bool(self.kinds & {"iaft", "denoise"})
             or (self.restores and self.switching.source == "mask")
-            or ("gloss" in self.kinds and self.gloss.unknown == "mask")
+            or (bool(self.kinds & {"gloss", "switched"}) and self.gloss.unknown == "mask")
         )
 
     @property
@@ -209,6 +224,20 @@ class ComparisonSettings(Settings):
         copied = super().__copy__()
         copied.__dict__.pop("arms", None)  # which the copy may have other settings for
         return copied
+
+    def _check_glosses(self, own: ArmSettings, arm: ResolvedArm) -> None:
+        """Refuse settings of its own that an arm's recipe does not use, or that glosses cannot be made with."""
+        if own.gloss and not arm.translates_words:
+            raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
+        # What its lexicon is made of counts for glosses too.
+        unused = set() if arm.restores else own.switching.keys() - {"unit", "source"}
+        if arm.translates_words and unused:
+            names = ", ".join(sorted(unused))
+            raise ValueError(f"arms.{arm.name}.switching: its recipe does not use {names}; glosses go by `gloss`")
+        if arm.translates_words and arm.switching.unit == "piece":
+            raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")
+        if "switched" in arm.kinds and arm.gloss.mark:
+            raise ValueError(f"arms.{arm.name}: gloss.tag marks glosses, and its mixture has switched inputs")
 
     def _check_arms(self, pairs: int) -> None:
         names = [arm.name for arm in self.arm_settings]

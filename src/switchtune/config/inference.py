@@ -7,7 +7,8 @@ from pydantic import Field, field_validator, model_validator
 
 from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, own_recipe, with_own
 from switchtune.config.base import LONGEST_LIST, ColumnName, LanguageCode, Rows, Settings, repeated
-from switchtune.config.lexicon import NliLexiconSettings
+from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
+from switchtune.config.switching import GlossSettings
 from switchtune.config.training import ClassificationSettings, TrainingSettings
 
 
@@ -38,17 +39,17 @@ class NliDataSettings(Settings):
 class NliArmSettings(ArmSettings):
     """One row of the comparison: a recipe, with what it needs other than the run's."""
 
-    recipe: Literal["standard", "csr", "random"]
+    recipe: Literal["standard", "csr", "csr+", "random"]
     model: str | None = None
-    """Another model than the run's: of one of the families, or for `standard` and `random` an encoder alone (mBERT)."""
+    """Another model than the run's: of one of the families, or for all recipes but `csr` an encoder alone (mBERT)."""
     classification: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `classification` block."""
 
     @model_validator(mode="after")
     def _without_translation(self) -> "NliArmSettings":
-        for name in ("gloss", "back_translation"):
-            if getattr(self, name):
-                raise ValueError(f"arms.{self.name}.{name}: for inputs of translation, not of nli; leave it out")
+        for name, given in (("back_translation", self.back_translation), ("monolingual", not self.monolingual)):
+            if given:
+                raise ValueError(f"arms.{self.name}.{name}: for translation, not for nli; leave it out")
         return self
 
 
@@ -67,15 +68,16 @@ class NliConfig(ComparisonSettings):
     """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
     training, classification."""
     training: TrainingSettings = TrainingSettings()
-    """`updates` over both stages, `restore_share`, precision, and how stage 1 is trained."""
+    """`updates` over both stages, `restore_share` or `mixture_share`, precision, and how `csr` trains its stage 1."""
     language: LanguageCode = "en"
     """Language of the training and validation sets."""
     languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
-    """Languages tested without training data of theirs; stage 1 switches words to all of them."""
+    """Languages tested without training data of theirs; `csr` and `csr+` switch words to all of them."""
     also_tested: tuple[LanguageCode, ...] = Field((), max_length=LONGEST_LIST)
     """Further languages tested, to which no words are switched."""
     data: NliDataSettings
     lexicon: NliLexiconSettings = NliLexiconSettings()
+    gloss: GlossSettings = GlossSettings()
     classification: ClassificationSettings = ClassificationSettings()
 
     @model_validator(mode="after")
@@ -83,8 +85,9 @@ class NliConfig(ComparisonSettings):
         self._check_arms(pairs=1)
         if code := repeated(self.tested):
             raise ValueError(f"languages: {code!r} appears twice in language, languages and also_tested")
-        for arm in self.arms:
-            if arm.restores:
+        for own, arm in zip(self.arm_settings, self.arms, strict=True):
+            self._check_glosses(own, arm)
+            if arm.restores or arm.translates_words:
                 self._check_switching(arm)
         return self
 
@@ -96,7 +99,7 @@ class NliConfig(ComparisonSettings):
                 f"mask; unit: word); found source: {switching.source}, unit: {switching.unit}"
             )
         missing = [code for code in self.languages if not arm.dictionaries.dictionaries.get(code)]
-        if missing and switching.source != "mask":
+        if missing and arm.needs_lexicons:
             raise ValueError(
                 f"lexicon.dictionaries: no dictionary for {', '.join(missing)}, and {arm.name} switches to all of "
                 f"languages ({', '.join(self.languages)}). Give one for each, or list the language in also_tested"
@@ -107,15 +110,20 @@ class NliConfig(ComparisonSettings):
         return tuple(
             ResolvedArm(
                 name=arm.name,
-                recipe=own_recipe(arm),
+                recipe=own_recipe(arm, translates=False),
                 model=arm.model or self.model,
                 switching=with_own(self.switching, arm, "switching"),
+                gloss=with_own(self.gloss, arm, "gloss"),
                 training=with_own(self.training, arm, "training"),
                 dictionaries=with_own(self.lexicon, arm, "lexicon"),
                 classification=with_own(self.classification, arm, "classification"),
             )
             for arm in self.arm_settings
         )
+
+    def lexicons_of(self, arm: ResolvedArm) -> list[LexiconSettings]:
+        """How the lexicons of an arm are made, one for each of `languages`."""
+        return [arm.dictionaries.of(code) for code in self.languages] if arm.needs_lexicons else []
 
     @property
     def tested(self) -> tuple[str, ...]:

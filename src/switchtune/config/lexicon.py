@@ -1,9 +1,9 @@
 """How the bilingual lexicon is built."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from switchtune.config.base import LONGEST_LIST, AtOnce, ColumnName, LanguageCode, Seed, Settings, Share, Weight
 
@@ -100,25 +100,29 @@ class LexiconSettings(Settings):
         return self.model_dump(mode="json", exclude={"accept", "columns"})
 
 
+def _several(files: Any) -> Any:
+    return [files] if isinstance(files, str | Mapping) else files
+
+
+Dictionaries: TypeAlias = Annotated[tuple[DictionarySettings, ...], BeforeValidator(_several)]
+"""A file, or several."""
+
+
 class NliLexiconSettings(Settings):
     """Dictionaries of the training language and each other."""
 
-    dictionaries: dict[LanguageCode, tuple[DictionarySettings, ...]] = Field(default_factory=dict)
+    dictionaries: dict[LanguageCode, Dictionaries] = Field(default_factory=dict)
     """Dictionaries by language: a file, or several; each of either direction."""
     k: AtOnce = 3
     """Translations kept per word."""
     block: BlockSettings = BlockSettings()
     """Entries to leave out."""
 
-    @field_validator("dictionaries", mode="before")
-    @classmethod
-    def _from_one(cls, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        return {language: [files] if isinstance(files, str | Mapping) else files for language, files in value.items()}
-
     def of(self, language: str) -> LexiconSettings:
         """How the lexicon into a language is made."""
-        return LexiconSettings(
-            method="dictionary", k=self.k, floor=0, dictionaries=self.dictionaries[language], block=self.block
-        )
+        return dictionary_settings(self.dictionaries[language], self.k, self.block)
+
+
+def dictionary_settings(dictionaries: tuple[DictionarySettings, ...], k: int, block: BlockSettings) -> LexiconSettings:
+    """How a lexicon is made of dictionaries alone, with all that they have."""
+    return LexiconSettings(method="dictionary", k=k, floor=0, dictionaries=dictionaries, block=block)

@@ -19,7 +19,7 @@ from switchtune.config.base import (
     Settings,
     Updates,
 )
-from switchtune.config.lexicon import LexiconSettings
+from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
 
@@ -73,6 +73,10 @@ class PairSettings(Settings):
         columns = self.columns and self.columns[::-1]
         return self.model_copy(update={"source": self.target, "target": self.source, "columns": columns})
 
+    @property
+    def languages(self) -> tuple[str, str]:
+        return self.source, self.target
+
 
 class ModelSettings(Settings):
     """The model that every training starts from."""
@@ -97,9 +101,26 @@ class ModelSettings(Settings):
         return self
 
 
-class ZeroshotSettings(Settings):
-    """What `switchtune zeroshot` tests, beyond the test sets of the pairs."""
+class GlossedSettings(Settings):
+    """A language without pairs, into which `csr+` glosses sentences of the pairs' target language."""
 
+    dictionaries: Dictionaries = Field(min_length=1)
+    """Dictionaries of it and the target language: a file, or several; each of either direction."""
+    test: str | None = None
+    """Test set of it and the target language, as a pair has one; null: it is tested by `multiway` alone."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_dictionaries(cls, value: Any) -> Any:
+        return {"dictionaries": value} if isinstance(value, str | list) else value
+
+
+class ZeroshotSettings(Settings):
+    """What `switchtune zeroshot` tests, beyond the test sets of the pairs, and which languages it has no pairs of."""
+
+    glossed: dict[LanguageCode, GlossedSettings] = Field(default_factory=dict, max_length=LONGEST_LIST)
+    """Languages without pairs, with dictionaries: arms of `csr+` train on glosses in them too, and all models are
+    tested on them: {it: en-it.tsv}, or {it: {dictionaries: en-it.tsv, test: "test.{it,en}"}}."""
     multiway: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
     """Further test sets: a name, and files of the same sentences in every language, one per line, with an asterisk in
     place of the language's code: {ntrex: "ntrex/test.*.xz"}."""
@@ -124,6 +145,9 @@ class SummarizationSettings(Settings):
 
 SUMMARIZATION_SEARCH: Mapping[str, Any] = {"beams": 6, "max_length": 130, "max_length_of": {"zh": 160}}
 """Defaults of `generation` where the task is summarization (paper 5.4)."""
+
+SUMMARIZATION_GLOSS: Mapping[str, Any] = {"rate": 0.35}
+"""Defaults of `gloss` where the task is summarization: most words of a document stay, as in the paper's stage 1."""
 
 
 class SearchSettings(Settings):
@@ -156,12 +180,13 @@ class RunConfig(ComparisonSettings):
     @classmethod
     def _of_the_task(cls, values: Any) -> Any:
         if isinstance(values, dict) and values.get("task") == "nli":
-            verbs = "`switchtune run` and `switchtune train`"
+            verbs = "`switchtune run`, `train` and `show-batch`"
             raise ValueError(f"task: nli is for {verbs} alone; translation or summarization is expected")
         if isinstance(values, dict) and values.get("task") == "summarization":
-            generation = values.get("generation") or {}
-            if isinstance(generation, dict):
-                return {**values, "generation": {**SUMMARIZATION_SEARCH, **generation}}
+            generation, gloss = values.get("generation") or {}, values.get("gloss") or {}
+            if isinstance(generation, dict) and isinstance(gloss, dict):
+                search = {**SUMMARIZATION_SEARCH, **generation}
+                return {**values, "generation": search, "gloss": {**SUMMARIZATION_GLOSS, **gloss}}
         return values
 
     @model_validator(mode="after")
@@ -169,25 +194,21 @@ class RunConfig(ComparisonSettings):
         self._check_arms(len(self.pairs))
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
             raise ValueError("pairs: a direction appears twice")
+        if self.zeroshot.glossed:
+            self._check_glossed()
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
             raise ValueError("pairs: monolingual text is for csr+, denoise, bt and csr+bt, and these for translation")
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
-            if own.gloss and not arm.translates_words:
-                raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
+            self._check_glosses(own, arm)
             self._check_back_translation(own, arm)
-            # What its lexicon is made of counts for glosses too.
-            unused = set() if arm.restores else own.switching.keys() - {"unit", "source"}
-            if arm.translates_words and unused:
-                names = ", ".join(sorted(unused))
-                raise ValueError(f"arms.{arm.name}.switching: its recipe does not use {names}; glosses go by `gloss`")
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
-            if arm.recipe.mixes and self.task == "summarization":
-                raise ValueError(f"arms.{arm.name}: its recipe is for translation; take standard, csr, iaft or random")
-            if arm.translates_words and arm.switching.unit == "piece":
-                raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")
+            if arm.kinds & {"denoise", "backtranslated"} and self.task == "summarization":
+                raise ValueError(
+                    f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
+                )
         return self
 
     def _check_back_translation(self, own: ArmSettings, arm: ResolvedArm) -> None:
@@ -200,12 +221,46 @@ class RunConfig(ComparisonSettings):
                     f"{pair.name} none: add monolingual: {{{pair.target}: FILE}}, one sentence per line"
                 )
 
+    def _check_glossed(self) -> None:
+        if self.task != "translation":
+            raise ValueError(f"zeroshot.glossed: glosses are translated, and the task is {self.task}")
+        if len(targets := dict.fromkeys(pair.target for pair in self.pairs)) > 1:
+            raise ValueError(
+                "zeroshot.glossed: dictionaries are of one target language, and the pairs have "
+                f"{', '.join(targets)}. Give each target language a file of its own"
+            )
+        if paired := [code for code in self.zeroshot.glossed if any(code in pair.languages for pair in self.pairs)]:
+            raise ValueError(f"zeroshot.glossed: {paired[0]} has pairs; glosses in it are made by their lexicon")
+        glossing = [arm for arm in self.arms if "gloss" in arm.kinds]
+        if not glossing:
+            raise ValueError("zeroshot.glossed: no arm makes glosses; add csr+ to arms")
+        if wrong := [arm.name for arm in glossing if arm.switching.source == "anti"]:
+            raise ValueError(f"arms.{wrong[0]}: switching.source: anti has no use for the dictionaries of glossed")
+
+    def glossed_lexicons(self, arm: ResolvedArm) -> dict[str, LexiconSettings]:
+        """How an arm's lexicons into the languages without pairs are made, where it makes glosses."""
+        lexicon = arm.lexicon
+        return {
+            code: dictionary_settings(settings.dictionaries, lexicon.k, lexicon.block)
+            for code, settings in self.zeroshot.glossed.items()
+            if "gloss" in arm.kinds
+        }
+
+    def lexicons_of(self, arm: ResolvedArm) -> list[LexiconSettings]:
+        """How the lexicons of an arm are made on a pair."""
+        return [arm.lexicon, *self.glossed_lexicons(arm).values()] if arm.needs_lexicons else []
+
+    @property
+    def languages(self) -> list[str]:
+        """All languages of the pairs, and those without pairs that are glossed, sorted."""
+        return sorted({*self.zeroshot.glossed, *(code for pair in self.pairs for code in pair.languages)})
+
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
         return tuple(
             ResolvedArm(
                 name=arm.name,
-                recipe=own_recipe(arm),
+                recipe=own_recipe(arm, translates=self.task == "translation"),
                 model=self.model.name,
                 switching=with_own(self.switching, arm, "switching"),
                 training=with_own(self.training, arm, "training"),
@@ -223,4 +278,7 @@ class RunConfig(ComparisonSettings):
         corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
         texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
+        glossed = self.zeroshot.glossed.values()
+        texts += [dictionary.path for each in glossed for dictionary in each.dictionaries]
+        corpora += [each.test for each in glossed if each.test is not None]
         return [self.model.name, *texts, *corpora, *lexicons, *self.zeroshot.multiway.values()]

@@ -41,10 +41,12 @@ DEFAULT_TAG = "=="
 
 
 class GlossSettings(Settings):
-    """How glosses are made: target sentences written word by word in the source language, as inputs of the task."""
+    """How glosses are made: target sentences written word by word in the source language, as inputs of the task; of
+    tasks that do not translate, their own inputs with words in another language."""
 
     rate: Share = 1.0
-    """Share of the words with a known translation that are replaced by one."""
+    """Share of the words with a known translation that are replaced by one; where the task is summarization, 0.35
+    unless another is given."""
     k: AtOnce = 3
     """Number of strongest translations from which a word's is drawn."""
     draw: Literal["uniform", "probability", "backward"] = "uniform"

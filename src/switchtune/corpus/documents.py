@@ -1,6 +1,6 @@
 """Documents with their summaries: cut to so many words, the ends of their sentences marked (paper 3.3, 5.4)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -28,6 +28,11 @@ def sentences_of(passage: str, language: str) -> list[str]:
 def document_sentences(document: str) -> list[str]:
     """The sentences of a document of `read_documents`."""
     return document.split(_BETWEEN)
+
+
+def each_sentence(document: str, change: Callable[[str], str]) -> str:
+    """A document of `read_documents` with each of its sentences changed."""
+    return _BETWEEN.join(map(change, document_sentences(document)))
 
 
 def with_end_marks(document: str, language: str, segmenter: Segmenter, words: int) -> tuple[str, bool]:

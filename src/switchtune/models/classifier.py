@@ -5,7 +5,7 @@ be put into its own language; the decoder's state at its last token goes through
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
@@ -39,6 +39,12 @@ HEAD_STD = 0.02
 """Standard deviation of the head's first weights: BART's."""
 
 
+def as_one_text(pair: Example) -> Example:
+    """Premise and hypothesis as a model of a family gets them: one text, to be put into its own language."""
+    text, language = f"{pair.source} {SENTENCE_END} {pair.target}", pair.source_language
+    return Example(text, language, text, language)
+
+
 @dataclass(frozen=True)
 class Seq2SeqClassifier:
     """A model of one of the families with the head; saved, it is set to `language`."""
@@ -59,21 +65,23 @@ class Seq2SeqClassifier:
     def tokenizer(self) -> PreTrainedTokenizerBase:
         return self.loaded.tokenizer
 
-    def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
+    def batch(self, pairs: Sequence[Example]) -> tuple[Batch, int]:
         """Pairs as the model takes them, and how many were cut to fit: in the premise, lest the hypothesis be lost.
+
+        Args:
+            pairs: premises as sources and hypotheses as targets, in the language of the source.
 
         Returns:
             `input_ids`, `attention_mask`, `decoder_input_ids` (pairs, longest), `last` (pairs,): the index of the
             decoder's last token.
         """
-        pairs = list(zip(premises, hypotheses, strict=True))
-        encoded = self._encoded(pairs, language)
+        encoded = self._encoded(pairs)
         cut = [place for place, ids in enumerate(encoded) if ids.truncated]
         for place in cut:
-            premise, hypothesis = pairs[place]
-            while encoded[place].truncated and len(premise) > 1:
-                premise = premise[: 3 * len(premise) // 4]
-                encoded[place] = self._encoded([(premise, hypothesis)], language)[0]
+            pair = pairs[place]
+            while encoded[place].truncated and len(pair.source) > 1:
+                pair = replace(pair, source=pair.source[: 3 * len(pair.source) // 4])
+                (encoded[place],) = self._encoded([pair])
         layout = self.loaded.layout
         decoder_input_ids = [ids.decoder_input_ids for ids in encoded]
         return {
@@ -82,10 +90,8 @@ class Seq2SeqClassifier:
             "last": torch.tensor([len(ids) - 1 for ids in decoder_input_ids]),
         }, len(cut)
 
-    def _encoded(self, pairs: Sequence[tuple[str, str]], language: str) -> list[TokenIds]:
-        texts = [f"{premise} {SENTENCE_END} {hypothesis}" for premise, hypothesis in pairs]
-        examples = [Example(text, language, text, language) for text in texts]
-        return self.loaded.layout.batch_encode(examples, max_tokens=self.max_tokens)
+    def _encoded(self, pairs: Sequence[Example]) -> list[TokenIds]:
+        return self.loaded.layout.batch_encode(list(map(as_one_text, pairs)), max_tokens=self.max_tokens)
 
     def logits(self, batch: Batch) -> torch.Tensor:
         """(pairs, labels) of a batch on the model's device, in the order of `LABELS`."""
@@ -108,12 +114,12 @@ class EncoderClassifier:
     max_tokens: int
     family: FamilyName | None = None
 
-    def batch(self, premises: Sequence[str], hypotheses: Sequence[str], language: str) -> tuple[Batch, int]:
-        pairs = (list(premises), list(hypotheses))
+    def batch(self, pairs: Sequence[Example]) -> tuple[Batch, int]:
+        texts = ([pair.source for pair in pairs], [pair.target for pair in pairs])
         options: Any = {"split_special_tokens": True, "verbose": False}
-        cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*pairs, **options)["input_ids"])
+        cut = sum(len(ids) > self.max_tokens for ids in self.tokenizer(*texts, **options)["input_ids"])
         batch = self.tokenizer(
-            *pairs,
+            *texts,
             truncation="longest_first",
             max_length=self.max_tokens,
             padding=True,
@@ -234,6 +240,6 @@ def _open_encoder(
     with explained(path, "config.json", "tokenizer_config.json"), torch.no_grad():
         classifier = EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))
         # Some settings are read when they are first needed.
-        batch, _ = classifier.batch(["1."], ["2."], "")
+        batch, _ = classifier.batch([Example("1.", "", "2.", "")])
         classifier.logits({name: values.to(model.device) for name, values in batch.items()})
     return classifier

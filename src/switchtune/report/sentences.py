@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import regex
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import PairSettings
 from switchtune.config.switching import SwitchingSettings
 from switchtune.corpus.documents import document_sentences, sentences_of
@@ -169,8 +170,7 @@ def switched_sides(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) ->
     if folder is None or arm is None or config is None:
         raise SwitchtuneError("the run has no arm that switches words by a lexicon, or its lexicon is not there")
     settings = arm.switching
-    if not arm.restores:
-        raise SwitchtuneError(f"{arm.name} writes whole sentences as glosses; `switchtune show-batch` shows them")
+    _require_restoring(arm)
     if settings.unit == "piece":
         raise SwitchtuneError("the run switches subword pieces; `switchtune show-batch` shows them")
     sides: Sequence[Sequence[str]] = list(zip(*sample, strict=True))
@@ -189,17 +189,23 @@ def switched_into_languages(run: RunFiles) -> list[SwitchedSide]:
     """Premises of the validation set as stage 1 may be given them, for each language switched to.
 
     Raises:
-        SwitchtuneError: the validation set or a lexicon is no longer there, or malformed.
+        SwitchtuneError: the validation set or a lexicon is no longer there, or malformed; nothing is restored.
     """
     config = run.inference
     arm = next((arm for arm in config.arms if arm.name == run.code_switching), None) if config else None
     if config is None or arm is None:
         return []
+    _require_restoring(arm)
     valid = read_nli(config.data.valid, config.language, columns=config.data.columns, limit=SHOWN_SWITCHED)
     return [
         _switched_side(read_lexicon(path), valid.premises, arm.switching, config.seeds[0])
         for path in run.dictionaries().values()
     ]
+
+
+def _require_restoring(arm: ResolvedArm) -> None:
+    if not arm.restores:
+        raise SwitchtuneError(f"{arm.name} switches the inputs of the task itself; `switchtune show-batch` shows them")
 
 
 def _switched_side(lexicon: Lexicon, texts: Iterable[str], settings: SwitchingSettings, seed: int) -> SwitchedSide:

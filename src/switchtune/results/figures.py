@@ -268,8 +268,9 @@ def draw_matrix(record: Record) -> "Figure | None":
     matrices = [matrix_of(each) for each in record["matrices"]]
     if not matrices:
         return None
-    size = max(len(matrix.trained) for matrix in matrices)
-    figure, rows = panels(1, len(matrices), width=1.6 + 0.95 * size, height=1.6 + 0.6 * size)
+    columns = max(3, *(len(matrix.trained) for matrix in matrices))  # fewer leave no room for the title
+    lines = max(len(matrix.tested) for matrix in matrices)
+    figure, rows = panels(1, len(matrices), width=1.6 + 0.95 * columns, height=1.6 + 0.6 * lines)
     largest = max((abs(cell.comparison.difference) for each in matrices for cell in each.cells), default=0) or 1
     for matrix, axes in zip(matrices, rows[0], strict=True):
         for cell in matrix.cells:

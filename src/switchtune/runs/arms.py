@@ -21,8 +21,8 @@ class Trial:
     arm: ResolvedArm
     seed: int
     lexicons: tuple[Path, ...]
-    """Source → target and target → source, or of inference one for each language that is switched to; empty where
-    nothing is switched by a lexicon."""
+    """Source → target and target → source, and from the target to each language without pairs that is glossed; or of
+    inference one for each language that is switched to. Empty where nothing is switched by a lexicon."""
     alignments: tuple[Path, ...]
     """Of the training and of the validation pairs; empty where words are not switched so."""
     corpora: Path
@@ -39,18 +39,16 @@ class Trial:
         """The training of the model that translates monolingual text back for this one; None where it needs none."""
         if self.pair is None or self.arm.reverse is None:
             return None
-        # Restoring alone goes by alignments, and no reverse model restores.
-        return replace(self, pair=self.pair.reverse, arm=self.arm.reverse, lexicons=self.lexicons[::-1], alignments=())
+        # Restoring alone goes by alignments, and no reverse model restores; nor does it gloss further languages.
+        return replace(self, pair=self.pair.reverse, arm=self.arm.reverse, lexicons=self.lexicons[1::-1], alignments=())
 
 
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
     """Refuse files and trackers that arms need, and that cannot be had, before a folder is made for the run."""
     for arm in arms:
         require_trackers(arm.training.report_to)
-        if arm.needs_lexicons:
-            dictionaries = () if isinstance(config, RunConfig) else map(arm.dictionaries.of, config.languages)
-            for settings in dictionaries or [arm.lexicon]:
-                require_files(settings)
+        for settings in config.lexicons_of(arm):
+            require_files(settings)
 
 
 def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:

@@ -193,8 +193,10 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
     write_sealed(folder / MANIFEST, record)
 
 
-def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, folder: Path | None = None) -> list[str]:
-    """What the model is given in each stage of an arm, on its first pair: a block of text per stage.
+def batch_preview(
+    config: RunConfig | NliConfig, *, arm: str | None = None, rows: int = 2, folder: Path | None = None
+) -> list[str]:
+    """What the model is given in each stage of an arm, on its first pair if it has any: a block of text per stage.
 
     Args:
         arm: its name; by default the first with several stages.
@@ -203,14 +205,14 @@ def batch_preview(config: RunConfig, *, arm: str | None = None, rows: int = 2, f
         rows: examples per stage.
     """
     # What somebody has changed is shown, and stays where it is.
-    experiment = PairExperiment(config.model_copy(update={"keep_changed": True}), config.arms)
+    experiment = experiment_of(config.model_copy(update={"keep_changed": True}))
     chosen = chosen_arm(experiment.arms, arm)
     require_inputs(config, [chosen])
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
         run, seeds = RunDir(folder or Path(temporary)), config.seeds[:1]
-        prepared = _read_and_build(experiment, config.pairs[:1], [chosen], seeds, run, lambda event: None)
+        prepared = _read_and_build(experiment, experiment.pairs[:1], [chosen], seeds, run, lambda event: None)
         (trial,), (data,) = prepared.trials, prepared.data.values()
         if (run.path / TRIMMED).exists():
             trial = replace(trial, model=str(run.path / TRIMMED))

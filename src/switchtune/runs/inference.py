@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -16,23 +16,42 @@ from switchtune.corpus.inference import LABELS, NliSet, read_nli
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.examples import restore_examples
-from switchtune.files import fingerprint
-from switchtune.lexicon.files import hash_with_edits, read_lexicon, require_unedited, take_over_edits, write_lexicon
+from switchtune.examples import (
+    Example,
+    Examples,
+    generator,
+    mixed_examples,
+    restore_examples,
+    switched_pairs,
+    task_examples,
+)
+from switchtune.languages import find_language
+from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.records import Lexicon
 from switchtune.lexicon.text import monolingual_text
-from switchtune.models.classifier import is_encoder, open_classifier
+from switchtune.models.classifier import as_one_text, is_encoder, open_classifier
+from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout
-from switchtune.recipes import Stage
+from switchtune.recipes import TASK, ExampleKind, Stage
 from switchtune.results.accuracy import accuracy_markdown, accuracy_row, accuracy_summary
 from switchtune.results.comparison import Row, Summary
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
-from switchtune.runs.paths import lexicon_files, lexicon_folder, predictions_file, trial_name
+from switchtune.runs.dictionaries import DictionaryLexicons
+from switchtune.runs.paths import predictions_file, trial_name
+from switchtune.runs.previews import given_lines, sequence_lines, stage_preview
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.trial import Data, Output, TrialResult
-from switchtune.switching.make import RATE_SAMPLE, ManySwitcher, dictionary_lexicon, language_switchers
-from switchtune.switching.switcher import example_keys, rates_of
-from switchtune.training.classification import STAGE, classifier_settings, predict, train_classifier
+from switchtune.switching.gloss import Glosser, by_dictionary
+from switchtune.switching.make import RATE_SAMPLE, ManySwitcher, language_switchers
+from switchtune.switching.switcher import Rates, example_keys, rates_of
+from switchtune.training.classification import (
+    STAGE,
+    LabelledExamples,
+    classifier_settings,
+    predict,
+    train_classifier,
+)
 from switchtune.training.distributed import default_device, on_first
 from switchtune.training.stage import require_runnable
 
@@ -71,29 +90,9 @@ class InferenceExperiment:
             on_event(Event(each.language, each.describe()))
         texts, source = (*data.train.premises, *data.train.hypotheses), self.config.language
         text = cache(lambda: monolingual_text(texts, source, word_segmenter(source)))
-
-        def lexicon(arm: ResolvedArm, target: str) -> Path:
-            settings, pair = arm.dictionaries.of(target), f"{source}-{target}"
-            inputs = {
-                "settings": settings.built_from,
-                "files": [hash_with_edits(Path(path)) for path in settings.files if Path(path).is_file()],
-                "text": data.train.fingerprint(),
-            }
-            name = f"dictionary-{fingerprint(inputs)[:8]}"
-            path, _ = lexicon_files(lexicon_folder(run.path, pair, name), source, target)
-            step = f"lexicon.{pair}.{name}"
-            require_unedited(path)
-            if run.result(step, inputs) is None or not path.exists():
-                built = dictionary_lexicon(text(), target, settings)
-                if not path.exists():  # else it may have been edited, and be of an earlier version
-                    write_lexicon(built, path)
-                take_over_edits(path)
-                run.finish(step, inputs, len(built))
-                on_event(Event(target, f"{path}: {len(built):,} words from {', '.join(settings.files)}"))
-            return path
-
-        targets = [self.config.languages if arm.needs_lexicons else () for arm in arms]
-        return [(tuple(lexicon(arm, code) for code in codes), ()) for arm, codes in zip(arms, targets, strict=True)]
+        lexicons = DictionaryLexicons(text, data.train.fingerprint(), source, run, on_event)
+        languages = self.config.languages
+        return [(tuple(map(lexicons.into, languages, self.config.lexicons_of(arm))), ()) for arm in arms]
 
     def start_model(
         self, trials: Sequence[Trial], data: Mapping[str, Data[NliSet]], run: RunDir, on_event: OnEvent
@@ -102,30 +101,63 @@ class InferenceExperiment:
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
         """Those of the recipe, with the classifier's in place of the task's."""
-        classified = (Stage(STAGE, {"task": 1.0}), classifier_settings(arm.classification, arm.training))
-        return [(stage, arm.training) if stage.examples == "restore" else classified for stage in arm.recipe.stages]
+        settings = classifier_settings(arm.classification, arm.training)
+        return [
+            (stage, arm.training)
+            if stage.examples == "restore"
+            else (replace(stage, name=STAGE) if stage.name == TASK.name else stage, settings)
+            for stage in arm.recipe.stages
+        ]
 
     def train(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
         """Have premises and hypotheses restored from their switched forms, or classified."""
-        if job.name == STAGE:
+        if job.plan.stage.examples != "restore":
             return self._classify(job, data)
-        loaded, trial, language = job.load(), job.trial, self.config.language
-        lexicons = dict(zip(self.config.languages, map(read_lexicon, trial.lexicons), strict=bool(trial.lexicons)))
-        mask = loaded.layout.mask_token if trial.arm.switching.source == "mask" else ""
-        switchers = language_switchers(language, lexicons, trial.arm.switching, mask=mask, seed=trial.seed)
+        loaded, language = job.load(), self.config.language
+        examples = self._restored(job.trial, data)
+        _tell(job, examples.rates)
+        return train_sequences(job, loaded, examples, (language, language))
+
+    def _mask(self, trial: Trial) -> str:
+        return load_layout(trial.model).mask_token if trial.arm.needs_mask else ""
+
+    def _restored(self, trial: Trial, data: Data[NliSet]) -> StageExamples:
+        """What stage 1 is trained and validated on."""
+        lexicons, mask = self._lexicons(trial), self._mask(trial)
+        switchers = language_switchers(self.config.language, lexicons, trial.arm.switching, mask=mask, seed=trial.seed)
         sample = data.train.premises[:RATE_SAMPLE]
         keys = example_keys(trial.seed, [(0, row) for row in range(len(sample))])
         rates = {
             code: rates_of(words for _, words in switcher.in_pairs(sample, sample, range(len(sample)), keys=keys))
             for code, switcher in switchers.items()
         }
-        for code, each in rates.items():
-            job.on_event(Event(trial.name, f"to {code}: {each.describe()}"))
         many = ManySwitcher(tuple(switchers.values()))
         train, valid = (
             restore_examples(part.corpus(), (many, many), seed=trial.seed) for part in (data.train, data.valid)
         )
-        return train_sequences(job, loaded, StageExamples(train, valid, rates), (language, language))
+        return StageExamples(train, valid, rates)
+
+    def _lexicons(self, trial: Trial) -> dict[str, Lexicon]:
+        """By the language that they translate to."""
+        return dict(zip(self.config.languages, map(read_lexicon, trial.lexicons), strict=bool(trial.lexicons)))
+
+    def _kinds(self, stage: Stage, trial: Trial, train: NliSet) -> tuple[dict[ExampleKind, Examples], dict[str, Rates]]:
+        """Premises and hypotheses that a classifier is trained on, by kind, and how many words are switched in them."""
+        corpus, settings, own = train.corpus(), trial.arm.gloss, word_segmenter(self.config.language)
+        if stage.examples == "task":
+            return {"task": task_examples(corpus)}, {}
+        mask = self._mask(trial)
+        glosses = {
+            code: Glosser(
+                (own, word_segmenter(code)), by_dictionary(lexicon), settings, mask, find_language(code).spaced
+            )
+            for code, lexicon in self._lexicons(trial).items()
+        }
+        sample, rng = train.premises[:RATE_SAMPLE], generator(trial.seed, 0, 0)
+        rates = {code: gloss.rates(sample, rng) for code, gloss in glosses.items()}
+        switched = switched_pairs(corpus, glosses, seed=trial.seed)
+        made: dict[ExampleKind, Examples] = {"task": task_examples(corpus), "switched": switched}
+        return {kind: made[kind] for kind in stage.mixture}, rates
 
     def _classify(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
         trial, settings, updates = job.trial, job.plan.settings, job.plan.updates
@@ -136,9 +168,13 @@ class InferenceExperiment:
             **settings.dropouts,
             seed=trial.seed,
         )
+        stage = job.plan.stage
+        kinds, rates = self._kinds(stage, trial, data.train)
+        _tell(job, rates)
+        train = LabelledExamples(_mixed(stage, kinds, trial), data.train.labels * len(kinds), data.train.fingerprint())
         trained = train_classifier(
             classifier,
-            data.train,
+            train,
             valid=data.valid,
             settings=settings,
             updates=updates,
@@ -148,11 +184,26 @@ class InferenceExperiment:
             log=job.log,
             trackers=job.trackers,
             # Its speed counts pairs, not tokens.
-            on_progress=lambda step: job.on_event(Event(trial.name, STAGE, step.update, updates, step.loss)),
+            on_progress=lambda step: job.on_event(Event(trial.name, job.name, step.update, updates, step.loss)),
             on_message=job.tell,
         )
         on_first(partial(classifier.save, job.saved))
-        return {"training": asdict(trained), "rates": {}}
+        return {"training": asdict(trained), "rates": {code: asdict(each) for code, each in rates.items()}}
+
+    def previews(self, trial: Trial, data: Data[NliSet], folder: Path, *, rows: int) -> list[str]:
+        _check_arm(trial.arm, self.config.tested)
+        layout, blocks = None if is_encoder(trial.model) else load_layout(trial.model), []
+        for number, (stage, settings) in enumerate(self.stages(trial.arm), start=1):
+            kinds: Mapping[ExampleKind, Examples]
+            if stage.examples == "restore" and layout is not None:
+                kinds = {"restore": self._restored(trial, data).train}
+                lines_of = partial(sequence_lines, layout, settings.max_tokens)
+            else:
+                kinds, _ = self._kinds(stage, trial, data.train)
+                lines_of = partial(_label_lines, layout, settings.max_tokens, data.train.labels)
+            heading = f"stage {number}: {stage.name} ({_mixed(stage, kinds, trial).of_epoch(0):,} examples an epoch)"
+            blocks.append(stage_preview(heading, kinds, lines_of, rows=rows))
+        return blocks
 
     def outputs(self, trial: Trial, data: Data[NliSet], model: Path, on_event: OnEvent) -> list[Output]:
         max_tokens = trial.arm.classification.max_tokens
@@ -199,6 +250,33 @@ class InferenceExperiment:
             )
 
 
+def _mixed(stage: Stage, kinds: Mapping[ExampleKind, Examples], trial: Trial) -> Examples:
+    if stage.examples is not None:
+        return kinds[stage.examples]
+    return mixed_examples([(kinds[kind], share) for kind, share in stage.mixture.items()], seed=trial.seed)
+
+
+def _label_lines(
+    layout: Layout | None, max_tokens: int, labels: Sequence[int], example: Example, index: int
+) -> list[str]:
+    """An example as text and, where the model is no encoder alone, as the model takes it."""
+    lines = [
+        f"  premise         {example.source}",
+        f"  hypothesis      {example.target}",
+        f"  label           {LABELS[labels[index]]}",
+    ]
+    if layout is None:
+        return lines
+    encoder, _, decoder = given_lines(layout, max_tokens, as_one_text(example))
+    return [*lines, encoder, decoder]
+
+
+def _tell(job: StageJob, rates: Mapping[str, Rates]) -> None:
+    """Say how many words are switched, by the language that they are switched to."""
+    for code, each in rates.items():
+        job.on_event(Event(job.trial.name, f"to {code}: {each.describe()}"))
+
+
 def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
     """As `Experiment.check_trials`, of one arm."""
     arm.stage_updates  # noqa: B018
@@ -210,13 +288,18 @@ def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
         if arm.restores:
             raise UsageError(
                 f"arms.{arm.name}: {arm.model} is an encoder alone, which cannot restore sentences in stage 1. Take "
-                "recipe: standard, or a model with a decoder."
+                "recipe: standard or csr+, or a model with a decoder."
+            )
+        if arm.needs_mask:
+            raise UsageError(
+                f"arms.{arm.name}: gloss.unknown: mask is for models with a decoder, and {arm.model} is an encoder "
+                "alone. Take keep or drop."
             )
         return
     for language in languages:
         layout.code(language)
     require_runnable(arm.training, family, device)
-    if arm.restores and arm.switching.source == "mask":
+    if arm.needs_mask:
         layout.mask_token  # noqa: B018
 
 

@@ -164,7 +164,7 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
         trainings = len(config.pairs) * len(config.arms) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
         for pair, arm in product(config.pairs, config.arms):
-            check_arm(pair, arm, layout)
+            check_arm(pair, arm, layout, config.zeroshot.glossed)
     else:
         device = PlannedDevice("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
         jobs = max(1, config.jobs)
@@ -209,8 +209,7 @@ def rows_kept(config: RunConfig, corpora: Mapping[str, tuple[Corpus, Corpus]]) -
         for number, corpus in enumerate(parts):
             sample = corpus.limited(SAMPLED_FOR_PIECES)
             texts |= {f"{name}.{number}.0": sample.sources(), f"{name}.{number}.1": sample.targets()}
-    languages = sorted({language for pair in config.pairs for language in (pair.source, pair.target)})
-    usage = survey(model.name, texts, languages)
+    usage = survey(model.name, texts, config.languages)
     return len(usage.ids) if model.trim == "on" or pays(usage) else None
 
 

@@ -1,6 +1,6 @@
 """What the trainings on pairs need before they begin: lexicons, alignments, a trimmed vocabulary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,9 +32,10 @@ from switchtune.training.distributed import default_device
 from switchtune.training.stage import require_runnable
 
 
-def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout) -> None:
-    """As `Experiment.check_trials`, of one arm on one pair."""
-    layout.code(pair.source), layout.code(pair.target)
+def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, glossed: Iterable[str] = ()) -> None:
+    """As `Experiment.check_trials`, of one arm on one pair; `glossed` are languages without pairs."""
+    for language in (*pair.languages, *glossed):
+        layout.code(language)
     require_runnable(arm.training, layout.family.name, torch.device(default_device()))
     arm.stage_updates  # noqa: B018
     if arm.needs_mask:
@@ -161,7 +162,7 @@ def prepare_model(
     model = config.model
     if model.trim == "off" or (model.trim == "auto" and not may_pay(model.name)):
         return model.name
-    languages = sorted({language for pair in config.pairs for language in (pair.source, pair.target)})
+    languages = config.languages
     folder = run.path / TRIMMED
     inputs = {
         "model": model_fingerprint(model.name),

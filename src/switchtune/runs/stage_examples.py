@@ -1,13 +1,15 @@
 """What a stage of a trial on pairs is trained and validated on: examples of each kind, and their mixture."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from switchtune.config.run import TaskName
+from switchtune.corpus.documents import document_sentences
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import (
+    alternating_examples,
     backtranslated_examples,
     denoise_examples,
     dictionary_examples,
@@ -15,6 +17,7 @@ from switchtune.examples import (
     gloss_examples,
     iaft_examples,
     mixed_examples,
+    switched_examples,
     task_examples,
 )
 from switchtune.languages import find_language
@@ -27,7 +30,7 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.stages import StageExamples
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import Data
-from switchtune.switching.gloss import Glosser, weighted
+from switchtune.switching.gloss import Glosser, by_dictionary, weighted
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
 from switchtune.switching.switcher import Rates
 
@@ -40,6 +43,8 @@ class PairExamples:
     trial: Trial
     data: Data[Corpus]
     layout: Layout
+    glossed: Sequence[str] = ()
+    """Languages without pairs in which there are glosses too."""
 
     def of_stage(self, stage: Stage) -> StageExamples:
         """The examples of a stage, those of its kinds mixed."""
@@ -70,6 +75,8 @@ class PairExamples:
             return StageExamples(iaft_examples(train, words, mask=layout.mask_token, seed=seed), task)
         if kind == "restore":
             return self._restored()
+        if kind == "switched":
+            return self._switched()
         if kind == "dictionary":
             lexicons, settings = self._lexicons(), trial.arm.gloss
             weights = partial(weighted, settings=settings, backward=lexicons[1])
@@ -84,16 +91,35 @@ class PairExamples:
         if kind == "denoise":
             noised = denoise_examples([(target, sentences)], [segmenter], mask=layout.mask_token, seed=seed)
             return StageExamples(noised, task)
-        languages = (train.source_language, target)
-        segmenters, lexicons = (segmenter, word_segmenter(languages[0])), self._lexicons()[::-1]
-        mask = layout.mask_token if trial.arm.gloss.unknown == "mask" else ""
-        gloss = Glosser(segmenters, lexicons, trial.arm.gloss, mask, find_language(languages[0]).spaced)
-        rates = {target: gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))}
-        return StageExamples(gloss_examples(sentences, languages, gloss, seed=seed), task, rates)
+        by_language = {train.source_language: self._lexicons()[::-1]}
+        for language, path in zip(self.glossed, trial.lexicons[2:], strict=False):  # a reverse model has none of them
+            by_language[language] = by_dictionary(read_lexicon(path))
+        parts, rates = [], {}
+        for language, both in by_language.items():
+            segmenters, spaced = (segmenter, word_segmenter(language)), find_language(language).spaced
+            gloss = Glosser(segmenters, both, trial.arm.gloss, self._mask, spaced)
+            parts.append(gloss_examples(sentences, (language, target), gloss, seed=seed))
+            told = target if language == train.source_language else language
+            rates[told] = gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))
+        return StageExamples(alternating_examples(parts), task, rates)
+
+    @property
+    def _mask(self) -> str:
+        return self.layout.mask_token if self.trial.arm.gloss.unknown == "mask" else ""
 
     def _lexicons(self) -> Lexicons:
-        forward, backward = map(read_lexicon, self.trial.lexicons)
+        forward, backward = map(read_lexicon, self.trial.lexicons[:2])
         return forward, backward
+
+    def _switched(self) -> StageExamples:
+        """The pairs with words of their sources in the language of the targets."""
+        train, seed = self.data.train, self.trial.seed
+        language, segmenter = train.source_language, word_segmenter(train.source_language)
+        # A sentence keeps the spaces of its own language.
+        gloss = Glosser((segmenter, segmenter), self._lexicons(), self.trial.arm.gloss, self._mask)
+        sentences = [each for source in train.limited(RATE_SAMPLE).sources() for each in document_sentences(source)]
+        rates = {language: gloss.rates(sentences, generator(seed, 0, 0))}
+        return StageExamples(switched_examples(train, gloss, seed=seed), task_examples(self.data.valid), rates)
 
     def _restored(self) -> StageExamples:
         trial, layout = self.trial, self.layout

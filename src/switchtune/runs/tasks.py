@@ -61,6 +61,17 @@ def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[C
     return read(pair.train, limit=pair.limit), read(pair.valid), read(pair.test, deduplicate=False)
 
 
+def read_glossed_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
+    """The test sets of the languages without pairs that have one of their own, by language."""
+    read = partial(read_corpus, limit=limit, deduplicate=False, cache_dir=cache_dir)
+    target = config.pairs[0].target
+    return {
+        code: read(settings.test, code, target)
+        for code, settings in config.zeroshot.glossed.items()
+        if settings.test is not None
+    }
+
+
 @dataclass(frozen=True)
 class MonolingualSentences:
     """Further sentences of one of a pair's languages."""
@@ -116,6 +127,9 @@ def _held_out(config: RunConfig, language: str, cache_dir: Path) -> Iterator[str
             read = pair_reader(config, pair, cache_dir)
             for corpus in (read(pair.valid), read(pair.test, deduplicate=False)):
                 yield from _side(corpus, language)
+    for corpus in read_glossed_tests(config, cache_dir).values():
+        if language in (corpus.source_language, corpus.target_language):
+            yield from _side(corpus, language)
     for pattern in config.zeroshot.multiway.values():
         yield from read_lines(Path(pattern.replace("*", language)))
 

@@ -2,19 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
-from itertools import product
+from functools import cache, partial
+from itertools import product, starmap
 from pathlib import Path
 from typing import Any
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
-from switchtune.corpus.control import shown
 from switchtune.corpus.read import Corpus, describe
+from switchtune.corpus.words import word_segmenter
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
+from switchtune.files import fingerprint
 from switchtune.generation import translate
+from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, load_model, save_generation
 from switchtune.recipes import Stage
@@ -22,11 +24,20 @@ from switchtune.results.comparison import BackTranslationCost, Row, Summary, com
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.back_translation import back_translations
-from switchtune.runs.paths import HYPOTHESES
+from switchtune.runs.dictionaries import DictionaryLexicons
+from switchtune.runs.paths import CORPORA, HYPOTHESES
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
+from switchtune.runs.previews import sequence_lines, stage_preview
 from switchtune.runs.stage_examples import PairExamples
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
-from switchtune.runs.tasks import TASKS, note_task, read_further, read_pair, require_language
+from switchtune.runs.tasks import (
+    TASKS,
+    note_task,
+    read_further,
+    read_glossed_tests,
+    read_pair,
+    require_language,
+)
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
@@ -67,7 +78,7 @@ class PairExperiment:
         layout = load_layout(self.config.model.name)
         for pair in pairs:
             for arm in arms:
-                check_arm(pair, arm, layout)
+                check_arm(pair, arm, layout, self.config.zeroshot.glossed)
 
     def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
         train, valid, test = read_pair(self.config, pair, cache_dir)
@@ -91,20 +102,28 @@ class PairExperiment:
             return [((), ()) for _ in arms]
         layout = load_layout(self.config.model.name)
         made = PairPreparation(self.config, pair, (data.train, data.valid), layout, run, on_event)
-        return [(made.lexicons(arm), made.alignments(arm)) for arm in arms]
+        further = data.monolingual.get(pair.target)
+        sentences = (*data.train.targets(), *(further.sentences if further else ()))
+        targets = cache(lambda: monolingual_text(sentences, pair.target, word_segmenter(pair.target)))
+        others = DictionaryLexicons(targets, fingerprint(sentences), pair.target, run, on_event)
+        glossed = [self.config.glossed_lexicons(arm).items() for arm in arms]
+        lexicons = [(*made.lexicons(arm), *starmap(others.into, each)) for arm, each in zip(arms, glossed, strict=True)]
+        return list(zip(lexicons, map(made.alignments, arms), strict=True))
 
     def start_model(
         self, trials: Sequence[Trial], data: Mapping[str, Data[Corpus]], run: RunDir, on_event: OnEvent
     ) -> str | None:
         corpora = {name: (each.train, each.valid, *each.tests.values()) for name, each in data.items()}
         lexicons = sorted({path for trial in trials for path in trial.lexicons})
-        further = {
+        further: dict[str, Sequence[str]] = {
             f"{name}.monolingual.{language}": text.sentences
             for name, each in data.items()
             for language, text in each.monolingual.items()
         }
         marks = {trial.arm.gloss.mark for trial in trials if "gloss" in trial.arm.kinds} - {""}
         further |= {"gloss.tag": tuple(sorted(marks))} if marks else {}
+        tests = read_glossed_tests(self.config, run.path / CORPORA)
+        further |= {f"zeroshot.{language}": test.sources() for language, test in tests.items()}
         return prepare_model(self.config, corpora, further, lexicons, run, on_event)
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
@@ -133,7 +152,10 @@ class PairExperiment:
 
     def examples(self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
         """What a stage of a trial is trained and validated on; a mixture is validated on the task."""
-        return PairExamples(self.config.task, trial, data, layout).of_stage(stage)
+        return self._examples(trial, data, layout).of_stage(stage)
+
+    def _examples(self, trial: Trial, data: Data[Corpus], layout: Layout) -> PairExamples:
+        return PairExamples(self.config.task, trial, data, layout, tuple(self.config.zeroshot.glossed))
 
     def previews(self, trial: Trial, data: Data[Corpus], folder: Path, *, rows: int) -> list[str]:
         """The first examples of each kind in each stage as the model is given them; `folder` is the trial's."""
@@ -141,8 +163,8 @@ class PairExperiment:
             made = back_translations(self, trial, data, folder, lambda event: None, work=False)
             data = replace(data, backtranslated=made.pairs if made else None)
         layout, blocks = load_layout(trial.model), []
-        examples = PairExamples(self.config.task, trial, data, layout)
-        max_tokens = layout.fitting(trial.arm.training.max_tokens)
+        examples = self._examples(trial, data, layout)
+        lines_of = partial(sequence_lines, layout, trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
             lacking = ""
             if "backtranslated" in stage.mixture and data.backtranslated is None:
@@ -153,22 +175,9 @@ class PairExperiment:
                 continue
             kinds = examples.of_kinds(stage)
             size = examples.mixed(stage, kinds).train.of_epoch(0)
-            lines = [f"stage {number}: {stage.name} ({size:,} examples an epoch{lacking})"]
-            for kind, index in ((kind, index) for kind in kinds for index in range(rows)):
-                if index >= kinds[kind].train.count:
-                    continue
-                example = kinds[kind].train.make(0, index)
-                ids = layout.encode(example, max_tokens=max_tokens)
-                lines += [
-                    "",
-                    *([] if stage.examples else [f"  kind            {kind}"]),
-                    f"  source text     {shown(example.source)}",
-                    f"  target text     {example.target}",
-                    f"  encoder input   {' '.join(layout.tokens(ids.input_ids))}",
-                    f"  labels          {' '.join(layout.tokens(ids.labels))}",
-                    f"  decoder input   {' '.join(layout.tokens(ids.decoder_input_ids))}",
-                ]
-            blocks.append("\n".join(lines) + "\n")
+            heading = f"stage {number}: {stage.name} ({size:,} examples an epoch{lacking})"
+            by_kind = {kind: each.train for kind, each in kinds.items()}
+            blocks.append(stage_preview(heading, by_kind, lines_of, rows=rows))
         return blocks
 
     def outputs(self, trial: Trial, data: Data[Corpus], model: Path, on_event: OnEvent) -> list[Output]:

@@ -112,6 +112,12 @@ class Experiment(Protocol[Set]):
     def train(self, job: StageJob, data: Data[Set]) -> dict[str, Any]:
         """Train a stage and save its model; returns `training`, what it came to, and `rates` of switching, as JSON."""
 
+    def previews(self, trial: Trial, data: Data[Set], folder: Path, *, rows: int) -> list[str]:
+        """The first examples of each kind in each stage, as the model is given them: a block of text a stage.
+
+        `folder` is the trial's.
+        """
+
     def outputs(self, trial: Trial, data: Data[Set], model: Path, on_event: OnEvent) -> list[Output]:
         """What a trained model is to write; it is loaded once, where something of it is not there."""
 
@@ -248,7 +254,7 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
             "seed": trial.seed,
         }
         blocks: dict[str, tuple[str, Settings]] = {"restore": ("switching", arm.switching)}
-        blocks |= dict.fromkeys(("gloss", "dictionary"), ("gloss", arm.gloss))
+        blocks |= dict.fromkeys(("gloss", "switched", "dictionary"), ("gloss", arm.gloss))
         for name, block in (blocks[kind] for kind in blocks.keys() & stage.mixture):
             inputs[name] = block.model_dump(mode="json")
             inputs["lexicons"] = [hash_with_edits(path) for path in (*trial.lexicons, *trial.alignments)]

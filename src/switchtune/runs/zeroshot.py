@@ -1,12 +1,15 @@
-"""Zero-shot translation: models trained on each pair of a run, tested on the source languages of all (paper 5.3)."""
+"""Zero-shot translation: models trained on each pair of a run, tested on the source languages of all (paper 5.3).
 
-from collections.abc import Mapping, Sequence
+Languages without pairs, in which an arm has only glosses, are tested too.
+"""
+
+from collections.abc import Mapping
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean
 from typing import TypeAlias
 
-from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.run import RunConfig
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
@@ -21,7 +24,7 @@ from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
-from switchtune.runs.tasks import TASKS
+from switchtune.runs.tasks import TASKS, read_glossed_tests
 from switchtune.runs.trial import kept_lines
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
@@ -38,7 +41,9 @@ _Outputs: TypeAlias = dict[tuple[str, str], list[Mapping[tuple[str, str], list[s
 def run_zeroshot(
     config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None
 ) -> tuple[Matrix, ...]:
-    """Train as `run_experiment`, then translate every pair's test set with the models of all pairs; resumed likewise.
+    """Train as `run_experiment`, then translate the test sets of all languages with the models of all pairs.
+
+    Resumed as `run_experiment`.
 
     Writes translations to `zeroshot/`, `zeroshot.json`, `zeroshot.md` and a heat map as `zeroshot.svg` and `.png`.
 
@@ -46,7 +51,8 @@ def run_zeroshot(
         A matrix per arm beside the baseline and collection of test sets: the pairs' own, then `zeroshot.multiway`.
 
     Raises:
-        SwitchtuneError: as `run_experiment`, or there are not several pairs of one target language, and two arms.
+        SwitchtuneError: as `run_experiment`, or there are not two arms, and several pairs of one target language
+            (or one, and languages without pairs).
     """
     target, folder = _target(config), Path(folder)
     require_inputs(config, config.arms)
@@ -83,25 +89,31 @@ def _target(config: RunConfig) -> str:
             f"pairs: zero-shot tests need one target language for all pairs, found {', '.join(targets)}. Give each "
             "target language a file of its own."
         )
-    if len(config.pairs) < 2:
-        raise UsageError("pairs: zero-shot tests need at least two pairs: each pair's models are tested on the others.")
+    if len(config.pairs) < 2 and not config.zeroshot.glossed:
+        raise UsageError(
+            "pairs: zero-shot tests need at least two pairs, each of whose models is tested on the others, or one and "
+            "languages without pairs (zeroshot.glossed)."
+        )
+    for code, settings in config.zeroshot.glossed.items():
+        if settings.test is None and not config.zeroshot.multiway:
+            raise UsageError(
+                f"zeroshot.glossed.{code}: nothing tests it. Give it a `test`, as a pair has one, or give `multiway`."
+            )
     if len(config.arms) < 2:
         raise UsageError(f"arms: nothing is compared with {config.baseline}; add csr.")
     return targets[0]
 
 
 def _read_tests(config: RunConfig, cache_dir: Path) -> dict[str, dict[str, Corpus]]:
-    """By collection and source language."""
-
-    def read(location: str, pair: PairSettings, columns: Sequence[str] | None = None) -> Corpus:
-        whole = partial(read_corpus, limit=config.zeroshot.limit, deduplicate=False, cache_dir=cache_dir)
-        return whole(location, pair.source, pair.target, columns=columns)
-
-    tests = {OWN_TESTS: {pair.source: read(pair.test, pair, pair.columns) for pair in config.pairs}}
+    """By collection and source language; only collections that test something beside what was trained on."""
+    limit, target = config.zeroshot.limit, config.pairs[0].target
+    read = partial(read_corpus, target_language=target, limit=limit, deduplicate=False, cache_dir=cache_dir)
+    own = {pair.source: read(pair.test, pair.source, columns=pair.columns) for pair in config.pairs}
+    own |= read_glossed_tests(config, cache_dir, limit)
+    tests = {OWN_TESTS: own} if len(own) > 1 else {}
     for name, pattern in config.zeroshot.multiway.items():
-        tests[name] = {
-            pair.source: read(pattern.replace("*", f"{{{pair.source},{pair.target}}}"), pair) for pair in config.pairs
-        }
+        sources = (*own, *(code for code in config.zeroshot.glossed if code not in own))
+        tests[name] = {code: read(pattern.replace("*", f"{{{code},{target}}}"), code) for code in sources}
     return tests
 
 
@@ -109,8 +121,7 @@ def _with_text_of_tests(config: RunConfig) -> RunConfig:
     """Have a trimmed vocabulary keep the pieces of all test sets."""
     if config.model.trim == "off":
         return config
-    languages = dict.fromkeys(language for pair in config.pairs for language in (pair.source, pair.target))
-    files = [pattern.replace("*", code) for pattern in config.zeroshot.multiway.values() for code in languages]
+    files = [pattern.replace("*", code) for pattern in config.zeroshot.multiway.values() for code in config.languages]
     return config.model_copy(update={"model": config.model.model_copy(update={"text": (*config.model.text, *files)})})
 
 
@@ -166,5 +177,5 @@ def _matrix(
         shares = (mean(each.value for each in ours), mean(each.value for each in theirs), ours[0].references or 0.0)
         return Cell(trained, tested, comparison, shares)
 
-    cells = tuple(cell(trained, tested) for tested in corpora for trained in corpora)
+    cells = tuple(cell(pair.source, tested) for tested in corpora for pair in config.pairs)
     return Matrix(name, target, config.baseline, arm, cells)

@@ -54,6 +54,12 @@ def _marks(language: str, into: str) -> dict[int, str]:
     return str.maketrans({own: f"{mark} " for own, mark in _WIDE.items()}) if wide == [True, False] else {}
 
 
+def by_dictionary(lexicon: Lexicon) -> tuple[Lexicon, Lexicon]:
+    """A lexicon of dictionaries for `Glosser`, with an empty one back: a dictionary has no probabilities to draw by."""
+    languages = (lexicon.target_language, lexicon.source_language)
+    return lexicon, Lexicon(*languages, lexicon.method, lexicon.measure, lexicon.unit, {})
+
+
 @dataclass(frozen=True)
 class Glosser:
     """Renders sentences of one language in the words of another."""

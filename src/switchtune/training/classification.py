@@ -1,6 +1,6 @@
 """The stage that trains a classifier of premises and hypotheses (paper 5.5), in the same loop as every other stage."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
 from switchtune.config.training import ClassificationSettings, TrainingSettings
 from switchtune.corpus.inference import LABELS, NliSet
 from switchtune.events import Progress
-from switchtune.examples import Key
+from switchtune.examples import Examples, Key, task_examples
 from switchtune.files import fingerprint
 from switchtune.models.classifier import HEAD, Classifier
 from switchtune.models.forward import Batch, evaluating, on_device_of
@@ -55,6 +56,28 @@ class ClassifierResult:
         return cls(**{**record, "valid_accuracy": tuple(map(tuple, record["valid_accuracy"]))})
 
 
+@dataclass(frozen=True)
+class LabelledExamples:
+    """Premises as sources and hypotheses as targets, both in the language of the source, with a label each."""
+
+    examples: Examples
+    labels: tuple[int, ...]
+    """Places in `LABELS`."""
+    fingerprint: str
+    """Of the set that they are made from."""
+
+    @classmethod
+    def of(cls, data: NliSet) -> "LabelledExamples":
+        """The examples of a set as they stand."""
+        return cls(task_examples(data.corpus()), data.labels, data.fingerprint())
+
+    @cached_property
+    def characters(self) -> NDArray[np.int64]:
+        """(examples,) the length of each, as it is in epoch 0."""
+        made = self.examples.made([(0, index) for index in range(self.examples.count)])
+        return np.array([len(pair.source) + len(pair.target) for pair in made])
+
+
 def classifier_settings(classification: ClassificationSettings, training: TrainingSettings) -> TrainingSettings:
     """A run's training settings with the classifier's block in their place; Adam, and a batch's budget in pairs."""
     own = ("accumulation", "max_tokens", "lr", "warmup", "dropout", "weight_decay", "evaluate_every", "patience")
@@ -78,12 +101,12 @@ def classifier_settings(classification: ClassificationSettings, training: Traini
 
 def predict(classifier: Classifier, data: NliSet) -> list[int]:
     """The label of every example, as a position in `LABELS`."""
-    model = classifier.model
+    model, tested = classifier.model, LabelledExamples.of(data)
     labels = [0] * len(data)
     with evaluating(model):
-        for rows in _by_length(data):
-            batch = on_device_of(model, _encoded(classifier, data, rows)[0])
-            for row, label in zip(rows, classifier.logits(batch).argmax(-1).tolist(), strict=True):
+        for keys in _by_length(tested):
+            batch = on_device_of(model, classifier.batch(tested.examples.made(keys))[0])
+            for (_, row), label in zip(keys, classifier.logits(batch).argmax(-1).tolist(), strict=True):
                 labels[row] = label
     return labels
 
@@ -95,7 +118,7 @@ def accuracy(predicted: Sequence[int], labels: Sequence[int]) -> float:
 
 def train_classifier(
     classifier: Classifier,
-    train: NliSet,
+    train: LabelledExamples,
     *,
     valid: NliSet,
     settings: TrainingSettings,
@@ -115,7 +138,7 @@ def train_classifier(
         origin: fingerprint of what the classifier began with.
         on_progress: called about twice a second; `tokens_per_second` counts pairs.
     """
-    objective = LabelObjective(classifier, train)
+    objective, validation = LabelObjective(classifier, train), LabelledExamples.of(valid)
     outcome = carry_out(
         Job(
             objective=objective,
@@ -123,7 +146,7 @@ def train_classifier(
             family=classifier.family,
             origin=origin,
             lengths=objective.lengths,
-            valid=[LabelObjective(classifier, valid).batch([(0, row) for row in rows]) for rows in _by_length(valid)],
+            valid=list(map(LabelObjective(classifier, validation).batch, _by_length(validation))),
             settings=settings,
             updates=updates,
             seed=seed,
@@ -133,6 +156,7 @@ def train_classifier(
             chrf=None,
             on_progress=on_progress,
             on_message=on_message,
+            used=train.examples.used,
         )
     )
     return ClassifierResult(
@@ -146,14 +170,9 @@ def train_classifier(
     )
 
 
-def _by_length(data: NliSet) -> Iterator[list[int]]:
-    rows = sorted(range(len(data)), key=lambda row: len(data.premises[row]) + len(data.hypotheses[row]))
-    return (rows[start : start + _PAIRS_AT_ONCE] for start in range(0, len(rows), _PAIRS_AT_ONCE))
-
-
-def _encoded(classifier: Classifier, data: NliSet, rows: Iterable[int]) -> tuple[Batch, int]:
-    premises, hypotheses = zip(*((data.premises[row], data.hypotheses[row]) for row in rows), strict=True)
-    return classifier.batch(premises, hypotheses, data.language)
+def _by_length(data: LabelledExamples) -> Iterator[list[Key]]:
+    keys = [(0, row) for row in data.characters.argsort(kind="stable").tolist()]
+    return (keys[start : start + _PAIRS_AT_ONCE] for start in range(0, len(keys), _PAIRS_AT_ONCE))
 
 
 @dataclass(frozen=True)
@@ -161,7 +180,7 @@ class LabelObjective:
     """The label of a premise and a hypothesis."""
 
     classifier: Classifier
-    data: NliSet
+    data: LabelledExamples
     block: Literal["classification"] = "classification"
     validated: Literal["valid_accuracy"] = "valid_accuracy"
 
@@ -174,20 +193,18 @@ class LabelObjective:
 
     @property
     def data_fingerprint(self) -> str:
-        return fingerprint(self.data.fingerprint())
+        return fingerprint(self.data.fingerprint)
 
     @cached_property
     def lengths(self) -> Lengths:
         """Every example costs 1; the surplus, its length in characters, puts those alike together."""
-        pairs = zip(self.data.premises, self.data.hypotheses, strict=True)
-        characters = np.array([len(premise) + len(hypothesis) for premise, hypothesis in pairs])
-        truncated = sum(_encoded(self.classifier, self.data, rows)[1] for rows in _by_length(self.data))
+        characters, made = self.data.characters, self.data.examples.made
+        truncated = sum(self.classifier.batch(made(keys))[1] for keys in _by_length(self.data))
         return Lengths(np.ones_like(characters), characters, truncated)
 
     def batch(self, keys: Sequence[Key]) -> Batch:
-        rows = [row for _, row in keys]
-        labels = torch.tensor([self.data.labels[row] for row in rows])
-        return {**_encoded(self.classifier, self.data, rows)[0], "labels": labels}
+        labels = torch.tensor([self.data.labels[index] for _, index in keys])
+        return {**self.classifier.batch(self.data.examples.made(keys))[0], "labels": labels}
 
     def loss_in_forward(self, model: PreTrainedModel) -> AbstractContextManager[None]:
         return in_forward(model, self._loss)
