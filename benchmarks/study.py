@@ -1,0 +1,151 @@
+"""When do the recipes make better models? A grid of corpora, sizes, arms and seeds, worked through in the background.
+
+    switchtune pretrain benchmarks/study-base.yaml --out runs/study/base
+    python benchmarks/study.py work benchmarks/study.yaml --out runs/study
+    python benchmarks/study.py write benchmarks/study.yaml
+
+`work` runs the queue of the file in its order and resumes where it was stopped; what is finished is recorded in
+benchmarks/results/study.json after every run. `write` makes docs/results.md and its pictures from that record.
+
+The pairs of a run are the first `size` of its corpus. What follows them is the monolingual text: of every two further
+pairs the first gives its source and the second its target, so that no pair is hidden in it.
+"""
+
+import argparse
+import json
+import lzma
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+from record import RESULTS, machine
+from study_page import write_page
+
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
+from switchtune.events import Event
+from switchtune.files import read_json, write_json, write_text
+from switchtune.models.load import model_fingerprint
+from switchtune.results.comparison import metrics_record
+from switchtune.runs.experiment import run_experiment
+
+RECORD = RESULTS / "study.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One comparison of the study: arms and seeds on one direction with so many pairs."""
+
+    name: str  # Of the part of the study that it belongs to
+    pair: str
+    size: int
+    arms: Mapping[str, Mapping[str, Any]]
+    seeds: Sequence[int]
+    settings: Mapping[str, Any]
+    test_sentences: int
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}/{self.pair}.{self.size}"
+
+
+def queued(grid: Mapping[str, Any]) -> Iterator[Run]:
+    """The runs in the order of importance."""
+    for entry in grid["queue"]:
+        for size in entry["sizes"]:
+            for pair in entry["pairs"]:
+                arms = {name: grid["arms"][name] for name in entry["arms"]}
+                settings = merged(grid["settings"], entry.get("settings", {}))
+                tested = entry.get("test_sentences", grid["test_sentences"])
+                yield Run(entry["name"], pair, size, arms, entry["seeds"], settings, tested)
+
+
+def merged(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others in their place, block by block."""
+    return {**settings, **{key: {**settings.get(key, {}), **value} for key, value in own.items()}}
+
+
+def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
+    """What `switchtune run` would be given."""
+    source, target = run.pair.split("-")
+    corpus = next(each for name, each in grid["corpora"].items() if set(name.split("-")) == {source, target})
+    path = Path(corpus["path"])
+    further = {
+        language: further_text(path / f"train.{language}.xz", run.size, half, grid["monolingual_sentences"], out)
+        for half, language in enumerate((source, target))
+    }
+    test = {language: test_set(path / f"test.{language}.xz", run.test_sentences, out) for language in further}
+    pair = {
+        "source": source,
+        "target": target,
+        "train": f"{path}/train.{{{source},{target}}}.xz",
+        "valid": f"{path}/valid.{{{source},{target}}}.xz",
+        "test": str(test[source]).replace(f".{source}.", f".{{{source},{target}}}."),
+        "limit": run.size,
+        "monolingual": {language: str(text) for language, text in further.items()},
+    }
+    arms = json.loads(
+        json.dumps([{"name": name, **settings} for name, settings in run.arms.items()]).replace(
+            "DICTIONARY", corpus.get("dictionary", "")
+        )
+    )
+    return parse_config(
+        RunConfig, {**run.settings, "pairs": [pair], "arms": arms, "seeds": list(run.seeds)}, origin=run.folder
+    )
+
+
+def further_text(path: Path, size: int, half: int, most: int, out: Path) -> Path:
+    """A file of every second sentence after the first `size`; the halves 0 and 1 have no pair in common."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        sentences = list(islice(lines, size + half, size + 2 * most, 2))
+    return written(out / "text" / f"{path.parent.name}.{size}" / f"further.{path.suffixes[0][1:]}.txt", sentences)
+
+
+def test_set(path: Path, most: int, out: Path) -> Path:
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        sentences = list(islice(lines, most))
+    return written(out / "text" / path.parent.name / str(most) / f"test.{path.suffixes[0][1:]}.txt", sentences)
+
+
+def written(path: Path, lines: Sequence[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(lines))
+    return path
+
+
+def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
+    """Run what is queued and record each result."""
+    base = model_fingerprint(grid["settings"]["model"])
+    for run in queued(grid):
+
+        def told(event: Event, run: Run = run) -> None:
+            if not event.updates:
+                print(f"{run.folder} {event.subject}: {event.what}", flush=True)
+
+        summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
+        known = read_json(record, remedy="Restore it.") if record.exists() else {"runs": {}}
+        result = {"base": base, "machine": machine("torch", "transformers"), **metrics_record(summary)}
+        write_json(record, {"runs": {**known["runs"], run.folder: result}})
+        print(f"{run.folder}: done", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("work", "write"))
+    parser.add_argument("grid", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/study"))
+    parser.add_argument("--record", type=Path, default=RECORD, help="file of the results")
+    arguments = parser.parse_args()
+    grid = yaml.safe_load(arguments.grid.read_text(encoding="utf-8"))
+    if arguments.what == "work":
+        work(grid, arguments.out, arguments.record)
+    else:
+        write_page(read_json(arguments.record, remedy="Run `work` first."))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
