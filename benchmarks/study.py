@@ -4,8 +4,9 @@
     python benchmarks/study.py work benchmarks/study.yaml --out runs/study
     python benchmarks/study.py write benchmarks/study.yaml
 
-`work` runs the queue of the file in its order and resumes where it was stopped; what is finished is recorded in
-benchmarks/results/study.json after every run. `write` makes docs/results.md and its pictures from that record.
+`work` runs the queue of the file in its order, one seed of all arms after the other, and resumes where it was stopped;
+what is finished is recorded in benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that
+seeds can be added on another day and another base. `write` makes docs/results.md and its pictures from that record.
 
 The pairs of a run are the first `size` of its corpus. What follows them is the monolingual text: of every two further
 pairs the first gives its source and the second its target, so that no pair is hidden in it.
@@ -16,52 +17,52 @@ import json
 import lzma
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import asdict, dataclass
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
 import yaml
 from record import RESULTS, machine
-from study_page import write_page
+from study_page import packed, write_page
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.events import Event
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.load import model_fingerprint
-from switchtune.results.comparison import metrics_record
+from switchtune.results.comparison import Row
 from switchtune.runs.experiment import run_experiment
 
 RECORD = RESULTS / "study.json"
+RESTORE = "Restore it, or give another file with --record."
 
 
 @dataclass(frozen=True)
 class Run:
-    """One comparison of the study: arms and seeds on one direction with so many pairs."""
+    """One comparison of the study: arms on one direction with so many pairs."""
 
     name: str  # Of the part of the study that it belongs to
     pair: str
     size: int
     arms: Mapping[str, Mapping[str, Any]]
-    seeds: Sequence[int]
+    seed: int
     settings: Mapping[str, Any]
     test_sentences: int
 
     @property
     def folder(self) -> str:
-        return f"{self.name}/{self.pair}.{self.size}"
+        return f"{self.name}/{self.pair}.{self.size}/seed{self.seed}"
 
 
 def queued(grid: Mapping[str, Any]) -> Iterator[Run]:
     """The runs in the order of importance."""
     for entry in grid["queue"]:
-        for size in entry["sizes"]:
-            for pair in entry["pairs"]:
-                arms = {name: grid["arms"][name] for name in entry["arms"]}
-                settings = merged(grid["settings"], entry.get("settings", {}))
-                tested = entry.get("test_sentences", grid["test_sentences"])
-                yield Run(entry["name"], pair, size, arms, entry["seeds"], settings, tested)
+        settings = merged(grid["settings"], entry.get("settings", {}))
+        tested = entry.get("test_sentences", grid["test_sentences"])
+        arms = {name: grid["arms"][name] for name in entry["arms"]}
+        for seed, size, pair in product(entry["seeds"], entry["sizes"], entry["pairs"]):
+            yield Run(entry["name"], pair, size, arms, seed, settings, tested)
 
 
 def merged(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
         )
     )
     return parse_config(
-        RunConfig, {**run.settings, "pairs": [pair], "arms": arms, "seeds": list(run.seeds)}, origin=run.folder
+        RunConfig, {**run.settings, "pairs": [pair], "arms": arms, "seeds": [run.seed]}, origin=run.folder
     )
 
 
@@ -118,19 +119,37 @@ def written(path: Path, lines: Sequence[str]) -> Path:
 
 
 def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
-    """Run what is queued and record each result."""
+    """Run what is queued and not yet recorded, and record each result."""
     base = model_fingerprint(grid["settings"]["model"])
     for run in queued(grid):
+        known = read_json(record, remedy=RESTORE) if record.exists() else {}
+        if set(run.arms) <= set(known.get(run.folder, {}).get("arms", ())):
+            continue
 
         def told(event: Event, run: Run = run) -> None:
             if not event.updates:
                 print(f"{run.folder} {event.subject}: {event.what}", flush=True)
 
         summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
-        known = read_json(record, remedy="Restore it.") if record.exists() else {"runs": {}}
-        result = {"base": base, "machine": machine("torch", "transformers"), **metrics_record(summary)}
-        write_json(record, {"runs": {**known["runs"], run.folder: result}})
+        arms = {row.arm: trial_record(row) for row in summary.rows}
+        write_json(
+            record, {**known, run.folder: {"base": base, "machine": machine("torch", "transformers"), "arms": arms}}
+        )
         print(f"{run.folder}: done", flush=True)
+
+
+def trial_record(row: Row) -> dict[str, Any]:
+    """What is kept of one training."""
+    first, second = (row.scores[metric][0] for metric in ("BLEU", "chrF++"))
+    return {
+        "bleu": packed(first),
+        "chrf": second.value,
+        "in_language": row.in_language[0].value,
+        "valid_nll": row.valid_nll,
+        "updates": row.stage_updates,
+        "minutes": row.minutes,
+        "back_translation": row.back_translation and asdict(row.back_translation),
+    }
 
 
 def main() -> None:
@@ -144,7 +163,7 @@ def main() -> None:
     if arguments.what == "work":
         work(grid, arguments.out, arguments.record)
     else:
-        write_page(read_json(arguments.record, remedy="Run `work` first."))
+        write_page(read_json(arguments.record, remedy=RESTORE))
 
 
 if __name__ == "__main__":
