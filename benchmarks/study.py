@@ -90,13 +90,17 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
         "monolingual": {language: str(text) for language, text in further.items()},
     }
     arms = json.loads(
-        json.dumps([{"name": name, **settings} for name, settings in run.arms.items()]).replace(
+        json.dumps([{"name": folder_name(name), **settings} for name, settings in run.arms.items()]).replace(
             "DICTIONARY", corpus.get("dictionary", "")
         )
     )
     return parse_config(
         RunConfig, {**run.settings, "pairs": [pair], "arms": arms, "seeds": [run.seed]}, origin=run.folder
     )
+
+
+def folder_name(arm: str) -> str:
+    return arm.replace(" ", "_")
 
 
 def further_text(path: Path, size: int, half: int, most: int, out: Path) -> Path:
@@ -131,7 +135,8 @@ def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
                 print(f"{run.folder} {event.subject}: {event.what}", flush=True)
 
         summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
-        arms = {row.arm: trial_record(row) for row in summary.rows}
+        rows = {row.arm: row for row in summary.rows}
+        arms = {name: trial_record(rows[folder_name(name)]) for name in run.arms}
         write_json(
             record, {**known, run.folder: {"base": base, "machine": machine("torch", "transformers"), "arms": arms}}
         )
