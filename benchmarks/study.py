@@ -1,0 +1,175 @@
+"""When do the recipes make better models? A grid of corpora, sizes, arms and seeds, worked through in the background.
+
+    switchtune pretrain benchmarks/study-base.yaml --out runs/study/base
+    python benchmarks/study.py work benchmarks/study.yaml --out runs/study
+    python benchmarks/study.py write benchmarks/study.yaml
+
+`work` runs the queue of the file in its order, one seed of all arms after the other, and resumes where it was stopped;
+what is finished is recorded in benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that
+seeds can be added on another day and another base. `write` makes docs/results.md and its pictures from that record.
+
+The pairs of a run are the first `size` of its corpus. What follows them is the monolingual text: of every two further
+pairs the first gives its source and the second its target, so that no pair is hidden in it.
+"""
+
+import argparse
+import json
+import lzma
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice, product
+from pathlib import Path
+from typing import Any
+
+import yaml
+from record import RESULTS, machine
+from study_page import packed, write_page
+
+from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
+from switchtune.events import Event
+from switchtune.files import read_json, write_json, write_text
+from switchtune.models.load import model_fingerprint
+from switchtune.results.comparison import Row
+from switchtune.runs.experiment import run_experiment
+
+RECORD = RESULTS / "study.json"
+RESTORE = "Restore it, or give another file with --record."
+
+
+@dataclass(frozen=True)
+class Run:
+    """One comparison of the study: arms on one direction with so many pairs."""
+
+    name: str  # Of the part of the study that it belongs to
+    pair: str
+    size: int
+    arms: Mapping[str, Mapping[str, Any]]
+    seed: int
+    settings: Mapping[str, Any]
+    test_sentences: int
+
+    @property
+    def folder(self) -> str:
+        return f"{self.name}/{self.pair}.{self.size}/seed{self.seed}"
+
+
+def queued(grid: Mapping[str, Any]) -> Iterator[Run]:
+    """The runs in the order of importance."""
+    for entry in grid["queue"]:
+        settings = merged(grid["settings"], entry.get("settings", {}))
+        tested = entry.get("test_sentences", grid["test_sentences"])
+        arms = {name: grid["arms"][name] for name in entry["arms"]}
+        for seed, size, pair in product(entry["seeds"], entry["sizes"], entry["pairs"]):
+            yield Run(entry["name"], pair, size, arms, seed, settings, tested)
+
+
+def merged(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others in their place, block by block."""
+    return {**settings, **{key: {**settings.get(key, {}), **value} for key, value in own.items()}}
+
+
+def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
+    """What `switchtune run` would be given."""
+    source, target = run.pair.split("-")
+    corpus = next(each for name, each in grid["corpora"].items() if set(name.split("-")) == {source, target})
+    path = Path(corpus["path"])
+    further = {
+        language: further_text(path / f"train.{language}.xz", run.size, half, grid["monolingual_sentences"], out)
+        for half, language in enumerate((source, target))
+    }
+    test = {language: test_set(path / f"test.{language}.xz", run.test_sentences, out) for language in further}
+    pair = {
+        "source": source,
+        "target": target,
+        "train": f"{path}/train.{{{source},{target}}}.xz",
+        "valid": f"{path}/valid.{{{source},{target}}}.xz",
+        "test": str(test[source]).replace(f".{source}.", f".{{{source},{target}}}."),
+        "limit": run.size,
+        "monolingual": {language: str(text) for language, text in further.items()},
+    }
+    arms = json.loads(
+        json.dumps([{"name": folder_name(name), **settings} for name, settings in run.arms.items()]).replace(
+            "DICTIONARY", corpus.get("dictionary", "")
+        )
+    )
+    return parse_config(
+        RunConfig, {**run.settings, "pairs": [pair], "arms": arms, "seeds": [run.seed]}, origin=run.folder
+    )
+
+
+def folder_name(arm: str) -> str:
+    return arm.replace(" ", "_")
+
+
+def further_text(path: Path, size: int, half: int, most: int, out: Path) -> Path:
+    """A file of every second sentence after the first `size`; the halves 0 and 1 have no pair in common."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        sentences = list(islice(lines, size + half, size + 2 * most, 2))
+    return written(out / "text" / f"{path.parent.name}.{size}" / f"further.{path.suffixes[0][1:]}.txt", sentences)
+
+
+def test_set(path: Path, most: int, out: Path) -> Path:
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        sentences = list(islice(lines, most))
+    return written(out / "text" / path.parent.name / str(most) / f"test.{path.suffixes[0][1:]}.txt", sentences)
+
+
+def written(path: Path, lines: Sequence[str]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(lines))
+    return path
+
+
+def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
+    """Run what is queued and not yet recorded, and record each result."""
+    base = model_fingerprint(grid["settings"]["model"])
+    for run in queued(grid):
+        known = read_json(record, remedy=RESTORE) if record.exists() else {}
+        if set(run.arms) <= set(known.get(run.folder, {}).get("arms", ())):
+            continue
+
+        def told(event: Event, run: Run = run) -> None:
+            if not event.updates:
+                print(f"{run.folder} {event.subject}: {event.what}", flush=True)
+
+        summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
+        rows = {row.arm: row for row in summary.rows}
+        arms = {name: trial_record(rows[folder_name(name)]) for name in run.arms}
+        write_json(
+            record, {**known, run.folder: {"base": base, "machine": machine("torch", "transformers"), "arms": arms}}
+        )
+        print(f"{run.folder}: done", flush=True)
+
+
+def trial_record(row: Row) -> dict[str, Any]:
+    """What is kept of one training."""
+    first, second = (row.scores[metric][0] for metric in ("BLEU", "chrF++"))
+    return {
+        "bleu": packed(first),
+        "chrf": second.value,
+        "in_language": row.in_language[0].value,
+        "valid_nll": row.valid_nll,
+        "updates": row.stage_updates,
+        "minutes": row.minutes,
+        "back_translation": row.back_translation and asdict(row.back_translation),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("work", "write"))
+    parser.add_argument("grid", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/study"))
+    parser.add_argument("--record", type=Path, default=RECORD, help="file of the results")
+    arguments = parser.parse_args()
+    grid = yaml.safe_load(arguments.grid.read_text(encoding="utf-8"))
+    if arguments.what == "work":
+        work(grid, arguments.out, arguments.record)
+    else:
+        write_page(read_json(arguments.record, remedy=RESTORE))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

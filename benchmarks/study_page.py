@@ -1,0 +1,204 @@
+"""docs/results.md and its pictures, from the record of the study: the words are in results.md.jinja."""
+
+import base64
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from switchtune.files import write_text
+from switchtune.results.drawing import COLOURS, MARKERS, write_figure
+from switchtune.results.figures import arrow
+from switchtune.results.text import markdown_table, signed
+from switchtune.scoring.metrics import Score
+from switchtune.scoring.significance import SIGNIFICANT, Comparison, compare_scores, decide
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DOCS = Path(__file__).parents[1] / "docs"
+PICTURES = DOCS / "pictures"
+DRAWN = ("csr+ pairs", "csr+", "bt", "csr+bt")
+"""Arms that the pictures show."""
+Trial: TypeAlias = Mapping[str, Any]
+
+
+def packed(score: Score) -> dict[str, Any]:
+    """A score as JSON, with its statistics of each sentence."""
+    counts = base64.b85encode(zlib.compress(score.segments.astype("<i2").tobytes(), 9)).decode()
+    return {"metric": score.metric, "value": score.value, "signature": score.signature, "n": score.n, "counts": counts}
+
+
+def unpacked(record: Mapping[str, Any]) -> Score:
+    """The score of what `packed` made of it."""
+    counts = np.frombuffer(zlib.decompress(base64.b85decode(record["counts"])), "<i2").reshape(record["n"], -1)
+    return Score(record["metric"], record["value"], record["signature"], counts.astype(np.int64), record["n"])
+
+
+class Part:
+    """The runs of one part of the study, whose differences to its first arm are decided together."""
+
+    def __init__(self, name: str, runs: Mapping[str, Any]) -> None:
+        self.trials: dict[tuple[str, int], dict[str, list[Trial]]] = {}
+        for folder, run in runs.items():
+            part, place, _ = folder.split("/")
+            if part == name:
+                pair, size = place.split(".")
+                known = self.trials.setdefault((pair, int(size)), {})
+                for arm, trial in run["arms"].items():
+                    known.setdefault(arm, []).append(trial)
+        self.baseline, *self.arms = dict.fromkeys(arm for arms in self.trials.values() for arm in arms)
+        compared = [(*key, arm) for key, arms in self.trials.items() for arm in arms if arm != self.baseline]
+        scores = {
+            (*key, arm): [unpacked(trial["bleu"]) for trial in trials]
+            for key, arms in self.trials.items()
+            for arm, trials in arms.items()
+        }
+        differences = [
+            compare_scores(scores[pair, size, self.baseline], scores[pair, size, arm]) for pair, size, arm in compared
+        ]
+        self.decided: dict[tuple[str, int, str], Comparison] = dict(zip(compared, decide(differences), strict=True))
+
+    def table(self, value: Callable[[Trial], float], digits: int = 1) -> str:
+        """Means over seeds, and the differences to the baseline; * where that of BLEU is real."""
+        body, sums = [], {arm: list[tuple[float, float]]() for arm in (self.baseline, *self.arms)}
+        for (pair, size), arms in self.trials.items():
+            means = {arm: mean(map(value, trials)) for arm, trials in arms.items()}
+            for arm, own in means.items():
+                sums[arm].append((own, means[self.baseline]))
+            cells = [
+                _cell(means.get(arm), None if arm == self.baseline else means[self.baseline], digits)
+                + ("*" if value is BLEU and self._is_real((pair, size, arm)) else "")
+                for arm in sums
+            ]
+            seeds = len(arms[self.baseline])
+            body.append((arrow(pair), f"{size:,}", str(seeds), *cells))
+        if len(body) > 1:
+            means_of = {arm: [mean(column) for column in zip(*both, strict=True)] for arm, both in sums.items()}
+            cells = [
+                _cell(own, None if arm == self.baseline else base, digits) for arm, (own, base) in means_of.items()
+            ]
+            body.append(("mean", "", "", *cells))
+        return markdown_table(("direction", "pairs", "seeds", *sums), body)
+
+    def _is_real(self, key: tuple[str, int, str]) -> bool:
+        known = self.decided.get(key)
+        return known is not None and known.adjusted_p_value < SIGNIFICANT
+
+
+def _cell(value: float | None, base: float | None, digits: int) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{digits}f}" + ("" if base is None else f" ({signed(value - base, digits)})")
+
+
+def BLEU(trial: Trial) -> float:  # noqa: N802
+    return float(trial["bleu"]["value"])
+
+
+def chrf(trial: Trial) -> float:
+    return float(trial["chrf"])
+
+
+def loss(trial: Trial) -> float:
+    """The lowest validation loss of the last stage, in nats a target token."""
+    return min(nll for _, nll in trial["valid_nll"])
+
+
+def minutes(trial: Trial) -> float:
+    """Of training, those of a reverse model and its translations included."""
+    extra = trial["back_translation"] or {}
+    return float(trial["minutes"] + extra.get("minutes", 0) + extra.get("translating_minutes", 0))
+
+
+def draw_sizes(part: Part, arms: Sequence[str]) -> "Figure | None":
+    """Gain over the baseline by the number of pairs, with 95 % intervals: a panel for each direction."""
+    from matplotlib.figure import Figure
+
+    pairs = list(dict.fromkeys(pair for pair, _ in part.trials))
+    figure = Figure(figsize=(4.2 * len(pairs), 3.2), layout="constrained")
+    for axes, pair in zip(figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0], pairs, strict=True):
+        sizes = sorted(size for each, size in part.trials if each == pair)
+        axes.axhline(0, color=COLOURS[0], linewidth=1)
+        for number, arm in enumerate(arms):
+            known = [(size, part.decided[pair, size, arm]) for size in sizes if (pair, size, arm) in part.decided]
+            places = [size * 1.04 ** (number - 1) for size, _ in known]
+            middle, bars = _with_bars([each for _, each in known])
+            axes.errorbar(places, middle, yerr=bars, label=arm, **_look(number))
+        axes.set_xscale("log")
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.minorticks_off()
+        axes.set_title(arrow(pair))
+        axes.set_xlabel("training pairs")
+    figure.axes[0].set_ylabel(f"BLEU beyond {part.baseline}")
+    figure.axes[0].legend()
+    return figure
+
+
+def draw_directions(part: Part, arms: Sequence[str]) -> "Figure | None":
+    """Differences to the baseline with their 95 % intervals, direction by direction."""
+    from matplotlib.figure import Figure
+
+    keys, step = list(part.trials), 1 / (len(arms) + 1)
+    figure = Figure(figsize=(7, 0.8 + 0.22 * len(keys) * (len(arms) + 1)), layout="constrained")
+    axes = figure.subplots()
+    axes.axvline(0, color=COLOURS[0], linewidth=1)
+    for number, arm in enumerate(arms):
+        known = [
+            (place + number * step, part.decided[pair, size, arm])
+            for place, (pair, size) in enumerate(keys)
+            if (pair, size, arm) in part.decided
+        ]
+        middle, bars = _with_bars([each for _, each in known])
+        axes.errorbar(middle, [place for place, _ in known], xerr=bars, linestyle="", label=arm, **_look(number))
+    middles = [place + step * (len(arms) - 1) / 2 for place in range(len(keys))]
+    axes.set_yticks(middles, [arrow(pair) for pair, _ in keys])
+    axes.invert_yaxis()
+    axes.set_xlabel(f"BLEU beyond {part.baseline}, with 95 % intervals")
+    figure.legend(loc="outside upper center", ncols=len(arms))
+    return figure
+
+
+def _with_bars(differences: Sequence[Comparison]) -> tuple[list[float], list[list[float]]]:
+    """Differences, and how far their intervals reach below and above."""
+    return [each.difference for each in differences], [
+        [each.difference - each.interval[0] for each in differences],
+        [each.interval[1] - each.difference for each in differences],
+    ]
+
+
+def _look(number: int) -> dict[str, Any]:
+    return {"color": COLOURS[number + 1], "marker": MARKERS[number], "capsize": 2}
+
+
+COLUMNS = {"BLEU": BLEU, "chrf": chrf, "loss": loss, "minutes": minutes}
+"""What `Part.table` can show, by the names that the page's words have for it."""
+
+
+def write_page(record: Mapping[str, Any]) -> None:
+    """Write docs/results.md and docs/pictures."""
+    parts = {name: Part(name, record) for name in {folder.split("/")[0] for folder in record}}
+    PICTURES.mkdir(exist_ok=True)
+    pictures = {"sizes": ("gain-by-size", draw_sizes), "main": ("gain-by-direction", draw_directions)}
+    for name in parts.keys() & pictures.keys():
+        file, draw = pictures[name]
+        write_figure(PICTURES / file, partial(draw, parts[name], DRAWN), formats=("svg",))
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    write_text(
+        DOCS / "results.md",
+        environment.get_template("results.md.jinja").render(
+            parts=parts, record=record, BLEU=BLEU, chrf=chrf, loss=loss, minutes=minutes
+        ),
+    )
