@@ -124,7 +124,7 @@ def test_an_example_is_a_gloss_and_nothing_of_the_validation_pairs(model: Path, 
     (block,) = batch_preview(config, arm="glosses", rows=3)
     assert all(sentence not in block for sentence in ENGLISH[:6])
     assert block.count("source text") == 3
-    assert batch_preview(config, arm="unsupervised")[1].startswith("stage 2: task, without the back-translations")
+    assert batch_preview(config, arm="unsupervised")[1].startswith("stage 2: task (without the back-translations")
     train, valid, _ = read_pair(config, config.pairs[0], tmp_path)
     assert (len(train), train.sources(), train.reversed().targets()) == (0, [], [])
     assert train.fingerprint() != valid.fingerprint()
