@@ -221,7 +221,8 @@ class RunConfig(ComparisonSettings):
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
-            if (arm.kinds & {"denoise", "backtranslated"} or not arm.kinds & {"task", "iaft"}) and self.task == "summarization":
+            for_translation = arm.kinds & {"denoise", "backtranslated"} or not arm.kinds & {"task", "iaft"}
+            if for_translation and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
                 )
