@@ -46,7 +46,9 @@ def test_recipes_end_with_the_task_and_name_examples_that_exist() -> None:
         kinds = {kind for stage in recipe.stages for kind in stage.mixture}
         assert all(hasattr(examples, f"{kind}_examples") for kind in kinds)
     assert [name for name, recipe in RECIPES.items() if recipe.init == "random"] == ["random"]
-    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr", "csr+", "denoise", "bt"]
+    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == [
+        *("csr", "csr+", "denoise", "bt", "unsupervised")
+    ]
     for recipe in RECIPES.values():
         assert len({stage.name for stage in recipe.stages}) == len(recipe.stages)
 

@@ -7,7 +7,9 @@ from typing import Literal, TypeAlias
 
 from switchtune.errors import UsageError
 
-RecipeName: TypeAlias = Literal["standard", "csr", "csr+", "denoise", "bt", "csr+bt", "iaft", "random"]
+RecipeName: TypeAlias = Literal[
+    "standard", "csr", "csr+", "denoise", "bt", "csr+bt", "glosses", "unsupervised", "iaft", "random"
+]
 ExampleKind: TypeAlias = Literal[
     "task", "restore", "gloss", "switched", "dictionary", "denoise", "backtranslated", "iaft"
 ]
@@ -19,6 +21,8 @@ WITHOUT_TRANSLATION: tuple[ExampleKind, ...] = ("task", "switched")
 
 FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtranslated"})
 """Kinds of examples that monolingual text of the target language takes part in."""
+PAIRED_KINDS: frozenset[ExampleKind] = frozenset({"task", "restore", "switched", "iaft"})
+"""Kinds of examples that are made of pairs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,10 @@ RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
         "denoise": Recipe((Stage(MIXTURE, {"task": 0.5, "denoise": 0.5}), TASK)),
         "bt": Recipe((Stage(MIXTURE, {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="standard"),
         "csr+bt": Recipe((GLOSSES, Stage("mixture2", {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="csr+"),
+        "glosses": Recipe((Stage("task", {"gloss": 1.0}),)),
+        "unsupervised": Recipe(
+            (Stage(MIXTURE, {"gloss": 1.0}), Stage("task", {"backtranslated": 1.0})), reverse="glosses"
+        ),
         "iaft": Recipe((Stage("task", {"iaft": 1.0}),)),
         "random": Recipe((TASK,), init="random"),
     }

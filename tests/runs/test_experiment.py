@@ -303,7 +303,9 @@ def test_the_corpus_of_the_lexicon_has_columns_of_its_own(model: Path, tmp_path:
         )
         train, valid, _ = read_pair(config, config.pairs[0], tmp_path / "corpus")
         (arm,) = config.arms
-        made = PairPreparation(config, config.pairs[0], (train, valid), layout, run, lambda event: None).lexicons(arm)
+        corpora, further = (train, valid), dict[str, MonolingualSentences]()
+        preparation = PairPreparation(config, config.pairs[0], corpora, further, layout, run, lambda event: None)
+        made = preparation.lexicons(arm)
         assert len(made) == 2 and all(path.exists() for path in made)
 
 

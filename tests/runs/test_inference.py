@@ -266,6 +266,10 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
         ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: its recipe makes no"),
         ({"recipes": ["standard", {"recipe": "csr+", "mixture": {"gloss": 1}}]}, "gloss is no kind of examples for a"),
         ({"recipes": ["standard", {"recipe": "csr+", "gloss": {"tag": True}}]}, "tag marks glosses"),
+        (
+            {"recipes": ["standard", {"recipe": "csr+", "training": {"mixture_share": "auto"}}]},
+            "a classifier is validated by its accuracy",
+        ),
         ({"recipes": ["standard", {"recipe": "csr+", "monolingual": False}]}, "for translation, not for nli"),
         ({"recipes": ["standard", "csr+"], "lexicon": {}}, r"no dictionary for de, and csr\+ switches to all"),
         ({"recipes": ["standard", {"recipe": "csr+", "switching": {"rate": 0.5}}]}, r"csr\+.*does not use rate"),

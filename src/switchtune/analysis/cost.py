@@ -15,13 +15,13 @@ def cost_record(run: Run) -> dict[str, Any]:
     missing: list[str] = []
     for pair in run.config.pairs:
         for training in run.trainings(pair):
-            if training.reverse is not None:
-                _add_stages(training.reverse, "reverse ", rows, missing)
             _add_stages(training, "", rows, missing)
     return {"rows": rows, "missing": missing}
 
 
 def _add_stages(training: Training, before_name: str, rows: list[dict[str, Any]], missing: list[str]) -> None:
+    if training.reverse is not None:
+        _add_stages(training.reverse, f"reverse {before_name}", rows, missing)
     before = 0
     for stage in training.stages:
         entries = [entry for entry in training.curve if entry["stage"] == stage]

@@ -170,14 +170,24 @@ class ResolvedArm:
     def reverse(self) -> Self | None:
         """The arm whose model translates monolingual text back for this one; None where it needs none.
 
+        With several rounds it has this arm's recipe, and a reverse arm of its own.
+
         Its curve stands in its folder; trackers hear of the arm itself alone.
         """
         if self.recipe.reverse is None:
             return None
-        recipe = RECIPES[self.recipe.reverse]
+        rounds = self.back_translation.rounds - 1
+        recipe = self.recipe if rounds else RECIPES[self.recipe.reverse]
         updates = max(len(recipe.stages), round(self.back_translation.updates_share * self.training.updates))
         training = self.training.model_copy(update={"updates": updates, "snapshots": False, "report_to": ()})
-        return replace(self, name=f"{self.name}-reverse", recipe=recipe, training=training)
+        back_translation = self.back_translation.model_copy(update={"rounds": max(1, rounds)})
+        return replace(
+            self,
+            name=f"{self.name}-reverse",
+            recipe=recipe,
+            training=training,
+            back_translation=back_translation,
+        )
 
     @property
     def stage_updates(self) -> tuple[int, ...]:

@@ -87,6 +87,11 @@ class NliConfig(ComparisonSettings):
             raise ValueError(f"languages: {code!r} appears twice in language, languages and also_tested")
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
             self._check_glosses(own, arm)
+            if arm.training.mixture_share == "auto":
+                raise ValueError(
+                    f"arms.{arm.name}: training.mixture_share: auto goes by the validation loss of a translation, and a "
+                    "classifier is validated by its accuracy; give a share, such as 0.67"
+                )
             if arm.restores or arm.translates_words:
                 self._check_switching(arm)
         return self

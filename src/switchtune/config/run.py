@@ -22,6 +22,7 @@ from switchtune.config.base import (
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
+from switchtune.recipes import PAIRED_KINDS
 
 TaskName: TypeAlias = Literal["translation", "summarization"]
 
@@ -37,6 +38,10 @@ class EvaluationSettings(Settings):
     """Seed of the test (sacrebleu's default)."""
 
 
+NO_PAIRS = "none"
+"""What `train` is where there are no pairs; a file of that name is ./none."""
+
+
 class PairSettings(Settings):
     """One translation direction and its data."""
 
@@ -44,14 +49,15 @@ class PairSettings(Settings):
     target: LanguageCode
     train: str
     """The training corpus: `train.{de,en}`, a TSV, JSONL, CSV or Parquet file, `hf:org/name:config:split`,
-    `embedded:domain:split`."""
+    `embedded:domain:split`; `none` where there are no pairs to train on, but monolingual text of both languages."""
     valid: str
+    """Pairs to validate on, and to judge the lexicon by; a few hundred, also where there are none to train on."""
     test: str
     limit: Rows | None = None
     """Use only the first so many training pairs."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
     """Further text, one sentence per line: {en: FILE}. The recipes csr+, denoise, bt and csr+bt train on that of the
-    target language; the reverse model of csr+bt on that of the source language."""
+    target language; the reverse model of csr+bt on that of the source language. Without pairs all is made of it."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
@@ -61,6 +67,15 @@ class PairSettings(Settings):
         for language in self.monolingual:
             if language not in (self.source, self.target):
                 raise ValueError(f"monolingual: {language} is neither {self.source} nor {self.target}")
+        if self.train == NO_PAIRS:
+            lacking = ", ".join(f"{code}: FILE" for code in (self.source, self.target) if code not in self.monolingual)
+            if lacking:
+                raise ValueError(
+                    "train: none: without pairs the lexicon and all examples are made of monolingual text in both "
+                    f"languages; add monolingual: {{{lacking}}}, one sentence per line"
+                )
+            if self.limit is not None:
+                raise ValueError("limit: there are no training pairs (train: none); leave it out")
         return self
 
     @property
@@ -201,11 +216,13 @@ class RunConfig(ComparisonSettings):
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
             self._check_glosses(own, arm)
             self._check_back_translation(own, arm)
+            self._check_without_pairs(arm)
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
-            if arm.kinds & {"denoise", "backtranslated"} and self.task == "summarization":
+            for_translation = arm.kinds & {"denoise", "backtranslated"} or not arm.kinds & {"task", "iaft"}
+            if for_translation and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
                 )
@@ -220,6 +237,32 @@ class RunConfig(ComparisonSettings):
                     f"arms.{arm.name}: its recipe translates further text in the target language back, and pairs gives "
                     f"{pair.name} none: add monolingual: {{{pair.target}: FILE}}, one sentence per line"
                 )
+            if arm.back_translation.rounds > 1 and pair.source not in pair.monolingual:
+                raise ValueError(
+                    f"arms.{arm.name}: with several back_translation.rounds text in the source language is translated "
+                    f"too, and pairs gives {pair.name} none: add monolingual: {{{pair.source}: FILE}}"
+                )
+
+    def _check_without_pairs(self, arm: ResolvedArm) -> None:
+        """Refuse what needs pairs to train on where there are none."""
+        unpaired = next((pair.name for pair in self.pairs if pair.train == NO_PAIRS), None)
+        if unpaired is None:
+            return
+        where = f"arms.{arm.name}: pairs gives {unpaired} no pairs to train on (train: none)"
+        if needing := sorted(arm.kinds & PAIRED_KINDS):
+            raise ValueError(
+                f"{where}, and its recipe trains on them ({', '.join(needing)}). Take the recipes glosses or "
+                "unsupervised, which learn from monolingual text and a lexicon; baseline names one of the arms"
+            )
+        if arm.reverse and (needing := sorted(arm.reverse.kinds & PAIRED_KINDS)):
+            raise ValueError(f"{where}, and its reverse model trains on them ({', '.join(needing)})")
+        methods = {arm.lexicon.method, *arm.lexicon.parts}
+        apart = arm.switching.source == "anti" and not methods & {"auto", "vecmap", "plm"}
+        if arm.lexicon.corpus is None and ("align" in methods or apart):
+            raise ValueError(
+                f"{where}, and its lexicon is made from pairs (align{', for switching.source: anti' * apart}). Take "
+                "lexicon.method dictionary with a file in lexicon.dictionaries, or vecmap; or give lexicon.corpus"
+            )
 
     def _check_glossed(self) -> None:
         if self.task != "translation":
@@ -275,7 +318,7 @@ class RunConfig(ComparisonSettings):
     @property
     def inputs(self) -> list[str]:
         """All that is named in it to be read: models, corpora, lexicons, texts."""
-        corpora = [corpus for pair in self.pairs for corpus in (pair.train, pair.valid, pair.test)]
+        corpora = [name for pair in self.pairs for name in (pair.train, pair.valid, pair.test) if name != NO_PAIRS]
         texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         glossed = self.zeroshot.glossed.values()

@@ -63,8 +63,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Pairs of sentences, at least one. `table` has columns `source` and `target`, without nulls, memory-mapped where
-    it was read from files; `limited` leaves `reading` as it is.
+    """Pairs of sentences; none, where a run has none to train on.
+
+    `table` has columns `source` and `target`, without nulls, memory-mapped where it was read from files; `limited`
+    leaves `reading` as it is.
     """
 
     source_language: str

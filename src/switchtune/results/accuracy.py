@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from switchtune.results.comparison import Row, Summary, summarised
-from switchtune.results.text import better_and_worse, render_markdown, score_text, scores_text, signed
+from switchtune.results.text import better_and_worse, render_markdown, score_text, scores_text, signed, updates_text
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, Test, compare_scores, share_interval
 
@@ -86,7 +86,7 @@ def accuracy_table(summary: Summary) -> tuple[list[str], list[tuple[str, ...]]]:
     lines = [
         (
             arm,
-            " + ".join(f"{updates:,}" for updates in rows[0].stage_updates.values()),
+            updates_text(rows[0].stage_updates),
             *(scores_text("accuracy", accuracies(row)) for row in rows),
             score_text("accuracy", means[arm]),
             "" if arm == summary.baseline else signed(100 * (means[arm] - means[summary.baseline])),

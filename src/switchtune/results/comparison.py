@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from switchtune.results.assessment import metric_key, score_record
-from switchtune.results.text import language_text, marked, p_text, render_markdown, scores_text
+from switchtune.results.text import language_text, marked, p_text, render_markdown, scores_text, updates_text
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, decide
 from switchtune.switching.switcher import Rates
@@ -18,7 +18,7 @@ SCHEMA = 3
 class BackTranslationCost:
     """What the back-translations of one trial took, beside the training of its stages."""
 
-    updates: int  # of the reverse model
+    updates: int  # of the reverse model, and with several rounds of those before it; so are the minutes
     within: bool  # whether they are taken out of the arm's own, so that the sum is that of the other arms
     minutes: float  # of training the reverse model
     translating_minutes: float
@@ -50,7 +50,7 @@ class Row:
 
     pair: str  # languages; of a classifier the one that is tested
     arm: str
-    stage_updates: Mapping[str, int]
+    stage_updates: Mapping[str, int]  # means over seeds
     scores: Mapping[str, tuple[Score, ...]]  # by metric, one a seed; arms are compared by the first metric
     rates: Mapping[str, Rates]  # of switching, per language; empty where nothing is switched
     truncated: int  # training examples of one trial that were cut to the longest length
@@ -99,7 +99,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     comparison = row.against_baseline
     return (
         row.arm,
-        " + ".join(f"{updates:,}" for updates in row.stage_updates.values()),
+        updates_text(row.stage_updates),
         *(scores_text(metric, [score.value for score in scores]) for metric, scores in row.scores.items()),
         language_text(list(map(score_record, row.in_language))) if row.in_language else "–",
         "" if comparison is None else marked(comparison),

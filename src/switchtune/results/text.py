@@ -138,6 +138,11 @@ def tested_by(comparison: Comparison) -> str:
     return f"{_TESTS[comparison.test]} over {over}{several}"
 
 
+def updates_text(stages: Mapping[str, int]) -> str:
+    """The updates of an arm's stages."""
+    return " + ".join(f"{updates:,}" for updates in stages.values())
+
+
 def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["-"] * len(heads), *lines))
@@ -149,7 +154,7 @@ def _environment() -> "Environment":
 
     loader = PackageLoader("switchtune.results")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    functions = (interval_text, markdown_table, marked, p_text, score_text, tested_by, verdict)
+    functions = (interval_text, markdown_table, marked, p_text, score_text, tested_by, updates_text, verdict)
     environment.globals |= {function.__name__: function for function in functions}
     return environment
 

@@ -82,12 +82,15 @@ def back_translations(
     if done is None:
         return None
     path, seconds = done
-    pairs, dropped = usable(read_hypotheses(path, len(sentences)), sentences, data.train)
+    pairs, dropped = usable(read_hypotheses(path, len(sentences)), sentences, data.known)
+    records = (report["back_translation"] for report in reports.values() if "back_translation" in report)
+    earlier = [BackTranslationCost(**record) for record in records]
+    trainings = [report["training"] for report in reports.values()]
     cost = BackTranslationCost(
-        updates=sum(report["training"]["updates"] for report in reports.values()),
+        updates=sum(each["updates"] for each in trainings) + sum(each.updates for each in earlier),
         within=trial.arm.back_translation.within,
-        minutes=sum(report["training"]["seconds"] for report in reports.values()) / 60,
-        translating_minutes=seconds / 60,
+        minutes=sum(each["seconds"] for each in trainings) / 60 + sum(each.minutes for each in earlier),
+        translating_minutes=seconds / 60 + sum(each.translating_minutes for each in earlier),
         sentences=len(sentences),
         dropped=dropped,
     )
@@ -177,14 +180,14 @@ def _translate_into(
 
 
 def usable(
-    translations: Sequence[str], sentences: Sequence[str], train: Corpus
+    translations: Sequence[str], sentences: Sequence[str], pairs: Corpus
 ) -> tuple[list[tuple[str, str]], dict[str, int]]:
     """The translations that can be trained on, each with its sentence, and how many cannot, by the reason.
 
-    How long a translation may be goes by the characters of both sides of the training pairs, for a Chinese sentence
-    has fewer than its English translation.
+    How long a translation may be goes by the characters of both sides of pairs, for a Chinese sentence has fewer
+    than its English translation.
     """
-    usual = sum(map(len, train.sources())) / sum(map(len, train.targets()))
+    usual = sum(map(len, pairs.sources())) / sum(map(len, pairs.targets()))
     dropped = dict.fromkeys(("empty", "copies of the sentence", "far too long"), 0)
     kept = []
     for translation, sentence in zip(translations, sentences, strict=True):

@@ -43,6 +43,8 @@ class Training:
     """None where this version does not know the run's configuration."""
     name: str
     """Its folder within the run's."""
+    rounds: int = 1
+    """`back_translation.rounds`."""
     damaged: tuple[str, ...] = ()
     """Files that are left out as if they were not there, since they cannot be read."""
 
@@ -55,8 +57,9 @@ class Training:
         """The training of the model that translates monolingual text back for this one; None where it needs none."""
         if self.recipe is None or self.recipe.reverse is None:
             return None
-        recipe, name = RECIPES[self.recipe.reverse], f"{self.name}/{REVERSE}"
-        return replace(self, folder=self.folder / REVERSE, recipe=recipe, name=name, damaged=())
+        recipe = self.recipe if self.rounds > 1 else RECIPES[self.recipe.reverse]
+        rounds, name = max(1, self.rounds - 1), f"{self.name}/{REVERSE}"
+        return replace(self, folder=self.folder / REVERSE, recipe=recipe, name=name, rounds=rounds, damaged=())
 
     def model(self, stage: str) -> Path:
         return model_folder(self.folder, stage)
@@ -96,7 +99,7 @@ def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
     """Of all pairs, arms and seeds, whether they have begun or not."""
     for pair, arm, seed in product(config.pairs, config.arms, config.seeds):
         name = trial_name(pair.name, arm.name, seed)
-        yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name)
+        yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name, arm.back_translation.rounds)
 
 
 def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:

@@ -21,7 +21,7 @@ import torch
 from transformers import PretrainedConfig
 
 from switchtune.config.arms import ResolvedArm
-from switchtune.config.run import RunConfig
+from switchtune.config.run import NO_PAIRS, RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError
@@ -39,6 +39,7 @@ from switchtune.switching.switcher import Switcher
 from switchtune.training.batches import epoch_batches, measure
 from switchtune.training.footprint import MEASURED_UPDATES, BatchShape, footprint, measured_seconds
 from switchtune.training.memory import is_out_of_memory
+from switchtune.training.plateau import plateau_of
 
 GB = 10**9
 
@@ -172,7 +173,9 @@ def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
         corpora = {}
         for pair in config.pairs:
             read = pair_reader(config, pair, Path(cache))
-            corpora[pair.name] = (read(pair.train, limit=pair.limit), read(pair.valid))
+            valid = read(pair.valid)
+            train = valid if pair.train == NO_PAIRS else read(pair.train, limit=pair.limit)
+            corpora[pair.name] = (train, valid)
         rows = rows_kept(config, corpora)
         planner = _Planner(config, layout, device, jobs, rows)
         stages = [stage for train, valid in corpora.values() for stage in planner.stages(train, valid)]
@@ -229,9 +232,12 @@ class _Planner:
         """Of all arms on a pair; those of a reverse model come before those of its arm."""
         sample = sampled(train)
         for arm in self.config.arms:
-            if arm.reverse is not None:
-                yield from self._of_arm(arm.reverse, sample.reversed(), len(train), len(valid))
-            yield from self._of_arm(arm, sample, len(train), len(valid))
+            yield from self._with_reverse(arm, sample, len(train), len(valid))
+
+    def _with_reverse(self, arm: ResolvedArm, sample: Corpus, train: int, valid: int) -> Iterator[StagePlan]:
+        if arm.reverse is not None:
+            yield from self._with_reverse(arm.reverse, sample.reversed(), train, valid)
+        yield from self._of_arm(arm, sample, train, valid)
 
     def _of_arm(self, arm: ResolvedArm, sample: Corpus, train: int, valid: int) -> Iterator[StagePlan]:
         """`sample` is of so many training pairs, beside which there are so many validation pairs."""
@@ -369,9 +375,11 @@ def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *
 def _assumptions(config: RunConfig, device: PlannedDevice, rows: int | None) -> Iterator[str]:
     yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
     if any(pair.monolingual for pair in config.pairs):
-        yield "Monolingual sentences are taken to be about as long as those of the pairs."
+        yield "Monolingual sentences are taken to be as long as those of the pairs, without any as those of validation."
     if any(arm.reverse is not None for arm in config.arms):
         yield "Back-translations are taken to be about as long as the sources of the pairs; making them is not counted."
+    if any(plateau_of(stage, arm) for arm in config.arms for stage in arm.recipe.stages):
+        yield "A mixture whose length is found on the way (training.mixture_share: auto) is planned at its longest."
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
     share = ALLOCATOR_SHARE[device.kind.type]

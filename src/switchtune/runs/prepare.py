@@ -14,7 +14,7 @@ from switchtune.corpus.read import Corpus, read_corpus, read_lines
 from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint, hash_file, write_json
 from switchtune.lexicon.alignment import align, divided, write_alignment
-from switchtune.lexicon.build import Built, build, corpus_material
+from switchtune.lexicon.build import Built, LexiconInput, build, corpus_material
 from switchtune.lexicon.files import hash_with_edits, read_lexicon, require_unedited, take_over_edits, write_lexicon
 from switchtune.lexicon.judged import JudgedLexicons, build_and_judge, require_accepted
 from switchtune.lexicon.records import Lexicon
@@ -26,9 +26,10 @@ from switchtune.models.states import model_word_encoder
 from switchtune.models.trim import VocabularyUsage, may_pay, pays, survey, trim
 from switchtune.run_dir import RunDir
 from switchtune.runs.paths import CORPORA, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
-from switchtune.runs.tasks import TASKS
+from switchtune.runs.tasks import TASKS, MonolingualSentences
 from switchtune.switching.make import segmenters_for
 from switchtune.training.distributed import default_device
+from switchtune.training.plateau import require_evaluations
 from switchtune.training.stage import require_runnable
 
 
@@ -38,6 +39,7 @@ def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, glossed: Ite
         layout.code(language)
     require_runnable(arm.training, layout.family.name, torch.device(default_device()))
     arm.stage_updates  # noqa: B018
+    require_evaluations(arm)
     if arm.needs_mask:
         layout.mask_token  # noqa: B018
 
@@ -50,6 +52,8 @@ class PairPreparation:
     pair: PairSettings
     corpora: tuple[Corpus, Corpus]
     """Of training and of validation."""
+    further: Mapping[str, MonolingualSentences]
+    """Monolingual text by language, of which lexicons are made where there are no pairs to train on."""
     layout: Layout
     run: RunDir
     on_event: OnEvent
@@ -66,7 +70,7 @@ class PairPreparation:
         inputs = {
             "settings": settings.built_from,
             "files": [hash_with_edits(Path(path)) for path in settings.files],
-            "corpus": corpus.fingerprint(),
+            "corpus": corpus.fingerprint() if len(corpus) else fingerprint(self._unpaired),
             "judged by": judged_by.fingerprint() if judged_by else None,
             "unit": arm.switching.unit,
             "model": model_fingerprint(model) if arm.switching.unit == "piece" or _reads_model(arm) else None,
@@ -81,7 +85,8 @@ class PairPreparation:
         for path in paths:
             require_unedited(path)
         if written is None or missing:
-            self.on_event(Event(self.pair.name, f"building the lexicon ({settings.method}, {len(corpus):,} pairs)"))
+            text = f"{len(corpus):,} pairs" if len(corpus) else "monolingual text"
+            self.on_event(Event(self.pair.name, f"building the lexicon ({settings.method}, {text})"))
             built, judged = self._build(arm, corpus, judged_by)
             if judged is not None:
                 write_json(folder / JUDGEMENT, judged.record())
@@ -102,7 +107,11 @@ class PairPreparation:
         """Lexicons, and what is found about them; nothing of the `anti` control, which is wrong on purpose."""
         segmenters = segmenters_for(corpus, arm.switching.unit, self.layout.tokenizer.tokenize)
         text = corpus_material(corpus, segmenters, unit=arm.switching.unit)
-        if arm.lexicon.corpus is None:
+        if not len(corpus):
+            languages = (self.pair.source, self.pair.target)
+            source, target = map(monolingual_text, self._unpaired, languages, segmenters)
+            text = LexiconInput(source, target, paired=False, unit=arm.switching.unit)
+        elif arm.lexicon.corpus is None:
             text = replace(text, paired=TASKS[self.config.task].parallel)
         if _reads_model(arm):
             text = replace(text, encoder=model_word_encoder(load_model(self.config.model.name)))
@@ -111,6 +120,11 @@ class PairPreparation:
         held_out = corpus_material(judged_by, segmenters) if judged_by else None
         judged = build_and_judge(text, arm.lexicon, judged_by=held_out)
         return judged.built, judged
+
+    @property
+    def _unpaired(self) -> tuple[Sequence[str], Sequence[str]]:
+        """Monolingual text of the source and of the target language."""
+        return self.further[self.pair.source].sentences, self.further[self.pair.target].sentences
 
     def alignments(self, arm: ResolvedArm) -> tuple[Path, ...]:
         """Align the training and the validation pairs together, where an arm switches words by their alignment."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
@@ -18,6 +19,7 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
 from switchtune.runs.paths import REVERSE, model_folder
 from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
+from switchtune.training.plateau import require_evaluations
 from switchtune.training.trainer import StageResult
 
 
@@ -106,6 +108,8 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     """
     folder, experiment = Path(folder), experiment_of(config)
     points = grid(config)
+    for arm, point in product(experiment.arms, points):
+        require_evaluations(_at(point, arm))
     some: dict[str, Any] = {"pairs": config.pairs[:1], "seeds": config.seeds[:1]}
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):
@@ -149,7 +153,7 @@ def _tried(
     on_event: OnEvent,
 ) -> Tried:
     """What a point comes to with the arm of a trial; one that was tried before is not trained again."""
-    arm = replace(trial.arm, training=trial.arm.training.model_copy(update=asdict(point)))
+    arm = _at(point, trial.arm)
     trial, name = replace(trial, arm=arm), f"{arm.name}/{point.name}"
     inputs = planned_stages(experiment, trial, data)[-1].inputs
     nll = run.result(name, inputs)
@@ -158,11 +162,19 @@ def _tried(
         *_, last = train_trial(experiment, trial, run.path / name, on_event).values()
         nll = StageResult.from_record(last["training"]).chosen_nll
         run.finish(name, inputs, nll)
-    for stage in arm.recipe.stages:
-        remove(model_folder(run.path / name, stage.name))
-    for stage in arm.reverse.recipe.stages if arm.reverse is not None else ():
-        remove(model_folder(run.path / name / REVERSE, stage.name))
+    _remove_models(arm, run.path / name)
     return Tried(arm.name, point, nll)
+
+
+def _remove_models(arm: ResolvedArm, folder: Path) -> None:
+    for stage in arm.recipe.stages:
+        remove(model_folder(folder, stage.name))
+    if arm.reverse is not None:
+        _remove_models(arm.reverse, folder / REVERSE)
+
+
+def _at(point: Point, arm: ResolvedArm) -> ResolvedArm:
+    return replace(arm, training=arm.training.model_copy(update=asdict(point)))
 
 
 def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:

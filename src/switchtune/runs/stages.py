@@ -19,6 +19,7 @@ from switchtune.scoring.metrics import chrf
 from switchtune.switching.switcher import Rates
 from switchtune.training.curve import StageLog
 from switchtune.training.distributed import on_first
+from switchtune.training.plateau import Plateau
 from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
 
@@ -66,6 +67,8 @@ class PlannedStage:
     updates: int
     inputs: Mapping[str, Any]
     """All that decides what it comes to, the stages before it included."""
+    plateau: Plateau | None = None
+    """Rule by which it may end before all of its updates."""
 
     @property
     def fingerprint(self) -> str:
@@ -141,6 +144,7 @@ def train_sequences(
         origin=job.origin,
         log=job.log,
         trackers=job.trackers,
+        plateau=job.plan.plateau,
         validate=validate,
         on_progress=lambda step: job.on_event(stage_event(job.trial.name, job.name, step)),
         on_message=job.tell,

@@ -2,12 +2,12 @@
 
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from switchtune.config.load import parse_config
-from switchtune.config.run import PairSettings, RunConfig, SummarizationSettings, TaskName
+from switchtune.config.run import NO_PAIRS, PairSettings, RunConfig, SummarizationSettings, TaskName
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import shown
 from switchtune.corpus.documents import read_documents, with_end_marks
@@ -56,9 +56,16 @@ def pair_reader(config: RunConfig, pair: PairSettings, cache_dir: Path) -> Calla
 
 
 def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
-    """The training, validation and test corpus of a pair. Repeated pairs stay in the test set."""
+    """The training, validation and test corpus of a pair. Repeated pairs stay in the test set.
+
+    Where a pair has none to train on, the training corpus is empty.
+    """
     read = pair_reader(config, pair, cache_dir)
-    return read(pair.train, limit=pair.limit), read(pair.valid), read(pair.test, deduplicate=False)
+    unpaired = pair.train == NO_PAIRS
+    train = read(pair.valid if unpaired else pair.train, limit=pair.limit)
+    if unpaired:
+        train = replace(train.limited(0), origin=NO_PAIRS)
+    return train, read(pair.valid), read(pair.test, deduplicate=False)
 
 
 def read_glossed_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
@@ -143,13 +150,13 @@ def as_compared(sentence: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", sentence).casefold().split())
 
 
-def require_language(further: MonolingualSentences, language: str, train: Corpus) -> None:
+def require_language(further: MonolingualSentences, language: str, pairs: Corpus) -> None:
     """Refuse text that is clearly in another language than the pairs have on that side.
 
     Raises:
         SwitchtuneError: hardly a sentence of it is, measured by how many of the pairs' are.
     """
-    share = in_language(further.sentences[:IDENTIFIED], language, _side(train.limited(IDENTIFIED), language))
+    share = in_language(further.sentences[:IDENTIFIED], language, _side(pairs.limited(IDENTIFIED), language))
     if share.references and share.value < LEAST_IN_LANGUAGE * share.references:
         raise SwitchtuneError(
             f"{further.origin}: {share.value:.0%} of its first {share.n:,} sentences are in "

@@ -12,7 +12,7 @@ from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, describe
 from switchtune.corpus.words import word_segmenter
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint
 from switchtune.generation import translate
@@ -48,6 +48,11 @@ from switchtune.training.distributed import on_first, rank
 FEW_PAIRS = 200
 """Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
 learns to translate, with scores that mean something; from 20 none of our models did."""
+
+_NO_PAIRS = (
+    "no pairs to train on (train: none): models learn from monolingual text and the lexicon alone. The validation "
+    "pairs judge the lexicon and the weights; nothing is trained on them"
+)
 
 TEST_SET = "test"
 """Name of the only test set."""
@@ -87,13 +92,13 @@ class PairExperiment:
     def prepare(
         self, pair: PairSettings, arms: Sequence[ResolvedArm], data: Data[Corpus], run: RunDir, on_event: OnEvent
     ) -> list[tuple[tuple[Path, ...], tuple[Path, ...]]]:
-        on_event(Event(pair.name, describe(data.train)))
+        on_event(Event(pair.name, describe(data.train) if len(data.train) else _NO_PAIRS))
         for corpus in (data.valid, *data.tests.values()):
             for note in corpus.reading.notes:
                 on_event(Event(pair.name, f"{corpus.origin}: {note}"))
         trained = {pair.target: arms, pair.source: [arm.reverse for arm in arms if arm.reverse is not None]}
         for language, text in data.monolingual.items():
-            require_language(text, language, data.train)
+            require_language(text, language, data.known)
             used = any(arm.uses_further for arm in trained[language])
             on_event(Event(pair.name, text.describe(language) + "; no arm uses them" * (not used)))
         for warning in (*_too_few(data), *_remarks(self.config, [pair])):
@@ -101,7 +106,7 @@ class PairExperiment:
         if not any(arm.needs_lexicons for arm in arms):
             return [((), ()) for _ in arms]
         layout = load_layout(self.config.model.name)
-        made = PairPreparation(self.config, pair, (data.train, data.valid), layout, run, on_event)
+        made = PairPreparation(self.config, pair, (data.train, data.valid), data.monolingual, layout, run, on_event)
         further = data.monolingual.get(pair.target)
         sentences = (*data.train.targets(), *(further.sentences if further else ()))
         targets = cache(lambda: monolingual_text(sentences, pair.target, word_segmenter(pair.target)))
@@ -213,7 +218,7 @@ def _too_few(data: Data[Corpus]) -> list[str]:
     pairs, sentences = len(data.train), len(data.tests[TEST_SET])
     few = f"{pairs:,} training pairs are too few to learn from: use at least {FEW_PAIRS:,}, and preferably thousands."
     return [
-        *([few] if pairs < FEW_PAIRS else []),
+        *([few] if 0 < pairs < FEW_PAIRS else []),
         *([f"{few_sentences(sentences)} No verdict will be given."] if sentences < FEW_SENTENCES else []),
     ]
 
@@ -228,6 +233,7 @@ def compared_rows(
     config: RunConfig, pair: PairSettings, test: Corpus, trials: Mapping[str, Sequence[TrialResult]]
 ) -> list[Row]:
     """A row for each arm on a pair, by its trials, one a seed."""
+    _require_equal_updates(trials)
     metrics, references = TASKS[config.task].metrics, test.targets()
     scores: dict[str, dict[str, tuple[Score, ...]]] = {arm: {} for arm in trials}
     for (arm, results), name in product(trials.items(), metrics):
@@ -249,7 +255,7 @@ def compared_rows(
             Row(
                 pair=pair.name,
                 arm=arm,
-                stage_updates=results[0].stage_updates,
+                stage_updates=_mean_updates([result.stage_updates for result in results]),
                 valid_nll=_mean_curve([result.curve("valid_nll") for result in results]),
                 scores=scores[arm],
                 in_language=tuple(in_language(each.hypotheses, pair.target, references) for each in results),
@@ -258,6 +264,7 @@ def compared_rows(
                 minutes=sum(result.seconds for result in results) / len(results) / 60,
                 comparisons=tuple(comparisons),
                 back_translation=_mean_cost([result.back_translation for result in results]),
+                details=_by_seed([result.stage_updates for result in results]),
             )
         )
     return rows
@@ -273,6 +280,30 @@ def _mean_cost(costs: Sequence[BackTranslationCost | None]) -> BackTranslationCo
         minutes=sum(cost.minutes for cost in told) / len(told),
         translating_minutes=sum(cost.translating_minutes for cost in told) / len(told),
     )
+
+
+def _require_equal_updates(trials: Mapping[str, Sequence[TrialResult]]) -> None:
+    """Raise SwitchtuneError where arms that are compared had different totals of updates."""
+    totals = {f"{arm}, seed {each.seed}": each.updates for arm, results in trials.items() for each in results}
+    if len(trials) > 1 and len(set(totals.values())) > 1:
+        told = "; ".join(f"{name}: {updates:,}" for name, updates in totals.items())
+        raise SwitchtuneError(
+            f"Arms are compared at equal updates; these had different totals ({told}). Train them anew."
+        )
+
+
+def _mean_updates(seeds: Sequence[Mapping[str, int]]) -> dict[str, int]:
+    """Updates of each stage, means over seeds, the last one's with what rounding leaves of the total."""
+    *first, last = seeds[0]
+    means = {name: round(sum(updates[name] for updates in seeds) / len(seeds)) for name in first}
+    total = round(sum(sum(updates.values()) for updates in seeds) / len(seeds))
+    return {**means, last: total - sum(means.values())}
+
+
+def _by_seed(seeds: Sequence[Mapping[str, int]]) -> dict[str, Any]:
+    """What the record of an arm tells besides where the lengths of stages differ between seeds."""
+    differ = any(updates != seeds[0] for updates in seeds)
+    return {"updates_by_seed": [dict(updates) for updates in seeds]} if differ else {}
 
 
 def _mean_curve(curves: Sequence[tuple[tuple[int, float], ...]]) -> tuple[tuple[int, float], ...]:

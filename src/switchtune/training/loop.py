@@ -59,7 +59,7 @@ class Loop:
         self._saved_at = monotonic()
 
     def run(self, checkpoint: Checkpoint | None) -> int:
-        """Train to the last update or until the patience ends; returns the updates done.
+        """Train to the last update, or until patience or plateau end it; returns the updates done.
 
         Raises Stopped where a signal came to any process of the group; all end with the same update and a checkpoint.
         """
@@ -73,7 +73,7 @@ class Loop:
             elif self._job.valid:
                 self._evaluate()
             batches = self._batches()
-            done = self.update == self._job.updates or self._recorder.exhausted()
+            done = self.update == self._job.updates or self._recorder.ended()
             self._tally.resume()
             try:
                 while not done:
@@ -197,10 +197,12 @@ class Loop:
             self._recorder.add_training(self.update, self._learning_rate(self.update - 1))
         if evaluates and self._job.valid:
             self._evaluate()
-        ended = self._recorder.exhausted()
+        ended = last or self._recorder.ended()
+        if ended:
+            self._recorder.tell_plateau(self.update)
         if regular or ended or asked or due:
             self._save(regular=regular or ended)
-        return bool(last or ended or asked)
+        return bool(ended or asked)
 
     def _evaluate(self) -> None:
         job = self._job
