@@ -89,7 +89,7 @@ class NliConfig(ComparisonSettings):
             self._check_glosses(own, arm)
             if arm.training.mixture_share == "auto":
                 raise ValueError(
-                    f"arms.{arm.name}: training.mixture_share: auto goes by the validation loss of a translation, and a "
+                    f"arms.{arm.name}: training.mixture_share: auto goes by the loss of held-out translations, a "
                     "classifier is validated by its accuracy; give a share, such as 0.67"
                 )
             if arm.restores or arm.translates_words:
