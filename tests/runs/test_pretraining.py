@@ -105,3 +105,12 @@ def test_what_cannot_be_made_is_refused_before_a_folder_is(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="'wandbb' is not a tracker"):
         pretrain(config_of(tmp_path, report_to=["wandbb"]), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_several_processes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    with pytest.raises(UsageError, match="start it by itself, without torchrun"):
+        pretrain(config_of(tmp_path), tmp_path / "out")

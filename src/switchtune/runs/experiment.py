@@ -47,7 +47,9 @@ def run_experiment(
     Raises:
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
     """
-    require_one_process()
+    require_one_process(
+        "run", "It starts its trainings itself (`jobs`); `switchtune train` trains one arm with many processes."
+    )
     experiment, folder = experiment_of(config), Path(folder)
     experiment.check_arms()
     with prepared_run(experiment, folder, "run", on_event) as (_, prepared):

@@ -19,6 +19,7 @@ from switchtune.models.new import new_model, require_size
 from switchtune.run_dir import RunDir, claim_folder
 from switchtune.runs.paths import CONFIG
 from switchtune.runs.stages import chrf_validation
+from switchtune.runs.workers import require_one_process
 from switchtune.training.checkpoints import remove_checkpoints
 from switchtune.training.curve import CURVE_FILE, StageLog
 from switchtune.training.trackers import require_trackers
@@ -86,6 +87,7 @@ def pretrain(
         SwitchtuneError: text that cannot be read, or too little of it, or another process is working in `folder`.
     """
     folder = Path(folder)
+    require_one_process("pretrain", "It trains in one; start it by itself, without torchrun or srun.")
     require_possible(config)
     claim_folder(folder, "pretrain", inputs=config.inputs)
     run = RunDir(folder, on_message)

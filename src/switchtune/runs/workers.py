@@ -22,14 +22,16 @@ from switchtune.training.stopping import SECONDS_TO_STOP, heeding, interrupts_bl
 _Result = TypeVar("_Result")
 
 
-def require_one_process() -> None:
-    """Have nothing done by a group of processes that starts its own; raises UsageError in one of several."""
+def require_one_process(verb: str, instead: str) -> None:
+    """Have a verb not be done by several processes at once, each for itself; raises UsageError in one of several.
+
+    `instead`: what the verb does, and what is made for several processes, as a sentence.
+    """
     place = place_of(os.environ)
     # A batch script of SLURM that starts nothing by srun has the variables of a process 0.
     if place is not None and (place.rank > 0 or "RANK" in os.environ):
         raise UsageError(
-            "`switchtune run` was started as several processes, and would do everything as many times. It starts its "
-            "trainings itself (`jobs`); `switchtune train` trains one arm with many processes."
+            f"`switchtune {verb}` was started as several processes, and would do everything as many times. {instead}"
         )
 
 
