@@ -352,9 +352,12 @@ UNSPACED = {
 @pytest.fixture
 def fresh_cutters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "icu4py.breakers", None)
-    words_module._cutter.cache_clear()
+    caches = (words_module._cutter, words_module._tell_of_clusters)
+    for each in caches:
+        each.cache_clear()
     yield
-    words_module._cutter.cache_clear()
+    for each in caches:
+        each.cache_clear()
 
 
 @pytest.mark.parametrize("language", UNSPACED)

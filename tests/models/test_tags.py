@@ -133,7 +133,7 @@ def test_without_weights_the_tokenizer_is_the_same(folder: Path, added: Extensio
 
 def test_a_language_without_a_script_needs_one_in_nllb(tmp_path: Path) -> None:
     save_model(miniature("nllb"), tmp_path / "whole", "de", "en")
-    with pytest.raises(UsageError, match="Where it names a script, so must the code: hsb_Latn"):
+    with pytest.raises(UsageError, match="Where these name a script, so must the code: hsb_Latn"):
         add_languages(str(tmp_path / "whole"), [("qaa", "de")], tmp_path / "no")
     add_languages(str(tmp_path / "whole"), [("qaa_Latn", "de")], tmp_path / "more")
     assert load_layout(str(tmp_path / "more")).code("qaa-Latn") == "qaa_Latn"

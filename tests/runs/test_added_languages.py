@@ -80,7 +80,7 @@ def test_from_the_corpus_to_translated_text(family: FamilyName, tmp_path: Path) 
 
 def test_the_first_batches_and_the_plan_have_the_language(tmp_path: Path) -> None:
     config = config_of("nllb", tmp_path)
-    blocks = batch_preview(config, arm="csr", rows=1)
+    blocks = batch_preview(config, arm="csr", rows=2)
     assert "hsb_Latn" in blocks[0] and "hsb_Latn" in blocks[1]
     assert "<unk>" not in "".join(blocks)
     planned = plan(config, gpu_memory=8)

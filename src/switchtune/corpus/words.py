@@ -356,22 +356,23 @@ def _cutter(code: str) -> Callable[[str], Iterable[str]] | None:
     if language.script in _BY_SCRIPT:
         return _BY_SCRIPT[language.script]()
     by_icu = _icu(code) if code in _BY_ICU else None
-    if by_icu is None and not language.spaced:
-        _LOGGER.warning(_lacks_segmenter(language))
     # Where no table knows the script of a language, its text tells.
     return by_icu or _CLUSTER.findall
 
 
 def divided_by(language: str) -> str:
-    """What finds the words of a language that is written without spaces, where that depends on what is installed."""
-    code = find_language(language).code
-    return "" if code not in _BY_ICU else "clusters" if _cutter(code) == _CLUSTER.findall else "icu"
+    """What divides a language that is written without spaces: "icu", or "clusters" where no segmenter is at hand."""
+    spoken = find_language(language)
+    if spoken.spaced or spoken.script in _BY_SCRIPT:
+        return ""
+    return "clusters" if _cutter(spoken.code) == _CLUSTER.findall else "icu"
 
 
-def _lacks_segmenter(language: Language) -> str:
+@cache  # said once
+def _tell_of_clusters(language: Language) -> None:
     syllables = "syllables" if language.script in {"Tibt", "Mymr", "Khmr"} else "characters with their vowels and marks"
     remedy = "Install a segmenter with: pip install 'switchtune[sea]', or" if language.code in _BY_ICU else "You may"
-    return (
+    _LOGGER.warning(
         f"{language.name} is written without spaces, and no segmenter is at hand: {syllables} are taken for its words. "
         f"{remedy} switch the model's subword pieces in place of words (switching: unit: piece)."
     )
@@ -397,9 +398,11 @@ def word_segmenter(language: str) -> Segmenter:
 
     Raises SegmenterError where the segmenter of Chinese or Japanese is not installed.
     """
-    code = find_language(language).code
-    _cutter(code)
-    return _WordSegmenter(code)
+    spoken = find_language(language)
+    _cutter(spoken.code)
+    if divided_by(spoken.code) == "clusters":
+        _tell_of_clusters(spoken)
+    return _WordSegmenter(spoken.code)
 
 
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
