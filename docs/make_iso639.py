@@ -3,8 +3,8 @@
     pip install babel langcodes && python docs/make_iso639.py
 
 Codes and names are those of IANA's Language Subtag Registry (public domain, CC0), which langcodes ships; scripts, and
-which codes mean the same, are those of Unicode's CLDR (Unicode License v3), which Babel ships. Left out are
-collections, what is no language, and every name that two languages share.
+which codes mean the same, are those of Unicode's CLDR (Unicode License v3: LICENSE-UNICODE), which Babel ships. Left
+out are collections, what is no language, and every name that two languages share.
 """
 
 import re

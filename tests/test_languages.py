@@ -170,7 +170,7 @@ def test_spaces_between_words() -> None:
         ("de-12", "unknown language"),
         ("hsb-de", "names two languages .hsb, de."),
         ("xyz", "unknown language 'xyz'"),
-        ("jp_XX", "unknown language 'jp_XX'"),  # Japan's code, not the language's
+        ("jp_XX", "unknown language 'jp_XX'.*'jp' is the code of a country"),
         ("xyz_Latm", "unknown language"),
         ("Uper Sorbian", "did you mean 'Upper Sorbian'"),
     ],

@@ -191,8 +191,11 @@ def _why_unknown(name: str) -> str:
     known = {spelling for language in LANGUAGES for spelling in (language.code, language.iso3, language.name)}
     if len(stem or suffix) > 3:
         known |= {other.name for other in map(_language, {*_others().values()}) if other.name[:1] == name[:1].upper()}
+    country = stem or suffix
     return (
-        f"unknown language {name!r}: {nearest(name, known)} Expected a code such as de, deu_Latn, de_DE or sr-Latn, or "
+        f"unknown language {name!r}: {nearest(name, known)} "
+        + f"{country!r} is the code of a country, not of a language. " * (country in _REGIONS)
+        + "Expected a code such as de, deu_Latn, de_DE or sr-Latn, or "
         "a name; a language without a code takes one from qaa to qtz."
     )
 
