@@ -131,7 +131,7 @@ def added_text(config: RunConfig, cache_dir: Path) -> list[str]:
     """The training text, of pairs and monolingual, of the languages that are to be added to the model."""
     added, lines = {each.code for each in config.model.add}, list[str]()
     for pair in config.pairs:
-        train = pair_reader(config, pair, cache_dir)(pair.train, limit=pair.limit)
+        train, _, _ = read_pair(config, pair, cache_dir)
         for language in sorted(added & {pair.source, pair.target}):
             lines += _side(train, language)
             lines += read_monolingual(pair.monolingual[language], language) if language in pair.monolingual else []
