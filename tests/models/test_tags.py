@@ -131,6 +131,13 @@ def test_without_weights_the_tokenizer_is_the_same(folder: Path, added: Extensio
     assert not list((tmp_path / "light").glob("*.safetensors"))
 
 
+def test_a_character_may_come_decomposed(tmp_path: Path) -> None:
+    save_model(miniature("nllb"), tmp_path / "whole", "de", "en")
+    added = add_languages(str(tmp_path / "whole"), [("hsb", "de")], tmp_path / "more", text=["n\u0301a", *GERMAN])
+    assert list(added.characters) == ["ń"]
+    assert load_layout(str(tmp_path / "more")).segmented(["n\u0301"]) == [["▁", "ń"]]
+
+
 def test_a_language_without_a_script_needs_one_in_nllb(tmp_path: Path) -> None:
     save_model(miniature("nllb"), tmp_path / "whole", "de", "en")
     with pytest.raises(UsageError, match="Where these name a script, so must the code: hsb_Latn"):

@@ -5,7 +5,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -189,7 +189,8 @@ def _codes(pattern: str | None, ids: Mapping[str, int], extension: Extension) ->
 
 def _require_same_segmentation(path: str, extended: Layout, extension: Extension, text: Iterable[str]) -> None:
     new = set(extension.characters)
-    lines = [line for line in text if new.isdisjoint(line)][:_LINES_COMPARED]
+    unchanged = (line for line in text if new.isdisjoint(normalised(extended.tokenizer, line)))
+    lines = list(islice(unchanged, _LINES_COMPARED))
     for line, before, after in zip(lines, load_layout(path).segmented(lines), extended.segmented(lines), strict=True):
         if before != after:
             raise trim_failed(path, f"its tokenizer segments {line!r} as {after}, before as {before}")
