@@ -113,8 +113,8 @@ def extension_for(path: str, layout: Layout, languages: Sequence[tuple[str, str]
             "that `switchtune untrim` can tell the rows apart."
         )
     tags = {_new_tag(layout, path, code): layout.tags[layout.code(like)] for code, like in languages}
-    ids = layout.tokenizer.get_vocab()
-    return Extension(tags, {each: _alike(each, ids) for each in lacking_characters(layout, text)})
+    pieces = _pieces(layout)
+    return Extension(tags, {each: _alike(each, pieces) for each in lacking_characters(layout, text)})
 
 
 def extended_tokenizer(
@@ -158,13 +158,20 @@ def write_without_weights(path: str, languages: Sequence[tuple[str, str]], text:
 
 def lacking_characters(layout: Layout, text: Iterable[str]) -> list[str]:
     """The characters of a text, as the tokenizer normalises it, that no piece of the vocabulary holds."""
-    known = set(chain.from_iterable(layout.tokenizer.get_vocab()))
+    known = set(chain.from_iterable(_pieces(layout)))
     found = Counter[str]()
     for line in text:
         if not known.issuperset(line.replace(" ", "")):
             found.update(set(normalised(layout.tokenizer, line)) - known)
     # White space, control characters and what Unicode does not assign are no text.
     return sorted(character for character in found if unicodedata.category(character)[0] not in "CZ")
+
+
+def _pieces(layout: Layout) -> dict[str, int]:
+    """The id of every piece that text is made of: of no tag or special token."""
+    tokenizer = layout.tokenizer
+    others = {*tokenizer.get_added_vocab(), *map(str, tokenizer.all_special_tokens)}
+    return {piece: number for piece, number in tokenizer.get_vocab().items() if piece not in others}
 
 
 def _alike(character: str, ids: Mapping[str, int]) -> tuple[int, ...]:
