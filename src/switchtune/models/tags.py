@@ -3,11 +3,10 @@
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from switchtune.languages import language_named
 from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
 from switchtune.models.layout import Layout, token_ids, written_tag
 from switchtune.models.load import load_layout, load_model, model_config
-from switchtune.models.rows import Role, logits, probe, replace_rows, require_same_logits, trim_failed, write_renumbered
+from switchtune.models.rows import logits, probe, replace_rows, require_same_logits, trim_failed, write_renumbered
 from switchtune.models.text import normalised
 from switchtune.models.trim import read_record
 from switchtune.models.vocabulary import add_pieces
@@ -73,36 +72,37 @@ def add_languages(
     old = sorted(token_ids(loaded.tokenizer).values())
     examples = probe(old)
     before = logits(loaded, examples, old)
-    with TemporaryDirectory() as folder:
-        tokenizer, number = extended_tokenizer(path, loaded.layout, loaded.model.config, extension, Path(folder))
+    with atomic_path(out, verb="add-language", force=force) as temporary, quietly():
+        tokenizer, number = extended_tokenizer(path, loaded.layout, loaded.model.config, extension, temporary)
         ids = token_ids(tokenizer)
-        highest = max(ids.values())
-        sources = {ids[name]: [like] for name, like in extension.tags.items()}
-        sources |= {ids[character]: list(alike) for character, alike in extension.characters.items()}
-
-        def with_new_rows(_: Role, weights: torch.Tensor) -> torch.Tensor:
-            # Published models have rows beyond their vocabulary: new tags take the first of them.
-            size = max(len(weights) + len(extension.characters), highest + 1)
-            rows = weights.new_zeros(size, weights.shape[1])
-            rows[torch.tensor([number(each) for each in range(len(weights))])] = weights
-            for new, alike in sources.items():
-                rows[new] = weights[alike].mean(dim=0)
-            return rows
-
-        replace_rows(loaded.model, with_new_rows)
-        with atomic_path(out, verb="add-language", force=force) as temporary, quietly():
-            write_renumbered(replace(loaded, tokenizer=tokenizer), temporary, path, number)
-            again = load_model(str(temporary))
-            family = loaded.layout.family
-            tags = {code: number(each) for code, each in loaded.layout.tags.items()}
-            if again.layout.family is not family or again.layout.tags != tags | _codes(family.tag, ids, extension):
-                raise SwitchtuneError(
-                    f"{path}: with the tags {', '.join(extension.tags)} it would be taken for a model of the family "
-                    f"{again.layout.family.name}. Write the code otherwise."
-                )
-            require_same_logits(path, logits(again, examples, old, number), before)
-            _require_same_segmentation(path, again.layout, extension, text)
+        replace_rows(loaded.model, lambda _, weights: _with_new_rows(weights, extension, ids, number))
+        write_renumbered(replace(loaded, tokenizer=tokenizer), temporary, path, number)
+        again = load_model(str(temporary))
+        family = loaded.layout.family
+        tags = {code: number(each) for code, each in loaded.layout.tags.items()}
+        if again.layout.family is not family or again.layout.tags != tags | _codes(family.tag, ids, extension):
+            raise SwitchtuneError(
+                f"{path}: with the tags {', '.join(extension.tags)} it would be taken for a model of the family "
+                f"{again.layout.family.name}. Write the code otherwise."
+            )
+        require_same_logits(path, logits(again, examples, old, number), before)
+        _require_same_segmentation(path, again.layout, extension, text)
     return extension
+
+
+def _with_new_rows(
+    weights: torch.Tensor, extension: Extension, ids: Mapping[str, int], number: Callable[[int], int]
+) -> torch.Tensor:
+    """Rows of pieces, the old ones in their new places, and those of `ids` that are new."""
+    # Published models have rows beyond their vocabulary: new tags take the first of them.
+    size = max(len(weights) + len(extension.characters), max(ids.values()) + 1)
+    rows = weights.new_zeros(size, weights.shape[1])
+    rows[torch.tensor([number(each) for each in range(len(weights))])] = weights
+    for tag, like in extension.tags.items():
+        rows[ids[tag]] = weights[like]
+    for character, alike in extension.characters.items():
+        rows[ids[character]] = weights[list(alike)].mean(dim=0)
+    return rows
 
 
 def extension_for(path: str, layout: Layout, languages: Sequence[tuple[str, str]], text: Iterable[str]) -> Extension:
@@ -119,7 +119,7 @@ def extension_for(path: str, layout: Layout, languages: Sequence[tuple[str, str]
 
 def extended_tokenizer(
     path: str, layout: Layout, config: PretrainedConfig, extension: Extension, folder: Path
-) -> tuple[PreTrainedTokenizerBase, Any]:
+) -> tuple[PreTrainedTokenizerBase, Callable[[int], int]]:
     """The tokenizer of a model at `path` with what it is to get, and what gives the new id of an old one.
 
     Args:
@@ -147,13 +147,11 @@ def write_without_weights(path: str, languages: Sequence[tuple[str, str]], text:
     """The configuration and the tokenizer that `add_languages` would write, for what needs no weights."""
     layout, config = load_layout(path), model_config(path)
     extension = extension_for(path, layout, languages, text)
-    with TemporaryDirectory() as folder:
-        tokenizer, _ = extended_tokenizer(path, layout, config, extension, Path(folder))
-        highest = max(token_ids(tokenizer).values())
-        config.vocab_size = max(config.vocab_size + len(extension.characters), highest + 1)
-        with quietly():
-            config.save_pretrained(out)
-            tokenizer.save_pretrained(out)
+    tokenizer, _ = extended_tokenizer(path, layout, config, extension, out)
+    config.vocab_size = max(config.vocab_size + len(extension.characters), max(token_ids(tokenizer).values()) + 1)
+    with quietly():
+        config.save_pretrained(out)
+        tokenizer.save_pretrained(out)
 
 
 def lacking_characters(layout: Layout, text: Iterable[str]) -> list[str]:
