@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
+from switchtune import languages
+from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language, language_guessed
 
 
 def family_codes(family: str) -> Any:
@@ -73,6 +74,7 @@ def test_nllb_codes_are_iso3_and_script() -> None:
         ("ar arb ara ar_AR ar-001 Arabic", "ar"),
         ("tl fil tgl tl_XX Tagalog Filipino", "tl"),
         ("fa pes per Farsi", "fa"),
+        ("ko kor_Hang ko-Kore", "ko"),
     ],
 )
 def test_aliases(names: str, code: str) -> None:
@@ -82,6 +84,54 @@ def test_aliases(names: str, code: str) -> None:
 def test_names_with_spaces() -> None:
     assert find_language(" haitian  Creole ").code == "ht"
     assert find_language("Chinese (Traditional)").code == "zh_Hant"
+
+
+MINORITY = """ab ady alt an av ba ban ce chr chv csb cv dsb evn frp frr gv hsb iu kbd kl kpv krc krl ksh kw lad lez lld
+mhr mrj myv nds nio nv olo os rm sah se sma smn tyv udm vep vot vro xal yrk"""
+
+
+def test_minority_languages_have_names_and_scripts() -> None:
+    found = {code: find_language(code) for code in MINORITY.split()}
+    assert all(language.name != code for code, language in found.items())
+    assert {code for code, language in found.items() if not language.script} == set()
+    assert [found[code].script for code in ("tyv", "se", "hsb", "chr")] == ["Cyrl", "Latn", "Latn", "Cher"]
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        ("hsb hsb_Latn hsb-Latn hsb_XX hsb-DE __hsb__ Upper_Sorbian", "hsb"),
+        ("se sme sme_Latn se-NO Northern_Sámi Northern_Sami", "se"),
+        ("sr-Latn srp_Latn sr_Latn sr-Latn-RS", "sr_Latn"),
+        ("zho_Latn zh-Latn", "zh_Latn"),
+        ("hsb_Cyrl", "hsb_Cyrl"),
+        ("qaa", "qaa"),
+        ("qaa_Cyrl qaa-Cyrl", "qaa_Cyrl"),
+        ("hs_DE", "hs_DE"),
+        ("xyz_Latn", "xyz_Latn"),
+    ],
+)
+def test_languages_that_no_family_knows(names: str, code: str) -> None:
+    assert {find_language(name).code for name in names.split()} == {code}
+    assert find_language(code) not in LANGUAGES
+
+
+def test_every_language_of_the_table_is_found_by_its_code() -> None:
+    rows = [row.split("\t") for row in Path(languages.__file__).with_name("iso639.tsv").read_text().splitlines()[1:]]
+    assert len(rows) > 7500
+    for code, iso, script, _ in rows:
+        language = find_language(code)
+        assert (language.code, language.iso3, language.script) == (code, iso.split(",")[0], script)
+        assert language not in LANGUAGES
+        assert find_language(f"{language.iso3}_Thai").spaced is False
+
+
+def test_a_guess_takes_three_letters_for_a_language_only_where_it_is_asked_for() -> None:
+    sorbian = find_language("hsb")
+    assert find_language("src").name == "Logudorese Sardinian"
+    assert [language_guessed(name) for name in ("src", "dev", "all", "hsb")] == [None] * 4
+    assert language_guessed("hsb", [sorbian]) == sorbian
+    assert language_guessed("de") == find_language("de")
 
 
 @pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.code)
@@ -118,9 +168,11 @@ def test_spaces_between_words() -> None:
         ("DE_EN", "names two languages"),
         ("de-ZQ", "unknown language"),
         ("de-12", "unknown language"),
-        ("sr-Latn-RS", "Serbian is known in the script Cyrl, not Latn. Write 'sr'"),
-        ("srp_Latn", "Serbian is known in the script Cyrl, not Latn. Write 'sr'"),
-        ("zho_Latn", "script Hans or Hant, not Latn"),
+        ("hsb-de", "names two languages .hsb, de."),
+        ("xyz", "unknown language 'xyz'"),
+        ("jp_XX", "unknown language 'jp_XX'.*'jp' is the code of a country"),
+        ("xyz_Latm", "unknown language"),
+        ("Uper Sorbian", "did you mean 'Upper Sorbian'"),
     ],
 )
 def test_what_is_no_language_is_refused(name: str, message: str) -> None:

@@ -117,7 +117,7 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("switch none --lexicon lexicon.tsv --lang de", "none: not found in"),
         ("switch empty --lexicon lexicon.tsv --lang de", "empty: a folder"),
         ("translate empty none --from de --to en", "none: not found in"),
-        ("switch text --lexicon lexicon.tsv --lang klingon", "klingon"),
+        ("switch text --lexicon lexicon.tsv --lang klingonese", "klingonese"),
         ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected whole numbers from 1 that rise"),
         ("score text text --lang de --buckets x", "--buckets x"),
         ("score text text --lang de --buckets 0,10", "--buckets 0,10"),

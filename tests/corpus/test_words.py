@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from switchtune.corpus.words import (
     upper_case,
     word_segmenter,
 )
-from switchtune.languages import LANGUAGES, UnknownLanguageError
+from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
 
 LETTERS = {
     "de": "aäßZé'’-‑\u0301",
@@ -341,10 +341,62 @@ def test_every_mark_of_unicode_stays_in_its_word() -> None:
     assert [mark for mark in marks if segmenter.split(f"a{mark}b").words != (f"a{mark}b",)] == []
 
 
-@pytest.mark.parametrize("language", ["th", "lo", "km", "my", "bo"])
-def test_scripts_without_a_segmenter(language: str) -> None:
-    with pytest.raises(SegmenterError, match=r"\(switching: unit: piece\)\. Pretraining, and the iaft recipe"):
-        word_segmenter(language)
+UNSPACED = {
+    "th": ("ฉันรักภาษาไทย 25 ปี", "ฉั น รั ก ภา ษา ไท ย 25 ปี", "ฉัน รัก ภาษา ไทย 25 ปี"),
+    "lo": ("ຂ້ອຍຮັກພາສາລາວ.", "ຂ້ ອ ຍ ຮັ ກ ພາ ສາ ລາ ວ", "ຂ້ອຍ ຮັກ ພາສາ ລາວ"),
+    "km": ("ខ្ញុំស្រលាញ់ភាសាខ្មែរ", "ខ្ញុំ ស្រ លា ញ់ ភា សា ខ្មែ រ", "ខ្ញុំ ស្រលាញ់ ភាសាខ្មែរ"),
+    "my": ("ကျွန်တော် မြန်မာစာကို ချစ်တယ်", "ကျွန်တော် မြန် မာ စာ ကို ချစ် တယ်", "ကျွန်တော် မြန်မာ စာ ကို ချစ် တယ်"),
+}
+
+
+@pytest.fixture
+def fresh_cutters(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setitem(sys.modules, "icu4py.breakers", None)
+    caches = (words_module._cutter, words_module._tell_of_clusters)
+    for each in caches:
+        each.cache_clear()
+    yield
+    for each in caches:
+        each.cache_clear()
+
+
+@pytest.mark.parametrize("language", UNSPACED)
+@pytest.mark.usefixtures("fresh_cutters")
+def test_scripts_without_a_segmenter(language: str, caplog: pytest.LogCaptureFixture) -> None:
+    text, clusters, _ = UNSPACED[language]
+    segmenter = word_segmenter(language)
+    for _ in range(2):
+        assert segmenter.split(text).words == tuple(clusters.split())
+    assert segmenter.join(segmenter.split(text)) == text
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "no segmenter is at hand" in said and "switchtune[sea]" in said
+
+
+@pytest.mark.usefixtures("fresh_cutters")
+def test_scripts_for_which_there_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert word_segmenter("bo").split("བོད་ཡིག་ནི").words == ("བོད", "ཡིག", "ནི")
+    assert "switchtune[sea]" not in caplog.text and "unit: piece" in caplog.text
+
+
+@pytest.mark.parametrize("language", UNSPACED)
+def test_icu_divides_into_words(language: str) -> None:
+    pytest.importorskip("icu4py")
+    text, _, words = UNSPACED[language]
+    segmenter = word_segmenter(language)
+    assert segmenter.split(text).words == tuple(words.split())
+    assert segmenter.join(segmenter.split(text)) == text
+
+
+def test_where_no_table_knows_the_script_the_text_tells() -> None:
+    assert word_segmenter("qaa").split("one ไทย two").words == ("one", "ไท", "ย", "two")
+    assert word_segmenter("hsb").split("Dobry dźeń, swěto!").words == ("Dobry", "dźeń", "swěto")
+
+
+@given(st.text(alphabet=st.sampled_from("กาเไ่ ຂາເកា្ខម်ြ་བོ12a."), max_size=30))
+def test_clusters_lose_nothing(text: str) -> None:
+    for language in (*UNSPACED, "bo", "qaa"):
+        segmenter = word_segmenter(language)
+        assert segmenter.join(segmenter.split(text)) == text
 
 
 def test_every_other_language_has_words() -> None:
@@ -373,7 +425,8 @@ def test_missing_extra(monkeypatch: pytest.MonkeyPatch, language: str, package: 
 
     cached: Any = getattr(words_module, maker)
     monkeypatch.setattr(builtins, "__import__", without_package)
-    monkeypatch.setitem(words_module._CUTTERS, language, cached.__wrapped__)
+    monkeypatch.setitem(words_module._BY_SCRIPT, find_language(language).script, cached.__wrapped__)
+    words_module._cutter.cache_clear()
     with pytest.raises(SegmenterError, match=re.escape("pip install 'switchtune[cjk]'")):
         word_segmenter(language)
 

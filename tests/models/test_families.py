@@ -250,7 +250,8 @@ def test_codes(family: FamilyName, language: str, code: str) -> None:
             r"nllb model has no tag for 'fra_Latn' \(French\)\. .* its 2 languages \(did you mean 'eng_Latn'",
         ),
         ("m2m100", "haw", r"no tag for 'haw' \(Hawaiian\)\. .*did you mean 'ha'"),
-        ("mbart50", "Klingon", r"unknown language 'Klingon'"),
+        ("mbart50", "Klingon", r"no tag for 'Klingon' \(Klingon\)\. .*add: \[\{code: hsb, like: cs\}\]"),
+        ("mbart50", "Klingonese", r"unknown language 'Klingonese'"),
     ],
 )
 def test_a_language_that_the_model_does_not_have(family: FamilyName, language: str, message: str) -> None:
@@ -270,7 +271,8 @@ def test_a_tag_that_someone_added_is_reached_by_itself() -> None:
     tokenizer.add_tokens(["myv_Cyrl"], special_tokens=True)
     layout = Layout(FAMILIES["nllb"], tokenizer)
     assert layout.tokens(layout.encode_source("a", "myv_Cyrl", "de"))[0] == "myv_Cyrl"
-    assert layout.languages == ("de", "en")
+    assert layout.tokens(layout.encode_source("a", "Erzya", "de"))[0] == "myv_Cyrl"
+    assert layout.languages == ("de", "en", "myv")
 
 
 @pytest.mark.parametrize(

@@ -388,9 +388,12 @@ def test_the_other_families_share_their_embeddings(family: FamilyName, tmp_path:
         assert loaded.model.lm_head.weight is loaded.model.model.shared.weight
 
 
-def test_a_new_model_for_a_language_its_family_does_not_have() -> None:
-    with pytest.raises(UnknownLanguageError, match="mbart model has no tag for 'uk'"):
-        new_model("mbart", TINY, {"de": GERMAN, "uk": ["Собака біжить."]}, seed=1)
+@pytest.mark.parametrize("family", ["mbart", "mbart50", "nllb", "m2m100"])
+def test_a_new_model_for_a_language_its_family_does_not_have(family: FamilyName, tmp_path: Path) -> None:
+    loaded = new_model(family, TINY, {"de": GERMAN, "tyv": ["Ыт чоруп тур."]}, seed=1)
+    save_model(loaded, tmp_path / "model", "de", "tyv")
+    verify_saved(tmp_path / "model", GERMAN[:1], loaded, "de", "tyv", max_length=4)
+    assert load_layout(str(tmp_path / "model")).code("Tuvinian") == loaded.layout.code("tyv_Cyrl")
 
 
 def test_a_decoder_that_is_too_deep_for_its_family() -> None:

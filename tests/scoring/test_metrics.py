@@ -143,7 +143,7 @@ def test_unequal_counts_and_empty_input_are_refused(metric: type) -> None:
     with pytest.raises(ScoringError, match="no hypotheses"):
         metric([], [], "en")
     with pytest.raises(UnknownLanguageError):
-        metric(["a"], ["a"], "klingon")
+        metric(["a"], ["a"], "klingonese")
 
 
 @pytest.fixture

@@ -85,4 +85,4 @@ def test_what_cannot_be_scored_is_refused() -> None:
     with pytest.raises(ScoringError, match="no hypotheses"):
         rouge([], [], "en")
     with pytest.raises(UnknownLanguageError):
-        rouge(["a"], ["a"], "klingon")
+        rouge(["a"], ["a"], "klingonese")

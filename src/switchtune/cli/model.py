@@ -77,20 +77,28 @@ def untrim(
 def add_language(
     model: Model,
     *,
-    code: Annotated[str, typer.Option(help="The language as the model's family writes it: hsb_Latn, hsb, hs_DE.")],
+    code: Annotated[str, typer.Option(help="The language: hsb, or as the model's family writes it, hsb_Latn, hs_DE.")],
     like: Annotated[str, typer.Option(help="A language of the model, whose tag's weights the new tag begins with.")],
+    text: Annotated[
+        list[Path],
+        typer.Option("--text", metavar="FILE", help="Text whose characters become pieces where none has them.", **FILE),
+    ] = [],  # noqa: B006
     out: NewFolder,
     force: Force = False,
 ) -> None:
     """Give a model a tag for a language that it lacks. What it does in its other languages does not change.
 
-    Example: `switchtune add-language facebook/nllb-200-distilled-600M --code hsb_Latn --like ces_Latn --out model`
+    Example: `switchtune add-language facebook/nllb-200-distilled-600M --code hsb --like cs --text hsb.txt --out model`
     """
-    from switchtune.models.tags import add_language as with_language
+    from switchtune.corpus.read import read_lines
+    from switchtune.models.load import load_layout
+    from switchtune.models.tags import add_languages
 
-    output = claim_folder(out, "add-language", replaces=True, inputs=[model], force=force)
-    layout = with_language(model, code, like, output, force=force)
-    print_line(f"{out}: has a tag for {code}, which begins as that of {like}")
+    output = claim_folder(out, "add-language", replaces=True, inputs=[model, *text], force=force)
+    lines = [line for path in text for line in read_lines(path)]
+    added = add_languages(model, [(code, like)], output, text=lines, force=force)
+    print_line(f"{out}: {added.describe()}, which begins as that of {like}")
+    layout = load_layout(str(output))
     if not layout.plain_source(code):
         print_line(
             f"transformers' own {layout.family.name} tokenizer cannot be set to {code} as the source language; "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
@@ -18,6 +19,8 @@ from switchtune.config.base import (
     Seed,
     Settings,
     Updates,
+    repeated,
+    with_changes,
 )
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
@@ -93,11 +96,24 @@ class PairSettings(Settings):
         return self.source, self.target
 
 
+class AddedLanguage(Settings):
+    """A language that a model gets before it is trained."""
+
+    code: LanguageCode
+    """The language by any code; where the model's family writes it otherwise (hsb_Latn in NLLB, hsb_XX in mBART), its
+    tag is made of that."""
+    like: LanguageCode
+    """A language of the model, best one that is close: the new tag begins as its tag."""
+
+
 class ModelSettings(Settings):
     """The model that every training starts from."""
 
     name: str
     """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …"""
+    add: tuple[AddedLanguage, ...] = Field((), max_length=LONGEST_LIST)
+    """Languages that the model lacks: [{code: hsb, like: cs}]. Each gets a tag, and the characters of its training text
+    that no piece holds become pieces; what the model does in its other languages does not change."""
     trim: Literal["auto", "off", "on"] = "auto"
     """Train without the pieces that the corpora, the lexicons and `text` do not need; `switchtune untrim` puts them
     back. `auto` does so where it saves 5 million weights and no more than half of the pieces remain."""
@@ -113,6 +129,8 @@ class ModelSettings(Settings):
     def _fits_together(self) -> "ModelSettings":
         if self.text and self.trim == "off":
             raise ValueError("text is for trimming the vocabulary, and trim is off")
+        if code := repeated([each.code for each in self.add]):
+            raise ValueError(f"add: {code!r} appears twice")
         return self
 
 
@@ -203,6 +221,11 @@ class RunConfig(ComparisonSettings):
                 search = {**SUMMARIZATION_SEARCH, **generation}
                 return {**values, "generation": search, "gloss": {**SUMMARIZATION_GLOSS, **gloss}}
         return values
+
+    def with_model(self, folder: Path) -> "RunConfig":
+        """The same with a model that has the languages which are to be added."""
+        model = self.model.model_copy(update={"name": str(folder), "add": ()})
+        return with_changes(self, {"model": model.model_dump()}, "model")
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":

@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, nearest
-from switchtune.languages import Language, language_named
+from switchtune.languages import Language, language_guessed
 
 
 class CorpusError(SwitchtuneError):
@@ -30,6 +30,10 @@ class Request:
     columns: tuple[str, ...] | None
     usual: tuple[tuple[str, ...], ...] = ()
     labelled: bool = False
+
+    @property
+    def languages(self) -> tuple[Language, Language]:
+        return self.source, self.target
 
     def usual_in(self, names: Iterable[str]) -> tuple[str, ...] | None:
         """The usual names that a file has."""
@@ -75,7 +79,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:
     """The column whose name means the language, by its fullest name: "id" and "no" may number the rows."""
-    fitting = [name for name in dict.fromkeys(names) if language_of(name) == language]
+    fitting = [name for name in dict.fromkeys(names) if language_of(name, [language]) == language]
     fitting = [name for name in fitting if len(name) > 2] or fitting
     if len(fitting) > 1:
         raise CorpusError(
@@ -92,14 +96,14 @@ _ASIDE = frozenset(
 """What names of columns hold besides the language: en_text, source_de, "Sentence (German)"."""
 
 
-def language_of(column: str) -> Language | None:
-    """The language that the name of a column says, if it says one."""
+def language_of(column: str, asked: Sequence[Language] = ()) -> Language | None:
+    """The language that the name of a column says, if it says one of those asked for or of a model family."""
     is_name = len(column) <= _LONGEST_NAME and not re.search(r"[.?!]\s*$", column)  # "No." is a sentence
     words = re.findall(r"[^\W_]+", column) if is_name else []
-    return language_named("_".join([word for word in words if word.lower() not in _ASIDE] or words))
+    return language_guessed("_".join([word for word in words if word.lower() not in _ASIDE] or words), asked)
 
 
-def is_header(cells: Sequence[str]) -> bool:
+def is_header(cells: Sequence[str], asked: Sequence[Language] = ()) -> bool:
     """Whether the first line of a file names its columns: every cell is a usual name, or says a language."""
     roles = set(chain.from_iterable(_ROLES))
-    return all(cell.lower() in roles or language_of(cell) for cell in cells)
+    return all(cell.lower() in roles or language_of(cell, asked) for cell in cells)

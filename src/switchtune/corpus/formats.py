@@ -131,10 +131,11 @@ def _csv_rows(path: Path, request: Request) -> TableRows:
 def _fitness(sample: Sequence[str], request: Request, delimiter: str) -> tuple[int, bool, bool]:
     """How well a delimiter fits: what the first line names, whether all rows have as many columns, and have two."""
     rows = [cells for cells in _reader(sample, delimiter) if cells]
-    asked = (None, request.source, request.target)
+    asked = request.languages
     header = [cell.strip() for cell in (rows[0] if rows else [])]
     named = sum(
-        cell in (request.columns or ()) or (is_header([cell]) and language_of(cell) in asked) for cell in header
+        cell in (request.columns or ()) or (is_header([cell], asked) and language_of(cell, asked) in (None, *asked))
+        for cell in header
     )
     widths = {len(cells) for cells in (rows[:-1] if len(rows) > 9 else rows)}  # the last may be cut off
     return named, len(widths) == 1 and widths != {1}, widths == {2}
@@ -175,15 +176,20 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
         raise _empty(path)
     names = header = list(map(str.strip, head))
     numbers = [str(number) for number in range(1, len(names) + 1)]
-    told = {request.source, request.target} & {*map(language_of, names)}
+    told = {*request.languages} & {language_of(name, request.languages) for name in names}
     sides = request.usual[0] if request.usual else (request.source.name, request.target.name)
-    unnamed = not request.usual_in(names) if request.usual else len(names) == 2 and not (is_header(names) or told)
+    unnamed = (
+        not request.usual_in(names)
+        if request.usual
+        else len(names) == 2 and not (is_header(names, request.languages) or told)
+    )
     if request.columns is None and unnamed:
         request = replace(request, columns=tuple(str(number) for number in range(1, len(sides) + 1)))
         taken = f"{', '.join(sides[:-1])} and {sides[-1]}"
         notes.append(f"the first line names no columns: they are taken for {taken}, by their order alone")
     if request.columns and all(map(str.isdecimal, request.columns)):
-        if not is_header([name for name, number in zip(names, numbers, strict=True) if number in request.columns]):
+        chosen_names = [name for name, number in zip(names, numbers, strict=True) if number in request.columns]
+        if not is_header(chosen_names, request.languages):
             records, header = chain([(begins, head)], records), []
         names = numbers
     columns = choose_columns(names, request, f"{path}:{begins}")

@@ -20,7 +20,7 @@ from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, T
 from switchtune.corpus.lines import COMPRESSIONS, existing, plain, stripped, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, hash_file
-from switchtune.languages import Language, find_language, language_named
+from switchtune.languages import Language, find_language, language_guessed
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
 """Where a corpus is: one path, pattern or name, or the two files of a parallel text."""
@@ -323,7 +323,7 @@ def _says_sides(content: _Content, columns: Sequence[str], request: Request) -> 
     """Whether the names of the columns, or of two files or their folders, say which of them has which language."""
 
     def says(name: str, language: Language) -> bool:
-        found = map(language_named, re.findall(r"[^\W_]+", name))
+        found = (language_guessed(part, [language]) for part in re.findall(r"[^\W_]+", name))
         return any(each is not None and each.iso3 == language.iso3 for each in found)
 
     names = (content.origin,) * 2 if content.format == PARALLEL_TEXT else columns
@@ -340,7 +340,7 @@ def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]
         return PARALLEL_TEXT, paths
     if braces := re.fullmatch(r"(?s)(.*)\{([^{},]*),([^{},]*)\}(.*)", str(location)):
         before, *endings, after = braces.groups()
-        if [*map(language_named, endings)] == [request.target, request.source]:
+        if [language_guessed(ending, request.languages) for ending in endings] == [request.target, request.source]:
             endings.reverse()
         _require_languages(endings, request)
         return PARALLEL_TEXT, tuple(Path(before + ending + after) for ending in endings)
@@ -365,7 +365,7 @@ def _by_prefix(prefix: Path, request: Request) -> tuple[Path, ...]:
     by_code: dict[str, list[Path]] = {request.source.code: [], request.target.code: []}
     for path in beside:
         ending = plain(path).name.removesuffix(".txt").removeprefix(f"{prefix.name}.")
-        language = language_named(ending) if path.name.startswith(f"{prefix.name}.") else None
+        language = language_guessed(ending, request.languages) if path.name.startswith(f"{prefix.name}.") else None
         if language and language.code in by_code:
             by_code[language.code].append(path)
     for code, paths in by_code.items():
@@ -381,7 +381,7 @@ def _require_languages(endings: Sequence[str], request: Request) -> None:
     One ending alone may be a language's code by accident (`text.in`, `text.min`), unless it is that of the other side.
     """
     wanted = (request.source, request.target)
-    named = [language_named(ending) for ending in endings]
+    named = [language_guessed(ending, request.languages) for ending in endings]
     swapped = named == [request.target, request.source]
     for ending, language, asked, other in zip(endings, named, wanted, wanted[::-1], strict=True):
         if language is None or (language.iso3 == asked.iso3 and not swapped):

@@ -1,5 +1,6 @@
 """Sentence to words and back, lossless, per script."""
 
+import logging
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -8,8 +9,12 @@ from functools import cache
 from itertools import groupby, pairwise
 from typing import Protocol
 
+import regex
+
 from switchtune.errors import SwitchtuneError
-from switchtune.languages import find_language
+from switchtune.languages import Language, find_language
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class SegmenterError(SwitchtuneError):
@@ -109,10 +114,11 @@ _DIGIT_CONNECTORS = rf"./,:٫٬．：{_APOSTROPHES}"
 # Where an article or pronoun leans on the next word (l'unione, d'accord): two words, the apostrophe with the first.
 _ELIDING = frozenset({"fr", "it", "ca", "oc", "co", "fur", "lij", "lmo", "sc", "scn", "vec"})
 
-# Thai, Lao, Tibetan, Myanmar, Khmer, CJK radicals and marks, kana, bopomofo, Han, halfwidth katakana.
+# Thai, Lao, Tibetan, Myanmar, Khmer, Tai Le and Lue, Tai Tham, Balinese, CJK radicals and marks, kana, bopomofo, Han,
+# Javanese, Tai Viet, halfwidth katakana.
 _UNSPACED_RANGES = (
-    r"\u0e00-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u3007\u3021-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
-    r"\ua9e0-\ua9ff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
+    r"\u0e00-\u109f\u1780-\u17ff\u1950-\u19ff\u1a20-\u1aad\u1b00-\u1b7f\u2e80-\u2fff\u3005-\u3007\u3021-\u30ff\u3100-\u312f\u31a0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    r"\ua980-\ua9ff\uaa60-\uaadf\uf900-\ufaff\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff"
 )
 _UNSPACED = re.compile(f"[{_UNSPACED_RANGES}]")
 _HANGUL_RANGES = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7ff"
@@ -233,9 +239,10 @@ class _WordSegmenter:
     def _parts(self, text: str) -> list[str]:
         """Gap, word, gap, …, gap."""
         pattern = _word_pattern(self.language)
-        if self.language not in _CUTTERS:
+        cutter = _cutter(self.language)
+        if cutter is None:
             return pattern.split(text)
-        cuts = _cuts(text, _CUTTERS[self.language]())
+        cuts = _cuts(text, cutter)
         tokens = (text[start:end] for start, end in pairwise((0, *cuts, len(text))))
         # Letters alone are one word: the pattern would say the same in twice the time.
         return _chained(["", token, ""] if token.isalpha() else pattern.split(token) for token in tokens)
@@ -309,6 +316,26 @@ def _fugashi() -> Callable[[str], Iterable[str]]:
     return lambda text: tagger.parse(_SURROGATE.sub("\ufffd", text)).split(" ")
 
 
+def _icu(locale: str) -> Callable[[str], Iterable[str]] | None:
+    """What divides Thai, Lao, Khmer or Burmese by ICU's dictionaries, where they are installed."""
+    try:
+        from icu4py.breakers import WordBreaker
+    except ImportError:
+        return None
+    return lambda text: WordBreaker(_SURROGATE.sub("\ufffd", text), locale)
+
+
+_LETTER, _KHMER = r"[\u1000-\u102a\u103f\u1050-\u1055\u1075-\u1081]", r"[\u1780-\u17b3]"
+_CLUSTER = regex.compile(
+    r"[\u0f40-\u0fbc]+"  # Tibetan: what stands between two marks of a syllable
+    rf"|{_LETTER}(?:\u1039{_LETTER}|\p{{M}})*(?:{_LETTER}\p{{M}}*\u103a\p{{M}}*)*"  # Burmese, with its final consonant
+    rf"|{_KHMER}(?:\u17d2{_KHMER}|\p{{M}})*"  # Khmer, with the consonants written below
+    r"|[\u0e40-\u0e44\u0ec0-\u0ec4]*\X[\u0e30\u0e32\u0e33\u0e45\u0eb0\u0eb2\u0eb3\u0ebd]*"  # Thai, Lao: all vowels
+    r"|\p{Nd}+"
+)
+"""A character with all that belongs to it, which in most of these scripts is about a syllable."""
+
+
 def _missing_extra(language: str, packages: str) -> SegmenterError:
     return SegmenterError(
         f"{language} words need {packages}, which cannot be imported. "
@@ -316,12 +343,39 @@ def _missing_extra(language: str, packages: str) -> SegmenterError:
     )
 
 
-_CUTTERS: dict[str, Callable[[], Callable[[str], Iterable[str]]]] = {
-    "zh": _jieba,
-    "zh_Hant": _jieba,
-    "yue": _jieba,
-    "ja": _fugashi,
-}
+_BY_SCRIPT = {"Hans": _jieba, "Hant": _jieba, "Jpan": _fugashi}
+_BY_ICU = frozenset({"th", "lo", "km", "my"})
+
+
+@cache
+def _cutter(code: str) -> Callable[[str], Iterable[str]] | None:
+    """What divides the unspaced text of a language, by its short code; None where its words stand between spaces."""
+    language = find_language(code)
+    if language.spaced and language.script:
+        return None
+    if language.script in _BY_SCRIPT:
+        return _BY_SCRIPT[language.script]()
+    by_icu = _icu(code) if code in _BY_ICU else None
+    # Where no table knows the script of a language, its text tells.
+    return by_icu or _CLUSTER.findall
+
+
+def divided_by(language: str) -> str:
+    """What divides a language that is written without spaces: "icu", or "clusters" where no segmenter is at hand."""
+    spoken = find_language(language)
+    if spoken.spaced or spoken.script in _BY_SCRIPT:
+        return ""
+    return "clusters" if _cutter(spoken.code) == _CLUSTER.findall else "icu"
+
+
+@cache  # said once
+def _tell_of_clusters(language: Language) -> None:
+    syllables = "syllables" if language.script in {"Tibt", "Mymr", "Khmr"} else "characters with their vowels and marks"
+    remedy = "Install a segmenter with: pip install 'switchtune[sea]', or" if language.code in _BY_ICU else "You may"
+    _LOGGER.warning(
+        f"{language.name} is written without spaces, and no segmenter is at hand: {syllables} are taken for its words. "
+        f"{remedy} switch the model's subword pieces in place of words (switching: unit: piece)."
+    )
 
 
 def word_segmenter(language: str) -> Segmenter:
@@ -335,22 +389,19 @@ def word_segmenter(language: str) -> Segmenter:
 
     French, Italian and their neighbours end a word at its apostrophe ("l'" + "unione"). A Vietnamese word here is a
     syllable ("Hà" + "Nội"): spaces divide syllables, and which of them make a compound is left open. Chinese is divided
-    by jieba (rjieba), Japanese by MeCab with UniDic (fugashi).
+    by jieba (rjieba), Japanese by MeCab with UniDic (fugashi), Thai, Lao, Khmer and Burmese by ICU (icu4py). Where
+    there is no segmenter for a script without spaces, a word is a character with all that belongs to it, about a
+    syllable, which is said once.
 
     `join(split(text)) == text` for any text, decomposed (NFD) or not. `join` puts a space between two words that touch
     after a replacement, unless one is of a script without spaces.
 
-    Raises SegmenterError where a language without spaces has no segmenter, or it is not installed.
+    Raises SegmenterError where the segmenter of Chinese or Japanese is not installed.
     """
     spoken = find_language(language)
-    if spoken.code in _CUTTERS:
-        _CUTTERS[spoken.code]()
-    elif not spoken.spaced:
-        raise SegmenterError(
-            f"{spoken.name} ({spoken.code}) is written without spaces, and no segmenter is offered for it. "
-            "Switching can take the model's subword pieces instead of words (switching: unit: piece). Pretraining, and "
-            "the iaft recipe on its source side, need words: leave this language out there."
-        )
+    _cutter(spoken.code)
+    if divided_by(spoken.code) == "clusters":
+        _tell_of_clusters(spoken)
     return _WordSegmenter(spoken.code)
 
 

@@ -20,6 +20,7 @@ from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.report.html import language_name
 from switchtune.report.sentences import lexicon_of_arm
+from switchtune.runs.folder import Run
 from switchtune.runs.run_files import RunFiles, read_run
 from switchtune.runs.tasks import TASKS, ready_to_translate
 from switchtune.switching.preview import switched_lines, text_switcher
@@ -153,7 +154,7 @@ class DemoSession:
         lexicon = self._lexicon(self._path(pair, language))
         pieces: Segmenter | None = None
         if lexicon.unit == "piece":
-            model = self._restorer(self._pair(pair)) or self.config.model.name
+            model = self._restorer(self._pair(pair)) or Run(self.run.folder, self.config).start
             pieces = piece_segmenter(load_layout(str(model)).tokenizer.tokenize)
         switcher = text_switcher(
             *(lexicon, language),

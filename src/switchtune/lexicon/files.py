@@ -12,7 +12,7 @@ from switchtune.corpus.columns import CorpusError
 from switchtune.corpus.lines import plain, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import atomic_path, content_of, fingerprint, hash_file, kept_name, write_text
-from switchtune.languages import UnknownLanguageError, find_language, language_named
+from switchtune.languages import UnknownLanguageError, find_language, language_guessed
 from switchtune.lexicon.edits import EVERY_TRANSLATION, NOT_THIS, Edit, apply_edits
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, LexiconError, Measure, Translation, Unit, entries_of
 
@@ -125,7 +125,7 @@ def _edited(lexicon: Lexicon, edits: Sequence[Edit], path: Path) -> Lexicon:
 
 def _read_unedited(path: Path) -> Lexicon:
     name = re.search(rf"(?:^|[._]){_CODE}-{_CODE}(?=[._]|$)", path.name)
-    source, target = map(language_named, name.groups()) if name else (None, None)
+    source, target = map(language_guessed, name.groups()) if name else (None, None)
     header = _Header(*((source.code, target.code) if source and target else (UNDETERMINED, UNDETERMINED)))
     headed, rows, malformed = False, dict[tuple[str, int, Translation], None](), dict[int, str]()
     for number, line in enumerate(lines_of(path), start=1):

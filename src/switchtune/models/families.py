@@ -64,6 +64,8 @@ class Family(TrainingNeeds):
 
     tag: str | None
     """Regular expression of the family's language tags, the language's code as its group; None without tags."""
+    tag_code: str = ""
+    """How a tag writes the code of a language, as a format of `code`, `iso3` and `script`."""
     before_source: tuple[Slot, ...]
     """What stands before the source sentence in the encoder input."""
     after_source: tuple[Slot, ...]
@@ -99,7 +101,8 @@ _TAG_FIRST: Mapping[str, Any] = {
 _MBART: Mapping[str, Any] = {
     "model_type": "mbart",
     "config": MBartConfig,
-    "tag": r"([a-z]{2}_[A-Z]{2})",
+    "tag": r"([a-z]{2,3}_[A-Z]{2})",
+    "tag_code": "{code}_XX",
     "positions": "learned",
     "ct2_loader": "BartLoader",
 }
@@ -138,11 +141,18 @@ _ROWS = (
         # Older tokenizers put the tag last ("legacy"), unlike here and unlike the model's training.
         tokenizer_options={"legacy_behaviour": False},
         tag=r"([a-z]{3}_[A-Z][a-z]{3})",
+        tag_code="{iso3}_{script}",
         **_TAG_FIRST,
         sheds_tags=True,
     ),
     Family(
-        name="m2m100", **_M2M100, tokenizer=M2M100Tokenizer, tag=r"__([a-z]{2,3})__", **_TAG_FIRST, fixed_sources=True
+        name="m2m100",
+        **_M2M100,
+        tokenizer=M2M100Tokenizer,
+        tag=r"__([a-z]{2,3})__",
+        tag_code="{code}",
+        **_TAG_FIRST,
+        fixed_sources=True,
     ),
     Family(
         name="mt5",

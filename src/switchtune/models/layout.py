@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from transformers import M2M100Tokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
 from switchtune.corpus.control import control
-from switchtune.errors import SwitchtuneError, nearest
+from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
 from switchtune.models.chunks import PlainIds
@@ -30,7 +30,10 @@ LIST_TAGS = (
     "NLLB's tokenizer has the tags that tokenizer_config.json lists, or all 202 where it lists none: list those that "
     'the model has, in the order of their ids ("extra_special_tokens": ["eng_Latn", "deu_Latn", …]).'
 )
-_ADD_LANGUAGE = "`switchtune add-language` gives a model a tag for a language that it lacks."
+_ADD_LANGUAGE = (
+    "A run gives it one where the configuration asks for it (model: {name: …, add: [{code: hsb, like: cs}]}); "
+    "`switchtune add-language` does so once and for all."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Layout:
         return control(str(token))
 
     def code(self, language: str) -> str:
-        """The family's code of a language: "de_DE" in mBART, "deu_Latn" in NLLB, "de" in M2M-100, "German" in mT5.
+        """The family's code of a language: "de_DE" in mBART, "deu_Latn" in NLLB, "de" in M2M-100; in mT5 any name.
 
         Takes whatever `find_language` does, or the code itself; raises UnknownLanguageError where the model lacks it.
         """
@@ -106,11 +109,15 @@ class Layout:
             found = find_language(language)
         except UnknownLanguageError as error:
             raise UnknownLanguageError(f"{error} {_ADD_LANGUAGE}" if self.family.tag else str(error)) from error
+        if self.family.tag is None:
+            return found.name
         if found.code not in self._codes:
             known = [*self._codes, *self._codes.values()]
+            other = next((code for code in self._codes if find_language(code).iso3 == found.iso3), None)
             raise UnknownLanguageError(
                 f"This {self.family.name} model has no tag for {language!r} ({found.name}). Choose one of its "
                 f"{len(self._codes)} languages ({nearest(language, known)}), or another model. {_ADD_LANGUAGE}"
+                + (f" It has a tag for the same language in another script: {other!r}." if other else "")
             )
         return self._codes[found.code]
 
@@ -275,6 +282,27 @@ class Layout:
         input_ids, source_cut = _framed(frame.before_source, source, frame.after_source, max_tokens)
         labels, target_cut = _framed(frame.before_target, target, frame.after_target, max_tokens)
         return TokenIds(input_ids, labels, (frame.decoder_start, *labels[:-1]), source_cut or target_cut)
+
+
+def written_tag(layout: Layout, code: str) -> str:
+    """The tag of a language as a family that lacks it writes such tags; of a code that is written so already, with it.
+
+    Raises:
+        UnknownLanguageError: no language bears the code.
+        UsageError: the family cannot write it.
+    """
+    family, pattern = layout.family, layout.family.tag or ""
+    tag = re.sub(r"\(.*\)", lambda _: code, pattern)
+    if not re.fullmatch(pattern, tag):
+        language = find_language(code)
+        written = family.tag_code.format(code=language.code, iso3=language.iso3, script=language.script)
+        tag = re.sub(r"\(.*\)", lambda _: written, pattern)
+    if not re.fullmatch(pattern, tag):
+        raise UsageError(
+            f"{code}: a tag of {family.name} is expected, written as those that it has: "
+            f"{', '.join(sorted(layout.tags)[:3])}. Where these name a script, so must the code: hsb_Latn."
+        )
+    return tag
 
 
 def layout_of(family: Family, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> Layout:

@@ -5,7 +5,7 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import naming
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family
-from switchtune.models.layout import instruction, layout_of
+from switchtune.models.layout import Layout, instruction, layout_of, written_tag
 from switchtune.models.load import Loaded, assembled, random_model
 
 _PASSAGES_SAMPLED = 100_000
@@ -36,18 +36,24 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
         seed: of the weights, and of the sample of the texts where they are many.
 
     Raises:
-        UnknownLanguageError: the family does not have a language.
-        UsageError: transformers cannot generate with a model of that size.
+        UnknownLanguageError: no such language.
+        UsageError: transformers cannot generate with a model of that size, or the family cannot write a language's tag.
         SwitchtuneError: the texts are too few for so many pieces.
     """
     require_size(family, size)
     row = FAMILIES[family]
-    tokenizer = new_tokenizer(row, size, texts, seed)
+    tokenizer: Any = new_tokenizer(row, size, texts, seed)
+    _tag_all(Layout(row, tokenizer), texts)
     config = _new_config(row, size, 1 + max(tokenizer.get_vocab().values()))
-    layout = layout_of(row, tokenizer, config)
-    for language in texts:
-        layout.code(language)
-    return assembled(random_model(config, seed), layout)
+    return assembled(random_model(config, seed), layout_of(row, tokenizer, config))
+
+
+def _tag_all(layout: Layout, languages: Iterable[str]) -> None:
+    """Give the languages that a family lacks tags as it writes them."""
+    lacking = [each for each in languages if find_language(each).code not in layout.languages]
+    if lacking and layout.family.tag is not None:
+        tokenizer: Any = layout.tokenizer
+        tokenizer.add_tokens([written_tag(layout, each) for each in lacking], special_tokens=True)
 
 
 def require_size(family: FamilyName, size: SizeSettings) -> None:

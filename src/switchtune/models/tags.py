@@ -1,85 +1,214 @@
-"""A tag for a language that a model lacks, which begins as that of another language."""
+"""Languages that a model lacks: a tag for each, which begins as another language's, and pieces for their characters."""
 
 import re
-from contextlib import suppress
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import torch
+from transformers import AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 
-from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.corpus.identify import script_of
+from switchtune.errors import SwitchtuneError
 from switchtune.files import atomic_path
-from switchtune.languages import UnknownLanguageError, find_language
-from switchtune.models.files import quietly
-from switchtune.models.layout import Layout, token_ids
-from switchtune.models.load import load_layout, load_model
-from switchtune.models.rows import Role, logits, probe, replace_rows, require_same_logits, write_renumbered
+from switchtune.languages import language_named
+from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
+from switchtune.models.layout import Layout, token_ids, written_tag
+from switchtune.models.load import load_layout, load_model, model_config
+from switchtune.models.rows import logits, probe, replace_rows, require_same_logits, trim_failed, write_renumbered
+from switchtune.models.text import normalised
 from switchtune.models.trim import read_record
+from switchtune.models.vocabulary import add_pieces
+
+_LINES_COMPARED = 1000
+"""Lines of the text, without new characters in them, that are to be segmented as before."""
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What a model's vocabulary gets, and which of its rows the new ones begin as."""
+
+    tags: Mapping[str, int]
+    """Tag → id of the tag that it begins as."""
+    characters: Mapping[str, tuple[int, ...]]
+    """Character → ids of the pieces whose mean it begins as."""
+
+    def describe(self) -> str:
+        shown = " ".join(list(self.characters)[:40]) + " …" * (len(self.characters) > 40)
+        pieces = f"; {len(self.characters):,} characters become pieces: {shown}" if self.characters else ""
+        return f"new tags: {', '.join(self.tags)}{pieces}"
 
 
 def add_language(path: str, code: str, like: str, out: Path, *, force: bool = False) -> Layout:
-    """Give a model a tag for a language that it lacks, with the weights of another language's tag.
+    """`add_languages` of one language, without new pieces; returns the layout of the model that is written."""
+    add_languages(path, [(code, like)], out, force=force)
+    return load_layout(str(out))
 
-    No direction that the model had changes: the logits of its old tokens are compared. The tag is new, not the pieces.
+
+def add_languages(
+    path: str, languages: Sequence[tuple[str, str]], out: Path, *, text: Sequence[str] = (), force: bool = False
+) -> Extension:
+    """Give a model tags for languages that it lacks, with the weights of other languages' tags, and their characters.
+
+    No direction that the model had changes: the logits of its old tokens are compared, and text without the new
+    characters is segmented as before.
 
     Args:
-        code: of the new language as the family writes it: "hsb_Latn" in NLLB, "hsb" in M2M-100, "hs_DE" in mBART.
-        like: a language that the model has, best one that is close.
+        languages: for each its code (any, or as the family writes it: "hsb_Latn" in NLLB, "hsb" in M2M-100, "hsb_XX" in
+            mBART) and a language that the model has, best one that is close.
+        text: of the new languages; its characters that no piece of the vocabulary holds become pieces.
 
     Raises:
         SwitchtuneError: the family has no tags, or the model was trimmed or has the language.
-        UsageError: `code` is not how the family writes a language.
-        UnknownLanguageError: the model does not have the language `like`.
+        UsageError: a code that the family has no way to write.
+        UnknownLanguageError: no such language, or the model does not have the one that it is to begin as.
     """
     loaded = load_model(path)
-    layout, tokenizer = loaded.layout, loaded.tokenizer
-    if loaded.trim is not None:
+    extension = extension_for(path, loaded.layout, languages, text)
+    old = sorted(token_ids(loaded.tokenizer).values())
+    examples = probe(old)
+    before = logits(loaded, examples, old)
+    with atomic_path(out, verb="add-language", force=force) as temporary, quietly():
+        tokenizer, number = extended_tokenizer(path, loaded.layout, loaded.model.config, extension, temporary)
+        ids = token_ids(tokenizer)
+        replace_rows(loaded.model, lambda _, weights: _with_new_rows(weights, extension, ids, number))
+        write_renumbered(replace(loaded, tokenizer=tokenizer), temporary, path, number)
+        again = load_model(str(temporary))
+        family = loaded.layout.family
+        tags = {code: number(each) for code, each in loaded.layout.tags.items()}
+        if again.layout.family is not family or again.layout.tags != tags | _codes(family.tag, ids, extension):
+            raise SwitchtuneError(
+                f"{path}: with the tags {', '.join(extension.tags)} it would be taken for a model of the family "
+                f"{again.layout.family.name}. Write the code otherwise."
+            )
+        require_same_logits(path, logits(again, examples, old, number), before)
+        _require_same_segmentation(path, again.layout, extension, text)
+    return extension
+
+
+def _with_new_rows(
+    weights: torch.Tensor, extension: Extension, ids: Mapping[str, int], number: Callable[[int], int]
+) -> torch.Tensor:
+    """Rows of pieces, the old ones in their new places, and those of `ids` that are new."""
+    # Published models have rows beyond their vocabulary: new tags take the first of them.
+    size = max(len(weights) + len(extension.characters), max(ids.values()) + 1)
+    rows = weights.new_zeros(size, weights.shape[1])
+    rows[torch.tensor([number(each) for each in range(len(weights))])] = weights
+    for tag, like in extension.tags.items():
+        rows[ids[tag]] = weights[like]
+    for character, alike in extension.characters.items():
+        rows[ids[character]] = weights[list(alike)].mean(dim=0)
+    return rows
+
+
+def extension_for(path: str, layout: Layout, languages: Sequence[tuple[str, str]], text: Iterable[str]) -> Extension:
+    """What a model at `path` is to get; raises as `add_languages`."""
+    if (Path(path) / TRIM_RECORD).exists():
         raise SwitchtuneError(
             f"{path}: its vocabulary was trimmed. Add the language to {read_record(Path(path)).base} and trim that, so "
             "that `switchtune untrim` can tell the rows apart."
         )
-    tag = _new_tag(layout, path, code)
-    like_tag = layout.tags[layout.code(like)]
-    old = sorted(token_ids(tokenizer).values())
-    examples = probe(old)
-    before = logits(loaded, examples, old)
-    tokenizer.add_tokens([tag], special_tokens=True)
-    number = token_ids(tokenizer)[tag]
+    tags = {_new_tag(layout, path, code): layout.tags[layout.code(like)] for code, like in languages}
+    pieces = _pieces(layout)
+    return Extension(tags, {each: _alike(each, pieces) for each in lacking_characters(layout, text)})
 
-    def with_new_row(_: Role, weights: torch.Tensor) -> torch.Tensor:
-        # Published models have rows beyond their vocabulary: the new tag takes the first of them.
-        rows = torch.cat([weights, weights.new_zeros(max(0, number + 1 - len(weights)), weights.shape[1])])
-        rows[number] = weights[like_tag]
-        return rows
 
-    replace_rows(loaded.model, with_new_row)
-    with atomic_path(out, verb="add-language", force=force) as temporary, quietly():
-        write_renumbered(loaded, temporary, path, lambda same: same)
-        again = load_model(str(temporary))
-        if again.layout.family is not layout.family or again.layout.tags != {**layout.tags, code: number}:
-            raise SwitchtuneError(
-                f"{path}: with the tag {tag} it would be taken for a model of the family {again.layout.family.name}. "
-                "Write the code otherwise."
-            )
-        require_same_logits(path, logits(again, examples, old), before)
-    return load_layout(str(out))
+def extended_tokenizer(
+    path: str, layout: Layout, config: PretrainedConfig, extension: Extension, folder: Path
+) -> tuple[PreTrainedTokenizerBase, Callable[[int], int]]:
+    """The tokenizer of a model at `path` with what it is to get, and what gives the new id of an old one.
+
+    Args:
+        folder: holds its files, which some tokenizers read again; the model's configuration too.
+    """
+    with quietly():
+        config.save_pretrained(folder)
+        layout.tokenizer.save_pretrained(folder)
+        first = add_pieces(folder, list(extension.characters))
+        tokenizer: Any = from_pretrained(AutoTokenizer, str(folder))
+    shift = len(extension.characters)
+
+    def number(old: int) -> int:
+        return old + shift if old >= first else old
+
+    expected = {token: number(old) for token, old in token_ids(layout.tokenizer).items()}
+    found = token_ids(tokenizer)
+    if any(found.get(token) != new for token, new in expected.items()):
+        raise trim_failed(path, "its tokenizer, loaded again, has other tokens than before")
+    tokenizer.add_tokens(list(extension.tags), special_tokens=True)
+    return tokenizer, number
+
+
+def write_without_weights(path: str, languages: Sequence[tuple[str, str]], text: Sequence[str], out: Path) -> None:
+    """The configuration and the tokenizer that `add_languages` would write, for what needs no weights."""
+    layout, config = load_layout(path), model_config(path)
+    extension = extension_for(path, layout, languages, text)
+    tokenizer, _ = extended_tokenizer(path, layout, config, extension, out)
+    config.vocab_size = max(config.vocab_size + len(extension.characters), max(token_ids(tokenizer).values()) + 1)
+    with quietly():
+        config.save_pretrained(out)
+        tokenizer.save_pretrained(out)
+
+
+def lacking_characters(layout: Layout, text: Iterable[str]) -> list[str]:
+    """The characters of a text, as the tokenizer normalises it, that no piece of the vocabulary holds."""
+    known = set(chain.from_iterable(_pieces(layout)))
+    found = Counter[str]()
+    for line in text:
+        if not known.issuperset(line.replace(" ", "")):
+            found.update(set(normalised(layout.tokenizer, line)) - known)
+    # White space, control characters and what Unicode does not assign are no text.
+    return sorted(character for character in found if unicodedata.category(character)[0] not in "CZ")
+
+
+def _pieces(layout: Layout) -> dict[str, int]:
+    """The id of every piece that text is made of: of no tag or special token."""
+    tokenizer = layout.tokenizer
+    others = {*tokenizer.get_added_vocab(), *map(str, tokenizer.all_special_tokens)}
+    return {piece: number for piece, number in tokenizer.get_vocab().items() if piece not in others}
+
+
+def _alike(character: str, ids: Mapping[str, int]) -> tuple[int, ...]:
+    """The pieces that a character without one begins as the mean of.
+
+    Its parts where it is composed (ǩ: k), its other case, or all single letters (or signs) of its script; else all
+    pieces.
+    """
+    parts = unicodedata.normalize("NFKD", character)
+    for forms in (parts, character.lower(), character.upper()):
+        if found := [ids[form] for form in forms if form != character and form in ids]:
+            return tuple(found)
+    kind = (character.isalpha(), script_of(character))
+    alike = (number for piece, number in ids.items() if len(piece) == 1 and (piece.isalpha(), script_of(piece)) == kind)
+    return tuple(alike) or tuple(ids.values())
+
+
+def _codes(pattern: str | None, ids: Mapping[str, int], extension: Extension) -> dict[str, int]:
+    found = ((re.fullmatch(pattern or "", tag), ids[tag]) for tag in extension.tags)
+    return {match.group(1): number for match, number in found if match}
+
+
+def _require_same_segmentation(path: str, extended: Layout, extension: Extension, text: Iterable[str]) -> None:
+    new = set(extension.characters)
+    unchanged = (line for line in text if new.isdisjoint(normalised(extended.tokenizer, line)))
+    lines = list(islice(unchanged, _LINES_COMPARED))
+    for line, before, after in zip(lines, load_layout(path).segmented(lines), extended.segmented(lines), strict=True):
+        if before != after:
+            raise trim_failed(path, f"its tokenizer segments {line!r} as {after}, before as {before}")
 
 
 def _new_tag(layout: Layout, path: str, code: str) -> str:
-    pattern = layout.family.tag
-    if pattern is None:
+    if layout.family.tag is None:
         raise SwitchtuneError(
             f"{path}: {layout.family.name} has no language tags; the language is named in the instruction before the "
             "sentence, in words, and any can be."
         )
-    tag = re.sub(r"\(.*\)", lambda _: code, pattern)
-    if not re.fullmatch(pattern, tag):
-        examples = ", ".join(sorted(layout.tags)[:3])
-        raise UsageError(
-            f"--code {code}: a tag of {layout.family.name} is expected, written as those that it has: {examples}."
-        )
-    short = None
-    with suppress(UnknownLanguageError):
-        short = find_language(code).code
-    if code in layout.tags or short in layout.languages:
+    tag = written_tag(layout, code)
+    short = language_named(code)
+    if code in layout.tags or (short and short.code in layout.languages):
         raise SwitchtuneError(f"{path}: it has a tag for {code!r} already ({layout.code(code)}).")
     return tag

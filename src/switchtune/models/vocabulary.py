@@ -5,7 +5,7 @@ the tags numbered behind the table.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from sentencepiece import sentencepiece_model_pb2
 from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
 
 from switchtune.files import read_json, write_json
-from switchtune.languages import UnknownLanguageError, find_language
+from switchtune.languages import language_named
 from switchtune.models.layout import token_ids
 from switchtune.models.text import SPACE
 
@@ -66,15 +66,8 @@ class PieceVocabulary:
 
 
 def _scripts(language: str) -> tuple[str, ...]:
-    try:
-        script = find_language(language).script
-    except UnknownLanguageError:
-        # A tag that someone added may say its script itself: xyz_Latn.
-        named = regex.search(r"_([A-Z][a-z]{3})$", language)
-        if named is None:
-            return ()
-        script = named[1]
-    return _SCRIPTS_OF.get(script, (script,))
+    spoken = language_named(language)  # none bears the tag of some languages that were added to a model
+    return _SCRIPTS_OF.get(spoken.script, (spoken.script,)) if spoken and spoken.script else ()
 
 
 def read_vocabulary(tokenizer: PreTrainedTokenizerBase) -> PieceVocabulary:
@@ -130,19 +123,71 @@ def _smaller_backend(content: dict[str, Any], numbers: Mapping[int, int]) -> dic
             for left, right in model["merges"]
             if left in known and right in known and left + right in known
         ]
+    return _renumbered_backend(content | {"model": model}, numbers.get)
+
+
+def _renumbered_backend(content: dict[str, Any], number: Callable[[int], int | None]) -> dict[str, Any]:
+    """A tokenizer whose model has new ids, with those of all that refers to them; added tokens without one go."""
     template = content["post_processor"]
     framing = {
-        name: {**token, "ids": [numbers[old] for old in token["ids"]]}
-        for name, token in template["special_tokens"].items()
+        name: {**token, "ids": list(map(number, token["ids"]))} for name, token in template["special_tokens"].items()
     }
+    numbered = ((token, number(token["id"])) for token in content["added_tokens"])
     return {
         **content,
-        "model": model,
-        "added_tokens": [
-            {**token, "id": numbers[token["id"]]} for token in content["added_tokens"] if token["id"] in numbers
-        ],
+        "added_tokens": [{**token, "id": new} for token, new in numbered if new is not None],
         "post_processor": {**template, "special_tokens": framing},
     }
+
+
+def add_pieces(folder: Path, pieces: Sequence[str]) -> int:
+    """Have a saved tokenizer know further pieces; tags, and what else is numbered behind its pieces, move up.
+
+    Returns:
+        The id of the first.
+    """
+    if (folder / "tokenizer.json").exists():
+        content = read_json(folder / "tokenizer.json")
+        model = content["model"]
+        if model["type"] == "Unigram":
+            first, lowest = len(model["vocab"]), min(score for _, score in model["vocab"])
+            model["vocab"] += [[piece, lowest] for piece in pieces]
+        else:
+            first = 1 + max(model["vocab"].values())
+            model["vocab"] |= {piece: first + place for place, piece in enumerate(pieces)}
+    else:
+        vocabulary = read_json(folder / "vocab.json")
+        first = len(vocabulary)
+    if not pieces:
+        return first
+
+    def number(old: int) -> int:
+        return old + len(pieces) if old >= first else old
+
+    if (folder / "tokenizer.json").exists():
+        write_json(folder / "tokenizer.json", _renumbered_backend(content, number))
+    else:
+        _add_to_sentencepiece(folder / "sentencepiece.bpe.model", pieces)
+        write_json(folder / "vocab.json", vocabulary | {piece: first + place for place, piece in enumerate(pieces)})
+        if (folder / "added_tokens.json").exists():
+            added = read_json(folder / "added_tokens.json")
+            write_json(folder / "added_tokens.json", {token: number(old) for token, old in added.items()})
+    settings = read_json(folder / "tokenizer_config.json")
+    if "added_tokens_decoder" in settings:
+        added = settings["added_tokens_decoder"]
+        settings["added_tokens_decoder"] = {str(number(int(old))): token for old, token in added.items()}
+        write_json(folder / "tokenizer_config.json", settings)
+    return first
+
+
+def _add_to_sentencepiece(path: Path, pieces: Sequence[str]) -> None:
+    proto = sentencepiece_model_pb2.ModelProto.FromString(path.read_bytes())
+    lowest = min(piece.score for piece in proto.pieces)
+    proto.pieces.extend(
+        sentencepiece_model_pb2.ModelProto.SentencePiece(piece=piece, score=lowest, type=1) for piece in pieces
+    )
+    proto.trainer_spec.vocab_size = len(proto.pieces)
+    path.write_bytes(proto.SerializeToString())
 
 
 def _rewrite_sentencepiece(path: Path, kept: frozenset[str]) -> None:

@@ -24,6 +24,7 @@ from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
 from switchtune.runs.arms import Trial, chosen_arm, require_inputs
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, TRIMMED, ZEROSHOT
+from switchtune.runs.prepare import with_languages
 from switchtune.runs.translation import PairExperiment
 from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
 from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
@@ -128,11 +129,22 @@ def prepared_run(
     run = RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
     with run.lock():
         write_text(folder / CONFIG, config.as_yaml())
+        experiment, arms = _with_languages(experiment, arms, run, on_event)
         experiment.check_trials(pairs, arms)
         prepared = _read_and_build(experiment, pairs, arms, seeds or config.seeds, run, on_event)
         if start := experiment.start_model(prepared.trials, prepared.data, run, on_event):
             prepared = replace(prepared, trials=tuple(replace(trial, model=start) for trial in prepared.trials))
         yield run, prepared
+
+
+def _with_languages(
+    experiment: Experiment[Any], arms: Sequence[ResolvedArm], run: RunDir, on_event: OnEvent
+) -> tuple[Experiment[Any], Sequence[ResolvedArm]]:
+    """An experiment and some of its arms with the model that has the languages which are to be added."""
+    if not isinstance(experiment, PairExperiment) or not experiment.config.model.add:
+        return experiment, arms
+    config = with_languages(experiment.config, run, on_event)
+    return PairExperiment(config, config.arms), [replace(arm, model=config.model.name) for arm in arms]
 
 
 def _read_and_build(
@@ -213,8 +225,9 @@ def batch_preview(
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
-        run, seeds = RunDir(folder or Path(temporary)), config.seeds[:1]
-        prepared = _read_and_build(experiment, experiment.pairs[:1], [chosen], seeds, run, lambda event: None)
+        run, seeds, silent = RunDir(folder or Path(temporary)), config.seeds[:1], lambda event: None
+        extended, arms = _with_languages(experiment, [chosen], run, silent)
+        prepared = _read_and_build(extended, extended.pairs[:1], arms, seeds, run, silent)
         (trial,), (data,) = prepared.trials, prepared.data.values()
         if (run.path / TRIMMED).exists():
             trial = replace(trial, model=str(run.path / TRIMMED))

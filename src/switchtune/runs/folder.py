@@ -19,7 +19,7 @@ from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
 from switchtune.recipes import RECIPES, Recipe
 from switchtune.run_dir import RunDir
-from switchtune.runs.paths import CONFIG, CORPORA, HYPOTHESES, REVERSE, TRIMMED, model_folder, trial_name
+from switchtune.runs.paths import CONFIG, CORPORA, EXTENDED, HYPOTHESES, REVERSE, TRIMMED, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
 from switchtune.training.curve import CURVE_FILE, read_metrics
@@ -135,9 +135,9 @@ class Run:
 
     @property
     def start(self) -> str:
-        """The model that all trainings start from, trimmed where the run's are, so that all read the same pieces."""
-        trimmed = self.folder / TRIMMED
-        return str(trimmed) if trimmed.exists() else self.config.model.name
+        """The model that all trainings start from, as the run extended or trimmed it: all read the same pieces."""
+        made = (self.folder / name for name in (TRIMMED, EXTENDED))
+        return next((str(model) for model in made if model.exists()), self.config.model.name)
 
     def trainings(self, pair: PairSettings) -> Iterator[Training]:
         return (training for training in trainings_of(self.folder, self.config) if training.pair == pair.name)

@@ -28,11 +28,13 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, task_examples
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
+from switchtune.models.tags import write_without_weights
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import Stage
 from switchtune.runs.arms import require_inputs
+from switchtune.runs.paths import EXTENDED
 from switchtune.runs.prepare import check_arm
-from switchtune.runs.tasks import TASKS, pair_reader
+from switchtune.runs.tasks import TASKS, added_text, pair_reader
 from switchtune.runs.workers import available_cores, jobs_for
 from switchtune.switching.make import segmenters_for
 from switchtune.switching.switcher import Switcher
@@ -158,6 +160,15 @@ class Plan:
 
 def plan(config: RunConfig, *, gpu_memory: float | None = None) -> Plan:
     """What a run will take on the machine at hand; or whether it fits into a GPU of so many GB that is elsewhere."""
+    if not config.model.add:
+        return _plan(config, gpu_memory)
+    with tempfile.TemporaryDirectory() as cache:
+        folder, languages = Path(cache) / EXTENDED, [(each.code, each.like) for each in config.model.add]
+        write_without_weights(config.model.name, languages, added_text(config, Path(cache)), folder)
+        return _plan(config.with_model(folder), gpu_memory)
+
+
+def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
     layout = load_layout(config.model.name)
     if gpu_memory is None:
         require_inputs(config, config.arms)

@@ -11,22 +11,24 @@ import torch
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
+from switchtune.corpus.words import divided_by
 from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint, hash_file, write_json
 from switchtune.lexicon.alignment import align, divided, write_alignment
 from switchtune.lexicon.build import Built, LexiconInput, build, corpus_material
 from switchtune.lexicon.files import hash_with_edits, read_lexicon, require_unedited, take_over_edits, write_lexicon
 from switchtune.lexicon.judged import JudgedLexicons, build_and_judge, require_accepted
-from switchtune.lexicon.records import Lexicon
+from switchtune.lexicon.records import Lexicon, Unit
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_model, model_fingerprint
 from switchtune.models.rows import TrimFailedError
 from switchtune.models.states import model_word_encoder
+from switchtune.models.tags import add_languages
 from switchtune.models.trim import VocabularyUsage, may_pay, pays, survey, trim
 from switchtune.run_dir import RunDir
-from switchtune.runs.paths import CORPORA, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
-from switchtune.runs.tasks import TASKS, MonolingualSentences
+from switchtune.runs.paths import CORPORA, EXTENDED, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
+from switchtune.runs.tasks import TASKS, MonolingualSentences, added_text
 from switchtune.switching.make import segmenters_for
 from switchtune.training.distributed import default_device
 from switchtune.training.plateau import require_evaluations
@@ -75,6 +77,7 @@ class PairPreparation:
             "unit": arm.switching.unit,
             "model": model_fingerprint(model) if arm.switching.unit == "piece" or _reads_model(arm) else None,
             "neighbours": "farthest" if arm.switching.source == "anti" else "nearest",
+            **_segmenters(self.pair, arm.switching.unit),
         }
         name = f"{settings.method}-{fingerprint(inputs)[:8]}"
         folder = lexicon_folder(self.run.path, self.pair.name, name)
@@ -136,6 +139,7 @@ class PairPreparation:
             "unit": unit,
             "model": model_fingerprint(self.config.model.name) if unit == "piece" else None,
             "seed": seed,
+            **_segmenters(self.pair, unit),
         }
         name = f"alignment-{fingerprint(inputs)[:8]}"
         folder = lexicon_folder(self.run.path, self.pair.name, name)
@@ -156,9 +160,36 @@ class PairPreparation:
         return paths
 
 
+def _segmenters(pair: PairSettings, unit: Unit) -> dict[str, list[str]]:
+    """What words depend on besides the text, as a part of what lexicons and alignments are made of."""
+    found = [divided_by(language) for language in (pair.source, pair.target) if unit == "word"]
+    return {"segmenters": found} if any(found) else {}
+
+
 def _reads_model(arm: ResolvedArm) -> bool:
     """Whether the model's states take part in the building."""
     return "plm" in {arm.lexicon.method, *arm.lexicon.parts}
+
+
+def with_languages(config: RunConfig, run: RunDir, on_event: OnEvent) -> RunConfig:
+    """The configuration with the model that has the languages which are to be added; made where it is not there yet.
+
+    Raises SwitchtuneError where a language cannot be added, or the training text cannot be read.
+    """
+    model = config.model
+    if not model.add:
+        return config
+    folder, text = run.path / EXTENDED, added_text(config, run.path / CORPORA)
+    languages = [(each.code, each.like) for each in model.add]
+    inputs = {"model": model_fingerprint(model.name), "add": languages, "text": fingerprint(text)}
+    done = run.result(EXTENDED, inputs, made=[folder])
+    if done is None:
+        done = add_languages(model.name, languages, folder, text=text).describe()
+        run.finish(EXTENDED, inputs, done, made=[folder])
+    on_event(Event("model", f"{model.name} with {done}"))
+    if any(arm.training.lora for arm in config.arms):
+        on_event(Event("model", "training.lora trains no rows of the vocabulary: the new ones stay as they begin"))
+    return config.with_model(folder)
 
 
 def prepare_model(

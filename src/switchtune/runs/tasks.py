@@ -127,6 +127,17 @@ def read_further(
     return further
 
 
+def added_text(config: RunConfig, cache_dir: Path) -> list[str]:
+    """The training text, of pairs and monolingual, of the languages that are to be added to the model."""
+    added, lines = {each.code for each in config.model.add}, list[str]()
+    for pair in config.pairs:
+        train, _, _ = read_pair(config, pair, cache_dir)
+        for language in sorted(added & {pair.source, pair.target}):
+            lines += _side(train, language)
+            lines += read_monolingual(pair.monolingual[language], language) if language in pair.monolingual else []
+    return lines
+
+
 def _held_out(config: RunConfig, language: str, cache_dir: Path) -> Iterator[str]:
     """All sentences of a language that models of the run are validated or tested on, those of other pairs included."""
     for pair in config.pairs:

@@ -8,7 +8,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from switchtune.corpus.identify import label_of, likeliest
+from switchtune.corpus.identify import as_written, label_of, likeliest
 from switchtune.languages import LANGUAGES, Language, find_language
 from switchtune.scoring.metrics import Score, ScoringError
 
@@ -23,7 +23,8 @@ def in_language(hypotheses: Sequence[str], language: str, references: Sequence[s
     other of the languages in `LANGUAGES` that share the script: Slovak is a rival of Czech, but Wu, which no model
     family knows, is none of Chinese. What says nothing about its language (nothing, digits, a lone letter) does not
     count; simplified and traditional Chinese count as one. Where py3langid does not know the language, its script alone
-    is tested, and the metric is called in-script: any text in that script counts.
+    is tested, and the metric is called in-script: any text in that script counts. Where no table knows the script, it
+    is that of the references, or without references any.
 
     The references' share is the yardstick: Bosnian and Croatian, say, are hardly told apart, so that much of good
     Croatian does not count, and in a few words any language is harder to tell than in many.
@@ -34,11 +35,11 @@ def in_language(hypotheses: Sequence[str], language: str, references: Sequence[s
         UnknownLanguageError: no language bears this name.
         ScoringError: there are no outputs.
     """
-    target = find_language(language)
+    target = as_written(find_language(language), references or ())
     if not hypotheses:
         raise ScoringError("no hypotheses to identify: the input is empty.")
     right = _right(tuple(hypotheses), target)
-    signature, metric = f"lang:{target.code}|script:{target.script}", "in-script"
+    signature, metric = f"lang:{target.code}|script:{target.script or 'any'}", "in-script"
     if label_of(target.code) is not None:
         signature += f"|rivals:{len(rivals(target))}|py3langid:{version('py3langid')}"
         metric = "in-language"
@@ -57,7 +58,7 @@ def rivals(target: Language) -> frozenset[str]:
 def _right(texts: tuple[str, ...], target: Language) -> NDArray[np.int64]:
     label = label_of(target.code)
     candidates = rivals(target) | ({label} if label else set())
-    script = "".join(rf"\p{{Script={name}}}" for name in _scripts(target.script))
+    script = "".join(rf"\p{{Script={name}}}" for name in _scripts(target.script)) or r"\p{L}"
     own = regex.compile(rf"[\p{{L}}&&[{script}]]", regex.VERSION1)
     # A name in Latin letters is one word among Chinese characters, each of which is a word or a part of one.
     other = regex.compile(rf"[\p{{L}}--[{script}]]{'' if target.spaced else '+'}", regex.VERSION1)
@@ -71,4 +72,4 @@ def _right(texts: tuple[str, ...], target: Language) -> NDArray[np.int64]:
 
 
 def _scripts(script: str) -> tuple[str, ...]:
-    return _WRITTEN_WITH.get(script, (script,))
+    return _WRITTEN_WITH.get(script, (script,) if script else ())

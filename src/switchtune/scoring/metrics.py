@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers import tokenizer_spm
 
+from switchtune.corpus.identify import as_written
 from switchtune.errors import SwitchtuneError
-from switchtune.languages import find_language
+from switchtune.languages import Language, find_language
 
 MetricName: TypeAlias = Literal["BLEU", "spBLEU", "chrF++", "ROUGE-1", "ROUGE-2", "ROUGE-L"]
 
@@ -52,7 +53,7 @@ def bleu(hypotheses: Sequence[str], references: Sequence[str], language: str) ->
     Raises:
         ScoringError: unequal counts, or nothing to score.
     """
-    return _score("BLEU", _bleu_metric(language), hypotheses, references)
+    return _score("BLEU", _bleu_metric(as_written(find_language(language), references)), hypotheses, references)
 
 
 def spbleu(hypotheses: Sequence[str], references: Sequence[str], language: str) -> Score:
@@ -110,8 +111,7 @@ def _score(name: MetricName, metric: BLEU | CHRF, hypotheses: Sequence[str], ref
     return Score(name, float(value), str(metric.get_signature()), segments, len(hypotheses))
 
 
-def _bleu_metric(language: str) -> BLEU:
-    target = find_language(language)
+def _bleu_metric(target: Language) -> BLEU:
     tokeniser = _TOKENISERS.get(target.code, "13a" if target.spaced else "char")
     try:
         return BLEU(tokenize=tokeniser, force=True)
@@ -122,7 +122,7 @@ def _bleu_metric(language: str) -> BLEU:
 def lacks_words(language: str) -> str:
     """What is to be said where BLEU of a language counts characters for want of what divides it into words."""
     target = find_language(language)
-    if not _TOKENISERS.get(target.code, "").endswith("mecab") or _bleu_metric(language).tokenizer_signature != "char":
+    if not _TOKENISERS.get(target.code, "").endswith("mecab") or _bleu_metric(target).tokenizer_signature != "char":
         return ""
     return (
         f"BLEU of {target.name} counts characters here, which gives far higher figures than words and compares with "

@@ -6,6 +6,7 @@ from typing import Literal
 
 import regex
 
+from switchtune.corpus.identify import as_written
 from switchtune.corpus.lines import stripped
 from switchtune.corpus.words import lower_case
 from switchtune.languages import find_language
@@ -26,9 +27,13 @@ class Units:
     cut: Callable[[str], list[str]]
 
 
-def units_of(language: str) -> Units:
-    """Runs of letters, marks and digits of any script; for languages without spaces all characters but white space."""
-    target = find_language(language)
+def units_of(language: str, texts: Sequence[str]) -> Units:
+    """Runs of letters, marks and digits of any script; for languages without spaces all characters but white space.
+
+    Args:
+        texts: of the language, which tell how it is written where no table does.
+    """
+    target = as_written(find_language(language), texts)
     if target.spaced:
         return Units("words", lambda text: _WORD.findall(lower_case(text, target.code)))
     return Units("characters", lambda text: [one for one in lower_case(text, target.code) if not one.isspace()])
@@ -80,7 +85,7 @@ def examine(hypotheses: Sequence[str], references: Sequence[str], language: str)
         UnknownLanguageError: no language bears this name.
     """
     check_counts(hypotheses, references)
-    units = units_of(language)
+    units = units_of(language, references)
     repeated = REPEATED_WORDS if units.name == "words" else REPEATED_CHARACTERS
     sides = [[units.cut(text) for text in texts] for texts in (hypotheses, references)]
 

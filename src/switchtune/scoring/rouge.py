@@ -44,7 +44,7 @@ def rouge(
     from rouge_score.tokenizers import DefaultTokenizer
 
     check_counts(hypotheses, references)
-    units = units_of(language)
+    units = units_of(language, references)
     divided = units.name == "words"
     tokenizer: Any = SimpleNamespace(tokenize=units.cut)
     tokenizer_name: str = units.name

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from switchtune.corpus.words import word_segmenter
+from switchtune.corpus.words import SegmenterError, divided_by, word_segmenter
 from switchtune.languages import find_language
 from switchtune.scoring.metrics import Score, ScoringError, check_counts
 
@@ -43,7 +43,13 @@ def range_name(low: int, high: int | None) -> str:
 
 def words_of(language: str) -> ToWords:
     """What divides detokenised text into words, without punctuation; a SegmenterError where nothing here can."""
-    segmenter = word_segmenter(find_language(language).code)
+    spoken = find_language(language)
+    if divided_by(spoken.code) == "clusters":
+        raise SegmenterError(
+            f"{spoken.name} ({spoken.code}) is written without spaces, and no segmenter is at hand: its words cannot "
+            "be told. Thai, Lao, Khmer and Burmese have one in the extra: pip install 'switchtune[sea]'."
+        )
+    segmenter = word_segmenter(spoken.code)
     return lambda text: segmenter.split(text).words
 
 

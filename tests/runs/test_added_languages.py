@@ -1,0 +1,94 @@
+"""Runs of a language that no model family knows, from the text to its translation."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from switchtune.config.load import parse_config
+from switchtune.config.pretrain import FamilyName
+from switchtune.config.run import RunConfig
+from switchtune.errors import SwitchtuneError
+from switchtune.events import Event
+from switchtune.generation import translate
+from switchtune.lexicon.files import read_lexicon
+from switchtune.models.load import load_layout, load_model, save_model
+from switchtune.runs.experiment import batch_preview, run_experiment
+from switchtune.runs.folder import open_run
+from switchtune.runs.plan import plan
+from tests.miniature import ENGLISH, GERMAN, miniature
+
+SORBIAN = tuple(line.translate(str.maketrans("owkzTA", "ówčžŁǍ")).replace("ing", "ińg") for line in ENGLISH)
+"""A language of our own making: English with letters that the miniatures lack."""
+TAGS: dict[FamilyName, str] = {"nllb": "hsb_Latn", "mbart": "hsb_XX"}
+
+
+def config_of(family: FamilyName, folder: Path, **changes: object) -> RunConfig:
+    save_model(miniature(family), folder / "model", "de", "en")
+    for part, rows in {"train": slice(0, 16), "valid": slice(0, 4), "test": slice(10, 16)}.items():
+        for code, lines in {"de": GERMAN, "hsb": SORBIAN}.items():
+            (folder / f"{part}.{code}").write_text("".join(f"{line}\n" for line in lines[rows]), encoding="utf-8")
+    values: dict[str, object] = {
+        "model": {"name": str(folder / "model"), "add": [{"code": "hsb_Latn", "like": "en"}], "trim": "on"},
+        "pairs": [
+            {"source": "de", "target": "Upper Sorbian"}
+            | {part: str(folder / f"{part}.{{de,hsb}}") for part in ("train", "valid", "test")}
+        ],
+        "jobs": 1,
+        "lexicon": {"accept": True},
+        "training": {"updates": 6, "restore_share": 0.5, "tokens_per_batch": 200, "max_tokens": 60, "lr": 1e-3},
+        "generation": {"beams": 1, "max_length": 8},
+    }
+    return parse_config(RunConfig, {**values, **changes})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", TAGS)
+def test_from_the_corpus_to_translated_text(family: FamilyName, tmp_path: Path) -> None:
+    config, out, said = config_of(family, tmp_path), tmp_path / "run", list[Event]()
+    (pair,) = config.pairs
+    assert pair.name == "de-hsb"
+    summary = run_experiment(config, out, on_event=said.append)
+    assert [row.arm for row in summary.rows] == ["standard", "csr"]
+    told = [event.what for event in said if event.subject == "model"]
+    assert TAGS[family] in told[0] and "characters become pieces" in told[0]
+    start = load_layout(open_run(out).start)  # trimmed, with what was added
+    assert start.code("hsb") == TAGS[family]
+    pieces = {piece for line in start.segmented(SORBIAN) for piece in line}
+    assert {"ó", "č", "Ł"} <= pieces <= start.tokenizer.get_vocab().keys()
+
+    (lexicon,) = out.glob("lexicon/de-hsb/*/lexicon.de-hsb.tsv")
+    assert read_lexicon(lexicon).target_language == "hsb"
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    rows = {row["arm"]: row for row in metrics["rows"]}
+    assert rows["csr"]["in_language"][0]["metric"] == "in-script"
+    assert (
+        "German → Upper Sorbian" in (out / "comparison.md").read_text()
+        or "de-hsb" in (out / "comparison.md").read_text()
+    )
+
+    model = load_model(str(out / "de-hsb/csr/seed1/task/model"))
+    assert len(translate(model, [GERMAN[0]], "de", "hsb", config.generation)) == 1
+    config_again = (out / "config.resolved.yaml").read_text(encoding="utf-8")
+    assert "code: hsb" in config_again and str(tmp_path / "model") in config_again
+
+    # Done is done: nothing is made again.
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    run_experiment(config, out)
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == before
+
+
+def test_the_first_batches_and_the_plan_have_the_language(tmp_path: Path) -> None:
+    config = config_of("nllb", tmp_path)
+    blocks = batch_preview(config, arm="csr", rows=2)
+    assert "hsb_Latn" in blocks[0] and "hsb_Latn" in blocks[1]
+    assert "<unk>" not in "".join(blocks)
+    planned = plan(config, gpu_memory=8)
+    assert [stage.pair for stage in planned.stages] == ["de-hsb"] * 3
+    assert planned.rows_after_trimming is not None
+
+
+def test_without_adding_it_the_model_lacks_it(tmp_path: Path) -> None:
+    config = config_of("nllb", tmp_path, model=str(tmp_path / "model"))
+    with pytest.raises(SwitchtuneError, match=r"no tag for 'hsb' \(Upper Sorbian\).*add: \[\{code: hsb, like: cs\}\]"):
+        run_experiment(config, tmp_path / "run")
