@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import numpy as np
 import pyarrow as pa
 
+from switchtune.corpus.archive import members_of
 from switchtune.corpus.cache import cached_table, write_pairs
-from switchtune.corpus.columns import CorpusError, Request
+from switchtune.corpus.columns import CorpusError, Request, TableRows
 from switchtune.corpus.control import shown
 from switchtune.corpus.embedded import embedded_sentences
-from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, TableRows, arrow_rows, open_rows
-from switchtune.corpus.lines import COMPRESSIONS, existing, plain, stripped, text_lines
+from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, arrow_rows, open_rows
+from switchtune.corpus.lines import COMPRESSIONS, Member, Origin, existing, file_of, plain, stripped, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, hash_file
 from switchtune.languages import Language, find_language, language_guessed
@@ -314,8 +315,8 @@ def _content(location: Location, request: Request, limit: int | None = None) -> 
         rows = TableRows(codes, _embedded(origin, codes, limit))
         return _Content(origin, "embedded", (origin, str(limit)), lambda: rows)
     format_name, named = _locate(location, request)
-    paths = tuple(map(existing, named))
-    identity = tuple(part for path in paths for part in (path.name, hash_file(path)))
+    paths = tuple(path if isinstance(path, Member) else existing(path) for path in named)
+    identity = tuple(part for path in paths for part in (path.name, hash_file(existing(file_of(path)))))
     return _Content(origin, format_name, identity, partial(open_rows, format_name, paths, request))
 
 
@@ -330,7 +331,10 @@ def _says_sides(content: _Content, columns: Sequence[str], request: Request) -> 
     return all(map(says, names, (request.source, request.target)))
 
 
-def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]]:
+_OF_PARTS = re.compile(r"(?is)(.+\.(zip|xlsx))(?:#(.+))?")
+
+
+def _locate(location: Location, request: Request) -> tuple[str, tuple[Origin, ...]]:
     """The format and the files of a location."""
     if not isinstance(location, str | Path):
         paths = tuple(map(Path, location))
@@ -345,6 +349,12 @@ def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]
         _require_languages(endings, request)
         return PARALLEL_TEXT, tuple(Path(before + ending + after) for ending in endings)
     path = Path(location)
+    if found := _OF_PARTS.fullmatch(str(location)):
+        file, kind, part = found.groups()
+        if kind.lower() == "xlsx":
+            return "xlsx", (Path(file) if part is None else Member(Path(file), part),)
+        members = members_of(Path(file), part, request, SUFFIXES)
+        return PARALLEL_TEXT if len(members) == 2 else SUFFIXES[Path(members[0].name).suffix.lower()], members
     if format_name := SUFFIXES.get(plain(path).suffix.lower()):
         return format_name, (path,)
     if pair := _by_prefix(path, request):
