@@ -257,7 +257,7 @@ def _units(origin: Origin, understood: _Understood) -> XmlRecords[Unit]:
 
 
 @lru_cache(1 << 10)
-def _language(tag: str) -> Language | None:
+def tag_language(tag: str) -> Language | None:
     """The language of a tag by BCP 47, or of what programs write in its place."""
     primary, *parts = re.split("[-_]", tag.strip())
     script = next((part.title() for part in parts if re.fullmatch("[A-Za-z]{4}", part)), None)
@@ -266,7 +266,7 @@ def _language(tag: str) -> Language | None:
 
 
 def _is_asked(tag: str, language: Language, column: str | None) -> bool:
-    return _language(tag) == language if column is None else tag.lower() == column.lower()
+    return tag_language(tag) == language if column is None else tag.lower() == column.lower()
 
 
 def unit_rows(origin: Origin, request: Request) -> TableRows:

@@ -104,7 +104,7 @@ class XmlRecords(Generic[_T]):
         parser.EntityDeclHandler, parser.SkippedEntityHandler = refuse_entity, unknown_entity
         try:
             with opened(self.origin) as (stream, unpacking):
-                for data in _as_utf8(stream, unpacking, position):
+                for data in _as_utf8(stream, unpacking, str(self.origin)):
                     position.feed(data)
                     yield from _taken(handlers)
             parser.Parse(b"", True)
@@ -155,7 +155,13 @@ def encoding_of(beginning: bytes) -> str:
     return marked or (declared[1].decode().lower() if declared else "utf-8")
 
 
-def _as_utf8(stream: BinaryIO, unpacking: Unpacking, position: Position) -> Iterator[bytes]:
+def utf8_chunks(origin: Origin) -> Iterator[bytes]:
+    """The bytes of a document, in UTF-8 whatever its encoding, as `Position` counts them."""
+    with opened(origin) as (stream, unpacking):
+        yield from _as_utf8(stream, unpacking, str(origin))
+
+
+def _as_utf8(stream: BinaryIO, unpacking: Unpacking, where: str) -> Iterator[bytes]:
     """The bytes of a document, in UTF-8 whatever its encoding."""
     first = stream.read(_CHUNK)
     encoding = encoding_of(first)
@@ -163,7 +169,7 @@ def _as_utf8(stream: BinaryIO, unpacking: Unpacking, position: Position) -> Iter
         " ".encode(encoding)
         decoder = codecs.getincrementaldecoder(encoding)()
     except LookupError as error:
-        raise CorpusError(f"{position.where}: declares the encoding {encoding!r}, which is unknown.") from error
+        raise CorpusError(f"{where}: declares the encoding {encoding!r}, which is unknown.") from error
     chunk, straight = first, encoding in {"utf-8", "utf8", "us-ascii", "ascii"}
     while chunk:
         unpacking.add(len(chunk))
@@ -171,7 +177,6 @@ def _as_utf8(stream: BinaryIO, unpacking: Unpacking, position: Position) -> Iter
             yield chunk if straight else decoder.decode(chunk).encode()
         except UnicodeError as error:
             raise CorpusError(
-                f"{position.where}: not {encoding.upper()}, as which the file is marked ({error}). Find out "
-                "its encoding."
+                f"{where}: not {encoding.upper()}, as which the file is marked ({error}). Find out its encoding."
             ) from error
         chunk = stream.read(_CHUNK)
