@@ -26,7 +26,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is to be translated in a document: into which tag's language, and whether also what has a translation."""
+    """What is to be translated in a document.
+
+    Attributes:
+        tag: the target language as it is asked for, region and all.
+        everything: whether also what has a translation, which is then lost.
+    """
 
     source: Language
     target: Language
@@ -37,7 +42,8 @@ class Wanted:
 class Document(Protocol):
     """A file that is written back with translations in its slots."""
 
-    path: Path
+    @property
+    def path(self) -> Path: ...
 
     @property
     def encoding(self) -> str:
@@ -72,7 +78,7 @@ class XmlDocument:
         return escape(_NOT_XML.sub("", text)).replace("\r", "&#13;")
 
     def slots(self, counts: "Counter[str]") -> Iterator[Slot]:
-        def handler_of(root: str, attributes: dict[str, str], position: Position) -> _Slots:
+        def handler_of(root: str, attributes: dict[str, str], position: Position) -> _TmxSlots | _XliffSlots:
             if root not in {"tmx", "xliff"}:
                 raise CorpusError(f"{position.where}: <{root[:80]}>, where <tmx> or <xliff> is expected.")
             kind = _TmxSlots if root == "tmx" else _XliffSlots
@@ -250,7 +256,7 @@ class _TmxSlots(_Slots):
         if self._source is None or not self._source.has_text:
             self._counts[f"units without a text in {self._wanted.source.name}"] += 1
         elif self._target is None:
-            said = f'<tuv xml:lang={quoteattr(self._wanted.tag)} creationtool="switchtune"><seg>'
+            said = f'<tuv xml:lang={quoteattr(self._wanted.tag.replace("_", "-"))} creationtool="switchtune"><seg>'
             self.records.append(Slot(end, end, (said, *self._source.parts, "</seg></tuv>\n")))
             self._counts["texts translated"] += 1
         elif self._wanted.everything or not self._target[2]:
@@ -306,7 +312,7 @@ class _XliffSlots(_Slots):
                 self._require(attributes.get(target, ""), self._wanted.target, target)
                 if not attributes.get(target):
                     start = re.sub(rf"\s{target}\s*=\s*(\"\"|'')", "", markup)
-                    told = f"{start[:-1].rstrip('/')} {target}={quoteattr(self._wanted.tag)}>"
+                    told = f"{start[:-1].rstrip('/')} {target}={quoteattr(self._wanted.tag.replace('_', '-'))}>"
                     self.records.append(Slot(offset, offset + len(markup.encode()), (told,)))
 
     def end(self, name: str) -> None:

@@ -33,8 +33,7 @@ class Catalog:
         yield self._text().encode()
 
     def escape(self, text: str) -> str:
-        # A line of a text is a line of the catalog.
-        return re.sub(r"\\n(?=.)", '\\\\n"\n"', quoted(text)[1:-1])
+        return quoted(text)[1:-1]
 
     def slots(self, counts: "Counter[str]") -> Iterator[Slot]:
         text = self._text()
@@ -68,7 +67,9 @@ class Catalog:
             elif said:
                 place = starts[number] + len(lines[number][: said.start(1)].rstrip().encode())
                 yield Slot(
-                    place, starts[number] + len(lines[number][: said.start(1)].encode()), (f" {self.wanted.tag}",)
+                    place,
+                    starts[number] + len(lines[number][: said.start(1)].encode()),
+                    (" " + self.wanted.tag.replace("-", "_"),),
                 )
 
 
