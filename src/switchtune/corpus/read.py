@@ -20,7 +20,7 @@ from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, arrow_rows, open_rows
 from switchtune.corpus.lines import COMPRESSIONS, Member, Origin, existing, file_of, plain, stripped, text_lines
 from switchtune.errors import UsageError
-from switchtune.files import fingerprint, hash_file
+from switchtune.files import file_and_part, fingerprint, hash_file
 from switchtune.languages import Language, find_language, language_guessed
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
@@ -331,9 +331,6 @@ def _says_sides(content: _Content, columns: Sequence[str], request: Request) -> 
     return all(map(says, names, (request.source, request.target)))
 
 
-_OF_PARTS = re.compile(r"(?is)(.+\.(zip|xlsx))(?:#(.+))?")
-
-
 def _locate(location: Location, request: Request) -> tuple[str, tuple[Origin, ...]]:
     """The format and the files of a location."""
     if not isinstance(location, str | Path):
@@ -349,10 +346,10 @@ def _locate(location: Location, request: Request) -> tuple[str, tuple[Origin, ..
         _require_languages(endings, request)
         return PARALLEL_TEXT, tuple(Path(before + ending + after) for ending in endings)
     path = Path(location)
-    if found := _OF_PARTS.fullmatch(str(location)):
-        file, kind, part = found.groups()
-        if kind.lower() == "xlsx":
-            return "xlsx", (Path(file) if part is None else Member(Path(file), part),)
+    file, part = file_and_part(str(location))
+    if part is not None and file.lower().endswith(".xlsx"):
+        return "xlsx", (Member(Path(file), part),)
+    if file.lower().endswith(".zip"):
         members = members_of(Path(file), part, request, SUFFIXES)
         return PARALLEL_TEXT if len(members) == 2 else SUFFIXES[Path(members[0].name).suffix.lower()], members
     if format_name := SUFFIXES.get(plain(path).suffix.lower()):
