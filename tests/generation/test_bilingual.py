@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from switchtune.cli.main import app
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.gettext import po_entries
+from switchtune.corpus.read import read_corpus
 from switchtune.corpus.tags import PLACEHOLDER, Segment, Tag, lines_of, translated
 from switchtune.errors import SwitchtuneError
 from switchtune.generation import bilingual
 from switchtune.generation.bilingual import document_of, translate_document
 from switchtune.generation.files import GrowingFile, TextTranslation
+from tests.miniature import GERMAN
 
 XLIFF = """<?xml version="1.0"?>
 <!-- as exported -->
@@ -290,3 +294,34 @@ def test_every_tag_is_kept_and_pairs_stay_nested(segment: Segment, data: st.Data
     found = sorted(element.get("id") or "" for element in root.iter() if element is not root)
     assert found == sorted(tag.markup.split('"')[1] for tag in segment.tags if '"' in tag.markup)
     assert result.count("\n") == segment.text.count("\n")
+
+
+# The command line
+
+
+@pytest.mark.slow
+def test_the_verb_writes_a_file_back_by_a_model(model: Path, tmp_path: Path) -> None:
+    units = "".join(
+        f'<trans-unit id="{number}"><source><g id="1">{sentence}</g></source></trans-unit>'
+        for number, sentence in enumerate(GERMAN[:4])
+    )
+    path, out = tmp_path / "a.xlf", tmp_path / "b.xlf"
+    path.write_text(
+        '<xliff version="1.2"><file source-language="de" target-language="en" original="a"><body>'
+        f"{units}</body></file></xliff>",
+        encoding="utf-8",
+    )
+
+    def run(*words: object) -> str:
+        done = CliRunner().invoke(app, ["translate", str(model), *map(str, words)], catch_exceptions=True)
+        return str(done.exception) if done.exit_code else done.output
+
+    direction = ("--from", "de", "--to", "en")
+    assert "texts translated: 4" in run(path, *direction, "--out", out)
+    pairs = list(read_corpus(out, "de", "en", cache_dir=tmp_path / "cache"))
+    (tmp_path / "text.de").write_text("".join(f"{sentence}\n" for sentence in GERMAN[:4]), encoding="utf-8")
+    assert [pair.target for pair in pairs] == run(tmp_path / "text.de", *direction).splitlines()
+    assert out.read_text(encoding="utf-8").count('<g id="1">') == 8
+    assert "the file already exists" in run(path, *direction, "--out", out)
+    assert "name it by --out" in run(path, *direction)
+    assert "holds no translations" in run(tmp_path / "text.de", *direction, "--all")

@@ -35,7 +35,8 @@ class Entry:
 
 
 _KEYWORD = re.compile(r'(msgctxt|msgid_plural|msgid|msgstr(?:\[(\d{1,3})\])?)\s*(".*")')
-_ESCAPED = re.compile(r"\\(?:([abfnrtv\\\"'?])|x([0-9a-fA-F]{1,2})|([0-7]{1,3})|(.?))", re.DOTALL)
+_BYTES = re.compile(r"\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3}))")
+_ESCAPED = re.compile(rf"((?:{_BYTES.pattern})+)|\\(?:([abfnrtv\\\"'?])|(.?))", re.DOTALL)
 _ESCAPES = dict(zip("abfnrtv", "\a\b\f\n\r\t\v", strict=True))
 
 
@@ -46,12 +47,18 @@ def unquoted(text: str, where: str) -> str:
         raise CorpusError(f"{where}: a string in double quotes is expected, found {text[:80]!r}.")
 
     def character(found: "re.Match[str]") -> str:
-        plain, hexadecimal, octal, wrong = found.groups()
+        numbers, _, _, plain, wrong = found.groups()
+        try:
+            if numbers:
+                parts = _BYTES.findall(numbers)
+                return bytes(
+                    int(hexadecimal or octal, 16 if hexadecimal else 8) for hexadecimal, octal in parts
+                ).decode()
+        except ValueError as error:
+            raise CorpusError(f"{where}: {numbers} are not the bytes of a text in UTF-8 ({error}).") from error
         if wrong is not None:
             raise CorpusError(f"{where}: \\{wrong} stands for nothing; a backslash is written \\\\.")
-        if plain:
-            return _ESCAPES.get(plain, plain)
-        return chr(int(hexadecimal, 16) if hexadecimal else int(octal, 8))
+        return _ESCAPES.get(plain, plain)
 
     return _ESCAPED.sub(character, inside)
 

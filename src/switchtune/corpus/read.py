@@ -39,7 +39,7 @@ class Reading:
     """What was understood of a corpus, and what was left out of it.
 
     Attributes:
-        format: "parallel text", "tsv", "csv", "jsonl", "parquet", "hub" or "embedded".
+        format: "parallel text", "hub", "embedded", or the format that the file's ending says: "tsv", "tmx", ….
         columns: the column (or the file) of the source and of the target.
         rows: pairs that were read.
         duplicates: pairs left out because the same pair stood before.
@@ -147,8 +147,9 @@ def read_corpus(
 
     Args:
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
-            .tsv .csv .jsonl .parquet, "hf:org/name:config:split" (the config may be empty), "embedded:domain:split".
-            Every file may be compressed (.gz .xz .bz2 .zst).
+            .tsv .csv .jsonl .parquet .xlsx .tmx .xliff .po .mo .tbx, ".zip" (and "a.zip#stem", "a.xlsx#sheet"),
+            "hf:org/name:config:split" (the config may be empty), "embedded:domain:split". Files of text and XML may be
+            compressed (.gz .xz .bz2 .zst).
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
         limit: use only the first pairs, counted after the others were left out. The whole corpus is read and checked.
