@@ -124,6 +124,7 @@ def translate(
 
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
+    from switchtune.corpus.lines import plain
     from switchtune.generation.bilingual import WRITTEN_BACK
     from switchtune.generation.files import GrowingFile, TextTranslation, translate_into, translate_onto
     from switchtune.runs.tasks import ready_to_translate
@@ -134,7 +135,7 @@ def translate(
     ready = partial(ready_to_translate, model, language=source, settings=search)
     translation = TextTranslation(model, file, source, target, beams, engine, int8, ready)
     inputs: list[str | Path] = [read_from(file), model]
-    if file.suffix.lower() in WRITTEN_BACK:
+    if plain(file).suffix.lower() in WRITTEN_BACK:
         if out is None:
             raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
         claim_file(out, inputs=inputs, force=force)

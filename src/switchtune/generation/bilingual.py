@@ -9,9 +9,9 @@ from pathlib import Path
 
 from switchtune.corpus.bilingual import Document, Wanted, XmlDocument
 from switchtune.corpus.catalog import Catalog
-from switchtune.corpus.lines import text_lines
+from switchtune.corpus.lines import plain, text_lines
 from switchtune.corpus.tags import Segment, lines_of, translated
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path
 from switchtune.generation.files import GrowingFile, TextTranslation, grow
 from switchtune.languages import find_language
@@ -27,6 +27,8 @@ WRITTEN_BACK = tuple(_KINDS)
 
 def document_of(path: Path, source: str, target: str, *, everything: bool) -> Document:
     """The document in a file whose name ends in one of `WRITTEN_BACK`, and what is wanted of it."""
+    if path != plain(path):
+        raise UsageError(f"{path}: is compressed; it cannot be written back. Unpack it first.")
     wanted = Wanted(find_language(source), find_language(target), target, everything)
     return _KINDS[path.suffix.lower()](path, wanted)
 

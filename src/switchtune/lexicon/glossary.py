@@ -7,10 +7,11 @@ from switchtune.corpus.columns import Request
 from switchtune.corpus.formats import SUFFIXES
 from switchtune.corpus.lines import plain, stripped
 from switchtune.corpus.read import open_location
+from switchtune.corpus.words import lower_case
 from switchtune.files import file_and_part
 from switchtune.languages import find_language
 from switchtune.lexicon.files import edits_path, read_lexicon, with_edits
-from switchtune.lexicon.records import Lexicon, LexiconError, Translation, entries_of, lower_case
+from switchtune.lexicon.records import Lexicon, LexiconError, Translation, entries_of
 
 _LOGGER = logging.getLogger(__name__)
 _NAMED = 5
