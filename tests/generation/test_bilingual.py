@@ -153,6 +153,22 @@ def test_what_has_no_translation_gets_one_and_all_else_stays(
     assert not any(note.startswith("texts translated") for note in again)
 
 
+def test_what_is_empty_or_crosses_stays_well_formed(tmp_path: Path) -> None:
+    source = (
+        "<source>a</source><seg-source><g id='0'><mrk mtype='seg' mid='1'/> <mrk mtype='seg' mid='2'>see "
+        "<bpt id='1'/>the <g id='3'>red<ept id='1'/> house</g> <g id='4'/>now</mrk></g></seg-source>"
+    )
+    (tmp_path / "a.xlf").write_text(
+        f"<xliff><file source-language='en'><trans-unit>{source}</trans-unit></file></xliff>"
+    )
+    written(tmp_path / "a.xlf", tmp_path / "b.xlf")
+    target = ElementTree.parse(tmp_path / "b.xlf").getroot().find(".//target")
+    assert target is not None
+    names = sorted(f"{element.tag} {element.get('mid') or element.get('id')}" for element in target.iter())
+    assert names == ["bpt 1", "ept 1", "g 0", "g 3", "g 4", "mrk 1", "mrk 2", "target None"]
+    assert "".join(target.itertext()) == " SEE THE RED HOUSE NOW"
+
+
 def test_all_texts_are_translated_if_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.xlf").write_text(XLIFF)
     written(tmp_path / "a.xlf", tmp_path / "b.xlf", everything=True)

@@ -139,8 +139,7 @@ class _Content:
         self._text, self._tags = "", list[Tag]()
         self._open = list[tuple[str, str, int | None]]()
         """Name, segment and pair of each open element."""
-        self._native = 0
-        self._native_start = 0
+        self._native, self._native_start = 0, 0
         self._codes, self._pairs = dict[str, int](), 0
 
     @property
@@ -164,6 +163,8 @@ class _Content:
             self._native, self._native_start = 1, offset
             self._native_code = name, attributes
             return
+        if markup.endswith("/>"):  # its end is told all the same, and written
+            markup = markup[:-2].rstrip() + ">"
         segment = attributes.get("mid", "") if attributes.get("mtype") == "seg" else ""
         if segment:
             self.finish()
@@ -172,9 +173,6 @@ class _Content:
             self._open.append((name, segment, None))
             return
         self._pairs += 1
-        # An empty element is one tag, for its end has no place of its own.
-        if markup.endswith("/>"):
-            markup = markup[:-2].rstrip() + ">"
         self._tags.append(Tag(len(self._text), markup, self._pairs))
         self._open.append((markup[1:].split()[0].split(">")[0], "", self._pairs))
 

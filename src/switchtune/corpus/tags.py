@@ -193,26 +193,29 @@ def _places(piece: _Piece, text: str, anchors: dict[tuple[int, int], tuple[int, 
                 if first < place < last:
                     place = first if place - first < last - place else last
         places.append(place)
-    # At one place: what ends, inner pairs first; what is empty; what begins, outer pairs first.
+    return _in_order(piece.tags, places)
+
+
+def _in_order(tags: Sequence[Tag], places: Sequence[int]) -> list[tuple[int, str]]:
+    """The places and markup of tags; at one place what ends, inner pairs first, what is empty, and what begins."""
     ranges = dict[int, list[int]]()
-    for tag, place in zip(piece.tags, places, strict=True):
+    firsts = dict[int, int]()
+    for number, (tag, place) in enumerate(zip(tags, places, strict=True)):
         if tag.pair is not None:
             ranges.setdefault(tag.pair, []).append(place)
-    order = list[tuple[tuple[int, int, int, int, int], int, str]]()
-    met = set[int]()
-    for number, (tag, place) in enumerate(zip(piece.tags, places, strict=True)):
-        reach = ranges.get(tag.pair, []) if tag.pair is not None else []
-        if len(reach) == 2 and reach[0] < reach[1]:
-            closes = tag.pair in met
-            rank = (place, 0, -reach[0], -number, 0) if closes else (place, 2, -reach[1], number, 0)
+            firsts.setdefault(tag.pair, number)
+    order = list[tuple[tuple[int, int, int, int], str]]()
+    for number, (tag, place) in enumerate(zip(tags, places, strict=True)):
+        first = number if tag.pair is None else firsts[tag.pair]
+        begin, *end = ranges.get(tag.pair, [place]) if tag.pair is not None else [place]
+        if not end or begin == end[0]:
+            rank = (place, 1, first, number)
+        elif first == number:
+            rank = (place, 2, -end[0], number)
         else:
-            first = next(
-                n for n, t in enumerate(piece.tags) if t is tag or (tag.pair is not None and t.pair == tag.pair)
-            )
-            rank = (place, 1, first, number, 0)
-        met.add(-1 if tag.pair is None else tag.pair)
-        order.append((rank, place, tag.markup))
-    return [(place, markup) for _, place, markup in sorted(order)]
+            rank = (place, 0, -begin, -number)
+        order.append((rank, tag.markup))
+    return [(rank[0], markup) for rank, markup in sorted(order)]
 
 
 def _is_in(tag: Tag, span: tuple[int, int], pairs: dict[int, tuple[int, int]]) -> bool:
