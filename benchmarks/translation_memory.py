@@ -2,7 +2,7 @@
 
     python benchmarks/translation_memory.py --units 1000000
 
-The file is made of the embedded corpus's sentences, each with a number, and read twice: its units alone, and as a corpus
+The file is made of the embedded sentences, each with a number, and read twice: its units alone, and as a corpus
 (without empty and repeated pairs, written as a table). Each reading is a process of its own.
 """
 

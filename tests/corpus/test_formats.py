@@ -543,9 +543,12 @@ VALID = {
     "a.jsonl": b'{"de": "ja", "en": "yes"}\n{"translation": {"de": "ja", "en": [1, null, NaN]}}\n',
     "a.parquet": b"",
     "a.json": b'[\n{"de": "ja", "en": "yes"},\n{"de": "nein", "en": "no"}]\n',
-    "a.tmx": b'<tmx version="1.4"><body><tu><tuv xml:lang="de"><seg>ja<ph/></seg></tuv><tuv lang="en"><seg>yes</seg>',
-    "a.xliff": b'<xliff srcLang="de" trgLang="en"><file><unit><segment><source>ja</source><target>yes</target>',
-    "a.tbx": b'<tbx><conceptEntry><langSec xml:lang="de"><termSec><term>ja</term></termSec></langSec></conceptEntry>',
+    "a.tmx": b'<tmx version="1.4"><body><tu><tuv xml:lang="de"><seg>ja<ph/></seg></tuv><tuv lang="en"><seg>yes</seg>'
+    b"</tuv></tu></body></tmx>",
+    "a.xliff": b'<xliff srcLang="de" trgLang="en"><file><unit><segment><source>ja</source><target>yes</target>'
+    b"</segment></unit></file></xliff>",
+    "a.tbx": b'<tbx><conceptEntry><langSec xml:lang="de"><termSec><term>ja</term></termSec></langSec>'
+    b'<langSec xml:lang="en"><termSec><term>yes</term></termSec></langSec></conceptEntry></tbx>',
     "a.po": b'msgid ""\nmsgstr "Language: en\\n"\n\n#, fuzzy\nmsgid "ja"\nmsgid_plural "ja"\nmsgstr[0] "yes"\n',
     "a.mo": b"",
     "a.xlsx": b"",

@@ -120,7 +120,7 @@ class _Slots:
     def _require(self, tag: str, language: Language, what: str) -> None:
         if tag and tag_language(tag) != language:
             raise CorpusError(
-                f"{self._position.where}: the {what} is {tag}; {language.name} ({language.code}) is asked for."
+                f"{self._position.where}: the {what} is {tag[:40]}; {language.name} ({language.code}) is asked for."
             )
 
     def text(self, data: str) -> None:
@@ -216,20 +216,18 @@ class _Content:
 
 class _TmxSlots(_Slots):
     _tag = ""
-    _source: _Content | None
-    _target: tuple[int, int, bool] | None
-    _within: str
+    _source: _Content | None = None
+    _target: tuple[int, int, bool] | None = None
+    """Where the text of the target begins and ends, and whether there is any."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         offset, markup = self._position.offset, self._open()
         if self._content is not None:
             self._content.start_inline(name, attributes, offset, markup)
         elif name == "tu":
-            self._position.kept_from, self._source, self._target, self._within = offset, None, None, ""
+            self._position.kept_from, self._source, self._target = offset, None, None
         elif name == "tuv":
             self._tag = language_of_tag(attributes)
-            if tag_language(self._tag) == self._wanted.target:
-                self._within = self._tag
         elif name == "seg":
             self._content = _Content(offset)
 

@@ -57,6 +57,7 @@ class _Texts:
 
     def __init__(self, position: Position, understood: _Understood) -> None:
         self.records = list[Unit]()
+        self._unit: Unit = []
         self._position, self._understood = position, understood
         self._parts: list[str] | None = None
         """Those of the text that is being read."""
@@ -115,7 +116,6 @@ def _character(number: str) -> str:
 
 
 class _Tmx(_Texts):
-    _unit: Unit
     _tag = ""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -178,7 +178,7 @@ class _Xliff(_Texts):
         target, translated = self._found.get("target", nothing)
         _, segments = self._found.get("seg-source", nothing)
         if target.strip() and not is_finished(self._state):
-            self._understood.counts[f"translations in the state {self._state}, which are left out"] += 1
+            self._understood.counts[f"translations in the state {self._state[:40]}, which are left out"] += 1
             target, translated = "", {}
         texts = [(source, target)]
         if segments and segments.keys() == translated.keys():
@@ -190,8 +190,7 @@ class _Xliff(_Texts):
 class _Tbx(_Texts):
     """Terms of a concept; those that are not to be used are left out."""
 
-    _unit: Unit
-    _term: str | None
+    _term: str | None = None
     _note: list[str] | None = None
     _tag = ""
     _refused = False
@@ -250,7 +249,7 @@ def _units(origin: Origin, understood: _Understood) -> XmlRecords[Unit]:
                 "<xliff>, <martif> or <tbx> is expected. Export it to one of these, or to TSV or CSV."
             )
         name, handler = _HANDLERS[root]
-        understood.about = f"{name} {attributes.get('version', '')}".strip()
+        understood.about = f"{name} {attributes.get('version', '')[:20]}".strip()
         return handler(position, understood)
 
     return XmlRecords(origin, handler_of)
@@ -287,7 +286,7 @@ def unit_rows(origin: Origin, request: Request) -> TableRows:
             if len(sources) > 1 or len(targets) > 1:
                 understood.counts["units with several texts of a language, each of which is paired"] += 1
             yield from product(sources or [""], targets or [""])
-        said = ", ".join(f"{tag or 'no language'} ({count:,})" for tag, count in others.most_common(10))
+        said = ", ".join(f"{tag[:40] or 'no language'} ({count:,})" for tag, count in others.most_common(10))
         notes.extend(understood.notes() + [f"other languages, which are left out: {said}"] * bool(others))
 
     return TableRows(columns, cells(), notes)
@@ -309,7 +308,7 @@ def _tags_of(origin: Origin, sides: tuple[tuple[Language, str | None], ...]) -> 
         raise CorpusError(f"{origin}: {understood.about} without a unit in it. Export it again.")
     language, column = missing[0]
     asked = f"{language.name} ({language.code})" if column is None else repr(column)
-    held = ", ".join(f"{tag or 'none named'} ({count:,})" for tag, count in counts.most_common(20))
+    held = ", ".join(f"{tag[:40] or 'none named'} ({count:,})" for tag, count in counts.most_common(20))
     raise CorpusError(
         f"{origin}: {understood.about} without a text in {asked}. Its languages: {held}. Ask for two of them, by "
         "columns: [SOURCE, TARGET] as they are written here where a tag does not say which language is meant."
