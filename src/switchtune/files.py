@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterable, Iterator
@@ -27,6 +28,15 @@ LARGEST = 1 << 28
 """In bytes, of a file that is read whole: the largest tokenizers, and the curves of a million updates, have less."""
 _LARGEST_NOTE = 1 << 20
 _LEFT_BY_DESKTOPS = (".DS_Store", "Thumbs.db", "desktop.ini")
+
+
+_OF_PARTS = re.compile(r"(?is)(.+\.(?:zip|xlsx))#(.+)")
+
+
+def file_and_part(location: str) -> tuple[str, str | None]:
+    """The file of a location, and behind # the part of it that is meant: a file of an archive, a sheet."""
+    found = _OF_PARTS.fullmatch(location)
+    return (found[1], found[2]) if found else (location, None)
 
 
 def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:

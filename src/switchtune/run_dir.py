@@ -16,6 +16,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import (
     MARK,
     broken_link,
+    file_and_part,
     fingerprint,
     hash_file,
     is_own,
@@ -122,7 +123,7 @@ def _spare_inputs(output: Path, named: str, inputs: Iterable[Path | str], hosts:
 def _files_of(name: Path | str) -> list[Path]:
     """What there is of an input: itself, or the files that `train.{de,en}`, `test.*.xz` or the prefix `train` mean."""
     # The methods of `Path` raise where a name is too long, or a user unknown; whoever reads it says so.
-    name = os.path.expanduser(name)  # noqa: PTH111
+    name = file_and_part(os.path.expanduser(name))[0]  # noqa: PTH111
     if os.path.exists(name):  # noqa: PTH110
         return [Path(os.path.realpath(name))]
     before, brace, rest = name.partition("{")

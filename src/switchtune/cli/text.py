@@ -20,6 +20,7 @@ from switchtune.files import atomic_path
 from switchtune.run_dir import claim_file, claim_standard_output
 
 if TYPE_CHECKING:
+    from switchtune.generation.files import TextTranslation
     from switchtune.switching.preview import SwitchedLine
     from switchtune.switching.switcher import Switched
 
@@ -111,13 +112,20 @@ def translate(
         bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
     ] = False,
     force: Force = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="In XLIFF, TMX and PO, translate also what has a translation, which is lost.")
+    ] = False,
 ) -> None:
     """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
 
     Lines are written as they are done. A model that was trained to summarise takes a document a line.
 
+    XLIFF, TMX and PO files are written back: what has no translation gets one, to be reviewed, and all else stays.
+
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
+    from switchtune.corpus.lines import plain
+    from switchtune.generation.bilingual import WRITTEN_BACK
     from switchtune.generation.files import GrowingFile, TextTranslation, translate_into, translate_onto
     from switchtune.runs.tasks import ready_to_translate
 
@@ -126,8 +134,16 @@ def translate(
     search = None if beams is None else GenerationSettings(beams=beams)
     ready = partial(ready_to_translate, model, language=source, settings=search)
     translation = TextTranslation(model, file, source, target, beams, engine, int8, ready)
-    growing = None if out is None else GrowingFile(out)
     inputs: list[str | Path] = [read_from(file), model]
+    if plain(file).suffix.lower() in WRITTEN_BACK:
+        if out is None:
+            raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
+        claim_file(out, inputs=inputs, force=force)
+        _write_back(translation, out, everything=everything, resume=resume, force=force)
+        return
+    if everything:
+        raise UsageError(f"--all: {file} holds no translations; it is for {', '.join(WRITTEN_BACK)}.")
+    growing = None if out is None else GrowingFile(out)
     if growing is None:
         claim_standard_output(inputs)
     else:
@@ -137,6 +153,15 @@ def translate(
         translate_onto(sys.stdout, translation)
     else:
         translate_into(growing, translation, resume=resume, force=force, tell=partial(print_line, err=True))
+
+
+def _write_back(translation: "TextTranslation", out: Path, *, everything: bool, resume: bool, force: bool) -> None:
+    from switchtune.generation.bilingual import document_of, translate_document
+
+    signal.signal(signal.SIGTERM, _stop)
+    document = document_of(translation.text, translation.source, translation.target, everything=everything)
+    tell = partial(print_line, err=True)
+    translate_document(document, out, translation, resume=resume, force=force, tell=tell)
 
 
 def _stop(number: int, frame: object) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BeforeValidator, Field, model_validator
 
 from switchtune.config.base import LONGEST_LIST, AtOnce, ColumnName, LanguageCode, Seed, Settings, Share, Weight
+from switchtune.files import file_and_part
 
 LexiconMethod: TypeAlias = Literal["auto", "align", "vecmap", "dictionary", "plm", "mixed"]
 MapMode: TypeAlias = Literal[
@@ -87,7 +88,8 @@ class LexiconSettings(Settings):
     def files(self) -> list[str]:
         """Files that decide what the lexicon becomes."""
         block = [self.block.words] if self.block.words is not None else []
-        return [*(dictionary.path for dictionary in self.dictionaries), *(self.embeddings or ()), *block]
+        dictionaries = (file_and_part(dictionary.path)[0] for dictionary in self.dictionaries)
+        return [*dictionaries, *(self.embeddings or ()), *block]
 
     @property
     def inputs(self) -> list[str]:

@@ -51,8 +51,9 @@ class PairSettings(Settings):
     source: LanguageCode
     target: LanguageCode
     train: str
-    """The training corpus: `train.{de,en}`, a TSV, JSONL, CSV or Parquet file, `hf:org/name:config:split`,
-    `embedded:domain:split`; `none` where there are no pairs to train on, but monolingual text of both languages."""
+    """The training corpus: `train.{de,en}`, a file (TSV, CSV, JSON, Parquet, XLSX, TMX, XLIFF, PO, TBX, ZIP),
+    `hf:org/name:config:split`, `embedded:domain:split`; `none` where there are no pairs to train on, but monolingual
+    text of both languages."""
     valid: str
     """Pairs to validate on, and to judge the lexicon by; a few hundred, also where there are none to train on."""
     test: str

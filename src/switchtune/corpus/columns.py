@@ -1,10 +1,9 @@
-"""What is looked for in a corpus, and which of its columns hold it."""
+"""What is looked for in a corpus, which of its columns hold it, and the rows that are found."""
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, nearest
 from switchtune.languages import Language, language_guessed
@@ -40,6 +39,22 @@ class Request:
         return next((columns for columns in self.usual if set(columns) <= {*names}), None)
 
 
+@dataclass(frozen=True, slots=True)
+class TableRows:
+    """An opened corpus.
+
+    Attributes:
+        columns: the columns (or the files) that were asked for or found, of the source first.
+        cells: those of every row, as they stand in the file, "" where one is missing. To be read once; raises
+            CorpusError at the row that makes no sense.
+        notes: what people are to know of how the file was understood; whole once all cells are read.
+    """
+
+    columns: tuple[str, ...]
+    cells: Iterable[tuple[str, ...]]
+    notes: list[str] = field(default_factory=list)
+
+
 _ROLES = [
     tuple(names.split())
     for names in (
@@ -49,7 +64,7 @@ _ROLES = [
 ]
 
 
-def choose_columns(names: Sequence[str], request: Request, origin: Path | str) -> tuple[str, ...]:
+def choose_columns(names: Sequence[str], request: Request, origin: object) -> tuple[str, ...]:
     """The columns that are asked for, or those of source and target, among the columns that exist."""
     short = [name[:80] for name in names]
     columns = request.columns or request.usual_in(names) or (request.usual or (None,))[0]
@@ -77,7 +92,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(map(repr, names)):.500}"
 
 
-def _column_of(language: Language, names: Sequence[str], origin: Path | str) -> str | None:
+def _column_of(language: Language, names: Sequence[str], origin: object) -> str | None:
     """The column whose name means the language, by its fullest name: "id" and "no" may number the rows."""
     fitting = [name for name in dict.fromkeys(names) if language_of(name, [language]) == language]
     fitting = [name for name in fitting if len(name) > 2] or fitting

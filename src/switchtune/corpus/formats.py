@@ -1,50 +1,48 @@
 """Every file format as rows: the columns that are looked for, and their cells, row after row."""
 
 import csv
-import json
 import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice, zip_longest
 from operator import itemgetter
 from pathlib import Path
-from reprlib import repr as shortened
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 from pyarrow import compute, parquet
 
-from switchtune.corpus.columns import CorpusError, Request, choose_columns, is_header, language_of
-from switchtune.corpus.lines import LONGEST_LINE, OPENERS, TOO_LONG, bomb, most_unpacked, plain, stripped, text_lines
+from switchtune.corpus.columns import CorpusError, Request, TableRows, choose_columns, is_header, language_of
+from switchtune.corpus.gettext import catalog_rows
+from switchtune.corpus.json_rows import NESTED, json_rows
+from switchtune.corpus.lines import (
+    LONGEST_LINE,
+    OPENERS,
+    TOO_LONG,
+    Member,
+    Origin,
+    bomb,
+    file_of,
+    most_unpacked,
+    plain,
+    stripped,
+    text_lines,
+)
+from switchtune.corpus.spreadsheet import sheet_records
+from switchtune.corpus.units import unit_rows
 from switchtune.errors import UsageError
 
-
-@dataclass(frozen=True, slots=True)
-class TableRows:
-    """An opened corpus.
-
-    Attributes:
-        columns: the columns (or the files) that were asked for or found, of the source first.
-        cells: those of every row, as they stand in the file, "" where one is missing. To be read once; raises
-            CorpusError at the row that makes no sense.
-        notes: what people are to know of how the file was understood; whole once all cells are read.
-    """
-
-    columns: tuple[str, ...]
-    cells: Iterable[tuple[str, ...]]
-    notes: list[str] = field(default_factory=list)
-
-
 PARALLEL_TEXT = "parallel text"
+_OF_LINES = (PARALLEL_TEXT, "tsv", "csv")
 
 
-def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> TableRows:
+def open_rows(format_name: str, paths: Sequence[Origin], request: Request) -> TableRows:
     """Open the two files of a parallel text, source first, or the one file of another format."""
     for path in paths:
-        if path.stat().st_size == 0 or (format_name != "parquet" and next(text_lines(path), None) is None):
+        if file_of(path).stat().st_size == 0 or (format_name in _OF_LINES and next(text_lines(path), None) is None):
             raise _empty(path)
     if format_name != PARALLEL_TEXT:
         return _READERS[format_name](paths[0], request)
@@ -54,11 +52,18 @@ def open_rows(format_name: str, paths: Sequence[Path], request: Request) -> Tabl
     return TableRows((source.name, target.name), _text_pairs(source, target))
 
 
-def _empty(path: Path) -> CorpusError:
+def _whole(path: Origin) -> Path:
+    """A path, of a format that is not read out of an archive."""
+    if isinstance(path, Member):
+        raise CorpusError(f"{path}: this format is not read out of an archive. Unpack it, and give the file.")
+    return path
+
+
+def _empty(path: Origin) -> CorpusError:
     return CorpusError(f"{path}: the file is empty; one sentence or pair a line is expected.")
 
 
-def _text_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
+def _text_pairs(source: Origin, target: Origin) -> Iterator[tuple[str, str]]:
     sources, targets = text_lines(source), text_lines(target)
     for number, (line, translation) in enumerate(zip_longest(sources, targets), 1):
         if line is None:
@@ -68,7 +73,7 @@ def _text_pairs(source: Path, target: Path) -> Iterator[tuple[str, str]]:
         yield line, translation
 
 
-def _unequal(short: Path, long: Path, number: int, line: str, rest: Iterator[str]) -> CorpusError:
+def _unequal(short: Origin, long: Origin, number: int, line: str, rest: Iterator[str]) -> CorpusError:
     """`line` is the first of `long` that has no partner, `rest` what follows it."""
     total = number + sum(1 for _ in rest)
     return CorpusError(
@@ -85,7 +90,7 @@ _LINES_LOOKED_AT = 100
 _Records: TypeAlias = Iterator[tuple[int, list[str]]]
 
 
-def _tsv_rows(path: Path, request: Request) -> TableRows:
+def _tsv_rows(path: Origin, request: Request) -> TableRows:
     notes: list[str] = []
     if problem := _quoted_cell(path):
         try:
@@ -101,7 +106,7 @@ def _tsv_rows(path: Path, request: Request) -> TableRows:
     return _delimited_rows(path, enumerate(split, 1), "\t", request, notes)
 
 
-def _quoted_cell(path: Path) -> str:
+def _quoted_cell(path: Origin) -> str:
     """Where a TSV file has the first cell in quotes that only a spreadsheet or a program can have put there."""
     first = [line.split("\t") for line in islice(text_lines(path), _LINES_LOOKED_AT)]
     quoted = [all(re.fullmatch('"[^"]*"', cell) for cell in cells) for cells in first]
@@ -118,7 +123,7 @@ def _quoted_cell(path: Path) -> str:
     return ""
 
 
-def _csv_rows(path: Path, request: Request) -> TableRows:
+def _csv_rows(path: Origin, request: Request) -> TableRows:
     lines = text_lines(path)
     sample = list(islice(lines, _LINES_LOOKED_AT))
     if told := re.fullmatch("sep=(.)", sample[0], re.IGNORECASE):  # as Excel has it
@@ -146,7 +151,7 @@ def _reader(lines: Iterable[str], delimiter: str, *, strict: bool = False) -> An
     return csv.reader(lines, delimiter=delimiter, strict=strict)
 
 
-def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> _Records:
+def _csv_records(path: Origin, lines: Iterable[str], delimiter: str) -> _Records:
     begins, size = 1, 0
 
     def fed() -> Iterator[str]:
@@ -168,7 +173,7 @@ def _csv_records(path: Path, lines: Iterable[str], delimiter: str) -> _Records:
         ) from error
 
 
-def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Request, notes: list[str]) -> TableRows:
+def _delimited_rows(path: Origin, records: _Records, delimiter: str, request: Request, notes: list[str]) -> TableRows:
     """Rows of records, of which the first names the columns, or is a row itself."""
     begins, head = next(((number, cells) for number, cells in records if cells), (1, list[str]()))
     head = head[: max((place for place, cell in enumerate(head, 1) if stripped(cell)), default=0)]
@@ -223,53 +228,12 @@ def _delimited_rows(path: Path, records: _Records, delimiter: str, request: Requ
     return TableRows(columns, rows(), notes)
 
 
-# JSON lines, and what comes in Arrow's batches
+def _xlsx_rows(path: Origin, request: Request) -> TableRows:
+    records, notes = sheet_records(path, request)
+    return _delimited_rows(path, records, "\t", request, notes)
 
 
-def _jsonl_rows(path: Path, request: Request) -> TableRows:
-    first = next((record for _, record in _json_records(path) if record), None)
-    if first is None:
-        raise _empty(path)
-    columns = choose_columns(list(first), request, path)
-    text = partial(_json_text, number_column=columns[-1] if request.labelled else None)
-    cells = (tuple(text(where, fields, column) for column in columns) for where, fields in _json_records(path))
-    return TableRows(columns, cells)
-
-
-def _json_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Where each record stands, and its fields, with those of an object `translation` beside the others."""
-    for number, line in enumerate(text_lines(path), 1):
-        try:
-            record = json.loads(line) if stripped(line) else {}
-        except (ValueError, RecursionError) as error:
-            record, problem = None, f"not valid JSON ({error}), in {line[:80]!r}."
-        else:
-            problem = f"one JSON object per line is expected, found {line[:80]!r}."
-        if not isinstance(record, dict):
-            array = f" Of an array: jq -c '.[]' {path.name} > {path.stem}.jsonl" * (number == 1 and line[:1] == "[")
-            raise CorpusError(f"{path}:{number}: {problem}{array}")
-        inner = record.get(_NESTED)
-        yield f"{path}:{number}", record | inner if isinstance(inner, dict) else record
-
-
-def _json_text(where: str, fields: dict[str, Any], column: str, *, number_column: str | None) -> str:
-    if fields and column not in fields:
-        raise CorpusError(
-            f"{where}: no {column!r} here, where earlier lines have it. Found: {shortened(list(fields))}."
-        )
-    text = fields.get(column)
-    if text is None:
-        return ""
-    if column == number_column and type(text) is int:
-        return str(text)
-    if not isinstance(text, str) or _SURROGATE.search(text):
-        raise CorpusError(f"{where}: {column!r} is {shortened(text)}; valid text is expected.")
-    return text
-
-
-_NESTED = "translation"
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
+# What comes in Arrow's batches
 
 # What Arrow raises for files and columns that are not what they say; a text that is not UTF-8 is a ValueError.
 _DAMAGED = (OSError, ValueError, KeyError, pa.ArrowException)
@@ -277,7 +241,8 @@ ROWS_PER_BATCH = 1 << 10
 """Few, as each may hold a document."""
 
 
-def _parquet_rows(path: Path, request: Request) -> TableRows:
+def _parquet_rows(path: Origin, request: Request) -> TableRows:
+    path = _whole(path)
     try:
         held: Path | pa.BufferReader = path
         if path != plain(path):
@@ -301,7 +266,7 @@ def arrow_rows(
 ) -> TableRows:
     """The rows of batches that have this schema; `origin` names them in errors."""
     types = {field.name: field.type for field in schema}
-    inner = list(types[_NESTED]) if _NESTED in types and pa.types.is_struct(types[_NESTED]) else []
+    inner = list(types[NESTED]) if NESTED in types and pa.types.is_struct(types[NESTED]) else []
     nested = {field.name: field.type for field in inner}
     columns = choose_columns([field.name for field in schema if field.name not in nested] + [*nested], request, origin)
     for column in columns:
@@ -312,7 +277,7 @@ def arrow_rows(
             raise CorpusError(f"{origin}: column {column!r} holds {held}; text is expected.")
 
     def texts(batch: pa.RecordBatch | pa.Table, column: str) -> Iterator[str]:
-        cells = compute.struct_field(batch.column(_NESTED), column) if column in nested else batch.column(column)
+        cells = compute.struct_field(batch.column(NESTED), column) if column in nested else batch.column(column)
         return ("" if cell is None else str(cell) for cell in cells.to_pylist())
 
     def rows() -> Iterator[tuple[str, ...]]:
@@ -330,6 +295,14 @@ def arrow_rows(
     return TableRows(columns, rows())
 
 
-_READERS = {"tsv": _tsv_rows, "csv": _csv_rows, "jsonl": _jsonl_rows, "parquet": _parquet_rows}
+_READERS: dict[str, Callable[[Origin, Request], TableRows]] = {
+    "tsv": _tsv_rows,
+    "csv": _csv_rows,
+    "jsonl": json_rows,
+    "parquet": _parquet_rows,
+    **dict.fromkeys(("tmx", "xliff", "xlf", "sdlxliff", "mxliff", "mqxliff", "tbx", "xml"), unit_rows),
+    **dict.fromkeys(("po", "pot", "mo"), lambda path, request: catalog_rows(_whole(path), request)),
+    "xlsx": _xlsx_rows,
+}
 SUFFIXES = {f".{name}": name for name in _READERS} | {".ndjson": "jsonl", ".json": "jsonl"}
 """The format that a file's ending stands for."""

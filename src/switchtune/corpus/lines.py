@@ -5,12 +5,15 @@ import gzip
 import io
 import lzma
 import unicodedata
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import pyarrow as pa
 
@@ -28,6 +31,26 @@ OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
 }
 COMPRESSIONS = tuple(OPENERS)
 """The endings of compressed files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A part of a file: a file in a ZIP archive, a sheet of a spreadsheet."""
+
+    archive: Path
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.archive}#{self.name}"
+
+
+Origin: TypeAlias = Path | Member
+"""Where the bytes of one file are."""
+
+
+def file_of(origin: Origin) -> Path:
+    """The file itself, or the one that it is a part of."""
+    return origin.archive if isinstance(origin, Member) else origin
 
 
 def plain(path: Path) -> Path:
@@ -64,26 +87,53 @@ def most_unpacked(path: Path) -> int:
     return max(HARMLESS, HIGHEST_RATIO * path.stat().st_size)
 
 
-def bomb(origin: Path | str) -> CorpusError:
+def bomb(origin: Origin | str) -> CorpusError:
     return CorpusError(
         f"{origin}: unpacks to over {HARMLESS:,} bytes and over {HIGHEST_RATIO} times what was read of it, as text "
         "does not. If this is intended, unpack it first and give the unpacked file."
     )
 
 
-def text_lines(path: Path) -> Iterator[str]:
+class Unpacking:
+    """Adds up what comes of a compressed file, and raises CorpusError where it grows beyond measure."""
+
+    def __init__(self, origin: Origin | str, packed: Callable[[], int] | None) -> None:
+        """`packed` tells how many bytes of the compressed file were read; None: the file is not compressed."""
+        self._origin, self._packed, self._size, self._most = origin, packed, 0, HARMLESS
+
+    def add(self, count: int) -> None:
+        self._size += count
+        if self._packed is not None and self._size > self._most:
+            self._most = max(HARMLESS, HIGHEST_RATIO * self._packed())
+            if self._size > self._most:
+                raise bomb(self._origin)
+
+
+@contextmanager
+def opened(origin: Origin) -> Iterator[tuple[BinaryIO, Unpacking]]:
+    """The bytes of a file, unpacked, and what is to be told how many of them were read."""
+    if isinstance(origin, Member):
+        with zipfile.ZipFile(existing(origin.archive)) as archive, archive.open(origin.name) as member:
+            packed = archive.getinfo(origin.name).compress_size
+            yield io.BufferedReader(member, 1 << 18), Unpacking(origin, lambda: packed)  # type: ignore[type-var]
+        return
+    path = existing(origin)
+    opener = OPENERS.get(path.suffix.lower())
+    with path.open("rb") as file:
+        # gzip, lzma and bz2 read lines in Python, the buffer does not.
+        stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
+        yield stream, Unpacking(path, file.tell if opener else None)
+
+
+def text_lines(origin: Origin) -> Iterator[str]:
     """The lines of a UTF-8 file, plain or compressed, without their ends and without a byte order mark.
 
     Splits at line feeds only (in a file without any, at carriage returns): text may hold other characters that Unicode
     calls breaks. Raises CorpusError, with the line, where the file is damaged, not UTF-8, grows beyond measure when
     unpacked, or has a line over `LONGEST_LINE`.
     """
-    path = existing(path)
-    opener = OPENERS.get(path.suffix.lower())
-    with path.open("rb") as file:
-        # gzip, lzma and bz2 read lines in Python, the buffer does not.
-        stream = io.BufferedReader(opener(file), 1 << 18) if opener else file
-        yield from stream_lines(stream, path, file if opener else None)
+    with opened(origin) as (stream, unpacking):
+        yield from stream_lines(stream, origin, unpacking)
 
 
 def _raw_lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -112,22 +162,17 @@ def _what_it_may_be(first: bytes) -> str:
     return f"Find out the file's encoding and convert it, for example with: iconv -f {encoding} -t UTF-8"
 
 
-def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None = None) -> Iterator[str]:
-    """What `text_lines` does, of a stream; `origin` names it in errors, `packed` is the compressed file that it
-    unpacks.
-    """
-    number, size, raw, most = 0, 0, b"", HARMLESS
+def stream_lines(stream: BinaryIO, origin: Origin | str, unpacking: Unpacking | None = None) -> Iterator[str]:
+    """What `text_lines` does, of a stream; `origin` names it in errors."""
+    number, raw = 0, b""
     try:
         for number, raw in enumerate(_raw_lines(stream), 1):
-            size += len(raw)
             if len(raw) > LONGEST_LINE:
                 raise CorpusError(f"{origin}:{number}: the line has {TOO_LONG}")
-            if packed and size > most:
-                most = HIGHEST_RATIO * packed.tell()
-                if size > most:
-                    raise bomb(origin)
+            if unpacking:
+                unpacking.add(len(raw))
             text = raw.decode().lstrip("\ufeff")  # which stands inside too where files were joined
-            if number == 1 and text.count("\0") > len(text) // 3:
+            if number == 1 and text.count("\0") > max(1, len(text) // 3):
                 raise CorpusError(f"{origin}:1: zero bytes as in UTF-16. {_what_it_may_be(raw)}")
             yield text.removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError as error:
@@ -137,8 +182,17 @@ def stream_lines(stream: BinaryIO, origin: Path | str, packed: BinaryIO | None =
             f"{origin}:{number}: not UTF-8: byte {wrong} at position {error.start + 1} of the line, in {around!r}. "
             f"{_what_it_may_be(raw if number == 1 else b'')}"
         ) from error
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise CorpusError(
-            f"{origin}: cannot be read after line {number:,} ({error}). "
-            "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
-        ) from error
+    except DAMAGED as error:
+        raise damaged(origin, number, error) from error
+
+
+DAMAGED = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
+"""What is raised where a file cannot be unpacked."""
+
+
+def damaged(origin: Origin | str, line: int, error: BaseException) -> CorpusError:
+    """One of `DAMAGED`, after so many lines, for people."""
+    return CorpusError(
+        f"{origin}: cannot be read after line {line:,} ({error}). "
+        "The file may be cut off, damaged, or not in the format of its suffix; fetch it again."
+    )

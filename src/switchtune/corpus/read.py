@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, TypeAlias, cast
 import numpy as np
 import pyarrow as pa
 
+from switchtune.corpus.archive import members_of
 from switchtune.corpus.cache import cached_table, write_pairs
-from switchtune.corpus.columns import CorpusError, Request
+from switchtune.corpus.columns import CorpusError, Request, TableRows
 from switchtune.corpus.control import shown
 from switchtune.corpus.embedded import embedded_sentences
-from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, TableRows, arrow_rows, open_rows
-from switchtune.corpus.lines import COMPRESSIONS, existing, plain, stripped, text_lines
+from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, arrow_rows, open_rows
+from switchtune.corpus.lines import COMPRESSIONS, Member, Origin, existing, file_of, plain, stripped, text_lines
 from switchtune.errors import UsageError
-from switchtune.files import fingerprint, hash_file
+from switchtune.files import file_and_part, fingerprint, hash_file
 from switchtune.languages import Language, find_language, language_guessed
 
 Location: TypeAlias = str | Path | Sequence[str | Path]
@@ -38,7 +39,7 @@ class Reading:
     """What was understood of a corpus, and what was left out of it.
 
     Attributes:
-        format: "parallel text", "tsv", "csv", "jsonl", "parquet", "hub" or "embedded".
+        format: "parallel text", "hub", "embedded", or the format that the file's ending says: "tsv", "tmx", ….
         columns: the column (or the file) of the source and of the target.
         rows: pairs that were read.
         duplicates: pairs left out because the same pair stood before.
@@ -146,8 +147,9 @@ def read_corpus(
 
     Args:
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
-            .tsv .csv .jsonl .parquet, "hf:org/name:config:split" (the config may be empty), "embedded:domain:split".
-            Every file may be compressed (.gz .xz .bz2 .zst).
+            .tsv .csv .jsonl .parquet .xlsx .tmx .xliff .po .mo .tbx, ".zip" (and "a.zip#stem", "a.xlsx#sheet"),
+            "hf:org/name:config:split" (the config may be empty), "embedded:domain:split". Files of text and XML may be
+            compressed (.gz .xz .bz2 .zst).
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
         limit: use only the first pairs, counted after the others were left out. The whole corpus is read and checked.
@@ -314,8 +316,8 @@ def _content(location: Location, request: Request, limit: int | None = None) -> 
         rows = TableRows(codes, _embedded(origin, codes, limit))
         return _Content(origin, "embedded", (origin, str(limit)), lambda: rows)
     format_name, named = _locate(location, request)
-    paths = tuple(map(existing, named))
-    identity = tuple(part for path in paths for part in (path.name, hash_file(path)))
+    paths = tuple(path if isinstance(path, Member) else existing(path) for path in named)
+    identity = tuple(part for path in paths for part in (path.name, hash_file(existing(file_of(path)))))
     return _Content(origin, format_name, identity, partial(open_rows, format_name, paths, request))
 
 
@@ -330,7 +332,7 @@ def _says_sides(content: _Content, columns: Sequence[str], request: Request) -> 
     return all(map(says, names, (request.source, request.target)))
 
 
-def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]]:
+def _locate(location: Location, request: Request) -> tuple[str, tuple[Origin, ...]]:
     """The format and the files of a location."""
     if not isinstance(location, str | Path):
         paths = tuple(map(Path, location))
@@ -345,6 +347,12 @@ def _locate(location: Location, request: Request) -> tuple[str, tuple[Path, ...]
         _require_languages(endings, request)
         return PARALLEL_TEXT, tuple(Path(before + ending + after) for ending in endings)
     path = Path(location)
+    file, part = file_and_part(str(location))
+    if part is not None and file.lower().endswith(".xlsx"):
+        return "xlsx", (Member(Path(file), part),)
+    if file.lower().endswith(".zip"):
+        members = members_of(Path(file), part, request, SUFFIXES)
+        return PARALLEL_TEXT if len(members) == 2 else SUFFIXES[Path(members[0].name).suffix.lower()], members
     if format_name := SUFFIXES.get(plain(path).suffix.lower()):
         return format_name, (path,)
     if pair := _by_prefix(path, request):

@@ -216,7 +216,15 @@ def translate_into(
 
     `resume` goes on where a translation of the same text was stopped, `force` begins anew whatever is there.
     """
-    with launched(), ExitStack() as stack:
+    with launched():
+        grow(growing, translation, resume=resume, force=force, tell=tell)
+
+
+def grow(
+    growing: GrowingFile, translation: TextTranslation, *, resume: bool, force: bool, tell: Callable[[str], None]
+) -> None:
+    """What `translate_into` does, within a group of processes that is there already."""
+    with ExitStack() as stack:
 
         def held() -> bool:
             stack.enter_context(growing.lock())

@@ -17,7 +17,7 @@ from switchtune.lexicon.align import Compound, align_lexicons, apart_lexicons, c
 from switchtune.lexicon.alignment import Alignment, align
 from switchtune.lexicon.block import BlockList, Limits, read_block_list, without_blocked
 from switchtune.lexicon.combine import Weighted, combined, inverted, oriented
-from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.glossary import read_dictionary
 from switchtune.lexicon.records import BuildStep, Lexicon, LexiconError, OnStep, Unit
 from switchtune.lexicon.text import Encoded, MonolingualText, monolingual_text
 
@@ -172,7 +172,7 @@ def _dictionaries(text: LexiconInput, settings: LexiconSettings) -> tuple[Lexico
     source, target = (side.vocabulary for side in text.encoded)
     forward, sizes, limits = [], [], _limits(settings)
     for dictionary in settings.dictionaries:
-        read = read_lexicon(Path(dictionary.path))
+        read = read_dictionary(dictionary.path, text.languages)
         lexicon = oriented(read, source, target, text.languages, origin=dictionary.path)
         forward.append(Weighted(lexicon, dictionary.weight))
         sizes.append(f"{dictionary.path}: {len(lexicon):,} words")

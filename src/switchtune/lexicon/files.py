@@ -112,7 +112,11 @@ def read_lexicon(path: Path) -> Lexicon:
         LexiconError: the file is missing, damaged, not UTF-8 or has no entries, or a line of it or of the edits is
             malformed (file and line are named); in a file made elsewhere, more than `MOST_MALFORMED` of them.
     """
-    lexicon = _read_unedited(path)
+    return with_edits(_read_unedited(path), path)
+
+
+def with_edits(lexicon: Lexicon, path: Path) -> Lexicon:
+    """A lexicon that was read from a file, with the edits beside it; raises as `read_edits`."""
     return _edited(lexicon, read_edits(path, lexicon.measure), path)
 
 

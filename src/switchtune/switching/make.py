@@ -7,7 +7,6 @@ other tasks, a switched sentence mixes two languages.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, piece_segmenter, word_segmenter
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.build import LexiconInput, build, require_files
-from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.glossary import read_dictionary
 from switchtune.lexicon.records import UNDETERMINED, Lexicon, randomised
 from switchtune.lexicon.text import MonolingualText, encode
 from switchtune.switching.aligned import AlignedSwitcher
@@ -125,7 +124,7 @@ def dictionary_lexicon(text: MonolingualText, language: str, settings: LexiconSe
     """
     require_files(settings)
     found = set[str]()
-    for dictionary in (read_lexicon(Path(file.path)) for file in settings.dictionaries):
+    for dictionary in (read_dictionary(file.path, (text.language, language)) for file in settings.dictionaries):
         if dictionary.source_language in {language, UNDETERMINED}:
             found.update(entry.word for entry in dictionary.entries.values())
         if dictionary.target_language in {language, UNDETERMINED}:
