@@ -133,7 +133,7 @@ def test_duplicates_and_empty_sides_are_counted(tmp_path: Path) -> None:
     assert (everything.reading.duplicates, everything.reading.empty) == (0, 0)
     assert rows(everything) == [tuple(map(str.strip, pair)) for pair in pairs]
     assert everything.reading.notes == (
-        "pairs with an empty side, kept in their places: 2; a blank source has a blank output",
+        "pairs with an empty side, kept in place: 2; a blank source has a blank output",
     )
 
 

@@ -334,7 +334,7 @@ def test_outputs_are_as_many_as_the_lines_of_the_test_set(model: Path, tmp_path:
     summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
     outputs = (tmp_path / "run/de-en/standard/seed1/hypotheses.txt").read_text(encoding="utf-8").split("\n")
     assert len(outputs) == 6 and {outputs[place] for place in (1, 3, 4)} == {""}
-    assert [line for line in told if "with an empty side, kept in their places: 3" in line]
+    assert [line for line in told if "with an empty side, kept in place: 3" in line]
     assert summary.rows[0].scores["BLEU"][0].n == 5
 
 

@@ -280,7 +280,7 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
 
     write_pairs(path, kept())
     if blank:
-        rows.notes.append(f"pairs with an empty side, kept in their places: {blank:,}; a blank source has a blank output")
+        rows.notes.append(f"pairs with an empty side, kept in place: {blank:,}; a blank source has a blank output")
     reading = Reading(content.format, rows.columns, notes=tuple(rows.notes), **counts)
     if reading.kept and (most := max(wordless)) >= _MOST_WORDLESS * reading.kept:
         side = rows.columns[wordless.index(most)]
