@@ -46,7 +46,7 @@ def evidence(texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]
     flat = [place for places in columns for place in places]
     encoded = [_encoded(text) for text in texts]
     ends = np.cumsum([len(text) for text in encoded], dtype=np.int64)
-    tables = (identifier.nb_ptc[:, flat].astype(np.float32), identifier.nb_pc[flat].astype(np.float32))
+    tables = (np.ascontiguousarray(identifier.nb_ptc[:, flat], np.float32), identifier.nb_pc[flat].astype(np.float32))
     scores = _scores(np.frombuffer(b"".join(encoded), np.uint8), ends, *_automaton(), *tables)
     begins = np.cumsum([0, *map(len, columns[:-1])])
     best: NDArray[np.float32] = np.maximum.reduceat(scores, begins, axis=1)  # some labels have a column for each script

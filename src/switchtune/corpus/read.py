@@ -191,6 +191,18 @@ def open_location(location: str, request: Request) -> TableRows:
     return _content(location, request).open()
 
 
+def corpus_identity(location: Location, request: Request) -> str:
+    """A short hash of a corpus as it lies there, unread."""
+    content = _content(location, request)
+    return fingerprint([content.format, *content.identity, asdict(request)])
+
+
+def raw_rows(location: Location, request: Request) -> tuple[str, str, TableRows]:
+    """Origin and format of a corpus (see `Corpus` and `Reading`), and its rows as they stand."""
+    content = _content(location, request)
+    return content.origin, content.format, content.open()
+
+
 def describe(corpus: Corpus, *, width: int = 100) -> str:
     """What was understood of a corpus, in a few lines for people: format, columns, counts and the first two pairs."""
     reading = corpus.reading

@@ -1,7 +1,7 @@
 """Texts that say the same or nearly: compared without case and punctuation, by the n-grams that they share.
 
-Which texts may be alike is found by MinHash (Broder 1997) in bands, in time linear in the text; whether they are is then
-measured on the texts themselves.
+Which texts may be alike is found by MinHash (Broder 1997) in bands, in time linear in the text; whether they are is
+then measured on the texts themselves.
 """
 
 import re
@@ -136,11 +136,10 @@ class Likenesses:
         orders = [np.argsort(each, kind="stable") for each in keys]
         return [(each[order], order) for each, order in zip(keys, orders, strict=True)]
 
-    def near(self, texts: Sequence[str], *, least: float = NEAR) -> Iterator[tuple[int, int, float]]:
+    def near(self, texts: Sequence[str], signed: Signatures) -> Iterator[tuple[int, int, float]]:
         """Which of other texts (as compared) are like one of these: its number, the row here, their similarity."""
         if not self.texts:
             return
-        signed = signatures(texts)
         candidates: dict[int, set[int]] = {}
         for band, (keys, rows) in enumerate(self._bands):
             own = _keys(signed, band)
@@ -158,7 +157,7 @@ class Likenesses:
                 continue
             measured = [(similarity(texts[number], self.texts[row]), -row) for row in candidates[number]]
             most, row = max(measured)
-            if most >= least:
+            if most >= NEAR:
                 yield number, -row, most
 
 
