@@ -12,7 +12,7 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from switchtune.check.records import Problem, RawCorpus, Severity, percent
+from switchtune.check.records import Problem, RawCorpus, percent, warning_from
 from switchtune.scoring.in_language import scripts_of
 
 Pieces = Callable[[Sequence[str]], "list[list[str]]"]
@@ -114,7 +114,7 @@ def oddities(raw: RawCorpus) -> Iterator[Problem]:
                     rows[odd.kind] += [start + row for row, text in enumerate(texts) if odd.pattern.search(text)]
         for odd in _ODDITIES:
             if found := rows[odd.kind]:
-                severity: Severity = "warning" if len(found) >= odd.warning_from * len(raw) else "note"
+                severity = warning_from(odd.warning_from, len(found), len(raw))
                 said = (f"Lines that {odd.found}: {percent(len(found), len(raw))}.", odd.advice)
                 yield raw.problem(odd.kind, severity, found, said, side, leave_out=odd.leave_out)
 

@@ -102,7 +102,8 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     sums = np.concatenate([[0.0], np.cumsum(values)])
     places = np.arange(len(values))
     begins, ends = np.maximum(places - WINDOW // 2, 0), np.minimum(places + WINDOW // 2, len(values))
-    return (sums[ends] - sums[begins]) / np.maximum(ends - begins, 1)
+    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / np.maximum(ends - begins, 1)
+    return means
 
 
 def _stretches(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:

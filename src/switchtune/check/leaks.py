@@ -5,7 +5,7 @@ from itertools import chain
 
 import numpy as np
 
-from switchtune.check.records import Problem, RawCorpus, percent
+from switchtune.check.records import Problem, RawCorpus, Severity, percent, warning_from
 from switchtune.corpus.similar import NEAR, Likenesses, as_compared, signatures
 
 _EXAMPLES = 3
@@ -22,8 +22,8 @@ def leaks(train: RawCorpus, held_out: Sequence[RawCorpus]) -> Iterator[Problem]:
         for start, texts in train.side(side):
             compared = list(map(as_compared, texts))
             signed = signatures(compared)
-            for number, each in enumerate(held):
-                for place, row, likeness in each.near(compared, signed):
+            for number, likenesses in enumerate(held):
+                for place, row, likeness in likenesses.near(compared, signed):
                     if compared[place]:
                         (exact if likeness == 1 else near)[number].setdefault(start + place, row)
     for each, same, like in zip(held_out, exact, near, strict=True):
@@ -37,7 +37,6 @@ def leaks(train: RawCorpus, held_out: Sequence[RawCorpus]) -> Iterator[Problem]:
 
 def _leak(train: RawCorpus, held_out: RawCorpus, rows: dict[int, int], kind: str, said: str) -> Problem:
     concerned, total = len(set(rows.values())), len(held_out)
-    share = concerned / max(total, 1)
     found = (
         f"Pairs of the {_NAMES[held_out.corpus]} ({held_out.origin}) that {said}: {percent(concerned, total)}. "
         f"Training pairs concerned: {len(rows):,}."
@@ -48,7 +47,9 @@ def _leak(train: RawCorpus, held_out: RawCorpus, rows: dict[int, int], kind: str
         else "Where a few words were changed, scores flatter: leave these training pairs out, unless such sentences "
         "are usual in this text."
     )
-    level = ("error" if share >= 0.01 else "warning") if kind == "leak" else "warning" if share >= 0.01 else "note"
+    level: Severity = warning_from(0.01, concerned, total)
+    if kind == "leak":
+        level = "error" if level == "warning" else "warning"
     places = sorted(rows)
     problem = train.problem(kind, level, places, (found, advice), leave_out=True)
     pairs = (f"{train.shown(row)} ~ {held_out.corpus} {held_out.shown(rows[row])}" for row in places[:_EXAMPLES])

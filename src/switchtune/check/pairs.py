@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.check.characters import letters_in
-from switchtune.check.records import Problem, RawCorpus, hash_of, percent
+from switchtune.check.records import Problem, RawCorpus, hash_of, percent, warning_from
 from switchtune.corpus.identify import evidence, label_of
 from switchtune.corpus.similar import NEAR, as_compared, earlier_likenesses, signatures, similarity
 from switchtune.languages import find_language
@@ -41,9 +41,8 @@ def blank_pairs(raw: RawCorpus) -> Iterator[Problem]:
         )
         yield raw.problem("blank", "warning", blank, (found, advice))
     else:
-        few = len(blank) < 0.01 * len(raw)
         advice = "They are left out. If there should be text, look for it in the file that these were made from."
-        yield raw.problem("blank", "note" if few else "warning", blank, (found, advice), leave_out=True)
+        yield raw.problem("blank", warning_from(0.01, len(blank), len(raw)), blank, (found, advice), leave_out=True)
 
 
 def copies(raw: RawCorpus) -> Iterator[Problem]:
@@ -61,13 +60,12 @@ def copies(raw: RawCorpus) -> Iterator[Problem]:
                 copied.append(start + row)
                 words += " " in said
     if copied:
-        share = len(copied) / len(raw)
         found = (
             f"Pairs whose target is a copy of the source: {percent(len(copied), len(raw))}, {words:,} of them of "
             "several words."
         )
         advice = "Names may be copied; who trains on copied text learns to leave text untranslated. Leave it out."
-        yield raw.problem("copy", "warning" if share >= 0.01 else "note", copied, (found, advice), leave_out=True)
+        yield raw.problem("copy", warning_from(0.01, len(copied), len(raw)), copied, (found, advice), leave_out=True)
 
 
 def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
@@ -79,7 +77,7 @@ def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
     usual = float(np.median(ratio[there]))
     odd = np.flatnonzero(there & (np.abs(ratio - usual) > np.log(_ODD_LENGTH)) & (lengths.max(axis=0) >= _SHORT))
     if len(odd):
-        severity = "warning" if len(odd) >= 0.005 * len(raw) else "note"
+        severity = warning_from(0.005, len(odd), len(raw))
         found = (
             f"Pairs with a side over {_ODD_LENGTH:.0f} times as long as usual beside the other: "
             f"{percent(len(odd), len(raw))} (usually {np.exp(usual):.2f} characters of {raw.languages[0].name} for one "
@@ -135,7 +133,7 @@ def _near_repetitions(raw: RawCorpus, signed: NDArray[np.uint16], again: NDArray
         )
     ]
     if near:
-        severity = "warning" if len(near) >= 0.1 * len(raw) else "note"
+        severity = warning_from(0.1, len(near), len(raw))
         found = (
             f"Near duplicates of an earlier pair: {percent(len(near), len(raw))}; both sides have {NEAR:.0%} or more "
             "of their n-grams in common with it."
@@ -150,7 +148,7 @@ def _templates(raw: RawCorpus, masked: NDArray[np.uint64], again: NDArray[np.int
     rows = kept[counts[inverse] >= _TEMPLATE]
     if len(rows):
         templates = int((counts >= _TEMPLATE).sum())
-        severity = "warning" if len(rows) >= 0.02 * len(raw) else "note"
+        severity = warning_from(0.02, len(rows), len(raw))
         found = (
             f"Pairs of templates, of which {_TEMPLATE} or more differ in their numbers alone: "
             f"{percent(len(rows), len(raw))}; templates: {templates:,}."
@@ -214,7 +212,7 @@ def _wrong_side(
             f"Lines that are not in {name}: {percent(len(rows), len(raw))}" + (f"; {listed}." if listed else "."),
             "What is not translated, or in a third language, is better left out.",
         )
-        severity = "warning" if len(rows) >= 0.005 * len(raw) else "note"
+        severity = warning_from(0.005, len(rows), len(raw))
         yield raw.problem("language", severity, rows, said, side, leave_out=True)
 
 
@@ -228,14 +226,14 @@ _OTHER_SCRIPT = "another script"
 def _identified(raw: RawCorpus, side: int) -> _Found:
     language, other = raw.languages[side], raw.languages[1 - side]
     own, theirs, found = label_of(language.code), label_of(other.code), _Found()
-    labels = sorted({*rivals(language), own, theirs} - {None}) if own else []
+    labels = sorted({*rivals(language), own, *([theirs] if theirs else [])}) if own else []
     for start, texts in raw.side(side):
         letters, right = letters_in(texts, language.script)
         foreign = (letters >= _LEAST_LETTERS // 2) & (2 * right < letters)
         tell = np.flatnonzero(letters >= (_LEAST_LETTERS if language.spaced else _LEAST_LETTERS // 4))
         scores = evidence([texts[row] for row in tell], labels) if labels and len(tell) else None
         found.told += len(tell)
-        if scores is None:
+        if scores is None or own is None:
             found.own += int((~foreign[tell]).sum())
             rest = np.flatnonzero(foreign)
         else:

@@ -190,6 +190,11 @@ def hash_of(text: str) -> int:
     return int(xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")))
 
 
+def warning_from(share: float, count: int, of: int) -> Severity:
+    """A warning from some share of the pairs, below it a note."""
+    return "warning" if count >= share * of else "note"
+
+
 def percent(count: int, of: int) -> str:
     """A share for people: "3 (0.2 %)"."""
     share = count / max(of, 1)

@@ -75,8 +75,7 @@ def _alike(sides: Sequence[Sequence[str]]) -> Rows:
         links.append(likely[np.array(near, bool)])
     rows, others = np.concatenate(links).T
     graph = coo_array((np.ones(len(rows), bool), (rows, others)), shape=(count, count))
-    groups: Rows = connected_components(graph, directed=False)[1]
-    return groups
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def _near(sides: Sequence[Sequence[str]], held: Rows, rows: Rows) -> list[int]:
