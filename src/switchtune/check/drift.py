@@ -71,11 +71,10 @@ def _drift(raw: RawCorpus, first: int, last: int, shift: int) -> Problem:
 
 def _features(raw: RawCorpus, side: int) -> NDArray[np.float64]:
     """[2, rows]: the logarithm of each text's length (0 where it is blank), and how many digits it has."""
-    lengths, digits = list[int](), list[int]()
-    for _, texts in raw.side(side):
-        lengths += map(len, texts)
-        digits += [0 if text.isalpha() else sum(map(str.isdigit, text)) for text in texts]
-    return np.array([np.log1p(lengths), np.log1p(digits)])
+    counts = [
+        np.log1p([[*map(len, texts)], [sum(map(str.isdigit, text)) for text in texts]]) for _, texts in raw.side(side)
+    ]
+    return np.concatenate(counts, axis=1)
 
 
 def _standardised(features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -69,7 +69,7 @@ def copies(raw: RawCorpus) -> Iterator[Problem]:
 
 
 def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
-    lengths = np.array([_lengths(raw, side) for side in (0, 1)], np.float64)
+    lengths = np.stack([_lengths(raw, side) for side in (0, 1)])
     there = lengths.min(axis=0) > 0
     if there.sum() < 20:
         return
@@ -87,8 +87,8 @@ def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
         yield raw.problem("length", severity, odd, (found, advice), leave_out=True)
 
 
-def _lengths(raw: RawCorpus, side: int) -> list[int]:
-    return [len(text) for _, texts in raw.side(side) for text in texts]
+def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float64]:
+    return np.concatenate([np.array([*map(len, texts)], np.float64) for _, texts in raw.side(side)])
 
 
 def repetitions(raw: RawCorpus) -> Iterator[Problem]:
@@ -100,9 +100,10 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
         ]
         if raw.corpus == "train":
             signed.append(signatures(texts))
-        whole += [hash_of(f"{source}\t{target}") for source, target in zip(sources, targets, strict=True)]
-        masked += [hash_of(text.translate(_DIGITS)) for text in texts]
-    _, firsts = np.unique(np.array(whole, np.uint64), return_index=True)
+        pairs = zip(sources, targets, strict=True)
+        whole.append(np.array([hash_of(f"{source}\t{target}") for source, target in pairs], np.uint64))
+        masked.append(np.array([hash_of(text.translate(_DIGITS)) for text in texts], np.uint64))
+    _, firsts = np.unique(np.concatenate(whole), return_index=True)
     again = np.setdiff1d(np.arange(len(raw)), firsts)
     if raw.corpus == "test":
         if len(again) >= 0.01 * len(raw):
@@ -115,7 +116,7 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
         yield raw.problem("repeated", "note", again, (found, advice), leave_out=True)
     if raw.corpus == "train":
         yield from _near_repetitions(raw, np.concatenate(signed), again)
-        yield from _templates(raw, np.array(masked, np.uint64), again)
+        yield from _templates(raw, np.concatenate(masked), again)
 
 
 _DIGITS = {ord(digit): "0" for digit in "123456789"}

@@ -11,7 +11,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from switchtune.corpus.cache import mapped_table, write_pairs
-from switchtune.corpus.columns import Request
+from switchtune.corpus.columns import CorpusError, Request
 from switchtune.corpus.formats import PARALLEL_TEXT
 from switchtune.corpus.lines import stripped
 from switchtune.corpus.read import Location, raw_rows
@@ -170,6 +170,8 @@ def read_raw(
     path = folder / f"{corpus}.arrow"
     write_pairs(path, pairs())
     table = mapped_table(path)
+    if not table.num_rows:
+        raise CorpusError(f"{origin}: no pair in it; its columns are {' and '.join(sides)}.")
     of_documents = np.array(hashes, np.uint64) if document is not None else None
     unit: Literal["line", "row"] = "line" if format_name in (PARALLEL_TEXT, "jsonl", "embedded") else "row"
     return RawCorpus(

@@ -55,7 +55,14 @@ def tell_of_data(config: RunConfig, pair: PairSettings, run: RunDir, cache_dir: 
     pair = located(pair, cache_dir)
     request = Request(find_language(pair.source), find_language(pair.target), pair.columns)
     locations = [name for name in (pair.train, pair.valid, pair.test) if name != NO_PAIRS]
-    step, inputs = f"check.{pair.name}", {"corpora": [corpus_identity(each, request) for each in locations]}
+    step, inputs = (
+        f"check.{pair.name}",
+        {
+            "corpora": [corpus_identity(each, request) for each in locations],
+            "model": config.model.name,
+            "version": 1,  # of what is looked for
+        },
+    )
     said = run.result(step, inputs)
     if said is None:
         with tempfile.TemporaryDirectory() as folder:
