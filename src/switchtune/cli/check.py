@@ -57,10 +57,12 @@ def check(
     if not (configured or langs):
         raise UsageError("--langs: which languages do the files have? Give them, as in --langs de-en.")
     options = (target, langs, valid, test, document, model)
+    if fix is not None:
+        claim_folder(fix, "check", inputs=[data, *filter(None, options)], force=force, option="--fix")
     with tempfile.TemporaryDirectory() as folder:
         found = list(_of_config(Path(data), Path(folder)) if configured else _of_files(data, options, Path(folder)))
         if fix is not None:
-            _fix(found, fix, [data, *filter(None, options)], force=force)
+            _fix(found, fix, force=force)
     if as_json:
         print_json({name: each.record() for name, each in found})
     for name, each in [] if as_json else found:
@@ -104,12 +106,11 @@ def _of_files(data: str, options: tuple[str | None, ...], folder: Path) -> "Iter
     yield "-".join(languages), checked(corpora, pieces)
 
 
-def _fix(found: "list[tuple[str, Checked]]", fix: Path, inputs: list[str], *, force: bool) -> None:
+def _fix(found: "list[tuple[str, Checked]]", fix: Path, *, force: bool) -> None:
     from switchtune.check.fix import REJECTS, write_fixed
 
     for name, each in found:
         folder = fix / name if len(found) > 1 else fix
-        claim_folder(folder, "check", inputs=inputs, force=force)
         kept, rejected = write_fixed(each, folder, force=force)
         said = f"{folder}: {kept:,} training pairs are kept; {rejected:,} are in {REJECTS}, with the reasons"
         print_line(said, err=True)
