@@ -74,7 +74,8 @@ def _features(raw: RawCorpus, side: int) -> NDArray[np.float64]:
     counts = [
         np.log1p([[*map(len, texts)], [sum(map(str.isdigit, text)) for text in texts]]) for _, texts in raw.side(side)
     ]
-    return np.concatenate(counts, axis=1)
+    features: NDArray[np.float64] = np.concatenate(counts, axis=1)
+    return features
 
 
 def _standardised(features: NDArray[np.float64]) -> NDArray[np.float64]:
