@@ -137,3 +137,11 @@ def test_what_is_mended_is_kept_or_rejected_with_the_reason(check: Callable[...,
     assert [by_line[len(NEWS) + row]["reasons"][0] for row in (1, 2, 3)] == ["blank", "leak", "repeated"]
     assert by_line[len(NEWS) + 2]["target"] == TESTED[0][1]
     assert [source for row, (source, _) in enumerate(spoilt, 1) if row not in by_line] == sources
+
+
+def test_a_foreign_name_in_a_sentence_without_spaces_is_no_other_script(check: Callable[..., Checked]) -> None:
+    names = [("莱昂内尔与 Christopher Richardson 握手。", "Lionel shakes hands with Christopher Richardson.")] * 3
+    left = [("This line was left in English.", "This line was left in English, too.")]
+    pairs = [(f"这是第{number}个句子，写得很长很长。", f"This is sentence {number}, long.") for number in range(40)]
+    problem = only(check([*pairs, *names, *left], languages=("zh", "en")), "language")
+    assert problem.lines == (44,)

@@ -230,7 +230,9 @@ def _identified(raw: RawCorpus, side: int) -> _Found:
     labels = sorted({*rivals(language), own, *([theirs] if theirs else [])}) if own else []
     for start, texts in raw.side(side):
         letters, right = letters_in(texts, language.script)
-        foreign = (letters >= _LEAST_LETTERS // 2) & (2 * right < letters)
+        # Where words have no spaces between them, a character says as much as several letters of a foreign name.
+        weight = 1 if language.spaced else 5
+        foreign = (letters >= _LEAST_LETTERS // 2) & (weight * right < letters - right)
         tell = np.flatnonzero(letters >= (_LEAST_LETTERS if language.spaced else _LEAST_LETTERS // 4))
         scores = evidence([texts[row] for row in tell], labels) if labels and len(tell) else None
         found.told += len(tell)
