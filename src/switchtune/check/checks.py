@@ -78,7 +78,7 @@ def checked(corpora: Sequence[RawCorpus], pieces: Pieces | None = None, *, paral
     train = [each for each in corpora if each.corpus == "train"]
     held_out = [each for each in corpora if each.corpus != "train"]
     if train and held_out:
-        asked.append(("nothing of validation and test set in the training set", partial(leaks, *train, held_out)))
+        asked.append(("nothing of validation and test set in the training set", partial(leaks, train[0], held_out)))
     for raw in corpora:
         asked += [
             (f"{raw.corpus}: {looked_for}", partial(check, raw))
@@ -91,7 +91,7 @@ def checked(corpora: Sequence[RawCorpus], pieces: Pieces | None = None, *, paral
             asked.append((known, partial(unknown_pieces, raw, pieces)))
     if train and train[0].documents is not None:
         for raw in held_out:
-            asked.append((f"{raw.corpus}: no document of it trained on", partial(shared_documents, *train, raw)))
+            asked.append((f"{raw.corpus}: no document of it trained on", partial(shared_documents, train[0], raw)))
     with ThreadPoolExecutor(_THREADS) as threads:
         found = list(threads.map(lambda each: list(each[1]()), asked))
     order = {name: place for place, name in enumerate(("train", "valid", "test"))}
