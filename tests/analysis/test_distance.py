@@ -64,8 +64,9 @@ def test_retrieval_finds_what_is_strictly_nearest_in_both_directions(monkeypatch
     assert retrieval_accuracy(one, other) == (2 / 2 + 1 / 2) / 2
 
 
-def test_a_sentence_that_stood_before_is_left_out_on_either_side() -> None:
-    pairs = [Pair(*pair) for pair in [("a", "1"), ("b", "2"), ("a", "3"), ("c", "2"), ("d", "3"), ("e", "4")]]
+def test_a_sentence_that_is_empty_or_stood_before_is_left_out_on_either_side() -> None:
+    pairs = [Pair(*pair) for pair in ("a1", "b2", "a3", "c2", "d3", "e4")]
+    pairs.insert(0, Pair("", "5"))
     assert distinct_pairs(pairs) == [Pair("a", "1"), Pair("b", "2"), Pair("e", "4")]
 
 

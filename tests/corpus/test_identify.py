@@ -3,7 +3,7 @@
 import pytest
 
 from switchtune.corpus.embedded import embedded_sentences
-from switchtune.corpus.identify import label_of, likeliest, looks_swapped
+from switchtune.corpus.identify import evidence, label_of, likeliest, looks_swapped
 
 PAIRS = [(german, english) for german, english in embedded_sentences("news", "valid", ("de", "en"), 40)]
 
@@ -30,3 +30,11 @@ def test_sides_look_swapped_where_nearly_all_pairs_are(
     languages: str, pairs: list[tuple[str, str]], swapped: bool
 ) -> None:
     assert looks_swapped(pairs, *languages.split()) is swapped
+
+
+def test_evidence_ranks_as_the_identifier_does() -> None:
+    texts = [text for pair in PAIRS for text in pair] + ["ALLES GROSS GESCHRIEBEN", "Ça va très bien.", "7", ""]
+    labels = ["de", "en", "fr", "sr", "tr"]
+    told = evidence(texts, labels)
+    assert told.shape == (len(texts), 5) and not told[-2:].any()
+    assert [labels[place] for place in told[:-2].argmax(axis=1)] == [likeliest(text, labels) for text in texts[:-2]]

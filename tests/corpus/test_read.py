@@ -130,7 +130,11 @@ def test_duplicates_and_empty_sides_are_counted(tmp_path: Path) -> None:
     reading = corpus.reading
     assert (reading.rows, reading.duplicates, reading.empty, reading.kept) == (8, 2, 2, 4)
     everything = read_corpus(write_text(tmp_path, pairs), "de", "en", deduplicate=False)
-    assert (everything.reading.duplicates, len(everything)) == (0, 6)
+    assert (everything.reading.duplicates, everything.reading.empty) == (0, 0)
+    assert rows(everything) == [tuple(map(str.strip, pair)) for pair in pairs]
+    assert everything.reading.notes == (
+        "pairs with an empty side, kept in place: 2; a blank source has a blank output",
+    )
 
 
 def test_what_cannot_be_seen_is_an_empty_side(tmp_path: Path) -> None:

@@ -323,6 +323,21 @@ def test_too_little_to_learn_from_or_to_compare_on_is_told_before_anything_is_tr
     assert "6 test examples are too few" in (tmp_path / "run/comparison.md").read_text(encoding="utf-8")
 
 
+def test_outputs_are_as_many_as_the_lines_of_the_test_set(model: Path, tmp_path: Path) -> None:
+    config = config_of(model, tmp_path, recipes=["standard"])
+    lines = {"de": [GERMAN[0], "", GERMAN[1], "", ""], "en": [ENGLISH[0], "", ENGLISH[1], "Lost.", ""]}
+    for code, side in lines.items():
+        (tmp_path / f"test.{code}").write_text("".join(f"{line}\n" for line in side), encoding="utf-8")
+    pair = config.pairs[0].model_copy(update={"test": str(tmp_path / "test.{de,en}")})
+    told: list[str] = []
+    config = config.model_copy(update={"pairs": (pair,)})
+    summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    outputs = (tmp_path / "run/de-en/standard/seed1/hypotheses.txt").read_text(encoding="utf-8").split("\n")
+    assert len(outputs) == 6 and {outputs[place] for place in (1, 3, 4)} == {""}
+    assert [line for line in told if "with an empty side, kept in place: 3" in line]
+    assert summary.rows[0].scores["BLEU"][0].n == 5
+
+
 def test_characters_counted_for_want_of_words_are_told_at_the_top(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,8 +61,8 @@ def _of_length_one(vectors: Vectors) -> Vectors:
 
 
 def distinct_pairs(pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs of which neither side stood before: each sentence then has one translation to be found."""
-    seen: tuple[set[str], set[str]] = (set(), set())
+    """The pairs of which neither side is empty or stood before: each sentence has one translation to be found."""
+    seen: tuple[set[str], set[str]] = ({""}, {""})
     kept = []
     for pair in pairs:
         if not any(text in side for text, side in zip(pair, seen, strict=True)):

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from switchtune.cli.check import check
 from switchtune.cli.lexicon import lexicon_app, lexicon_judge
 from switchtune.cli.model import add_language, export, trim, untrim
 from switchtune.cli.report import analyse, demo, report
@@ -33,8 +34,8 @@ app = typer.Typer(
 )
 app.add_typer(lexicon_app, name="lexicon")
 for verb in (
-    *(lexicon_judge, trim, untrim, add_language, analyse, report, demo, score, compare, switch, pretrain, run, train),
-    *(zeroshot, search, plan, show_batch, translate, export),
+    *(check, lexicon_judge, trim, untrim, add_language, analyse, report, demo, score, compare, switch, pretrain, run),
+    *(train, zeroshot, search, plan, show_batch, translate, export),
 ):
     app.command(verb.__name__.replace("_", "-"))(verb)
 

@@ -272,5 +272,6 @@ def show_batch(
         raise UsageError(f"--out {out}: not the folder of a run: there is no {CONFIG} in it.")
     from switchtune.runs.experiment import batch_preview
 
-    for block in batch_preview(settings, arm=arm, rows=rows, folder=out):
+    tell = lambda event: print_line(event.what, err=True)  # noqa: E731
+    for block in batch_preview(settings, arm=arm, rows=rows, folder=out, on_event=tell):
         print_line(block)

@@ -44,6 +44,20 @@ class EvaluationSettings(Settings):
 NO_PAIRS = "none"
 """What `train` is where there are no pairs; a file of that name is ./none."""
 
+TAKEN = "split"
+"""In place of a corpus: taken out of the training corpus."""
+
+
+class SplitSettings(Settings):
+    """How validation and test set are taken out of the training corpus, where a pair names none."""
+
+    valid: Rows = 1000
+    """Pairs of the validation set; `valid: 1000` in its place says the same."""
+    test: Rows = 1000
+    """Pairs of the test set; `test: 1000` in its place says the same."""
+    seed: Seed = 1
+    """Seed of the drawing."""
+
 
 class PairSettings(Settings):
     """One translation direction and its data."""
@@ -54,9 +68,14 @@ class PairSettings(Settings):
     """The training corpus: `train.{de,en}`, a file (TSV, CSV, JSON, Parquet, XLSX, TMX, XLIFF, PO, TBX, ZIP),
     `hf:org/name:config:split`, `embedded:domain:split`; `none` where there are no pairs to train on, but monolingual
     text of both languages."""
-    valid: str
-    """Pairs to validate on, and to judge the lexicon by; a few hundred, also where there are none to train on."""
-    test: str
+    valid: str = TAKEN
+    """The validation corpus, named likewise; left out, or a number, it is taken out of the training corpus.
+    It is what the lexicon is judged by too, and there also where there are no pairs to train on."""
+    test: str = TAKEN
+    """The test corpus, likewise."""
+    split: SplitSettings = SplitSettings()
+    document: ColumnName | None = None
+    """Name of a column that says which document a pair is of: a document is not split between training and tests."""
     limit: Rows | None = None
     """Use only the first so many training pairs."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
@@ -65,6 +84,20 @@ class PairSettings(Settings):
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_counts(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or not isinstance(values.get("split", {}), dict):
+            return values
+        split = dict(values.get("split", {}))
+        for name in ("valid", "test"):
+            given = values.get(name, TAKEN)
+            if given != TAKEN and name in split:
+                raise ValueError(f"{name}: {given!r}, and split.{name}: {split[name]!r}; leave one of them out")
+            if type(given) is int:
+                values, split = {**values, name: TAKEN}, {**split, name: given}
+        return {**values, "split": split} if split else values
 
     @model_validator(mode="after")
     def _of_its_languages(self) -> "PairSettings":
@@ -78,6 +111,8 @@ class PairSettings(Settings):
                     "train: none: without pairs the lexicon and all examples are made of monolingual text in both "
                     f"languages; add monolingual: {{{lacking}}}, one sentence per line"
                 )
+            if self.taken:
+                raise ValueError(f"train: none: nothing can be taken out of it for {self.taken[0]}; give that a file")
             if self.limit is not None:
                 raise ValueError("limit: there are no training pairs (train: none); leave it out")
         return self
@@ -85,6 +120,11 @@ class PairSettings(Settings):
     @property
     def name(self) -> str:
         return f"{self.source}-{self.target}"
+
+    @property
+    def taken(self) -> tuple[Literal["valid", "test"], ...]:
+        """Which sets are taken out of the training corpus."""
+        return tuple(name for name in ("valid", "test") if getattr(self, name) == TAKEN)
 
     @property
     def reverse(self) -> "PairSettings":
@@ -206,6 +246,9 @@ class RunConfig(ComparisonSettings):
     back_translation: BackTranslationSettings = BackTranslationSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
+    check: Literal["tell", "strict", "off"] = "tell"
+    """Look at the data before anything is made of it (see `switchtune check`): tell what is not well, or with `strict`
+    train nothing then."""
     zeroshot: ZeroshotSettings = ZeroshotSettings()
     search: SearchSettings = SearchSettings()
     summarization: SummarizationSettings = SummarizationSettings()
@@ -342,7 +385,8 @@ class RunConfig(ComparisonSettings):
     @property
     def inputs(self) -> list[str]:
         """All that is named in it to be read: models, corpora, lexicons, texts."""
-        corpora = [name for pair in self.pairs for name in (pair.train, pair.valid, pair.test) if name != NO_PAIRS]
+        named = [name for pair in self.pairs for name in (pair.train, pair.valid, pair.test)]
+        corpora = [name for name in named if name not in (NO_PAIRS, TAKEN)]
         texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         glossed = self.zeroshot.glossed.values()

@@ -34,6 +34,11 @@ def write_pairs(path: Path, pairs: Iterable[tuple[str, str]]) -> None:
                 room -= len(pair[0]) + len(pair[1])
 
 
+def mapped_table(path: Path) -> pa.Table:
+    """A table that `write_pairs` wrote, memory-mapped."""
+    return ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
 def cached_table(
     name: str, write: Callable[[Path], dict[str, Any]], cache_dir: Path | None
 ) -> tuple[dict[str, Any], pa.Table]:
@@ -50,7 +55,7 @@ def cached_table(
             with atomic_path(path) as temporary:
                 noted = write(temporary)
                 write_json(note, {"noted": noted, "hash": fingerprint([noted, hash_file(temporary)])})
-        return noted, ipc.open_file(pa.memory_map(str(path))).read_all()
+        return noted, mapped_table(path)
     except OSError as error:
         raise CorpusError(
             f"{folder}: the cache cannot be written or read ({error}). Make room or give permission there, or name "

@@ -43,7 +43,7 @@ class Reading:
         columns: the column (or the file) of the source and of the target.
         rows: pairs that were read.
         duplicates: pairs left out because the same pair stood before.
-        empty: pairs left out because a side was empty.
+        empty: pairs left out because a side was empty; where every row is kept, `notes` count them.
         folded: kept pairs in which line breaks inside a sentence became spaces.
         notes: what people are to know of how the files were understood.
     """
@@ -142,8 +142,9 @@ def read_corpus(
 ) -> Corpus:
     """Read a parallel corpus.
 
-    Pairs with an empty side are left out and counted, and so are exact duplicates of an earlier pair. White space
-    around a sentence is dropped. Only a line feed (with or without a carriage return before it) ends a line.
+    Pairs with an empty side are left out and counted, and so are exact duplicates of an earlier pair, unless every row
+    is to stay. White space around a sentence is dropped. Only a line feed (with or without a carriage return before it)
+    ends a line.
 
     Args:
         location: one of "train.{de,en}", ["train.de", "train.en"], "train" (for train.de and train.en), a file
@@ -153,6 +154,8 @@ def read_corpus(
         columns: the source's and the target's column; by default found by the languages' codes and names, or by
             "source" and "target". In a TSV file without header, numbers counted from 1.
         limit: use only the first pairs, counted after the others were left out. The whole corpus is read and checked.
+        deduplicate: leave out pairs that stood before or have an empty side; without it every row stays in its place,
+            as in a test set, whose outputs are to be as many as the lines of the file.
         keep_lines: leave line breaks inside a text, as dialogues have them; by default they become spaces.
         cache_dir: where the table is kept, by default the environment's `SWITCHTUNE_CACHE`, else `switchtune` in the
             user's cache folder. The same content is read only once.
@@ -173,7 +176,7 @@ def read_corpus(
         return asdict(_write_clean(path, content, request, deduplicate=deduplicate, keep_lines=keep_lines))
 
     # The number stands for the rules by which rows become pairs, and for what is noted: it grows when they change.
-    name = fingerprint([4, content.format, *content.identity, asdict(request), deduplicate, keep_lines])
+    name = fingerprint([5, content.format, *content.identity, asdict(request), deduplicate, keep_lines])
     noted, table = cached_table(name, write, cache_dir)
     reading = Reading(**noted | {name: tuple(noted[name]) for name in ("columns", "notes")})
     if not len(table):
@@ -188,6 +191,18 @@ def read_corpus(
 def open_location(location: str, request: Request) -> TableRows:
     """The rows of a file, or of a data set of the Hub, as they stand."""
     return _content(location, request).open()
+
+
+def corpus_identity(location: Location, request: Request) -> str:
+    """A short hash of a corpus as it lies there, unread."""
+    content = _content(location, request)
+    return fingerprint([content.format, *content.identity, asdict(request)])
+
+
+def raw_rows(location: Location, request: Request) -> tuple[str, str, TableRows]:
+    """Origin and format of a corpus (see `Corpus` and `Reading`), and its rows as they stand."""
+    content = _content(location, request)
+    return content.origin, content.format, content.open()
 
 
 def describe(corpus: Corpus, *, width: int = 100) -> str:
@@ -247,17 +262,20 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
     """Write the pairs of a corpus, without empty and repeated ones, as a table."""
     rows = content.open()
     counts = dict.fromkeys(("rows", "duplicates", "empty", "folded"), 0)
-    wordless, begin = [0, 0], list[tuple[str, str]]()
+    wordless, begin, blank = [0, 0], list[tuple[str, str]](), 0
     # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
     seen = set[bytes]()
 
     def kept() -> Iterator[tuple[str, str]]:
+        nonlocal blank
         for cells in rows.cells:
             counts["rows"] += 1
             source, target = map(stripped, cells)
             if not (source and target):
-                counts["empty"] += 1
-                continue
+                if deduplicate:
+                    counts["empty"] += 1
+                    continue
+                blank += 1
             if "\n" in source or "\r" in source or "\n" in target or "\r" in target:
                 counts["folded"] += not keep_lines
                 between = "\n" if keep_lines else " "
@@ -269,12 +287,14 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
                     continue
                 seen.add(digest)
             for side, text in enumerate((source, target)):
-                wordless[side] += not (text[0].isalpha() or any(map(str.isalpha, text)))
+                wordless[side] += not (text[:1].isalpha() or any(map(str.isalpha, text)))
             if len(begin) < _PAIRS_IDENTIFIED:
                 begin.append((source, target))
             yield source, target
 
     write_pairs(path, kept())
+    if blank:
+        rows.notes.append(f"pairs with an empty side, kept in place: {blank:,}; a blank source has a blank output")
     reading = Reading(content.format, rows.columns, notes=tuple(rows.notes), **counts)
     if reading.kept and (most := max(wordless)) >= _MOST_WORDLESS * reading.kept:
         side = rows.columns[wordless.index(most)]

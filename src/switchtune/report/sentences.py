@@ -22,6 +22,7 @@ from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
 from switchtune.runs.folder import Training
 from switchtune.runs.run_files import LexiconFolder, RunFiles
+from switchtune.runs.splits import located
 from switchtune.runs.tasks import TASKS, pair_reader
 from switchtune.switching.preview import switched_lines, text_switcher
 
@@ -75,6 +76,7 @@ def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
     settings = next(each for each in run.config.pairs if each.name == pair)
     own = run.folder / "corpus"  # where there is none, the run stays as it is
     with nullcontext(own) if own.is_dir() else tempfile.TemporaryDirectory() as cache:
+        settings = located(settings, Path(cache))
         read = pair_reader(run.config, settings, Path(cache))
         valid, test = read(settings.valid), read(settings.test, deduplicate=False)
         return list(valid.limited(SHOWN_SWITCHED)), list(test)

@@ -208,7 +208,12 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
 
 
 def batch_preview(
-    config: RunConfig | NliConfig, *, arm: str | None = None, rows: int = 2, folder: Path | None = None
+    config: RunConfig | NliConfig,
+    *,
+    arm: str | None = None,
+    rows: int = 2,
+    folder: Path | None = None,
+    on_event: OnEvent = lambda event: None,
 ) -> list[str]:
     """What the model is given in each stage of an arm, on its first pair if it has any: a block of text per stage.
 
@@ -225,9 +230,9 @@ def batch_preview(
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
-        run, seeds, silent = RunDir(folder or Path(temporary)), config.seeds[:1], lambda event: None
-        extended, arms = _with_languages(experiment, [chosen], run, silent)
-        prepared = _read_and_build(extended, extended.pairs[:1], arms, seeds, run, silent)
+        run, seeds = RunDir(folder or Path(temporary)), config.seeds[:1]
+        extended, arms = _with_languages(experiment, [chosen], run, on_event)
+        prepared = _read_and_build(extended, extended.pairs[:1], arms, seeds, run, on_event)
         (trial,), (data,) = prepared.trials, prepared.data.values()
         if (run.path / TRIMMED).exists():
             trial = replace(trial, model=str(run.path / TRIMMED))

@@ -1,9 +1,12 @@
 """A folder of lexicons as the command line makes it: text read, lexicons built and judged, edits by hand applied."""
 
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from switchtune.check.checks import checked, paragraph
+from switchtune.check.records import read_raw
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
@@ -59,8 +62,14 @@ def read_input(
     if paired is None:
         paired = target is None or len(read_lines(Path(source))) == len(read_lines(Path(target)))
     if paired:
-        corpus = read_corpus(source if target is None else (source, target), *languages)
+        location = source if target is None else (source, target)
+        corpus = read_corpus(location, *languages)
         tell(describe(corpus))
+        with tempfile.TemporaryDirectory() as folder:
+            found = checked([read_raw("train", location, languages, Path(folder))])
+        for problem in found.problems:
+            if problem.severity != "note":
+                tell(paragraph(problem))
         return corpus_material(corpus, segmenters, unit=unit)
     if target is None:
         raise UsageError("Two files are expected where the text is not parallel: one of each language.")

@@ -34,6 +34,7 @@ from switchtune.recipes import Stage
 from switchtune.runs.arms import require_inputs
 from switchtune.runs.paths import EXTENDED
 from switchtune.runs.prepare import check_arm
+from switchtune.runs.splits import located
 from switchtune.runs.tasks import TASKS, added_text, pair_reader
 from switchtune.runs.workers import available_cores, jobs_for
 from switchtune.switching.make import segmenters_for
@@ -182,7 +183,7 @@ def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
         jobs = max(1, config.jobs)
     with tempfile.TemporaryDirectory() as cache:
         corpora = {}
-        for pair in config.pairs:
+        for pair in (located(pair, Path(cache)) for pair in config.pairs):
             read = pair_reader(config, pair, Path(cache))
             valid = read(pair.valid)
             train = valid if pair.train == NO_PAIRS else read(pair.train, limit=pair.limit)

@@ -17,6 +17,7 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import adopt_files, read_json, write_json
 from switchtune.languages import find_language
+from switchtune.runs.splits import located
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import MetricName
 
@@ -56,10 +57,11 @@ def pair_reader(config: RunConfig, pair: PairSettings, cache_dir: Path) -> Calla
 
 
 def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
-    """The training, validation and test corpus of a pair. Repeated pairs stay in the test set.
+    """The training, validation and test corpus of a pair. Every row stays in the test set.
 
     Where a pair has none to train on, the training corpus is empty.
     """
+    pair = located(pair, cache_dir)
     read = pair_reader(config, pair, cache_dir)
     unpaired = pair.train == NO_PAIRS
     train = read(pair.valid if unpaired else pair.train, limit=pair.limit)
@@ -142,6 +144,7 @@ def _held_out(config: RunConfig, language: str, cache_dir: Path) -> Iterator[str
     """All sentences of a language that models of the run are validated or tested on, those of other pairs included."""
     for pair in config.pairs:
         if language in (pair.source, pair.target):
+            pair = located(pair, cache_dir)
             read = pair_reader(config, pair, cache_dir)
             for corpus in (read(pair.valid), read(pair.test, deduplicate=False)):
                 yield from _side(corpus, language)

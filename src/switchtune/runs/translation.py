@@ -7,6 +7,7 @@ from itertools import product, starmap
 from pathlib import Path
 from typing import Any
 
+from switchtune.check.checks import FEW_PAIRS
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.training import TrainingSettings
@@ -24,10 +25,12 @@ from switchtune.results.comparison import BackTranslationCost, Row, Summary, com
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.back_translation import back_translations
+from switchtune.runs.checking import tell_of_data
 from switchtune.runs.dictionaries import DictionaryLexicons
 from switchtune.runs.paths import CORPORA, HYPOTHESES
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.previews import sequence_lines, stage_preview
+from switchtune.runs.splits import located
 from switchtune.runs.stage_examples import PairExamples
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.tasks import (
@@ -44,10 +47,6 @@ from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import Score, lacks_words
 from switchtune.scoring.significance import FEW_SENTENCES, METRICS, compare_scores, few_sentences
 from switchtune.training.distributed import on_first, rank
-
-FEW_PAIRS = 200
-"""Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
-learns to translate, with scores that mean something; from 20 none of our models did."""
 
 _NO_PAIRS = (
     "no pairs to train on (train: none): models learn from monolingual text and the lexicon alone. The validation "
@@ -92,10 +91,10 @@ class PairExperiment:
     def prepare(
         self, pair: PairSettings, arms: Sequence[ResolvedArm], data: Data[Corpus], run: RunDir, on_event: OnEvent
     ) -> list[tuple[tuple[Path, ...], tuple[Path, ...]]]:
-        on_event(Event(pair.name, describe(data.train) if len(data.train) else _NO_PAIRS))
-        for corpus in (data.valid, *data.tests.values()):
-            for note in corpus.reading.notes:
-                on_event(Event(pair.name, f"{corpus.origin}: {note}"))
+        located(pair, run.path / CORPORA, tell=lambda said: on_event(Event(pair.name, said)))
+        for corpus in (data.train, data.valid, *data.tests.values()):
+            on_event(Event(pair.name, describe(corpus) if len(corpus) else _NO_PAIRS))
+        tell_of_data(self.config, pair, run, run.path / CORPORA, on_event)
         trained = {pair.target: arms, pair.source: [arm.reverse for arm in arms if arm.reverse is not None]}
         for language, text in data.monolingual.items():
             require_language(text, language, data.known)

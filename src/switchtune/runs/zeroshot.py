@@ -24,6 +24,7 @@ from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
+from switchtune.runs.splits import located
 from switchtune.runs.tasks import TASKS, read_glossed_tests
 from switchtune.runs.trial import kept_lines
 from switchtune.scoring.faults import system_faults
@@ -108,7 +109,8 @@ def _read_tests(config: RunConfig, cache_dir: Path) -> dict[str, dict[str, Corpu
     """By collection and source language; only collections that test something beside what was trained on."""
     limit, target = config.zeroshot.limit, config.pairs[0].target
     read = partial(read_corpus, target_language=target, limit=limit, deduplicate=False, cache_dir=cache_dir)
-    own = {pair.source: read(pair.test, pair.source, columns=pair.columns) for pair in config.pairs}
+    pairs = [located(pair, cache_dir) for pair in config.pairs]
+    own = {pair.source: read(pair.test, pair.source, columns=pair.columns) for pair in pairs}
     own |= read_glossed_tests(config, cache_dir, limit)
     tests = {OWN_TESTS: own} if len(own) > 1 else {}
     for name, pattern in config.zeroshot.multiway.items():

@@ -49,8 +49,8 @@ def in_language(hypotheses: Sequence[str], language: str, references: Sequence[s
 
 def rivals(target: Language) -> frozenset[str]:
     """The identifier's labels of the other languages that are written alike."""
-    scripts = set(_scripts(target.script))
-    labels = {label_of(other.code) for other in LANGUAGES if scripts & set(_scripts(other.script))}
+    scripts = set(scripts_of(target.script))
+    labels = {label_of(other.code) for other in LANGUAGES if scripts & set(scripts_of(other.script))}
     return frozenset(label for label in labels - {label_of(target.code)} if label is not None)
 
 
@@ -58,7 +58,7 @@ def rivals(target: Language) -> frozenset[str]:
 def _right(texts: tuple[str, ...], target: Language) -> NDArray[np.int64]:
     label = label_of(target.code)
     candidates = rivals(target) | ({label} if label else set())
-    script = "".join(rf"\p{{Script={name}}}" for name in _scripts(target.script)) or r"\p{L}"
+    script = "".join(rf"\p{{Script={name}}}" for name in scripts_of(target.script)) or r"\p{L}"
     own = regex.compile(rf"[\p{{L}}&&[{script}]]", regex.VERSION1)
     # A name in Latin letters is one word among Chinese characters, each of which is a word or a part of one.
     other = regex.compile(rf"[\p{{L}}--[{script}]]{'' if target.spaced else '+'}", regex.VERSION1)
@@ -71,5 +71,6 @@ def _right(texts: tuple[str, ...], target: Language) -> NDArray[np.int64]:
     return np.array([[counts(text)] for text in texts], dtype=np.int64)
 
 
-def _scripts(script: str) -> tuple[str, ...]:
+def scripts_of(script: str) -> tuple[str, ...]:
+    """Unicode's names of the scripts that a script of ISO 15924 is written with; none of an unknown one."""
     return _WRITTEN_WITH.get(script, (script,) if script else ())

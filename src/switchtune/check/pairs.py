@@ -1,0 +1,259 @@
+"""Pairs that are no translations, one by one: blank, copied, of odd lengths, exchanged, in another language."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from switchtune.check.characters import letters_in
+from switchtune.check.records import Problem, RawCorpus, hash_of, percent, warning_from
+from switchtune.corpus.identify import evidence, label_of
+from switchtune.corpus.similar import NEAR, as_compared, earlier_likenesses, signatures, similarity
+from switchtune.languages import find_language
+from switchtune.scoring.in_language import rivals
+
+_ODD_LENGTH, _SHORT = 3.0, 15
+"""How many times longer than usual beside its pair a side is where lengths are odd; shorter sides may be anything."""
+_TEMPLATE = 20
+"""Pairs that differ in their numbers alone, from which they are a template."""
+_OTHER, _OTHER_SIDE, _LEAST_LETTERS = 3.0, 2.0, 20
+"""Evidence (see `evidence`) for another language, and for that of the other side, from which a line of so many letters
+counts as being in it. Of 28,995 captions, 67,600 short sentences of Tatoeba and 52,532 of Europarl hardly one is so
+by mistake, and what is found is Irish in Italian or untranslated English."""
+_MOSTLY = 0.5
+
+
+def blank_pairs(raw: RawCorpus) -> Iterator[Problem]:
+    blank = [
+        start + row
+        for start, sources, targets in raw.groups()
+        for row, (source, target) in enumerate(zip(sources, targets, strict=True))
+        if not (source and target)
+    ]
+    if not blank:
+        return
+    found = f"Pairs with a blank side: {percent(len(blank), len(raw))}."
+    if raw.corpus == "test":
+        advice = (
+            "They stay in their places: a blank source has a blank output, and scores count it. Take both lines out if "
+            "the other side is lost too."
+        )
+        yield raw.problem("blank", "warning", blank, (found, advice))
+    else:
+        advice = "They are left out. If there should be text, look for it in the file that these were made from."
+        yield raw.problem("blank", warning_from(0.01, len(blank), len(raw)), blank, (found, advice), leave_out=True)
+
+
+def copies(raw: RawCorpus) -> Iterator[Problem]:
+    """Pairs whose target is the source, but for case and punctuation; names and numbers alone may be."""
+    copied, words = list[int](), 0
+    for start, sources, targets in raw.groups():
+        for row, (source, target) in enumerate(zip(sources, targets, strict=True)):
+            if (
+                source
+                and len(source) <= 2 * len(target)
+                and len(target) <= 2 * len(source)
+                and (said := as_compared(source)) == as_compared(target)
+                and any(map(str.isalpha, said))
+            ):
+                copied.append(start + row)
+                words += " " in said
+    if copied:
+        found = (
+            f"Pairs whose target is a copy of the source: {percent(len(copied), len(raw))}, {words:,} of them of "
+            "several words."
+        )
+        advice = "Names may be copied; who trains on copied text learns to leave text untranslated. Leave it out."
+        yield raw.problem("copy", warning_from(0.01, len(copied), len(raw)), copied, (found, advice), leave_out=True)
+
+
+def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
+    lengths = np.stack([_lengths(raw, side) for side in (0, 1)])
+    there = lengths.min(axis=0) > 0
+    if there.sum() < 20:
+        return
+    ratio = np.log(np.maximum(lengths[0], 1) / np.maximum(lengths[1], 1))
+    usual = float(np.median(ratio[there]))
+    odd = np.flatnonzero(there & (np.abs(ratio - usual) > np.log(_ODD_LENGTH)) & (lengths.max(axis=0) >= _SHORT))
+    if len(odd):
+        severity = warning_from(0.005, len(odd), len(raw))
+        found = (
+            f"Pairs with a side over {_ODD_LENGTH:.0f} times as long as usual beside the other: "
+            f"{percent(len(odd), len(raw))} (usually {np.exp(usual):.2f} characters of {raw.languages[0].name} for one "
+            f"of {raw.languages[1].name})."
+        )
+        advice = "Part of them is not translated, or they are no pairs: leave them out."
+        yield raw.problem("length", severity, odd, (found, advice), leave_out=True)
+
+
+def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float64]:
+    return np.concatenate([np.array([*map(len, texts)], np.float64) for _, texts in raw.side(side)])
+
+
+def repetitions(raw: RawCorpus) -> Iterator[Problem]:
+    """Pairs that stood before, exactly or nearly, and templates."""
+    signed, whole, masked = [], [], []
+    for _, sources, targets in raw.groups():
+        texts = [
+            f"{as_compared(source)} ⟷ {as_compared(target)}" for source, target in zip(sources, targets, strict=True)
+        ]
+        if raw.corpus == "train":
+            signed.append(signatures(texts))
+        pairs = zip(sources, targets, strict=True)
+        whole.append(np.array([hash_of(f"{source}\t{target}") for source, target in pairs], np.uint64))
+        masked.append(np.array([hash_of(text.translate(_DIGITS)) for text in texts], np.uint64))
+    _, firsts = np.unique(np.concatenate(whole), return_index=True)
+    again = np.setdiff1d(np.arange(len(raw)), firsts)
+    if raw.corpus == "test":
+        if len(again) >= 0.01 * len(raw):
+            found = f"Pairs that stood in the test set before: {percent(len(again), len(raw))}."
+            yield raw.problem("repeated", "note", again, (found, "Each counts anew in the scores."))
+        return
+    if len(again):
+        found = f"Pairs that stood in the file before: {percent(len(again), len(raw))}."
+        advice = "They are left out when the file is read; nothing is to be done."
+        yield raw.problem("repeated", "note", again, (found, advice), leave_out=True)
+    if raw.corpus == "train":
+        yield from _near_repetitions(raw, np.concatenate(signed), again)
+        yield from _templates(raw, np.concatenate(masked), again)
+
+
+_DIGITS = {ord(digit): "0" for digit in "123456789"}
+
+
+def _near_repetitions(raw: RawCorpus, signed: NDArray[np.uint16], again: NDArray[np.int64]) -> Iterator[Problem]:
+    earlier = earlier_likenesses(signed)
+    earlier[again] = -1
+    near = [
+        row
+        for row in np.flatnonzero(earlier >= 0).tolist()
+        if all(
+            similarity(*(as_compared(raw.text(each, side)) for each in (row, int(earlier[row])))) >= NEAR
+            for side in (0, 1)
+        )
+    ]
+    if near:
+        severity = warning_from(0.1, len(near), len(raw))
+        found = (
+            f"Near duplicates of an earlier pair: {percent(len(near), len(raw))}; both sides have {NEAR:.0%} or more "
+            "of their n-grams in common with it."
+        )
+        advice = "They teach little that is new, and count as much as others: leave them out where they are many."
+        yield raw.problem("near-repeated", severity, near, (found, advice), leave_out=True)
+
+
+def _templates(raw: RawCorpus, masked: NDArray[np.uint64], again: NDArray[np.int64]) -> Iterator[Problem]:
+    kept = np.setdiff1d(np.arange(len(raw)), again)
+    _, inverse, counts = np.unique(masked[kept], return_inverse=True, return_counts=True)
+    rows = kept[counts[inverse] >= _TEMPLATE]
+    if len(rows):
+        templates = int((counts >= _TEMPLATE).sum())
+        severity = warning_from(0.02, len(rows), len(raw))
+        found = (
+            f"Pairs of templates, of which {_TEMPLATE} or more differ in their numbers alone: "
+            f"{percent(len(rows), len(raw))}; templates: {templates:,}."
+        )
+        advice = "Keep a few of each."
+        yield raw.problem("template", severity, rows, (found, advice))
+
+
+@dataclass
+class _Found:
+    """What the lines of one side are in."""
+
+    told: int = 0
+    own: int = 0
+    by_label: dict[str, int] = field(default_factory=dict)
+    other: list[int] = field(default_factory=list)
+    other_side: list[int] = field(default_factory=list)
+
+
+def languages(raw: RawCorpus) -> Iterator[Problem]:
+    """Sides in another language, as a whole or in some lines, and pairs whose sides are exchanged."""
+    found = [_identified(raw, side) for side in (0, 1)]
+    wrong = [each.told > 0 and each.own < _MOSTLY * each.told for each in found]
+    exchanged = np.intersect1d(found[0].other_side, found[1].other_side)
+    if found[0].told and len(exchanged) >= _MOSTLY * max(found[0].told, found[1].told):
+        said = (
+            f"The sides are exchanged: pairs with {raw.languages[1].name} for {raw.languages[0].name} and the other "
+            f"way round: {percent(len(exchanged), len(raw))}.",
+            "Give the two files, or columns, in the other order.",
+        )
+        yield raw.problem("exchanged", "error", exchanged, said)
+        return
+    if len(exchanged):
+        said = (
+            f"Pairs whose sides are exchanged: {percent(len(exchanged), len(raw))}.",
+            "Leave them out, or exchange them.",
+        )
+        yield raw.problem("exchanged", "warning", exchanged, said, leave_out=True)
+    for side, each in enumerate(found):
+        yield from _wrong_side(raw, side, each, exchanged, as_a_whole=wrong[side])
+
+
+def _wrong_side(
+    raw: RawCorpus, side: int, found: _Found, exchanged: NDArray[np.int64], *, as_a_whole: bool
+) -> Iterator[Problem]:
+    name = raw.languages[side].name
+    if as_a_whole:
+        label = max(found.by_label, key=lambda each: found.by_label[each])
+        said = (
+            f"This is not {name}: of {found.told:,} lines that tell their language, in it are "
+            f"{percent(found.own, found.told)}, in {_named(label)} {percent(found.by_label[label], found.told)}.",
+            "Give the right file, or name the language that it is in.",
+        )
+        yield raw.problem("language", "error", found.other, said, side)
+        return
+    rows = np.setdiff1d(np.union1d(found.other, found.other_side), exchanged)
+    if len(rows):
+        labels = sorted(found.by_label.items(), key=lambda each: -each[1])[:4]
+        listed = ", ".join(f"{_named(label)} {count:,}" for label, count in labels if count)
+        said = (
+            f"Lines that are not in {name}: {percent(len(rows), len(raw))}" + (f"; {listed}." if listed else "."),
+            "What is not translated, or in a third language, is better left out.",
+        )
+        severity = warning_from(0.005, len(rows), len(raw))
+        yield raw.problem("language", severity, rows, said, side, leave_out=True)
+
+
+def _named(label: str) -> str:
+    return label if label == _OTHER_SCRIPT else find_language(label).name
+
+
+_OTHER_SCRIPT = "another script"
+
+
+def _identified(raw: RawCorpus, side: int) -> _Found:
+    language, other = raw.languages[side], raw.languages[1 - side]
+    own, theirs, found = label_of(language.code), label_of(other.code), _Found()
+    labels = sorted({*rivals(language), own, *([theirs] if theirs else [])}) if own else []
+    for start, texts in raw.side(side):
+        letters, right = letters_in(texts, language.script)
+        # Where words have no spaces between them, a character says as much as several letters of a foreign name.
+        weight = 1 if language.spaced else 5
+        foreign = (letters >= _LEAST_LETTERS // 2) & (weight * right < letters - right)
+        tell = np.flatnonzero(letters >= (_LEAST_LETTERS if language.spaced else _LEAST_LETTERS // 4))
+        scores = evidence([texts[row] for row in tell], labels) if labels and len(tell) else None
+        found.told += len(tell)
+        if scores is None or own is None:
+            found.own += int((~foreign[tell]).sum())
+            rest = np.flatnonzero(foreign)
+        else:
+            mine = scores[:, labels.index(own)]
+            best = scores.argmax(axis=1)
+            apart = scores.max(axis=1) - mine
+            found.own += int(((apart == 0) & ~foreign[tell]).sum())
+            theirs_more = np.zeros(len(tell), bool)
+            if theirs and theirs != own:
+                theirs_more = (scores[:, labels.index(theirs)] - mine > _OTHER_SIDE) & (best == labels.index(theirs))
+                found.other_side += (start + tell[theirs_more]).tolist()
+            in_other = (apart > _OTHER) & ~theirs_more
+            found.other += (start + tell[in_other]).tolist()
+            for place in best[in_other | theirs_more]:
+                found.by_label[labels[place]] = found.by_label.get(labels[place], 0) + 1
+            rest = np.setdiff1d(np.flatnonzero(foreign), tell[in_other | theirs_more])
+        found.other += (start + rest).tolist()
+        found.by_label[_OTHER_SCRIPT] = found.by_label.get(_OTHER_SCRIPT, 0) + len(rest)
+    found.other.sort()
+    return found
