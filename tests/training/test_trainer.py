@@ -493,6 +493,14 @@ def test_the_best_by_another_measure_than_the_loss(tmp_path: Path) -> None:
         train(fresh(), tmp_path, keep="best", best_by="chrf")
 
 
+def test_what_a_stage_begins_with_is_handed_on_where_nothing_beats_it(tmp_path: Path) -> None:
+    loaded = fresh()
+    values = [5.0, 2.0, 4.0, 3.0]  # after 0, 4, 8, 12 updates
+    result = train(loaded, tmp_path, keep="best", best_by="chrf", validate=chrf_like(values))
+    assert (result.updates, result.chosen_update) == (12, 0)
+    assert same_weights(loaded, fresh())
+
+
 def test_patience_ends_a_stage_and_a_second_call_finds_it_ended(tmp_path: Path) -> None:
     values = [1.0, 3.0, 2.0, 2.0, 2.0, 9.0, 9.0]  # after 0, 2, 4, 6, 8, … updates
     changes: dict[str, Any] = {"patience": 2, "least_updates": 7, "best_by": "chrf", "evaluate_every": 2}

@@ -101,7 +101,8 @@ class TrainingSettings(Settings):
     """A checkpoint is written too when so much time has passed since the last one; null goes by updates alone. It is
     only there to go on from: `keep`, `average` and `snapshots` know those of `checkpoint_every`."""
     keep: Literal["last", "best"] = "last"
-    """Weights that a stage hands on: the last, or those that validate best (among checkpoints)."""
+    """Weights that a stage hands on: the last, or those that validate best (among checkpoints and what it begins
+    with)."""
     best_by: Literal["loss", "chrf"] = "loss"
     """Measure of `keep: best` and `patience`: the validation loss, or chrF++ of greedy outputs, at evaluations."""
     valid_sentences: Rows = 500

@@ -72,6 +72,9 @@ class Loop:
                 self._state.load(checkpoint.path)
             elif self._job.valid:
                 self._evaluate()
+                if self._settings.keep == "best":
+                    # What a former stage trained may be better than all that comes of this one.
+                    self._save(regular=True)
             batches = self._batches()
             done = self.update == self._job.updates or self._recorder.ended()
             self._tally.resume()
