@@ -12,7 +12,7 @@ import switchtune
 PACKAGE = Path(switchtune.__file__).parent
 
 ROOMS = (
-    "errors languages events files run_dir recipes config corpus lexicon switching examples scoring check models "
+    "errors languages events files run_dir recipes evidence config corpus lexicon switching examples scoring check models "
     "training generation results runs analysis report demo cli"
 ).split()
 
