@@ -1,18 +1,20 @@
 """The recipe that did best in like cases, and what is said of the choice."""
 
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchtune.evidence import (
-    Evidence,
-    chosen_recipe,
-    read_evidence,
-    recipes_to_choose_from,
-    takes_monolingual,
-)
+from switchtune import evidence
+from switchtune.evidence import Evidence, chosen_recipe, read_evidence, recipes_to_choose_from, takes_monolingual
 from switchtune.recipes import RECIPES, RecipeName
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 KNOWN = (
     Evidence("csr+", 0, 2000, "de-en", 0.4, 2),
     Evidence("csr+", 0, 2000, "zh-en", 0.2, 1),
@@ -132,3 +134,56 @@ def test_nothing_is_chosen_that_was_not_to_choose_from(monolingual: bool) -> Non
     for pairs in (10, 1000, 10**6):
         assert chosen_recipe("translation", pairs, 1000 * monolingual, "en").recipe in names
     assert recipes_to_choose_from("nli", monolingual=monolingual) == ("standard",)
+
+
+def test_the_evidence_of_the_package_is_that_of_the_committed_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = BENCHMARKS / "results" / "study.json"
+    if not record.exists():
+        pytest.skip("no record of the study is committed")
+    grid = yaml.safe_load((BENCHMARKS / "study.yaml").read_text(encoding="utf-8"))
+    study = _study(monkeypatch)
+    made = study.evidence_table(study.evidence_of(json.loads(record.read_text(encoding="utf-8")), grid))
+    assert made == study.EVIDENCE.read_text(encoding="utf-8")
+
+
+def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = _study(monkeypatch)
+    grid = {
+        "monolingual_sentences": 13_000,
+        "arms": {
+            "standard": {"recipe": "standard"},
+            "csr+": {"recipe": "csr+"},
+            "csr+ pairs": {"recipe": "csr+", "monolingual": False},
+            "csr": {"recipe": "csr"},
+            "csr+ k 1": {"recipe": "csr+", "gloss": {"k": 1}},
+        },
+    }
+    scores = {
+        "main/de-en.2000/seed1": {"standard": 10, "csr+": 11, "csr+ pairs": 10.5, "csr": 9},
+        "main/de-en.2000/seed2": {"standard": 12, "csr+": 14, "csr+ pairs": 12.5, "csr": 12},
+        "sizes/tr-en.500/seed1": {"standard": 3, "csr+": 3.25, "csr+ k 1": 9},
+        "why/de-en.2000/seed1": {"standard": 10, "csr+": 99},
+    }
+    record = {
+        folder: {"arms": {arm: {"bleu": {"value": value}} for arm, value in arms.items()}}
+        for folder, arms in scores.items()
+    }
+    assert set(study.evidence_of(record, grid)) == {
+        Evidence("csr+", 13_000, 2000, "de-en", 1.5, 2),
+        Evidence("csr+", 0, 2000, "de-en", 0.5, 2),
+        Evidence("csr", 0, 2000, "de-en", -0.5, 2),
+        Evidence("csr+", 13_000, 500, "tr-en", 0.25, 1),
+    }
+    header, *lines = study.evidence_table(study.evidence_of(record, grid)).splitlines()
+    assert header == read_header()
+    assert lines[0] == "csr\t0\t2000\tde-en\t-0.5\t2"
+
+
+def read_header() -> str:
+    return Path(evidence.__file__).with_suffix(".tsv").read_text(encoding="utf-8").splitlines()[0]
+
+
+def _study(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """benchmarks/study.py, which is no part of the package."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("study")

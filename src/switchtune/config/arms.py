@@ -1,7 +1,7 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from typing_extensions import Self
@@ -26,7 +26,7 @@ from switchtune.recipes import (
 
 MOST_TRAININGS = 10_000
 
-AUTO = "auto"
+AUTO: Final = "auto"
 """What the recipe of an arm is that takes for each pair what did best in like cases."""
 
 
@@ -93,11 +93,11 @@ def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
 
 def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
     """The recipe of an arm in its task with the arm's own mixture; raises ValueError where that cannot be."""
-    recipe = recipe_of("standard" if arm.recipe == AUTO else arm.recipe, translates=translates)
-    if arm.recipe == AUTO and arm.mixture:
-        raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by what was measured; leave it out")
     if arm.recipe == AUTO:
-        return recipe
+        if arm.mixture:
+            raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by what was measured; leave it out")
+        return recipe_of("standard", translates=translates)
+    recipe = recipe_of(arm.recipe, translates=translates)
     own = [name for name, given in (("mixture", arm.mixture), ("monolingual", not arm.monolingual)) if given]
     if own and not recipe.mixes:
         mixing = ", ".join(name for name, each in RECIPES.items() if each.mixes)

@@ -68,7 +68,7 @@ class Row:
     @property
     def shown_arm(self) -> str:
         """The arm for people, with the recipe that was chosen for it."""
-        return arm_text(self.arm, self.choice and self.choice.recipe)
+        return arm_text(self.arm, self.choice.recipe if self.choice else None)
 
     @property
     def against_baseline(self) -> Comparison | None:
