@@ -40,7 +40,7 @@ from switchtune.runs.experiment import run_experiment
 RECORD = RESULTS / "study.json"
 EVIDENCE = Path(__file__).parents[1] / "src" / "switchtune" / "evidence.tsv"
 EVIDENT = ("main", "sizes")
-"""Parts of the study whose arms differ in their recipes and monolingual text alone."""
+"""Parts of the study whose arms differ in recipe, monolingual text, and the training that was tuned for each, alone."""
 RESTORE = "Restore it, or give another file with --record."
 
 
@@ -168,7 +168,7 @@ def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[
     for (direction, pairs), arms in (each for part in EVIDENT for each in trials_of(part, record).items()):
         for name, trials in arms.items():
             recipe, further = grid["arms"][name]["recipe"], grid["arms"][name].get("monolingual", True)
-            if name == "standard" or grid["arms"][name].keys() - {"recipe", "monolingual"}:
+            if name == "standard" or grid["arms"][name].keys() - {"recipe", "monolingual", "training"}:
                 continue
             monolingual = grid["monolingual_sentences"] if further and takes_monolingual(recipe) else 0
             gain = mean(map(BLEU, trials)) - mean(map(BLEU, arms["standard"]))

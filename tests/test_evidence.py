@@ -152,7 +152,7 @@ def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) 
         "monolingual_sentences": 13_000,
         "arms": {
             "standard": {"recipe": "standard"},
-            "csr+": {"recipe": "csr+"},
+            "csr+": {"recipe": "csr+", "training": {"lr": 1e-3}},
             "csr+ pairs": {"recipe": "csr+", "monolingual": False},
             "csr": {"recipe": "csr"},
             "csr+ k 1": {"recipe": "csr+", "gloss": {"k": 1}},
