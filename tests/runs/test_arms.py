@@ -19,7 +19,7 @@ from switchtune.runs.plan import plan
 from switchtune.runs.run_files import read_run
 from switchtune.runs.search import search
 from switchtune.runs.train import train_arm
-from tests.miniature import ENGLISH, GERMAN
+from tests.miniature import ENGLISH
 from tests.runs.test_experiment import config_of
 
 MEASURED = (
@@ -65,7 +65,7 @@ def test_each_pair_gets_the_recipe_that_did_best_in_like_cases(
     same = [(run / name / "seed1/task/model/model.safetensors").read_bytes() for name in ("de-en/csr+", "de-en/auto")]
     assert same[0] == same[1]
     page = (run / "comparison.md").read_text(encoding="utf-8")
-    assert "| auto (csr+) | 2 + 2 |" in page.replace("3 + 1", "2 + 2")
+    assert "| auto (csr+) | 3 + 1 |" in page
     assert "| auto (standard) | 4 |" in page
     assert f"- auto: {reason}" in page
     metrics, manifest = (json.loads((run / name).read_text()) for name in ("metrics.json", "manifest.json"))
@@ -81,7 +81,7 @@ def test_each_pair_gets_the_recipe_that_did_best_in_like_cases(
     files = read_run(run)
     assert files.controls == set()
     assert not [line for line in files.missing if "auto" in line]
-    html = run_page(files)
+    html = run_page([run]).html
     assert "auto (csr+)" in html
     assert "6 further sentences in English: csr+ gained 1.2 BLEU" in html
 
@@ -166,7 +166,3 @@ def test_a_task_that_nobody_measured_gets_standard() -> None:
     data = {"train": "train.tsv", "valid": "valid.tsv", "test": "test.*.tsv"}
     config = parse_config(NliConfig, {"model": "m", "languages": ["de"], "data": data, "arms": ["standard", "auto"]})
     assert [each.recipe for each in config.arms[1].possible] == [config.arms[0].recipe]
-
-
-def test_corpora_of_the_test_are_what_the_sentences_say() -> None:
-    assert len(GERMAN[:6]) == len(ENGLISH[6:12]) == 6

@@ -131,6 +131,11 @@ class ScoredRow:
         return shown_arm(self.row)
 
     @property
+    def reason(self) -> str:
+        """Why the recipe was chosen for it; empty where it is named."""
+        return str(self.row.get("choice", {}).get("reason", ""))
+
+    @property
     def back_translation(self) -> BackTranslationCost | None:
         """What its back-translations took; None where it has none."""
         record = self.row.get("back_translation")
