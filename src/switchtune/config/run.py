@@ -93,7 +93,8 @@ class PairSettings(Settings):
         split = dict(values.get("split", {}))
         for name in ("valid", "test"):
             given = values.get(name, TAKEN)
-            if given != TAKEN and name in split:
+            default = SplitSettings.model_fields[name].default  # which a resolved configuration names too
+            if given != TAKEN and split.get(name, default) != default:
                 raise ValueError(f"{name}: {given!r}, and split.{name}: {split[name]!r}; leave one of them out")
             if type(given) is int:
                 values, split = {**values, name: TAKEN}, {**split, name: given}
