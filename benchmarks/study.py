@@ -6,7 +6,8 @@
 
 `work` runs the queue of the file in its order, one seed of all arms after the other, and resumes where it was stopped;
 what is finished is recorded in benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that
-seeds can be added on another day and another base. `write` makes docs/results.md and its pictures from that record.
+seeds can be added on another day and another base. `write` makes of that record docs/results.md with its pictures, and
+src/switchtune/evidence.tsv, by which the program chooses recipes (`recipe: auto`).
 
 The pairs of a run are the first `size` of its corpus. What follows them is the monolingual text: of every two further
 pairs the first gives its source and the second its target, so that no pair is hidden in it.
@@ -16,25 +17,30 @@ import argparse
 import json
 import lzma
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass, fields
 from itertools import islice, product
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import yaml
 from record import RESULTS, machine
-from study_page import packed, write_page
+from study_page import BLEU, packed, trials_of, write_page
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.events import Event
+from switchtune.evidence import Evidence, takes_monolingual
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Row
 from switchtune.runs.experiment import run_experiment
 
 RECORD = RESULTS / "study.json"
+EVIDENCE = Path(__file__).parents[1] / "src" / "switchtune" / "evidence.tsv"
+EVIDENT = ("main", "sizes")
+"""Parts of the study whose arms differ in recipe, monolingual text, and the training that was tuned for each, alone."""
 RESTORE = "Restore it, or give another file with --record."
 
 
@@ -157,6 +163,25 @@ def trial_record(row: Row) -> dict[str, Any]:
     }
 
 
+def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[Evidence]:
+    """What each recipe gained over `standard`, with monolingual text and without, in all directions and sizes."""
+    for (direction, pairs), arms in (each for part in EVIDENT for each in trials_of(part, record).items()):
+        for name, trials in arms.items():
+            recipe, further = grid["arms"][name]["recipe"], grid["arms"][name].get("monolingual", True)
+            if name == "standard" or grid["arms"][name].keys() - {"recipe", "monolingual", "training"}:
+                continue
+            monolingual = grid["monolingual_sentences"] if further and takes_monolingual(recipe) else 0
+            gain = mean(map(BLEU, trials)) - mean(map(BLEU, arms["standard"]))
+            yield Evidence(recipe, monolingual, pairs, direction, round(gain, 2), len(trials))
+
+
+def evidence_table(evidence: Iterable[Evidence]) -> str:
+    """The content of `evidence.tsv`."""
+    heads = [each.name for each in fields(Evidence)]
+    lines = [heads, *sorted((list(map(str, astuple(each))) for each in evidence), key=lambda line: line[:4])]
+    return "".join("\t".join(line) + "\n" for line in lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("work", "write"))
@@ -168,7 +193,9 @@ def main() -> None:
     if arguments.what == "work":
         work(grid, arguments.out, arguments.record)
     else:
-        write_page(read_json(arguments.record, remedy=RESTORE))
+        record = read_json(arguments.record, remedy=RESTORE)
+        write_text(EVIDENCE, evidence_table(evidence_of(record, grid)))
+        write_page(record)
 
 
 if __name__ == "__main__":

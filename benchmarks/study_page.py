@@ -40,18 +40,24 @@ def unpacked(record: Mapping[str, Any]) -> Score:
     return Score(record["metric"], record["value"], record["signature"], counts.astype(np.int64), record["n"])
 
 
+def trials_of(name: str, runs: Mapping[str, Any]) -> dict[tuple[str, int], dict[str, list[Trial]]]:
+    """The trainings of one part of the study by direction and number of pairs, and by arm, one a seed."""
+    trials: dict[tuple[str, int], dict[str, list[Trial]]] = {}
+    for folder, run in runs.items():
+        part, place, _ = folder.split("/")
+        if part == name:
+            pair, size = place.split(".")
+            known = trials.setdefault((pair, int(size)), {})
+            for arm, trial in run["arms"].items():
+                known.setdefault(arm, []).append(trial)
+    return trials
+
+
 class Part:
     """The runs of one part of the study, whose differences to its first arm are decided together."""
 
     def __init__(self, name: str, runs: Mapping[str, Any]) -> None:
-        self.trials: dict[tuple[str, int], dict[str, list[Trial]]] = {}
-        for folder, run in runs.items():
-            part, place, _ = folder.split("/")
-            if part == name:
-                pair, size = place.split(".")
-                known = self.trials.setdefault((pair, int(size)), {})
-                for arm, trial in run["arms"].items():
-                    known.setdefault(arm, []).append(trial)
+        self.trials = trials_of(name, runs)
         self.baseline, *self.arms = dict.fromkeys(arm for arms in self.trials.values() for arm in arms)
         compared = [(*key, arm) for key, arms in self.trials.items() for arm in arms if arm != self.baseline]
         scores = {

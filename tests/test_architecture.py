@@ -12,8 +12,8 @@ import switchtune
 PACKAGE = Path(switchtune.__file__).parent
 
 ROOMS = (
-    "errors languages events files run_dir recipes config corpus lexicon switching examples scoring check models "
-    "training generation results runs analysis report demo cli"
+    "errors languages events files run_dir recipes evidence config corpus lexicon switching examples scoring check "
+    "models training generation results runs analysis report demo cli"
 ).split()
 
 

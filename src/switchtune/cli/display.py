@@ -159,7 +159,7 @@ def print_plan(planned: Plan) -> None:
     print_table(HEADER, list(map(plan_cells, planned.stages)), title=title, left=3)
     if planned.hours is not None:
         print_line(f"{planned.hours:.2f} hours of training in all, {planned.seeds} seed{'s' * (planned.seeds > 1)}")
-    for line in (*verdicts(planned), *planned.assumptions):
+    for line in (*verdicts(planned), *planned.advice, *planned.assumptions):
         print_line(line)
 
 
@@ -171,7 +171,7 @@ def print_summary(summary: Summary) -> None:
         print_table(*comparison_table(rows, summary.baseline), title=pair)
         for row in rows:
             if row.against_baseline is not None:
-                print_line(verdict(row.arm, summary.baseline, row.against_baseline))
+                print_line(verdict(row.shown_arm, summary.baseline, row.against_baseline))
 
 
 def print_accuracies(summary: Summary) -> None:

@@ -1,7 +1,7 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from typing_extensions import Self
@@ -11,6 +11,7 @@ from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import GlossSettings, SwitchingSettings
 from switchtune.config.training import BackTranslationSettings, ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
+from switchtune.evidence import Choice, recipes_to_choose_from
 from switchtune.recipes import (
     FURTHER_KINDS,
     RECIPES,
@@ -25,6 +26,9 @@ from switchtune.recipes import (
 
 MOST_TRAININGS = 10_000
 
+AUTO: Final = "auto"
+"""What the recipe of an arm is that takes for each pair what did best in like cases."""
+
 
 def _proportion(value: Any) -> Proportion:
     both = value if isinstance(value, list | tuple) else [value, value]
@@ -37,7 +41,8 @@ def _proportion(value: Any) -> Proportion:
 class ArmSettings(Settings):
     """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's."""
 
-    recipe: RecipeName
+    recipe: RecipeName | Literal["auto"]
+    """`auto`: for each pair the recipe that did best on corpora like it, once it is known how large it is."""
     name: FolderName = ""
     """Name in tables and folders; the recipe's name by default."""
     lexicon: dict[str, Any] = Field(default_factory=dict)
@@ -88,6 +93,10 @@ def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
 
 def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
     """The recipe of an arm in its task with the arm's own mixture; raises ValueError where that cannot be."""
+    if arm.recipe == AUTO:
+        if arm.mixture:
+            raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by what was measured; leave it out")
+        return recipe_of("standard", translates=translates)
     recipe = recipe_of(arm.recipe, translates=translates)
     own = [name for name, given in (("mixture", arm.mixture), ("monolingual", not arm.monolingual)) if given]
     if own and not recipe.mixes:
@@ -104,6 +113,12 @@ def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
     if recipe.reverse is not None and not arm.monolingual:
         raise ValueError(f"arms.{arm.name}.monolingual: its recipe translates that text back; leave it out")
     return recipe
+
+
+def own_choices(arm: ArmSettings, task: str, *, monolingual: bool = False) -> tuple[Recipe, ...]:
+    """The recipes that an arm is to choose from in its task, with monolingual text or not; none where it names one."""
+    names = recipes_to_choose_from(task, monolingual=monolingual and arm.monolingual) if arm.recipe == AUTO else ()
+    return tuple(recipe_of(name, translates=task == "translation") for name in names)
 
 
 @dataclass(frozen=True)
@@ -124,6 +139,20 @@ class ResolvedArm:
     """Whether its mixture has the pairs' monolingual text."""
     dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
+    choices: tuple[Recipe, ...] = ()
+    """Recipes that one is to be chosen from for each pair, until when it has that of `standard`; none where it has
+    its recipe."""
+    choice: Choice | None = None
+    """How its recipe was chosen; None where it is named, or not chosen yet."""
+
+    @property
+    def possible(self) -> tuple[Self, ...]:
+        """What it may become: itself alone where it has its recipe."""
+        return tuple(replace(self, recipe=recipe, choices=()) for recipe in self.choices) or (self,)
+
+    def chosen(self, choice: Choice, *, translates: bool) -> Self:
+        """The arm with the recipe that was chosen."""
+        return replace(self, recipe=recipe_of(choice.recipe, translates=translates), choices=(), choice=choice)
 
     @property
     def kinds(self) -> frozenset[ExampleKind]:
@@ -237,11 +266,12 @@ class ComparisonSettings(Settings):
 
     def _check_glosses(self, own: ArmSettings, arm: ResolvedArm) -> None:
         """Refuse settings of its own that an arm's recipe does not use, or that glosses cannot be made with."""
-        if own.gloss and not arm.translates_words:
+        named = own.recipe != AUTO  # else they count for what may be chosen
+        if named and own.gloss and not arm.translates_words:
             raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
         # What its lexicon is made of counts for glosses too.
         unused = set() if arm.restores else own.switching.keys() - {"unit", "source"}
-        if arm.translates_words and unused:
+        if named and arm.translates_words and unused:
             names = ", ".join(sorted(unused))
             raise ValueError(f"arms.{arm.name}.switching: its recipe does not use {names}; glosses go by `gloss`")
         if arm.translates_words and arm.switching.unit == "piece":

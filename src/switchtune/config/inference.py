@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, own_recipe, with_own
+from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, own_choices, own_recipe, with_own
 from switchtune.config.base import LONGEST_LIST, ColumnName, LanguageCode, Rows, Settings, repeated
 from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import GlossSettings
@@ -39,7 +39,7 @@ class NliDataSettings(Settings):
 class NliArmSettings(ArmSettings):
     """One row of the comparison: a recipe, with what it needs other than the run's."""
 
-    recipe: Literal["standard", "csr", "csr+", "random"]
+    recipe: Literal["standard", "csr", "csr+", "random", "auto"]
     model: str | None = None
     """Another model than the run's: of one of the families, or for all recipes but `csr` an encoder alone (mBERT)."""
     classification: dict[str, Any] = Field(default_factory=dict)
@@ -122,6 +122,7 @@ class NliConfig(ComparisonSettings):
                 training=with_own(self.training, arm, "training"),
                 dictionaries=with_own(self.lexicon, arm, "lexicon"),
                 classification=with_own(self.classification, arm, "classification"),
+                choices=own_choices(arm, self.task),
             )
             for arm in self.arm_settings
         )

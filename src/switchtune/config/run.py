@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.arms import ArmSettings, ComparisonSettings, ResolvedArm, own_recipe, with_own
+from switchtune.config.arms import AUTO, ArmSettings, ComparisonSettings, ResolvedArm, own_choices, own_recipe, with_own
 from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
@@ -93,7 +93,8 @@ class PairSettings(Settings):
         split = dict(values.get("split", {}))
         for name in ("valid", "test"):
             given = values.get(name, TAKEN)
-            if given != TAKEN and name in split:
+            default = SplitSettings.model_fields[name].default  # which a resolved configuration names too
+            if given != TAKEN and split.get(name, default) != default:
                 raise ValueError(f"{name}: {given!r}, and split.{name}: {split[name]!r}; leave one of them out")
             if type(given) is int:
                 values, split = {**values, name: TAKEN}, {**split, name: given}
@@ -280,7 +281,8 @@ class RunConfig(ComparisonSettings):
             self._check_glossed()
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
             raise ValueError("pairs: monolingual text is for csr+, denoise, bt and csr+bt, and these for translation")
-        for own, arm in zip(self.arm_settings, self.arms, strict=True):
+        arms = zip(self.arm_settings, self.arms, strict=True)
+        for own, arm in [(own, possible) for own, each in arms for possible in each.possible]:
             self._check_glosses(own, arm)
             self._check_back_translation(own, arm)
             self._check_without_pairs(arm)
@@ -296,9 +298,12 @@ class RunConfig(ComparisonSettings):
         return self
 
     def _check_back_translation(self, own: ArmSettings, arm: ResolvedArm) -> None:
-        if own.back_translation and arm.reverse is None:
+        named = own.recipe != AUTO  # else it translates back only where there is text
+        if named and own.back_translation and arm.reverse is None:
             raise ValueError(f"arms.{arm.name}.back_translation: its recipe trains no reverse model; take bt")
         for pair in self.pairs if arm.reverse else ():
+            if not named and pair.target not in pair.monolingual:
+                continue
             if pair.target not in pair.monolingual:
                 raise ValueError(
                     f"arms.{arm.name}: its recipe translates further text in the target language back, and pairs gives "
@@ -378,6 +383,9 @@ class RunConfig(ComparisonSettings):
                 back_translation=with_own(self.back_translation, arm, "back_translation"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
                 monolingual=arm.monolingual,
+                choices=own_choices(
+                    arm, self.task, monolingual=any(pair.target in pair.monolingual for pair in self.pairs)
+                ),
             )
             for arm in self.arm_settings
         )

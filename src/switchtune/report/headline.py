@@ -7,7 +7,15 @@ from typing import Any, Literal, TypeAlias
 
 from switchtune.results.comparison import comparison_of
 from switchtune.results.records import SCORES
-from switchtune.results.text import difference_text, interval_text, nothing_to_compare, p_text, score_text, verdict
+from switchtune.results.text import (
+    arm_text,
+    difference_text,
+    interval_text,
+    nothing_to_compare,
+    p_text,
+    score_text,
+    verdict,
+)
 from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import SIGNIFICANT, Answer, Comparison
 
@@ -40,6 +48,11 @@ def scores_of(row: MetricsRow) -> dict[str, Sequence[Mapping[str, Any]]]:
     return {records[0]["metric"]: records for key in SCORES if (records := row.get(key))}
 
 
+def shown_arm(row: MetricsRow) -> str:
+    """The arm of a row for people, with the recipe that was chosen for it."""
+    return arm_text(row["arm"], row.get("choice", {}).get("recipe"))
+
+
 def compared(row: MetricsRow) -> Comparison | None:
     """The comparison of a row with the baseline; None for the baseline itself."""
     record = row.get("against_baseline")
@@ -59,11 +72,11 @@ def headline(run: RunFiles) -> Headline | None:
 
 def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, baseline: str) -> Finding:
     """What the comparison of an arm with the baseline says, and how sure that is."""
-    metric = comparison.metric
-    sentences = [f"{row['pair']}: {verdict(row['arm'], baseline, comparison)}"]
+    metric, arm = comparison.metric, shown_arm(row)
+    sentences = [f"{row['pair']}: {verdict(arm, baseline, comparison)}"]
     reason = ""
     if comparison.answer == "not comparable":
-        reason = nothing_to_compare(comparison, baseline, row["arm"]).split(" (")[0]
+        reason = nothing_to_compare(comparison, baseline, arm).split(" (")[0]
     if comparison.answer == "undecided":
         sentences.append(
             f"Any true difference from {interval_text(comparison)} fits these test examples; more of them would "
@@ -73,7 +86,7 @@ def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, b
         [score["value"] for score in scores_of(each).get(metric, ())] for each in (row, baseline_row)
     )
     if len(seeds) > 1 and len(baseline_seeds) > 1:
-        sentences.append(_seeds_sentence(metric, (row["arm"], seeds), (baseline, baseline_seeds)))
+        sentences.append(_seeds_sentence(metric, (arm, seeds), (baseline, baseline_seeds)))
     return Finding(comparison.answer, tuple(sentences), reason)
 
 

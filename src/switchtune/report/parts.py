@@ -12,7 +12,7 @@ import yaml
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
-from switchtune.report.headline import MetricsRow, compared, scores_of
+from switchtune.report.headline import MetricsRow, compared, scores_of, shown_arm
 from switchtune.report.lexicon_page import Listed
 from switchtune.report.sentences import (
     compared_systems,
@@ -124,6 +124,16 @@ class ScoredRow:
             yield metric, records[0]["n"], records[0]["signature"]
         if self.comparison:
             yield "difference", self.comparison.n, self.comparison.signature
+
+    @property
+    def arm(self) -> str:
+        """The arm for people."""
+        return shown_arm(self.row)
+
+    @property
+    def reason(self) -> str:
+        """Why the recipe was chosen for it; empty where it is named."""
+        return str(self.row.get("choice", {}).get("reason", ""))
 
     @property
     def back_translation(self) -> BackTranslationCost | None:

@@ -85,7 +85,7 @@ def accuracy_table(summary: Summary) -> tuple[list[str], list[tuple[str, ...]]]:
     heads = ["arm", "updates", *languages, "mean", f"Δ {summary.baseline}", "minutes"]
     lines = [
         (
-            arm,
+            rows[0].shown_arm,
             updates_text(rows[0].stage_updates),
             *(scores_text("accuracy", accuracies(row)) for row in rows),
             score_text("accuracy", means[arm]),
@@ -106,8 +106,8 @@ def accuracy_verdicts(summary: Summary) -> list[str]:
         compared = [row.comparisons[0] for row in rows[1:]]
         several = compared[0].comparisons
         sentences.append(
-            f"{arm} against {summary.baseline}, in {len(compared)} language{'s' * (len(compared) != 1)} without "
-            f"training data: {better_and_worse(compared)}; mean difference "
+            f"{rows[0].shown_arm} against {summary.baseline}, in {len(compared)} language{'s' * (len(compared) != 1)} "
+            f"without training data: {better_and_worse(compared)}; mean difference "
             f"{signed(100 * mean(each.difference for each in compared))} points"
             f"{f'; p adjusted for {several} comparisons (Holm)' if several > 1 else ''}."
         )

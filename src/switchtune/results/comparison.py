@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
+from switchtune.evidence import Choice
 from switchtune.results.assessment import metric_key, score_record
-from switchtune.results.text import language_text, marked, p_text, render_markdown, scores_text, updates_text
+from switchtune.results.text import arm_text, language_text, marked, p_text, render_markdown, scores_text, updates_text
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, decide
 from switchtune.switching.switcher import Rates
@@ -61,7 +62,13 @@ class Row:
     score_interval: tuple[float, float] | None = None  # 95 % (Wilson), of a mean accuracy, as of one seed that has it
     chance: float | None = None  # accuracy of giving every example the most frequent label of the test set
     back_translation: BackTranslationCost | None = None  # of the first seed, with mean minutes; None: it has none
+    choice: Choice | None = None  # of the arm's recipe; None where it is named
     details: Mapping[str, Any] = field(default_factory=dict)  # what else JSON tells
+
+    @property
+    def shown_arm(self) -> str:
+        """The arm for people, with the recipe that was chosen for it."""
+        return arm_text(self.arm, self.choice.recipe if self.choice else None)
 
     @property
     def against_baseline(self) -> Comparison | None:
@@ -98,7 +105,7 @@ def comparison_table(rows: Sequence[Row], baseline: str) -> tuple[tuple[str, ...
 def _cells(row: Row) -> tuple[str, ...]:
     comparison = row.against_baseline
     return (
-        row.arm,
+        row.shown_arm,
         updates_text(row.stage_updates),
         *(scores_text(metric, [score.value for score in scores]) for metric, scores in row.scores.items()),
         language_text(list(map(score_record, row.in_language))) if row.in_language else "–",
@@ -125,7 +132,7 @@ def comparison_markdown(summary: Summary) -> str:
                 "heads": heads,
                 "cells": cells,
                 "compared": next((row.against_baseline for row in rows if row.comparisons), None),
-                "curve_heads": ("update", *(row.arm for row in rows)),
+                "curve_heads": ("update", *(row.shown_arm for row in rows)),
                 "curves": [
                     (f"{update:,}", *(f"{curve[update]:.3f}" if update in curve else "" for curve in curves))
                     for update in updates
@@ -162,6 +169,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "against_baseline": row.against_baseline and asdict(row.against_baseline),
                 "by_other_metrics": [asdict(comparison) for comparison in row.comparisons[1:]],
                 **({} if row.chance is None else {"score_interval": row.score_interval, "chance": row.chance}),
+                **({} if row.choice is None else {"choice": asdict(row.choice)}),
                 **row.details,
             }
             for row in summary.rows

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, TypeAdapter
 from typing_extensions import NotRequired
 
 from switchtune.config.base import Count, Finite, Whole, list_of, mapping_to, object_of, with_others
+from switchtune.evidence import Evidence
 from switchtune.results.comparison import SCHEMA
 from switchtune.scoring.significance import Comparison
 
@@ -39,6 +40,7 @@ _BACK_TRANSLATION = object_of(
     within=bool,
     dropped=mapping_to(Count),
 )
+_CHOICE = object_of(recipe=str, reason=str, evidence=list_of(object_of(Evidence)))
 _ROW = object_of(
     pair=str,
     arm=str,
@@ -47,6 +49,7 @@ _ROW = object_of(
     back_translation=NotRequired[_BACK_TRANSLATION | None],
     **_SCORE_LISTS,
     score_interval=NotRequired[tuple[Finite, Finite]],
+    choice=NotRequired[_CHOICE],
     against_baseline=object_of(Comparison) | None,
     by_other_metrics=NotRequired[list_of(object_of(Comparison))],
 )

@@ -62,6 +62,11 @@ def unit(comparison: Comparison) -> str:
     return f"points of {comparison.metric}" if comparison.metric in SHARES else comparison.metric
 
 
+def arm_text(arm: str, recipe: str | None) -> str:
+    """An arm for people, with the recipe that was chosen for it."""
+    return f"{arm} ({recipe})" if recipe else arm
+
+
 def p_text(comparison: Comparison, before: str = "") -> str:
     """The p-value, what it is adjusted to, and `before` it where it is not below 0.001."""
     adjusted = f" ({_p(comparison.adjusted_p_value)} adjusted)" if comparison.comparisons > 1 else ""

@@ -1,15 +1,19 @@
 """Trials: an arm of a comparison on a pair with a seed, and what arms need."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
-from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.run import NO_PAIRS, PairSettings, RunConfig
+from switchtune.corpus.read import Corpus
 from switchtune.errors import UsageError, nearest
+from switchtune.evidence import Choice, chosen_recipe
 from switchtune.lexicon.build import require_files
+from switchtune.run_dir import RunDir
 from switchtune.runs.paths import trial_name
+from switchtune.runs.tasks import MonolingualSentences, read_further
 from switchtune.training.trackers import require_trackers
 
 
@@ -45,7 +49,7 @@ class Trial:
 
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
     """Refuse files and trackers that arms need, and that cannot be had, before a folder is made for the run."""
-    for arm in arms:
+    for arm in [possible for each in arms for possible in each.possible]:
         require_trackers(arm.training.report_to)
         for settings in config.lexicons_of(arm):
             require_files(settings)
@@ -55,7 +59,70 @@ def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:
     """The arm of a name, or by default the first with several stages."""
     by_name = {arm.name: arm for arm in arms}
     if name is None:
-        return next((arm for arm in arms if len(arm.recipe.stages) > 1), arms[0])
+        several = (arm for arm in arms if any(len(each.recipe.stages) > 1 for each in arm.possible))
+        return next(several, arms[0])
     if name not in by_name:
         raise UsageError(f"--arm {name}: {nearest(name, by_name)}")
     return by_name[name]
+
+
+@dataclass(frozen=True)
+class Size:
+    """What a recipe is chosen by."""
+
+    task: str
+    pairs: int
+    """To train on."""
+    monolingual: int
+    """Sentences of further text in the target language."""
+    language: str
+    """The target language; empty where a task has none."""
+
+    def choice(self, *, monolingual: bool = True) -> Choice:
+        """The recipe to take, with that text or without it."""
+        return chosen_recipe(self.task, self.pairs, self.monolingual if monolingual else 0, self.language)
+
+
+def size_of(task: str, pairs: int, further: Mapping[str, MonolingualSentences], language: str) -> Size:
+    """`further` is text by language, as `read_further` returns it."""
+    return Size(task, pairs, len(further[language].sentences) if language in further else 0, language)
+
+
+def with_chosen_recipe(arm: ResolvedArm, size: Size) -> ResolvedArm:
+    """An arm with the recipe that is chosen by size; itself where it has its recipe."""
+    if not arm.choices:
+        return arm
+    return arm.chosen(size.choice(monolingual=arm.monolingual), translates=size.task == "translation")
+
+
+def arms_and_reasons(
+    config: RunConfig, pair: PairSettings, train: Corpus, cache_dir: Path
+) -> tuple[tuple[ResolvedArm, ...], list[str]]:
+    """The arms with their recipes for a pair, and what is to be known of the choice, or which recipe one might take."""
+    if pair.train == NO_PAIRS:
+        return config.arms, []
+    further = read_further(config, pair, train, cache_dir)
+    size = size_of(config.task, len(train), further, pair.target)
+    arms = tuple(with_chosen_recipe(arm, size) for arm in config.arms)
+    reasons = [f"{pair.name}/{arm.name}: {arm.choice.reason}" for arm in arms if arm.choice]
+    return arms, reasons or [f"{pair.name}: {size.choice().reason}"]
+
+
+def with_kept_recipe(arm: ResolvedArm, size: Size, pair: str, run: RunDir) -> ResolvedArm:
+    """As `with_chosen_recipe`, once for a run: what it has begun with stays, whatever is measured since."""
+    step, inputs = _step(pair, arm), {**asdict(size), "with text": arm.monolingual}
+    if arm.choices and run.result(step, inputs) is None:
+        choice = with_chosen_recipe(arm, size).choice
+        assert choice is not None
+        run.finish(step, inputs, asdict(choice))
+    return with_known_recipe(arm, size.task, pair, run.path)
+
+
+def with_known_recipe(arm: ResolvedArm, task: str, pair: str, folder: Path) -> ResolvedArm:
+    """An arm with the recipe that a run has chosen for a pair; itself where it has its recipe, or none is chosen."""
+    content = RunDir(folder).content(_step(pair, arm)) if arm.choices else None
+    return arm if content is None else arm.chosen(Choice.of(content["result"]), translates=task == "translation")
+
+
+def _step(pair: str, arm: ResolvedArm) -> str:
+    return f"recipe.{pair}.{arm.name}"

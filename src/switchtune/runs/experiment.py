@@ -4,7 +4,7 @@ import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from switchtune.models.classifier import weight_count
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
-from switchtune.runs.arms import Trial, chosen_arm, require_inputs
+from switchtune.runs.arms import Trial, chosen_arm, require_inputs, size_of, with_kept_recipe
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, TRIMMED, ZEROSHOT
 from switchtune.runs.prepare import with_languages
@@ -131,7 +131,10 @@ def prepared_run(
         write_text(folder / CONFIG, config.as_yaml())
         experiment, arms = _with_languages(experiment, arms, run, on_event)
         experiment.check_trials(pairs, arms)
-        prepared = _read_and_build(experiment, pairs, arms, seeds or config.seeds, run, on_event)
+        read = _read(experiment, pairs, arms, run, on_event)
+        for each in read:
+            experiment.check_trials([each.pair], [arm for arm in each.arms if arm.choice])
+        prepared = _build(experiment, read, seeds or config.seeds, run, on_event)
         if start := experiment.start_model(prepared.trials, prepared.data, run, on_event):
             prepared = replace(prepared, trials=tuple(replace(trial, model=start) for trial in prepared.trials))
         yield run, prepared
@@ -147,27 +150,51 @@ def _with_languages(
     return PairExperiment(config, config.arms), [replace(arm, model=config.model.name) for arm in arms]
 
 
-def _read_and_build(
+@dataclass(frozen=True)
+class _Read:
+    """A pair that was read, and its arms with their recipes."""
+
+    name: str
+    """Of the pair, or of a task without pairs."""
+    pair: PairSettings | None
+    arms: tuple[ResolvedArm, ...]
+    data: Data[Any]
+
+
+def _read(
     experiment: Experiment[Any],
     pairs: Sequence[PairSettings | None],
     arms: Sequence[ResolvedArm],
-    seeds: Sequence[int],
     run: RunDir,
     on_event: OnEvent,
+) -> list[_Read]:
+    """What trials are trained on, all of it before anything is built."""
+    task, found = experiment.config.task, []
+    for pair in pairs:
+        name, target = (pair.name, pair.target) if pair else (task, "")
+        data = experiment.read(pair, run.path / CORPORA)
+        size = size_of(task, len(data.train), data.monolingual, target)
+        settled = tuple(with_kept_recipe(arm, size, name, run) for arm in arms)
+        for arm in settled:
+            if arm.choice is not None:
+                on_event(Event(name, f"{arm.name}: {arm.choice.reason}"))
+        found.append(_Read(name, pair, settled, data))
+    return found
+
+
+def _build(
+    experiment: Experiment[Any], read: Sequence[_Read], seeds: Sequence[int], run: RunDir, on_event: OnEvent
 ) -> Prepared:
     """Trials that start from the configured model."""
-    corpora = run.path / CORPORA
-    data: dict[str, Data[Any]] = {}
     trials: list[Trial] = []
-    for pair in pairs:
-        read = data[pair.name if pair else experiment.config.task] = experiment.read(pair, corpora)
-        built = experiment.prepare(pair, arms, read, run, on_event)
+    for each in read:
+        built = experiment.prepare(each.pair, each.arms, each.data, run, on_event)
         trials += [
-            Trial(pair, arm, seed, lexicons, alignments, corpora, arm.model)
-            for arm, (lexicons, alignments) in zip(arms, built, strict=True)
+            Trial(each.pair, arm, seed, lexicons, alignments, run.path / CORPORA, arm.model)
+            for arm, (lexicons, alignments) in zip(each.arms, built, strict=True)
             for seed in seeds
         ]
-    return Prepared(tuple(trials), data)
+    return Prepared(tuple(trials), {each.name: each.data for each in read})
 
 
 def write_manifest(folder: Path, prepared: Prepared) -> None:
@@ -202,6 +229,11 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
         "lexicons": {
             str(path): hash_with_edits(path) for path in sorted({p for trial in trials for p in trial.lexicons})
         },
+        "choices": {
+            f"{trial.pair.name if trial.pair else ''}/{trial.arm.name}".lstrip("/"): asdict(trial.arm.choice)
+            for trial in trials
+            if trial.arm.choice is not None
+        },
         "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
     }
     write_sealed(folder / MANIFEST, record)
@@ -230,10 +262,13 @@ def batch_preview(
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
-        run, seeds = RunDir(folder or Path(temporary)), config.seeds[:1]
+        run = RunDir(folder or Path(temporary))
         extended, arms = _with_languages(experiment, [chosen], run, on_event)
-        prepared = _read_and_build(extended, extended.pairs[:1], arms, seeds, run, on_event)
+        read = _read(extended, extended.pairs[:1], arms, run, on_event)
+        prepared = _build(extended, read, config.seeds[:1], run, on_event)
         (trial,), (data,) = prepared.trials, prepared.data.values()
         if (run.path / TRIMMED).exists():
             trial = replace(trial, model=str(run.path / TRIMMED))
-        return experiment.previews(trial, data, run.path / trial.name, rows=rows)
+        choice = trial.arm.choice
+        reason = [f"{trial.arm.name}: {choice.reason}\n"] if choice else []
+        return reason + experiment.previews(trial, data, run.path / trial.name, rows=rows)

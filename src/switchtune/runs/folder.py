@@ -19,6 +19,7 @@ from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
 from switchtune.recipes import RECIPES, Recipe
 from switchtune.run_dir import RunDir
+from switchtune.runs.arms import with_known_recipe
 from switchtune.runs.paths import CONFIG, CORPORA, EXTENDED, HYPOTHESES, REVERSE, TRIMMED, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
@@ -40,7 +41,7 @@ class Training:
     arm: str
     seed: int
     recipe: Recipe | None
-    """None where this version does not know the run's configuration."""
+    """None where this version does not know the run's configuration, or the run has not chosen one yet."""
     name: str
     """Its folder within the run's."""
     rounds: int = 1
@@ -99,7 +100,9 @@ def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
     """Of all pairs, arms and seeds, whether they have begun or not."""
     for pair, arm, seed in product(config.pairs, config.arms, config.seeds):
         name = trial_name(pair.name, arm.name, seed)
-        yield Training(folder / name, pair.name, arm.name, seed, arm.recipe, name, arm.back_translation.rounds)
+        known = with_known_recipe(arm, config.task, pair.name, folder)
+        recipe = None if known.choices else known.recipe
+        yield Training(folder / name, pair.name, arm.name, seed, recipe, name, arm.back_translation.rounds)
 
 
 def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:

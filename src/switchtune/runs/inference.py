@@ -242,6 +242,7 @@ class InferenceExperiment:
                 rates=trials[0].rates,
                 truncated=trained[0]["truncated"],
                 minutes=sum(result.seconds for result in trials) / len(trials) / 60,
+                choice=trials[0].choice,
                 details={
                     "model": arm.model,
                     "chosen_updates": [each["chosen_update"] for each in trained],

@@ -7,10 +7,10 @@ into the examples of the task and cut into batches as the training cuts them.
 
 import operator
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
-from itertools import accumulate, product
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.tags import write_without_weights
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import Stage
-from switchtune.runs.arms import require_inputs
+from switchtune.runs.arms import arms_and_reasons, require_inputs
 from switchtune.runs.paths import EXTENDED
 from switchtune.runs.prepare import check_arm
 from switchtune.runs.splits import located
@@ -155,6 +155,8 @@ class Plan:
     stages: tuple[StagePlan, ...]
     hours: float | None
     """Time of all trainings; translating the test sets and building lexicons are not counted."""
+    advice: tuple[str, ...]
+    """Which recipe did best in cases like each pair, a sentence without its end; of `auto` the one that it takes."""
     assumptions: tuple[str, ...]
     """What the figures rest on that was not found out, a sentence each."""
 
@@ -176,26 +178,28 @@ def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
         device = device_at_hand()
         trainings = len(config.pairs) * len(config.arms) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
-        for pair, arm in product(config.pairs, config.arms):
-            check_arm(pair, arm, layout, config.zeroshot.glossed)
     else:
         device = PlannedDevice("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
         jobs = max(1, config.jobs)
     with tempfile.TemporaryDirectory() as cache:
-        corpora = {}
+        corpora, arms, advice = {}, dict[str, tuple[ResolvedArm, ...]](), list[str]()
         for pair in (located(pair, Path(cache)) for pair in config.pairs):
             read = pair_reader(config, pair, Path(cache))
             valid = read(pair.valid)
             train = valid if pair.train == NO_PAIRS else read(pair.train, limit=pair.limit)
             corpora[pair.name] = (train, valid)
+            arms[pair.name], reasons = arms_and_reasons(config, pair, train, Path(cache))
+            advice += reasons
+            for arm in arms[pair.name] if device.at_hand else ():
+                check_arm(pair, arm, layout, config.zeroshot.glossed)
         rows = rows_kept(config, corpora)
         planner = _Planner(config, layout, device, jobs, rows)
-        stages = [stage for train, valid in corpora.values() for stage in planner.stages(train, valid)]
+        stages = [stage for name, both in corpora.items() for stage in planner.stages(*both, arms[name])]
     hours = [stage.hours for stage in stages if stage.hours is not None]
     seeds = len(config.seeds)
     total = sum(hours) * seeds / jobs if len(hours) == len(stages) else None
-    assumptions = tuple(_assumptions(config, device, rows))
-    return Plan(device.name, device.memory_gb, jobs, seeds, rows, tuple(stages), total, assumptions)
+    assumptions = tuple(_assumptions(config, [*chain(*arms.values())], device, rows))
+    return Plan(device.name, device.memory_gb, jobs, seeds, rows, tuple(stages), total, tuple(advice), assumptions)
 
 
 def device_at_hand() -> PlannedDevice:
@@ -240,10 +244,10 @@ class _Planner:
     memories: dict[tuple[TrainingSettings, BatchShape], Memory] = field(default_factory=dict)
     seconds_per_token: dict[TrainingSettings, float] = field(default_factory=dict)
 
-    def stages(self, train: Corpus, valid: Corpus) -> Iterator[StagePlan]:
-        """Of all arms on a pair; those of a reverse model come before those of its arm."""
+    def stages(self, train: Corpus, valid: Corpus, arms: Sequence[ResolvedArm]) -> Iterator[StagePlan]:
+        """Of arms on a pair; those of a reverse model come before those of its arm."""
         sample = sampled(train)
-        for arm in self.config.arms:
+        for arm in arms:
             yield from self._with_reverse(arm, sample, len(train), len(valid))
 
     def _with_reverse(self, arm: ResolvedArm, sample: Corpus, train: int, valid: int) -> Iterator[StagePlan]:
@@ -384,13 +388,15 @@ def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *
     )
 
 
-def _assumptions(config: RunConfig, device: PlannedDevice, rows: int | None) -> Iterator[str]:
+def _assumptions(
+    config: RunConfig, arms: Sequence[ResolvedArm], device: PlannedDevice, rows: int | None
+) -> Iterator[str]:
     yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
     if any(pair.monolingual for pair in config.pairs):
         yield "Monolingual sentences are taken to be as long as those of the pairs, without any as those of validation."
-    if any(arm.reverse is not None for arm in config.arms):
+    if any(arm.reverse is not None for arm in arms):
         yield "Back-translations are taken to be about as long as the sources of the pairs; making them is not counted."
-    if any(plateau_of(stage, arm) for arm in config.arms for stage in arm.recipe.stages):
+    if any(plateau_of(stage, arm) for arm in arms for stage in arm.recipe.stages):
         yield "A mixture whose length is found on the way (training.mixture_share: auto) is planned at its longest."
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ from switchtune.lexicon.judge import JUDGEMENT_RECORD
 from switchtune.lexicon.records import Lexicon
 from switchtune.results.records import ANALYSIS_RECORDS, MANIFEST_RECORD, METRICS_RECORD, ZEROSHOT_RECORD
 from switchtune.run_dir import RunDir, edit_warning
+from switchtune.runs.arms import with_known_recipe
 from switchtune.runs.folder import Training, config_file, other_trainings, trainings_of
 from switchtune.runs.paths import (
     JUDGEMENT,
@@ -112,10 +115,15 @@ class RunFiles:
         """The arm of code-switching: the first that learns from words switched by a lexicon or an alignment."""
         return next((arm for arm in self._arms if arm.switches_by_meaning), None)
 
-    @property
+    @cached_property
     def _arms(self) -> tuple[ResolvedArm, ...]:
+        """Those with recipes that are chosen for each pair as the pair has them for which words are switched."""
         config = self.config or self.inference
-        return config.arms if config else ()
+        if config is None:
+            return ()
+        names = [pair.name for pair in self.config.pairs] if self.config else [config.task]
+        known = ([with_known_recipe(arm, config.task, name, self.folder) for name in names] for arm in config.arms)
+        return tuple(max(each, key=lambda arm: (arm.switches_by_meaning, not arm.choices)) for each in known)
 
     @property
     def controls(self) -> set[str]:
@@ -201,10 +209,13 @@ class _Files:
         """The trainings without what cannot be read."""
         if not isinstance(config, RunConfig):
             return tuple(map(self._readable, other_trainings(self.folder, settings)))
-        updates = {arm.name: sum(arm.stage_updates) for arm in config.arms}
+        updates = {
+            (pair.name, arm.name): sum(with_known_recipe(arm, config.task, pair.name, self.folder).stage_updates)
+            for pair, arm in product(config.pairs, config.arms)
+        }
         readable = tuple(map(self._readable, trainings_of(self.folder, config)))
         for training in readable:
-            self.missing.extend(self._unfinished(training, updates[training.arm]))
+            self.missing.extend(self._unfinished(training, updates[training.pair, training.arm]))
         return readable
 
     def _readable(self, training: Training) -> Training:

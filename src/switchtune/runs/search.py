@@ -109,7 +109,8 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     folder, experiment = Path(folder), experiment_of(config)
     points = grid(config)
     for arm, point in product(experiment.arms, points):
-        require_evaluations(_at(point, arm))
+        for each in arm.possible:
+            require_evaluations(_at(point, each))
     some: dict[str, Any] = {"pairs": config.pairs[:1], "seeds": config.seeds[:1]}
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):

@@ -40,6 +40,7 @@ class TrainedArm:
             **{name: result.curve(name) for name in ("valid_nll", "valid_accuracy") if name in result.last},
             "seconds": result.seconds,
             "truncated": result.truncated,
+            **({"choice": asdict(result.choice)} if result.choice else {}),
             **({"back_translation": asdict(result.back_translation)} if result.back_translation else {}),
             "rates": {code: asdict(rates) for code, rates in result.rates.items()},
         }

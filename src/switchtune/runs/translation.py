@@ -263,6 +263,7 @@ def compared_rows(
                 minutes=sum(result.seconds for result in results) / len(results) / 60,
                 comparisons=tuple(comparisons),
                 back_translation=_mean_cost([result.back_translation for result in results]),
+                choice=results[0].choice,
                 details=_by_seed([result.stage_updates for result in results]),
             )
         )

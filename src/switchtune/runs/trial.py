@@ -18,6 +18,7 @@ from switchtune.corpus.inference import NliSet
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
+from switchtune.evidence import Choice
 from switchtune.files import content_of, fingerprint, write_text
 from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.load import model_fingerprint
@@ -144,6 +145,8 @@ class TrialResult:
     reports: Reports
     outputs: Mapping[str, list[str]]
     """By test set, a line for each example."""
+    choice: Choice | None = None
+    """How the arm's recipe was chosen; None where it is named."""
 
     @property
     def stage_updates(self) -> dict[str, int]:
@@ -231,7 +234,8 @@ def _result(
                 return None
             else:
                 outputs[each.test] = read_hypotheses(path, count)
-    return TrialResult(trial.pair.name if trial.pair else "", trial.arm.name, trial.seed, reports, outputs)
+    pair, arm = trial.pair.name if trial.pair else "", trial.arm
+    return TrialResult(pair, arm.name, trial.seed, reports, outputs, arm.choice)
 
 
 def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> Reports:
