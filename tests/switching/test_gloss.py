@@ -154,6 +154,8 @@ def test_a_gloss_has_the_spacing_of_the_language_that_it_is_written_in() -> None
     several = Glosser(segmenters[::-1], (into_english, into_chinese), settings)("狗，睡觉、狗！", rng())
     assert several == "dog, sleeps, dog!"
     assert chinese("Dog, dog: sleeps?", rng()) == "狗，狗：睡觉？"
+    traditional = Glosser(segmenters, (lexicon("en", "zh_Hant", dog="狗"), lexicon("zh_Hant", "en")), settings)
+    assert traditional("Dog, dog!", rng()) == "狗，狗！"
 
 
 def test_a_switched_sentence_keeps_the_punctuation_and_spaces_of_its_own_language() -> None:

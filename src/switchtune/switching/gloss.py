@@ -47,9 +47,10 @@ _WIDE = {"。": ".", "、": ",", "，": ",", "！": "!", "？": "?", "：": ":",
 """Punctuation of Chinese and Japanese, and of other languages."""
 
 
+@lru_cache
 def _marks(language: str, into: str) -> dict[int, str]:
     """How the punctuation of one language is written in another, for `str.translate`."""
-    wide = [code in {"zh", "ja"} for code in (language, into)]
+    wide = [find_language(code).script in {"Hans", "Hant", "Jpan"} for code in (language, into)]
     if wide == [False, True]:
         return str.maketrans({mark: own for own, mark in _WIDE.items() if own != ("，" if into == "ja" else "、")})
     return str.maketrans({own: f"{mark} " for own, mark in _WIDE.items()}) if wide == [True, False] else {}
