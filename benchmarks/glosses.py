@@ -18,7 +18,6 @@ from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import lower_case
 from switchtune.files import write_json
-from switchtune.languages import find_language
 from switchtune.lexicon.build import build
 from switchtune.lexicon.text import MonolingualText
 from switchtune.switching.gloss import Glosser
@@ -82,7 +81,6 @@ def main() -> None:
                     (side.segmenter, other.segmenter),
                     (both[0], both[1]),
                     GlossSettings(stems=stems, compounds=compounds),
-                    spaced=find_language(other.language).spaced,
                 )
                 for name, (stems, compounds) in LOOKUPS.items()
             }

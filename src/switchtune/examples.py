@@ -260,18 +260,21 @@ def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str
 
 CHANGING_EPOCH = 1_000
 """Most examples of an epoch of a mixture whose shares change: they do from one epoch to the next."""
+CHANGING_BATCHES = 16
+"""Batches that it has room for in any case: where few share out an epoch, they are far from full."""
 
 
-def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: int) -> Examples:
+def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: int, per_batch: float = 0) -> Examples:
     """Examples of several kinds, mixed by their shares in every epoch.
 
     An epoch has every example of the kind that runs out first exactly once. The other kinds take several epochs to go
     through, each time in a new random order. Where a share changes over the stage, an epoch has those shares that the
-    line between first and last has where the epoch begins; it is short (`CHANGING_EPOCH`), and kinds whose share is
-    below its largest pass over some examples, which are others each time.
+    line between first and last has where the epoch begins; it is short (`CHANGING_EPOCH`, `CHANGING_BATCHES`), and
+    kinds whose share is below its largest pass over some examples, which are others each time.
 
     Args:
         ingredients: examples of each kind, at least one, with their share; at each end of the stage one is above 0.
+        per_batch: about how many examples a batch has.
     """
     counts = [examples.count for examples, _ in ingredients]
     lines = [share if isinstance(share, tuple) else (share, share) for _, share in ingredients]
@@ -280,7 +283,7 @@ def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: 
         count * sum(shares) / share for shares in ends for count, share in zip(counts, shares, strict=True) if share
     )
     if ends[0] != ends[1]:
-        length = min(length, CHANGING_EPOCH)
+        length = min(length, max(CHANGING_EPOCH, CHANGING_BATCHES * per_batch))
 
     def wanted(shares: Sequence[float]) -> list[int]:
         return [max(int(share > 0), round(length * share / sum(shares))) for share in shares]

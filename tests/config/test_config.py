@@ -19,6 +19,7 @@ from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_config, load_run_config, parse_config
 from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
+from switchtune.config.switching import GlossSettings
 from switchtune.config.training import GenerationSettings, TrainingSettings
 from switchtune.errors import SwitchtuneError, UsageError
 
@@ -185,6 +186,10 @@ def test_summaries_are_searched_as_the_paper_does_unless_told_otherwise() -> Non
     translation = parse_config(RunConfig, {**values, "task": "translation"}).generation
     assert translation.longest_output(100, "zh") == 160
     assert translation.longest_output(10, "en") == 25
+    made = parse_config(RunConfig, {**values, "gloss": GlossSettings(k=1)})
+    assert (made.generation.longest_output(7, "zh"), made.gloss) == (160, GlossSettings(k=1))
+    made = parse_config(RunConfig, {**values, "generation": GenerationSettings(beams=2), "gloss": {"k": 1}})
+    assert (made.generation.fixed_length("zh"), made.gloss.rate) == (None, 0.35)
     aligned = {**values, "arms": ["standard", {"recipe": "csr", "switching": {"source": "aligned"}}]}
     with pytest.raises(UsageError, match="a summary is no translation"):
         parse_config(RunConfig, aligned)
@@ -509,3 +514,27 @@ def test_every_training_field_is_documented() -> None:
 )
 def test_what_makes_no_difference_trains_nothing_anew(changes: dict[str, object], field: str, matters: bool) -> None:
     assert (field in config(training=changes).training.decisive) == matters
+
+
+def test_a_mixture_is_the_same_in_any_order() -> None:
+    pair = {"source": "en", "target": "zh", "train": "t", "valid": "v", "test": "x"}
+    shares = {"task": 0.5, "gloss": [0.3, 0.1], "restore": 0.2, "denoise": 0}
+    mixtures = [
+        parse_config(
+            RunConfig, {"model": "m", "pairs": [pair], "arms": ["standard", {"recipe": "csr+", "mixture": mixture}]}
+        )
+        .arms[1]
+        .recipe.stages[0]
+        .mixture
+        for mixture in (shares, dict(reversed(shares.items())))
+    ]
+    assert [list(mixture.items()) for mixture in mixtures] == [
+        [("task", 0.5), ("restore", 0.2), ("gloss", (0.3, 0.1))]
+    ] * 2
+
+
+def test_a_mask_that_only_the_reverse_model_is_given_is_needed_too() -> None:
+    pair = {"source": "en", "target": "zh", "train": "t", "valid": "v", "test": "x", "monolingual": {"zh": "m"}}
+    own = {"recipe": "csr+bt", "name": "own", "mixture": {"task": 0.5, "backtranslated": 0.5}}
+    values = {"model": "m", "pairs": [pair], "arms": [own, "bt"], "baseline": "bt", "gloss": {"unknown": "mask"}}
+    assert [arm.needs_mask for arm in parse_config(RunConfig, values).arms] == [True, False]

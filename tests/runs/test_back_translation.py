@@ -21,7 +21,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.models.load import save_model
 from switchtune.report.run_page import run_page
 from switchtune.results.comparison import BackTranslationCost
-from switchtune.runs import back_translation
+from switchtune.runs import back_translation, trial
 from switchtune.runs.back_translation import search, usable
 from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.folder import open_run
@@ -320,3 +320,13 @@ def test_the_cost_is_told_in_a_cell_and_in_a_sentence() -> None:
         "1,000 sentences translated by it (0.5 minutes), without those that cannot be used: 3 empty" in cost.describe()
     )
     assert "far too long" not in cost.describe()
+
+
+def test_as_much_is_read_of_the_outputs_as_their_number_makes_likely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "LARGEST", 10)
+    (tmp_path / "de.txt").write_text("so many words\n" * 3, encoding="utf-8")
+    assert trial.read_hypotheses(tmp_path / "de.txt", 3) == ["so many words"] * 3
+    with pytest.raises(SwitchtuneError, match="42 bytes, where at most 10 are expected"):
+        trial.read_hypotheses(tmp_path / "de.txt")

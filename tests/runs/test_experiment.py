@@ -450,6 +450,10 @@ def test_further_text_that_no_arm_uses_is_told(model: Path, tmp_path: Path) -> N
             r"arms\.csr\.gloss: its recipe makes no",
         ),
         ({"arms": ["standard", {"recipe": "csr+", "switching": {"rate": 0.5}}]}, "its recipe does not use rate"),
+        (
+            {"arms": ["standard", {"recipe": "csr+", "switching": {"source": "random"}}]},
+            "its recipe does not use source: random",
+        ),
         *(
             ({"arms": ["standard", {"recipe": recipe, "name": "own", **own}]}, message)
             for recipe, own, message in (
@@ -504,7 +508,7 @@ def test_arms_with_mixtures_of_their_own(model: Path, tmp_path: Path) -> None:
     config = config_of(model, tmp_path, arms=["standard", *arms], pairs=[pair])
     assert config.arms[1].kinds == {"task", "gloss", "dictionary"}
     summary = run_experiment(config, tmp_path / "run")
-    assert set(summary.rows[2].rates) == {"de", "en", "en (restore)"}
+    assert set(summary.rows[2].rates) == {"de", "en", "en (gloss)"}
     experiment, folder = experiment_of(config), tmp_path / "run/corpora"
     data, layout = experiment.read(config.pairs[0], folder), load_layout(str(model))
     paths = tuple((tmp_path / "run/lexicon/de-en").rglob("lexicon.??-??.tsv"))
@@ -527,5 +531,5 @@ def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:
     mixture, task = batch_preview(config.model_copy(update={"pairs": (pair,)}), rows=1)
     assert mixture.startswith("stage 1: mixture (12 examples an epoch)")
     kinds = [line.split() for line in mixture.splitlines() if "kind" in line]
-    assert kinds == [["kind", "task"], ["kind", "denoise"], ["kind", "dictionary"]]
+    assert kinds == [["kind", "task"], ["kind", "dictionary"], ["kind", "denoise"]]
     assert "kind" not in task

@@ -9,7 +9,7 @@ from switchtune.config.load import load_config, parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.runs import search as module
-from switchtune.runs.search import Point, SearchResult, Tried, grid, search, search_table
+from switchtune.runs.search import Point, SearchResult, Tried, best_config, grid, search, search_table
 from tests.miniature import ENGLISH, GERMAN
 
 
@@ -95,3 +95,13 @@ def test_a_grid_without_choice_is_refused(model: Path, tmp_path: Path) -> None:
         grid(config_of(model, tmp_path, search={"updates": [2, 4]}))
     with pytest.raises(UsageError, match="the grid has one point"):
         grid(config_of(model, tmp_path, search={"lr": [1e-4]}))
+
+
+def test_what_was_given_stands_though_it_is_the_default_of_another_task(tmp_path: Path) -> None:
+    given = {"task": "summarization", "gloss": {"rate": 1.0}, "generation": {"beams": 5}, "recipes": ["standard"]}
+    config = config_of(tmp_path, tmp_path, **given)
+    point = Point(4, 200, 1e-2)
+    tried = (Tried("standard", point, 1.0),)
+    best = parse_config(RunConfig, best_config(config, SearchResult("de-en", 1, tried)))
+    assert (best.gloss, best.generation) == (config.gloss, config.generation)
+    assert best.training == config.training

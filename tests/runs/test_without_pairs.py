@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -12,9 +13,11 @@ from switchtune.errors import UsageError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.models.load import save_model
 from switchtune.recipes import RECIPES
-from switchtune.runs.experiment import batch_preview, run_experiment
+from switchtune.run_dir import RunDir
+from switchtune.runs import translation
+from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
 from switchtune.runs.plan import plan
-from switchtune.runs.tasks import read_pair
+from switchtune.runs.tasks import read_further, read_pair
 from switchtune.training.curve import read_metrics
 from tests.miniature import ENGLISH, GERMAN, taught
 from tests.runs.test_experiment import config_of
@@ -56,7 +59,9 @@ def lines_of(path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_models_of_both_directions_learn_from_text_and_a_dictionary_alone(model: Path, tmp_path: Path) -> None:
+def test_models_of_both_directions_learn_from_text_and_a_dictionary_alone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config, run, told = configured(model, tmp_path), tmp_path / "run", list[str]()
     summary = run_experiment(config, run, on_event=lambda event: told.append(event.what))
     assert [dict(row.stage_updates) for row in summary.rows] == [{"task": 9}, {"mixture": 6, "task": 3}]
@@ -82,7 +87,11 @@ def test_models_of_both_directions_learn_from_text_and_a_dictionary_alone(model:
         "origin": "none",
         "pairs": 0,
     }
+    # What is finished is looked through without reading the text again for each training.
+    read = Mock(wraps=read_further)
+    monkeypatch.setattr(translation, "read_further", read)
     again = run_experiment(config, run)
+    assert read.call_count == 1
     assert [row.scores for row in again.rows] == [row.scores for row in summary.rows]
 
 
@@ -90,7 +99,9 @@ def test_models_of_both_directions_learn_from_text_and_a_dictionary_alone(model:
 def test_with_more_rounds_the_reverse_model_has_a_reverse_model(model: Path, tmp_path: Path) -> None:
     back = {"engine": "transformers", "rounds": 2, "updates_share": 0.5, "within": True}
     training = {"updates": 8, "tokens_per_batch": 200}
-    arms = {"arms": ["unsupervised"], "baseline": "unsupervised"}
+    # Both stages are trained on the same back-translations, whose cost counts once.
+    mixed = {"recipe": "unsupervised", "mixture": {"gloss": 0.5, "backtranslated": 0.5}}
+    arms = {"arms": [mixed], "baseline": "unsupervised"}
     run = tmp_path / "run"
     (row,) = run_experiment(configured(model, tmp_path, **arms, back_translation=back, training=training), run).rows
     assert row.stage_updates == {"mixture": 3, "task": 1}
@@ -187,3 +198,12 @@ def test_several_rounds_need_text_of_the_source_language(tmp_path: Path) -> None
     pairs = pair_of(tmp_path, train=text, monolingual={"en": str(tmp_path / "more.en")})
     with pytest.raises(UsageError, match=r"text in the source language is translated too.*\{de: FILE\}"):
         configured(tmp_path, tmp_path, pairs=pairs, arms=["bt"], baseline="bt", back_translation={"rounds": 2})
+
+
+def test_text_that_the_lexicon_is_made_of_counts_as_used(model: Path, tmp_path: Path) -> None:
+    config, told = configured(model, tmp_path, arms=["glosses"]), list[str]()
+    experiment, run = experiment_of(config), RunDir(tmp_path / "run")
+    data = experiment.read(config.pairs[0], run.path)
+    experiment.prepare(config.pairs[0], config.arms, data, run, lambda event: told.append(event.what))
+    assert len([line for line in told if "further sentences in" in line]) == 2
+    assert not [line for line in told if "no arm uses them" in line]

@@ -146,7 +146,7 @@ def test_a_gloss_has_the_spacing_of_the_language_that_it_is_written_in() -> None
     segmenters = (word_segmenter("en"), word_segmenter("zh"))
     settings = GlossSettings()
     into_english = lexicon("zh", "en", 狗="dog", 睡觉="sleeps")
-    chinese = Glosser(segmenters, (into_chinese, into_english), settings, spaced=False)
+    chinese = Glosser(segmenters, (into_chinese, into_english), settings)
     assert chinese("Dog sleeps.", rng()) == "狗睡觉。"
     assert chinese("Big dog", rng()).replace(" ", "") == "Big狗"
     glossed = Glosser(segmenters[::-1], (into_english, into_chinese), settings)("狗睡觉。", rng())
@@ -154,3 +154,15 @@ def test_a_gloss_has_the_spacing_of_the_language_that_it_is_written_in() -> None
     several = Glosser(segmenters[::-1], (into_english, into_chinese), settings)("狗，睡觉、狗！", rng())
     assert several == "dog, sleeps, dog!"
     assert chinese("Dog, dog: sleeps?", rng()) == "狗，狗：睡觉？"
+    traditional = Glosser(segmenters, (lexicon("en", "zh_Hant", dog="狗"), lexicon("zh_Hant", "en")), settings)
+    assert traditional("Dog, dog!", rng()) == "狗，狗！"
+
+
+def test_a_switched_sentence_keeps_the_punctuation_and_spaces_of_its_own_language() -> None:
+    into_chinese, into_english = lexicon("en", "zh", dog="狗"), lexicon("zh", "en", 狗="dog", 房子="house")
+    english, chinese = ((word_segmenter(code),) * 2 for code in ("en", "zh"))
+    settings = GlossSettings()
+    switched = Glosser(english, (into_chinese, into_english), settings, whole=False)
+    assert switched("Hello, big dog. Sleep!", rng()) == "Hello, big 狗. Sleep!"
+    switched = Glosser(chinese, (into_english, into_chinese), settings, whole=False)
+    assert switched("狗，猫。", rng()) == "dog，猫。"

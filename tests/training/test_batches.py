@@ -243,6 +243,16 @@ def test_shares_that_change_do_so_over_the_stage_however_often_it_is_stopped(
         assert half.mean() == pytest.approx(share / (0.5 + share), abs=0.12)
 
 
+@pytest.mark.parametrize("tokens", [1_500, 16_384, 65_536])
+def test_batches_are_as_full_where_shares_change_as_where_they_do_not(tokens: int) -> None:
+    longest = np.random.default_rng(1).integers(8, 60, 200_000)
+    half = Examples(100_000, lambda epoch, index: Example("", "de", "", "en"))
+    mixture = mixed_examples([(half, 0.5), (half, (0.5, 0.1))], seed=1, per_batch=tokens / 32)
+    plan = BatchPlan(longest, tokens, updates=40, seed=1, used=mixture.used)
+    filled = [len(batch) * longest[[index for _, index in batch]].max() / tokens for batch in plan]
+    assert np.mean(filled) > 0.93
+
+
 def counted(epoch: int, index: int) -> Example:
     return Example(GERMAN[index] + " Ja." * epoch, "de", ENGLISH[index], "en")
 

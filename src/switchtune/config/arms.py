@@ -1,7 +1,7 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from typing_extensions import Self
@@ -76,7 +76,8 @@ class ArmSettings(Settings):
         for end, shares in zip(("beginning", "end"), zip(*lines, strict=True), strict=False):
             if not sum(shares):
                 raise ValueError(f"all shares are 0 at the {end} of the stage; give one kind of examples more")
-        return {kind: share for kind, share in mixture.items() if share not in (0, (0, 0))}
+        # In one order whatever the file's, for the examples that are drawn go by it.
+        return {kind: mixture[kind] for kind in get_args(ExampleKind) if mixture.get(kind, 0) not in (0, (0, 0))}
 
     @field_validator("training")
     @classmethod
@@ -177,11 +178,12 @@ class ResolvedArm:
 
     @property
     def needs_mask(self) -> bool:
-        """Whether examples of its stages hold the model's mask token."""
+        """Whether examples of its stages, or those of its reverse model, hold the model's mask token."""
         return (
             bool(self.kinds & {"iaft", "denoise"})
             or (self.restores and self.switching.source == "mask")
             or (bool(self.kinds & {"gloss", "switched"}) and self.gloss.unknown == "mask")
+            or (self.reverse is not None and self.reverse.needs_mask)
         )
 
     @property
@@ -270,9 +272,10 @@ class ComparisonSettings(Settings):
         if named and own.gloss and not arm.translates_words:
             raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
         # What its lexicon is made of counts for glosses too.
-        unused = set() if arm.restores else own.switching.keys() - {"unit", "source"}
+        used = {"unit", "source"} if arm.switching.source in {"lexicon", "anti"} else {"unit"}
+        unused = set() if arm.restores else own.switching.keys() - used
         if named and arm.translates_words and unused:
-            names = ", ".join(sorted(unused))
+            names = ", ".join(f"{name}: {own.switching[name]}" for name in sorted(unused))
             raise ValueError(f"arms.{arm.name}.switching: its recipe does not use {names}; glosses go by `gloss`")
         if arm.translates_words and arm.switching.unit == "piece":
             raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")

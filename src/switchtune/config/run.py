@@ -261,10 +261,10 @@ class RunConfig(ComparisonSettings):
             verbs = "`switchtune run`, `train` and `show-batch`"
             raise ValueError(f"task: nli is for {verbs} alone; translation or summarization is expected")
         if isinstance(values, dict) and values.get("task") == "summarization":
-            generation, gloss = values.get("generation") or {}, values.get("gloss") or {}
-            if isinstance(generation, dict) and isinstance(gloss, dict):
-                search = {**SUMMARIZATION_SEARCH, **generation}
-                return {**values, "generation": search, "gloss": {**SUMMARIZATION_GLOSS, **gloss}}
+            blocks = {"generation": SUMMARIZATION_SEARCH, "gloss": SUMMARIZATION_GLOSS}
+            own = {name: values.get(name) or {} for name in blocks}
+            made = {name: {**blocks[name], **block} for name, block in own.items() if isinstance(block, dict)}
+            return {**values, **made}
         return values
 
     def with_model(self, folder: Path) -> "RunConfig":

@@ -24,7 +24,14 @@ from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.paths import REVERSE
 from switchtune.runs.tasks import as_compared
-from switchtune.runs.trial import Data, Experiment, read_hypotheses, reversed_data, trained_stages
+from switchtune.runs.trial import (
+    Data,
+    Experiment,
+    back_translation_cost,
+    read_hypotheses,
+    reversed_data,
+    trained_stages,
+)
 from switchtune.training.distributed import default_device, on_first, rank
 
 _STEP = "translated"
@@ -83,14 +90,13 @@ def back_translations(
         return None
     path, seconds = done
     pairs, dropped = usable(read_hypotheses(path, len(sentences)), sentences, data.known)
-    records = (report["back_translation"] for report in reports.values() if "back_translation" in report)
-    earlier = [BackTranslationCost(**record) for record in records]
-    trainings = [report["training"] for report in reports.values()]
+    within, trainings = trial.arm.back_translation.within, [report["training"] for report in reports.values()]
+    earlier = back_translation_cost(reports) or BackTranslationCost(0, within, 0.0, 0.0, 0, {})
     cost = BackTranslationCost(
-        updates=sum(each["updates"] for each in trainings) + sum(each.updates for each in earlier),
-        within=trial.arm.back_translation.within,
-        minutes=sum(each["seconds"] for each in trainings) / 60 + sum(each.minutes for each in earlier),
-        translating_minutes=seconds / 60 + sum(each.translating_minutes for each in earlier),
+        updates=sum(each["updates"] for each in trainings) + earlier.updates,
+        within=within,
+        minutes=sum(each["seconds"] for each in trainings) / 60 + earlier.minutes,
+        translating_minutes=seconds / 60 + earlier.translating_minutes,
         sentences=len(sentences),
         dropped=dropped,
     )

@@ -59,7 +59,8 @@ def run_experiment(
         jobs = jobs_for(config.jobs, len(prepared.trials), lambda: max(map(weight_count, models)))
         trials = [(experiment, trial, folder / trial.name) for trial in prepared.trials]
         # A process takes seconds to start: none does where nothing is left to do.
-        finished = [finished_trial(*each, on_event) for each in trials]
+        data = [prepared.data[trial.pair.name if trial.pair else config.task] for trial in prepared.trials]
+        finished = [finished_trial(*each, on_event, read) for each, read in zip(trials, data, strict=True)]
         begun = [each for each, result in zip(trials, finished, strict=True) if result is None]
         if begun:
             set_results_aside(folder, on_event)

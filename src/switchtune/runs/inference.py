@@ -25,7 +25,6 @@ from switchtune.examples import (
     switched_pairs,
     task_examples,
 )
-from switchtune.languages import find_language
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
 from switchtune.lexicon.text import monolingual_text
@@ -148,9 +147,7 @@ class InferenceExperiment:
             return {"task": task_examples(corpus)}, {}
         mask = self._mask(trial)
         glosses = {
-            code: Glosser(
-                (own, word_segmenter(code)), by_dictionary(lexicon), settings, mask, find_language(code).spaced
-            )
+            code: Glosser((own, word_segmenter(code)), by_dictionary(lexicon), settings, mask)
             for code, lexicon in self._lexicons(trial).items()
         }
         sample, rng = train.premises[:RATE_SAMPLE], generator(trial.seed, 0, 0)
@@ -254,7 +251,8 @@ class InferenceExperiment:
 def _mixed(stage: Stage, kinds: Mapping[ExampleKind, Examples], trial: Trial) -> Examples:
     if stage.examples is not None:
         return kinds[stage.examples]
-    return mixed_examples([(kinds[kind], share) for kind, share in stage.mixture.items()], seed=trial.seed)
+    shares = [(kinds[kind], share) for kind, share in stage.mixture.items()]
+    return mixed_examples(shares, seed=trial.seed, per_batch=trial.arm.classification.batch)
 
 
 def _label_lines(

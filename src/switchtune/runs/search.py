@@ -180,7 +180,8 @@ def _at(point: Point, arm: ResolvedArm) -> ResolvedArm:
 
 def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
     """The configuration of a run with what was found, as YAML holds it."""
-    values: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True, exclude={"search", "arm_settings"})
+    # A default may be another in the task: what was given stands, be it a default or not.
+    values: dict[str, Any] = config.model_dump(mode="json", exclude_unset=True, exclude={"search", "arm_settings"})
     best: Mapping[str, Tried] = {each.arm: each for each in result.best}
     values["training"] = {**values.get("training", {}), "updates": result.updates}
     values["arms"] = []

@@ -20,7 +20,6 @@ from switchtune.examples import (
     switched_examples,
     task_examples,
 )
-from switchtune.languages import find_language
 from switchtune.lexicon.alignment import read_alignment
 from switchtune.lexicon.build import Lexicons
 from switchtune.lexicon.files import read_lexicon
@@ -33,6 +32,9 @@ from switchtune.runs.trial import Data
 from switchtune.switching.gloss import Glosser, by_dictionary, weighted
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
 from switchtune.switching.switcher import Rates
+
+USUAL_TOKENS = 32
+"""Tokens of the longer side of an example, roughly."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,9 @@ class PairExamples:
         for kind, each in kinds.items():
             for language, rate in each.rates.items():
                 rates[f"{language} ({kind})" if language in rates else language] = rate
-        return StageExamples(mixed_examples(shares, seed=self.trial.seed), task_examples(self.data.valid), rates)
+        per_batch = self.trial.arm.training.tokens_per_batch / USUAL_TOKENS
+        mixture = mixed_examples(shares, seed=self.trial.seed, per_batch=per_batch)
+        return StageExamples(mixture, task_examples(self.data.valid), rates)
 
     def _of_kind(self, kind: ExampleKind) -> StageExamples:
         trial, data, layout = self.trial, self.data, self.layout
@@ -96,8 +100,7 @@ class PairExamples:
             by_language[language] = by_dictionary(read_lexicon(path))
         parts, rates = [], {}
         for language, both in by_language.items():
-            segmenters, spaced = (segmenter, word_segmenter(language)), find_language(language).spaced
-            gloss = Glosser(segmenters, both, trial.arm.gloss, self._mask, spaced)
+            gloss = Glosser((segmenter, word_segmenter(language)), both, trial.arm.gloss, self._mask)
             parts.append(gloss_examples(sentences, (language, target), gloss, seed=seed))
             told = target if language == train.source_language else language
             rates[told] = gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))
@@ -115,8 +118,7 @@ class PairExamples:
         """The pairs with words of their sources in the language of the targets."""
         train, seed = self.data.train, self.trial.seed
         language, segmenter = train.source_language, word_segmenter(train.source_language)
-        # A sentence keeps the spaces of its own language.
-        gloss = Glosser((segmenter, segmenter), self._lexicons(), self.trial.arm.gloss, self._mask)
+        gloss = Glosser((segmenter, segmenter), self._lexicons(), self.trial.arm.gloss, self._mask, whole=False)
         sentences = [each for source in train.limited(RATE_SAMPLE).sources() for each in document_sentences(source)]
         rates = {language: gloss.rates(sentences, generator(seed, 0, 0))}
         return StageExamples(switched_examples(train, gloss, seed=seed), task_examples(self.data.valid), rates)

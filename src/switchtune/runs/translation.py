@@ -98,7 +98,8 @@ class PairExperiment:
         trained = {pair.target: arms, pair.source: [arm.reverse for arm in arms if arm.reverse is not None]}
         for language, text in data.monolingual.items():
             require_language(text, language, data.known)
-            used = any(arm.uses_further for arm in trained[language])
+            # Without pairs the lexicon is made of it.
+            used = not len(data.train) or any(arm.uses_further for arm in trained[language])
             on_event(Event(pair.name, text.describe(language) + "; no arm uses them" * (not used)))
         for warning in (*_too_few(data), *_remarks(self.config, [pair])):
             on_event(Event(pair.name, warning))

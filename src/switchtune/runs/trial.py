@@ -19,7 +19,7 @@ from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
 from switchtune.evidence import Choice
-from switchtune.files import content_of, fingerprint, write_text
+from switchtune.files import LARGEST, content_of, fingerprint, write_text
 from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.load import model_fingerprint
 from switchtune.recipes import FURTHER_KINDS, Stage
@@ -175,9 +175,7 @@ class TrialResult:
     @property
     def back_translation(self) -> BackTranslationCost | None:
         """What its back-translations took; None where it has none."""
-        records = (report["back_translation"] for report in self.reports.values() if "back_translation" in report)
-        record = next(records, None)
-        return None if record is None else BackTranslationCost(**record)
+        return back_translation_cost(self.reports)
 
     @property
     def updates(self) -> int:
@@ -198,6 +196,13 @@ class TrialResult:
         return tuple((before + update, value) for update, value in self.last.get(name, ()))
 
 
+def back_translation_cost(reports: Reports) -> BackTranslationCost | None:
+    """What the back-translations of a training took, which all of its stages share; None where it has none."""
+    records = (report["back_translation"] for report in reports.values() if "back_translation" in report)
+    record = next(records, None)
+    return None if record is None else BackTranslationCost(**record)
+
+
 def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult:
     """Train one arm with one seed and have its model write its outputs; finished steps are skipped.
 
@@ -209,19 +214,30 @@ def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event:
     return result
 
 
-def finished_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> TrialResult | None:
-    """What `run_trial` returns where all is finished; None where something is left to do."""
+def finished_trial(
+    experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent, data: Data[Any] | None = None
+) -> TrialResult | None:
+    """What `run_trial` returns where all is finished; None where something is left to do.
+
+    `data`: what the experiment reads for the trial, where it has done so.
+    """
     markers = [RunDir(folder).marker(stage.name) for stage, _ in experiment.stages(trial.arm)]
     begun = all(marker.exists() for marker in markers)
-    return _result(experiment, trial, folder, on_event, work=False) if begun else None
+    return _result(experiment, trial, folder, on_event, data, work=False) if begun else None
 
 
 def _result(
-    experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent, *, work: bool
+    experiment: Experiment[Any],
+    trial: Trial,
+    folder: Path,
+    on_event: OnEvent,
+    data: Data[Any] | None = None,
+    *,
+    work: bool,
 ) -> TrialResult | None:
     run, outputs = _run_dir(experiment, trial, folder, on_event), {}
     with run.lock():
-        data = experiment.read(trial.pair, trial.corpora)
+        data = experiment.read(trial.pair, trial.corpora) if data is None else data
         trained = trained_stages(experiment, trial, data, run, on_event, work=work)
         if trained is None:
             return None
@@ -365,11 +381,16 @@ def kept_lines(
     return read_hypotheses(path, count)
 
 
+LONGEST_MEAN = 1 << 12
+"""In bytes, of the lines of a file of outputs; those of millions of sentences make a large one."""
+
+
 def read_hypotheses(path: Path, sentences: int | None = None) -> list[str]:
     """A model's outputs for a test set of so many sentences (None: not known), a line each."""
     again = "Remove the file, and the same command makes them again."
     try:
-        *hypotheses, rest = content_of(path).decode().split("\n")
+        largest = max(LARGEST, LONGEST_MEAN * (sentences or 0))
+        *hypotheses, rest = content_of(path, largest).decode().split("\n")
     except UnicodeDecodeError as error:
         raise SwitchtuneError(f"{path}: not UTF-8 ({error.reason} at byte {error.start:,}). {again}") from error
     if rest:

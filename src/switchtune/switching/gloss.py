@@ -11,6 +11,7 @@ import numpy as np
 
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import Segmenter, Words, is_number, lower_case
+from switchtune.languages import find_language
 from switchtune.lexicon.forms import by_stem, parts_of, stems
 from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.switching.switcher import WORDS_REMEMBERED, Rates, initial, recased
@@ -46,12 +47,20 @@ _WIDE = {"。": ".", "、": ",", "，": ",", "！": "!", "？": "?", "：": ":",
 """Punctuation of Chinese and Japanese, and of other languages."""
 
 
+@lru_cache
 def _marks(language: str, into: str) -> dict[int, str]:
     """How the punctuation of one language is written in another, for `str.translate`."""
-    wide = [code in {"zh", "ja"} for code in (language, into)]
+    wide = [find_language(code).script in {"Hans", "Hant", "Jpan"} for code in (language, into)]
     if wide == [False, True]:
         return str.maketrans({mark: own for own, mark in _WIDE.items() if own != ("，" if into == "ja" else "、")})
     return str.maketrans({own: f"{mark} " for own, mark in _WIDE.items()}) if wide == [True, False] else {}
+
+
+def _gaps_in(language: str, gaps: Sequence[str], own: str) -> list[str]:
+    """What stands between the words of a sentence of the language `own`, as it is written in another."""
+    marks, spaced = _marks(own, language), find_language(language).spaced
+    written = [gap.translate(marks) if spaced else gap.translate(marks).replace(" ", "") for gap in gaps]
+    return [*written[:-1], written[-1].rstrip() if marks else written[-1]]
 
 
 def by_dictionary(lexicon: Lexicon) -> tuple[Lexicon, Lexicon]:
@@ -68,7 +77,7 @@ class Glosser:
     lexicons: tuple[Lexicon, Lexicon]  # From the language of the sentences to that of the glosses, and back
     settings: GlossSettings
     mask: str = ""  # What stands for a word without a translation, where these are masked
-    spaced: bool = True  # Whether the language of the glosses has spaces
+    whole: bool = True  # Whether glosses are sentences of the other language, with its punctuation and spaces
 
     @cached_property
     def _choices(self) -> Callable[[str, bool], dict[str, float]]:
@@ -100,9 +109,8 @@ class Glosser:
     def _joined(self, entries: Sequence[Entry]) -> dict[str, float]:
         """The strongest ways to put translations of words side by side."""
         options = product(*(weighted(entry, self.settings, self.lexicons[1]).items() for entry in entries))
-        joint = {
-            (" " * self.spaced).join(word for word, _ in way): prod(weight for _, weight in way) for way in options
-        }
+        space = " " * find_language(self.lexicons[0].target_language).spaced
+        joint = {space.join(word for word, _ in way): prod(weight for _, weight in way) for way in options}
         return dict(sorted(joint.items(), key=lambda item: -item[1])[: self.settings.k])
 
     def choices(self, word: str, *, first: bool = False) -> Mapping[str, float]:
@@ -136,10 +144,9 @@ class Glosser:
             gaps.append(gap)
         if not words:
             words, gaps = list(units.words), list(units.gaps)
-        marks = _marks(self.lexicons[0].source_language, self.lexicons[0].target_language)
-        between = [gap.translate(marks) if self.spaced else gap.translate(marks).replace(" ", "") for gap in gaps]
-        between[-1] = between[-1].rstrip() if marks else between[-1]
-        gloss = self.segmenters[1].join(Words(tuple(between), tuple(words)))
+        if self.whole:
+            gaps = _gaps_in(self.lexicons[0].target_language, gaps, self.lexicons[0].source_language)
+        gloss = self.segmenters[1].join(Words(tuple(gaps), tuple(words)))
         return f"{self.settings.mark} {gloss}" if self.settings.mark else gloss
 
     def rates(self, sentences: Sequence[str], rng: np.random.Generator) -> Rates:
