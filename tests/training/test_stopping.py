@@ -192,10 +192,8 @@ def test_checkpoints_by_the_clock_make_no_difference(
     regular = [update for update in range(1, 13) if update % every == 0 or update == 12]
     timed = {20: [3, 6, 9], 4: [3, 7, 11]}[every]
     begun = [(0, False)] if changes is BEST else []
-    assert made == [*begun, *((update, False) for update in regular)] + [
-        *begun,
-        *sorted([(update, True) for update in timed] + [(update, False) for update in regular]),
-    ]
+    saved = [(update, False) for update in regular]
+    assert made == [*begun, *saved, *begun, *sorted([*saved, *((update, True) for update in timed)])]
     assert same_weights(trained[0][0], trained[1][0])
     assert trained[0][1:] == trained[1][1:]
 

@@ -41,7 +41,7 @@ def _proportion(value: Any) -> Proportion:
 class ArmSettings(Settings):
     """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's."""
 
-    recipe: RecipeName | Literal["auto"]
+    recipe: Literal[RecipeName, "auto"]
     """`auto`: for each pair the recipe that did best on corpora like it, once it is known how large it is."""
     name: FolderName = ""
     """Name in tables and folders; the recipe's name by default."""

@@ -190,8 +190,8 @@ def remove_after(folder: Path, update: int) -> None:
 
 
 def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """The one with the highest score, the earliest of equals."""
-    return max(checkpoints, key=lambda found: float("-inf") if found.score is None else found.score)
+    """The one with the highest score; of equals the earliest after the beginning."""
+    return max(checkpoints, key=lambda found: (float("-inf") if found.score is None else found.score, found.update > 0))
 
 
 def remove_but_weights(folder: Path) -> None:
