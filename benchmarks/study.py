@@ -101,7 +101,9 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
         )
     )
     return parse_config(
-        RunConfig, {**run.settings, "pairs": [pair], "arms": arms, "seeds": [run.seed]}, origin=run.folder
+        RunConfig,
+        {**run.settings, "pairs": [pair], "arms": arms, "seeds": [run.seed], "baseline": arms[0]["name"]},
+        origin=run.folder,
     )
 
 

@@ -5,11 +5,12 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from statistics import mean
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from scipy.stats import t
 
 from switchtune.files import write_text
 from switchtune.results.drawing import COLOURS, MARKERS, write_figure
@@ -91,6 +92,28 @@ class Part:
             ]
             body.append(("mean", "", "", *cells))
         return markdown_table(("direction", "pairs", "seeds", *sums), body)
+
+    def over_directions(self) -> list[str]:
+        """For each arm in how many directions it is better, and the mean gain with its interval over directions.
+
+        The interval is Student's, of the directions as a sample of others; seeds and sentences are in their scatter.
+        """
+        lines = []
+        for arm in self.arms:
+            gains = [each.difference for (*_, name), each in self.decided.items() if name == arm]
+            if len(gains) < 2:
+                continue
+            better = sum(gain > 0 for gain in gains)
+            reach = t.ppf(0.975, len(gains) - 1) * stdev(gains) / len(gains) ** 0.5
+            real = sum(
+                self._is_real(key) and each.difference > 0 for key, each in self.decided.items() if key[2] == arm
+            )
+            interval = f"{signed(mean(gains) - reach)} to {signed(mean(gains) + reach)}"
+            lines.append(
+                f"{arm}: better than {self.baseline} in {better} of {len(gains)} directions, significantly in {real}; "
+                f"{signed(mean(gains))} BLEU on average ({interval})"
+            )
+        return lines
 
     def _is_real(self, key: tuple[str, int, str]) -> bool:
         known = self.decided.get(key)
