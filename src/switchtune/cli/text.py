@@ -143,15 +143,13 @@ def translate(
         return
     if everything:
         raise UsageError(f"--all: {file} holds no translations; it is for {', '.join(WRITTEN_BACK)}.")
-    growing = None if out is None else GrowingFile(out)
-    if growing is None:
-        claim_standard_output(inputs)
-    else:
-        claim_file(growing.path, inputs=inputs, force=force or resume, own=growing.is_unfinished)
     signal.signal(signal.SIGTERM, _stop)
-    if growing is None:
+    if out is None:
+        claim_standard_output(inputs)
         translate_onto(sys.stdout, translation)
     else:
+        growing = GrowingFile(out)
+        claim_file(growing.path, inputs=inputs, force=force or resume, own=growing.is_unfinished)
         translate_into(growing, translation, resume=resume, force=force, tell=partial(print_line, err=True))
 
 

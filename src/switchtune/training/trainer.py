@@ -105,9 +105,7 @@ def train_stage(
         UsageError: something that the settings ask for cannot be had here.
         Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
-    _require_sets(settings, examples, valid, validate, folder)
-    if plateau is not None and valid is None:
-        raise TrainingError("A plateau needs a validation set to tell when a stage gains too little.")
+    _require_sets(settings, examples, valid, validate, folder, plateau)
     layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
     batches, truncated_valid = _validation(valid, layout, max_tokens, settings)
     job = Job(
@@ -157,6 +155,7 @@ def _require_sets(
     valid: Examples | None,
     validate: Callable[[Loaded], float] | None,
     folder: Path,
+    plateau: Plateau | None,
 ) -> None:
     if examples.count == 0 or (valid is not None and valid.count == 0):
         raise TrainingError(f"{folder}: the {'validation' if examples.count else 'training'} set has no examples.")
@@ -164,6 +163,8 @@ def _require_sets(
         raise TrainingError("training.keep: 'best' needs a validation set to tell which weights are best.")
     if settings.patience is not None and valid is None:
         raise TrainingError("training.patience needs a validation set to tell when a stage gets no better.")
+    if plateau is not None and valid is None:
+        raise TrainingError("A plateau needs a validation set to tell when a stage gains too little.")
     if settings.best_by == "chrf" and validate is None:
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
 
