@@ -54,6 +54,7 @@ class Run:
     arms: Mapping[str, Mapping[str, Any]]
     seed: int
     settings: Mapping[str, Any]
+    tested_on: str  # `valid` where settings are chosen, else `test`
     test_sentences: int
 
     @property
@@ -68,7 +69,7 @@ def queued(grid: Mapping[str, Any]) -> Iterator[Run]:
         tested = entry.get("test_sentences", grid["test_sentences"])
         arms = {name: grid["arms"][name] for name in entry["arms"]}
         for seed, size, pair in product(entry["seeds"], entry["sizes"], entry["pairs"]):
-            yield Run(entry["name"], pair, size, arms, seed, settings, tested)
+            yield Run(entry["name"], pair, size, arms, seed, settings, entry.get("tested_on", "test"), tested)
 
 
 def merged(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
         language: further_text(path / f"train.{language}.xz", run.size, half, grid["monolingual_sentences"], out)
         for half, language in enumerate((source, target))
     }
-    test = {language: test_set(path / f"test.{language}.xz", run.test_sentences, out) for language in further}
+    test = {language: test_set(path / f"{run.tested_on}.{language}.xz", run.test_sentences, out) for language in further}
     pair = {
         "source": source,
         "target": target,
@@ -121,7 +122,7 @@ def further_text(path: Path, size: int, half: int, most: int, out: Path) -> Path
 def test_set(path: Path, most: int, out: Path) -> Path:
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         sentences = list(islice(lines, most))
-    return written(out / "text" / path.parent.name / str(most) / f"test.{path.suffixes[0][1:]}.txt", sentences)
+    return written(out / "text" / path.parent.name / str(most) / path.with_suffix(".txt").name, sentences)
 
 
 def written(path: Path, lines: Sequence[str]) -> Path:
