@@ -86,7 +86,9 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
         language: further_text(path / f"train.{language}.xz", run.size, half, grid["monolingual_sentences"], out)
         for half, language in enumerate((source, target))
     }
-    test = {language: test_set(path / f"{run.tested_on}.{language}.xz", run.test_sentences, out) for language in further}
+    test = {
+        language: test_set(path / f"{run.tested_on}.{language}.xz", run.test_sentences, out) for language in further
+    }
     pair = {
         "source": source,
         "target": target,

@@ -328,7 +328,7 @@ def test_dictionary_entries_are_pairs_of_the_task_drawn_anew() -> None:
         "in": Entry("in", 1, (Translation("in", 1.0, 1),)),
     }
     lexicon = Lexicon("de", "en", "align", "probability", "word", entries)
-    weights = partial(weighted, settings=GlossSettings(draw="probability"), backward=lexicon)
+    weights = partial(weighted, settings=GlossSettings(draw="probability", k=3), backward=lexicon)
     examples = dictionary_examples(lexicon, weights, seed=1)
     assert examples.made([(epoch, 1) for epoch in range(3)]) == [Example("in", "de", "in", "en")] * 3
     drawn = Counter(examples.make(epoch, 0) for epoch in range(1000))

@@ -42,7 +42,7 @@ def test_every_word_that_has_a_translation_becomes_one_and_the_rest_stands() -> 
 
 
 def test_the_k_strongest_translations_are_alike_likely() -> None:
-    drawn = Counter(glosser()("the dog", rng(seed)).split()[1] for seed in range(600))
+    drawn = Counter(glosser(k=3)("the dog", rng(seed)).split()[1] for seed in range(600))
     assert set(drawn) == {"Hund", "Köter", "Rüde"}
     assert min(drawn.values()) > 160
 
@@ -62,7 +62,7 @@ def test_how_likely_each_translation_is(draw: str, expected: tuple[float, ...]) 
         "köter": Entry("Köter", 1, (Translation("dog", 0.3, 1),)),
     }
     backward = Lexicon("de", "en", "align", "probability", "word", back)
-    settings = GlossSettings.model_validate({"draw": draw})
+    settings = GlossSettings.model_validate({"draw": draw, "k": 3})
     gloss = Glosser((word_segmenter("en"), word_segmenter("de")), (forward, backward), settings)
     drawn = Counter(gloss("dog " * 20_000, rng()).split()[1:])
     assert set(drawn) <= {"Hund", "Köter", "Rüde"}
@@ -72,11 +72,28 @@ def test_how_likely_each_translation_is(draw: str, expected: tuple[float, ...]) 
 
 def test_translations_without_strength_are_drawn_alike() -> None:
     nothing = lexicon("de", "en")
-    assert weighted(ENGLISH_GERMAN.entries["the"], GlossSettings(draw="backward"), nothing) == {
+    assert weighted(ENGLISH_GERMAN.entries["the"], GlossSettings(draw="backward", k=3), nothing) == {
         "der": 1.0,
         "die": 1.0,
         "das": 1.0,
     }
+
+
+def test_what_the_other_language_mostly_does_without_is_left_out() -> None:
+    probable = {"the": 0.02, "dog": 0.03, "sleeps": 0.5}
+    entries = {word: Entry(word, 1, (Translation(word.upper(), each, 1),)) for word, each in probable.items()}
+    aligned = Lexicon("en", "de", "align", "probability", "word", entries)
+    segmenters = (word_segmenter("en"), word_segmenter("de"))
+    gloss = Glosser(segmenters, (aligned, lexicon("de", "en")), GlossSettings())
+    assert gloss("the dog and the cat sleeps.", rng()) == "DOG and cat SLEEPS."
+    assert gloss("Big the.", rng()) == "Big."
+    assert gloss("the", rng()) == "the"
+    everything = replace(gloss, settings=GlossSettings(omit_below=0))
+    assert everything("the dog", rng()) == "THE DOG"
+    similar = replace(gloss, lexicons=(replace(aligned, measure="similarity"), gloss.lexicons[1]))
+    assert similar("the dog", rng()) == "THE DOG"
+    switched = replace(gloss, segmenters=(segmenters[0], segmenters[0]), whole=False)
+    assert switched("the dog", rng()) == "THE DOG"
 
 
 def found(words: str, **settings: object) -> list[str | None]:

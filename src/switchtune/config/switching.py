@@ -47,8 +47,11 @@ class GlossSettings(Settings):
     rate: Share = 1.0
     """Share of the words with a known translation that are replaced by one; where the task is summarization, 0.35
     unless another is given."""
-    k: AtOnce = 3
+    k: AtOnce = 1
     """Number of strongest translations from which a word's is drawn."""
+    omit_below: Share = 0.03
+    """Probability in an aligned lexicon under which a word's strongest translation counts as none: the word is left out
+    of the gloss, as the other language mostly does without it. Switched inputs keep their words."""
     draw: Literal["uniform", "probability", "backward"] = "uniform"
     """How likely each of them is: all alike; in proportion to its probability (or similarity) in the lexicon; or in
     proportion to that of its being translated back, by the lexicon of the other direction."""
@@ -61,6 +64,12 @@ class GlossSettings(Settings):
     tag: bool | str = False
     """Text at the head of a gloss that marks it as one, as in tagged back-translation (Caswell et al., 2019); `true`:
     `==`. It is cut into pieces like other text, so that no model needs a new piece for it."""
+
+    @model_validator(mode="after")
+    def _draws_from_several(self) -> "GlossSettings":
+        if self.k == 1 and self.draw != "uniform":
+            raise ValueError(f"draw: {self.draw} decides nothing with k: 1; give k: 3")
+        return self
 
     @property
     def mark(self) -> str:

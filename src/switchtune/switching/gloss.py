@@ -96,6 +96,8 @@ class Glosser:
         entry = lexicon.entries.get(key) or by_stem(key, self._stems)
         if parts:
             weights, usual = self._joined([lexicon.entries[part] for part in parts]), word
+        elif entry is not None and self._omits(entry):
+            return {"": 1.0}
         elif entry is not None:
             weights, usual = weighted(entry, self.settings, backward), entry.word
         else:
@@ -105,6 +107,10 @@ class Glosser:
             for choice in initial(word, recast, language) if first else recast:
                 choices.setdefault(choice, weight)
         return choices if any(choices.values()) else {word: 1.0}
+
+    def _omits(self, entry: Entry) -> bool:
+        probable = self.lexicons[0].measure == "probability"
+        return self.whole and probable and entry.translations[0].strength < self.settings.omit_below
 
     def _joined(self, entries: Sequence[Entry]) -> dict[str, float]:
         """The strongest ways to put translations of words side by side."""
@@ -116,12 +122,14 @@ class Glosser:
     def choices(self, word: str, *, first: bool = False) -> Mapping[str, float]:
         """The translations that a word is drawn from, strongest first, with their weights; the word may be among them.
 
+        The only one of a word that is left out of glosses is empty.
+
         `first`: whether the word begins a sentence.
         """
         return self._choices(word, first)
 
     def translated(self, words: Sequence[str], rng: np.random.Generator) -> list[str | None]:
-        """For each word one of its translations, or the word itself; None: it has none."""
+        """For each word one of its translations, or the word itself; empty: it is left out, None: it has none."""
         drawn, picks = rng.random(len(words)) < self.settings.rate, rng.random(len(words))
         result: list[str | None] = []
         for position, word in enumerate(words):
@@ -136,7 +144,7 @@ class Glosser:
         words: list[str] = []
         gaps = [units.gaps[0]]
         for word, new, gap in zip(units.words, self.translated(units.words, rng), units.gaps[1:], strict=True):
-            if new is None and self.settings.unknown == "drop":
+            if new == "" or (new is None and self.settings.unknown == "drop"):
                 if words:
                     gaps[-1] = gap
                 continue
