@@ -135,8 +135,8 @@ def chrf(trial: Trial) -> float:
 
 
 def loss(trial: Trial) -> float:
-    """The lowest validation loss of the last stage, in nats a target token."""
-    return min(nll for _, nll in trial["valid_nll"])
+    """The validation loss of the weights that are handed on, the last ones, in nats a target token."""
+    return float(trial["valid_nll"][-1][1])
 
 
 def minutes(trial: Trial) -> float:
