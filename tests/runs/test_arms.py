@@ -13,6 +13,7 @@ from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.evidence import Evidence
 from switchtune.report.run_page import run_page
+from switchtune.runs.arms import chosen_arm
 from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.folder import open_run
 from switchtune.runs.plan import plan
@@ -135,6 +136,12 @@ def test_what_a_chosen_recipe_lacks_is_told_before_anything_is_trained(
     with pytest.raises(SwitchtuneError, match=r"1 is too few for the stages restore \+ task"):
         run_experiment(configured(model, tmp_path, training=few), tmp_path / "run")
     assert not list(tmp_path.glob("run/*/standard"))
+
+
+def test_where_no_arm_is_named_it_is_the_first_but_the_baseline(model: Path, tmp_path: Path) -> None:
+    compared = (("csr+", "standard"), ("standard", "csr+", "csr"), ("standard",))
+    chosen = [chosen_arm(configured(model, tmp_path, *arms), None).name for arms in compared]
+    assert chosen == ["csr+", "csr+", "standard"]
 
 
 def test_text_can_be_left_out_of_the_choice(model: Path, tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_an_example_is_a_gloss_and_nothing_of_the_validation_pairs(model: Path, 
     assert all(sentence not in block for sentence in ENGLISH[:6])
     assert block.count("source text") == 3
     (block,) = batch_preview(config, arm="unsupervised")
-    assert block.startswith("stage 1: mixture (16 examples an epoch, without the back-translations")
+    assert block.startswith("stage 1: mixture (10 examples an epoch, without the back-translations")
     train, valid, _ = read_pair(config, config.pairs[0], tmp_path)
     assert (len(train), train.sources(), train.reversed().targets()) == (0, [], [])
     assert train.fingerprint() != valid.fingerprint()
