@@ -7,56 +7,58 @@ from hypothesis import strategies as st
 from switchtune import examples
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
-from switchtune.recipes import RECIPES, Recipe, Stage, recipe_of, stage_updates
+from switchtune.recipes import RECIPES, Recipe, RecipeName, recipe_of, stage_updates
 
 
 def test_the_papers_budget() -> None:
-    shares = TrainingSettings().stage_shares
-    assert stage_updates(RECIPES["csr"], 30_000, shares) == (5_000, 25_000)
-    assert stage_updates(RECIPES["standard"], 30_000, shares) == (30_000,)
-    assert stage_updates(RECIPES["csr+"], 30_000, shares) == (20_000, 10_000)
-
-
-def test_mixtures_share_equally_what_mixtures_get() -> None:
-    assert stage_updates(RECIPES["bt"], 3_000, {"mixture": 0.5}) == (1_500, 1_500)
-    assert stage_updates(RECIPES["csr+bt"], 3_000, {"mixture": 0.5}) == (750, 750, 1_500)
-    assert stage_updates(RECIPES["csr+bt"], 3, {"mixture": 0.5}) == (1, 1, 1)
+    share = TrainingSettings().restore_share
+    assert stage_updates(RECIPES["csr"], 30_000, share) == (5_000, 25_000)
+    assert stage_updates(RECIPES["standard"], 30_000, share) == (30_000,)
+    assert stage_updates(RECIPES["csr+"], 30_000, share) == (30_000,)
 
 
 @given(
-    stages=st.integers(1, 4),
-    total=st.integers(4, 10**6),
+    recipe=st.sampled_from(list(RECIPES.values())),
+    total=st.integers(2, 10**6),
     share=st.floats(0, 1, exclude_min=True, exclude_max=True),
 )
-def test_every_stage_gets_updates_and_they_sum_to_the_total(stages: int, total: int, share: float) -> None:
-    updates = stage_updates(Recipe((Stage("task", {"task": 1.0}),) * stages), total, {"task": share})
-    assert len(updates) == stages
+def test_every_stage_gets_updates_and_they_sum_to_the_total(recipe: Recipe, total: int, share: float) -> None:
+    updates = stage_updates(recipe, total, share)
+    assert len(updates) == len(recipe.stages)
     assert sum(updates) == total
     assert min(updates) >= 1
 
 
 def test_too_few_updates_are_refused() -> None:
     with pytest.raises(UsageError, match=r"1 is too few for the stages restore \+ task"):
-        stage_updates(RECIPES["csr"], 1, {"restore": 0.5})
+        stage_updates(RECIPES["csr"], 1, 0.5)
 
 
-def test_recipes_end_with_the_task_and_name_examples_that_exist() -> None:
+def test_recipes_name_examples_that_exist_and_only_the_papers_has_two_stages() -> None:
     for recipe in (*RECIPES.values(), recipe_of("csr+", translates=False)):
-        assert recipe.stages[-1].name == "task"
         kinds = {kind for stage in recipe.stages for kind in stage.mixture}
         assert all(hasattr(examples, f"{kind}_examples") for kind in kinds)
     assert [name for name, recipe in RECIPES.items() if recipe.init == "random"] == ["random"]
-    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == [
-        *("csr", "csr+", "denoise", "bt", "unsupervised")
-    ]
-    for recipe in RECIPES.values():
-        assert len({stage.name for stage in recipe.stages}) == len(recipe.stages)
+    assert [name for name, recipe in RECIPES.items() if len(recipe.stages) == 2] == ["csr"]
+
+
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("csr+", "task"), ("denoise", "task"), ("bt", "task"), ("csr+bt", "task"), ("unsupervised", "backtranslated")],
+)
+def test_a_mixture_gives_way_to_what_is_to_be_learned(name: RecipeName, last: str) -> None:
+    assert RECIPES[name].mixes
+    (stage,) = RECIPES[name].stages
+    lines = {kind: share for kind, share in stage.mixture.items() if isinstance(share, tuple)}
+    assert lines == stage.mixture
+    assert [sum(shares) for shares in zip(*lines.values(), strict=True)] == pytest.approx([1, 1])
+    assert {kind: end for kind, (_, end) in lines.items() if end} == {last: 1}
+    assert lines[last] == min(lines.values())  # it begins with least
 
 
 def test_a_task_that_does_not_translate_has_its_own_inputs_switched_in_place_of_glosses() -> None:
-    mixture, task = recipe_of("csr+", translates=False).stages
-    assert (mixture.name, mixture.mixture) == ("mixture", {"task": 0.5, "switched": 0.5})
-    assert task == RECIPES["csr+"].stages[1]
+    (stage,) = recipe_of("csr+", translates=False).stages
+    assert (stage.name, stage.mixture) == ("mixture", {"task": (0.3, 1.0), "switched": (0.7, 0.0)})
     assert recipe_of("csr+", translates=True) == RECIPES["csr+"]
     assert recipe_of("csr", translates=False) == RECIPES["csr"]
 

@@ -54,35 +54,37 @@ class Recipe:
 
     @property
     def mixes(self) -> bool:
-        """Whether it has a stage whose kinds of examples can be chosen."""
-        return any(stage.name == MIXTURE for stage in self.stages)
+        """Whether its kinds of examples can be chosen."""
+        return self.stages[-1].name == MIXTURE
 
     def with_mixture(self, mixture: Mapping[ExampleKind, Proportion]) -> "Recipe":
-        """The same stages with other kinds of examples and shares in the mixture."""
-        stages = tuple(Stage(MIXTURE, mixture) if each.name == MIXTURE else each for each in self.stages)
-        translates_back = any("backtranslated" in stage.mixture for stage in stages)
-        return replace(self, stages=stages, reverse=self.reverse if translates_back else None)
+        """The same with other kinds of examples and shares."""
+        reverse = self.reverse if "backtranslated" in mixture else None
+        return replace(self, stages=(Stage(MIXTURE, mixture),), reverse=reverse)
 
 
 MIXTURE = "mixture"
 RESTORE = Stage("restore", {"restore": 1.0})
 TASK = Stage("task", {"task": 1.0})
-GLOSSES = Stage(MIXTURE, {"task": 0.5, "gloss": 0.5})
 
-MIXTURES = (MIXTURE, "mixture2")
-"""Names of the stages that share the updates of mixtures equally, in a recipe that has several."""
+
+def _giving_way(*kinds: ExampleKind, reverse: RecipeName | None = None) -> Recipe:
+    """Kinds of examples, as many of each, that give way to the task in the course of the training."""
+    falling = dict.fromkeys(kinds, (0.7 / len(kinds), 0.0))
+    return Recipe((Stage(MIXTURE, {"task": (0.3, 1.0), **falling}),), reverse=reverse)
+
 
 RECIPES: Mapping[RecipeName, Recipe] = MappingProxyType(
     {
         "standard": Recipe((TASK,)),
         "csr": Recipe((RESTORE, TASK)),
-        "csr+": Recipe((GLOSSES, TASK)),
-        "denoise": Recipe((Stage(MIXTURE, {"task": 0.5, "denoise": 0.5}), TASK)),
-        "bt": Recipe((Stage(MIXTURE, {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="standard"),
-        "csr+bt": Recipe((GLOSSES, Stage("mixture2", {"task": 0.5, "backtranslated": 0.5}), TASK), reverse="csr+"),
+        "csr+": _giving_way("gloss"),
+        "denoise": _giving_way("denoise"),
+        "bt": _giving_way("backtranslated", reverse="standard"),
+        "csr+bt": _giving_way("gloss", "backtranslated", reverse="csr+"),
         "glosses": Recipe((Stage("task", {"gloss": 1.0}),)),
         "unsupervised": Recipe(
-            (Stage(MIXTURE, {"gloss": 1.0}), Stage("task", {"backtranslated": 1.0})), reverse="glosses"
+            (Stage(MIXTURE, {"gloss": (1.0, 0.0), "backtranslated": (0.0, 1.0)}),), reverse="glosses"
         ),
         "iaft": Recipe((Stage("task", {"iaft": 1.0}),)),
         "random": Recipe((TASK,), init="random"),
@@ -97,20 +99,16 @@ def recipe_of(name: RecipeName, *, translates: bool) -> Recipe:
     translation of its document, nor is a label) has its own examples in the place of glosses, with switched inputs.
     """
     recipe = RECIPES[name]
-    if translates:
+    if translates or not recipe.mixes:
         return recipe
-    mixtures: list[dict[ExampleKind, Proportion]] = [
-        {"switched" if kind == "gloss" else kind: share for kind, share in stage.mixture.items()}
-        for stage in recipe.stages
-    ]
-    return replace(recipe, stages=tuple(map(Stage, (stage.name for stage in recipe.stages), mixtures)))
+    own = recipe.stages[-1].mixture.items()
+    return recipe.with_mixture({"switched" if kind == "gloss" else kind: share for kind, share in own})
 
 
-def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tuple[int, ...]:
+def stage_updates(recipe: Recipe, total: int, restore_share: float) -> tuple[int, ...]:
     """Updates of each stage; they sum to `total` whatever the recipe, so that recipes are compared at equal updates.
 
-    Each stage but the last gets the share of the total that stands under its name, 0 < share < 1 (paper: 5k of 30k);
-    several mixtures get equal parts of what stands under `mixture`.
+    The first of two has `restore_share` of them, 0 < share < 1 (paper: 5k of 30k).
 
     Raises:
         UsageError: fewer updates than stages.
@@ -118,11 +116,7 @@ def stage_updates(recipe: Recipe, total: int, shares: Mapping[str, float]) -> tu
     if total < len(recipe.stages):
         names = " + ".join(stage.name for stage in recipe.stages)
         raise UsageError(f"training.updates: {total} is too few for the stages {names}; give at least one to each.")
-    mixtures = [stage.name for stage in recipe.stages if stage.name in MIXTURES]
-    shares = {**shares, **{name: shares[MIXTURE] / len(mixtures) for name in mixtures}}
-    updates: list[int] = []
-    remaining = total
-    for number, stage in enumerate(recipe.stages[:-1], start=1):
-        updates.append(min(max(1, round(total * shares[stage.name])), remaining - len(recipe.stages) + number))
-        remaining -= updates[-1]
-    return (*updates, remaining)
+    if len(recipe.stages) == 1:
+        return (total,)
+    first = min(max(1, round(total * restore_share)), total - 1)
+    return (first, total - first)

@@ -13,6 +13,7 @@ from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.evidence import Evidence
 from switchtune.report.run_page import run_page
+from switchtune.runs.arms import chosen_arm
 from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.folder import open_run
 from switchtune.runs.plan import plan
@@ -62,10 +63,11 @@ def test_each_pair_gets_the_recipe_that_did_best_in_like_cases(
     assert [line for line in told if line.startswith(f"de-en: auto: {reason}")]
     assert [line for line in told if line.startswith("en-de: auto: 6 pairs: standard, for no recipe gained")]
     # The chosen recipe is trained as if it were named.
-    same = [(run / name / "seed1/task/model/model.safetensors").read_bytes() for name in ("de-en/csr+", "de-en/auto")]
+    model_file = "seed1/mixture/model/model.safetensors"
+    same = [(run / name / model_file).read_bytes() for name in ("de-en/csr+", "de-en/auto")]
     assert same[0] == same[1]
     page = (run / "comparison.md").read_text(encoding="utf-8")
-    assert "| auto (csr+) | 3 + 1 |" in page
+    assert "| auto (csr+) | 4 |" in page
     assert "| auto (standard) | 4 |" in page
     assert f"- auto: {reason}" in page
     metrics, manifest = (json.loads((run / name).read_text()) for name in ("metrics.json", "manifest.json"))
@@ -76,7 +78,7 @@ def test_each_pair_gets_the_recipe_that_did_best_in_like_cases(
         "en-de/auto": "standard",
     }
     stages = {(each.pair, each.arm): each.stages for pair in config.pairs for each in open_run(run).trainings(pair)}
-    assert stages["de-en", "auto"] == ("mixture", "task")
+    assert stages["de-en", "auto"] == ("mixture",)
     assert stages["en-de", "auto"] == ("task",)
     files = read_run(run)
     assert files.controls == set()
@@ -98,10 +100,10 @@ def test_one_arm_alone_its_examples_and_its_search(model: Path, tmp_path: Path) 
     config = configured(model, tmp_path)
     shown = batch_preview(config)
     assert shown[0].startswith("auto: 6 pairs, 6 further sentences in English: csr+ gained 1.2 BLEU")
-    assert [block.split(" (")[0] for block in shown[1:]] == ["stage 1: mixture", "stage 2: task"]
+    assert [block.split(" (")[0] for block in shown[1:]] == ["stage 1: mixture"]
     trained = train_arm(config, tmp_path / "run", arm="auto")
     assert trained is not None
-    assert list(trained.result.stage_updates) == ["mixture", "task"]
+    assert list(trained.result.stage_updates) == ["mixture"]
     assert trained.record()["choice"]["recipe"] == "csr+"
     points = {"lr": [1e-4, 1e-3]}
     found = search(configured(model, tmp_path, search=points), tmp_path / "search")
@@ -114,7 +116,6 @@ def test_a_plan_has_the_stages_of_what_is_chosen_and_says_why(model: Path, tmp_p
     planned = plan(configured(model, tmp_path), gpu_memory=8)
     assert [(each.pair, each.stage) for each in planned.stages if each.arm == "auto"] == [
         ("de-en", "mixture"),
-        ("de-en", "task"),
         ("en-de", "task"),
     ]
     assert [line.split(":")[0] for line in planned.advice] == ["de-en/auto", "en-de/auto"]
@@ -123,15 +124,24 @@ def test_a_plan_has_the_stages_of_what_is_chosen_and_says_why(model: Path, tmp_p
     assert advised[1].startswith("en-de: 6 pairs: standard, for no recipe gained over it")
 
 
-def test_what_a_chosen_recipe_lacks_is_told_before_anything_is_trained(model: Path, tmp_path: Path) -> None:
+def test_what_a_chosen_recipe_lacks_is_told_before_anything_is_trained(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lexicon = {"method": "dictionary", "dictionaries": [str(tmp_path / "none.tsv")]}
     with pytest.raises(UsageError, match=r"none\.tsv"):
         run_experiment(configured(model, tmp_path, lexicon=lexicon), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     few = {"updates": 1, "tokens_per_batch": 200}
-    with pytest.raises(SwitchtuneError, match=r"1 is too few for the stages mixture \+ task"):
+    monkeypatch.setattr(evidence, "read_evidence", lambda: (Evidence("csr", 0, 2000, "de-en", 9.0, 1),))
+    with pytest.raises(SwitchtuneError, match=r"1 is too few for the stages restore \+ task"):
         run_experiment(configured(model, tmp_path, training=few), tmp_path / "run")
     assert not list(tmp_path.glob("run/*/standard"))
+
+
+def test_where_no_arm_is_named_it_is_the_first_but_the_baseline(model: Path, tmp_path: Path) -> None:
+    compared = (("csr+", "standard"), ("standard", "csr+", "csr"), ("standard",))
+    chosen = [chosen_arm(configured(model, tmp_path, *arms), None).name for arms in compared]
+    assert chosen == ["csr+", "csr+", "standard"]
 
 
 def test_text_can_be_left_out_of_the_choice(model: Path, tmp_path: Path) -> None:

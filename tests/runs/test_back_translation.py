@@ -69,9 +69,9 @@ def test_the_model_learns_from_its_own_translations_of_further_text(model: Path,
     rows = {row.arm: row for row in summary.rows}
     assert [dict(row.stage_updates) for row in rows.values()] == [
         {"task": 9},
-        {"mixture": 6, "task": 3},
-        {"mixture": 3, "mixture2": 3, "task": 3},
-        {"mixture": 4, "task": 2},
+        {"mixture": 9},
+        {"mixture": 9},
+        {"mixture": 6},
     ]
     costs = {arm: row.back_translation for arm, row in rows.items()}
     assert costs["standard"] is None
@@ -84,7 +84,7 @@ def test_the_model_learns_from_its_own_translations_of_further_text(model: Path,
         reverse = run / f"de-en/{arm}/seed1/reverse"
         assert len(lines_of(reverse / "translated/de.txt")) == len(SENTENCES)
         stages = {entry["stage"] for entry in read_metrics(reverse / "metrics.jsonl")}
-        assert stages == ({"mixture", "task"} if arm == "csr+bt" else {"task"})
+        assert stages == ({"mixture"} if arm == "csr+bt" else {"task"})
     assert any(said.startswith("en-de/csr+bt-reverse/seed1: de: asked for 100% of the words") for said in told)
     (record,) = [row for row in json.loads((run / "metrics.json").read_text())["rows"] if row["arm"] == "bt"]
     assert record["back_translation"]["updates"] == 6
@@ -97,8 +97,8 @@ def test_the_model_learns_from_its_own_translations_of_further_text(model: Path,
     assert "Back-translation</th>" in report
     assert "bt-within: reverse model trained for 3 updates, taken out of the arm's own" in report
     stages = [(row["stage"], row["updates"]) for row in cost_record(open_run(run))["rows"] if row["arm"] == "csr+bt"]
-    assert stages == [("reverse mixture", 4), ("reverse task", 2), ("mixture", 3), ("mixture2", 3), ("task", 3)]
-    mixture, _ = batch_preview(config, arm="bt", rows=len(SENTENCES), folder=run)
+    assert stages == [("reverse mixture", 6), ("mixture", 9)]
+    (mixture,) = batch_preview(config, arm="bt", rows=len(SENTENCES), folder=run)
     translations = lines_of(run / "de-en/bt/seed1/reverse/translated/de.txt")
     examples = mixture.split("kind            backtranslated")[1:]
     assert [re.findall(r"source text     (.*)\n  target text     (.*)", each) for each in examples] == [
@@ -107,20 +107,20 @@ def test_the_model_learns_from_its_own_translations_of_further_text(model: Path,
 
 
 def test_what_is_not_translated_yet_is_not_shown_in_silence(model: Path, tmp_path: Path) -> None:
-    mixture, task = batch_preview(configured(model, tmp_path, "bt"), arm="bt", rows=1)
-    assert mixture.startswith("stage 1: mixture (6 examples an epoch, without the back-translations, which --out shows")
-    assert task.startswith("stage 2: task (6 examples an epoch)")
+    shown = "without the back-translations, which --out shows"
+    (mixture,) = batch_preview(configured(model, tmp_path, "bt"), arm="bt", rows=1)
+    assert mixture.startswith(f"stage 1: mixture (6 examples an epoch, {shown}")
+    alone = {"recipe": "bt", "mixture": {"backtranslated": 1}}
+    (mixture,) = batch_preview(configured(model, tmp_path, alone), arm="bt", rows=1)
+    assert mixture.startswith(f"stage 1: mixture ({shown}")
 
 
 def test_the_reverse_model_is_planned_with_its_arm(model: Path, tmp_path: Path) -> None:
     planned = plan(configured(model, tmp_path, "standard", "csr+bt", baseline="standard"))
     assert [(each.pair, each.arm, each.stage, each.updates) for each in planned.stages] == [
         ("de-en", "standard", "task", 9),
-        ("en-de", "csr+bt-reverse", "mixture", 4),
-        ("en-de", "csr+bt-reverse", "task", 2),
-        ("de-en", "csr+bt", "mixture", 3),
-        ("de-en", "csr+bt", "mixture2", 3),
-        ("de-en", "csr+bt", "task", 3),
+        ("en-de", "csr+bt-reverse", "mixture", 6),
+        ("de-en", "csr+bt", "mixture", 9),
     ]
     assert any("making them is not counted" in assumed for assumed in planned.assumptions)
 
@@ -147,7 +147,7 @@ def test_what_is_done_stays_and_what_has_other_inputs_is_made_again(model: Path,
     trained = run / "de-en/bt/seed1"
     run_of_bt(config, run)
     reverse, translated = trained / "reverse/task/model/model.safetensors", trained / "reverse/translated/de.txt"
-    forward = trained / "task/model/model.safetensors"
+    forward = trained / "mixture/model/model.safetensors"
     before = [path.stat().st_mtime_ns for path in (reverse, translated, forward)]
     run_of_bt(config, run)
     assert [path.stat().st_mtime_ns for path in (reverse, translated, forward)] == before
@@ -176,8 +176,7 @@ def test_translations_that_somebody_changed_are_made_again(model: Path, tmp_path
     translated = run / "de-en/bt/seed1/reverse/translated/de.txt"
     before = translated.read_bytes()
     translated.write_text("Ein Hund.\n" * len(SENTENCES), encoding="utf-8")
-    for stage in ("mixture", "task"):
-        (run / f"de-en/bt/seed1/steps/{stage}.json").unlink()
+    (run / "de-en/bt/seed1/steps/mixture.json").unlink()
     told = run_of_bt(config, run)
     assert any("de.txt: has changed since it was made, and is made again" in said for said in told)
     assert translated.read_bytes() == before
@@ -209,7 +208,7 @@ def test_a_kill_while_it_translates_costs_no_translation(
     monkeypatch.setattr(back_translation, "translate", spy)
     run_of_bt(config, tmp_path / "run")
     assert asked == list(SENTENCES[3:])
-    for file in ("reverse/translated/de.txt", "task/model/model.safetensors", "hypotheses.txt"):
+    for file in ("reverse/translated/de.txt", "mixture/model/model.safetensors", "hypotheses.txt"):
         same = [(tmp_path / run / name / file).read_bytes() for run in ("undisturbed", "run")]
         assert same[0] == same[1], file
     assert not list((tmp_path / "run" / name / "reverse/translated").glob(".*"))
@@ -234,7 +233,8 @@ def test_a_reverse_model_that_was_killed_goes_on_where_it_was(
     run_of_bt(config, tmp_path / "run")
     report = json.loads((tmp_path / "run" / name / "reverse/steps/task.json").read_text())["result"]
     assert report["training"]["resumed_from"] == 4
-    for file in ("reverse/task/model/model.safetensors", "reverse/translated/de.txt", "task/model/model.safetensors"):
+    model_file = "model/model.safetensors"
+    for file in (f"reverse/task/{model_file}", "reverse/translated/de.txt", f"mixture/{model_file}"):
         same = [(tmp_path / run / name / file).read_bytes() for run in ("undisturbed", "run")]
         assert same[0] == same[1], file
 

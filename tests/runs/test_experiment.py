@@ -361,16 +361,16 @@ def test_mixtures_train_on_further_text_which_the_other_arms_do_not_read(model: 
     config, told = config.model_copy(update={"pairs": (pair,)}), []
     summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
     assert [row.arm for row in summary.rows] == ["standard", "csr", "csr+", "denoise"]
-    assert summary.rows[2].stage_updates == {"mixture": 3, "task": 1}
+    assert summary.rows[2].stage_updates == {"mixture": 4}
     assert (
         f"{further}: 4 further sentences in en (left out: 1 in a validation or test set, 1 repeated or in the training "
         "pairs)"
     ) in told
     manifest = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))
     assert manifest["monolingual"]["de-en.en"]["sentences"] == 4
+    stages = {"standard": "task", "csr": "task", "csr+": "mixture", "denoise": "mixture"}
     weights = {
-        arm: tmp_path / f"run/de-en/{arm}/seed1/task/model/model.safetensors"
-        for arm in ("standard", "csr", "csr+", "denoise")
+        arm: tmp_path / f"run/de-en/{arm}/seed1/{stage}/model/model.safetensors" for arm, stage in stages.items()
     }
     before = {arm: path.stat().st_mtime_ns for arm, path in weights.items()}
     further.write_text("".join(f"{line}\n" for line in ENGLISH[6:9]), encoding="utf-8")
@@ -528,8 +528,7 @@ def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:
     mixed = {"recipe": "denoise", "mixture": {"task": 0.5, "denoise": 0.25, "dictionary": 0.25}}
     config = config_of(model, tmp_path, arms=["standard", mixed])
     pair = config.pairs[0].model_copy(update={"monolingual": {"en": str(tmp_path / "more.en")}})
-    mixture, task = batch_preview(config.model_copy(update={"pairs": (pair,)}), rows=1)
+    (mixture,) = batch_preview(config.model_copy(update={"pairs": (pair,)}), rows=1)
     assert mixture.startswith("stage 1: mixture (12 examples an epoch)")
     kinds = [line.split() for line in mixture.splitlines() if "kind" in line]
     assert kinds == [["kind", "task"], ["kind", "dictionary"], ["kind", "denoise"]]
-    assert "kind" not in task

@@ -91,7 +91,6 @@ def values_of(workplace: Path, **changes: object) -> dict[str, object]:
         "training": {
             "updates": 12,
             "restore_share": 0.34,
-            "mixture_share": 0.5,
             "tokens_per_batch": 300,
             "max_tokens": 12,
             "lr": 1e-3,
@@ -119,7 +118,7 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     assert [row["pair"] for row in metrics["rows"]] == ["en"] * len(german) + ["de"] * len(german)
     assert {sum(row["updates"].values()) for row in german.values()} == {12}
     assert german["csr"]["updates"] == {"restore": 4, "classify": 8}
-    assert german["csr+"]["updates"] == german["bert+"]["updates"] == {"mixture": 6, "classify": 6}
+    assert german["csr+"]["updates"] == german["bert+"]["updates"] == {"classify": 12}
     assert german["csr+"]["switching"]["de"]["requested_rate"] == 1.0
     assert german["bert+"]["switching"]["de"]["requested_rate"] == 0.5
     assert german["standard"]["updates"] == german["bert"]["updates"] == {"classify": 12}
@@ -266,10 +265,6 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
         ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: its recipe makes no"),
         ({"recipes": ["standard", {"recipe": "csr+", "mixture": {"gloss": 1}}]}, "gloss is no kind of examples for a"),
         ({"recipes": ["standard", {"recipe": "csr+", "gloss": {"tag": True}}]}, "tag marks glosses"),
-        (
-            {"recipes": ["standard", {"recipe": "csr+", "training": {"mixture_share": "auto"}}]},
-            "a classifier is validated by its accuracy",
-        ),
         ({"recipes": ["standard", {"recipe": "csr+", "monolingual": False}]}, "for translation, not for nli"),
         ({"recipes": ["standard", "csr+"], "lexicon": {}}, r"no dictionary for de, and csr\+ switches to all"),
         ({"recipes": ["standard", {"recipe": "csr+", "switching": {"rate": 0.5}}]}, r"csr\+.*does not use rate"),
@@ -311,16 +306,16 @@ def test_the_task_of_a_file_decides_its_settings(workplace: Path, tmp_path: Path
 
 def test_a_preview_shows_inputs_in_the_language_switched_to_under_its_tag(workplace: Path) -> None:
     config = parse_config(NliConfig, values_of(workplace, gloss={"k": 1}))
-    mixture, classify = batch_preview(config, arm="csr+", rows=2)
-    assert mixture.startswith("stage 1: mixture (96 examples an epoch)")
+    (mixture,) = batch_preview(config, arm="csr+", rows=2)
+    assert mixture.startswith("stage 1: classify (48 examples an epoch)")
     assert "premise         A Hund runs across die meadow." in mixture
     assert "hypothesis      Da ist a Hund." in mixture
-    switched = mixture.partition("kind            switched")[2]
+    task, _, switched = mixture.partition("kind            switched")
     assert "label           entailment" in switched and "de_DE" in switched and "en_XX" not in switched
-    assert "de_DE" not in classify and "Hund" not in classify
+    assert "de_DE" not in task and "Hund" not in task
     restore, _ = batch_preview(config, arm="csr", rows=1)
     assert restore.startswith("stage 1: restore (96 examples an epoch)") and "target text     A dog runs" in restore
-    encoder, _ = batch_preview(config, arm="bert+", rows=1)
+    (encoder,) = batch_preview(config, arm="bert+", rows=1)
     assert "hypothesis" in encoder and "encoder input" not in encoder
 
 

@@ -76,13 +76,6 @@ def test_every_stage_of_every_arm_has_its_figures(values: dict[str, Any]) -> Non
     assert planned.hours == pytest.approx(sum(stage.hours or 0 for stage in planned.stages))
 
 
-def test_a_mixture_whose_length_is_found_on_the_way_is_planned_at_its_longest(values: dict[str, Any]) -> None:
-    config = config_of({**values, "arms": ["standard", "csr+"]}, mixture_share="auto", evaluate_every=6)
-    planned = plan(config)
-    assert [(stage.stage, stage.updates) for stage in planned.stages[1:]] == [("mixture", 48), ("task", 12)]
-    assert [said for said in planned.assumptions if "is planned at its longest" in said]
-
-
 @pytest.mark.slow
 def test_what_does_not_fit_comes_with_what_would(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of({**values, "recipes": ["standard"]}, tokens_per_batch=80, accumulation=1)

@@ -39,15 +39,15 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
             "evaluation": {"resamples": 100},
         },
     )
-    mixture, _ = batch_preview(config, arm="csr+", rows=8)
-    assert mixture.startswith("stage 1: mixture (16 examples an epoch)")
+    (mixture,) = batch_preview(config, arm="csr+", rows=8)
+    assert mixture.startswith("stage 1: mixture (8 examples an epoch)")
     # Words of each sentence by itself, and what stands between the sentences stays.
     assert "source text     Ein Hund läuft über the Wiese. </s> Two\n" in mixture
     assert "target text     A dog runs across the meadow." in mixture.partition("kind            switched")[2]
     said: list[str] = []
     summary = run_experiment(config, tmp_path / "run", on_event=lambda event: said.append(event.what))
     standard, csr, mixed = summary.rows
-    assert mixed.stage_updates == {"mixture": 3, "task": 1}
+    assert mixed.stage_updates == {"mixture": 4}
     assert {language: rates.requested_rate for language, rates in mixed.rates.items()} == {"de": 0.35}
     assert list(csr.scores) == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]
     assert csr.against_baseline is not None

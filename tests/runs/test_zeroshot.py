@@ -131,12 +131,14 @@ def test_a_language_without_pairs_is_glossed_and_tested(model: Path, tmp_path: P
     switching = {row["arm"]: row["switching"] for row in metrics["rows"]}
     assert switching["standard"] == {}
     assert set(switching["csr+"]) == {"en", "it"}
-    mixture, task = batch_preview(config, arm="csr+", rows=2)
-    assert "(8 examples an epoch)" in mixture
-    assert "Un cane runs across il meadow." in mixture
-    assert "it_IT" in mixture and "it_IT" not in task
+    (mixture,) = batch_preview(config, arm="csr+", rows=2)
+    task, glosses = mixture.split("kind            gloss", 1)
+    assert "(4 examples an epoch)" in mixture
+    assert "Un cane runs across il meadow." in glosses
+    assert "it_IT" in glosses and "it_IT" not in task
     # Another dictionary, another training; the baseline's stands.
-    weights = [tmp_path / f"run/de-en/{arm}/seed1/task/model/model.safetensors" for arm in ("standard", "csr+")]
+    stages = ("standard/seed1/task", "csr+/seed1/mixture")
+    weights = [tmp_path / f"run/de-en/{stage}/model/model.safetensors" for stage in stages]
     before = [path.stat().st_mtime_ns for path in weights]
     (tmp_path / "en-it.txt").write_text("dog cagnolino\n" * 8 + "the lo\na uno\n", encoding="utf-8")
     run_zeroshot(config, tmp_path / "run")

@@ -38,7 +38,6 @@ from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.energy import Counter, EnergyMeter
 from switchtune.training.job import TrainingError
 from switchtune.training.optimizers import learning_rate_factor, warmup_updates
-from switchtune.training.plateau import Plateau
 from switchtune.training.trainer import StageResult, train_stage
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -89,7 +88,6 @@ def train(
     on_progress: Callable[[Progress], None] | None = None,
     on_message: Callable[[str], None] = lambda message: None,
     validate: Callable[[Loaded], float] | None = None,
-    plateau: Plateau | None = None,
     origin: str = "",
     **changes: Any,
 ) -> StageResult:
@@ -104,7 +102,6 @@ def train(
         on_progress=on_progress,
         on_message=on_message,
         validate=validate,
-        plateau=plateau,
         origin=origin,
     )
 
@@ -515,40 +512,6 @@ def test_patience_ends_a_stage_and_a_second_call_finds_it_ended(tmp_path: Path) 
     with pytest.raises(TrainingError, match="patience needs a validation set"):
         train_stage(
             fresh(), translation(), valid=None, settings=settings(patience=1), updates=2, seed=1, folder=tmp_path
-        )
-
-
-def test_a_plateau_ends_a_stage_at_the_same_update_also_after_a_kill(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    changes: dict[str, Any] = {"evaluate_every": 2, "checkpoint_every": 6, "updates": 60, "lr": 1e-2}
-    changes["plateau"] = Plateau(least_gain=0.05, span=4, least_updates=6)
-    whole, told = fresh(dropout=0.1), list[str]()
-    expected = train(whole, tmp_path / "whole", on_message=told.append, **changes)
-    losses = expected.valid_nll
-    ends = [losses[end - 1][0] for end in range(1, len(losses) + 1) if changes["plateau"].reached(losses[:end])]
-    assert ends == [expected.updates]
-    assert 8 <= expected.updates < 60
-    assert told[-1].startswith(f"ends after {expected.updates} of at most 60 updates: the validation loss fell by ")
-    with monkeypatch.context() as patch:
-        patch.setattr(Curve, "add", dying(Curve.add, call=13))
-        killed(lambda: train(fresh(dropout=0.1), tmp_path / "killed", **changes))
-    resumed = fresh(dropout=0.1)
-    result = train(resumed, tmp_path / "killed", **changes)
-    assert (result.resumed_from, result.updates, result.valid_nll) == (6, expected.updates, losses)
-    assert same_weights(resumed, whole)
-    again = fresh()
-    assert train(again, tmp_path / "killed", **changes).updates == expected.updates
-    assert same_weights(again, whole)
-    with pytest.raises(TrainingError, match="plateau needs a validation set"):
-        train_stage(
-            *(fresh(), translation()),
-            valid=None,
-            settings=settings(),
-            updates=2,
-            seed=1,
-            folder=tmp_path,
-            plateau=changes["plateau"],
         )
 
 

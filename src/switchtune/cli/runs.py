@@ -28,7 +28,7 @@ KeepChanged = Annotated[
     bool, typer.Option("--keep-changed", help="Use models and outputs in --out that were changed since they were made.")
 ]
 Arm = Annotated[
-    str | None, typer.Option("--arm", "--recipe", help="Name of the arm; by default the first with two stages.")
+    str | None, typer.Option("--arm", "--recipe", help="Name of the arm; by default the first but the baseline.")
 ]
 
 _Comparison = TypeVar("_Comparison", bound=RunConfig | NliConfig)
@@ -156,7 +156,7 @@ def train(
     from switchtune.runs.arms import chosen_arm, require_inputs
     from switchtune.runs.train import train_arm
 
-    require_inputs(settings, [chosen_arm(settings.arms, arm)])
+    require_inputs(settings, [chosen_arm(settings, arm)])
     _claim(out, "run", config, settings, force=force)
     with Display() as display:
         chosen: Any = {"arm": arm, "pair": pair, "seed": seed, "gpus": gpus, "processes": processes}

@@ -209,7 +209,7 @@ class ResolvedArm:
             return None
         rounds = self.back_translation.rounds - 1
         recipe = self.recipe if rounds else RECIPES[self.recipe.reverse]
-        updates = max(len(recipe.stages), round(self.back_translation.updates_share * self.training.updates))
+        updates = max(1, round(self.back_translation.updates_share * self.training.updates))
         training = self.training.model_copy(update={"updates": updates, "snapshots": False, "report_to": ()})
         back_translation = self.back_translation.model_copy(update={"rounds": max(1, rounds)})
         return replace(
@@ -226,7 +226,7 @@ class ResolvedArm:
         total, reverse = self.training.updates, self.reverse
         if reverse is not None and self.back_translation.within:
             total -= reverse.training.updates
-        return stage_updates(self.recipe, total, self.training.stage_shares)
+        return stage_updates(self.recipe, total, self.training.restore_share)
 
 
 class ComparisonSettings(Settings):

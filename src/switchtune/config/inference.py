@@ -68,7 +68,7 @@ class NliConfig(ComparisonSettings):
     """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
     training, classification."""
     training: TrainingSettings = TrainingSettings()
-    """`updates` over both stages, `restore_share` or `mixture_share`, precision, and how `csr` trains its stage 1."""
+    """`updates` over all stages, `restore_share`, precision, and how `csr` trains its stage 1."""
     language: LanguageCode = "en"
     """Language of the training and validation sets."""
     languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
@@ -87,11 +87,6 @@ class NliConfig(ComparisonSettings):
             raise ValueError(f"languages: {code!r} appears twice in language, languages and also_tested")
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
             self._check_glosses(own, arm)
-            if arm.training.mixture_share == "auto":
-                raise ValueError(
-                    f"arms.{arm.name}: training.mixture_share: auto goes by the loss of held-out translations, a "
-                    "classifier is validated by its accuracy; give a share, such as 0.67"
-                )
             if arm.restores or arm.translates_words:
                 self._check_switching(arm)
         return self

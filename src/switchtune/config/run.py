@@ -25,7 +25,7 @@ from switchtune.config.base import (
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
-from switchtune.recipes import PAIRED_KINDS
+from switchtune.recipes import FURTHER_KINDS, PAIRED_KINDS
 
 TaskName: TypeAlias = Literal["translation", "summarization"]
 
@@ -290,8 +290,7 @@ class RunConfig(ComparisonSettings):
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
                 )
-            for_translation = arm.kinds & {"denoise", "backtranslated"} or not arm.kinds & {"task", "iaft"}
-            if for_translation and self.task == "summarization":
+            if arm.kinds & FURTHER_KINDS and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
                 )

@@ -1,6 +1,6 @@
 """How a stage is trained, and how outputs are searched."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,13 +25,6 @@ OptimizerName: TypeAlias = Literal["auto", "adamw", "adafactor", "adamw_8bit", "
 Schedule: TypeAlias = Literal["linear", "inverse_sqrt", "constant"]
 Engine: TypeAlias = Literal["transformers", "ct2"]
 ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
-
-LONGEST_SHARE = 0.8
-"""Largest share of all updates that a mixture may take where its length is found on the way (`mixture_share: auto`)."""
-LEAST_SHARE = 0.25
-"""Share of its longest length that a mixture then takes at least."""
-SPAN_SHARE = 0.1
-"""Share of all updates within which the loss is to gain `least_gain` for a mixture to go on."""
 
 
 class LoraSettings(Settings):
@@ -59,14 +52,6 @@ class TrainingSettings(Settings):
     """Total updates of the optimizer, over all stages of a recipe."""
     restore_share: float = Field(1 / 6, gt=0, lt=1)
     """Share of the updates given to stage 1 where a recipe has one (the paper: 5k of 30k)."""
-    mixture_share: Literal["auto"] | Annotated[float, Field(gt=0, lt=1)] = 2 / 3
-    """Share of the updates given to a mixture of examples, where a recipe begins with one; to two in equal parts.
-    `auto`: a mixture ends once the validation loss gains less than `least_gain`, after a quarter of its longest length
-    at the earliest; mixtures have at most four fifths of the updates, for which their learning rate is scheduled, and
-    the last stage has the rest."""
-    least_gain: Share = 0.01
-    """With `mixture_share: auto`, share of the validation loss that a mixture must gain in a tenth of all updates to go
-    on."""
     tokens_per_batch: BatchTokens = 4096
     """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
     accumulation: AtOnce = 1
@@ -155,8 +140,6 @@ class TrainingSettings(Settings):
             raise ValueError("best_by: chrf decides nothing without keep: best or patience")
         if self.least_updates and self.patience is None:
             raise ValueError("least_updates decides nothing without patience")
-        if self.mixture_share != "auto" and self.least_gain != TrainingSettings.model_fields["least_gain"].default:
-            raise ValueError("least_gain decides nothing without mixture_share: auto")
         return self
 
     @property
@@ -181,14 +164,6 @@ class TrainingSettings(Settings):
         return values | {"schedule": "polynomial" if self.schedule == "linear" else self.schedule}
 
     @property
-    def stage_shares(self) -> dict[str, float]:
-        """Share of the updates of each stage that is not a recipe's last; the largest, where it is found on the way."""
-        return {
-            "restore": self.restore_share,
-            "mixture": LONGEST_SHARE if self.mixture_share == "auto" else self.mixture_share,
-        }
-
-    @property
     def course(self) -> dict[str, Any]:
         """Those of the decisive values that decide the weights after each update; others choose among them."""
         return {name: value for name, value in self.decisive.items() if name not in _CHOOSING}
@@ -197,10 +172,10 @@ class TrainingSettings(Settings):
 _WITHOUT_EFFECT = frozenset(
     [
         *("workers", "report_to", "sharding", "gradient_checkpointing", "snapshots", "checkpoint_minutes"),
-        *("updates", "restore_share", "mixture_share", "least_gain"),
+        *("updates", "restore_share"),
     ]
 )
-"""The last four reach a stage as its own number of updates, or the rule by which it ends."""
+"""The last two reach a stage as its own number of updates."""
 _CHOOSING = frozenset(
     "keep best_by valid_sentences average patience least_updates evaluate_every checkpoint_every".split()
 )

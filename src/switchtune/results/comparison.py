@@ -51,7 +51,7 @@ class Row:
 
     pair: str  # languages; of a classifier the one that is tested
     arm: str
-    stage_updates: Mapping[str, int]  # means over seeds
+    stage_updates: Mapping[str, int]  # of the first seed
     scores: Mapping[str, tuple[Score, ...]]  # by metric, one a seed; arms are compared by the first metric
     rates: Mapping[str, Rates]  # of switching, per language; empty where nothing is switched
     truncated: int  # training examples of one trial that were cut to the longest length

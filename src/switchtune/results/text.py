@@ -159,7 +159,7 @@ def _environment() -> "Environment":
 
     loader = PackageLoader("switchtune.results")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    functions = (interval_text, markdown_table, marked, p_text, score_text, tested_by, updates_text, verdict)
+    functions = (interval_text, markdown_table, marked, p_text, score_text, tested_by, verdict)
     environment.globals |= {function.__name__: function for function in functions}
     return environment
 

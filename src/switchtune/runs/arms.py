@@ -55,12 +55,11 @@ def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -
             require_files(settings)
 
 
-def chosen_arm(arms: Sequence[ResolvedArm], name: str | None) -> ResolvedArm:
-    """The arm of a name, or by default the first with several stages."""
-    by_name = {arm.name: arm for arm in arms}
+def chosen_arm(config: RunConfig | NliConfig, name: str | None) -> ResolvedArm:
+    """The arm of a name, or by default the first that is not the baseline."""
+    by_name = {arm.name: arm for arm in config.arms}
     if name is None:
-        several = (arm for arm in arms if any(len(each.recipe.stages) > 1 for each in arm.possible))
-        return next(several, arms[0])
+        return next((arm for arm in config.arms if arm.name != config.baseline), config.arms[0])
     if name not in by_name:
         raise UsageError(f"--arm {name}: {nearest(name, by_name)}")
     return by_name[name]

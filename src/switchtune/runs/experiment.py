@@ -251,14 +251,14 @@ def batch_preview(
     """What the model is given in each stage of an arm, on its first pair if it has any: a block of text per stage.
 
     Args:
-        arm: its name; by default the first with several stages.
+        arm: its name; by default the first that is not the baseline.
         folder: of a run, whose lexicon is used, or made there, and whose back-translations are shown if they are
             there; by default a lexicon is made for the occasion.
         rows: examples per stage.
     """
     # What somebody has changed is shown, and stays where it is.
     experiment = experiment_of(config.model_copy(update={"keep_changed": True}))
-    chosen = chosen_arm(experiment.arms, arm)
+    chosen = chosen_arm(config, arm)
     require_inputs(config, [chosen])
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")

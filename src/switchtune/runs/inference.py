@@ -31,7 +31,7 @@ from switchtune.lexicon.text import monolingual_text
 from switchtune.models.classifier import as_one_text, is_encoder, open_classifier
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout
-from switchtune.recipes import TASK, ExampleKind, Stage
+from switchtune.recipes import ExampleKind, Stage
 from switchtune.results.accuracy import accuracy_markdown, accuracy_row, accuracy_summary
 from switchtune.results.comparison import Row, Summary
 from switchtune.run_dir import RunDir
@@ -99,14 +99,10 @@ class InferenceExperiment:
         return None
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
-        """Those of the recipe, with the classifier's in place of the task's."""
+        """Those of the recipe, with the classifier's in place of the last."""
+        *before, last = arm.recipe.stages
         settings = classifier_settings(arm.classification, arm.training)
-        return [
-            (stage, arm.training)
-            if stage.examples == "restore"
-            else (replace(stage, name=STAGE) if stage.name == TASK.name else stage, settings)
-            for stage in arm.recipe.stages
-        ]
+        return [*((stage, arm.training) for stage in before), (replace(last, name=STAGE), settings)]
 
     def train(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
         """Have premises and hypotheses restored from their switched forms, or classified."""

@@ -42,7 +42,6 @@ from switchtune.switching.switcher import Switcher
 from switchtune.training.batches import epoch_batches, measure
 from switchtune.training.footprint import MEASURED_UPDATES, BatchShape, footprint, measured_seconds
 from switchtune.training.memory import is_out_of_memory
-from switchtune.training.plateau import plateau_of
 
 GB = 10**9
 
@@ -396,8 +395,6 @@ def _assumptions(
         yield "Monolingual sentences are taken to be as long as those of the pairs, without any as those of validation."
     if any(arm.reverse is not None for arm in arms):
         yield "Back-translations are taken to be about as long as the sources of the pairs; making them is not counted."
-    if any(plateau_of(stage, arm) for arm in arms for stage in arm.recipe.stages):
-        yield "A mixture whose length is found on the way (training.mixture_share: auto) is planned at its longest."
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
     share = ALLOCATOR_SHARE[device.kind.type]

@@ -31,7 +31,6 @@ from switchtune.runs.paths import CORPORA, EXTENDED, JUDGEMENT, TRIMMED, lexicon
 from switchtune.runs.tasks import TASKS, MonolingualSentences, added_text
 from switchtune.switching.make import segmenters_for
 from switchtune.training.distributed import default_device
-from switchtune.training.plateau import require_evaluations
 from switchtune.training.stage import require_runnable
 
 
@@ -41,7 +40,6 @@ def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, glossed: Ite
         layout.code(language)
     require_runnable(arm.training, layout.family.name, torch.device(default_device()))
     arm.stage_updates  # noqa: B018
-    require_evaluations(arm)
     if arm.needs_mask:
         layout.mask_token  # noqa: B018
 

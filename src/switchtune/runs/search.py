@@ -19,7 +19,6 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
 from switchtune.runs.paths import REVERSE, model_folder
 from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
-from switchtune.training.plateau import require_evaluations
 from switchtune.training.trainer import StageResult
 
 
@@ -108,9 +107,6 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     """
     folder, experiment = Path(folder), experiment_of(config)
     points = grid(config)
-    for arm, point in product(experiment.arms, points):
-        for each in arm.possible:
-            require_evaluations(_at(point, each))
     some: dict[str, Any] = {"pairs": config.pairs[:1], "seeds": config.seeds[:1]}
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):
@@ -154,7 +150,7 @@ def _tried(
     on_event: OnEvent,
 ) -> Tried:
     """What a point comes to with the arm of a trial; one that was tried before is not trained again."""
-    arm = _at(point, trial.arm)
+    arm = replace(trial.arm, training=trial.arm.training.model_copy(update=asdict(point)))
     trial, name = replace(trial, arm=arm), f"{arm.name}/{point.name}"
     inputs = planned_stages(experiment, trial, data)[-1].inputs
     nll = run.result(name, inputs)
@@ -172,10 +168,6 @@ def _remove_models(arm: ResolvedArm, folder: Path) -> None:
         remove(model_folder(folder, stage.name))
     if arm.reverse is not None:
         _remove_models(arm.reverse, folder / REVERSE)
-
-
-def _at(point: Point, arm: ResolvedArm) -> ResolvedArm:
-    return replace(arm, training=arm.training.model_copy(update=asdict(point)))
 
 
 def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from switchtune.scoring.metrics import chrf
 from switchtune.switching.switcher import Rates
 from switchtune.training.curve import StageLog
 from switchtune.training.distributed import on_first
-from switchtune.training.plateau import Plateau
 from switchtune.training.trackers import Trackers
 from switchtune.training.trainer import train_stage
 
@@ -67,8 +66,6 @@ class PlannedStage:
     updates: int
     inputs: Mapping[str, Any]
     """All that decides what it comes to, the stages before it included."""
-    plateau: Plateau | None = None
-    """Rule by which it may end before all of its updates."""
 
     @property
     def fingerprint(self) -> str:
@@ -144,7 +141,6 @@ def train_sequences(
         origin=job.origin,
         log=job.log,
         trackers=job.trackers,
-        plateau=job.plan.plateau,
         validate=validate,
         on_progress=lambda step: job.on_event(stage_event(job.trial.name, job.name, step)),
         on_message=job.tell,

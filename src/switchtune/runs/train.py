@@ -64,7 +64,7 @@ def train_arm(
     all of them must see the same `folder`.
 
     Args:
-        arm: its name; by default the first with several stages.
+        arm: its name; by default the first that is not the baseline.
         pair: as in `de-en`; by default the first.
         seed: by default the first of the configuration.
         gpus: start so many processes, each with a GPU of this machine.
@@ -79,7 +79,7 @@ def train_arm(
     """
     folder, experiment = Path(folder), experiment_of(config)
     seed = config.seeds[0] if seed is None else seed
-    job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(experiment.arms, arm), seed)
+    job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(config, arm), seed)
     place, device = place_of(os.environ), default_device()
     wanted = _processes(gpus, processes, device, launched=place is not None)
     first = place is None or place.rank == 0

@@ -32,7 +32,7 @@ from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.previews import sequence_lines, stage_preview
 from switchtune.runs.splits import located
 from switchtune.runs.stage_examples import PairExamples
-from switchtune.runs.stages import StageExamples, StageJob, train_sequences
+from switchtune.runs.stages import StageJob, train_sequences
 from switchtune.runs.tasks import (
     TASKS,
     note_task,
@@ -139,7 +139,7 @@ class PairExperiment:
         if "backtranslated" in job.plan.stage.mixture:  # before the model is loaded: there is room for one
             data, made = self._with_back_translations(job, data)
         loaded = job.load()
-        examples = self.examples(job.plan.stage, job.trial, data, loaded.layout)
+        examples = self._examples(job.trial, data, loaded.layout).of_stage(job.plan.stage)
         for side, rates in examples.rates.items():
             job.on_event(Event(job.trial.name, f"{side}: {rates.describe()}"))
         languages = (data.train.source_language, data.train.target_language)
@@ -154,10 +154,6 @@ class PairExperiment:
         if rank() == 0:
             job.tell(found.describe())
         return replace(data, backtranslated=found.pairs), {"back_translation": asdict(found.cost)}
-
-    def examples(self, stage: Stage, trial: Trial, data: Data[Corpus], layout: Layout) -> StageExamples:
-        """What a stage of a trial is trained and validated on; a mixture is validated on the task."""
-        return self._examples(trial, data, layout).of_stage(stage)
 
     def _examples(self, trial: Trial, data: Data[Corpus], layout: Layout) -> PairExamples:
         return PairExamples(self.config.task, trial, data, layout, tuple(self.config.zeroshot.glossed))
@@ -255,7 +251,7 @@ def compared_rows(
             Row(
                 pair=pair.name,
                 arm=arm,
-                stage_updates=_mean_updates([result.stage_updates for result in results]),
+                stage_updates=results[0].stage_updates,
                 valid_nll=_mean_curve([result.curve("valid_nll") for result in results]),
                 scores=scores[arm],
                 in_language=tuple(in_language(each.hypotheses, pair.target, references) for each in results),
@@ -265,7 +261,6 @@ def compared_rows(
                 comparisons=tuple(comparisons),
                 back_translation=_mean_cost([result.back_translation for result in results]),
                 choice=results[0].choice,
-                details=_by_seed([result.stage_updates for result in results]),
             )
         )
     return rows
@@ -291,20 +286,6 @@ def _require_equal_updates(trials: Mapping[str, Sequence[TrialResult]]) -> None:
         raise SwitchtuneError(
             f"Arms are compared at equal updates; these had different totals ({told}). Train them anew."
         )
-
-
-def _mean_updates(seeds: Sequence[Mapping[str, int]]) -> dict[str, int]:
-    """Updates of each stage, means over seeds, the last one's with what rounding leaves of the total."""
-    *first, last = seeds[0]
-    means = {name: round(sum(updates[name] for updates in seeds) / len(seeds)) for name in first}
-    total = round(sum(sum(updates.values()) for updates in seeds) / len(seeds))
-    return {**means, last: total - sum(means.values())}
-
-
-def _by_seed(seeds: Sequence[Mapping[str, int]]) -> dict[str, Any]:
-    """What the record of an arm tells besides where the lengths of stages differ between seeds."""
-    differ = any(updates != seeds[0] for updates in seeds)
-    return {"updates_by_seed": [dict(updates) for updates in seeds]} if differ else {}
 
 
 def _mean_curve(curves: Sequence[tuple[tuple[int, float], ...]]) -> tuple[tuple[int, float], ...]:

@@ -4,7 +4,7 @@ import gc
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
@@ -33,7 +33,6 @@ from switchtune.switching.switcher import Rates
 from switchtune.training.checkpoints import remove_but_weights, remove_checkpoints
 from switchtune.training.curve import CURVE_FILE, StageLog
 from switchtune.training.distributed import first_before_others, on_first
-from switchtune.training.plateau import plateau_of
 from switchtune.training.trackers import Trackers
 
 Set = TypeVar("Set", Corpus, NliSet)
@@ -197,7 +196,7 @@ class TrialResult:
 
 
 def back_translation_cost(reports: Reports) -> BackTranslationCost | None:
-    """What the back-translations of a training took, which all of its stages share; None where it has none."""
+    """What the back-translations of a training took; None where it has none."""
     records = (report["back_translation"] for report in reports.values() if "back_translation" in report)
     record = next(records, None)
     return None if record is None else BackTranslationCost(**record)
@@ -297,21 +296,9 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
         if "backtranslated" in stage.mixture and trial.reverse is not None:
             reverse = planned_stages(experiment, trial.reverse, reversed_data(data))[-1]
             inputs["back_translation"] = [reverse.fingerprint, arm.back_translation.decisive]
-        plateau = plateau_of(stage, arm)
-        if plateau is not None:
-            inputs["plateau"] = {**asdict(plateau), "evaluate_every": settings.evaluate_every}
-        planned.append(PlannedStage(stage, settings, updates, inputs, plateau))
+        planned.append(PlannedStage(stage, settings, updates, inputs))
         origin = planned[-1].fingerprint
     return tuple(planned)
-
-
-def _with_the_rest(plan: PlannedStage, planned: Sequence[PlannedStage], reports: Reports) -> PlannedStage:
-    """A stage; the last with what stages of open length before it have left of their updates."""
-    if plan is not planned[-1]:
-        return plan
-    ended = [each for each in planned[:-1] if each.plateau is not None]
-    left = sum(each.updates - reports[each.stage.name]["training"]["updates"] for each in ended)
-    return replace(plan, updates=plan.updates + left, inputs={**plan.inputs, "updates": plan.updates + left})
 
 
 def trained_stages(
@@ -328,15 +315,13 @@ def trained_stages(
     model, init = trial.model, trial.arm.recipe.init
     reports: Reports = {}
     for number, plan in enumerate(planned):
-        plan = _with_the_rest(plan, planned, reports)
         name, saved = plan.stage.name, model_folder(run.path, plan.stage.name)
         report: dict[str, Any] | None = on_first(partial(run.result, name, plan.inputs, made=[saved]))
         if report is None and not work:
             return None
         if report is None:
             outputs = experiment.outputs(trial, data, model_folder(run.path, planned[-1].stage.name), on_event)
-            plans, files = [plan, *planned[number + 1 :]], [each.file for each in outputs]
-            on_first(partial(_begin, run, trial, plans, files, on_event))
+            on_first(partial(_begin, run, trial, planned[number:], [each.file for each in outputs], on_event))
             done = sum(each["training"]["updates"] for each in reports.values())
             log = StageLog(run.path / CURVE_FILE, name, done)
             job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
@@ -348,7 +333,7 @@ def trained_stages(
         on_first(partial(remove_but_weights if plan.settings.snapshots else remove_checkpoints, run.path / name))
         reports[name] = report
         model, init = str(saved), "pretrained"
-    return reports, Path(model), plan.fingerprint
+    return reports, Path(model), planned[-1].fingerprint
 
 
 def _begin(run: RunDir, trial: Trial, plans: Sequence[PlannedStage], outputs: Sequence[str], on_event: OnEvent) -> None:

@@ -25,7 +25,6 @@ from switchtune.training.curve import StageLog
 from switchtune.training.distributed import rank, size
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.optimizers import OptimizerChoice, choose_optimizer
-from switchtune.training.plateau import Plateau
 from switchtune.training.sharding import memory_bytes, sharding_of
 from switchtune.training.trackers import Trackers
 
@@ -137,8 +136,6 @@ class Job:
     on_message: Callable[[str], None]
     used: Used | None = None
     """`Examples.used`; not among the lengths, which one process sends to the others."""
-    plateau: Plateau | None = None
-    """Rule by which its validation loss may end it before its last update."""
 
     @cached_property
     def sharded(self) -> bool:

@@ -59,7 +59,7 @@ class Loop:
         self._saved_at = monotonic()
 
     def run(self, checkpoint: Checkpoint | None) -> int:
-        """Train to the last update, or until patience or plateau end it; returns the updates done.
+        """Train to the last update, or until the patience ends; returns the updates done.
 
         Raises Stopped where a signal came to any process of the group; all end with the same update and a checkpoint.
         """
@@ -76,7 +76,7 @@ class Loop:
                     # What a former stage trained may be better than all that comes of this one.
                     self._save(regular=True)
             batches = self._batches()
-            done = self.update == self._job.updates or self._recorder.ended()
+            done = self.update == self._job.updates or self._recorder.exhausted()
             self._tally.resume()
             try:
                 while not done:
@@ -200,9 +200,7 @@ class Loop:
             self._recorder.add_training(self.update, self._learning_rate(self.update - 1))
         if evaluates and self._job.valid:
             self._evaluate()
-        ended = last or self._recorder.ended()
-        if ended:
-            self._recorder.tell_plateau(self.update)
+        ended = last or self._recorder.exhausted()
         if regular or ended or asked or due:
             self._save(regular=regular or ended)
         return bool(ended or asked)

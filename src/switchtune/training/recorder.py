@@ -121,18 +121,10 @@ class Recorder:
         name = self._job.objective.validated
         return [(update, -value if name == "valid_nll" else value) for update, value in self.curve.measured(name)]
 
-    def ended(self) -> bool:
-        """Whether the stage ends with what was measured last: by its patience, or on its plateau."""
-        settings, plateau = self._job.settings, self._job.plateau
-        if plateau is not None and plateau.reached(self.curve.measured(self._job.objective.validated)):
-            return True
+    def exhausted(self) -> bool:
+        """Whether the stage's patience ends with what was measured last."""
+        settings = self._job.settings
         return exhausted(self.scores(), patience=settings.patience, least_updates=settings.least_updates)
-
-    def tell_plateau(self, update: int) -> None:
-        """Tell why a stage of open length ends after this update."""
-        if self._job.plateau is not None:
-            why = self._job.plateau.describe(self.curve.measured(self._job.objective.validated))
-            self.tell(f"ends after {update:,} of at most {self._job.updates:,} updates: {why}")
 
     def report(self, update: int, *, now: bool) -> None:
         """Tell how far the training is, at once or where the last report is a while ago."""

@@ -21,7 +21,6 @@ from switchtune.training.batches import epoch_batches, measure
 from switchtune.training.curve import CURVE_FILE, StageLog
 from switchtune.training.distributed import on_first
 from switchtune.training.job import Job, SequenceObjective, TrainingError
-from switchtune.training.plateau import Plateau
 from switchtune.training.stage import Outcome, carry_out
 from switchtune.training.trackers import Trackers
 
@@ -77,7 +76,6 @@ def train_stage(
     origin: str = "",
     log: StageLog | None = None,
     trackers: Trackers | None = None,
-    plateau: Plateau | None = None,
     validate: Callable[[Loaded], float] | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_message: Callable[[str], None] = lambda message: None,
@@ -94,7 +92,6 @@ def train_stage(
         origin: what identifies the weights that the stage begins with; a checkpoint that began with others is refused.
         log: where the curve goes; by default `folder`/metrics.jsonl.
         trackers: by default those of `settings.report_to`, with a run for this stage alone.
-        plateau: ends it before its `updates`, for whose number its learning rate is scheduled.
         validate: gives chrF++ of outputs, for `best_by: chrf`; called, as are the listeners, in process 0.
         on_progress, on_message: called about twice a second, and at the end; and with what people should know.
 
@@ -105,7 +102,7 @@ def train_stage(
         UsageError: something that the settings ask for cannot be had here.
         Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
-    _require_sets(settings, examples, valid, validate, folder, plateau)
+    _require_sets(settings, examples, valid, validate, folder)
     layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
     batches, truncated_valid = _validation(valid, layout, max_tokens, settings)
     job = Job(
@@ -125,7 +122,6 @@ def train_stage(
         on_progress=on_progress,
         on_message=on_message,
         used=examples.used,
-        plateau=plateau,
     )
     return _result(carry_out(job), job, truncated_valid)
 
@@ -155,7 +151,6 @@ def _require_sets(
     valid: Examples | None,
     validate: Callable[[Loaded], float] | None,
     folder: Path,
-    plateau: Plateau | None,
 ) -> None:
     if examples.count == 0 or (valid is not None and valid.count == 0):
         raise TrainingError(f"{folder}: the {'validation' if examples.count else 'training'} set has no examples.")
@@ -163,8 +158,6 @@ def _require_sets(
         raise TrainingError("training.keep: 'best' needs a validation set to tell which weights are best.")
     if settings.patience is not None and valid is None:
         raise TrainingError("training.patience needs a validation set to tell when a stage gets no better.")
-    if plateau is not None and valid is None:
-        raise TrainingError("A plateau needs a validation set to tell when a stage gains too little.")
     if settings.best_by == "chrf" and validate is None:
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
 
