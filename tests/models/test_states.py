@@ -18,9 +18,8 @@ from switchtune.lexicon.plm import PlmSettings, plm_lexicons, word_means
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.load import Loaded
 from switchtune.models.states import model_word_encoder, pieces_of_words, sentence_states
-from tests.miniature import ENGLISH, GERMAN, TINY, miniature
+from tests.miniature import ALL, ENGLISH, GERMAN, TINY, miniature
 
-ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
 GERMAN_WORDS = [word_segmenter("de").split(text) for text in GERMAN]
 ENGLISH_WORDS = [word_segmenter("en").split(text) for text in ENGLISH]
 

@@ -25,9 +25,8 @@ from switchtune.examples import Example
 from switchtune.models.layout import IGNORED_LABEL
 from switchtune.models.load import Loaded
 from switchtune.training.loss import LossParts, chunk_tokens, label_smoothed_nll, loss_from_forward
-from tests.miniature import ENGLISH, GERMAN, miniature
+from tests.miniature import ALL, ENGLISH, GERMAN, miniature
 
-ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
 PIECES, WIDTH = 11, 4
 
 
