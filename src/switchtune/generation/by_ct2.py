@@ -273,7 +273,7 @@ def _spec(loaded: Loaded) -> Any:
         loader = _loader(loaders, layout.family)
         if layout.family.positions == "relative":
             spec = loader.get_model_spec(model)
-            spec.decoder.scale_outputs = OPTIONAL  # which T5 does before a tied output matrix, and mT5 never
+            spec.decoder.scale_outputs = OPTIONAL  # which T5 does before a tied output matrix, and none of the families
             spec.config.layer_norm_epsilon = config.layer_norm_epsilon
         else:
             if config.encoder_attention_heads != config.decoder_attention_heads:
@@ -322,8 +322,8 @@ def _loader(loaders: Any, family: Family) -> Any:
     """What reads the layers of a family's models; raises UsageError where this CTranslate2 does not know them."""
     if not hasattr(loaders, family.ct2_loader):
         raise UsageError(
-            f"CTranslate2 {ct2().__version__} does not know {family.published[0]}: it has {family.ct2_loader} from "
-            "version 4.8.5 on. Update it (pip install -U ctranslate2), or translate with the engine transformers."
+            f"CTranslate2 {ct2().__version__} does not know {family.published[0]}; version 4.8.5 does. Update it "
+            "(pip install -U ctranslate2), or translate with the engine transformers."
         )
     return getattr(loaders, family.ct2_loader)()
 

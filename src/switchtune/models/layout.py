@@ -218,6 +218,15 @@ class Layout:
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [str(self.tokenizer.convert_ids_to_tokens(int(number))) for number in ids]
 
+    def letters(self, ids: Sequence[int]) -> list[str]:
+        """What is written at each token of a text; of bytes a character stands at its first, nothing at the others."""
+        tokens = self.tokens(ids)
+        if not self.family.bytewise:
+            return tokens
+        text = bytes(ord(token) for token in tokens if len(token) == 1).decode(errors="ignore")
+        written = [part for letter in text for part in (letter, *[""] * (len(letter.encode()) - 1))]
+        return written + [""] * (len(tokens) - len(written))
+
     def collate(self, batch: Sequence[TokenIds]) -> dict[str, torch.Tensor]:
         """Examples padded on the right to the longest of the batch.
 

@@ -163,7 +163,7 @@ def load_model(
     Args:
         path: a folder, or a model's name on the Hub (facebook/mbart-large-50).
         init: `random` keeps the architecture and the vocabulary, and draws new weights by `seed`.
-        dropout, attention_dropout: replace the model's own; mT5 has only one, and passes over the second.
+        dropout, attention_dropout: replace the model's own; a T5 has only one, and passes over the second.
 
     Raises:
         SwitchtuneError: nothing there, not one of the families, or a checkpoint that lacks weights.
@@ -205,9 +205,10 @@ def save_model(
 ) -> None:
     """Write a model so that plain transformers loads it and translates in this direction, without switchtune.
 
-    Its tokenizer adds the tag of `source_language`, its generation config starts in `target_language`. For mT5 users
-    write the instruction: `layout.prompt(sentence, ...)`. A source language that was added to mBART-50 or M2M-100 is
-    beyond their tokenizers (see `Layout.plain_source`).
+    Its tokenizer adds the tag of `source_language` (SMaLL-100's that of the target), its generation config starts in
+    `target_language`. Where an instruction or a tag stands in the text (T5s) users write it: `layout.prompt(sentence,
+    ...)`. A source language that was added to mBART-50 or M2M-100 is beyond their tokenizers (see
+    `Layout.plain_source`).
 
     Args:
         generation: beams and length penalty that the saved model uses by default.
@@ -376,7 +377,7 @@ def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
         if families_like(config)[0].own_output_matrix:
-            # transformers ties it when it makes a new mT5. Its scale is that of the original (t5x), so that the first
+            # transformers ties it when it makes a new T5. Its scale is that of the original (t5x), so that the first
             # logits are of the order of one.
             model.lm_head = torch.nn.Linear(config.d_model, config.vocab_size, bias=False)
             torch.nn.init.normal_(model.lm_head.weight, std=config.d_model**-0.5)
@@ -385,7 +386,7 @@ def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
 
 
 def tell_of_head(model: PreTrainedModel, folder: Path) -> None:
-    """Have config.json say whether the output matrix is the embeddings; transformers 5 always writes that mT5's is."""
+    """Have config.json say whether the output matrix is the embeddings; transformers 5 always writes that a T5's is."""
     config = read_json(folder / "config.json")
     own = _weight(model.get_output_embeddings()) is not _weight(model.get_input_embeddings())
     write_json(folder / "config.json", config | {"tie_word_embeddings": not own})
