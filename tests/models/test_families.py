@@ -300,6 +300,14 @@ def test_a_language_that_the_model_does_not_have(family: FamilyName, language: s
             attempt()
 
 
+def test_of_two_tags_of_one_language_the_plainer_one_is_taken() -> None:
+    tokenizer = pickle.loads(pickle.dumps(miniature("madlad").tokenizer))
+    tokenizer.add_tokens(["<2fuv>", "<2ff>", "<2zh_Hant>", "<2az_RU>", "<2Cyrl>", "<2translate>"])
+    layout = Layout(FAMILIES["madlad"], tokenizer)
+    assert (layout.code("Fulah"), layout.code("fuv"), layout.code("zh-Hant")) == ("ff", "fuv", "zh_Hant")
+    assert layout.languages == ("de", "en", "ff", "zh_Hant")
+
+
 def test_a_tag_that_someone_added_is_reached_by_itself() -> None:
     tokenizer = pickle.loads(pickle.dumps(miniature("nllb").tokenizer))
     tokenizer.add_tokens(["myv_Cyrl"], special_tokens=True)

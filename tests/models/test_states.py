@@ -195,7 +195,7 @@ def test_pieces_find_their_words(language: str, text: str, pieces: list[str], li
 odd_words = st.text(alphabet="aäeühnrtdisﬁΩ猫u\u0308.,'-😀½", min_size=1, max_size=6)
 
 
-@pytest.mark.parametrize("family", ALL)
+@pytest.mark.parametrize("family", [family for family in ALL if family != "byt5"])
 @settings(max_examples=25, derandomize=True, deadline=None)
 @given(text=st.lists(st.one_of(odd_words, st.sampled_from(GERMAN)), max_size=8).map(" ".join))
 def test_pieces_find_the_words_that_the_tokenizers_own_offsets_say(family: FamilyName, text: str) -> None:

@@ -74,6 +74,7 @@ class Family(TrainingNeeds):
     """What sentencepiece is told when a vocabulary is trained for a new model; nothing where there are only bytes."""
     pieces_file: str = "sentencepiece.bpe.model"
     tokenizer_options: Mapping[str, Any] = field(default_factory=dict)
+    """What transformers' tokenizer is told whenever it is made or saved."""
 
     tag: str | None
     """Regular expression of the family's language tags, the language's code as its group; None without tags."""
@@ -254,7 +255,7 @@ _ROWS = (
         **{
             **_T5,
             "sentencepiece": {"model_type": "unigram", "unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1},
-            "tokenizer_options": {"pad_token": "<s>", "extra_ids": 0, "additional_special_tokens": []},
+            "tokenizer_options": {"pad_token": "<s>"},
             # Tags of scripts (<2Cyrl>) and regions (<2az_RU>) name no language.
             "tag": r"<2([a-z]{2,3}(?:_[A-Z][a-z]{3})?)>",
             "decoder_start": "unk",

@@ -264,7 +264,10 @@ class Layout:
         for code in self.tags:
             # A tag added for a language that has no short code is reached by the tag itself.
             with suppress(UnknownLanguageError):
-                codes[find_language(code).code] = code
+                short = find_language(code).code
+                # MADLAD-400 has two tags for some: <2ff> and <2fuv>.
+                if code == short or short not in codes:
+                    codes[short] = code
         return codes
 
     @cached_property

@@ -344,7 +344,7 @@ def assembled(model: PreTrainedModel, layout: Layout) -> Loaded:
         raise SwitchtuneError(
             f"{model.config.name_or_path or 'The model'}: its tokenizer has ids up to {highest}, its embeddings only "
             f"{rows} rows. Model and tokenizer do not belong together; get both from the same place."
-            f"{f' {LIST_TAGS}' if layout.family.sheds_tags else ''}"
+            f"{f' {LIST_TAGS}' if layout.family is FAMILIES['nllb'] else ''}"
         )
     setattr(model.config, FAMILY_KEY, layout.family.name)
     # What a checkpoint says about tags and beams belongs to the direction it was trained for; ours is given explicitly.

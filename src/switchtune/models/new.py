@@ -119,8 +119,9 @@ def new_tokenizer(
     elif family.name == "nllb":
         codes = {find_language(language).code for language in texts}
         options["extra_special_tokens"] = [tag for tag in NLLB_CODES if find_language(tag).code in codes]
-    elif family.tokenizer is T5Tokenizer and not family.tags_in_text:
-        options["extra_ids"] = 1
+    elif family.tokenizer is T5Tokenizer:
+        # Without any they would be a hundred; MADLAD-400's are pieces already.
+        options |= {"extra_ids": 0, "additional_special_tokens": []} if family.tags_in_text else {"extra_ids": 1}
     tokenizer: PreTrainedTokenizerBase = with_own_unknown(
         family.tokenizer.from_pretrained(folder, model_max_length=size.positions, **options)
     )
