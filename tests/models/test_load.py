@@ -201,6 +201,28 @@ def test_an_nllb_whose_tags_are_not_listed_is_told_how_to_list_them(listed: list
         load_model(str(folder))
 
 
+def test_a_small100_with_a_tokenizer_class_of_its_own_is_read_by_that_of_m2m100(tmp_path: Path) -> None:
+    folder = saved("small100", tmp_path)
+    tampered(folder, "tokenizer_config.json", tokenizer_class="SMALL100Tokenizer")
+    loaded = load_model(str(folder))
+    expected = miniature("small100").layout.encode_source(GERMAN[0], "de", "en")
+    assert loaded.layout.encode_source(GERMAN[0], "de", "en") == expected
+    save_model(loaded, tmp_path / "again", "de", "en")
+    verify_saved(tmp_path / "again", GERMAN[:1], loaded, "de", "en", max_length=4)
+
+
+def test_a_t5_whose_unknown_piece_is_elsewhere_is_read_and_saved_as_it_is(tmp_path: Path) -> None:
+    """For T5Tokenizer the third piece is the unknown one: in MADLAD-400 the end of the sentence."""
+    folder = saved("madlad", tmp_path)
+    tampered(folder, "tokenizer_config.json", tokenizer_class="T5Tokenizer")
+    assert AutoTokenizer.from_pretrained(folder)("☃")["input_ids"].count(2) == 2
+    loaded = load_model(str(folder))
+    ids = loaded.layout.encode_source("☃", "de", "en")
+    assert (ids.count(0), ids.count(2)) == (1, 1)
+    save_model(loaded, tmp_path / "again", "de", "en")
+    assert AutoTokenizer.from_pretrained(tmp_path / "again")("<2en> ☃")["input_ids"] == list(ids)
+
+
 def test_a_search_without_beams_is_saved_without_their_penalty(tmp_path: Path) -> None:
     settings = GenerationSettings(beams=1, length_penalty=0.8)
     save_model(miniature(), tmp_path / "model", "de", "en", generation=settings)

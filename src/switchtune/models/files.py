@@ -18,11 +18,13 @@ from transformers import (
     AutoConfig,
     AutoTokenizer,
     GenerationConfig,
+    M2M100Tokenizer,
     PretrainedConfig,
     PreTrainedModel,
     T5Tokenizer,
     TokenizersBackend,
 )
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils import logging
 
 from switchtune.errors import SwitchtuneError
@@ -95,7 +97,13 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
             )
         if auto is not GenerationConfig:  # which is settings alone, and would save this one among them
             options["trust_remote_code"] = False
-        found = auto.from_pretrained(path, **options)
+        try:
+            found = auto.from_pretrained(path, **options)
+        except ValueError:
+            # SMaLL-100's own class, which transformers does not have, reads the files of M2M-100's.
+            if auto is not AutoTokenizer or get_tokenizer_config(path).get("tokenizer_class") != "SMALL100Tokenizer":
+                raise
+            found = M2M100Tokenizer.from_pretrained(path, **options)
         if getattr(found, "auto_map", None) or getattr(found, "init_kwargs", {}).get("auto_map"):
             raise SwitchtuneError(f"{path}: {_FOREIGN_CODE}")
         if auto is AutoTokenizer:
