@@ -397,7 +397,8 @@ def _named_family(config: PretrainedConfig, spoken: Sequence[Family]) -> Family:
                 config,
                 f"a model with the layers of {family.published[0]} and the tags of {spoken[0].published[0]}, and its "
                 "name does not say which of them it is",
-                f' Say so in its config.json: "{FAMILY_KEY}": "{family.name}" (or "{spoken[0].name}").',
+                f' Say so in its config.json: "{FAMILY_KEY}": "{family.name}" (or "{spoken[0].name}"); have a model of '
+                "the Hub in a folder for that (`hf download NAME --local-dir FOLDER`).",
             )
     return spoken[0]
 
