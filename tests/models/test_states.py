@@ -140,14 +140,15 @@ def test_a_word_without_known_pieces_has_no_vector_and_disturbs_no_other(family:
 def test_words_beyond_the_tokens_that_are_read_have_no_vector(family: FamilyName) -> None:
     loaded = miniature(family)
     sentence = word_segmenter("de").split(" ".join(GERMAN))
-    (found,) = model_word_encoder(loaded, max_tokens=40)([sentence], "de")
+    cut = len(loaded.layout.encode_source("", "de", "de")) + 36
+    (found,) = model_word_encoder(loaded, max_tokens=cut)([sentence], "de")
     read = found.any(axis=1)
     count = int(read.sum())
     assert 3 < count < len(sentence.words)
     assert read.tolist() == [True] * count + [False] * (len(sentence.words) - count)
     assert np.isfinite(found).all()
     text = monolingual_text([" ".join(GERMAN)], "de", word_segmenter("de"))
-    means = word_means(text, model_word_encoder(loaded, max_tokens=40), seed=1, settings=PlmSettings(1))
+    means = word_means(text, model_word_encoder(loaded, max_tokens=cut), seed=1, settings=PlmSettings(1))
     assert set(means.vocabulary.index) == {word.lower() for word in sentence.words[:count]}
 
 
@@ -244,7 +245,7 @@ def test_a_sentences_vectors_are_the_decoders_at_its_last_piece(family: FamilyNa
         states = sentence_states(loaded, GERMAN, "de", tokens_per_batch=tokens)
         assert states.shape == (3, len(GERMAN), 32)
         for place, text in enumerate(GERMAN):
-            ids = loaded.layout.encode(Example(text, "de", text, "de"), max_tokens=64)
+            ids = loaded.layout.encode(Example(text, "de", text, "de"), max_tokens=512)
             batch = {"input_ids": ids.input_ids, "decoder_input_ids": ids.decoder_input_ids}
             with torch.no_grad():
                 plain: Any = loaded.model(

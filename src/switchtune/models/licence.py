@@ -67,7 +67,7 @@ def _card_on_hub(name: str) -> dict[str, Any] | None:
     cached = try_to_load_from_cache(name, CARD)
     if isinstance(cached, str):
         return metadata_load(cached)
-    card = model_info(name, timeout=_PATIENCE_SECONDS).card_data
+    card: Any = model_info(name, timeout=_PATIENCE_SECONDS).card_data
     return card.to_dict() if card else None
 
 

@@ -189,7 +189,8 @@ def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[st
         hashes.append(TextHash(name, count, digest.hexdigest()))
     if not has_text:
         raise SwitchtuneError(f"{', '.join(texts) or 'texts'}: no text to keep the vocabulary of.")
-    unwanted = set(layout.tags) - set(codes) if layout.family.sheds_tags else set()
+    gone = [number for code, number in layout.tags.items() if layout.family.sheds_tags and code not in codes]
+    unwanted = set(layout.tokens(gone))
     kept = set(vocabulary.characters(codes)) | (vocabulary.machinery() - unwanted)
     kept |= {token for token, number in ids.items() if number in named}
     kept |= {part for piece in counts for part in vocabulary.merged_from(piece)} - unwanted
