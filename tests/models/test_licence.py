@@ -23,7 +23,7 @@ NO_COMMERCE = Licence("cc-by-nc-4.0")
 @pytest.fixture(autouse=True)
 def _nothing_is_remembered() -> Iterator[None]:
     yield
-    licence._card_on_hub.cache_clear()
+    licence._read_from_hub.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,15 @@ def test_a_card_in_the_cache_needs_no_hub(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_without_a_network_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_: object, **__: object) -> None:
+    asked = []
+
+    def unreachable(name: str, **_: object) -> None:
+        asked.append(name)
         raise RuntimeError("no network")
 
     monkeypatch.setattr(licence, "model_info", unreachable)
-    assert licence_of("owner/model") is None
+    assert licence_of("owner/model") is licence_of("owner/model") is None
+    assert asked == ["owner/model"]
     said: list[Event] = []
     tell_licences({"owner/model"}, said.append)
     assert [event.what for event in said] == ["owner/model: not known, as no README.md of the model tells it"]

@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 from huggingface_hub import metadata_load, model_info, try_to_load_from_cache
 
+from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
-from switchtune.files import is_own, write_text
+from switchtune.files import LARGEST, is_own, readable, write_text
 
 CARD = "README.md"
 _PATIENCE_SECONDS = 3.0
@@ -54,21 +55,30 @@ def licence_of(path: str) -> Licence | None:
     Args:
         path: a folder, or a name on the Hub, whose card is taken from the cache where it is there.
     """
-    try:
-        card = metadata_load(Path(path) / CARD) if Path(path).is_dir() else _card_on_hub(path)
-    except Exception:  # noqa: BLE001 - whatever the Hub's client and YAML raise, a run goes on
-        return None
-    told = {name: str(value) for name, value in (card or {}).items() if name in Licence.__slots__ and value}
+    card = _read(Path(path) / CARD) if Path(path).is_dir() else _read_from_hub(path)
+    told = {name: str(value) for name, value in card.items() if name in Licence.__slots__ and value}
     return Licence(**told) if "license" in told else None
 
 
+def _read(card: Path) -> dict[str, Any]:
+    try:
+        readable(card, LARGEST)
+        return metadata_load(card) or {}
+    except (SwitchtuneError, OSError, ValueError, yaml.YAMLError):
+        return {}
+
+
 @lru_cache
-def _card_on_hub(name: str) -> dict[str, Any] | None:
-    cached = try_to_load_from_cache(name, CARD)
-    if isinstance(cached, str):
-        return metadata_load(cached)
-    card: Any = model_info(name, timeout=_PATIENCE_SECONDS).card_data
-    return card.to_dict() if card else None
+def _read_from_hub(name: str) -> dict[str, Any]:
+    """What a card tells; nothing where it cannot be had, which is not tried again."""
+    try:
+        cached = try_to_load_from_cache(name, CARD)
+        if isinstance(cached, str):
+            return _read(Path(cached))
+        card: Any = model_info(name, timeout=_PATIENCE_SECONDS).card_data
+        return dict(card.to_dict()) if card else {}
+    except Exception:  # noqa: BLE001 - its client raises errors of several packages
+        return {}
 
 
 def tell_licences(models: Iterable[str], on_event: OnEvent) -> None:
