@@ -313,8 +313,9 @@ def _spec(loaded: Loaded) -> Any:
     ]
     spec.config.eos_token = tokens[layout.eos_id]
     spec.config.unk_token = tokens[layout.tokenizer.unk_token_id]
-    start = layout.generation_settings(layout.languages[0])["decoder_start_token_id"]
-    spec.config.decoder_start_token = None if layout.family.decoder_start == "target" else tokens[start]
+    slot = layout.family.decoder_start
+    start = None if slot == "target" else getattr(layout.tokenizer, f"{slot}_token_id")
+    spec.config.decoder_start_token = None if start is None else tokens[start]
     return spec
 
 

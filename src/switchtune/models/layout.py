@@ -388,7 +388,7 @@ def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> F
 
 def _named_family(config: PretrainedConfig, spoken: Sequence[Family]) -> Family:
     """Of families with the same architecture and tags the one that a model's name tells."""
-    name = config.name_or_path.rstrip("/").rpartition("/")[2]
+    name = str(config.name_or_path).rstrip("/").rpartition("/")[2]
     for family in spoken:
         if family.named and re.search(family.named, name, re.IGNORECASE):
             return family

@@ -32,9 +32,9 @@ class PlainText:
         self._tokenizer: Any = tokenizer
         added, vocabulary = tokenizer.added_tokens_decoder.values(), tokenizer.get_vocab()
         named = (re.fullmatch(SENTINEL_OR_TAG, token) for token in vocabulary if "<" in token)
-        pieces = (found[1] for found in named if found)
+        pieces = (str(found[1]) for found in named if found)
         special = (token.content for token in added if token.special)
-        masks = {mask} & vocabulary.keys()
+        masks = [mask] if mask is not None and mask in vocabulary else []
         self._controls = frozenset(chain(pieces, special, masks, map(str, tokenizer.all_special_tokens)))
         self.added = self._controls | {token.content for token in added}
         """What is looked for in text, or must not be."""
