@@ -68,7 +68,8 @@ def test_the_characters_that_were_lacking_are_pieces(models: tuple[Loaded, Loade
         assert before.tokenizer.unk_token_id in before.layout.encode_source(text, "de", "en")
         ids = after.layout.encode_source(text, "hsb", "tyv")
         assert after.tokenizer.unk_token_id not in ids
-        assert after.layout.decode(ids).lstrip() == unicodedata.normalize("NFC", text)
+        # Behind MADLAD-400's tag.
+        assert after.layout.decode(ids).endswith(unicodedata.normalize("NFC", text))
     assert lacking_characters(after.layout, SORBIAN) == []
 
 

@@ -272,7 +272,9 @@ class Layout:
 
     @cached_property
     def _special(self) -> frozenset[int]:
-        return frozenset(self.tokenizer.all_special_ids) | frozenset(self.tags.values())
+        # A tag that is a piece like others stays in an output, as it does for a plain tokenizer.
+        tags = () if self.family.tags_in_text else self.tags.values()
+        return frozenset(self.tokenizer.all_special_ids) | frozenset(tags)
 
     @cached_property
     def _joined_mask(self) -> "re.Pattern[str] | None":
