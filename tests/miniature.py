@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 from functools import cache
+from typing import get_args
 
 import torch
 
@@ -10,6 +11,11 @@ from switchtune.config.pretrain import FamilyName, SizeSettings
 from switchtune.examples import Example
 from switchtune.models.load import Loaded
 from switchtune.models.new import new_model
+
+ALL: tuple[FamilyName, ...] = get_args(FamilyName)
+WORDED: tuple[FamilyName, ...] = ("mt5", "umt5", "byt5", "t5")
+"""Families without tags, which are told what to do in words."""
+T5S: tuple[FamilyName, ...] = (*WORDED, "madlad")
 
 GERMAN = (
     "Ein Hund läuft über die Wiese.",

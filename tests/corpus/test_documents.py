@@ -16,7 +16,10 @@ TAGS = {
     "mbart50": ("de_DE", ["</s>"]),
     "nllb": ("deu_Latn", ["</s>"]),
     "m2m100": ("__de__", ["</s>"]),
-    "mt5": ("translate German to English:", ["</s>"]),
+    "small100": ("__en__", ["</s>"]),
+    "madlad": ("<2en>", ["</s>"]),
+    "byt5": ("translate German to English: ", ["</s>"]),
+    **dict.fromkeys(("mt5", "umt5", "t5"), ("translate German to English:", ["</s>"])),
 }
 """What stands before and behind a German text that becomes English, written out by hand."""
 

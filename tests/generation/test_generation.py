@@ -28,7 +28,7 @@ from switchtune.languages import UnknownLanguageError
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded, save_model
 from tests.command import forked
-from tests.miniature import ENGLISH, GERMAN, lively, taught
+from tests.miniature import ENGLISH, GERMAN, lively, miniature, taught
 
 SHORT = GenerationSettings(beams=3, max_length_ratio=0.4, max_length_extra=3, tokens_per_batch=64)
 UNEVEN = ["Ein Hund.", "", *GERMAN[:4], " \t", "Das Kind spielt mit dem Ball im Garten. " * 3, "Hund"]
@@ -260,6 +260,12 @@ def test_converting_leaves_the_model_as_it_was(learned: Loaded, tmp_path: Path) 
     assert size["int8"] < size["float32"] / 2
     in_8_bits = translate(open_converted(tmp_path / "int8", learned.layout), GERMAN, "de", "en", GenerationSettings())
     assert sum(map(str.__eq__, in_8_bits, ENGLISH)) >= 14
+
+
+def test_a_family_that_an_older_ct2_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("ctranslate2.converters.transformers.UMT5Loader")
+    with pytest.raises(UsageError, match=r"does not know umT5; version 4\.8\.5 does.*with the engine transformers"):
+        convert(miniature("umt5"), tmp_path)
 
 
 def test_weights_of_other_precision_are_converted(learned: Loaded, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from switchtune.examples import Example
 from switchtune.models.classifier import HEAD, Classifier, is_encoder, open_classifier, weight_count
 from switchtune.models.families import FAMILIES
 from switchtune.models.load import save_model
-from tests.miniature import ENGLISH, GERMAN, lively
+from tests.miniature import ENGLISH, GERMAN, T5S, WORDED, lively
 
 PREMISES = (ENGLISH[10], ENGLISH[0], ENGLISH[1])
 HYPOTHESES = ("A dog.", "Two men sit.", "Nobody.")
@@ -51,7 +51,8 @@ def pairs(premises: Sequence[str], hypotheses: Sequence[str], language: str = "e
 
 
 def opened(folders: dict[str, Path], name: str, **options: Any) -> Classifier:
-    return open_classifier(str(folders[name]), "en", **{"max_tokens": 60, "seed": 3, **options})
+    longest = 200 if name == "byt5" else 60
+    return open_classifier(str(folders[name]), "en", **{"max_tokens": longest, "seed": 3, **options})
 
 
 @pytest.mark.parametrize("name", [*FAMILIES, "bert"])
@@ -75,14 +76,15 @@ def test_the_decoders_state_at_its_last_token_goes_through_the_head(folders: dic
     head: Any = classifier.model.get_submodule(HEAD)
     for row in range(3):
         # By hand, one pair at a time, without padding.
-        prompt = "translate English to English: " if name == "mt5" else ""
+        prompt = "translate English to English: " if name in WORDED else "<2en> " if name == "madlad" else ""
         ids = tokenizer(f"{prompt}{PREMISES[row]} </s> {HYPOTHESES[row]}")["input_ids"]
         text = tokenizer(f"{PREMISES[row]} </s> {HYPOTHESES[row]}", add_special_tokens=False)["input_ids"]
-        tag = [] if name == "mt5" else [tokenizer.convert_tokens_to_ids(tokenizer.src_lang)]
+        tag = [] if name in (*T5S, "small100") else [tokenizer.convert_tokens_to_ids(tokenizer.src_lang)]
         if name == "m2m100":
             tag = [tokenizer.get_lang_id("en")]
-        end, pad = [tokenizer.eos_token_id], [tokenizer.pad_token_id]
-        decoder_ids = {"mbart": [*tag, *text, *end], "mt5": [*pad, *text]}.get(name, [*end, *tag, *text])
+        end, pad, unk = ([getattr(tokenizer, f"{token}_token_id")] for token in ("eos", "pad", "unk"))
+        start = {"madlad": unk, **dict.fromkeys(WORDED, pad)}.get(name, end)
+        decoder_ids = [*tag, *text, *end] if name == "mbart" else [*start, *tag, *text]
         with torch.no_grad():
             output = plain(
                 input_ids=torch.tensor([ids]), decoder_input_ids=torch.tensor([decoder_ids]), output_hidden_states=True
@@ -141,7 +143,7 @@ def test_an_encoder_is_transformers_own_classifier(folders: dict[str, Path], tmp
 
 @pytest.mark.parametrize("name", [*FAMILIES, "bert"])
 def test_a_long_premise_is_cut_and_the_hypothesis_stays(folders: dict[str, Path], name: str) -> None:
-    most = 16 if name == "bert" else 40
+    most = {"bert": 16, "byt5": 70}.get(name, 40)
     classifier = opened(folders, name, max_tokens=most)
     batch, cut = classifier.batch(pairs([" ".join(ENGLISH[:3]), "A dog."], ["Two men sit.", "A dog."]))
     assert cut == 1

@@ -1,5 +1,6 @@
 """What each family does with tags: golden ids, and transformers' own tokenizers and models as the outside authority."""
 
+import copy
 import io
 import pickle
 from pathlib import Path
@@ -10,7 +11,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sentencepiece import sentencepiece_model_pb2
-from transformers import BartConfig, M2M100Config, MBartConfig, T5Config, T5Tokenizer
+from transformers import (
+    BartConfig,
+    M2M100Config,
+    MBartConfig,
+    T5Config,
+    T5GemmaConfig,
+    T5Tokenizer,
+    UMT5Config,
+)
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M100_CODES
 from transformers.models.mbart.tokenization_mbart import FAIRSEQ_LANGUAGE_CODES as MBART_CODES
 from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES as MBART50_CODES
@@ -22,23 +31,24 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError
 from switchtune.models import new
-from switchtune.models.families import FAMILIES
+from switchtune.models.families import FAMILIES, FAMILY_KEY
 from switchtune.models.layout import Layout, TokenIds, family_of
 from switchtune.models.load import Loaded
 from switchtune.models.new import new_model
-from tests.miniature import ENGLISH, GERMAN, TINY, miniature
-
-ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
+from tests.miniature import ALL, ENGLISH, GERMAN, TINY, WORDED, miniature
 
 PIECES = ("▁translate", "▁German", "▁English", "▁to", ":", "▁a", "▁b", "▁c", "▁d", "▁", "a", "b", "c", "d")
 
 
 def literal_vocabulary(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> Layout:
     """A layout whose sentencepiece vocabulary is PIECES: ids that one can count off with a finger."""
+    if FAMILIES[family].bytewise:
+        return miniature(family).layout
     proto = sentencepiece_model_pb2.ModelProto.FromString(
-        new.train_sentencepiece(FAMILIES[family], 60, {"de": GERMAN}, seed=1)
+        new.train_sentencepiece(FAMILIES[family], 60, {"de": GERMAN, "en": GERMAN}, seed=1)
     )
-    del proto.pieces[3:]  # what remains is special
+    normal = next(place for place, piece in enumerate(proto.pieces) if piece.type == piece.NORMAL)
+    del proto.pieces[normal:]  # what remains is special
     for number, piece in enumerate(PIECES):
         proto.pieces.add(piece=piece, score=-float(number))
     with monkeypatch.context() as patched:
@@ -48,7 +58,9 @@ def literal_vocabulary(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> L
 
 # Pieces start at 4 (mT5: 3): ▁translate 4, ▁German 5, ▁English 6, ▁to 7, ":" 8, ▁a 9, …, ▁d 12, ▁ 13, a 14, …, d 17.
 # Then mBART's tags in their order (ar_AR 18, cs_CZ 19, de_DE 20, en_XX 21); NLLB's <mask> 18 and its two tags;
-# M2M-100's <mask> 18 and its hundred tags (af 19; de is the 17th of them, en the 19th).
+# M2M-100's <mask> 18 and its hundred tags (af 19; de is the 17th of them, en the 19th). umT5's special tokens are four;
+# behind MADLAD-400's three stand <2de> 3, <2en> 4 and a sentinel, so that ▁a is 11 and ▁ 15. A byte of ByT5 has its
+# number + 3.
 TASK = Example("a b", "de", "c d", "en")
 RESTORE = Example("c b", "en", "c d", "en")
 GOLDEN: dict[tuple[FamilyName, Example], tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
@@ -62,13 +74,31 @@ GOLDEN: dict[tuple[FamilyName, Example], tuple[tuple[int, ...], tuple[int, ...],
     ("m2m100", RESTORE): ((37, 11, 10, 2), (37, 11, 12, 2), (2, 37, 11, 12)),
     ("mt5", TASK): ((3, 4, 6, 5, 7, 8, 9, 1), (10, 11, 1), (0, 10, 11)),
     ("mt5", RESTORE): ((3, 5, 6, 5, 7, 10, 9, 1), (10, 11, 1), (0, 10, 11)),
+    ("t5", TASK): ((3, 4, 6, 5, 7, 8, 9, 1), (10, 11, 1), (0, 10, 11)),
+    ("t5", RESTORE): ((3, 5, 6, 5, 7, 10, 9, 1), (10, 11, 1), (0, 10, 11)),
+    ("umt5", TASK): ((4, 5, 7, 6, 8, 9, 10, 1), (11, 12, 1), (0, 11, 12)),
+    ("umt5", RESTORE): ((4, 6, 7, 6, 8, 11, 10, 1), (11, 12, 1), (0, 11, 12)),
+    ("byt5", TASK): (
+        (*(byte + 3 for byte in b"translate German to English: a b"), 1),
+        (102, 35, 103, 1),
+        (0, 102, 35, 103),
+    ),
+    ("byt5", RESTORE): (
+        (*(byte + 3 for byte in b"translate English to English: c b"), 1),
+        (102, 35, 103, 1),
+        (0, 102, 35, 103),
+    ),
+    ("madlad", TASK): ((15, 4, 11, 12, 2), (13, 14, 2), (0, 13, 14)),
+    ("madlad", RESTORE): ((15, 4, 13, 12, 2), (13, 14, 2), (0, 13, 14)),
+    ("small100", TASK): ((37, 9, 10, 2), (11, 12, 2), (2, 11, 12)),
+    ("small100", RESTORE): ((37, 11, 10, 2), (11, 12, 2), (2, 11, 12)),
 }
 
 
 @pytest.mark.parametrize(("family", "example"), GOLDEN, ids=lambda value: getattr(value, "source", value))
 def test_golden_ids(family: FamilyName, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = literal_vocabulary(family, monkeypatch)
-    ids = layout.encode(example, max_tokens=16)
+    ids = layout.encode(example, max_tokens=64)
     assert ids == TokenIds(*GOLDEN[family, example], truncated=False)
 
 
@@ -76,11 +106,12 @@ def plain_tokens(loaded: Loaded, example: Example) -> tuple[list[int], list[int]
     """Encoder input and labels as transformers' own tokenizer makes them, set to the example's languages."""
     tokenizer = pickle.loads(pickle.dumps(loaded.tokenizer))
     if loaded.layout.family.tag is not None:
-        tokenizer.src_lang = loaded.layout.code(example.source_language)
+        tokenizer.src_lang = loaded.layout.read_language(example.source_language, example.target_language)
         tokenizer.tgt_lang = loaded.layout.code(example.target_language)
     prompt = loaded.layout.prompt(example.source, example.source_language, example.target_language)
     encoded = tokenizer(shown(prompt), text_target=example.target)
-    return encoded["input_ids"], encoded["labels"]
+    # SMaLL-100's published tokenizer has no tag before a target sentence; that of M2M-100 always has one.
+    return encoded["input_ids"], encoded["labels"][loaded.layout.family.name == "small100" :]
 
 
 PAIRS = [Example(source, "de", target, "en") for source, target in zip(GERMAN, ENGLISH, strict=True)]
@@ -91,7 +122,7 @@ RESTORED = [Example(f"{control('<mask>')} {sentence}", "de", sentence, "de") for
 def test_ids_equal_those_of_transformers_own_tokenizer(family: FamilyName) -> None:
     loaded = miniature(family)
     for example in (*PAIRS[:6], *RESTORED[:6]):
-        ids = loaded.layout.encode(example, max_tokens=64)
+        ids = loaded.layout.encode(example, max_tokens=200)
         assert (list(ids.input_ids), list(ids.labels)) == plain_tokens(loaded, example)
 
 
@@ -124,7 +155,7 @@ def test_a_batch_is_its_examples_one_by_one(family: FamilyName, examples: list[E
 
 @pytest.mark.parametrize("family", ALL)
 @settings(PROPERTY)
-@given(example=st.builds(Example, sentences, languages, sentences, languages), max_tokens=st.integers(16, 60))
+@given(example=st.builds(Example, sentences, languages, sentences, languages), max_tokens=st.integers(40, 60))
 def test_truncation_cuts_sentences_and_keeps_special_tokens(
     family: FamilyName, example: Example, max_tokens: int
 ) -> None:
@@ -155,13 +186,14 @@ def test_no_room_for_a_sentence_is_an_error() -> None:
 @pytest.mark.parametrize("family", ALL)
 def test_the_source_alone_is_encoded_like_the_source_of_an_example(family: FamilyName) -> None:
     layout = miniature(family).layout
-    expected = [ids.input_ids for ids in layout.batch_encode(PAIRS, max_tokens=12)]
+    cut = len(layout.encode_source("", "de", "en")) + 4
+    expected = [ids.input_ids for ids in layout.batch_encode(PAIRS, max_tokens=cut)]
     sources = [example.source for example in PAIRS]
-    assert layout.batch_encode_source(sources, "de", "en", max_tokens=12) == expected
+    assert layout.batch_encode_source(sources, "de", "en", max_tokens=cut) == expected
     assert layout.encode_source(sources[0], "de", "en") == layout.encode(PAIRS[0], max_tokens=99).input_ids
 
 
-@pytest.mark.parametrize("family", [family for family in ALL if family != "mt5"])
+@pytest.mark.parametrize("family", [family for family in ALL if family not in WORDED])
 def test_the_tokenizer_set_to_another_language_changes_nothing(family: FamilyName) -> None:
     tokenizer = pickle.loads(pickle.dumps(miniature(family).tokenizer))
     layout = Layout(FAMILIES[family], tokenizer)
@@ -230,6 +262,8 @@ def test_every_language_of_a_family_has_one_short_code(family: FamilyName, codes
         ("m2m100", "zho_Hans", "zh"),
         ("mt5", "de_DE", "German"),
         ("mt5", "vi", "Vietnamese"),
+        ("madlad", "German", "de"),
+        ("madlad", "eng_Latn", "en"),
     ],
 )
 def test_codes(family: FamilyName, language: str, code: str) -> None:
@@ -266,6 +300,14 @@ def test_a_language_that_the_model_does_not_have(family: FamilyName, language: s
             attempt()
 
 
+def test_of_two_tags_of_one_language_the_plainer_one_is_taken() -> None:
+    tokenizer = pickle.loads(pickle.dumps(miniature("madlad").tokenizer))
+    tokenizer.add_tokens(["<2fuv>", "<2ff>", "<2zh_Hant>", "<2az_RU>", "<2Cyrl>", "<2translate>"])
+    layout = Layout(FAMILIES["madlad"], tokenizer)
+    assert (layout.code("Fulah"), layout.code("fuv"), layout.code("zh-Hant")) == ("ff", "fuv", "zh_Hant")
+    assert layout.languages == ("de", "en", "ff", "zh_Hant")
+
+
 def test_a_tag_that_someone_added_is_reached_by_itself() -> None:
     tokenizer = pickle.loads(pickle.dumps(miniature("nllb").tokenizer))
     tokenizer.add_tokens(["myv_Cyrl"], special_tokens=True)
@@ -283,6 +325,9 @@ def test_a_tag_that_someone_added_is_reached_by_itself() -> None:
         ("nllb", "</s>", "eng_Latn"),
         ("m2m100", "</s>", "__en__"),
         ("mt5", "<pad>", None),
+        ("byt5", "<pad>", None),
+        ("madlad", "<unk>", None),
+        ("small100", "</s>", None),
     ],
 )
 def test_generation_settings(family: FamilyName, start: str, forced: str | None) -> None:
@@ -339,20 +384,39 @@ def test_mt5_is_told_what_to_do_in_words() -> None:
 @pytest.mark.parametrize("family", ALL)
 def test_the_family_is_found_from_config_and_vocabulary(family: FamilyName) -> None:
     loaded = miniature(family)
-    assert family_of(loaded.model.config, loaded.tokenizer) is FAMILIES[family]
+    config = copy.deepcopy(loaded.model.config)
+    assert family_of(config, loaded.tokenizer) is FAMILIES[family]
+    delattr(config, FAMILY_KEY)
+    config.name_or_path = f"models/{family}-tuned" if family == "small100" else "models/tuned"
+    assert family_of(config, loaded.tokenizer) is FAMILIES[family]
+
+
+def test_a_model_with_the_layers_of_small100_needs_a_name() -> None:
+    config = M2M100Config(encoder_layers=12, decoder_layers=3, name_or_path="owner/model")
+    tokenizer = miniature("m2m100").tokenizer
+    with pytest.raises(
+        SwitchtuneError, match=r'owner/model: .*SMaLL-100.*"switchtune_family": "small100" \(or "m2m100"\)'
+    ):
+        family_of(config, tokenizer)
+    config.switchtune_family = "m2m100"
+    assert family_of(config, tokenizer) is FAMILIES["m2m100"]
+    assert family_of(M2M100Config(name_or_path="alirezamsh/small100"), tokenizer) is FAMILIES["small100"]
 
 
 @pytest.mark.parametrize(
     ("config", "message"),
     [
         (BartConfig(), "a model of type 'bart'"),
-        (T5Config(), "a model of type 't5'"),
+        (T5Config(), "a T5 of the first version, whose output matrix is its embeddings"),
+        (T5GemmaConfig(), "a model of type 't5gemma'"),
+        (UMT5Config(tie_word_embeddings=False, switchtune_family="mt5"), "switchtune_family in it is 'mt5'"),
         (M2M100Config(), "'m2m_100' whose vocabulary has no language tags"),
         (MBartConfig(), "'mbart' whose vocabulary has no language tags"),
     ],
 )
 def test_other_models_are_refused(config: BartConfig, message: str) -> None:
-    with pytest.raises(SwitchtuneError, match=f"{message}.*mBART-25, mBART-50, mT5, NLLB-200 and M2M-100"):
+    rows = "mBART-25, mBART-50, NLLB-200, M2M-100, SMaLL-100, mT5, mT0, umT5, ByT5, MADLAD-400, Aya-101 and Flan-T5"
+    with pytest.raises(SwitchtuneError, match=f"{message}.*{rows}: give one of these"):
         family_of(config, miniature("mt5").tokenizer)
 
 

@@ -21,9 +21,8 @@ from switchtune.models.layout import Layout
 from switchtune.models.load import save_model
 from switchtune.models.new import new_model
 from switchtune.training.loss import loss_from_forward
-from tests.miniature import ENGLISH, GERMAN, TINY
+from tests.miniature import ALL, ENGLISH, GERMAN, TINY
 
-ALL: tuple[FamilyName, ...] = ("mbart", "mbart50", "nllb", "m2m100", "mt5")
 TAGS = ("de_DE", "en_XX", "deu_Latn", "eng_Latn", "__de__", "__en__")
 WRITTEN = ("<s>", "</s>", "<pad>", "<mask>", "<unk>", "<extra_id_0>", *TAGS)
 LETTERS = "".join(sorted({*"".join(WRITTEN), *"«»＜＞ xyL"}))
@@ -59,7 +58,8 @@ def test_what_is_written_like_a_special_token_is_text(
 def test_labels_end_once(layouts: dict[FamilyName, Layout], family: FamilyName) -> None:
     layout = layouts[family]
     example = Example("Ein </s> Hund", "de", "a </s> dog <pad>", "en")
-    for ids in (layout.encode(example, max_tokens=64), layout.encode(example, max_tokens=12)):
+    frame = len(layout.encode_source("", "de", "en"))
+    for ids in (layout.encode(example, max_tokens=64), layout.encode(example, max_tokens=frame + 4)):
         for side in (ids.input_ids, ids.labels):
             assert side.count(layout.eos_id) == 1
             assert layout.pad_id not in side

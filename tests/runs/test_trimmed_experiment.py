@@ -29,6 +29,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model") / "model"
     texts = {"de": GERMAN, "en": ENGLISH, "ru": RUSSIAN}
     save_model(new_model("nllb", TINY.model_copy(update={"pieces": 300}), texts, seed=1), folder, "de", "en")
+    (folder / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n", encoding="utf-8")
     return folder
 
 
@@ -86,9 +87,11 @@ def test_all_arms_start_from_the_trimmed_model_and_untrim_whole(
     manifest = json.loads((tmp_path / "run/manifest.json").read_text(encoding="utf-8"))
     assert list(manifest["models"]) == [str(model)]
     assert list(manifest["start"]) == [str(start)]
+    assert manifest["licences"][str(model)]["license"] == "cc-by-nc-4.0"
     for stage in ("standard/seed1/task", "csr/seed1/restore", "csr/seed1/task"):
         trained = tmp_path / "run/de-en" / stage / "model"
         assert load_layout(str(trained)).tokenizer.get_vocab() == layouts[1].tokenizer.get_vocab()
+        assert "no commercial use" in (trained / "README.md").read_text(encoding="utf-8")
         untrim(trained, str(model), tmp_path / "whole")
         assert load_layout(str(tmp_path / "whole")).tokenizer.get_vocab() == layouts[0].tokenizer.get_vocab()
 

@@ -44,7 +44,7 @@ def test_fp16_is_refused_with_the_reason() -> None:
 @pytest.mark.parametrize(
     ("family", "dtype", "device", "reason"),
     [
-        ("mt5", torch.bfloat16, GPU, "cannot take mT5's position bias"),
+        ("mt5", torch.bfloat16, GPU, "cannot take the position bias of T5 and its kin"),
         ("mbart", torch.bfloat16, CPU, "needs a GPU"),
         ("mbart", torch.float32, GPU, "computes in bf16 or fp16 only"),
         ("nllb", torch.bfloat16, GPU, "needs the package flash-attn"),

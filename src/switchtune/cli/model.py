@@ -99,10 +99,11 @@ def add_language(
     added = add_languages(model, [(code, like)], output, text=lines, force=force)
     print_line(f"{out}: {added.describe()}, which begins as that of {like}")
     layout = load_layout(str(output))
-    if not layout.plain_source(code):
+    if not layout.plain_source(code, code):
+        sides = ("target", "from") if "target" in layout.family.before_source else ("source", "into")
         print_line(
-            f"transformers' own {layout.family.name} tokenizer cannot be set to {code} as the source language; "
-            "switchtune can, and both translate into it"
+            f"transformers' own {layout.family.name} tokenizer cannot be set to {code} as the {sides[0]} language; "
+            f"switchtune can, and both translate {sides[1]} it"
         )
 
 

@@ -129,4 +129,4 @@ def piece_segmenter(model: str | None) -> "Segmenter | None":
     from switchtune.corpus.words import piece_segmenter as segmenter_of
     from switchtune.models.load import load_layout
 
-    return segmenter_of(load_layout(model).tokenizer.tokenize)
+    return segmenter_of(load_layout(model).tokenize)

@@ -8,7 +8,7 @@ from switchtune.config.base import LONGEST_LIST, BelowOne, LanguageCode, Learnin
 from switchtune.config.switching import MeanSpan
 from switchtune.config.training import OptimizerName, TrainingSettings
 
-FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100"]
+FamilyName: TypeAlias = Literal["mbart", "mbart50", "mt5", "nllb", "m2m100", "small100", "umt5", "byt5", "madlad", "t5"]
 
 
 class SizeSettings(Settings):
@@ -23,7 +23,7 @@ class SizeSettings(Settings):
     positions: int = Field(256, ge=16, le=100_000)
     """Longest sequence, in tokens (families with learned positions)."""
     pieces: int = Field(6000, ge=50, le=1_000_000)
-    """Pieces of the sentencepiece vocabulary, language tags not counted."""
+    """Pieces of the sentencepiece vocabulary, language tags not counted; ByT5 has bytes."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SizeSettings":
@@ -50,7 +50,7 @@ class PretrainTrainingSettings(TrainingSettings):
     lr: LearningRate = 5e-4
     """Peak learning rate."""
     optimizer: OptimizerName = "adamw"
-    """`auto`: Adafactor for mT5 (its own default of lr is 1e-3), AdamW for all others."""
+    """`auto`: Adafactor for mT5 and other T5s (its own default of lr is 1e-3), AdamW for all others."""
     dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps the model's own."""
     label_smoothing: BelowOne = 0.0

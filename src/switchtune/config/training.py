@@ -59,7 +59,7 @@ class TrainingSettings(Settings):
     max_tokens: int = Field(256, ge=8, le=100_000)
     """Longest side of an example, in tokens, within the model's positions; longer sides are cut and counted."""
     lr: LearningRate | None = None
-    """Peak learning rate; null: 3e-5 with Adam (mT5 3e-4), with LoRA ten times that (mT5 1e-3), 1e-3 with Adafactor,
+    """Peak learning rate; null: 3e-5 with Adam (T5s 3e-4), with LoRA ten times that (T5s 1e-3), 1e-3 with Adafactor,
     whose steps are in proportion to the size of the weights."""
     warmup: Warmup = 2500
     """Warm-up: a number of updates, or below 1 a share of a stage's updates; no more than `warmup_cap` allows."""
@@ -70,7 +70,7 @@ class TrainingSettings(Settings):
     dropout: BelowOne | None = 0.3
     """Dropout of the model; null keeps the model's own."""
     attention_dropout: BelowOne | None = 0.1
-    """Dropout of attention weights; null keeps the model's own (mT5 has only one dropout)."""
+    """Dropout of attention weights; null keeps the model's own (T5s have only one dropout)."""
     label_smoothing: BelowOne = 0.2
     """ε of label smoothing, spread over the whole vocabulary."""
     weight_decay: Decay = 0.0
@@ -105,11 +105,12 @@ class TrainingSettings(Settings):
     sharding: Literal["auto", "ddp", "fsdp"] = "auto"
     """With several processes: `ddp` has the whole model in each, `fsdp` a share; `auto`: fsdp where memory wants it."""
     optimizer: OptimizerName = "auto"
-    """`auto`: Adafactor for mT5, as it was pretrained, AdamW for all others and for LoRA. The 8-bit ones keep their
-    state in a quarter of the memory, but for embeddings (paged: in main memory where the GPU has none left); NVIDIA."""
+    """`auto`: Adafactor for T5s (mT5, …), as they were pretrained, AdamW for all others and for LoRA. The 8-bit ones
+    keep their state in a quarter of the memory, but for embeddings (paged: in main memory where the GPU has none
+    left); NVIDIA."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Type of number to compute in; weights are fp32. `auto`: bf16 on a GPU that has it, else fp32. fp16: on a GPU, not
-    mT5."""
+    T5s."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
     """Implementation of attention during the training; `auto`: PyTorch's own (sdpa)."""
     gradient_checkpointing: bool = False

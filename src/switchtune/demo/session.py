@@ -155,7 +155,7 @@ class DemoSession:
         pieces: Segmenter | None = None
         if lexicon.unit == "piece":
             model = self._restorer(self._pair(pair)) or Run(self.run.folder, self.config).start
-            pieces = piece_segmenter(load_layout(str(model)).tokenizer.tokenize)
+            pieces = piece_segmenter(load_layout(str(model)).tokenize)
         switcher = text_switcher(
             *(lexicon, language),
             pieces=pieces,

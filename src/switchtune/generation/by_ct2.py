@@ -26,6 +26,7 @@ from switchtune.config.training import ComputeType, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, is_own, read_json, readable, write_json
 from switchtune.generation.search import BatchOutputs, ct2_options
+from switchtune.models.families import Family
 from switchtune.models.files import explained
 from switchtune.models.forward import longest_first
 from switchtune.models.layout import Layout, token_ids
@@ -269,10 +270,10 @@ def _spec(loaded: Loaded) -> Any:
     model: Any = loaded.model
     config, layout = model.config, loaded.layout
     with torch.no_grad():
-        loader = getattr(loaders, layout.family.ct2_loader)()
+        loader = _loader(loaders, layout.family)
         if layout.family.positions == "relative":
             spec = loader.get_model_spec(model)
-            spec.decoder.scale_outputs = OPTIONAL  # which T5 does before a tied output matrix, and mT5 never
+            spec.decoder.scale_outputs = OPTIONAL  # which T5 does before a tied output matrix, and none of the families
             spec.config.layer_norm_epsilon = config.layer_norm_epsilon
         else:
             if config.encoder_attention_heads != config.decoder_attention_heads:
@@ -312,9 +313,20 @@ def _spec(loaded: Loaded) -> Any:
     ]
     spec.config.eos_token = tokens[layout.eos_id]
     spec.config.unk_token = tokens[layout.tokenizer.unk_token_id]
-    start = {"target": None, "eos": layout.eos_id, "pad": layout.pad_id}[layout.family.decoder_start]
+    slot = layout.family.decoder_start
+    start = None if slot == "target" else getattr(layout.tokenizer, f"{slot}_token_id")
     spec.config.decoder_start_token = None if start is None else tokens[start]
     return spec
+
+
+def _loader(loaders: Any, family: Family) -> Any:
+    """What reads the layers of a family's models; raises UsageError where this CTranslate2 does not know them."""
+    if not hasattr(loaders, family.ct2_loader):
+        raise UsageError(
+            f"CTranslate2 {ct2().__version__} does not know {family.published[0]}; version 4.8.5 does. Update it "
+            "(pip install -U ctranslate2), or translate with the engine transformers."
+        )
+    return getattr(loaders, family.ct2_loader)()
 
 
 def _to_cpu(spec: Any, *, copied: bool) -> None:

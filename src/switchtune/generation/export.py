@@ -18,6 +18,7 @@ from switchtune.languages import find_language, language_named
 from switchtune.models.families import FAMILIES
 from switchtune.models.files import explained, from_pretrained, quietly
 from switchtune.models.layout import Layout
+from switchtune.models.licence import write_card
 from switchtune.models.load import Loaded, direction, load_layout, load_model, model_fingerprint, save_tokenizer, tried
 
 _LOGGER = logging.getLogger(__name__)
@@ -78,6 +79,7 @@ def export_ct2(
     with atomic_path(folder, verb="export", force=force) as temporary:
         convert(loaded, temporary, int8=int8)
         save_tokenizer(layout, temporary, source, target)
+        write_card(temporary, loaded.licence)
         if layout.text_tokenizer is not None:
             write_text(temporary / _TEXT_TOKENIZER, layout.text_tokenizer.to_str())
         converted = open_converted(temporary, layout)

@@ -24,9 +24,9 @@ class PlainIds:
     chunk may depend on what stands beside it, the tokenizer gets the whole text. No token must be added later.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, mask: str | None = None) -> None:
         self._tokenizer = tokenizer
-        self.text = PlainText(tokenizer)
+        self.text = PlainText(tokenizer, mask)
         self._by_chunks = cuts_at_spaces(tokenizer)
         self._added = any_of({*self.text.added, CONTROL})
         self._ids: dict[str, tuple[int, ...]] = {}

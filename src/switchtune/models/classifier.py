@@ -1,4 +1,4 @@
-"""Models that tell the label of a premise and a hypothesis: those of the five families as BART does, encoders alone.
+"""Models that tell the label of a premise and a hypothesis: those of the families as BART does, encoders alone.
 
 A model of a family gets premise and hypothesis, `</s>` between them, in encoder and decoder, as a sentence that is to
 be put into its own language; the decoder's state at its last token goes through BART's head: dense, tanh, projection.
@@ -27,10 +27,11 @@ from switchtune.corpus.inference import LABELS
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Example
 from switchtune.files import atomic_path
-from switchtune.models.families import families_like
+from switchtune.models.families import PUBLISHED, families_like
 from switchtune.models.files import explained, from_pretrained, load_weights, on_meta, quietly, require_finite
 from switchtune.models.forward import Batch, decoder_states
 from switchtune.models.layout import TokenIds, padded
+from switchtune.models.licence import Licence, licence_of, write_card
 from switchtune.models.load import Loaded, load_model, parameter_count, require_tokens, save_model
 
 HEAD = "classification_head"
@@ -112,6 +113,7 @@ class EncoderClassifier:
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     max_tokens: int
+    licence: Licence | None = None
     family: FamilyName | None = None
 
     def batch(self, pairs: Sequence[Example]) -> tuple[Batch, int]:
@@ -138,6 +140,7 @@ class EncoderClassifier:
         with atomic_path(folder) as temporary, quietly():
             self.model.save_pretrained(temporary)
             self.tokenizer.save_pretrained(temporary)
+            write_card(temporary, self.licence)
 
 
 Classifier: TypeAlias = Seq2SeqClassifier | EncoderClassifier
@@ -150,8 +153,8 @@ def is_encoder(path: str, config: PretrainedConfig | None = None) -> bool:
         return False
     if config.is_encoder_decoder or type(config) not in AutoModelForSequenceClassification._model_mapping:
         raise SwitchtuneError(
-            f"{path}: a model of type {config.model_type!r}. Give an mBART-25, mBART-50, mT5, NLLB-200 or M2M-100, or "
-            "an encoder that transformers can classify with, such as google-bert/bert-base-multilingual-cased."
+            f"{path}: a model of type {config.model_type!r}. Give one of {', '.join(PUBLISHED)}, or an encoder that "
+            "transformers can classify with, such as google-bert/bert-base-multilingual-cased."
         )
     return True
 
@@ -238,7 +241,8 @@ def _open_encoder(
     if torch.cuda.is_available():
         model.to("cuda")
     with explained(path, "config.json", "tokenizer_config.json"), torch.no_grad():
-        classifier = EncoderClassifier(model, tokenizer, min(max_tokens, tokenizer.model_max_length))
+        longest = min(max_tokens, tokenizer.model_max_length)
+        classifier = EncoderClassifier(model, tokenizer, longest, licence_of(path))
         # Some settings are read when they are first needed.
         batch, _ = classifier.batch([Example("1.", "", "2.", "")])
         classifier.logits({name: values.to(model.device) for name, values in batch.items()})

@@ -2,13 +2,18 @@
 
 The layouts, with X the source sentence, Y the target sentence, `src` and `tgt` the tags of their languages:
 
-| family  | encoder input                       | labels       | decoder input | forced first token |
+| family   | encoder input                       | labels       | decoder input | forced first token |
 |-|-|-|-|-|
-| mbart   | X </s> src                          | Y </s> tgt   | tgt Y </s>    | – |
-| mbart50 | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
-| nllb    | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
-| m2m100  | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
-| mt5     | translate German to English: X </s> | Y </s>       | <pad> Y       | – |
+| mbart    | X </s> src                          | Y </s> tgt   | tgt Y </s>    | – |
+| mbart50  | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
+| nllb     | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
+| m2m100   | src X </s>                          | tgt Y </s>   | </s> tgt Y    | tgt |
+| small100 | tgt X </s>                          | Y </s>       | </s> Y        | – |
+| mt5      | translate German to English: X </s> | Y </s>       | <pad> Y       | – |
+| umt5     | as mt5                              | Y </s>       | <pad> Y       | – |
+| byt5     | as mt5, in bytes                    | Y </s>       | <pad> Y       | – |
+| t5       | as mt5                              | Y </s>       | <pad> Y       | – |
+| madlad   | ▁ tgt X </s>                        | Y </s>       | <unk> Y       | – |
 
 """
 
@@ -17,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from transformers import (
+    ByT5Tokenizer,
     M2M100Config,
     M2M100Tokenizer,
     MBart50Tokenizer,
@@ -26,13 +32,18 @@ from transformers import (
     NllbTokenizer,
     PretrainedConfig,
     PreTrainedTokenizerBase,
+    T5Config,
     T5Tokenizer,
+    UMT5Config,
 )
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.errors import SwitchtuneError
 
-Slot = Literal["source", "target", "instruction", "eos", "pad"]
+Slot = Literal["source", "target", "instruction", "eos", "pad", "unk"]
+
+FAMILY_KEY = "switchtune_family"
+"""Setting of a saved model's config.json that names its family, as architecture and vocabulary do not always tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +65,16 @@ class Family(TrainingNeeds):
     """All that sets a model family apart, as data."""
 
     name: FamilyName
+    published: tuple[str, ...]
+    """Names of the published models."""
     model_type: str
     config: type[PretrainedConfig]
     tokenizer: type[PreTrainedTokenizerBase]
     sentencepiece: Mapping[str, Any]
-    """What sentencepiece is told when a vocabulary is trained for a new model."""
+    """What sentencepiece is told when a vocabulary is trained for a new model; nothing where there are only bytes."""
     pieces_file: str = "sentencepiece.bpe.model"
     tokenizer_options: Mapping[str, Any] = field(default_factory=dict)
+    """What transformers' tokenizer is told whenever it is made or saved."""
 
     tag: str | None
     """Regular expression of the family's language tags, the language's code as its group; None without tags."""
@@ -73,6 +87,13 @@ class Family(TrainingNeeds):
     """What stands before the target sentence in the labels."""
     after_target: tuple[Slot, ...]
     decoder_start: Slot
+    instruction: str = "translate {source} to {target}:"
+    """What an instruction says, as a format of the languages' codes; the target's tag in families with tags, and with
+    the space behind it where that is no part of the sentence's first piece."""
+    named: str | None = None
+    """Regular expression of the models' names, where neither architecture nor tags tell them from another family's."""
+    layers: tuple[int, int] | None = None
+    """Layers of encoder and decoder, by which a model may be of this family though its name does not say so."""
     mask: str | None = None
     """Token that stands for a masked span, where the tokenizer names none itself."""
     sheds_tags: bool = False
@@ -89,6 +110,16 @@ class Family(TrainingNeeds):
     projections: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2")
     """Names of the linear layers of attention and feed-forward, which get adapters."""
     ct2_loader: str
+
+    @property
+    def bytewise(self) -> bool:
+        """Whether texts are bytes to it, and not pieces of a vocabulary."""
+        return self.tokenizer is ByT5Tokenizer
+
+    @property
+    def tags_in_text(self) -> bool:
+        """Whether a tag is a piece like others, which stands in the text that a tokenizer is given."""
+        return self.tag is not None and "instruction" in self.before_source
 
 
 _TAG_FIRST: Mapping[str, Any] = {
@@ -113,9 +144,41 @@ _M2M100: Mapping[str, Any] = {
     "positions": "sinusoidal",
     "ct2_loader": "M2M100Loader",
 }
+_M2M100_TAGS: Mapping[str, Any] = {
+    "tokenizer": M2M100Tokenizer,
+    "tag": r"__([a-z]{2,3})__",
+    "tag_code": "{code}",
+    "fixed_sources": True,
+}
+_T5: Mapping[str, Any] = {
+    "tokenizer": T5Tokenizer,
+    "sentencepiece": {"model_type": "unigram", "pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
+    "pieces_file": "spiece.model",
+    "tag": None,
+    "before_source": ("instruction",),
+    "after_source": ("eos",),
+    "before_target": (),
+    "after_target": ("eos",),
+    "decoder_start": "pad",
+    "mask": "<extra_id_0>",
+    "positions": "relative",
+    "deeper_decoder": False,
+    "own_output_matrix": True,
+    "projections": ("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"),
+    # Pretrained and fine-tuned with Adafactor (Xue et al. 2021). With Adam it needs more than the others: what
+    # transformers' documentation of T5 gives, and for adapters what peft's examples use.
+    "optimizer": "adafactor",
+    "adam_lr": 3e-4,
+    "lora_lr": 1e-3,
+    "no_fp16": "it was trained in bf16, and in its feed-forward layers numbers grow beyond the 65,504 that fp16 ends "
+    "at, so that the loss becomes NaN (huggingface/transformers#9295, #10956)",
+    "no_flash_attention": "cannot take the position bias of T5 and its kin",
+}
+_T5_TYPE: Mapping[str, Any] = {"model_type": "t5", "config": T5Config, "ct2_loader": "T5Loader"}
 _ROWS = (
     Family(
         name="mbart",
+        published=("mBART-25",),
         **_MBART,
         tokenizer=MBartTokenizer,
         # The tokenizer of transformers 5 does not normalise, so its pieces are trained on text as it stands.
@@ -128,6 +191,7 @@ _ROWS = (
     ),
     Family(
         name="mbart50",
+        published=("mBART-50",),
         **_MBART,
         tokenizer=MBart50Tokenizer,
         sentencepiece={"model_type": "unigram"},
@@ -136,6 +200,7 @@ _ROWS = (
     ),
     Family(
         name="nllb",
+        published=("NLLB-200",),
         **_M2M100,
         tokenizer=NllbTokenizer,
         # Older tokenizers put the tag last ("legacy"), unlike here and unlike the model's training.
@@ -147,43 +212,62 @@ _ROWS = (
     ),
     Family(
         name="m2m100",
+        published=("M2M-100",),
         **_M2M100,
-        tokenizer=M2M100Tokenizer,
-        tag=r"__([a-z]{2,3})__",
-        tag_code="{code}",
+        **_M2M100_TAGS,
         **_TAG_FIRST,
-        fixed_sources=True,
     ),
     Family(
-        name="mt5",
-        model_type="mt5",
-        config=MT5Config,
-        tokenizer=T5Tokenizer,
-        sentencepiece={"model_type": "unigram", "pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
-        pieces_file="spiece.model",
-        tag=None,
-        before_source=("instruction",),
+        name="small100",
+        published=("SMaLL-100",),
+        **_M2M100,
+        **_M2M100_TAGS,
+        before_source=("target",),
         after_source=("eos",),
         before_target=(),
         after_target=("eos",),
-        decoder_start="pad",
-        mask="<extra_id_0>",
-        positions="relative",
-        deeper_decoder=False,
-        own_output_matrix=True,
-        projections=("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo"),
-        ct2_loader="MT5Loader",
-        # Pretrained and fine-tuned with Adafactor (Xue et al. 2021). With Adam it needs more than the others: what
-        # transformers' documentation of T5 gives, and for adapters what peft's examples use.
-        optimizer="adafactor",
-        adam_lr=3e-4,
-        lora_lr=1e-3,
-        no_fp16="it was trained in bf16, and in its feed-forward layers numbers grow beyond the 65,504 that fp16 ends "
-        "at, so that the loss becomes NaN (huggingface/transformers#9295, #10956)",
-        no_flash_attention="cannot take mT5's position bias",
+        decoder_start="eos",
+        named=r"small.?100",
+        layers=(12, 3),
     ),
+    Family(name="mt5", published=("mT5", "mT0"), model_type="mt5", config=MT5Config, **_T5, ct2_loader="MT5Loader"),
+    Family(
+        name="umt5",
+        published=("umT5",),
+        model_type="umt5",
+        config=UMT5Config,
+        **{**_T5, "sentencepiece": {"model_type": "unigram", "pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3}},
+        ct2_loader="UMT5Loader",
+    ),
+    Family(
+        name="byt5",
+        published=("ByT5",),
+        **_T5_TYPE,
+        # The mask is the last of the bytes, which no UTF-8 has in it; it stood for the first span of a text in ByT5's
+        # pretraining (Xue et al. 2022, section 3.1).
+        **{**_T5, "tokenizer": ByT5Tokenizer, "sentencepiece": {}, "mask": "\xff"},
+        instruction="translate {source} to {target}: ",
+    ),
+    Family(
+        name="madlad",
+        published=("MADLAD-400",),
+        **_T5_TYPE,
+        **{
+            **_T5,
+            "sentencepiece": {"model_type": "unigram", "unk_id": 0, "bos_id": 1, "eos_id": 2, "pad_id": -1},
+            "tokenizer_options": {"pad_token": "<s>"},
+            # Tags of scripts (<2Cyrl>) and regions (<2az_RU>) name no language.
+            "tag": r"<2([a-z]{2,3}(?:_[A-Z][a-z]{3})?)>",
+            "decoder_start": "unk",
+        },
+        tag_code="{code}",
+        instruction="<2{target}>",
+        sheds_tags=True,
+    ),
+    Family(name="t5", published=("Aya-101", "Flan-T5"), **_T5_TYPE, **_T5),
 )
 FAMILIES: Mapping[FamilyName, Family] = {family.name: family for family in _ROWS}
+PUBLISHED = [name for family in _ROWS for name in family.published]
 
 
 def training_needs(family: FamilyName | None) -> TrainingNeeds:
@@ -200,13 +284,15 @@ def require_supported(config: PretrainedConfig) -> None:
     """Raise SwitchtuneError for a model whose architecture is that of none of the families."""
     if not families_like(config):
         raise unsupported(config, f"a model of type {config.model_type!r}")
+    if getattr(config, "scale_decoder_outputs", False):
+        remedy = " Of T5 take version 1.1 (google/t5-v1_1-base) or Flan-T5."
+        raise unsupported(config, "a T5 of the first version, whose output matrix is its embeddings", remedy)
     if not config.is_encoder_decoder:
         raise unsupported(config, "a model whose config.json says that it is no encoder with a decoder")
 
 
 def unsupported(config: PretrainedConfig, found: str, remedy: str = "") -> SwitchtuneError:
     return SwitchtuneError(
-        f"{config.name_or_path or 'The model'}: this is {found}. "
-        "switchtune trains mBART-25, mBART-50, mT5, NLLB-200 and M2M-100: give one of these, or a model made from one."
-        f"{remedy}"
+        f"{config.name_or_path or 'The model'}: this is {found}. switchtune trains {', '.join(PUBLISHED[:-1])} and "
+        f"{PUBLISHED[-1]}: give one of these, or a model made from one.{remedy}"
     )

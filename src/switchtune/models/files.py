@@ -1,6 +1,7 @@
 """A model's files, read through transformers: no code of theirs runs, and what is wrong with them is told by name."""
 
 import copy
+import json
 import os
 import pickle
 import warnings
@@ -11,8 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import tokenizers
 import torch
-from transformers import AutoConfig, AutoTokenizer, GenerationConfig, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    GenerationConfig,
+    M2M100Tokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    T5Tokenizer,
+    TokenizersBackend,
+)
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils import logging
 
 from switchtune.errors import SwitchtuneError
@@ -42,6 +54,9 @@ _SETTINGS = frozenset(
 
 _WEIGHTS = frozenset({".safetensors", ".bin"})
 _READ = _WEIGHTS | {".json", ".model", ".txt", ".jinja"}
+
+_OF_T5 = frozenset({"backend", "extra_ids", "unk_id", "vocab", "vocab_file", "tokenizer_file", "post_processor"})
+"""What T5Tokenizer alone is told, or makes of its files."""
 
 _FOREIGN_CODE = (
     "it brings Python code of its own (`auto_map` in its config.json or tokenizer_config.json), which switchtune never "
@@ -82,13 +97,38 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
             )
         if auto is not GenerationConfig:  # which is settings alone, and would save this one among them
             options["trust_remote_code"] = False
-        found = auto.from_pretrained(path, **options)
+        try:
+            found = auto.from_pretrained(path, **options)
+        except ValueError:
+            # SMaLL-100's own class, which transformers does not have, reads the files of M2M-100's.
+            if auto is not AutoTokenizer or get_tokenizer_config(path).get("tokenizer_class") != "SMALL100Tokenizer":
+                raise
+            found = M2M100Tokenizer.from_pretrained(path, **options)
         if getattr(found, "auto_map", None) or getattr(found, "init_kwargs", {}).get("auto_map"):
             raise SwitchtuneError(f"{path}: {_FOREIGN_CODE}")
+        if auto is AutoTokenizer:
+            found = with_own_unknown(found)
         if auto is AutoConfig:
             # It may name a kernel on the Hub, which is code.
             found._attn_implementation = None
     return found
+
+
+def with_own_unknown(tokenizer: Any) -> Any:
+    """A tokenizer for which an unknown piece is its `unk_token`.
+
+    For transformers' T5Tokenizer it is the third piece of any vocabulary: the end of the sentence in MADLAD-400. What
+    is given in its place is read from tokenizer.json as it stands.
+    """
+    if not isinstance(tokenizer, T5Tokenizer):
+        return tokenizer
+    content = json.loads(tokenizer.backend_tokenizer.to_str())
+    if content["model"]["unk_id"] == tokenizer.unk_token_id:
+        return tokenizer
+    content["model"]["unk_id"] = tokenizer.unk_token_id
+    backend = tokenizers.Tokenizer.from_str(json.dumps(content))
+    settings = {name: value for name, value in tokenizer.init_kwargs.items() if name not in _OF_T5}
+    return TokenizersBackend(tokenizer_object=backend, **settings)
 
 
 def _require_sound(folder: Path) -> None:

@@ -14,14 +14,23 @@ from itertools import chain
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from transformers import M2M100Tokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
-from switchtune.corpus.control import control
+from switchtune.corpus.control import control, shown
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
 from switchtune.models.chunks import PlainIds
-from switchtune.models.families import FAMILIES, Family, Slot, families_like, require_supported, unsupported
+from switchtune.models.families import (
+    FAMILIES,
+    FAMILY_KEY,
+    Family,
+    Slot,
+    families_like,
+    require_supported,
+    unsupported,
+)
+from switchtune.models.text import has_backend
 
 IGNORED_LABEL = -100
 """What stands in the labels where a sentence has ended; the loss passes over it."""
@@ -74,9 +83,15 @@ class Layout:
         """Short codes of the model's languages, sorted."""
         return tuple(sorted(self._codes))
 
-    def plain_source(self, language: str) -> bool:
-        """Whether transformers' own tokenizer can be set to a source language, and so add its tag."""
-        return not self.family.fixed_sources or self.code(language) in self.tokenizer.lang_code_to_id
+    def read_language(self, source_language: str, target_language: str) -> str:
+        """The code of the language whose tag the encoder reads: in SMaLL-100 the target language."""
+        read = target_language if "target" in self.family.before_source else source_language
+        return self.code(read)
+
+    def plain_source(self, source_language: str, target_language: str) -> bool:
+        """Whether transformers' own tokenizer can be set to add the tag that the encoder reads."""
+        read = self.read_language(source_language, target_language)
+        return not self.family.fixed_sources or read in self.tokenizer.lang_code_to_id
 
     @property
     def pad_id(self) -> int:
@@ -157,7 +172,12 @@ class Layout:
         """What a plain tokenizer, set to this direction, needs to give our encoder input: in mT5 an instruction too."""
         if "instruction" not in self.family.before_source:
             return text
-        return f"{instruction(self.code(source_language), self.code(target_language))} {text}"
+        return f"{shown(self.instruction(source_language, target_language)).rstrip()} {text}"
+
+    def instruction(self, source_language: str, target_language: str) -> str:
+        """What stands before the sentence, in words or as a tag; raises UnknownLanguageError."""
+        text = self.family.instruction.format(source=self.code(source_language), target=self.code(target_language))
+        return control(text) if self.family.tags_in_text else text
 
     def generation_settings(self, target_language: str) -> dict[str, int | None]:
         """`decoder_start_token_id` and `forced_bos_token_id` of the target language; raises UnknownLanguageError."""
@@ -180,8 +200,16 @@ class Layout:
 
     @property
     def text_tokenizer(self) -> Tokenizer | None:
-        """What gives the ids of text in which nothing is a special token; None in M2M-100, whose own tokenizer can."""
-        return None if isinstance(self.tokenizer, M2M100Tokenizer) else self._encoder.text.backend
+        """What gives the ids of text in which nothing is a special token; None where the model's own tokenizer can."""
+        return self._encoder.text.backend if has_backend(self.tokenizer) else None
+
+    def tokenize(self, text: str) -> list[str]:
+        """The subword pieces of a text by the model's own tokenizer; raises UsageError where it has bytes alone."""
+        if self.family.bytewise:
+            raise UsageError(
+                f"{self.family.name} has bytes in the place of pieces: `unit: piece` cannot be had of it. Take words."
+            )
+        return self.tokenizer.tokenize(text)
 
     def is_unambiguous(self, text: str) -> bool:
         """Whether a plain tokenizer takes nothing in a text for a special token but what is marked as one."""
@@ -189,6 +217,15 @@ class Layout:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         return [str(self.tokenizer.convert_ids_to_tokens(int(number))) for number in ids]
+
+    def letters(self, ids: Sequence[int]) -> list[str]:
+        """What is written at each token of a text; of bytes a character stands at its first, nothing at the others."""
+        tokens = self.tokens(ids)
+        if not self.family.bytewise:
+            return tokens
+        text = bytes(ord(token) for token in tokens if len(token) == 1).decode(errors="ignore")
+        written = [part for letter in text for part in (letter, *[""] * (len(letter.encode()) - 1))]
+        return written + [""] * (len(tokens) - len(written))
 
     def collate(self, batch: Sequence[TokenIds]) -> dict[str, torch.Tensor]:
         """Examples padded on the right to the longest of the batch.
@@ -227,12 +264,17 @@ class Layout:
         for code in self.tags:
             # A tag added for a language that has no short code is reached by the tag itself.
             with suppress(UnknownLanguageError):
-                codes[find_language(code).code] = code
+                short = find_language(code).code
+                # MADLAD-400 has two tags for some: <2ff> and <2fuv>.
+                if code == short or short not in codes:
+                    codes[short] = code
         return codes
 
     @cached_property
     def _special(self) -> frozenset[int]:
-        return frozenset(self.tokenizer.all_special_ids) | frozenset(self.tags.values())
+        # A tag that is a piece like others stays in an output, as it does for a plain tokenizer.
+        tags = () if self.family.tags_in_text else self.tags.values()
+        return frozenset(self.tokenizer.all_special_ids) | frozenset(tags)
 
     @cached_property
     def _joined_mask(self) -> "re.Pattern[str] | None":
@@ -244,7 +286,7 @@ class Layout:
 
     @cached_property
     def _encoder(self) -> PlainIds:
-        return PlainIds(self.tokenizer)
+        return PlainIds(self.tokenizer, self.family.mask)
 
     @cached_property
     def _frames(self) -> dict[tuple[str, str], _Frame]:
@@ -269,8 +311,8 @@ class Layout:
         if slot == "target":
             return (self.tags[target],)
         if slot == "instruction":
-            return self._plain_ids([instruction(source, target)])[0]
-        return (self.eos_id if slot == "eos" else self.pad_id,)
+            return self._plain_ids([self.instruction(source, target)])[0]
+        return (int(getattr(self.tokenizer, f"{slot}_token_id")),)
 
     def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
         if self._joined_mask is not None:
@@ -284,14 +326,14 @@ class Layout:
         return TokenIds(input_ids, labels, (frame.decoder_start, *labels[:-1]), source_cut or target_cut)
 
 
-def written_tag(layout: Layout, code: str) -> str:
+def written_tag(family: Family, code: str) -> str:
     """The tag of a language as a family that lacks it writes such tags; of a code that is written so already, with it.
 
     Raises:
         UnknownLanguageError: no language bears the code.
         UsageError: the family cannot write it.
     """
-    family, pattern = layout.family, layout.family.tag or ""
+    pattern = family.tag or ""
     tag = re.sub(r"\(.*\)", lambda _: code, pattern)
     if not re.fullmatch(pattern, tag):
         language = find_language(code)
@@ -299,18 +341,14 @@ def written_tag(layout: Layout, code: str) -> str:
         tag = re.sub(r"\(.*\)", lambda _: written, pattern)
     if not re.fullmatch(pattern, tag):
         raise UsageError(
-            f"{code}: a tag of {family.name} is expected, written as those that it has: "
-            f"{', '.join(sorted(layout.tags)[:3])}. Where these name a script, so must the code: hsb_Latn."
+            f"{code}: no tag of {family.name} can be made of it; they are written {family.tag_code}. Where these name "
+            "a script, so must the code: hsb_Latn."
         )
     return tag
 
 
 def layout_of(family: Family, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> Layout:
     return Layout(family, tokenizer, config.max_position_embeddings if family.positions == "learned" else None)
-
-
-def instruction(source_name: str, target_name: str) -> str:
-    return f"translate {source_name} to {target_name}:"
 
 
 def padded(sequences: Sequence[Sequence[int]], padding: int) -> torch.Tensor:
@@ -327,19 +365,43 @@ def token_ids(tokenizer: PreTrainedTokenizerBase) -> dict[str, int]:
 
 
 def family_of(config: PretrainedConfig, tokenizer: PreTrainedTokenizerBase) -> Family:
-    """The family of a model, by its architecture and, where two families share one, by the tags of its vocabulary.
+    """The family of a model: that which its config.json names, else the one of its architecture, tags and name.
 
-    Raises SwitchtuneError for none of the families.
+    Raises SwitchtuneError for none of the families, and where a model may be of one or of another.
     """
     require_supported(config)
-    spoken = [family for family in families_like(config) if Layout(family, tokenizer).languages]
+    told = getattr(config, FAMILY_KEY, None)
+    like = [family for family in families_like(config) if told in (None, family.name)]
+    if not like:
+        raise unsupported(config, f"a model of type {config.model_type!r}, and {FAMILY_KEY} in it is {told!r}")
+    in_bytes = isinstance(tokenizer, FAMILIES["byt5"].tokenizer)
+    spoken = [family for family in like if family.bytewise == in_bytes and Layout(family, tokenizer).languages]
     if not spoken:
         remedy = f" {LIST_TAGS}" if config.model_type == FAMILIES["nllb"].model_type else ""
         found = f"a model of type {config.model_type!r} whose vocabulary has no language tags"
         raise unsupported(config, found, remedy)
+    if len(spoken) == 1:
+        return spoken[0]
     if config.model_type == "mbart":
         # The tags look alike; Afrikaans is one of those that came with mBART-50.
         return FAMILIES["mbart50" if "af" in Layout(FAMILIES["mbart50"], tokenizer).languages else "mbart"]
+    return _named_family(config, spoken)
+
+
+def _named_family(config: PretrainedConfig, spoken: Sequence[Family]) -> Family:
+    """Of families with the same architecture and tags the one that a model's name tells."""
+    name = str(config.name_or_path).rstrip("/").rpartition("/")[2]
+    for family in spoken:
+        if family.named and re.search(family.named, name, re.IGNORECASE):
+            return family
+        if family.layers and family.layers == (config.encoder_layers, config.decoder_layers):
+            raise unsupported(
+                config,
+                f"a model with the layers of {family.published[0]} and the tags of {spoken[0].published[0]}, and its "
+                "name does not say which of them it is",
+                f' Say so in its config.json: "{FAMILY_KEY}": "{family.name}" (or "{spoken[0].name}"); have a model of '
+                "the Hub in a folder for that (`hf download NAME --local-dir FOLDER`).",
+            )
     return spoken[0]
 
 

@@ -21,7 +21,7 @@ from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import shown
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, fingerprint, hash_file, read_json, write_json, write_text
-from switchtune.models.families import families_like, require_supported
+from switchtune.models.families import FAMILIES, FAMILY_KEY, families_like, require_supported
 from switchtune.models.files import (
     PIECES,
     TOKENIZER_FILES,
@@ -36,10 +36,11 @@ from switchtune.models.files import (
 )
 from switchtune.models.forward import evaluating, on_device_of
 from switchtune.models.layout import LIST_TAGS, Layout, family_of, layout_of
+from switchtune.models.licence import Licence, licence_of, write_card
 from switchtune.run_dir import loaded_files
 
 LONGEST_GENERATION = 256
-"""Longest output, in tokens, of a saved model whose user asks for no other length."""
+"""Longest output, in tokens of four bytes or more, of a saved model whose user asks for no other length."""
 
 _TRIAL = "1, 2."
 """A sentence in any language."""
@@ -60,6 +61,8 @@ class Loaded:
     layout: Layout
     trim: str | None = None
     """The record of a trimmed vocabulary, which `save_model` hands on."""
+    licence: Licence | None = None
+    """Of the model that it was loaded from; handed on with it."""
 
 
 def load_layout(path: str) -> Layout:
@@ -70,7 +73,7 @@ def load_layout(path: str) -> Layout:
 def _layout(path: str, config: PretrainedConfig) -> Layout:
     require_supported(config)
     folder = Path(path)
-    if folder.is_dir() and not any((folder / name).exists() for name in PIECES):
+    if folder.is_dir() and not _in_bytes(folder, config) and not any((folder / name).exists() for name in PIECES):
         found = ", ".join(sorted(entry.name for entry in folder.iterdir())[:8])
         raise SwitchtuneError(
             f"{path}: a model without its tokenizer: there is neither {' nor '.join(PIECES)} (found: "
@@ -87,9 +90,16 @@ def _layout(path: str, config: PretrainedConfig) -> Layout:
         layout = layout_of(family_of(config, tokenizer), tokenizer, config)
         # As transformers before 5 saved M2M-100's, some do not count them among their special tokens.
         tags = layout.tokens(sorted(layout.tags.values()))
-        if not set(tags) <= set(tokenizer.all_special_tokens):
+        if not layout.family.tags_in_text and not set(tags) <= set(tokenizer.all_special_tokens):
             tokenizer.add_special_tokens({"extra_special_tokens": tags}, replace_extra_special_tokens=False)
         return tried(path, layout)
+
+
+def _in_bytes(folder: Path, config: PretrainedConfig) -> bool:
+    """Whether a model in a folder has bytes in the place of pieces, and needs no file of these."""
+    settings = folder / "tokenizer_config.json"
+    told = read_json(settings).get("tokenizer_class") if settings.exists() else None
+    return (told or getattr(config, "tokenizer_class", None)) == FAMILIES["byt5"].tokenizer.__name__
 
 
 def tried(path: str, layout: Layout) -> Layout:
@@ -153,7 +163,7 @@ def load_model(
     Args:
         path: a folder, or a model's name on the Hub (facebook/mbart-large-50).
         init: `random` keeps the architecture and the vocabulary, and draws new weights by `seed`.
-        dropout, attention_dropout: replace the model's own; mT5 has only one, and passes over the second.
+        dropout, attention_dropout: replace the model's own; a T5 has only one, and passes over the second.
 
     Raises:
         SwitchtuneError: nothing there, not one of the families, or a checkpoint that lacks weights.
@@ -176,7 +186,7 @@ def load_model(
         model = random_model(config, seed)
     record = Path(path) / TRIM_RECORD
     trim = record.read_text(encoding="utf-8") if record.exists() else None
-    loaded = replace(assembled(model, layout), trim=trim)
+    loaded = replace(assembled(model, layout), trim=trim, licence=licence_of(path))
     with explained(path, "config.json"), torch.no_grad():
         source = layout.batch_encode_source([_TRIAL], *layout.languages[:1] * 2, max_tokens=layout.positions)
         ids = on_device_of(model, layout.collate_source(source))
@@ -195,9 +205,10 @@ def save_model(
 ) -> None:
     """Write a model so that plain transformers loads it and translates in this direction, without switchtune.
 
-    Its tokenizer adds the tag of `source_language`, its generation config starts in `target_language`. For mT5 users
-    write the instruction: `layout.prompt(sentence, ...)`. A source language that was added to mBART-50 or M2M-100 is
-    beyond their tokenizers (see `Layout.plain_source`).
+    Its tokenizer adds the tag of `source_language` (SMaLL-100's that of the target), its generation config starts in
+    `target_language`. Where an instruction or a tag stands in the text (T5s) users write it: `layout.prompt(sentence,
+    ...)`. A source language that was added to mBART-50 or M2M-100 is beyond their tokenizers (see
+    `Layout.plain_source`).
 
     Args:
         generation: beams and length penalty that the saved model uses by default.
@@ -219,6 +230,7 @@ def save_model(
         tell_of_head(loaded.model, temporary)
         generation_config.save_pretrained(temporary)
         save_tokenizer(layout, temporary, source_language, target_language)
+        write_card(temporary, loaded.licence)
         if loaded.trim is not None:
             write_text(temporary / TRIM_RECORD, loaded.trim)
 
@@ -229,7 +241,12 @@ def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_la
     with quietly():
         layout.tokenizer.save_pretrained(folder)
         # Set in a copy read back from the disk, so that the tokenizer in memory stays as it is.
-        languages = {"src_lang": source, "tgt_lang": target} if layout.plain_source(source) else {"tgt_lang": target}
+        read = layout.read_language(source, target)
+        languages = (
+            {"src_lang": read, "tgt_lang": target} if layout.plain_source(source, target) else {"tgt_lang": target}
+        )
+        if read != source:
+            languages["source_language"] = source
         options = {**languages, **layout.family.tokenizer_options, "clean_up_tokenization_spaces": False}
         tagged = from_pretrained(AutoTokenizer, folder, **options)
         tagged.save_pretrained(folder)
@@ -237,9 +254,9 @@ def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_la
 
 def direction(layout: Layout) -> tuple[str, str] | None:
     """The languages that a model was saved for, in the family's codes; None where its tokenizer does not tell both."""
+    source = "source_language" if "target" in layout.family.before_source else "src_lang"
     told = [
-        getattr(layout.tokenizer, name, None) or layout.tokenizer.init_kwargs.get(name)
-        for name in ("src_lang", "tgt_lang")
+        getattr(layout.tokenizer, name, None) or layout.tokenizer.init_kwargs.get(name) for name in (source, "tgt_lang")
     ]
     return None if None in told else (str(told[0]), str(told[1]))
 
@@ -277,7 +294,7 @@ def verify_saved(
     prompts = [layout.prompt(shown(sentence), *languages) for sentence in sentences]
     cut = {"truncation": True, "max_length": layout.positions} if layout.positions else {}
     found = tokenizer(prompts, padding=True, padding_side="right", return_tensors="pt", **cut)
-    if not layout.plain_source(source_language):
+    if not layout.plain_source(*languages):
         # The tag comes first, and the tokenizer cannot be set to it.
         found["input_ids"][:, 0] = inputs["input_ids"][:, 0]
     for prompt, theirs, ours in zip(prompts, found["input_ids"].tolist(), inputs["input_ids"].tolist(), strict=True):
@@ -327,8 +344,9 @@ def assembled(model: PreTrainedModel, layout: Layout) -> Loaded:
         raise SwitchtuneError(
             f"{model.config.name_or_path or 'The model'}: its tokenizer has ids up to {highest}, its embeddings only "
             f"{rows} rows. Model and tokenizer do not belong together; get both from the same place."
-            f"{f' {LIST_TAGS}' if layout.family.sheds_tags else ''}"
+            f"{f' {LIST_TAGS}' if layout.family is FAMILIES['nllb'] else ''}"
         )
+    setattr(model.config, FAMILY_KEY, layout.family.name)
     # What a checkpoint says about tags and beams belongs to the direction it was trained for; ours is given explicitly.
     model.generation_config = GenerationConfig(
         pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id
@@ -342,7 +360,8 @@ def assembled(model: PreTrainedModel, layout: Layout) -> Loaded:
 def _generation_config(loaded: Loaded, target_language: str, settings: GenerationSettings) -> GenerationConfig:
     tokenizer = loaded.tokenizer
     fixed = settings.fixed_length(target_language)
-    longest = LONGEST_GENERATION if fixed is None else 1 + fixed  # the decoder start counts
+    usual = 4 * LONGEST_GENERATION if loaded.layout.family.bytewise else LONGEST_GENERATION
+    longest = usual if fixed is None else 1 + fixed  # the decoder start counts
     return GenerationConfig(
         **loaded.layout.generation_settings(target_language),
         pad_token_id=tokenizer.pad_token_id,
@@ -358,7 +377,7 @@ def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
         torch.manual_seed(seed)
         model: PreTrainedModel = AutoModelForSeq2SeqLM.from_config(config, dtype=torch.float32)
         if families_like(config)[0].own_output_matrix:
-            # transformers ties it when it makes a new mT5. Its scale is that of the original (t5x), so that the first
+            # transformers ties it when it makes a new T5. Its scale is that of the original (t5x), so that the first
             # logits are of the order of one.
             model.lm_head = torch.nn.Linear(config.d_model, config.vocab_size, bias=False)
             torch.nn.init.normal_(model.lm_head.weight, std=config.d_model**-0.5)
@@ -367,7 +386,7 @@ def random_model(config: PretrainedConfig, seed: int) -> PreTrainedModel:
 
 
 def tell_of_head(model: PreTrainedModel, folder: Path) -> None:
-    """Have config.json say whether the output matrix is the embeddings; transformers 5 always writes that mT5's is."""
+    """Have config.json say whether the output matrix is the embeddings; transformers 5 always writes that a T5's is."""
     config = read_json(folder / "config.json")
     own = _weight(model.get_output_embeddings()) is not _weight(model.get_input_embeddings())
     write_json(folder / "config.json", config | {"tie_word_embeddings": not own})

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import sentencepiece
-from transformers import PretrainedConfig, PreTrainedTokenizerBase
+from transformers import M2M100Tokenizer, PretrainedConfig, PreTrainedTokenizerBase, T5Tokenizer
 from transformers.models.m2m_100.tokenization_m2m_100 import FAIRSEQ_LANGUAGE_CODES as M2M100_CODES
 from transformers.models.nllb.tokenization_nllb import FAIRSEQ_LANGUAGE_CODES as NLLB_CODES
 
@@ -20,7 +20,8 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import naming
 from switchtune.languages import find_language
 from switchtune.models.families import FAMILIES, Family
-from switchtune.models.layout import Layout, instruction, layout_of, written_tag
+from switchtune.models.files import with_own_unknown
+from switchtune.models.layout import Layout, layout_of, written_tag
 from switchtune.models.load import Loaded, assembled, random_model
 
 _PASSAGES_SAMPLED = 100_000
@@ -43,8 +44,9 @@ def new_model(family: FamilyName, size: SizeSettings, texts: Mapping[str, Sequen
     require_size(family, size)
     row = FAMILIES[family]
     tokenizer: Any = new_tokenizer(row, size, texts, seed)
-    _tag_all(Layout(row, tokenizer), texts)
-    config = _new_config(row, size, 1 + max(tokenizer.get_vocab().values()))
+    layout = Layout(row, tokenizer)
+    _tag_all(layout, texts)
+    config = _new_config(layout, size)
     return assembled(random_model(config, seed), layout_of(row, tokenizer, config))
 
 
@@ -53,7 +55,7 @@ def _tag_all(layout: Layout, languages: Iterable[str]) -> None:
     lacking = [each for each in languages if find_language(each).code not in layout.languages]
     if lacking and layout.family.tag is not None:
         tokenizer: Any = layout.tokenizer
-        tokenizer.add_tokens([written_tag(layout, each) for each in lacking], special_tokens=True)
+        tokenizer.add_tokens([written_tag(layout.family, each) for each in lacking], special_tokens=True)
 
 
 def require_size(family: FamilyName, size: SizeSettings) -> None:
@@ -65,9 +67,10 @@ def require_size(family: FamilyName, size: SizeSettings) -> None:
         )
 
 
-def _new_config(family: Family, size: SizeSettings, rows: int) -> PretrainedConfig:
+def _new_config(layout: Layout, size: SizeSettings) -> PretrainedConfig:
+    family = layout.family
     settings: dict[str, Any] = {
-        "vocab_size": rows,
+        "vocab_size": 1 + max(layout.tokenizer.get_vocab().values()),
         "d_model": size.width,
         "encoder_layers": size.encoder_layers,
         "decoder_layers": size.decoder_layers,
@@ -85,37 +88,42 @@ def _new_config(family: Family, size: SizeSettings, rows: int) -> PretrainedConf
         "num_layers": size.encoder_layers,
         "num_decoder_layers": size.decoder_layers,
         "num_heads": size.heads,
+        "feed_forward_proj": "gated-gelu",
     }
-    known = family.config().to_dict().keys()
+    if family.own_output_matrix:
+        settings |= {"tie_word_embeddings": False, "pad_token_id": layout.pad_id, "eos_token_id": layout.eos_id}
+        settings |= layout.generation_settings(layout.languages[0])
+    known = {*family.config().to_dict(), "decoder_start_token_id"}
     return family.config(**{name: value for name, value in settings.items() if name in known})
 
 
 def new_tokenizer(
     family: Family, size: SizeSettings, texts: Mapping[str, Sequence[str]], seed: int
 ) -> PreTrainedTokenizerBase:
+    if family.bytewise:
+        return family.tokenizer()
     trained = train_sentencepiece(family, size.pieces, texts, seed)
     # M2M100Tokenizer reads its file again when it is copied to another process, so the folder lives as long as it does.
     folder = Path(tempfile.mkdtemp(prefix="switchtune-"))
     with naming(folder):
         (folder / family.pieces_file).write_bytes(trained)
-    options: dict[str, Any] = {}
-    if family.name == "m2m100":
+    options: dict[str, Any] = dict(family.tokenizer_options)
+    if family.tokenizer is M2M100Tokenizer:
         processor = sentencepiece.SentencePieceProcessor(model_proto=trained)
         pieces = [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]
         tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
         with naming(folder):
             (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
-        options = {
-            "additional_special_tokens": [f"__{code}__" for code in M2M100_CODES["m2m100"]],
-            "mask_token": "<mask>",
-        }
+        options["additional_special_tokens"] = [f"__{code}__" for code in M2M100_CODES["m2m100"]]
+        options["mask_token"] = "<mask>"
     elif family.name == "nllb":
         codes = {find_language(language).code for language in texts}
-        options = {"extra_special_tokens": [tag for tag in NLLB_CODES if find_language(tag).code in codes]}
-    elif family.name == "mt5":
-        options = {"extra_ids": 1}
-    tokenizer: PreTrainedTokenizerBase = family.tokenizer.from_pretrained(
-        folder, model_max_length=size.positions, **options
+        options["extra_special_tokens"] = [tag for tag in NLLB_CODES if find_language(tag).code in codes]
+    elif family.tokenizer is T5Tokenizer:
+        # Without any they would be a hundred; MADLAD-400's are pieces already.
+        options |= {"extra_ids": 0, "additional_special_tokens": []} if family.tags_in_text else {"extra_ids": 1}
+    tokenizer: PreTrainedTokenizerBase = with_own_unknown(
+        family.tokenizer.from_pretrained(folder, model_max_length=size.positions, **options)
     )
     weakref.finalize(tokenizer, shutil.rmtree, folder, ignore_errors=True)
     return tokenizer
@@ -123,6 +131,7 @@ def new_tokenizer(
 
 def train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequence[str]], seed: int) -> bytes:
     scripts = {find_language(language).script for language in texts}
+    tags = [written_tag(family, language) for language in texts] if family.tags_in_text else []
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -134,6 +143,7 @@ def train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequenc
             hard_vocab_limit=False,
             num_threads=1,
             minloglevel=2,
+            user_defined_symbols=[*tags, family.mask] if tags else [],
             **family.sentencepiece,
         )
     except RuntimeError as error:
@@ -145,13 +155,13 @@ def train_sentencepiece(family: Family, pieces: int, texts: Mapping[str, Sequenc
 
 
 def _training_text(family: Family, texts: Mapping[str, Sequence[str]], rng: np.random.Generator) -> Iterator[str]:
-    """A sample of each language's passages, with instructions at every hundredth where the family has them."""
+    """A sample of each language's passages, with instructions at every hundredth where the family has such in words."""
     names = [find_language(language).name for language in texts]
     for passages in texts.values():
         sample: Sequence[int] = range(len(passages))
         if len(passages) > _PASSAGES_SAMPLED:
             sample = np.sort(rng.choice(len(passages), _PASSAGES_SAMPLED, replace=False)).tolist()
         for count, index in enumerate(sample):
-            if "instruction" in family.before_source and count % 100 == 0:
-                yield from (instruction(source, target) for source in names for target in names)
+            if "instruction" in family.before_source and not family.tags_in_text and count % 100 == 0:
+                yield from (family.instruction.format(source=one, target=other) for one in names for other in names)
             yield passages[index]

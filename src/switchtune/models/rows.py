@@ -14,6 +14,7 @@ from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.files import explained, from_pretrained
 from switchtune.models.forward import evaluating, on_device_of
+from switchtune.models.licence import write_card
 from switchtune.models.load import Loaded, tell_of_head
 
 TOLERANCE = 1e-4
@@ -78,6 +79,7 @@ def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Cal
     tell_of_head(loaded.model, folder)
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2, sort_keys=True) + "\n")
     loaded.tokenizer.save_pretrained(folder)
+    write_card(folder, loaded.licence)
 
 
 def named_ids(path: str) -> set[int]:

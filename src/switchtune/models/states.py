@@ -46,7 +46,7 @@ def model_word_encoder(loaded: Loaded, *, max_tokens: int = 512, tokens_per_batc
         inputs = layout.batch_encode_source(texts, language, language, max_tokens=layout.fitting(max_tokens))
         after = len(layout.family.after_source)
         before = len(layout.encode_source("", language, language)) - after
-        pieces = [layout.tokens(ids[before : len(ids) - after]) for ids in inputs]
+        pieces = [layout.letters(ids[before : len(ids) - after]) for ids in inputs]
         known = [["" if piece == loaded.tokenizer.unk_token else piece for piece in each] for each in pieces]
         links = [pieces_of_words(each, sentence) for each, sentence in zip(known, sentences, strict=True)]
         linked = [index for index, pieces in enumerate(links) if len(pieces)]

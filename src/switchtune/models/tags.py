@@ -16,11 +16,12 @@ from switchtune.corpus.identify import script_of
 from switchtune.errors import SwitchtuneError
 from switchtune.files import atomic_path
 from switchtune.languages import language_named
+from switchtune.models.families import FAMILY_KEY
 from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
 from switchtune.models.layout import Layout, token_ids, written_tag
 from switchtune.models.load import load_layout, load_model, model_config
 from switchtune.models.rows import logits, probe, replace_rows, require_same_logits, trim_failed, write_renumbered
-from switchtune.models.text import normalised
+from switchtune.models.text import SENTINEL_OR_TAG, normalised
 from switchtune.models.trim import read_record
 from switchtune.models.vocabulary import add_pieces
 
@@ -80,11 +81,8 @@ def add_languages(
         again = load_model(str(temporary))
         family = loaded.layout.family
         tags = {code: number(each) for code, each in loaded.layout.tags.items()}
-        if again.layout.family is not family or again.layout.tags != tags | _codes(family.tag, ids, extension):
-            raise SwitchtuneError(
-                f"{path}: with the tags {', '.join(extension.tags)} it would be taken for a model of the family "
-                f"{again.layout.family.name}. Write the code otherwise."
-            )
+        if again.layout.tags != tags | _codes(family.tag, ids, extension):
+            raise trim_failed(path, "its tokenizer, loaded again, has other tags than before and those that are new")
         require_same_logits(path, logits(again, examples, old, number), before)
         _require_same_segmentation(path, again.layout, extension, text)
     return extension
@@ -95,7 +93,7 @@ def _with_new_rows(
 ) -> torch.Tensor:
     """Rows of pieces, the old ones in their new places, and those of `ids` that are new."""
     # Published models have rows beyond their vocabulary: new tags take the first of them.
-    size = max(len(weights) + len(extension.characters), max(ids.values()) + 1)
+    size = 1 + max(number(len(weights) - 1), *ids.values())
     rows = weights.new_zeros(size, weights.shape[1])
     rows[torch.tensor([number(each) for each in range(len(weights))])] = weights
     for tag, like in extension.tags.items():
@@ -128,9 +126,10 @@ def extended_tokenizer(
     with quietly():
         config.save_pretrained(folder)
         layout.tokenizer.save_pretrained(folder)
-        first = add_pieces(folder, list(extension.characters))
+        tags = list(extension.tags) if layout.family.tags_in_text else []
+        first = add_pieces(folder, list(extension.characters), tags)
         tokenizer: Any = from_pretrained(AutoTokenizer, str(folder))
-    shift = len(extension.characters)
+    shift = len(extension.characters) + len(tags)
 
     def number(old: int) -> int:
         return old + shift if old >= first else old
@@ -139,7 +138,8 @@ def extended_tokenizer(
     found = token_ids(tokenizer)
     if any(found.get(token) != new for token, new in expected.items()):
         raise trim_failed(path, "its tokenizer, loaded again, has other tokens than before")
-    tokenizer.add_tokens(list(extension.tags), special_tokens=True)
+    if not tags:
+        tokenizer.add_tokens(list(extension.tags), special_tokens=True)
     return tokenizer, number
 
 
@@ -147,8 +147,9 @@ def write_without_weights(path: str, languages: Sequence[tuple[str, str]], text:
     """The configuration and the tokenizer that `add_languages` would write, for what needs no weights."""
     layout, config = load_layout(path), model_config(path)
     extension = extension_for(path, layout, languages, text)
-    tokenizer, _ = extended_tokenizer(path, layout, config, extension, out)
-    config.vocab_size = max(config.vocab_size + len(extension.characters), max(token_ids(tokenizer).values()) + 1)
+    tokenizer, number = extended_tokenizer(path, layout, config, extension, out)
+    config.vocab_size = 1 + max(number(config.vocab_size - 1), *token_ids(tokenizer).values())
+    setattr(config, FAMILY_KEY, layout.family.name)
     with quietly():
         config.save_pretrained(out)
         tokenizer.save_pretrained(out)
@@ -169,7 +170,11 @@ def _pieces(layout: Layout) -> dict[str, int]:
     """The id of every piece that text is made of: of no tag or special token."""
     tokenizer = layout.tokenizer
     others = {*tokenizer.get_added_vocab(), *map(str, tokenizer.all_special_tokens)}
-    return {piece: number for piece, number in tokenizer.get_vocab().items() if piece not in others}
+    return {
+        piece: number
+        for piece, number in tokenizer.get_vocab().items()
+        if piece not in others and not re.fullmatch(SENTINEL_OR_TAG, piece)
+    }
 
 
 def _alike(character: str, ids: Mapping[str, int]) -> tuple[int, ...]:
@@ -207,7 +212,7 @@ def _new_tag(layout: Layout, path: str, code: str) -> str:
             f"{path}: {layout.family.name} has no language tags; the language is named in the instruction before the "
             "sentence, in words, and any can be."
         )
-    tag = written_tag(layout, code)
+    tag = written_tag(layout.family, code)
     short = language_named(code)
     if code in layout.tags or (short and short.code in layout.languages):
         raise SwitchtuneError(f"{path}: it has a tag for {code!r} already ({layout.code(code)}).")

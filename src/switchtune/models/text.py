@@ -8,14 +8,15 @@ from itertools import chain
 from typing import Any
 
 import tokenizers
-from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
+from transformers import M2M100Tokenizer, PreTrainedTokenizer, PreTrainedTokenizerBase
 
 from switchtune.corpus.control import CONTROL, shown
 
 SPACE = "▁"
 """How vocabularies of the sentencepiece kind write a space."""
 
-_SENTINEL = re.compile(rf"{SPACE}?(<extra_id_\d+>)")
+SENTINEL_OR_TAG = rf"{SPACE}?(<extra_id_\d+>|<2\w+>)"
+"""Regular expression of pieces that are looked for in text: T5's sentinels, MADLAD-400's tags."""
 
 
 class PlainText:
@@ -26,13 +27,15 @@ class PlainText:
     tokenizer from looking for them (`split_special_tokens`) is not enough.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, mask: str | None = None) -> None:
+        """`mask`: of the family, where the tokenizer names none itself."""
         self._tokenizer: Any = tokenizer
-        added = tokenizer.added_tokens_decoder.values()
-        named = (token for token in tokenizer.get_vocab() if "extra_id_" in token)
-        sentinels = (found[1] for found in map(_SENTINEL.fullmatch, named) if found)
+        added, vocabulary = tokenizer.added_tokens_decoder.values(), tokenizer.get_vocab()
+        named = (re.fullmatch(SENTINEL_OR_TAG, token) for token in vocabulary if "<" in token)
+        pieces = (str(found[1]) for found in named if found)
         special = (token.content for token in added if token.special)
-        self._controls = frozenset(chain(sentinels, special, map(str, tokenizer.all_special_tokens)))
+        masks = [mask] if mask is not None and mask in vocabulary else []
+        self._controls = frozenset(chain(pieces, special, masks, map(str, tokenizer.all_special_tokens)))
         self.added = self._controls | {token.content for token in added}
         """What is looked for in text, or must not be."""
         self._odd = any_of({*self._controls, CONTROL})
@@ -56,7 +59,7 @@ class PlainText:
     def tokens(self, texts: Sequence[str]) -> list[list[str]]:
         """Pieces of each text; of M2M-100 also those that have no id."""
         odd = self._places_of_odd(texts)
-        if isinstance(self._tokenizer, M2M100Tokenizer):
+        if not has_backend(self._tokenizer):
             own = self._tokenizer.tokenize
             return [self._odd_pieces(text)[0] if place in odd else own(text) for place, text in enumerate(texts)]
         encodings = self._tokenizer.backend_tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -76,23 +79,26 @@ class PlainText:
 
     def _odd_pieces(self, text: str) -> tuple[list[str], list[int]]:
         tokenizer: Any = self._tokenizer
-        if not isinstance(self._tokenizer, M2M100Tokenizer):
+        if has_backend(self._tokenizer):
             encoding = self.backend.encode(text, add_special_tokens=False)
             # Of a mask, what is found is the space before it too.
             return [shown(token).strip(" ") for token in encoding.tokens], encoding.ids
         pieces: list[str] = []
-        for part in self._between.split(text):
+        for part in filter(None, self._between.split(text)):
             token = part.removeprefix(CONTROL)
             if part in self.added - self._controls or (token != part and token in self._controls):
                 pieces.append(token)
             else:
-                pieces += tokenizer.tokenize(part, split_special_tokens=True)
+                pieces += tokenizer.tokenize(shown(part), split_special_tokens=True)
         return pieces, list(map(tokenizer.convert_tokens_to_ids, pieces))
 
     @cached_property
     def _between(self) -> "re.Pattern[str]":
-        """Finds what is no text, for M2M-100's tokenizer, which has no backend to be copied."""
-        return re.compile(f"({self._marks.pattern}|{any_of(self.added - self._controls).pattern})")
+        """Finds what is no text, for a tokenizer without a backend to be copied; ByT5's drops the spaces around it."""
+        added = self._tokenizer.added_tokens_decoder.values()
+        spaced = any_of({CONTROL + token.content for token in added if token.lstrip and token.rstrip})
+        others = any_of(self.added - self._controls)
+        return re.compile(rf"\s*({spaced.pattern})\s*|({self._marks.pattern}|{others.pattern})")
 
     @cached_property
     def backend(self) -> tokenizers.Tokenizer:
@@ -115,10 +121,17 @@ class PlainText:
         return piece[: len(piece) - len(token)] + CONTROL + token if token in self._controls else piece
 
 
+def has_backend(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether a tokenizer is one of the package tokenizers; M2M-100's and ByT5's are written in Python."""
+    return not isinstance(tokenizer, PreTrainedTokenizer)
+
+
 def normalised(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """Text as a tokenizer cuts it into pieces, with its spaces."""
     if isinstance(tokenizer, M2M100Tokenizer):
         return str(tokenizer.sp_model.normalize(text)).replace(SPACE, " ").removeprefix(" ")
+    if not has_backend(tokenizer):
+        return text
     normalizer = tokenizer.backend_tokenizer.normalizer
     return text if normalizer is None else str(normalizer.normalize_str(text))
 

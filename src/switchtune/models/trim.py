@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
-from switchtune.models.layout import Layout, instruction, token_ids
+from switchtune.models.layout import Layout, token_ids
 from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint
 from switchtune.models.rows import (
     Role,
@@ -153,16 +153,21 @@ def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[st
 
     Stay: every piece of the text with its characters and, in BPE, the pieces that it is merged from; every character
     of the languages' scripts, of Latin, and of no script (digits, punctuation, symbols, emoji) that is a piece; special
-    tokens, sentinels, pieces for bytes, and the tags. NLLB keeps the tags of `languages` alone; the tokenizers of the
-    other families bring all of theirs along.
+    tokens, sentinels, pieces for bytes, and the tags. NLLB and MADLAD-400 keep the tags of `languages` alone; the
+    tokenizers of the other families bring all of theirs along.
 
     Raises:
         UnknownLanguageError: the model does not have a language.
-        SwitchtuneError: no model there, or no text in the texts.
+        SwitchtuneError: no model there, one of bytes, or no text in the texts.
     """
     if not languages:
         raise UsageError("Name the languages whose tags and characters are to be kept.")
     layout, config = load_layout(path), from_pretrained(AutoConfig, path)
+    if layout.family.bytewise:
+        raise SwitchtuneError(
+            f"{path}: {layout.family.name} has the 256 bytes for its vocabulary, and any text may need each of them. "
+            "There is nothing to trim (model.trim: off)."
+        )
     codes = tuple(dict.fromkeys(map(layout.code, languages)))
     vocabulary = read_vocabulary(layout.tokenizer)
     ids = vocabulary.ids
@@ -184,7 +189,8 @@ def survey(path: str, texts: Mapping[str, Iterable[str]], languages: Sequence[st
         hashes.append(TextHash(name, count, digest.hexdigest()))
     if not has_text:
         raise SwitchtuneError(f"{', '.join(texts) or 'texts'}: no text to keep the vocabulary of.")
-    unwanted = set(layout.tags) - set(codes) if layout.family.sheds_tags else set()
+    gone = [number for code, number in layout.tags.items() if layout.family.sheds_tags and code not in codes]
+    unwanted = set(layout.tokens(gone))
     kept = set(vocabulary.characters(codes)) | (vocabulary.machinery() - unwanted)
     kept |= {token for token, number in ids.items() if number in named}
     kept |= {part for piece in counts for part in vocabulary.merged_from(piece)} - unwanted
@@ -206,7 +212,7 @@ def _with_instructions(
 ) -> Mapping[str, Iterable[str]]:
     if "instruction" not in layout.family.before_source:
         return texts
-    return {**texts, "instructions": [instruction(source, target) for source in codes for target in codes]}
+    return {**texts, "instructions": [layout.instruction(source, target) for source in codes for target in codes]}
 
 
 def _chunks(lines: Iterable[str]) -> Iterator[list[str]]:
@@ -273,7 +279,8 @@ def trim(
 def _set_to_kept(loaded: Loaded, path: str, usage: VocabularyUsage) -> PreTrainedTokenizerBase:
     """The model's tokenizer, where it is set to a language whose tag goes one that is set to a language that stays."""
     tokenizer = loaded.tokenizer
-    if not loaded.layout.family.sheds_tags or {tokenizer.src_lang, tokenizer.tgt_lang} <= {*usage.languages, None}:
+    told = {getattr(tokenizer, name, None) for name in ("src_lang", "tgt_lang")}
+    if not loaded.layout.family.sheds_tags or told <= {*usage.languages, None}:
         return tokenizer
     tagged: PreTrainedTokenizerBase = from_pretrained(
         AutoTokenizer, path, src_lang=usage.languages[0], tgt_lang=usage.languages[-1]

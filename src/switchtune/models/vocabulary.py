@@ -18,12 +18,12 @@ from transformers import M2M100Tokenizer, PreTrainedTokenizerBase
 from switchtune.files import read_json, write_json
 from switchtune.languages import language_named
 from switchtune.models.layout import token_ids
-from switchtune.models.text import SPACE
+from switchtune.models.text import SENTINEL_OR_TAG, SPACE
 
 Rank = Callable[[str, str], float | None]
 """Which of the pairs of neighbours is merged first (the lowest); None where two are never merged."""
 
-_SENTINEL_OR_BYTE = regex.compile(rf"{SPACE}?<extra_id_\d+>|<0x[0-9A-F]{{2}}>")
+_NO_TEXT = regex.compile(rf"{SENTINEL_OR_TAG}|<0x[0-9A-F]{{2}}>")
 _SCRIPTS_OF = {"Hans": ("Hani",), "Hant": ("Hani",), "Jpan": ("Hani", "Hira", "Kana")}
 _EVERYWHERE = ("Latn", "Zyyy", "Zinh")
 """Latin letters (of names and addresses), and what belongs to no script or to all: digits, symbols, combining marks."""
@@ -60,8 +60,8 @@ class PieceVocabulary:
         return {token for token in self.ids if wanted.fullmatch(token)}
 
     def machinery(self) -> set[str]:
-        """Tokens that stay whatever the text: special ones, sentinels, pieces that stand for bytes, the anchor."""
-        fixed = {token for token in self.ids if _SENTINEL_OR_BYTE.fullmatch(token)}
+        """Tokens that stay whatever the text: special ones, tags, sentinels, pieces for bytes, the anchor."""
+        fixed = {token for token in self.ids if _NO_TEXT.fullmatch(token)}
         return fixed | self.special | ({self.anchor} if self.anchor is not None else set())
 
 
@@ -140,8 +140,11 @@ def _renumbered_backend(content: dict[str, Any], number: Callable[[int], int | N
     }
 
 
-def add_pieces(folder: Path, pieces: Sequence[str]) -> int:
-    """Have a saved tokenizer know further pieces; tags, and what else is numbered behind its pieces, move up.
+def add_pieces(folder: Path, pieces: Sequence[str], tags: Sequence[str] = ()) -> int:
+    """Have a saved tokenizer know further pieces; what is numbered behind its pieces moves up.
+
+    Args:
+        tags: pieces too, in MADLAD-400, which are never cut up.
 
     Returns:
         The id of the first.
@@ -151,18 +154,19 @@ def add_pieces(folder: Path, pieces: Sequence[str]) -> int:
         model = content["model"]
         if model["type"] == "Unigram":
             first, lowest = len(model["vocab"]), min(score for _, score in model["vocab"])
-            model["vocab"] += [[piece, lowest] for piece in pieces]
+            model["vocab"] += [*([piece, lowest] for piece in pieces), *([tag, 0.0] for tag in tags)]
         else:
             first = 1 + max(model["vocab"].values())
             model["vocab"] |= {piece: first + place for place, piece in enumerate(pieces)}
     else:
         vocabulary = read_json(folder / "vocab.json")
         first = len(vocabulary)
-    if not pieces:
+    shift = len(pieces) + len(tags)
+    if not shift:
         return first
 
     def number(old: int) -> int:
-        return old + len(pieces) if old >= first else old
+        return old + shift if old >= first else old
 
     if (folder / "tokenizer.json").exists():
         write_json(folder / "tokenizer.json", _renumbered_backend(content, number))

@@ -18,6 +18,7 @@ from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint, hash_file, write_text
 from switchtune.lexicon.files import hash_with_edits
 from switchtune.models.classifier import weight_count
+from switchtune.models.licence import licence_of, tell_licences
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
@@ -130,6 +131,7 @@ def prepared_run(
     run = RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
     with run.lock():
         write_text(folder / CONFIG, config.as_yaml())
+        tell_licences({arm.model for arm in arms}, on_event)
         experiment, arms = _with_languages(experiment, arms, run, on_event)
         experiment.check_trials(pairs, arms)
         read = _read(experiment, pairs, arms, run, on_event)
@@ -199,7 +201,7 @@ def _build(
 
 
 def write_manifest(folder: Path, prepared: Prepared) -> None:
-    """Versions, hashes of data, models and lexicons, seeds, the machine."""
+    """Versions, hashes of data, models and lexicons, licences (null: not known), seeds, the machine."""
     trials = prepared.trials
     sets = {name: {"train": each.train, "valid": each.valid, **each.tests} for name, each in prepared.data.items()}
     record = {
@@ -210,6 +212,10 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         },
         "models": {trial.arm.model: model_fingerprint(trial.arm.model) for trial in trials},
+        "licences": {
+            model: asdict(licence) if (licence := licence_of(model)) else None
+            for model in sorted({trial.arm.model for trial in trials})
+        },
         "start": {trial.model: model_fingerprint(trial.model) for trial in trials},
         "corpora": {
             name: {

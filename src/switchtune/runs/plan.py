@@ -357,7 +357,7 @@ def unswitched_examples(config: RunConfig, stage: Stage, corpus: Corpus, layout:
     """The examples of a stage with every word as it stands: there is no lexicon yet, and they are about as long."""
     if stage.examples != "restore":  # of a mixture, inputs are about as long as those of the pairs
         return task_examples(corpus)
-    segmenters = segmenters_for(corpus, "word", layout.tokenizer.tokenize)
+    segmenters = segmenters_for(corpus, "word", layout.tokenize)
     source, target = (Switcher(segmenter, lambda word: ()) for segmenter in segmenters)
     return TASKS[config.task].restore(corpus, (source, target), seed=0)
 

@@ -106,7 +106,7 @@ class PairPreparation:
 
     def _build(self, arm: ResolvedArm, corpus: Corpus, judged_by: Corpus | None) -> tuple[Built, JudgedLexicons | None]:
         """Lexicons, and what is found about them; nothing of the `anti` control, which is wrong on purpose."""
-        segmenters = segmenters_for(corpus, arm.switching.unit, self.layout.tokenizer.tokenize)
+        segmenters = segmenters_for(corpus, arm.switching.unit, self.layout.tokenize)
         text = corpus_material(corpus, segmenters, unit=arm.switching.unit)
         if not len(corpus):
             languages = (self.pair.source, self.pair.target)
@@ -145,7 +145,7 @@ class PairPreparation:
         step = f"lexicon.{self.pair.name}.{name}"
         if self.run.result(step, inputs, made=paths) is None:
             self.on_event(Event(self.pair.name, f"aligning the words of {sum(map(len, self.corpora)):,} pairs"))
-            segmenters = segmenters_for(self.corpora[0], unit, self.layout.tokenizer.tokenize)
+            segmenters = segmenters_for(self.corpora[0], unit, self.layout.tokenize)
             languages, sides = (self.pair.source, self.pair.target), (Corpus.sources, Corpus.targets)
             source, target = (
                 monolingual_text([line for each in self.corpora for line in side(each)], language, segmenter).encoded

@@ -127,7 +127,7 @@ class PairExamples:
         trial, layout = self.trial, self.layout
         train, valid, seed = self.data.train, self.data.valid, trial.seed
         switching = trial.arm.switching
-        segmenters = segmenters_for(train, switching.unit, layout.tokenizer.tokenize)
+        segmenters = segmenters_for(train, switching.unit, layout.tokenize)
         mask = layout.mask_token if switching.source == "mask" else ""
         lexicons = self._lexicons() if trial.lexicons else None
         train_switchers, valid_switchers = (
