@@ -1,13 +1,13 @@
 """What a command may write to, and one run's folder: fingerprints of inputs, and the markers of finished steps."""
 
-import fcntl
 import glob
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -283,7 +283,7 @@ class RunDir:
                 links.append(path)
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self.path))
+        return path.relative_to(self.path).as_posix()
 
     def begin(self, step: str, inputs: Mapping[str, Any], folder: Path, *, made: Sequence[Path] = ()) -> Path | None:
         """Prepare `folder` for `step`: keep what an interrupted attempt with the same inputs left.
@@ -326,12 +326,38 @@ class RunDir:
                     "Wait for it, stop it, or give another --out."
                 )
             time.sleep(0.2)
-        with stream:
-            try:
-                yield
-            finally:
-                if not os.fstat(stream.fileno()).st_size:  # else it is somebody's
-                    path.unlink(missing_ok=True)
+        own = not os.fstat(stream.fileno()).st_size  # else it is somebody's
+        try:
+            with stream:
+                try:
+                    yield
+                finally:
+                    if own and sys.platform != "win32":
+                        path.unlink(missing_ok=True)
+        finally:
+            if own and sys.platform == "win32":  # which removes no file that is open
+                with suppress(OSError):
+                    path.unlink()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    _HELD = (PermissionError,)
+
+    def _take(stream: TextIO) -> None:
+        """Lock an open file, by its first byte, until it is closed; raises what `_HELD` says where another has."""
+        os.lseek(stream.fileno(), 0, os.SEEK_SET)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    _HELD = (BlockingIOError,)
+
+    def _take(stream: TextIO) -> None:
+        """Lock an open file until it is closed; raises what `_HELD` says where another process has."""
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _locked(path: Path) -> TextIO | None:
@@ -340,12 +366,12 @@ def _locked(path: Path) -> TextIO | None:
         raise SwitchtuneError(f"{path}: a link, where a file that nobody else needs is expected. Remove it.")
     if path.exists():
         readable(path, remedy="Remove it.")
-    stream = path.open("a")
+    stream = path.open("a", encoding="utf-8")
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(stream)
         if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
             return stream
-    except (BlockingIOError, FileNotFoundError):  # the latter where who had it has just removed it
+    except (*_HELD, FileNotFoundError):  # the latter where who had it has just removed it
         pass
     stream.close()
     return None

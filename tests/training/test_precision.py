@@ -37,7 +37,7 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
 def test_fp16_is_refused_with_the_reason() -> None:
     with pytest.raises(UsageError, match=r"fp16 does not go with mt5: .* 65,504 .*transformers#9295"):
         compute_dtype(settings(precision="fp16"), "mt5", GPU)
-    with pytest.raises(UsageError, match="fp16 is for GPUs, and the training is on cpu"):
+    with pytest.raises(UsageError, match="fp16 is for NVIDIA GPUs, and the training is on cpu"):
         compute_dtype(settings(precision="fp16"), "mbart", CPU)
 
 
@@ -45,7 +45,7 @@ def test_fp16_is_refused_with_the_reason() -> None:
     ("family", "dtype", "device", "reason"),
     [
         ("mt5", torch.bfloat16, GPU, "cannot take the position bias of T5 and its kin"),
-        ("mbart", torch.bfloat16, CPU, "needs a GPU"),
+        ("mbart", torch.bfloat16, CPU, "needs an NVIDIA GPU"),
         ("mbart", torch.float32, GPU, "computes in bf16 or fp16 only"),
         ("nllb", torch.bfloat16, GPU, "needs the package flash-attn"),
         (None, torch.bfloat16, GPU, "needs the package flash-attn"),
