@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import (
@@ -326,12 +326,13 @@ class RunDir:
                     "Wait for it, stop it, or give another --out."
                 )
             time.sleep(0.2)
-        own = not os.fstat(stream.fileno()).st_size  # else it is somebody's
+        own = False
         try:
             with stream:
                 try:
                     yield
                 finally:
+                    own = not os.fstat(stream.fileno()).st_size  # else it is somebody's
                     if own and sys.platform != "win32":
                         path.unlink(missing_ok=True)
         finally:
@@ -345,7 +346,7 @@ if sys.platform == "win32":
 
     _HELD = (PermissionError,)
 
-    def _take(stream: TextIO) -> None:
+    def _take(stream: BinaryIO) -> None:
         """Lock an open file, by its first byte, until it is closed; raises what `_HELD` says where another has."""
         os.lseek(stream.fileno(), 0, os.SEEK_SET)
         msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
@@ -355,18 +356,18 @@ else:
 
     _HELD = (BlockingIOError,)
 
-    def _take(stream: TextIO) -> None:
+    def _take(stream: BinaryIO) -> None:
         """Lock an open file until it is closed; raises what `_HELD` says where another process has."""
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _locked(path: Path) -> TextIO | None:
+def _locked(path: Path) -> BinaryIO | None:
     """The file, locked until it is closed; None where another process has locked it."""
     if path.is_symlink():
         raise SwitchtuneError(f"{path}: a link, where a file that nobody else needs is expected. Remove it.")
     if path.exists():
         readable(path, remedy="Remove it.")
-    stream = path.open("a", encoding="utf-8")
+    stream = path.open("ab")
     try:
         _take(stream)
         if os.path.samestat(os.fstat(stream.fileno()), path.stat()):

@@ -114,7 +114,7 @@ def new_tokenizer(
         tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
         with naming(folder):
             ids = json.dumps({token: number for number, token in enumerate(tokens)})
-            (folder / "vocab.json").write_text(ids, encoding="utf-8")
+            (folder / "vocab.json").write_text(ids, encoding="utf-8", newline="\n")
         options["additional_special_tokens"] = [f"__{code}__" for code in M2M100_CODES["m2m100"]]
         options["mask_token"] = "<mask>"
     elif family.name == "nllb":
