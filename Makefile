@@ -13,9 +13,10 @@ $(VENV)/installed: pyproject.toml
 	if command -v nvidia-smi >/dev/null; then $(PIP) 'torch>=2.11,<2.14'; \
 	else $(PIP) 'torch==2.13.0+cpu' || $(PIP) torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu; fi
 	# With a RESOLUTION the versions that uv finds by it, but of torch the one that is there.
-	if test -n '$(RESOLUTION)'; then $(PIP) uv && $(BIN)/python -c 'import torch; print("torch==" + torch.__version__.split("+")[0])' \
-	| $(BIN)/uv pip compile --quiet --python $(BIN)/python --extra dev --resolution $(RESOLUTION) --constraint - \
-	--output-file $(VENV)/versions.txt pyproject.toml; fi
+	if test -n '$(RESOLUTION)'; then $(PIP) uv && \
+	$(BIN)/python -c 'from importlib.metadata import version; print("torch==" + version("torch").split("+")[0])' > $(VENV)/torch.txt && \
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --extra dev --resolution $(RESOLUTION) \
+	--constraint $(VENV)/torch.txt --output-file $(VENV)/versions.txt pyproject.toml; fi
 	$(PIP) --editable '.[dev]' $(if $(RESOLUTION),--constraint $(VENV)/versions.txt)
 	touch $@
 
