@@ -1,17 +1,23 @@
 PYTHON ?= python3
-BIN := .venv/bin
+VENV := .venv
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: install run test check format docs clean
+.PHONY: install run test test-quick test-oldest test-newest check format docs clean
 
-install: .venv/installed
+install: $(VENV)/installed
 
-.venv/installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	# Without an NVIDIA GPU the CPU build, which saves gigabytes: from an index that has it, else from PyTorch's own.
 	if command -v nvidia-smi >/dev/null; then $(PIP) 'torch>=2.11,<2.14'; \
 	else $(PIP) 'torch==2.13.0+cpu' || $(PIP) torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu; fi
-	$(PIP) --editable '.[dev]'
+	# With a RESOLUTION the versions that uv finds by it, but of torch the one that is there.
+	if test -n '$(RESOLUTION)'; then $(PIP) uv && \
+	$(BIN)/python -c 'from importlib.metadata import version; print("torch==" + version("torch").split("+")[0])' > $(VENV)/torch.txt && \
+	$(BIN)/uv pip compile --quiet --python $(BIN)/python --extra dev --resolution $(RESOLUTION) \
+	--constraint $(VENV)/torch.txt --output-file $(VENV)/versions.txt pyproject.toml; fi
+	$(PIP) --editable '.[dev]' $(if $(RESOLUTION),--constraint $(VENV)/versions.txt)
 	touch $@
 
 run: install  ## the main job on the embedded corpus: pretrain a small model, fine-tune it three ways, compare
@@ -21,6 +27,15 @@ run: install  ## the main job on the embedded corpus: pretrain a small model, fi
 test: install  ## the whole test suite
 	# Two workers of one thread each: threads that wait for each other's cores spin.
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-quick: install  ## all tests but those that take more than a second
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow' $(TESTS)
+
+test-oldest:  ## the same with the oldest versions of the dependencies that pyproject.toml allows
+	$(MAKE) test-quick VENV=.venv-oldest RESOLUTION=lowest-direct
+
+test-newest:  ## the same with the newest
+	$(MAKE) test-quick VENV=.venv-newest RESOLUTION=highest
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .
@@ -35,4 +50,4 @@ docs: install  ## the pages that are made from the program
 	$(BIN)/python docs/make_configuration.py
 
 clean:  ## everything made here but the runs of your own
-	rm -rf .venv runs/quickstart .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-oldest .venv-newest runs/quickstart .mypy_cache .ruff_cache .pytest_cache

@@ -42,6 +42,24 @@ def test_a_room_imports_only_from_rooms_before_it(room: str) -> None:
         assert not later, f"{path.relative_to(PACKAGE)} imports from {', '.join(sorted(later))}"
 
 
+def written_as_text(path: Path) -> list[ast.Call]:
+    """Calls in a file that write text: `write_text` of a path, and `open` in a mode that is no reading and no bytes."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    methods = [call for call in calls if isinstance(call.func, ast.Attribute)]
+    modes = [(call, argument.value) for call in methods for argument in call.args if isinstance(argument, ast.Constant)]
+    opened = [call for call, mode in modes if call.func.attr == "open" and mode in {"w", "a", "x", "wt", "at", "xt"}]
+    return opened + [call for call in methods if call.func.attr == "write_text"]
+
+
+def test_text_is_written_alike_on_every_system() -> None:
+    """What is hashed, counted or read elsewhere has the same bytes on Windows: UTF-8, lines that end in a line feed."""
+    calls = [(path, call) for path in sorted(PACKAGE.rglob("*.py")) for call in written_as_text(path)]
+    assert len(calls) > 5
+    for path, call in calls:
+        given = {option.arg for option in call.keywords}
+        assert given >= {"encoding", "newline"}, f"{path.relative_to(PACKAGE)}:{call.lineno}"
+
+
 @pytest.mark.parametrize("statement", ["import switchtune", "import switchtune.cli.main", "import switchtune.config"])
 def test_the_front_door_is_light(statement: str) -> None:
     program = (

@@ -9,11 +9,13 @@ import os
 import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
+import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from switchtune.errors import SwitchtuneError, UsageError, nearest
@@ -134,7 +136,8 @@ def mark_folder(folder: Path, verb: str, made: Iterable[str] = ()) -> None:
     mark = folder / MARK
     mark.unlink(missing_ok=True)  # a link to somewhere else is not written through
     with naming(mark):
-        mark.write_text("\n".join([f"switchtune {verb}".rstrip(), *made]) + "\n", encoding="utf-8")
+        text = "\n".join([f"switchtune {verb}".rstrip(), *made]) + "\n"
+        mark.write_text(text, encoding="utf-8", newline="\n")
 
 
 def require_own(path: Path, verb: str | None = None, *, remedy: str = "Give a new folder or an empty one.") -> None:
@@ -191,7 +194,7 @@ def foreign_files(folder: Path) -> list[str]:
 def _files_in(folder: Path) -> list[str]:
     """Names of the files below a folder, without those that desktops leave in any folder."""
     files = (file for file in folder.rglob("*") if not file.is_dir() and file.name not in {MARK, *_LEFT_BY_DESKTOPS})
-    return sorted(str(file.relative_to(folder)) for file in files)
+    return sorted(file.relative_to(folder).as_posix() for file in files)
 
 
 def is_own(path: Path, verb: str | None = None) -> bool:
@@ -246,13 +249,13 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
                         require_own(path, verb or None)  # again: somebody may have put something there meanwhile
                     path.replace(kept_name(path) if not force and foreign_files(path) else around / "replaced")
             else:
-                with temporary.open("rb") as stream:
-                    os.fsync(stream.fileno())
+                put_on_disk(temporary)
             if replaces or temporary.is_dir():
                 temporary.replace(path)
             else:
                 try:
-                    path.hardlink_to(temporary)
+                    # Windows renames nothing onto a file that is there; elsewhere a link is what fails then.
+                    temporary.rename(path) if sys.platform == "win32" else path.hardlink_to(temporary)
                 except FileExistsError as error:
                     raise UsageError(
                         f"{path}: somebody wrote a file of this name in the meantime; it stays as it is. Give another "
@@ -261,6 +264,12 @@ def atomic_path(path: Path, *, verb: str = "", force: bool = False, replaces: bo
     finally:
         if around.is_dir():
             _undo(around, path)
+
+
+def put_on_disk(path: Path) -> None:
+    """Have what was written to a file be on the disk, where a failing machine leaves it."""
+    with path.open("r+b" if sys.platform == "win32" else "rb") as stream:  # Windows wants it open for writing
+        os.fsync(stream.fileno())
 
 
 def kept_name(path: Path) -> Path:
@@ -293,12 +302,9 @@ def _undo(around: Path, path: Path) -> None:
 def _in_use(process: int) -> bool:
     """Whether another process is at work: an earlier one may have had the number that this one has."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OverflowError, PermissionError):
+        return process != os.getpid() and psutil.pid_exists(process)
+    except OverflowError:  # no number of a process, and so no file of ours
         return True
-    return process != os.getpid()
 
 
 def remove(path: Path) -> None:
@@ -309,7 +315,7 @@ def remove(path: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,16 +1,16 @@
 """What a command may write to, and one run's folder: fingerprints of inputs, and the markers of finished steps."""
 
-import fcntl
 import glob
 import os
 import re
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import (
@@ -283,7 +283,7 @@ class RunDir:
                 links.append(path)
 
     def _name(self, path: Path) -> str:
-        return str(path.relative_to(self.path))
+        return path.relative_to(self.path).as_posix()
 
     def begin(self, step: str, inputs: Mapping[str, Any], folder: Path, *, made: Sequence[Path] = ()) -> Path | None:
         """Prepare `folder` for `step`: keep what an interrupted attempt with the same inputs left.
@@ -326,26 +326,53 @@ class RunDir:
                     "Wait for it, stop it, or give another --out."
                 )
             time.sleep(0.2)
-        with stream:
-            try:
-                yield
-            finally:
-                if not os.fstat(stream.fileno()).st_size:  # else it is somebody's
-                    path.unlink(missing_ok=True)
+        own = False
+        try:
+            with stream:
+                try:
+                    yield
+                finally:
+                    own = not os.fstat(stream.fileno()).st_size  # else it is somebody's
+                    if own and sys.platform != "win32":
+                        path.unlink(missing_ok=True)
+        finally:
+            if own and sys.platform == "win32":  # which removes no file that is open
+                with suppress(OSError):
+                    path.unlink()
 
 
-def _locked(path: Path) -> TextIO | None:
+if sys.platform == "win32":
+    import msvcrt
+
+    _HELD = (PermissionError,)
+
+    def _take(stream: BinaryIO) -> None:
+        """Lock an open file, by its first byte, until it is closed; raises what `_HELD` says where another has."""
+        os.lseek(stream.fileno(), 0, os.SEEK_SET)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    _HELD = (BlockingIOError,)
+
+    def _take(stream: BinaryIO) -> None:
+        """Lock an open file until it is closed; raises what `_HELD` says where another process has."""
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _locked(path: Path) -> BinaryIO | None:
     """The file, locked until it is closed; None where another process has locked it."""
     if path.is_symlink():
         raise SwitchtuneError(f"{path}: a link, where a file that nobody else needs is expected. Remove it.")
     if path.exists():
         readable(path, remedy="Remove it.")
-    stream = path.open("a")
+    stream = path.open("ab")
     try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(stream)
         if os.path.samestat(os.fstat(stream.fileno()), path.stat()):
             return stream
-    except (BlockingIOError, FileNotFoundError):  # the latter where who had it has just removed it
+    except (*_HELD, FileNotFoundError):  # the latter where who had it has just removed it
         pass
     stream.close()
     return None

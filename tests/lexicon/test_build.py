@@ -1,5 +1,6 @@
 """Building by every method, what `auto` chooses, and the judgement that goes with it."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ import pytest
 
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.words import Words, word_segmenter
+from switchtune.errors import UsageError
 from switchtune.lexicon.align import Compound
 from switchtune.lexicon.block import BlockList, without_blocked
-from switchtune.lexicon.build import LexiconInput, build
+from switchtune.lexicon.build import LexiconInput, build, require_files
 from switchtune.lexicon.judge import RejectedLexiconError
 from switchtune.lexicon.judged import build_and_judge, held_out, require_accepted
 from switchtune.lexicon.records import BuildStep, LexiconError
@@ -88,6 +90,33 @@ def test_auto_does_not_take_lines_of_equal_number_for_pairs() -> None:
     # So little text does not map either; what was tried is told, and nothing is used.
     assert made.tried == ("align (red)", "vecmap (red)")
     assert made.refusal is not None and "Tried: align (red), vecmap (red)" in made.refusal
+
+
+@pytest.fixture
+def without_gensim(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gensim", None)
+
+
+def test_vectors_that_cannot_be_learned_are_refused_before_any_work(without_gensim: None, tmp_path: Path) -> None:
+    asked = pytest.raises(UsageError, match=r"gensim, which is not installed.*'switchtune\[vecmap\]'.*method align")
+    for values in ({"method": "vecmap"}, {"method": "mixed", "parts": {"vecmap": 1, "align": 1}}):
+        with asked:
+            require_files(settings(**values))
+    with asked:
+        build(replace(material(50), paired=False), settings())
+    for side, words in (("de", WORDS), ("en", WORDS.values())):
+        lines = "".join(f"{word} {' '.join(map(str, VECTORS[word]))}\n" for word in words)
+        (tmp_path / side).write_text(lines, encoding="utf-8")
+    given = settings(method="vecmap", mode="identical", embeddings=[str(tmp_path / side) for side in ("de", "en")])
+    require_files(given)
+    with pytest.raises(LexiconError, match="no word in common"):  # and not gensim
+        build(material(50), given)
+
+
+def test_auto_says_what_it_could_not_try(without_gensim: None) -> None:
+    made = build_and_judge(material(shuffled=True), settings(seed=2))
+    assert made.tried == ("align (red)", "vecmap (not installed: pip install 'switchtune[vecmap]')")
+    assert made.refusal is not None and "switchtune[vecmap]" in made.refusal
 
 
 def test_unpaired_text_is_mapped_and_cannot_be_judged_well() -> None:

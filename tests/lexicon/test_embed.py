@@ -44,7 +44,7 @@ def test_the_papers_settings_reach_word2vec(monkeypatch: pytest.MonkeyPatch) -> 
         given.update(options)
         raise InterruptedError
 
-    monkeypatch.setattr(embed, "Word2Vec", refuse)
+    monkeypatch.setattr("gensim.models.Word2Vec", refuse)
     with pytest.raises(InterruptedError):
         word_vectors(encode([["a", "b"]] * 5, "de"), embed.EMBEDDINGS["paper"], seed=3)
     expected = {"sg": 1, "vector_size": 512, "window": 10, "negative": 10, "epochs": 10, "min_count": 5, "seed": 3}

@@ -280,7 +280,7 @@ def test_the_engine_is_ctranslate2_where_it_is_installed_and_there_is_no_gpu(
     device: str, installed: object, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(back_translation, "find_spec", lambda name: installed)
-    monkeypatch.setattr(back_translation, "default_device", lambda: device)
+    monkeypatch.setattr(back_translation, "group_device", lambda: device)
     assert search(BackTranslationSettings(), 512).engine == engine
     assert search(BackTranslationSettings(engine="transformers", beams=3), 512).beams == 3
 

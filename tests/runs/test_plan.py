@@ -76,6 +76,15 @@ def test_every_stage_of_every_arm_has_its_figures(values: dict[str, Any]) -> Non
     assert planned.hours == pytest.approx(sum(stage.hours or 0 for stage in planned.stages))
 
 
+def test_an_apple_gpu_is_planned_with_what_metal_recommends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "device_type", lambda: "mps")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 12 * 10**9)
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 10**9)
+    assert plan_module.device_at_hand() == PlannedDevice("Apple GPU (MPS)", 12, 1, torch.device("mps"))
+    assert "mps" in plan_module.ALLOCATOR_SHARE
+
+
 @pytest.mark.slow
 def test_what_does_not_fit_comes_with_what_would(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     config = config_of({**values, "recipes": ["standard"]}, tokens_per_batch=80, accumulation=1)

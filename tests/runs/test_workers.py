@@ -12,13 +12,16 @@ from switchtune.training import distributed
 
 
 def test_jobs_are_as_configured_or_follow_from_the_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(workers, "device_type", lambda: "cpu")
     monkeypatch.setattr(workers, "available_cores", lambda: 4)
     assert jobs_for(3, 8, lambda: 10**9) == 3
     for gigabytes, jobs in ((10, 1), (50, 2), (1000, 4)):
         monkeypatch.setattr(workers.psutil, "virtual_memory", lambda total=gigabytes: _Memory(total * 10**9))
         assert jobs_for(0, 8, lambda: 10**9) == jobs
     assert jobs_for(0, 2, lambda: 10**9) == 2
+    for device in ("cuda", "mps"):
+        monkeypatch.setattr(workers, "device_type", lambda device=device: device)
+        assert jobs_for(0, 8, lambda: 10**9) == 1
 
 
 class _Memory:

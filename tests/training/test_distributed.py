@@ -28,12 +28,14 @@ from switchtune.training.distributed import (
     Tell,
     first_before_others,
     first_host,
+    gpu_name,
     launch,
     launched,
     on_first,
     place_of,
     rank,
     size,
+    training_device,
     wait,
 )
 from switchtune.training.stopping import StopRequest, heeding
@@ -106,6 +108,22 @@ def test_alone_one_is_first_and_waits_for_nobody(value: int, text: str) -> None:
     assert (rank(), size(), on_first(lambda: (value, text)), first_before_others(lambda: text)) == (
         *(0, 1, (value, text), text),
     )
+
+
+@pytest.mark.parametrize(
+    ("found", "processes", "device"),
+    [("mps", 1, "mps"), ("mps", 2, "cpu"), (None, 1, "cpu"), ("cuda", 1, "cuda"), ("cuda", 2, "cuda")],
+)
+def test_the_training_is_on_the_accelerator_that_torch_finds(
+    found: str | None, processes: int, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accelerator = None if found is None else torch.device(found)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: accelerator)
+    monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "H200")
+    monkeypatch.setattr(distributed, "size", lambda: processes)
+    assert training_device().type == device
+    assert gpu_name() == {"cuda": "H200", "mps": "mps", None: None}[found]
 
 
 # --- groups of two, forked: a new interpreter would take ten seconds to import what is imported here already ---------

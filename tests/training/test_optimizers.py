@@ -1,6 +1,7 @@
 """Optimizers: what each family gets, and that a stage does what the same optimizer does in plain torch."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -64,6 +65,14 @@ def test_8_bit_needs_a_gpu_and_its_package(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("switchtune.training.optimizers.find_spec", lambda name: object())
     require_optimizer(eight, GPU)
     require_optimizer(OptimizerChoice("adamw", 1e-4), CPU)
+
+
+def test_an_update_is_left_out_by_the_kernels_that_are_known_to_do_it() -> None:
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], fused=True)
+    assert skips_by_itself(optimizer)
+    optimizer.param_groups[0]["params"] = [SimpleNamespace(device=torch.device("mps"))]
+    assert not skips_by_itself(optimizer)
+    assert not skips_by_itself(torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))]))
 
 
 @pytest.mark.parametrize("family", ["mbart", "mbart50", "mt5", "nllb", "m2m100"])

@@ -18,7 +18,7 @@ from switchtune.training.precision import compute_dtype, computing, require_atte
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
+CPU, GPU, APPLE = torch.device("cpu"), torch.device("cuda"), torch.device("mps")
 FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 
 
@@ -28,6 +28,7 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
 
     assert compute_dtype(settings(precision="fp16"), None, GPU) == torch.float16
     assert [dtype(name, CPU) for name in ("auto", "fp32", "bf16")] == [torch.float32, torch.float32, torch.bfloat16]
+    assert [dtype(name, APPLE) for name in ("auto", "bf16")] == [torch.float32, torch.bfloat16]
     assert [dtype(name) for name in ("fp32", "bf16", "fp16")] == [torch.float32, torch.bfloat16, torch.float16]
     for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
@@ -37,15 +38,17 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
 def test_fp16_is_refused_with_the_reason() -> None:
     with pytest.raises(UsageError, match=r"fp16 does not go with mt5: .* 65,504 .*transformers#9295"):
         compute_dtype(settings(precision="fp16"), "mt5", GPU)
-    with pytest.raises(UsageError, match="fp16 is for GPUs, and the training is on cpu"):
-        compute_dtype(settings(precision="fp16"), "mbart", CPU)
+    for device in (CPU, APPLE):
+        with pytest.raises(UsageError, match=f"fp16 is for NVIDIA GPUs, and the training is on {device.type}"):
+            compute_dtype(settings(precision="fp16"), "mbart", device)
 
 
 @pytest.mark.parametrize(
     ("family", "dtype", "device", "reason"),
     [
         ("mt5", torch.bfloat16, GPU, "cannot take the position bias of T5 and its kin"),
-        ("mbart", torch.bfloat16, CPU, "needs a GPU"),
+        ("mbart", torch.bfloat16, CPU, "needs an NVIDIA GPU"),
+        ("mbart", torch.bfloat16, APPLE, "needs an NVIDIA GPU"),
         ("mbart", torch.float32, GPU, "computes in bf16 or fp16 only"),
         ("nllb", torch.bfloat16, GPU, "needs the package flash-attn"),
         (None, torch.bfloat16, GPU, "needs the package flash-attn"),

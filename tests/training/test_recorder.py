@@ -32,6 +32,11 @@ def test_before_the_least_updates_nothing_ends() -> None:
     assert exhausted(scores, patience=1, least_updates=20)
 
 
+def test_memory_of_an_apple_gpu_is_what_metal_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: 3 * 10**9)
+    assert peak_memory_gb(torch.device("mps")) == 3
+
+
 def test_memory_is_that_of_the_process() -> None:
     peak = peak_memory_gb(torch.device("cpu"))
     assert 0.99 * psutil.Process().memory_info().rss <= peak * 1e9 <= psutil.virtual_memory().total

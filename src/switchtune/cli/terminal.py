@@ -50,7 +50,7 @@ def standard_streams() -> Iterator[None]:
         if out.isatty():
             out.reconfigure(errors="backslashreplace")
         else:
-            out.reconfigure(encoding="utf-8", errors="surrogateescape")
+            out.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
     streams = (
         StandardStream(out, STANDARD_OUTPUT, shown=out.isatty()),
         StandardStream(sys.stderr, "standard error", shown=True),

@@ -87,7 +87,7 @@ def _line_writer(
     stream = sys.stdout
     if output is not None:
         temporary = stack.enter_context(atomic_path(output, replaces=replaces))
-        stream = stack.enter_context(temporary.open("w", encoding="utf-8"))
+        stream = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
     return lambda line: stream.write(FORMATS[form](line) + "\n")
 
 

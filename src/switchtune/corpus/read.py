@@ -18,6 +18,7 @@ from switchtune.corpus.columns import CorpusError, Request, TableRows
 from switchtune.corpus.control import shown
 from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, arrow_rows, open_rows
+from switchtune.corpus.hub import hub_dataset
 from switchtune.corpus.lines import COMPRESSIONS, Member, Origin, existing, file_of, plain, stripped, text_lines
 from switchtune.errors import UsageError
 from switchtune.files import file_and_part, fingerprint, hash_file
@@ -423,15 +424,7 @@ def _require_languages(endings: Sequence[str], request: Request) -> None:
 
 def _hub(location: str, request: Request) -> _Content:
     name, config, split = _parts(location, "hf:org/name:config:split", "hf:wmt/wmt16:de-en:train", 3)
-    import datasets
-
-    try:
-        dataset = datasets.load_dataset(name, config or None, split=split)
-    except Exception as error:  # whatever a data set of others, or what loads it, may raise
-        raise CorpusError(
-            f"{location}: cannot be loaded ({type(error).__name__}: {error}). Check name, config and split on the Hub. "
-            "Without network, use a data set that was loaded before, or files (TSV, JSONL, Parquet, parallel text)."
-        ) from error
+    dataset = hub_dataset(location, name, config or None, split)
     batches = partial(dataset.with_format("arrow").iter, batch_size=ROWS_PER_BATCH)
     rows = partial(arrow_rows, dataset.features.arrow_schema, batches, request, location)
     return _Content(location, "hub", (location, dataset._fingerprint), rows)

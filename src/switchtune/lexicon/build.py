@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -103,8 +104,27 @@ def build(
     return replace(built, why="; ".join(filter(None, (why, built.why))))
 
 
+def has_word2vec() -> bool:
+    return find_spec("gensim") is not None
+
+
+def require_word2vec() -> None:
+    """Raise UsageError where gensim, by which word vectors are learned, is not installed."""
+    if not has_word2vec():
+        raise UsageError(
+            "Method vecmap learns word vectors by gensim, which is not installed. Install it (pip install "
+            "'switchtune[vecmap]'), give vectors as files (lexicon.embeddings), or take method align, which reads "
+            "sentence pairs."
+        )
+
+
 def require_files(settings: LexiconSettings) -> None:
-    """Have all files that the settings name be there and readable, or raise a UsageError with all that are not."""
+    """Have all files that the settings name be there and readable, or raise a UsageError with all that are not.
+
+    So it does where word vectors are asked for that cannot be learned here.
+    """
+    if settings.embeddings is None and "vecmap" in {settings.method, *settings.parts}:
+        require_word2vec()
     wrong = [f"{path}: {problem}" for path in settings.files if (problem := why_unreadable(path))]
     if wrong:
         raise UsageError(
@@ -137,7 +157,7 @@ def _align(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours
 
 
 def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:
-    from switchtune.lexicon.csls import neighbour_lexicons  # they load gensim and torch
+    from switchtune.lexicon.csls import neighbour_lexicons  # they load torch
     from switchtune.lexicon.embed import EMBEDDINGS, SEEDS, map_mode, map_words, read_embeddings, word_vectors
 
     limits, mode, pairs = _limits(settings), map_mode(settings.mode, settings.preset), list[tuple[str, str]]()
@@ -148,6 +168,7 @@ def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbour
         files = zip(settings.embeddings, text.languages, strict=True)
         source, target = (read_embeddings(Path(path), language) for path, language in files)
     else:
+        require_word2vec()
         on_step(BuildStep("word2vec", 0, 2))
         source, target = (word_vectors(side, EMBEDDINGS[settings.preset], seed=settings.seed) for side in text.encoded)
     words = map_words((source, target), text.languages, mode, seed=settings.seed, pairs=pairs, on_step=on_step)

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-from gensim.models import Word2Vec
 
 from switchtune.config.lexicon import MapMode
 from switchtune.corpus.words import lower_case
@@ -112,6 +111,8 @@ def word_vectors(text: Encoded, settings: EmbeddingSettings, *, seed: int) -> Wo
             f"{len(text)} sentences hold {size} words that occur at least {settings.min_count} times: too little"
             " text for word embeddings. Give more text, or use method align."
         )
+    from gensim.models import Word2Vec  # an extra: `require_word2vec`
+
     keys = list(text.vocabulary.index)
     tokens = [keys[word] for word in text.ids.tolist()]
     model = Word2Vec(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.config.lexicon import LexiconSettings
-from switchtune.lexicon.build import Built, LexiconInput, build
+from switchtune.lexicon.build import Built, LexiconInput, build, has_word2vec
 from switchtune.lexicon.compare import agreement
 from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
 from switchtune.lexicon.records import LexiconError, OnStep
@@ -101,6 +101,8 @@ def build_and_judge(
     result = _judged(built_from, pairs, settings, on_step)
     if settings.method != "auto" or not text.paired or settings.dictionaries or result.judgement.verdict != "red":
         return result
+    if not has_word2vec():
+        return replace(result, tried=(*result.tried, "vecmap (not installed: pip install 'switchtune[vecmap]')"))
     try:
         again = _judged(replace(text, paired=False), judged_by, settings, on_step)
     except LexiconError:

@@ -29,7 +29,7 @@ from switchtune.examples import Example
 from switchtune.files import atomic_path
 from switchtune.models.families import PUBLISHED, families_like
 from switchtune.models.files import explained, from_pretrained, load_weights, on_meta, quietly, require_finite
-from switchtune.models.forward import Batch, decoder_states
+from switchtune.models.forward import Batch, decoder_states, device_type
 from switchtune.models.layout import TokenIds, padded
 from switchtune.models.licence import Licence, licence_of, write_card
 from switchtune.models.load import Loaded, load_model, parameter_count, require_tokens, save_model
@@ -238,8 +238,7 @@ def _open_encoder(
         else:
             model, _ = load_weights(AutoModelForSequenceClassification, path, config)
     model.eval()
-    if torch.cuda.is_available():
-        model.to("cuda")
+    model.to(device_type())
     with explained(path, "config.json", "tokenizer_config.json"), torch.no_grad():
         longest = min(max_tokens, tokenizer.model_max_length)
         classifier = EncoderClassifier(model, tokenizer, longest, licence_of(path))

@@ -11,6 +11,12 @@ Batch: TypeAlias = Mapping[str, torch.Tensor]
 """`input_ids`, `attention_mask` (sentences, longest source), and `decoder_input_ids` (sentences, longest target)."""
 
 
+def device_type() -> str:
+    """The kind of device that this process computes on: `cuda` or another accelerator such as `mps`, else `cpu`."""
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if found is None else found.type
+
+
 @contextmanager
 def evaluating(model: PreTrainedModel) -> Iterator[None]:
     """A block in which a model has no dropout and, in this thread, computes no gradients."""

@@ -34,7 +34,7 @@ from switchtune.models.files import (
     quietly,
     require_room,
 )
-from switchtune.models.forward import evaluating, on_device_of
+from switchtune.models.forward import device_type, evaluating, on_device_of
 from switchtune.models.layout import LIST_TAGS, Layout, family_of, layout_of
 from switchtune.models.licence import Licence, licence_of, write_card
 from switchtune.run_dir import loaded_files
@@ -352,8 +352,7 @@ def assembled(model: PreTrainedModel, layout: Layout) -> Loaded:
         pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id
     )
     model.eval()
-    if torch.cuda.is_available():
-        cast("torch.nn.Module", model).to("cuda")
+    cast("torch.nn.Module", model).to(device_type())
     return Loaded(model, tokenizer, layout)
 
 

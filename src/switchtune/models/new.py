@@ -113,7 +113,8 @@ def new_tokenizer(
         pieces = [processor.id_to_piece(number) for number in range(3, processor.get_piece_size())]
         tokens = ["<s>", "<pad>", "</s>", "<unk>", *pieces, "<mask>"]
         with naming(folder):
-            (folder / "vocab.json").write_text(json.dumps({token: number for number, token in enumerate(tokens)}))
+            ids = json.dumps({token: number for number, token in enumerate(tokens)})
+            (folder / "vocab.json").write_text(ids, encoding="utf-8", newline="\n")
         options["additional_special_tokens"] = [f"__{code}__" for code in M2M100_CODES["m2m100"]]
         options["mask_token"] = "<mask>"
     elif family.name == "nllb":

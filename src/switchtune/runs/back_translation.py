@@ -32,7 +32,7 @@ from switchtune.runs.trial import (
     reversed_data,
     trained_stages,
 )
-from switchtune.training.distributed import default_device, on_first, rank
+from switchtune.training.distributed import group_device, on_first, rank
 
 _STEP = "translated"
 _SECONDS = "seconds.json"
@@ -146,7 +146,7 @@ def search(settings: BackTranslationSettings, tokens_per_batch: int) -> Generati
     """How translations are searched; the longest have 1.5 times the tokens of their sentence, and 10 more."""
     engine = settings.engine
     if engine == "auto":
-        engine = "ct2" if default_device() == "cpu" and find_spec("ctranslate2") else "transformers"
+        engine = "ct2" if group_device() == "cpu" and find_spec("ctranslate2") else "transformers"
     return GenerationSettings(beams=settings.beams, engine=engine, tokens_per_batch=tokens_per_batch)
 
 

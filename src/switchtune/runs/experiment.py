@@ -3,13 +3,11 @@
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
@@ -29,6 +27,7 @@ from switchtune.runs.prepare import with_languages
 from switchtune.runs.translation import PairExperiment
 from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
 from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
+from switchtune.training.distributed import gpu_name
 
 _PACKAGES = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
 
@@ -200,16 +199,25 @@ def _build(
     return Prepared(tuple(trials), {each.name: each.data for each in read})
 
 
+def _versions() -> dict[str, str]:
+    """Of the packages that results may depend on, as far as they are installed."""
+    found = {}
+    for name in _PACKAGES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def write_manifest(folder: Path, prepared: Prepared) -> None:
     """Versions, hashes of data, models and lexicons, licences (null: not known), seeds, the machine."""
     trials = prepared.trials
     sets = {name: {"train": each.train, "valid": each.valid, **each.tests} for name, each in prepared.data.items()}
     record = {
-        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "versions": _versions() | {"python": platform.python_version()},
         "machine": {
             "processor": platform.processor() or platform.machine(),
             "cores": available_cores(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "gpu": gpu_name(),
         },
         "models": {trial.arm.model: model_fingerprint(trial.arm.model) for trial in trials},
         "licences": {

@@ -110,7 +110,7 @@ def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Train
     for path in sorted(folder.glob(f"*/seed*/{CURVE_FILE}")):
         arm, seed = path.parent.parent.name, path.parent.name.removeprefix("seed")
         if seed.isdecimal():
-            name = str(path.parent.relative_to(folder))
+            name = path.parent.relative_to(folder).as_posix()
             yield Training(path.parent, str(settings.get("task", folder.name)), arm, int(seed), None, name)
 
 

@@ -7,8 +7,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.training import TrainingSettings
@@ -51,7 +49,7 @@ from switchtune.training.classification import (
     predict,
     train_classifier,
 )
-from switchtune.training.distributed import default_device, on_first
+from switchtune.training.distributed import on_first, training_device
 from switchtune.training.stage import require_runnable
 
 
@@ -275,7 +273,7 @@ def _tell(job: StageJob, rates: Mapping[str, Rates]) -> None:
 def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
     """As `Experiment.check_trials`, of one arm."""
     arm.stage_updates  # noqa: B018
-    device = torch.device(default_device())
+    device = training_device()
     layout = None if is_encoder(arm.model) else load_layout(arm.model)
     family = layout.family.name if layout else None
     require_runnable(classifier_settings(arm.classification, arm.training), family, device)

@@ -26,6 +26,7 @@ from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, task_examples
+from switchtune.models.forward import device_type
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.tags import write_without_weights
@@ -58,9 +59,9 @@ EVALUATION_SHARE = 1 / 3
 """Time of a sentence in an evaluation, as a share of its time in training: forward, and not backward."""
 GPU_CONTEXT_GB = 0.6
 """What CUDA and its libraries hold beside the tensors; assumed."""
-ALLOCATOR_SHARE = {"cpu": 0.4, "cuda": 0.05}
+ALLOCATOR_SHARE = {"cpu": 0.4, "cuda": 0.05, "mps": 0.05}
 """What the allocator holds beyond the tensors, as a share of all but weights and optimizer. The C library of Linux was
-measured (benchmarks/plan.py), PyTorch's allocator of GPU memory is assumed."""
+measured (benchmarks/plan.py), PyTorch's allocators of GPU memory are assumed."""
 ATTENTION_TOKENS = 1000
 """About how many tokens a sentence has when its attention weights take as much memory as all else."""
 
@@ -207,6 +208,9 @@ def device_at_hand() -> PlannedDevice:
         free, total = torch.cuda.mem_get_info()
         base = total - free - torch.cuda.memory_reserved()
         return PlannedDevice(torch.cuda.get_device_name(), total / GB, base / GB, torch.device("cuda"))
+    if device_type() == "mps":
+        total, base = torch.mps.recommended_max_memory(), torch.mps.driver_allocated_memory()
+        return PlannedDevice("Apple GPU (MPS)", total / GB, base / GB, torch.device("mps"))
     memory, base = psutil.virtual_memory().total, psutil.Process().memory_info().rss
     threads = torch.get_num_threads()
     return PlannedDevice(

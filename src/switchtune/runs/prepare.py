@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import ModelSettings, PairSettings, RunConfig
 from switchtune.corpus.read import Corpus, read_corpus, read_lines
@@ -30,7 +28,7 @@ from switchtune.run_dir import RunDir
 from switchtune.runs.paths import CORPORA, EXTENDED, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
 from switchtune.runs.tasks import TASKS, MonolingualSentences, added_text
 from switchtune.switching.make import segmenters_for
-from switchtune.training.distributed import default_device
+from switchtune.training.distributed import training_device
 from switchtune.training.stage import require_runnable
 
 
@@ -38,7 +36,7 @@ def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, glossed: Ite
     """As `Experiment.check_trials`, of one arm on one pair; `glossed` are languages without pairs."""
     for language in (*pair.languages, *glossed):
         layout.code(language)
-    require_runnable(arm.training, layout.family.name, torch.device(default_device()))
+    require_runnable(arm.training, layout.family.name, training_device())
     arm.stage_updates  # noqa: B018
     if arm.needs_mask:
         layout.mask_token  # noqa: B018
@@ -227,7 +225,7 @@ def prepare_model(
             for part, corpus in zip(("train", "valid", "test"), parts, strict=True)
             for language, side in ((corpus.source_language, Corpus.sources), (corpus.target_language, Corpus.targets))
         }
-        texts |= {str(path.relative_to(run.path)): lexicon_words(read_lexicon(path)) for path in lexicons}
+        texts |= {path.relative_to(run.path).as_posix(): lexicon_words(read_lexicon(path)) for path in lexicons}
         texts |= {path: read_lines(Path(path)) for path in model.text}
         texts |= {name: list(sentences) for name, sentences in further.items()}
         done = _trimmed(model, survey(model.name, texts, languages), texts, folder)

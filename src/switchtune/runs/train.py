@@ -17,7 +17,7 @@ from switchtune.runs.arms import Trial, chosen_arm
 from switchtune.runs.experiment import experiment_of, prepared_run, set_results_aside, write_manifest
 from switchtune.runs.paths import model_folder
 from switchtune.runs.trial import Experiment, TrialResult, finished_trial, run_trial, train_trial
-from switchtune.training.distributed import Device, default_device, joined, launch, on_first, place_of
+from switchtune.training.distributed import Device, group_device, joined, launch, on_first, place_of
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def train_arm(
     folder, experiment = Path(folder), experiment_of(config)
     seed = config.seeds[0] if seed is None else seed
     job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(config, arm), seed)
-    place, device = place_of(os.environ), default_device()
+    place, device = place_of(os.environ), group_device()
     wanted = _processes(gpus, processes, device, launched=place is not None)
     first = place is None or place.rank == 0
     with ExitStack() as stack:

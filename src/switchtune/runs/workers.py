@@ -11,10 +11,10 @@ from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 import psutil
-import torch
 
 from switchtune.errors import Stopped, SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
+from switchtune.models.forward import device_type
 from switchtune.training import distributed
 from switchtune.training.distributed import place_of, start_worker
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding, interrupts_blocked
@@ -49,7 +49,7 @@ def jobs_for(jobs: int, trials: int, weights: Callable[[], int]) -> int:
         jobs: as configured; 0 has them found.
         weights: counts those of the model.
     """
-    if not jobs and not torch.cuda.is_available():
+    if not jobs and device_type() == "cpu":
         jobs = min(available_cores(), psutil.virtual_memory().total // (BYTES_PER_PARAMETER * weights()))
     return max(1, min(jobs, trials))
 
@@ -63,7 +63,7 @@ def side_by_side(
 ) -> list[_Result]:
     """`work(*each, on_event)` for each of the arguments, so many at a time, each in a process of its own if several.
 
-    Ctrl-C and SIGTERM are passed on, and heeded by those that train.
+    Ctrl-C and SIGTERM are passed on, and heeded by those that train; Windows knows no way to ask them, and ends them.
 
     Raises:
         SwitchtuneError: what the first that failed raised, the others being stopped; or a process was killed.

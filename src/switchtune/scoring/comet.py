@@ -76,7 +76,7 @@ def comet(
         for stem, lines in texts.items():
             # The program reads a sentence a line: what Python takes for the end of one must not stand inside it.
             text = "".join(f"{' '.join(line.splitlines())}\n" for line in lines)
-            (folder / stem).write_text(text, encoding="utf-8")
+            (folder / stem).write_text(text, encoding="utf-8", newline="\n")
         translations = [str(folder / f"system{number}") for number in range(len(systems))]
         found = folder / "scores.json"
         command = [str(program), "--sources", str(folder / "source"), "--translations", *translations]

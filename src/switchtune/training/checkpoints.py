@@ -1,7 +1,6 @@
 """Checkpoints that survive a kill: one counts only once its marker is written, which knows every file's content."""
 
 import errno
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,7 @@ import xxhash
 from safetensors.torch import load_file
 
 from switchtune.errors import SwitchtuneError
-from switchtune.files import MARK, mark_folder, read_json, write_json
+from switchtune.files import MARK, mark_folder, put_on_disk, read_json, write_json
 
 _NAME = re.compile("checkpoint-(0|[1-9][0-9]*)")
 _MARKER = "complete.json"
@@ -75,8 +74,7 @@ def mark_complete(checkpoint: Checkpoint) -> None:
     """Declare the files of a checkpoint whole; they are on the disk before the marker is."""
     names = _file_names(checkpoint.path)
     for name in names:
-        with (checkpoint.path / name).open("rb") as stream:
-            os.fsync(stream.fileno())
+        put_on_disk(checkpoint.path / name)
     _mark(checkpoint, {name: _mark_of(checkpoint.path / name) for name in names})
 
 
@@ -273,7 +271,7 @@ def _mark(checkpoint: Checkpoint, files: dict[str, FileMark]) -> None:
 
 def _file_names(path: Path) -> list[str]:
     files = (file for file in path.rglob("*") if file.is_file() and file.name != _MARKER)
-    return sorted(str(file.relative_to(path)) for file in files)
+    return sorted(file.relative_to(path).as_posix() for file in files)
 
 
 def _mark_of(file: Path) -> FileMark:

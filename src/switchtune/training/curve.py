@@ -70,7 +70,7 @@ class Curve:
     def add(self, entry: dict[str, Any]) -> None:
         self.entries.append({"stage": self._log.stage, **entry})
         if self._writes:
-            with naming(self._log.path), self._log.path.open("a", encoding="utf-8") as stream:
+            with naming(self._log.path), self._log.path.open("a", encoding="utf-8", newline="\n") as stream:
                 stream.write(_line(self._over_all_stages(self.entries[-1])))
 
     def _over_all_stages(self, entry: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -30,6 +31,7 @@ from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from switchtune.errors import SaidElsewhereError, Stopped, SwitchtuneError, UsageError
 from switchtune.events import show_standard_error
+from switchtune.models.forward import device_type
 from switchtune.training.stopping import SECONDS_TO_STOP, heeding, interrupts_blocked
 
 Device: TypeAlias = Literal["cuda", "cpu"]
@@ -161,10 +163,16 @@ def summed(values: torch.Tensor, operation: distributed.ReduceOp.RedOpType = dis
 
 def training_device() -> torch.device:
     """Where this process trains: its GPU where there is one; several processes without NVIDIA GPUs share the CPU."""
-    found = torch.accelerator.current_accelerator(check_available=True)
-    if found is None or (size() > 1 and found.type != "cuda"):
+    found = device_type()
+    if found == "cpu" or (size() > 1 and found != "cuda"):
         return torch.device("cpu")
-    return torch.device(found.type, torch.accelerator.current_device_index())
+    return torch.device(found, torch.accelerator.current_device_index())
+
+
+def gpu_name() -> str | None:
+    """Of the GPU that this process computes on; None where there is none."""
+    found = device_type()
+    return torch.cuda.get_device_name() if found == "cuda" else None if found == "cpu" else found
 
 
 def first_before_others(work: Callable[[], _T]) -> _T:
@@ -176,7 +184,8 @@ def first_before_others(work: Callable[[], _T]) -> _T:
     return made[0] if made else work()
 
 
-def default_device() -> Device:
+def group_device() -> Device:
+    """Where the processes of a group compute."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
@@ -228,7 +237,7 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
 def launched() -> AbstractContextManager[None]:
     """Within, this process is a member of the group that a launcher has started, where one has."""
     place = place_of(os.environ)
-    return nullcontext() if place is None else joined(place, default_device())
+    return nullcontext() if place is None else joined(place, group_device())
 
 
 def _local_store(port: int) -> TCPStore:
@@ -247,7 +256,7 @@ def launch(work: Callable[..., None], arguments: tuple[Any, ...], *, processes: 
     """Run `work(tell, *arguments)` in so many new processes of this machine, which make a group.
 
     When one of them fails the others are ended, within seconds; likewise when the iteration is given up. Ctrl-C and
-    SIGTERM are passed on, and heeded by a training.
+    SIGTERM are passed on, and heeded by a training; Windows knows no way to ask it, and ends it.
 
     Args:
         work: a function of a module, so that a new process can import it; arguments are pickled. Its `tell` does
@@ -359,6 +368,8 @@ def _process(
 def start_worker(threads: int) -> None:
     """Make this process a worker: it ends with its parent, which a kill keeps from ending it."""
     show_standard_error()
+    if sys.platform == "win32":
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # elsewhere it is blocked from before the start
     torch.set_num_threads(threads)
 
     def watch(parent: BaseProcess) -> None:

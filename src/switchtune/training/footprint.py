@@ -123,8 +123,8 @@ def measured_seconds(
                 torch.nn.utils.clip_grad_norm_(trained, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
-                if device.type == "cuda":
-                    torch.cuda.synchronize(device)
+                if device.type != "cpu":
+                    torch.accelerator.synchronize(device)
                 seconds.append(time.perf_counter() - begun)
     return median(seconds[1:] or seconds)
 

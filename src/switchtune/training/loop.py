@@ -253,7 +253,7 @@ def logging_interval(updates: int) -> int:
 
 
 def _on_device(batch: Batch, device: torch.device) -> Batch:
-    return {name: values.to(device, non_blocking=True) for name, values in batch.items()}
+    return {name: values.to(device, non_blocking=device.type == "cuda") for name, values in batch.items()}
 
 
 class _Keys:

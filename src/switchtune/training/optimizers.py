@@ -96,8 +96,11 @@ def make_optimizer(
 
 def skips_by_itself(optimizer: torch.optim.Optimizer) -> bool:
     """Whether the optimizer itself leaves an update out where its `found_inf`, a tensor on the device, is 1."""
-    shared = any(hasattr(weight, "full_tensor") for group in optimizer.param_groups for weight in group["params"])
-    return isinstance(optimizer, torch.optim.AdamW) and bool(optimizer.defaults["fused"]) and not shared
+    if not isinstance(optimizer, torch.optim.AdamW) or not optimizer.defaults["fused"]:
+        return False
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    # The kernel for Apple's GPUs is not known to look at it.
+    return not any(hasattr(weight, "full_tensor") or weight.device.type == "mps" for weight in weights)
 
 
 def learning_rate_factor(done: int, *, updates: int, warmup: int, schedule: Schedule) -> float:

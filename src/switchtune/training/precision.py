@@ -29,7 +29,8 @@ def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device:
             )
         if device.type != "cuda":
             raise UsageError(
-                f"training.precision: fp16 is for GPUs, and the training is on {device.type}. Set auto, fp32 or bf16."
+                f"training.precision: fp16 is for NVIDIA GPUs, and the training is on {device.type}. Set auto, fp32 or "
+                "bf16."
             )
         return torch.float16
     if settings.precision == "auto":
@@ -51,7 +52,7 @@ def require_attention(attention: str, family: FamilyName | None, dtype: torch.dt
     if (hindrance := training_needs(family).no_flash_attention) is not None:
         reason = hindrance
     elif device.type != "cuda":
-        reason = f"needs a GPU, and the training is on {device.type}"
+        reason = f"needs an NVIDIA GPU, and the training is on {device.type}"
     elif dtype == torch.float32:
         reason = "computes in bf16 or fp16 only, and training.precision is fp32 here"
     elif not is_flash_attn_2_available():

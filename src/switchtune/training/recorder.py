@@ -1,7 +1,6 @@
 """What a stage measures on its way: summed up, written into the curve, and told to trackers and people."""
 
 import math
-import resource
 import sys
 import time
 from collections.abc import Sequence
@@ -17,6 +16,11 @@ from switchtune.training.curve import Curve
 from switchtune.training.distributed import rank, size, summed
 from switchtune.training.energy import energy_meter
 from switchtune.training.job import Job
+
+if sys.platform == "win32":
+    import psutil
+else:
+    import resource
 
 SECONDS_BETWEEN_REPORTS = 0.5
 
@@ -158,8 +162,15 @@ def exhausted(scores: Sequence[tuple[int, float]], *, patience: int | None, leas
 
 
 def peak_memory_gb(device: torch.device) -> float:
-    """The most memory that this process has held, in 10⁹ bytes: on its GPU, or on a CPU its own."""
+    """The most memory that this process has held, in 10⁹ bytes: on its GPU, or on a CPU its own.
+
+    On a GPU of Apple's it is what Metal holds for the process now, which it seldom gives back.
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 1e9
+    if device.type == "mps":
+        return torch.mps.driver_allocated_memory() / 1e9
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset) / 1e9
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e9 if sys.platform == "darwin" else peak * 1024 / 1e9

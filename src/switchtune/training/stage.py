@@ -1,5 +1,6 @@
 """A stage of training carried out: what it goes on from, the loop, and the weights that are handed on."""
 
+import multiprocessing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import torch
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import TrainingSettings
+from switchtune.errors import UsageError
 from switchtune.models.adapters import adapted, require_peft
 from switchtune.models.files import quietly
 from switchtune.training.checkpoints import (
@@ -47,12 +49,22 @@ class Outcome:
 def require_runnable(settings: TrainingSettings, family: FamilyName | None, device: torch.device) -> None:
     """Raise UsageError for settings that cannot be had for the family (None: an encoder alone) on the device."""
     require_trackers(settings.report_to)
+    require_data_workers(settings.workers)
     require_attention(settings.attention, family, compute_dtype(settings, family, device), device)
     require_optimizer(choose_optimizer(settings, family), device)
     if settings.lora is not None:
         require_peft()
     if settings.compile:
         require_compiler(device)
+
+
+def require_data_workers(workers: int) -> None:
+    """Raise UsageError for processes that prepare batches where the system cannot fork them."""
+    if workers and "fork" not in multiprocessing.get_all_start_methods():
+        raise UsageError(
+            f"training.workers: {workers} processes would be forked, which this system (Windows) cannot do. Set 0: "
+            "batches are then prepared in the training process."
+        )
 
 
 def carry_out(job: Job) -> Outcome:

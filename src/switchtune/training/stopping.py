@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,12 @@ SECONDS_TO_STOP = 600.0
 def interrupts_blocked() -> Iterator[None]:
     """Within, an interrupt from the keyboard waits, and processes that are started get none, in their imports neither.
 
-    A terminal sends it to all processes; their parent decides what comes of it.
+    A terminal sends it to all processes; their parent decides what comes of it. On Windows, which cannot have it wait,
+    new processes ignore it once they are started (`start_worker`).
     """
+    if sys.platform == "win32":
+        yield
+        return
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
