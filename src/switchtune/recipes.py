@@ -55,13 +55,16 @@ class Recipe:
     @property
     def mixes(self) -> bool:
         """Whether its kinds of examples can be chosen."""
-        return self.stages[-1].name == MIXTURE
+        return bool(self.stages) and self.stages[-1].name == MIXTURE
 
     def with_mixture(self, mixture: Mapping[ExampleKind, Proportion]) -> "Recipe":
         """The same with other kinds of examples and shares."""
         reverse = self.reverse if "backtranslated" in mixture else None
         return replace(self, stages=(Stage(MIXTURE, mixture),), reverse=reverse)
 
+
+NOT_TRAINED = Recipe(())
+"""What outputs come of that are given: no stage of ours."""
 
 MIXTURE = "mixture"
 RESTORE = Stage("restore", {"restore": 1.0})
@@ -108,11 +111,14 @@ def recipe_of(name: RecipeName, *, translates: bool) -> Recipe:
 def stage_updates(recipe: Recipe, total: int, restore_share: float) -> tuple[int, ...]:
     """Updates of each stage; they sum to `total` whatever the recipe, so that recipes are compared at equal updates.
 
-    The first of two has `restore_share` of them, 0 < share < 1 (paper: 5k of 30k).
+    The first of two has `restore_share` of them, 0 < share < 1 (paper: 5k of 30k). Where nothing is trained there are
+    none.
 
     Raises:
         UsageError: fewer updates than stages.
     """
+    if not recipe.stages:
+        return ()
     if total < len(recipe.stages):
         names = " + ".join(stage.name for stage in recipe.stages)
         raise UsageError(f"training.updates: {total} is too few for the stages {names}; give at least one to each.")

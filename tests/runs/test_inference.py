@@ -327,3 +327,36 @@ def test_examples_have_a_dictionary_for_every_language(name: str) -> None:
     config = load_run_config(EXAMPLES / name)
     assert isinstance(config, NliConfig)
     assert set(config.lexicon.dictionaries) == set(config.languages)
+
+
+def test_labels_of_another_system_stand_in_the_table(workplace: Path, tmp_path: Path) -> None:
+    right = {code: (workplace / f"test.{code}.tsv").read_text().split("\n")[:-1] for code in ("en", "de")}
+    files = {code: tmp_path / f"labels.{code}" for code in right}
+    for code, file in files.items():
+        file.write_text("".join(line.split("\t")[2].upper() + "\n" for line in right[code]))
+    llm = {"name": "llm", "outputs": {code: str(file) for code, file in files.items()}}
+    config = parse_config(NliConfig, values_of(workplace, recipes=["standard", llm], seeds=[1, 2]))
+    told: list[str] = []
+    summary = run_experiment(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
+    assert f"llm: {files['de']}: 12 labels" in told
+    row = next(row for row in summary.rows if (row.pair, row.arm) == ("de", "llm"))
+    assert ([score.value for score in row.scores["accuracy"]], row.minutes, row.stage_updates) == ([1.0], None, {})
+    assert row.against_baseline is not None
+    assert (row.against_baseline.runs_a, row.against_baseline.runs_b) == (2, 0)
+    assert (
+        f"- llm: outputs as they are in {files['en']}, {files['de']}." in (tmp_path / "run/comparison.md").read_text()
+    )
+    assert "outputs as they are in" in run_page([tmp_path / "run"]).html
+    files["de"].write_text(files["de"].read_text().replace("NEUTRAL", "maybe", 1))
+    with pytest.raises(
+        SwitchtuneError, match=r"labels\.de:3: 'maybe' is no label; entailment, neutral, contradiction or"
+    ):
+        run_experiment(config, tmp_path / "run")
+    files["de"].write_text("0\n")
+    with pytest.raises(SwitchtuneError, match=r"labels\.de: 1 lines, and the test set .* has 12 examples"):
+        run_experiment(config, tmp_path / "run")
+
+
+def test_labels_of_another_system_are_needed_for_all_languages(workplace: Path) -> None:
+    with pytest.raises(UsageError, match=r"arms\.llm\.outputs: labels for all tested languages; none for de"):
+        parse_config(NliConfig, values_of(workplace, recipes=["standard", {"name": "llm", "outputs": {"en": "x"}}]))

@@ -24,6 +24,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
     for code, lines in {"de": GERMAN, "en": ENGLISH}.items():
         (tmp_path / f"parallel.{code}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     news = str(tmp_path / "news.jsonl")
+    (tmp_path / "llm.txt").write_text("".join(f"{line}\n" for line in ENGLISH[:8]), encoding="utf-8")
     config = parse_config(
         RunConfig,
         {
@@ -31,7 +32,7 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
             "model": str(tmp_path / "model"),
             "pairs": [{"source": "de", "target": "en", "train": news, "valid": news, "test": news}],
             "jobs": 1,
-            "arms": ["standard", "csr", "csr+"],
+            "arms": ["standard", "csr", "csr+", {"name": "llm", "outputs": {"de-en": str(tmp_path / "llm.txt")}}],
             "lexicon": {"corpus": str(tmp_path / "parallel.{de,en}"), "accept": True},
             "summarization": {"document_words": 7},
             "training": {"updates": 4, "restore_share": 0.5, "tokens_per_batch": 200},
@@ -46,7 +47,8 @@ def test_a_run_that_summarises(tmp_path: Path) -> None:
     assert "target text     A dog runs across the meadow." in mixture.partition("kind            switched")[2]
     said: list[str] = []
     summary = run_experiment(config, tmp_path / "run", on_event=lambda event: said.append(event.what))
-    standard, csr, mixed = summary.rows
+    standard, csr, mixed, llm = summary.rows
+    assert llm.scores["ROUGE-1"][0].value == pytest.approx(100)
     assert mixed.stage_updates == {"mixture": 4}
     assert {language: rates.requested_rate for language, rates in mixed.rates.items()} == {"de": 0.35}
     assert list(csr.scores) == ["ROUGE-1", "ROUGE-2", "ROUGE-L"]

@@ -195,6 +195,35 @@ def test_seeds_are_counted_by_students_t() -> None:
     )
 
 
+@pytest.mark.parametrize("test", OURS)
+def test_outputs_of_no_training_are_paired_with_every_run_of_the_other_system(test: Test) -> None:
+    """They are what they are: of seeds, those of the other system alone add to the variance."""
+    rng = np.random.default_rng(5)
+    values = rng.normal(size=400)
+    runs, given = [accuracy(values + each) for each in (0.1, 0.2, 0.6)], accuracy(np.zeros(400))
+    found = compare_scores(runs, [given], test=test, resamples=20_000, trained=(True, False))
+    of_sentences, of_seeds = values.var() / 400, np.var([0.1, 0.2, 0.6], ddof=1) / 3
+    if test == "randomisation":  # whose deviations are around 0
+        of_sentences = np.square(values + 0.3).mean() / 400
+    error = (of_sentences + of_seeds) ** 0.5
+    p_value = 2 * student.sf(abs(found.difference) / error, error**4 / (of_seeds**2 / 2))
+    assert found.p_value == pytest.approx(p_value, rel=0.02)
+    assert (found.runs_a, found.runs_b, found.one_training) == (3, 0, False)
+    turned = compare_scores([given], runs, test=test, resamples=20_000, trained=(False, True))
+    assert (turned.runs_a, turned.runs_b, turned.difference) == (0, 3, -found.difference)
+    assert turned.p_value == pytest.approx(found.p_value)
+
+
+def test_of_outputs_of_no_training_nothing_is_said_of_trainings() -> None:
+    values, given = accuracy(np.ones(400)), accuracy(np.zeros(400))
+    neither = compare_scores([given], [values], trained=(False, False))
+    assert (neither.answer, neither.advice, neither.runs_a, neither.runs_b) == ("better", "", 0, 0)
+    one = compare_scores([given], [values], trained=(False, True))
+    assert (one.answer, one.one_training) == ("better on this training", True)
+    faulty = compare_scores([given], [values], trained=(False, True), faults=(("empty",), ()))
+    assert faulty.advice.startswith("Look at the outputs that were given")
+
+
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("resamples", [100, 333, 1000])
 def test_the_interval_leaves_out_0_exactly_where_p_is_below_one_in_twenty(test: Test, resamples: int) -> None:

@@ -10,7 +10,7 @@ from switchtune.config.run import PairSettings
 from switchtune.corpus.control import shown
 from switchtune.corpus.read import Corpus
 from switchtune.results.records import Case
-from switchtune.runs.folder import Run
+from switchtune.runs.folder import Run, Training, with_outputs_of_both
 from switchtune.scoring.metrics import ScoringError, check_counts
 from switchtune.scoring.word_accuracy import FREQUENCIES, ToWords, count_words, words_of
 
@@ -62,22 +62,21 @@ def cases_record(run: Run, *, rare_below: int = FREQUENCIES[0], limit: int = 20)
     """The cases of every arm against the baseline, by the first seed that both have: the content of `cases.json`."""
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
-        finished: dict[str, dict[int, Sequence[str]]] = {arm.name: {} for arm in run.config.arms}
+        by_arm: dict[str, list[Training]] = {arm.name: [] for arm in run.config.arms if arm.takes_part(pair.name)}
         for training in run.trainings(pair):
-            if training.hypotheses is not None:
-                finished[training.arm][training.seed] = training.hypotheses
+            by_arm[training.arm].append(training)
         train, _, test = run.corpora(pair)
         counts = count_words(train.targets(), words_of(pair.target))
         compared, missing = [], []
-        baseline = finished[run.config.baseline]
-        for arm, outputs in finished.items():
+        for arm, trainings in by_arm.items():
             if arm == run.config.baseline:
                 continue
-            seed = next((seed for seed in run.config.seeds if seed in outputs and seed in baseline), None)
-            if seed is None:
+            found = with_outputs_of_both(by_arm[run.config.baseline], trainings)
+            if found is None:
                 missing.append(f"{pair.name}: no seed with translations of both {run.config.baseline} and {arm}")
                 continue
-            both = (baseline[seed], outputs[seed])
+            both = (found[0].hypotheses or (), found[1].hypotheses or ())
+            seed = next((each.seed for each in found if each.seed is not None), None)
             try:
                 cases = most_different(test, both, counts, rare_below=rare_below, limit=limit)
             except ScoringError as error:

@@ -1,7 +1,7 @@
 """The verbs that make one model from another: trim, untrim, add-language, export."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from switchtune.cli.options import (
     print_json,
     setting,
 )
+from switchtune.cli.runs import Arm, Overrides
 from switchtune.cli.terminal import print_line
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import UsageError
@@ -108,9 +109,14 @@ def add_language(
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
+    ctx: typer.Context,
+    model: Annotated[
+        str, typer.Argument(help="A fine-tuned model, a folder or of the Hub; for chat a run's YAML file or folder.")
+    ],
     out: NewFolder,
-    form: Annotated[Literal["ct2"], typer.Option("--to", help="What to export to: CTranslate2.")] = "ct2",
+    form: Annotated[
+        Literal["ct2", "chat"], typer.Option("--to", help="What to export to: a model to CTranslate2, or chats.")
+    ] = "ct2",
     int8: Annotated[bool, typer.Option("--int8", help="Write the matrices in 8 bits: a quarter of the size.")] = False,
     langs: Annotated[
         str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
@@ -119,13 +125,31 @@ def export(
         Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.", **FILE)
     ] = None,
     beams: Annotated[int, setting(GenerationSettings, "beams", help="Beam size.")] = GenerationSettings().beams,
+    arm: Arm = None,
+    pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
+    epochs: Annotated[
+        int, typer.Option(min=1, max=1000, help="Examples of so many epochs, switched anew in each, one after another.")
+    ] = 1,
+    overrides: Overrides = [],  # noqa: B006
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a folder that translates without switchtune, with a proof that it does the same and a script that uses it.
 
+    With --to chat: the examples of a run's stages as JSONL, chats for tools that train decoder-only models (TRL,
+    axolotl, LLaMA-Factory), for training and for validation. What is asked stands in `chat` of the configuration.
+
     Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
+
+    Example: `switchtune export examples/quickstart.yaml --to chat --arm csr --out chats`
     """
+    for name, of_form in _OF_FORM.items():
+        given = ctx.get_parameter_source(name)
+        if of_form != form and given is not None and given.name == "COMMANDLINE":
+            raise UsageError(f"--{_OPTIONS.get(name, name)} is for --to {of_form}; leave it out.")
+    if form == "chat":
+        _export_chat(Path(model), out, {"arm": arm, "pair": pair, "epochs": epochs, "force": force}, overrides, as_json)
+        return
     from switchtune.generation.export import export_ct2
 
     output = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
@@ -136,3 +160,28 @@ def export(
         print_json({"folder": str(out), "languages": exported.languages, "to": form, "int8": exported.int8, **figures})
     else:
         print_line(f"{out}: {'-'.join(exported.languages)}, {exported.parity.describe()}")
+
+
+_OF_FORM = dict.fromkeys(("int8", "langs", "text", "beams"), "ct2") | dict.fromkeys(
+    ("arm", "pair", "epochs", "overrides"), "chat"
+)
+"""What each option of `export` is for."""
+_OPTIONS = {"overrides": "set"}
+"""The names of options where they are others than those of the parameters."""
+
+
+def _export_chat(source: Path, out: Path, chosen: dict[str, Any], overrides: list[str], as_json: bool) -> None:
+    from switchtune.config.load import load_run_config
+    from switchtune.runs.chat import export_chat
+    from switchtune.runs.folder import config_file
+
+    run = source if source.is_dir() else None
+    config = load_run_config(config_file(source) if run else source, overrides)
+    claim_folder(out, "export", replaces=True, inputs=[source, *config.inputs], force=chosen["force"])
+    tell = lambda event: print_line(event.what, err=True)  # noqa: E731
+    made = export_chat(config, out, **chosen, run=run, on_event=tell)
+    if as_json:
+        counts = {file.path.name: {"examples": file.examples, "left_out": file.left_out} for file in made.files}
+        print_json({"folder": str(out), "to": "chat", "pair": made.pair, "arm": made.arm, "files": counts})
+    else:
+        print_line(f"{out}: {made.pair}, {made.arm}, {sum(file.examples for file in made.files):,} examples")

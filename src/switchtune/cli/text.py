@@ -13,6 +13,8 @@ import typer
 
 from switchtune.cli.options import FILE, TEXT, Force, OutFile, PiecesOf, Seed, piece_segmenter, read_from, setting
 from switchtune.cli.terminal import TextConsole, print_line
+from switchtune.config.chat import ChatSettings
+from switchtune.config.load import parse_config
 from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import Stopped, UsageError
@@ -41,54 +43,87 @@ def switch(
     epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another epoch, other replacements.")] = 0,
     tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="A chat a line, as JSON: the model is asked to restore the sentence.")
+    ] = False,
+    instruction: Annotated[
+        str, typer.Option(metavar="TEXT", help="With --chat: what is asked, with {text}, {language} and {other}.")
+    ] = ChatSettings().restore,
     out: OutFile = None,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
 ) -> None:
     """Replace words of a text by their translations: a switched line per line.
 
+    With --chat a line is an example of stage 1 for tools that train decoder-only models; blank lines are left out.
+
     On a terminal, original and switched sentences are shown in colour. The realised rate goes to standard error.
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
     from switchtune.lexicon.files import read_lexicon
-    from switchtune.switching.preview import read_text, switched_lines, text_switcher
+    from switchtune.switching.preview import FORMATS, read_text, switched_lines, text_switcher
     from switchtune.switching.switcher import rates_of
 
-    if tsv and jsonl:
-        raise UsageError("--tsv and --jsonl: choose one")
+    forms = [name for name, asked in (("tsv", tsv), ("jsonl", jsonl), ("chat", chat)) if asked]
+    if len(forms) > 1:
+        raise UsageError(f"{' and '.join(f'--{name}' for name in forms)}: choose one")
+    restoring = _instruction(instruction, chat=chat, source=source)
     inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
     output = None if out is None else claim_file(out, inputs=inputs, force=force)
     if output is None:
         claim_standard_output(inputs)
     lexicon, pieces = read_lexicon(lexicon_path), piece_segmenter(pieces_of)
     switcher = text_switcher(lexicon, lang, pieces=pieces, source=source, rate=rate, mean_span=mean_span, seed=seed)
+    form = partial(_as_chat, restoring, lang, lexicon.target_language) if chat else FORMATS[(*forms, "text")[0]]
+    blank = 0
     with ExitStack() as stack:
-        write = _line_writer(stack, output, "tsv" if tsv else "jsonl" if jsonl else "text", replaces=force)
+        write = _line_writer(stack, output, form, replaces=force)
 
         def written() -> Iterator["Switched"]:
+            nonlocal blank
             for line in switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch):
+                if chat and not line.original_text.strip():
+                    blank += 1
+                    continue
                 write(line)
                 yield line.switched
 
         rates = rates_of(written())
+    if blank:
+        print_line(f"{blank:,} blank line{'s' * (blank > 1)} left out", err=True)
     print_line(json.dumps(rates.record()) if as_json else rates.describe(), err=True)
 
 
+def _instruction(instruction: str, *, chat: bool, source: str) -> str:
+    """What is asked where a sentence is to be restored."""
+    if instruction != ChatSettings().restore and not chat:
+        raise UsageError("--instruction is what a model is asked in chats: add --chat.")
+    if chat and source == "mask":
+        raise UsageError("--chat --source mask: the mask is a token of models that do not chat. Take another source.")
+    return parse_config(ChatSettings, {"restore": instruction}, origin="--instruction").restore
+
+
+def _as_chat(instruction: str, language: str, other: str, line: "SwitchedLine") -> str:
+    from switchtune.switching.chat import asked_to_restore, chat_line
+
+    return chat_line(asked_to_restore(instruction, line.switched_text, language, other), line.original_text)
+
+
 def _line_writer(
-    stack: ExitStack, output: Path | None, form: str, *, replaces: bool
+    stack: ExitStack, output: Path | None, form: Callable[["SwitchedLine"], str], *, replaces: bool
 ) -> Callable[["SwitchedLine"], object]:
     """What writes a line to a file that is closed with the stack, or else to standard output."""
     from switchtune.switching.preview import FORMATS, coloured
 
-    if output is None and form == "text" and sys.stdout.isatty():
+    if output is None and form is FORMATS["text"] and sys.stdout.isatty():
         console = TextConsole()
         return lambda line: console.print(coloured(line), soft_wrap=True)
     stream = sys.stdout
     if output is not None:
         temporary = stack.enter_context(atomic_path(output, replaces=replaces))
         stream = stack.enter_context(temporary.open("w", encoding="utf-8", newline="\n"))
-    return lambda line: stream.write(FORMATS[form](line) + "\n")
+    return lambda line: stream.write(form(line) + "\n")
 
 
 def translate(

@@ -1,5 +1,6 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -14,6 +15,7 @@ from switchtune.errors import nearest
 from switchtune.evidence import Choice, recipes_to_choose_from
 from switchtune.recipes import (
     FURTHER_KINDS,
+    NOT_TRAINED,
     RECIPES,
     WITHOUT_TRANSLATION,
     ExampleKind,
@@ -39,12 +41,16 @@ def _proportion(value: Any) -> Proportion:
 
 
 class ArmSettings(Settings):
-    """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's."""
+    """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's, or
+    outputs of a system that is not trained here."""
 
-    recipe: Literal[RecipeName, "auto"]
+    recipe: Literal[RecipeName, "auto"] | None = None
     """`auto`: for each pair the recipe that did best on corpora like it, once it is known how large it is."""
     name: FolderName = ""
     """Name in tables and folders; the recipe's name by default."""
+    outputs: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
+    """In place of a recipe: outputs of any other system for the test sets, by pair (of nli by language), a text file
+    with a line for each: {de-en: gpt.de-en.txt}. Nothing is trained; they count the same beside every seed."""
     lexicon: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `lexicon` block."""
     switching: dict[str, Any] = Field(default_factory=dict)
@@ -68,6 +74,20 @@ class ArmSettings(Settings):
         value = {"recipe": value} if isinstance(value, str) else value
         unnamed = isinstance(value, dict) and "recipe" in value and not value.get("name")
         return {**value, "name": value["recipe"]} if unnamed else value
+
+    @model_validator(mode="after")
+    def _trained_or_given(self) -> Self:
+        if not self.outputs:
+            if self.recipe is None:
+                raise ValueError("a recipe is expected, or outputs of a system that is not trained here: {PAIR: FILE}")
+            return self
+        if not self.name:
+            raise ValueError("outputs: their row in the table needs a `name`, that of the system")
+        for key, field_info in type(self).model_fields.items():
+            of_training = key not in ("name", "outputs")
+            if of_training and getattr(self, key) != field_info.get_default(call_default_factory=True):
+                raise ValueError(f"{key}: nothing is trained where outputs are given; leave one of the two out")
+        return self
 
     @field_validator("mixture")
     @classmethod
@@ -94,6 +114,8 @@ def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
 
 def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
     """The recipe of an arm in its task with the arm's own mixture; raises ValueError where that cannot be."""
+    if arm.recipe is None:
+        return NOT_TRAINED
     if arm.recipe == AUTO:
         if arm.mixture:
             raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by what was measured; leave it out")
@@ -145,6 +167,12 @@ class ResolvedArm:
     its recipe."""
     choice: Choice | None = None
     """How its recipe was chosen; None where it is named, or not chosen yet."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Files of the outputs that are given in place of a training, by pair or language; none where it is trained."""
+
+    def takes_part(self, pair: str) -> bool:
+        """Whether it is compared on a pair: not where its outputs are given, and none for that pair."""
+        return not self.outputs or pair in self.outputs
 
     @property
     def possible(self) -> tuple[Self, ...]:
@@ -240,7 +268,8 @@ class ComparisonSettings(Settings):
         min_length=1,
         max_length=LONGEST_LIST,
     )
-    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, lexicon, switching, training."""
+    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, lexicon, switching, training; or
+    with name and outputs."""
     seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
     baseline: str = "standard"
     """Name of the arm that the others are compared with."""
@@ -282,7 +311,8 @@ class ComparisonSettings(Settings):
         if "switched" in arm.kinds and arm.gloss.mark:
             raise ValueError(f"arms.{arm.name}: gloss.tag marks glosses, and its mixture has switched inputs")
 
-    def _check_arms(self, pairs: int) -> None:
+    def _check_arms(self, tested: Sequence[str], pairs: int) -> None:
+        """`tested`: what outputs are given by, pairs or languages."""
         names = [arm.name for arm in self.arm_settings]
         if name := repeated(names):
             raise ValueError(f"arms: {name!r} appears twice; give each its own `name`")
@@ -290,6 +320,24 @@ class ComparisonSettings(Settings):
             raise ValueError(f"baseline: {self.baseline!r} is not among the arms; {nearest(self.baseline, names)}")
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds: a seed appears twice")
+        self._check_outputs(tested)
         trainings = len(names) * len(self.seeds) * pairs
         if trainings > MOST_TRAININGS:
             raise ValueError(f"{trainings:,} trainings (pairs × arms × seeds); a run has at most {MOST_TRAININGS:,}")
+
+    def _check_outputs(self, tested: Sequence[str]) -> None:
+        given = [arm for arm in self.arm_settings if arm.outputs]
+        if len(given) == len(self.arm_settings):
+            raise ValueError(
+                "arms: all have outputs, and nothing is trained. `switchtune score` and `switchtune compare` take "
+                "outputs alone"
+            )
+        for arm in given:
+            if unknown := next((name for name in arm.outputs if name not in tested), None):
+                raise ValueError(f"arms.{arm.name}.outputs: {unknown!r} is not tested; {nearest(unknown, tested)}")
+            missing = [name for name in tested if name not in arm.outputs]
+            if missing and arm.name == self.baseline:
+                raise ValueError(
+                    f"arms.{arm.name}.outputs: none for {', '.join(missing)}, and others are compared with it there. "
+                    "Give a file for each, or take another baseline"
+                )

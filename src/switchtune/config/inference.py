@@ -39,7 +39,7 @@ class NliDataSettings(Settings):
 class NliArmSettings(ArmSettings):
     """One row of the comparison: a recipe, with what it needs other than the run's."""
 
-    recipe: Literal["standard", "csr", "csr+", "random", "auto"]
+    recipe: Literal["standard", "csr", "csr+", "random", "auto"] | None = None
     model: str | None = None
     """Another model than the run's: of one of the families, or for all recipes but `csr` an encoder alone (mBERT)."""
     classification: dict[str, Any] = Field(default_factory=dict)
@@ -66,7 +66,7 @@ class NliConfig(ComparisonSettings):
         max_length=LONGEST_LIST,
     )
     """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
-    training, classification."""
+    training, classification; or with name and outputs: files of labels by tested language, all of them."""
     training: TrainingSettings = TrainingSettings()
     """`updates` over all stages, `restore_share`, precision, and how `csr` trains its stage 1."""
     language: LanguageCode = "en"
@@ -82,14 +82,21 @@ class NliConfig(ComparisonSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "NliConfig":
-        self._check_arms(pairs=1)
+        self._check_arms(self.tested, pairs=1)
         if code := repeated(self.tested):
             raise ValueError(f"languages: {code!r} appears twice in language, languages and also_tested")
         for own, arm in zip(self.arm_settings, self.arms, strict=True):
+            if own.outputs:
+                self._require_outputs(own)
+                continue
             self._check_glosses(own, arm)
             if arm.restores or arm.translates_words:
                 self._check_switching(arm)
         return self
+
+    def _require_outputs(self, arm: ArmSettings) -> None:
+        if missing := [code for code in self.tested if code not in arm.outputs]:
+            raise ValueError(f"arms.{arm.name}.outputs: labels for all tested languages; none for {', '.join(missing)}")
 
     def _check_switching(self, arm: ResolvedArm) -> None:
         switching = arm.switching
@@ -117,6 +124,7 @@ class NliConfig(ComparisonSettings):
                 training=with_own(self.training, arm, "training"),
                 dictionaries=with_own(self.lexicon, arm, "lexicon"),
                 classification=with_own(self.classification, arm, "classification"),
+                outputs=arm.outputs,
                 choices=own_choices(arm, self.task),
             )
             for arm in self.arm_settings
@@ -136,4 +144,6 @@ class NliConfig(ComparisonSettings):
         """All that is named in it to be read: models, data, dictionaries."""
         lexicons = [arm.dictionaries.of(code) for arm in self.arms for code in arm.dictionaries.dictionaries]
         dictionaries = [name for lexicon in lexicons for name in lexicon.inputs]
-        return [*(arm.model for arm in self.arms), self.data.train, self.data.valid, self.data.test, *dictionaries]
+        outputs = [name for arm in self.arms for name in arm.outputs.values()]
+        data = (self.data.train, self.data.valid, self.data.test)
+        return [*(arm.model for arm in self.arms), *data, *dictionaries, *outputs]

@@ -22,6 +22,7 @@ from switchtune.config.base import (
     repeated,
     with_changes,
 )
+from switchtune.config.chat import ChatSettings
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
@@ -253,6 +254,7 @@ class RunConfig(ComparisonSettings):
     zeroshot: ZeroshotSettings = ZeroshotSettings()
     search: SearchSettings = SearchSettings()
     summarization: SummarizationSettings = SummarizationSettings()
+    chat: ChatSettings = ChatSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -274,7 +276,7 @@ class RunConfig(ComparisonSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunConfig":
-        self._check_arms(len(self.pairs))
+        self._check_arms([pair.name for pair in self.pairs], len(self.pairs))
         if len({pair.name for pair in self.pairs}) < len(self.pairs):
             raise ValueError("pairs: a direction appears twice")
         if self.zeroshot.glossed:
@@ -282,7 +284,7 @@ class RunConfig(ComparisonSettings):
         if self.task == "summarization" and any(pair.monolingual for pair in self.pairs):
             raise ValueError("pairs: monolingual text is for csr+, denoise, bt and csr+bt, and these for translation")
         arms = zip(self.arm_settings, self.arms, strict=True)
-        for own, arm in [(own, possible) for own, each in arms for possible in each.possible]:
+        for own, arm in [(own, possible) for own, each in arms for possible in each.possible if not own.outputs]:
             self._check_glosses(own, arm)
             self._check_back_translation(own, arm)
             self._check_without_pairs(arm)
@@ -382,6 +384,7 @@ class RunConfig(ComparisonSettings):
                 back_translation=with_own(self.back_translation, arm, "back_translation"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
                 monolingual=arm.monolingual,
+                outputs=arm.outputs,
                 choices=own_choices(
                     arm, self.task, monolingual=any(pair.target in pair.monolingual for pair in self.pairs)
                 ),
@@ -399,4 +402,5 @@ class RunConfig(ComparisonSettings):
         glossed = self.zeroshot.glossed.values()
         texts += [dictionary.path for each in glossed for dictionary in each.dictionaries]
         corpora += [each.test for each in glossed if each.test is not None]
-        return [self.model.name, *texts, *corpora, *lexicons, *self.zeroshot.multiway.values()]
+        outputs = [name for arm in self.arms for name in arm.outputs.values()]
+        return [self.model.name, *texts, *corpora, *lexicons, *outputs, *self.zeroshot.multiway.values()]

@@ -15,8 +15,9 @@ from switchtune.languages import find_language
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of their numbers, that of XNLI's."""
 
-_NUMBERS = {name: number for number, label in enumerate(LABELS) for name in (label, str(number))}
-_NUMBERS["contradictory"] = 2  # as XNLI's machine-translated training sets have it
+LABEL_NUMBERS = {name: number for number, label in enumerate(LABELS) for name in (label, str(number))}
+LABEL_NUMBERS["contradictory"] = 2  # as XNLI's machine-translated training sets have it
+"""Places in `LABELS` by all that labels are called in files, in lower case."""
 _NOT_LABELLED = {"", "-", "-1"}
 """Where annotators did not agree, SNLI and MNLI have one of these."""
 
@@ -84,7 +85,7 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
         first, second, name = map(stripped, cells)
         if name in _NOT_LABELLED:
             not_labelled += 1
-        elif name.lower() not in _NUMBERS:
+        elif name.lower() not in LABEL_NUMBERS:
             raise CorpusError(
                 f"{path}: row {number:,} has the label {name!r}, in column {label!r}; expected {', '.join(LABELS)} or "
                 f"0, 1, 2 in this order ('-' or -1 where there is none). Is {label!r} the right column? Name them: "
@@ -93,7 +94,7 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
         elif not (first and second):
             empty += 1
         else:
-            kept.append((first, second, _NUMBERS[name.lower()]))
+            kept.append((first, second, LABEL_NUMBERS[name.lower()]))
     if not kept:
         raise CorpusError(
             f"{path}: no example is left ({not_labelled:,} rows have no label, {empty:,} an empty side). "

@@ -20,6 +20,7 @@ from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.report.html import language_name
 from switchtune.report.sentences import lexicon_of_arm
+from switchtune.runs.arms import trained_arms
 from switchtune.runs.folder import Run
 from switchtune.runs.run_files import RunFiles, read_run
 from switchtune.runs.tasks import TASKS, ready_to_translate
@@ -102,6 +103,8 @@ class DemoSession:
             lacking.append("The run has no stage that restores what was switched: nothing can be restored.")
         elif self._restorer(pair) is None:
             lacking.append("There is no model of stage 1: nothing can be restored.")
+        if any(arm.outputs and arm.name == self.config.baseline for arm in self.config.arms):
+            lacking.append(f"The outputs of {self.config.baseline} were given: there is no model of it to ask.")
         return lacking + [
             f"There is no model of {name}: it cannot {self.wording()['make']}."
             for name, path in self._translators(pair)
@@ -121,11 +124,11 @@ class DemoSession:
         return next((self._model_of(pair, arm.name, stage) for stage in stages), None)
 
     def _translators(self, pair: PairSettings) -> list[tuple[str, Path | None]]:
-        """The baseline and the arm of code-switching, each with its last model."""
+        """The baseline and the arm of code-switching as far as they are trained, each with its last model."""
         switching = self.run.switching_arm
         names = dict.fromkeys([self.config.baseline, *([switching.name] if switching else [])])
-        arms = {arm.name: arm for arm in self.config.arms}
-        return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names]
+        arms = {arm.name: arm for arm in trained_arms(self.config.arms)}
+        return [(name, self._model_of(pair, name, arms[name].recipe.stages[-1].name)) for name in names if name in arms]
 
     def _pair(self, name: str, language: str | None = None) -> PairSettings:
         pair = next((pair for pair in self.config.pairs if pair.name == name), None)

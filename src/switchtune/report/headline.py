@@ -60,12 +60,17 @@ def compared(row: MetricsRow) -> Comparison | None:
 
 
 def headline(run: RunFiles) -> Headline | None:
-    """The answer of a run about its arms of code-switching; None where it has no finished comparison of one."""
+    """The answer of a run about its arms of code-switching; None where it has no finished comparison of one.
+
+    Compared with outputs of a system that is not trained here an arm says nothing about code-switching.
+    """
+    if run.baseline in run.given:
+        return None
     rows = {(row["pair"], row["arm"]): row for row in run.rows}
     findings = tuple(
         finding(row, comparison, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
         for (pair, arm), row in rows.items()
-        if arm not in run.controls and (comparison := compared(row))
+        if arm not in run.controls | run.given and (comparison := compared(row))
     )
     return Headline(*_answer(findings), findings, tuple(_doubts(run))) if findings else None
 

@@ -36,7 +36,7 @@ from switchtune.results.figures import (
     kept_series,
 )
 from switchtune.results.matrix import legend, matrix_of, matrix_table
-from switchtune.results.text import language_text, score_text, scores_text
+from switchtune.results.text import language_text, outputs_text, score_text, scores_text
 from switchtune.runs.run_files import RunFiles
 from switchtune.scoring.significance import Comparison
 
@@ -134,6 +134,11 @@ class ScoredRow:
     def reason(self) -> str:
         """Why the recipe was chosen for it; empty where it is named."""
         return str(self.row.get("choice", {}).get("reason", ""))
+
+    @property
+    def outputs(self) -> str:
+        """What is to be known of outputs that were given; empty where the arm was trained."""
+        return outputs_text(self.row["outputs"]) if "outputs" in self.row else ""
 
     @property
     def back_translation(self) -> BackTranslationCost | None:
@@ -265,7 +270,7 @@ def _curves(asked: Asked) -> Iterator[Panel]:
 def _series(run: RunFiles, pair: str, key: str) -> list[Series]:
     """A line for each training and stage; those of stages before the last are faint."""
     series = []
-    several_seeds = len({training.seed for training in run.trainings}) > 1
+    several_seeds = len({training.seed for training in run.trainings if training.seed is not None}) > 1
     for training in (each for each in run.trainings if each.pair == pair):
         points: dict[str, list[tuple[float, float]]] = {entry["stage"]: [] for entry in training.curve}
         for entry in training.curve:
@@ -387,7 +392,7 @@ def _translations(asked: Asked) -> Iterator[Panel]:
             "texts": differing(asked.run, systems, test),
             "total": len(systems[0].hypotheses or ()),
             "arms": [system.arm for system in systems],
-            "seed": systems[0].seed,
+            "seed": next((each.seed for each in systems if each.seed is not None), None),
             "room": asked.room // 2 // len(pairs),
         }
         yield Panel(pair, "translations", content)

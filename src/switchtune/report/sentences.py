@@ -20,7 +20,7 @@ from switchtune.corpus.read import Pair
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import Lexicon
-from switchtune.runs.folder import Training
+from switchtune.runs.folder import Training, with_outputs_of_both
 from switchtune.runs.run_files import LexiconFolder, RunFiles
 from switchtune.runs.splits import located
 from switchtune.runs.tasks import TASKS, pair_reader
@@ -85,13 +85,10 @@ def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
 def compared_systems(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
     """The baseline and the arm of code-switching (or the next arm), with the first seed of which both have outputs."""
     arm = run.code_switching or next((name for name in run.arms if name != run.baseline), None)
-    outputs = {
-        (each.arm, each.seed): each for each in run.trainings if each.pair == pair and each.hypotheses is not None
-    }
-    for (name, seed), training in outputs.items():
-        if name == run.baseline and (arm, seed) in outputs:
-            return training, outputs[str(arm), seed]
-    return None
+    baseline, other = (
+        [each for each in run.trainings if (each.pair, each.arm) == (pair, name)] for name in (run.baseline, arm)
+    )
+    return with_outputs_of_both(baseline, other)
 
 
 def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[Pair]) -> list[Different]:

@@ -8,7 +8,15 @@ from typing import Any
 import numpy as np
 
 from switchtune.results.comparison import Row, Summary, summarised
-from switchtune.results.text import better_and_worse, render_markdown, score_text, scores_text, signed, updates_text
+from switchtune.results.text import (
+    better_and_worse,
+    minutes_text,
+    render_markdown,
+    score_text,
+    scores_text,
+    signed,
+    updates_text,
+)
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, Test, compare_scores, share_interval
 
@@ -17,12 +25,18 @@ TEST: Test = "randomisation"
 
 
 def accuracy_row(
-    correct: Sequence[Sequence[bool]], baseline: Sequence[Sequence[bool]] | None, *, chance: float, **of_arm: Any
+    correct: Sequence[Sequence[bool]],
+    baseline: Sequence[Sequence[bool]] | None,
+    *,
+    chance: float,
+    trained: tuple[bool, bool] = (True, True),
+    **of_arm: Any,
 ) -> Row:
     """An arm on the test set of a language, from which examples each seed has right.
 
     Args:
         baseline: the same of the baseline, with the same seeds; None for the baseline itself.
+        trained: whether the baseline and the arm were, as `compare_scores` takes it.
         of_arm: the other fields of the row.
     """
     n = len(correct[0])
@@ -34,7 +48,7 @@ def accuracy_row(
         # An arm that alone is above chance is what is looked for.
         chancy = interval[0] <= chance and share_interval(round(mean(map(sum, baseline))), n)[0] <= chance
         said = ["not above chance"] if chancy else []
-        compared = (compare_scores(of_baseline, scores, test=TEST, faults=(said, said)),)
+        compared = (compare_scores(of_baseline, scores, test=TEST, faults=(said, said), trained=trained),)
     return Row(
         scores={"accuracy": scores},
         comparisons=compared,
@@ -90,7 +104,7 @@ def accuracy_table(summary: Summary) -> tuple[list[str], list[tuple[str, ...]]]:
             *(scores_text("accuracy", accuracies(row)) for row in rows),
             score_text("accuracy", means[arm]),
             "" if arm == summary.baseline else signed(100 * (means[arm] - means[summary.baseline])),
-            f"{rows[0].minutes:.1f}",
+            minutes_text(rows[0].minutes),
         )
         for arm, rows in arms.items()
     ]

@@ -6,7 +6,16 @@ from typing import Any
 
 from switchtune.evidence import Choice
 from switchtune.results.assessment import metric_key, score_record
-from switchtune.results.text import arm_text, language_text, marked, p_text, render_markdown, scores_text, updates_text
+from switchtune.results.text import (
+    arm_text,
+    language_text,
+    marked,
+    minutes_text,
+    p_text,
+    render_markdown,
+    scores_text,
+    updates_text,
+)
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import Comparison, decide
 from switchtune.switching.switcher import Rates
@@ -51,11 +60,11 @@ class Row:
 
     pair: str  # languages; of a classifier the one that is tested
     arm: str
-    stage_updates: Mapping[str, int]  # of the first seed
-    scores: Mapping[str, tuple[Score, ...]]  # by metric, one a seed; arms are compared by the first metric
+    stage_updates: Mapping[str, int]  # of the first seed; empty where nothing was trained
+    scores: Mapping[str, tuple[Score, ...]]  # by metric, one a seed or the one of outputs; the first metric compares
     rates: Mapping[str, Rates]  # of switching, per language; empty where nothing is switched
     truncated: int  # training examples of one trial that were cut to the longest length
-    minutes: float  # mean training time of one trial
+    minutes: float | None  # mean training time of one trial; None where nothing was trained
     comparisons: tuple[Comparison, ...] = ()  # with the baseline, one a metric; empty for the baseline itself
     valid_nll: tuple[tuple[int, float], ...] = ()  # (update over all stages, mean loss over seeds) of the last stage
     in_language: tuple[Score, ...] = ()  # one a seed; empty where outputs are no text
@@ -63,6 +72,7 @@ class Row:
     chance: float | None = None  # accuracy of giving every example the most frequent label of the test set
     back_translation: BackTranslationCost | None = None  # of the first seed, with mean minutes; None: it has none
     choice: Choice | None = None  # of the arm's recipe; None where it is named
+    outputs: Mapping[str, Any] | None = None  # `file` and number of `blank` lines of outputs that were given
     details: Mapping[str, Any] = field(default_factory=dict)  # what else JSON tells
 
     @property
@@ -111,7 +121,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         language_text(list(map(score_record, row.in_language))) if row.in_language else "–",
         "" if comparison is None else marked(comparison),
         "" if comparison is None else p_text(comparison),
-        f"{row.minutes:.1f}",
+        minutes_text(row.minutes),
         "" if row.back_translation is None else row.back_translation.cell(),
     )
 
@@ -122,7 +132,8 @@ def comparison_markdown(summary: Summary) -> str:
     for name in dict.fromkeys(row.pair for row in summary.rows):
         rows = [row for row in summary.rows if row.pair == name]
         heads, cells = comparison_table(rows, summary.baseline)
-        curves = [dict(row.valid_nll) for row in rows]
+        trained = [row for row in rows if row.outputs is None]
+        curves = [dict(row.valid_nll) for row in trained]
         updates = sorted({update for curve in curves for update in curve})
         pairs.append(
             {
@@ -132,7 +143,7 @@ def comparison_markdown(summary: Summary) -> str:
                 "heads": heads,
                 "cells": cells,
                 "compared": next((row.against_baseline for row in rows if row.comparisons), None),
-                "curve_heads": ("update", *(row.shown_arm for row in rows)),
+                "curve_heads": ("update", *(row.shown_arm for row in trained)),
                 "curves": [
                     (f"{update:,}", *(f"{curve[update]:.3f}" if update in curve else "" for curve in curves))
                     for update in updates
@@ -170,6 +181,7 @@ def metrics_record(summary: Summary) -> dict[str, Any]:
                 "by_other_metrics": [asdict(comparison) for comparison in row.comparisons[1:]],
                 **({} if row.chance is None else {"score_interval": row.score_interval, "chance": row.chance}),
                 **({} if row.choice is None else {"choice": asdict(row.choice)}),
+                **({} if row.outputs is None else {"outputs": dict(row.outputs)}),
                 **row.details,
             }
             for row in summary.rows

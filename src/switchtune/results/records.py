@@ -45,11 +45,12 @@ _ROW = object_of(
     pair=str,
     arm=str,
     updates=mapping_to(Count),
-    minutes=Finite,
+    minutes=Finite | None,
     back_translation=NotRequired[_BACK_TRANSLATION | None],
     **_SCORE_LISTS,
     score_interval=NotRequired[tuple[Finite, Finite]],
     choice=NotRequired[_CHOICE],
+    outputs=NotRequired[object_of(file=str, blank=Count)],
     against_baseline=object_of(Comparison) | None,
     by_other_metrics=NotRequired[list_of(object_of(Comparison))],
 )
@@ -63,9 +64,10 @@ _METRICS: Any = object_of(
 
 
 def _check_seeds(metrics: Any) -> Any:
-    by_seed = [row[key] for row in metrics["rows"] for key in SCORES if row.get(key)]
-    if any(len(scores) != len(metrics["seeds"]) for scores in by_seed):
-        raise ValueError("as many scores as seeds are expected in every row")
+    for row in metrics["rows"]:
+        scores = 1 if "outputs" in row else len(metrics["seeds"])
+        if any(len(row[key]) != scores for key in SCORES if row.get(key)):
+            raise ValueError("as many scores as seeds are expected in every row, of outputs that were given one")
     return metrics
 
 
@@ -138,7 +140,7 @@ _DISTANCES = _systems(layers=list_of(object_of(LayerDistance), least=1))
 _POINT = object_of(x=Finite, y=Finite, kind=str, language=str)
 _PROJECTIONS = _systems(points=list_of(_POINT), ellipses=list_of(object_of(Ellipse)))
 _BUCKET = object_of(**{"from": Count, "to": Count | None})
-_F_MEASURES = object_of(arm=str, seed=Whole, f_measure=list_of(Finite | None), reference_words=list_of(Count))
+_F_MEASURES = object_of(arm=str, seed=Whole | None, f_measure=list_of(Finite | None), reference_words=list_of(Count))
 _FREQUENCIES: Any = object_of(pair=str, buckets=list_of(_BUCKET, least=1), systems=list_of(_F_MEASURES))
 _EVALUATION = object_of(update=Count, bleu=Finite | None, distance=Finite | None)
 _DYNAMICS = object_of(arm=str, seed=Whole, valid=list_of(_EVALUATION), updates_to_baseline=Count | None)

@@ -140,12 +140,28 @@ def tested_by(comparison: Comparison) -> str:
     """What the p-values come from, and what they are adjusted for."""
     several = f"; adjusted for {comparison.comparisons} comparisons (Holm)" if comparison.comparisons > 1 else ""
     over = "test examples, of one training each" if comparison.one_training else "test examples and seeds"
+    if not comparison.runs_a and not comparison.runs_b:
+        over = "test examples"
     return f"{_TESTS[comparison.test]} over {over}{several}"
 
 
 def updates_text(stages: Mapping[str, int]) -> str:
     """The updates of an arm's stages."""
-    return " + ".join(f"{updates:,}" for updates in stages.values())
+    return " + ".join(f"{updates:,}" for updates in stages.values()) or "–"
+
+
+def minutes_text(minutes: float | None) -> str:
+    """Training time; None where nothing was trained."""
+    return "–" if minutes is None else f"{minutes:.1f}"
+
+
+def outputs_text(outputs: Mapping[str, Any]) -> str:
+    """What is to be known of an arm whose outputs were given, a sentence or two."""
+    blank = f", {outputs['blank']:,} of them blank, which count as wrong" if outputs["blank"] else ""
+    return (
+        f"outputs as they are in {outputs['file']}{blank}. Nothing was trained: they are the same beside every seed of "
+        "an arm that was, and what another run of that system would change is not known."
+    )
 
 
 def markdown_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -159,7 +175,7 @@ def _environment() -> "Environment":
 
     loader = PackageLoader("switchtune.results")
     environment = Environment(loader=loader, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    functions = (interval_text, markdown_table, marked, p_text, score_text, tested_by, verdict)
+    functions = (interval_text, markdown_table, marked, outputs_text, p_text, score_text, tested_by, verdict)
     environment.globals |= {function.__name__: function for function in functions}
     return environment
 

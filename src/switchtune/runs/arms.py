@@ -7,6 +7,7 @@ from pathlib import Path
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import NO_PAIRS, PairSettings, RunConfig
+from switchtune.corpus.lines import existing
 from switchtune.corpus.read import Corpus
 from switchtune.errors import UsageError, nearest
 from switchtune.evidence import Choice, chosen_recipe
@@ -19,7 +20,7 @@ from switchtune.training.trackers import require_trackers
 
 @dataclass(frozen=True)
 class Trial:
-    """One training of the comparison, and where it finds what was prepared for it."""
+    """One training of the comparison, and where it finds what was prepared for it; or outputs that are given."""
 
     pair: PairSettings | None
     arm: ResolvedArm
@@ -36,7 +37,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        return trial_name(self.pair.name if self.pair else "", self.arm.name, self.seed)
+        return trial_name(self.pair.name if self.pair else "", self.arm.name, None if self.arm.outputs else self.seed)
 
     @property
     def reverse(self) -> "Trial | None":
@@ -50,18 +51,40 @@ class Trial:
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
     """Refuse files and trackers that arms need, and that cannot be had, before a folder is made for the run."""
     for arm in [possible for each in arms for possible in each.possible]:
+        for file in arm.outputs.values():
+            existing(Path(file))
         require_trackers(arm.training.report_to)
         for settings in config.lexicons_of(arm):
             require_files(settings)
 
 
+def trained_arms(arms: Sequence[ResolvedArm]) -> tuple[ResolvedArm, ...]:
+    """Those whose outputs are not given."""
+    return tuple(arm for arm in arms if not arm.outputs)
+
+
 def chosen_arm(config: RunConfig | NliConfig, name: str | None) -> ResolvedArm:
-    """The arm of a name, or by default the first that is not the baseline."""
-    by_name = {arm.name: arm for arm in config.arms}
+    """The arm of a name, by default the first that is not the baseline; raises UsageError where it is not trained."""
+    if any(arm.name == name and arm.outputs for arm in config.arms):
+        raise UsageError(f"--arm {name}: its outputs are given, and nothing is trained. Name another.")
+    arms = trained_arms(config.arms)
+    by_name = {arm.name: arm for arm in arms}
     if name is None:
-        return next((arm for arm in config.arms if arm.name != config.baseline), config.arms[0])
+        return next((arm for arm in arms if arm.name != config.baseline), arms[0])
     if name not in by_name:
         raise UsageError(f"--arm {name}: {nearest(name, by_name)}")
+    return by_name[name]
+
+
+def chosen_pair(pairs: Sequence[PairSettings | None], name: str | None) -> PairSettings | None:
+    """The pair of a name, or by default the first; `pairs` is None alone where a task has none."""
+    if name is None:
+        return pairs[0]
+    by_name = {pair.name: pair for pair in pairs if pair is not None}
+    if not by_name:
+        raise UsageError(f"--pair {name}: cross-lingual inference has no pairs; leave it out.")
+    if name not in by_name:
+        raise UsageError(f"--pair {name}: {nearest(name, by_name)}")
     return by_name[name]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
+from switchtune.corpus.lines import existing
 from switchtune.events import Event, OnEvent
 from switchtune.files import fingerprint, hash_file, write_text
 from switchtune.lexicon.files import hash_with_edits
@@ -20,7 +21,7 @@ from switchtune.models.licence import licence_of, tell_licences
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
-from switchtune.runs.arms import Trial, chosen_arm, require_inputs, size_of, with_kept_recipe
+from switchtune.runs.arms import Trial, chosen_arm, chosen_pair, require_inputs, size_of, with_kept_recipe
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, TRIMMED, ZEROSHOT
 from switchtune.runs.prepare import with_languages
@@ -55,17 +56,23 @@ def run_experiment(
     experiment.check_arms()
     with prepared_run(experiment, folder, "run", on_event) as (_, prepared):
         write_manifest(folder, prepared)
-        models = {trial.model for trial in prepared.trials}
-        jobs = jobs_for(config.jobs, len(prepared.trials), lambda: max(map(weight_count, models)))
+        trained = [trial for trial in prepared.trials if not trial.arm.outputs]
+        models = {trial.model for trial in trained}
+        jobs = jobs_for(config.jobs, len(trained), lambda: max(map(weight_count, models)))
         trials = [(experiment, trial, folder / trial.name) for trial in prepared.trials]
         # A process takes seconds to start: none does where nothing is left to do.
         data = [prepared.data[trial.pair.name if trial.pair else config.task] for trial in prepared.trials]
         finished = [finished_trial(*each, on_event, read) for each, read in zip(trials, data, strict=True)]
-        begun = [each for each, result in zip(trials, finished, strict=True) if result is None]
-        if begun:
+        if not all(finished):
             set_results_aside(folder, on_event)
-        trained = iter(side_by_side(run_trial, begun, jobs, on_event))
-        summary = experiment.summary(prepared.data, [result or next(trained) for result in finished])
+        # Given outputs are taken over first: in the hours of training their file may change.
+        finished = [
+            run_trial(*each, on_event) if result is None and each[1].arm.outputs else result
+            for each, result in zip(trials, finished, strict=True)
+        ]
+        begun = [each for each, result in zip(trials, finished, strict=True) if result is None]
+        results = iter(side_by_side(run_trial, begun, jobs, on_event))
+        summary = experiment.summary(prepared.data, [result or next(results) for result in finished])
         write_sealed(folder / METRICS_FILE, metrics_record(summary))
         write_text(folder / COMPARISON, experiment.page(summary))
         return summary
@@ -176,10 +183,14 @@ def _read(
         name, target = (pair.name, pair.target) if pair else (task, "")
         data = experiment.read(pair, run.path / CORPORA)
         size = size_of(task, len(data.train), data.monolingual, target)
-        settled = tuple(with_kept_recipe(arm, size, name, run) for arm in arms)
+        compared = [arm for arm in arms if pair is None or arm.takes_part(pair.name)]
+        settled = tuple(with_kept_recipe(arm, size, name, run) for arm in compared)
         for arm in settled:
             if arm.choice is not None:
                 on_event(Event(name, f"{arm.name}: {arm.choice.reason}"))
+            if arm.outputs:
+                for said in experiment.about_outputs(pair, arm, data):
+                    on_event(Event(name, f"{arm.name}: {said}"))
         found.append(_Read(name, pair, settled, data))
     return found
 
@@ -194,7 +205,7 @@ def _build(
         trials += [
             Trial(each.pair, arm, seed, lexicons, alignments, run.path / CORPORA, arm.model)
             for arm, (lexicons, alignments) in zip(each.arms, built, strict=True)
-            for seed in seeds
+            for seed in (seeds[:1] if arm.outputs else seeds)
         ]
     return Prepared(tuple(trials), {each.name: each.data for each in read})
 
@@ -249,6 +260,12 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
             for trial in trials
             if trial.arm.choice is not None
         },
+        "outputs": {
+            f"{trial.name}/{name}": {"file": file, "hash": hash_file(existing(Path(file)))}
+            for trial in trials
+            for name, file in trial.arm.outputs.items()
+            if trial.pair is None or trial.pair.name == name
+        },
         "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
     }
     write_sealed(folder / MANIFEST, record)
@@ -270,20 +287,34 @@ def batch_preview(
             there; by default a lexicon is made for the occasion.
         rows: examples per stage.
     """
+    chosen = chosen_arm(config, arm)
+    with trial_to_look_at(config, chosen, folder, on_event) as (experiment, trial, data, trained):
+        choice = trial.arm.choice
+        reason = [f"{trial.arm.name}: {choice.reason}\n"] if choice else []
+        return reason + experiment.previews(trial, data, trained, rows=rows)
+
+
+@contextmanager
+def trial_to_look_at(
+    config: RunConfig | NliConfig, arm: ResolvedArm, folder: Path | None, on_event: OnEvent, *, pair: str | None = None
+) -> Iterator[tuple[Experiment[Any], Trial, Data[Any], Path]]:
+    """Within, the experiment, a trial of an arm with the first seed, its data, and its folder; nothing is trained.
+
+    Args:
+        folder: of a run, where what it needs is used, or made; None: it is made for the occasion.
+        pair: as in `de-en`; by default the first, if there are any.
+    """
     # What somebody has changed is shown, and stays where it is.
     experiment = experiment_of(config.model_copy(update={"keep_changed": True}))
-    chosen = chosen_arm(config, arm)
-    require_inputs(config, [chosen])
+    pairs = [chosen_pair(experiment.pairs, pair)]
+    require_inputs(config, [arm])
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
         run = RunDir(folder or Path(temporary))
-        extended, arms = _with_languages(experiment, [chosen], run, on_event)
-        read = _read(extended, extended.pairs[:1], arms, run, on_event)
-        prepared = _build(extended, read, config.seeds[:1], run, on_event)
+        extended, arms = _with_languages(experiment, [arm], run, on_event)
+        prepared = _build(extended, _read(extended, pairs, arms, run, on_event), config.seeds[:1], run, on_event)
         (trial,), (data,) = prepared.trials, prepared.data.values()
         if (run.path / TRIMMED).exists():
             trial = replace(trial, model=str(run.path / TRIMMED))
-        choice = trial.arm.choice
-        reason = [f"{trial.arm.name}: {choice.reason}\n"] if choice else []
-        return reason + experiment.previews(trial, data, run.path / trial.name, rows=rows)
+        yield experiment, trial, data, run.path / trial.name

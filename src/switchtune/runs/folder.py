@@ -1,6 +1,6 @@
 """What a run's folder holds: its trainings as far as they have come, their models and outputs, the data."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -33,13 +33,15 @@ PRETRAINED = "pretrained"
 
 @dataclass(frozen=True)
 class Training:
-    """One arm with one seed, and where there are pairs on one of them, as far as it has come."""
+    """One arm with one seed, and where there are pairs on one of them, as far as it has come; or outputs that are given
+    for an arm, which have no stages."""
 
     folder: Path
     pair: str
     """Of a task without pairs its name."""
     arm: str
-    seed: int
+    seed: int | None
+    """None where outputs are given, which count beside every seed."""
     recipe: Recipe | None
     """None where this version does not know the run's configuration, or the run has not chosen one yet."""
     name: str
@@ -98,11 +100,19 @@ class Training:
 
 def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
     """Of all pairs, arms and seeds, whether they have begun or not."""
-    for pair, arm, seed in product(config.pairs, config.arms, config.seeds):
-        name = trial_name(pair.name, arm.name, seed)
+    for pair, arm in product(config.pairs, config.arms):
         known = with_known_recipe(arm, config.task, pair.name, folder)
         recipe = None if known.choices else known.recipe
-        yield Training(folder / name, pair.name, arm.name, seed, recipe, name, arm.back_translation.rounds)
+        for seed in ([None] if arm.outputs else config.seeds) if arm.takes_part(pair.name) else ():
+            name = trial_name(pair.name, arm.name, seed)
+            yield Training(folder / name, pair.name, arm.name, seed, recipe, name, arm.back_translation.rounds)
+
+
+def with_outputs_of_both(one: Iterable[Training], other: Iterable[Training]) -> tuple[Training, Training] | None:
+    """The first of two arms that both have outputs and the same seed; given outputs go with any."""
+    finished = [[each for each in arm if each.hypotheses is not None] for arm in (one, other)]
+    both = (pair for pair in product(*finished) if None in (pair[0].seed, pair[1].seed) or pair[0].seed == pair[1].seed)
+    return next(((first, second) for first, second in both), None)
 
 
 def other_trainings(folder: Path, settings: Mapping[str, Any]) -> Iterator[Training]:

@@ -35,6 +35,7 @@ from switchtune.results.comparison import Row, Summary
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.dictionaries import DictionaryLexicons
+from switchtune.runs.given import given_labels, given_output
 from switchtune.runs.paths import predictions_file, trial_name
 from switchtune.runs.previews import given_lines, sequence_lines, stage_preview
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
@@ -73,6 +74,10 @@ class InferenceExperiment:
     def check_trials(self, pairs: Sequence[None], arms: Sequence[ResolvedArm]) -> None:
         for arm in arms:
             _check_arm(arm, self.config.tested)
+
+    def about_outputs(self, pair: None, arm: ResolvedArm, data: Data[NliSet]) -> list[str]:
+        counts = [(file, len(given_labels(file, data.tests[code]))) for code, file in arm.outputs.items()]
+        return [f"{file}: {count:,} labels" for file, count in counts]
 
     def read(self, pair: None, cache_dir: Path) -> Data[NliSet]:
         data, language = self.config.data, self.config.language
@@ -197,6 +202,11 @@ class InferenceExperiment:
         return blocks
 
     def outputs(self, trial: Trial, data: Data[NliSet], model: Path, on_event: OnEvent) -> list[Output]:
+        if given := trial.arm.outputs:
+            return [
+                given_output(test, code, given[code], predictions_file(code), given_labels)
+                for code, test in data.tests.items()
+            ]
         max_tokens = trial.arm.classification.max_tokens
         opened = cache(lambda: open_classifier(str(model), self.config.language, max_tokens=max_tokens))
 
@@ -221,24 +231,29 @@ class InferenceExperiment:
         """Each arm's on the test set of a language."""
         by_arm = {arm.name: [result for result in results if result.arm == arm.name] for arm in self.arms}
         correct = {arm: [_right(result, test) for result in trials] for arm, trials in by_arm.items()}
+        given = {arm.name for arm in self.arms if arm.outputs}
         for arm in self.arms:
-            trials, trained = by_arm[arm.name], [result.last for result in by_arm[arm.name]]
+            trials, last = by_arm[arm.name], [result.last for result in by_arm[arm.name] if result.reports]
             yield accuracy_row(
                 correct[arm.name],
                 None if arm.name == self.config.baseline else correct[self.config.baseline],
                 chance=max(Counter(test.labels).values()) / len(test),
+                trained=(self.config.baseline not in given, arm.name not in given),
                 pair=test.language,
                 arm=arm.name,
                 stage_updates=trials[0].stage_updates,
                 rates=trials[0].rates,
-                truncated=trained[0]["truncated"],
-                minutes=sum(result.seconds for result in trials) / len(trials) / 60,
+                truncated=last[0]["truncated"] if last else 0,
+                minutes=sum(result.seconds for result in trials) / len(trials) / 60 if last else None,
                 choice=trials[0].choice,
+                outputs={"file": arm.outputs[test.language], "blank": 0} if arm.outputs else None,
                 details={
                     "model": arm.model,
-                    "chosen_updates": [each["chosen_update"] for each in trained],
-                    "valid_accuracy": [dict(each["valid_accuracy"])[each["chosen_update"]] for each in trained],
-                },
+                    "chosen_updates": [each["chosen_update"] for each in last],
+                    "valid_accuracy": [dict(each["valid_accuracy"])[each["chosen_update"]] for each in last],
+                }
+                if last
+                else {},
             )
 
 
@@ -300,7 +315,8 @@ def _right(result: TrialResult, test: NliSet) -> list[bool]:
     """Which labels of a test set are told right."""
     lines = result.outputs[test.language]
     if unknown := sorted(set(lines) - set(LABELS)):
-        file = Path(trial_name("", result.arm, result.seed), predictions_file(test.language))
+        folder = trial_name("", result.arm, result.seed if result.reports else None)
+        file = Path(folder, predictions_file(test.language))
         raise SwitchtuneError(
             f"{file}: found the label {unknown[0]!r}; one of {', '.join(LABELS)} is expected in each line. Remove the "
             "file, and the same command makes it again."

@@ -22,9 +22,12 @@ ZEROSHOT = "zeroshot"
 ANALYSIS = "analysis"
 
 
-def trial_name(pair: str, arm: str, seed: int) -> str:
-    """Name of a trial, and its folder within the run's; `pair` is empty where a task has no pairs."""
-    return f"{pair}/{arm}/seed{seed}".lstrip("/")
+def trial_name(pair: str, arm: str, seed: int | None) -> str:
+    """Name of a trial, and its folder within the run's.
+
+    `pair` is empty where a task has no pairs, `seed` None where outputs are given and nothing is trained.
+    """
+    return "/".join(part for part in (pair, arm, "" if seed is None else f"seed{seed}") if part)
 
 
 def model_folder(trial: Path, stage: str) -> Path:

@@ -32,7 +32,7 @@ from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.tags import write_without_weights
 from switchtune.models.trim import may_pay, pays, survey
 from switchtune.recipes import Stage
-from switchtune.runs.arms import arms_and_reasons, require_inputs
+from switchtune.runs.arms import arms_and_reasons, require_inputs, trained_arms
 from switchtune.runs.paths import EXTENDED
 from switchtune.runs.prepare import check_arm
 from switchtune.runs.splits import located
@@ -176,7 +176,7 @@ def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
     if gpu_memory is None:
         require_inputs(config, config.arms)
         device = device_at_hand()
-        trainings = len(config.pairs) * len(config.arms) * len(config.seeds)
+        trainings = len(config.pairs) * len(trained_arms(config.arms)) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
     else:
         device = PlannedDevice("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
@@ -399,6 +399,8 @@ def _assumptions(
         yield "Monolingual sentences are taken to be as long as those of the pairs, without any as those of validation."
     if any(arm.reverse is not None for arm in arms):
         yield "Back-translations are taken to be about as long as the sources of the pairs; making them is not counted."
+    if given := [arm.name for arm in config.arms if arm.outputs]:
+        yield f"Nothing is trained for {', '.join(given)}, whose outputs are given."
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
     share = ALLOCATOR_SHARE[device.kind.type]

@@ -127,8 +127,14 @@ class RunFiles:
 
     @property
     def controls(self) -> set[str]:
-        """Names of the arms beside the baseline that switch no words by their meaning."""
-        return {arm.name for arm in self._arms if not arm.switches_by_meaning} - {str(self.baseline)}
+        """Names of the arms beside the baseline that are trained and switch no words by their meaning."""
+        trained = (arm for arm in self._arms if not arm.outputs)
+        return {arm.name for arm in trained if not arm.switches_by_meaning} - {str(self.baseline)}
+
+    @property
+    def given(self) -> set[str]:
+        """Names of the arms whose outputs are given, and that are not trained."""
+        return {arm.name for arm in self._arms if arm.outputs}
 
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""
@@ -212,10 +218,11 @@ class _Files:
         updates = {
             (pair.name, arm.name): sum(with_known_recipe(arm, config.task, pair.name, self.folder).stage_updates)
             for pair, arm in product(config.pairs, config.arms)
+            if not arm.outputs
         }
         readable = tuple(map(self._readable, trainings_of(self.folder, config)))
         for training in readable:
-            self.missing.extend(self._unfinished(training, updates[training.pair, training.arm]))
+            self.missing.extend(self._unfinished(training, updates.get((training.pair, training.arm), 0)))
         return readable
 
     def _readable(self, training: Training) -> Training:
@@ -237,6 +244,8 @@ class _Files:
             return
         if (self.folder / METRICS_FILE).exists():
             yield f"{training.name}: its outputs are gone; its scores are those of {METRICS_FILE}."
+        elif training.seed is None:
+            yield f"{training.name}: the outputs that are given are not taken over yet."
         elif not training.curve:
             yield f"{training.name} has not begun."
         else:

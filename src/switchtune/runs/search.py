@@ -15,7 +15,7 @@ from switchtune.events import Event, OnEvent
 from switchtune.files import remove, write_json, write_text
 from switchtune.results.text import markdown_table
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import Trial
+from switchtune.runs.arms import Trial, trained_arms
 from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
 from switchtune.runs.paths import REVERSE, model_folder
 from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
@@ -106,8 +106,8 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
         SwitchtuneError: as `run_experiment`, or the grid has a single point.
     """
     folder, experiment = Path(folder), experiment_of(config)
-    points = grid(config)
-    some: dict[str, Any] = {"pairs": config.pairs[:1], "seeds": config.seeds[:1]}
+    points, arms = grid(config), trained_arms(experiment.arms)
+    some: dict[str, Any] = {"pairs": config.pairs[:1], "arms": arms, "seeds": config.seeds[:1]}
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):
         write_manifest(folder, prepared)
@@ -178,9 +178,11 @@ def best_config(config: RunConfig, result: SearchResult) -> dict[str, Any]:
     values["training"] = {**values.get("training", {}), "updates": result.updates}
     values["arms"] = []
     for arm in config.arm_settings:
-        point = best[arm.name].point
-        training = {**arm.training, "lr": point.lr, "tokens_per_batch": point.tokens_per_batch}
-        values["arms"].append({**arm.model_dump(mode="json", exclude_defaults=True), "training": training})
+        given = arm.model_dump(mode="json", exclude_defaults=True)
+        if not arm.outputs:
+            point = best[arm.name].point
+            given["training"] = {**arm.training, "lr": point.lr, "tokens_per_batch": point.tokens_per_batch}
+        values["arms"].append(given)
     return values
 
 

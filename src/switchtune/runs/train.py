@@ -11,9 +11,9 @@ import torch
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
-from switchtune.errors import UsageError, nearest
+from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.runs.arms import Trial, chosen_arm
+from switchtune.runs.arms import Trial, chosen_arm, chosen_pair
 from switchtune.runs.experiment import experiment_of, prepared_run, set_results_aside, write_manifest
 from switchtune.runs.paths import model_folder
 from switchtune.runs.trial import Experiment, TrialResult, finished_trial, run_trial, train_trial
@@ -79,7 +79,7 @@ def train_arm(
     """
     folder, experiment = Path(folder), experiment_of(config)
     seed = config.seeds[0] if seed is None else seed
-    job = _Job(experiment, folder, _pair(experiment, pair), chosen_arm(config, arm), seed)
+    job = _Job(experiment, folder, chosen_pair(experiment.pairs, pair), chosen_arm(config, arm), seed)
     place, device = place_of(os.environ), group_device()
     wanted = _processes(gpus, processes, device, launched=place is not None)
     first = place is None or place.rank == 0
@@ -129,17 +129,6 @@ def _train(on_event: OnEvent, job: _Job) -> None:
 
     trial = on_first(prepared)
     train_trial(job.experiment, trial, job.folder / trial.name, on_event)
-
-
-def _pair(experiment: Experiment[Any], name: str | None) -> PairSettings | None:
-    if name is None:
-        return experiment.pairs[0]
-    pairs = {pair.name: pair for pair in experiment.pairs if pair is not None}
-    if not pairs:
-        raise UsageError(f"--pair {name}: cross-lingual inference has no pairs; leave it out.")
-    if name not in pairs:
-        raise UsageError(f"--pair {name}: {nearest(name, pairs)}")
-    return pairs[name]
 
 
 def _processes(gpus: int | None, processes: int | None, device: Device, *, launched: bool) -> int:

@@ -27,6 +27,7 @@ from switchtune.runs.arms import Trial
 from switchtune.runs.back_translation import back_translations
 from switchtune.runs.checking import tell_of_data
 from switchtune.runs.dictionaries import DictionaryLexicons
+from switchtune.runs.given import about_texts, given_output, given_texts
 from switchtune.runs.paths import CORPORA, HYPOTHESES
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.previews import sequence_lines, stage_preview
@@ -45,6 +46,7 @@ from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import Score, lacks_words
+from switchtune.scoring.outputs import empty_outputs
 from switchtune.scoring.significance import FEW_SENTENCES, METRICS, compare_scores, few_sentences
 from switchtune.training.distributed import on_first, rank
 
@@ -83,6 +85,9 @@ class PairExperiment:
         for pair in pairs:
             for arm in arms:
                 check_arm(pair, arm, layout, self.config.zeroshot.glossed)
+
+    def about_outputs(self, pair: PairSettings, arm: ResolvedArm, data: Data[Corpus]) -> list[str]:
+        return about_texts(arm.outputs[pair.name], data.tests[TEST_SET], parallel=TASKS[self.config.task].parallel)
 
     def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
         train, valid, test = read_pair(self.config, pair, cache_dir)
@@ -139,7 +144,7 @@ class PairExperiment:
         if "backtranslated" in job.plan.stage.mixture:  # before the model is loaded: there is room for one
             data, made = self._with_back_translations(job, data)
         loaded = job.load()
-        examples = self._examples(job.trial, data, loaded.layout).of_stage(job.plan.stage)
+        examples = self.examples(job.trial, data, loaded.layout).of_stage(job.plan.stage)
         for side, rates in examples.rates.items():
             job.on_event(Event(job.trial.name, f"{side}: {rates.describe()}"))
         languages = (data.train.source_language, data.train.target_language)
@@ -155,16 +160,22 @@ class PairExperiment:
             job.tell(found.describe())
         return replace(data, backtranslated=found.pairs), {"back_translation": asdict(found.cost)}
 
-    def _examples(self, trial: Trial, data: Data[Corpus], layout: Layout) -> PairExamples:
+    def with_kept_translations(self, trial: Trial, data: Data[Corpus], folder: Path) -> Data[Corpus]:
+        """Data with the back-translations that are there in a trial's folder, if it has any."""
+        if trial.reverse is None:
+            return data
+        made = back_translations(self, trial, data, folder, lambda event: None, work=False)
+        return replace(data, backtranslated=made.pairs if made else None)
+
+    def examples(self, trial: Trial, data: Data[Corpus], layout: Layout) -> PairExamples:
+        """What the stages of a trial are trained and validated on; a mixture is validated on the task."""
         return PairExamples(self.config.task, trial, data, layout, tuple(self.config.zeroshot.glossed))
 
     def previews(self, trial: Trial, data: Data[Corpus], folder: Path, *, rows: int) -> list[str]:
         """The first examples of each kind in each stage as the model is given them; `folder` is the trial's."""
-        if trial.reverse is not None:
-            made = back_translations(self, trial, data, folder, lambda event: None, work=False)
-            data = replace(data, backtranslated=made.pairs if made else None)
+        data = self.with_kept_translations(trial, data, folder)
         layout, blocks = load_layout(trial.model), []
-        examples = self._examples(trial, data, layout)
+        examples = self.examples(trial, data, layout)
         lines_of = partial(sequence_lines, layout, trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
             lacking = ""
@@ -184,6 +195,9 @@ class PairExperiment:
     def outputs(self, trial: Trial, data: Data[Corpus], model: Path, on_event: OnEvent) -> list[Output]:
         test, search = data.tests[TEST_SET], self.config.generation
         languages = (test.source_language, test.target_language)
+        if trial.pair is not None and trial.arm.outputs:
+            read = partial(given_texts, parallel=TASKS[self.config.task].parallel)
+            return [given_output(test, TEST_SET, trial.arm.outputs[trial.pair.name], HYPOTHESES, read)]
 
         def translated() -> Sequence[str]:
             loaded = load_model(str(model))
@@ -197,7 +211,7 @@ class PairExperiment:
     def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
         rows: list[Row] = []
         for pair in self.pairs:
-            trials: dict[str, list[TrialResult]] = {arm.name: [] for arm in self.arms}
+            trials: dict[str, list[TrialResult]] = {arm.name: [] for arm in self.arms if arm.takes_part(pair.name)}
             for each in results:
                 if each.pair == pair.name:
                     trials[each.arm].append(each)
@@ -222,7 +236,11 @@ def _too_few(data: Data[Corpus]) -> list[str]:
 def _remarks(config: RunConfig, pairs: Sequence[PairSettings]) -> list[str]:
     """What is to be known before the scores."""
     languages = dict.fromkeys(pair.target for pair in pairs if "BLEU" in TASKS[config.task].metrics)
-    return [said for language in languages if (said := lacks_words(language))]
+    lacking = [(arm, pair.name) for arm in config.arms for pair in pairs if not arm.takes_part(pair.name)]
+    return [
+        *(said for language in languages if (said := lacks_words(language))),
+        *(f"{pair}: {arm.name} is not compared: no outputs were given." for arm, pair in lacking),
+    ]
 
 
 def compared_rows(
@@ -240,9 +258,11 @@ def compared_rows(
         )
         for arm, results in trials.items()
     }
+    given = {arm.name: arm.outputs[pair.name] for arm in config.arms if pair.name in arm.outputs}
     rows = []
     for arm, results in trials.items():
         settings = {**config.evaluation.model_dump(), "faults": (faults[config.baseline], faults[arm])}
+        settings["trained"] = (config.baseline not in given, arm not in given)
         comparisons = [
             compare_scores(scores[config.baseline][name], scores[arm][name], **settings)
             for name in (metrics if arm != config.baseline else ())
@@ -257,10 +277,11 @@ def compared_rows(
                 in_language=tuple(in_language(each.hypotheses, pair.target, references) for each in results),
                 rates=results[0].rates,
                 truncated=results[0].truncated,
-                minutes=sum(result.seconds for result in results) / len(results) / 60,
+                minutes=None if arm in given else sum(result.seconds for result in results) / len(results) / 60,
                 comparisons=tuple(comparisons),
                 back_translation=_mean_cost([result.back_translation for result in results]),
                 choice=results[0].choice,
+                outputs={"file": given[arm], "blank": empty_outputs(results[0].hypotheses)} if arm in given else None,
             )
         )
     return rows
@@ -280,7 +301,8 @@ def _mean_cost(costs: Sequence[BackTranslationCost | None]) -> BackTranslationCo
 
 def _require_equal_updates(trials: Mapping[str, Sequence[TrialResult]]) -> None:
     """Raise SwitchtuneError where arms that are compared had different totals of updates."""
-    totals = {f"{arm}, seed {each.seed}": each.updates for arm, results in trials.items() for each in results}
+    trained = [(arm, each) for arm, results in trials.items() for each in results if each.reports]
+    totals = {f"{arm}, seed {each.seed}": each.updates for arm, each in trained}
     if len(trials) > 1 and len(set(totals.values())) > 1:
         told = "; ".join(f"{name}: {updates:,}" for name, updates in totals.items())
         raise SwitchtuneError(

@@ -71,14 +71,14 @@ def reversed_data(data: Data[Corpus]) -> Data[Corpus]:
 
 @dataclass(frozen=True)
 class Output:
-    """What a trained model is to write for a test set: a file with a line for each example."""
+    """What a trained model is to write for a test set, or what is given: a file with a line for each example."""
 
     test: str
     """Name of the test set."""
     step: str
     file: str
     inputs: Mapping[str, Any]
-    """What decides what it comes to, beside the model."""
+    """What decides what it comes to, beside the model if there is one."""
     make: Callable[[], Sequence[str]]
 
 
@@ -103,6 +103,9 @@ class Experiment(Protocol[Set]):
 
     def read(self, pair: Any, cache_dir: Path) -> Data[Set]: ...
 
+    def about_outputs(self, pair: Any, arm: ResolvedArm, data: Data[Set]) -> list[str]:
+        """What is to be known of outputs that are given for an arm; raises SwitchtuneError where they do not fit."""
+
     def prepare(
         self, pair: Any, arms: Sequence[ResolvedArm], data: Data[Set], run: RunDir, on_event: OnEvent
     ) -> list[tuple[tuple[Path, ...], tuple[Path, ...]]]:
@@ -125,7 +128,7 @@ class Experiment(Protocol[Set]):
         """
 
     def outputs(self, trial: Trial, data: Data[Set], model: Path, on_event: OnEvent) -> list[Output]:
-        """What a trained model is to write; it is loaded once, where something of it is not there."""
+        """What a trained model is to write, which is loaded once, where something of it is not there; or is given."""
 
     def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary: ...
 
@@ -153,8 +156,8 @@ class TrialResult:
 
     @property
     def last(self) -> dict[str, Any]:
-        """What the training of the last stage came to."""
-        return cast("dict[str, Any]", list(self.reports.values())[-1]["training"])
+        """What the training of the last stage came to; nothing where outputs were given."""
+        return cast("dict[str, Any]", list(self.reports.values())[-1]["training"]) if self.reports else {}
 
     @property
     def seconds(self) -> float:
@@ -310,6 +313,8 @@ def trained_stages(
     markers and writes them.
     """
     planned = on_first(partial(planned_stages, experiment, trial, data))
+    if not planned:
+        return {}, Path(trial.model), ""
     updates = sum(plan.updates for plan in planned)
     trackers = Trackers(trial.arm.training.report_to, run_name=trial.name, folder=run.path, updates=updates)
     model, init = trial.model, trial.arm.recipe.init

@@ -20,7 +20,7 @@ from switchtune.results.drawing import write_figure
 from switchtune.results.figures import draw_matrix
 from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown
 from switchtune.run_dir import RunDir, claim_folder, write_sealed
-from switchtune.runs.arms import require_inputs
+from switchtune.runs.arms import require_inputs, trained_arms
 from switchtune.runs.experiment import run_experiment
 from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
@@ -61,14 +61,16 @@ def run_zeroshot(
     tests = _read_tests(config, folder / CORPORA)
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
     tell = lambda message: on_event(Event("zero-shot", message))  # noqa: E731
+    for given in (arm.name for arm in config.arms if arm.outputs):
+        on_event(Event("zero-shot", f"{given}: outputs are given, and there is no model to test"))
     run = RunDir(folder / ZEROSHOT, tell, config.keep_changed)
     with run.lock():
         outputs: _Outputs = {}
         for pair in config.pairs:
-            for training in Run(folder, config).trainings(pair):
+            for training in (each for each in Run(folder, config).trainings(pair) if each.seed is not None):
                 translations = _translations(config, pair.source, training, tests, run, on_event)
                 outputs.setdefault((pair.source, training.arm), []).append(translations)
-    arms = [arm.name for arm in config.arms if arm.name != config.baseline]
+    arms = [arm.name for arm in trained_arms(config.arms) if arm.name != config.baseline]
     matrices = tuple(
         matrix
         for name, corpora in tests.items()
@@ -100,7 +102,13 @@ def _target(config: RunConfig) -> str:
             raise UsageError(
                 f"zeroshot.glossed.{code}: nothing tests it. Give it a `test`, as a pair has one, or give `multiway`."
             )
-    if len(config.arms) < 2:
+    trained = [arm.name for arm in trained_arms(config.arms)]
+    if config.baseline not in trained:
+        raise UsageError(
+            f"baseline: the outputs of {config.baseline} are given, and there is no model to test on other languages. "
+            f"Take an arm that is trained: {', '.join(trained)}."
+        )
+    if len(trained) < 2:
         raise UsageError(f"arms: nothing is compared with {config.baseline}; add csr.")
     return targets[0]
 

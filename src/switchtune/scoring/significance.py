@@ -11,6 +11,8 @@ the interval is d ± the deviation that p = 0.05 takes: what the same test would
 With several runs, other seeds would change d too. The variance of d over seeds, s²/n, is added to that of the
 deviations, and p and interval are Student's, with degrees of freedom by Welch and Satterthwaite. Equally many runs are
 paired in their order (have the same seeds in the same order); of other numbers s² is one pooled variance of all runs.
+Outputs that come of no training here (an online service's, say) are paired with every run of the other system: they
+are what they are, and s² is that of the other's runs alone.
 
 `sacrebleu` takes |d*| - mean|d*| of the bootstrap for deviations, as `sacrebleu --paired-bs` does, of one run each. Its
 p is about half of a two-sided one. Where the systems score the same on every test set, it is 1, not 1 / (draws + 1).
@@ -70,7 +72,7 @@ class Comparison:
     p_value: Share  # two-sided; of this comparison alone, as `compare_scores` tells
     interval: tuple[Finite, Finite]  # of the difference, 95 %; leaves out 0 exactly where p_value < 0.05
     n: Count  # test examples
-    runs_a: Count  # runs (seeds) that value_a is the mean of
+    runs_a: Count  # runs (seeds) that value_a is the mean of; 0 where the outputs come of no training here
     runs_b: Count
     resamples: Count
     seed: Count  # of the resampling
@@ -85,8 +87,8 @@ class Comparison:
 
     @property
     def one_training(self) -> bool:
-        """Whether the answer is about one training of each system, and says nothing of others."""
-        return self.runs_a == self.runs_b == 1
+        """Whether the answer is about one training of each system that is trained, and says nothing of others."""
+        return max(self.runs_a, self.runs_b) == 1
 
 
 def decide(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
@@ -111,8 +113,11 @@ def decide(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 def _decided(comparison: Comparison, adjusted_p_value: float) -> tuple[Answer, str]:
     limits = []
-    if comparison.faults_a or comparison.faults_b:
+    sides = ((comparison.faults_a, comparison.runs_a), (comparison.faults_b, comparison.runs_b))
+    if any(said and runs for said, runs in sides):
         limits.append("Train for more updates or on more examples, and look at the outputs.")
+    elif any(said for said, _ in sides):
+        limits.append("Look at the outputs that were given: are they those of this test set, line by line?")
     if comparison.n < FEW_SENTENCES:
         limits.append(few_sentences(comparison.n))
     if limits:
@@ -159,6 +164,7 @@ def compare_scores(
     resamples: int | None = None,
     seed: int = 12345,
     faults: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    trained: tuple[bool, bool] = (True, True),
 ) -> Comparison:
     """Compare two systems whose outputs for the same inputs have been scored, by any one metric, and decide.
 
@@ -166,12 +172,18 @@ def compare_scores(
         runs_a: the baseline's scores, one a run (seed).
         resamples: by default `RESAMPLES`.
         faults: why each of the two is no system to compare with.
+        trained: whether each of the two was trained here, with a run a seed; else it has one score.
 
     Raises:
         ScoringError: a system without a run, scores of different metrics, settings or counts, fewer resamples than
             `LEAST_RESAMPLES`, or numbers of runs that the test cannot take.
     """
     draws = RESAMPLES[test] if resamples is None else resamples
+    runs = (len(runs_a) * trained[0], len(runs_b) * trained[1])
+    if not trained[0]:
+        runs_a = [*runs_a] * max(runs[1], 1)
+    if not trained[1]:
+        runs_b = [*runs_b] * max(runs[0], 1)
     _require_comparable(runs_a, runs_b, test, draws)
     first, strict = runs_a[0], test == "sacrebleu"
     values_a, values_b = ([score.value for score in runs] for runs in (runs_a, runs_b))
@@ -194,8 +206,8 @@ def compare_scores(
         p_value=p_value,
         interval=(middle - reach, middle + reach),
         n=first.n,
-        runs_a=len(runs_a),
-        runs_b=len(runs_b),
+        runs_a=runs[0],
+        runs_b=runs[1],
         resamples=draws,
         seed=seed,
         signature="|".join((references, resampled, settings)),
