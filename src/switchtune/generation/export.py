@@ -200,5 +200,5 @@ for line in map(str.strip, sys.stdin):
     found = translator.translate_batch([source], [{prefix}], max_decoding_length=longest, {search})
     best = found[0].hypotheses[0][{forced}:]
     ids = tokenizer.convert_tokens_to_ids(best) if line else []
-    print(tokenizer.decode(ids, skip_special_tokens=True))
+    print(*tokenizer.decode(ids, skip_special_tokens=True).splitlines())
 """
