@@ -216,7 +216,8 @@ def write_page(record: Mapping[str, Any]) -> None:
     pictures = {"sizes": ("gain-by-size", draw_sizes), "main": ("gain-by-direction", draw_directions)}
     for name in parts.keys() & pictures.keys():
         file, draw = pictures[name]
-        write_figure(PICTURES / file, partial(draw, parts[name], DRAWN), formats=("svg",))
+        arms = [arm for arm in DRAWN if arm in parts[name].arms]
+        write_figure(PICTURES / file, partial(draw, parts[name], arms), formats=("svg",))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
