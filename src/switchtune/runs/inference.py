@@ -102,10 +102,10 @@ class InferenceExperiment:
         return None
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
-        """Those of the recipe, with the classifier's in place of the last."""
-        *before, last = arm.recipe.stages
+        """Those of the recipe, with the classifier's in place of the last; none where labels are given."""
         settings = classifier_settings(arm.classification, arm.training)
-        return [*((stage, arm.training) for stage in before), (replace(last, name=STAGE), settings)]
+        classified = [(replace(last, name=STAGE), settings) for last in arm.recipe.stages[-1:]]
+        return [*((stage, arm.training) for stage in arm.recipe.stages[:-1]), *classified]
 
     def train(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
         """Have premises and hypotheses restored from their switched forms, or classified."""
