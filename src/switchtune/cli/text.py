@@ -56,7 +56,6 @@ def switch(
     """Replace words of a text by their translations: a switched line per line.
 
     With --chat a line is an example of stage 1 for tools that train decoder-only models; blank lines are left out.
-
     On a terminal, original and switched sentences are shown in colour. The realised rate goes to standard error.
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
@@ -65,9 +64,7 @@ def switch(
     from switchtune.switching.preview import FORMATS, read_text, switched_lines, text_switcher
     from switchtune.switching.switcher import rates_of
 
-    forms = [name for name, asked in (("tsv", tsv), ("jsonl", jsonl), ("chat", chat)) if asked]
-    if len(forms) > 1:
-        raise UsageError(f"{' and '.join(f'--{name}' for name in forms)}: choose one")
+    form_name = _only_form(tsv=tsv, jsonl=jsonl, chat=chat)
     restoring = _instruction(instruction, chat=chat, source=source)
     inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
     output = None if out is None else claim_file(out, inputs=inputs, force=force)
@@ -75,7 +72,7 @@ def switch(
         claim_standard_output(inputs)
     lexicon, pieces = read_lexicon(lexicon_path), piece_segmenter(pieces_of)
     switcher = text_switcher(lexicon, lang, pieces=pieces, source=source, rate=rate, mean_span=mean_span, seed=seed)
-    form = partial(_as_chat, restoring, lang, lexicon.target_language) if chat else FORMATS[(*forms, "text")[0]]
+    form = partial(_as_chat, restoring, lang, lexicon.target_language) if chat else FORMATS[form_name]
     blank = 0
     with ExitStack() as stack:
         write = _line_writer(stack, output, form, replaces=force)
@@ -93,6 +90,14 @@ def switch(
     if blank:
         print_line(f"{blank:,} blank line{'s' * (blank > 1)} left out", err=True)
     print_line(json.dumps(rates.record()) if as_json else rates.describe(), err=True)
+
+
+def _only_form(**asked: bool) -> str:
+    """The form of lines that is asked for; text where none is."""
+    forms = [name for name, wanted in asked.items() if wanted]
+    if len(forms) > 1:
+        raise UsageError(f"{' and '.join(f'--{name}' for name in forms)}: choose one")
+    return (*forms, "text")[0]
 
 
 def _instruction(instruction: str, *, chat: bool, source: str) -> str:

@@ -1,8 +1,9 @@
 """The examples of an arm's stages as chats in JSONL, for tools that train decoder-only models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from switchtune.config.run import RunConfig
 from switchtune.corpus.control import shown
 from switchtune.corpus.documents import document_sentences
 from switchtune.corpus.lines import stripped
+from switchtune.corpus.read import Corpus
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.examples import Example, Examples, Key
@@ -22,6 +24,7 @@ from switchtune.recipes import Stage
 from switchtune.runs.arms import Trial, chosen_arm
 from switchtune.runs.experiment import trial_to_look_at
 from switchtune.runs.translation import PairExperiment
+from switchtune.runs.trial import Data
 from switchtune.switching.chat import asked_for_task, asked_to_restore, chat_line
 
 ABOUT = "chat.json"
@@ -70,7 +73,7 @@ def export_chat(
     replaces what was exported there, and appears when all is written.
 
     Args:
-        arm: its name; by default the first with several stages.
+        arm: its name; by default the first that is not the baseline.
         pair: as in `de-en`; by default the first. The seed is the first of the configuration.
         epochs: examples of so many epochs stand behind each other, switched anew in each, in an order that is drawn.
         run: folder of a run, whose lexicon is used, or made there, and whose back-translations are.
@@ -107,19 +110,25 @@ def export_chat(
                 file = f"{stage.name}.{name}.jsonl"
                 files.append(_written(temporary / file, out / file, lines))
                 on_event(Event(trial.name, files[-1].describe()))
-        about = {
-            "pair": trial.pair.name if trial.pair else "",
-            "arm": trial.arm.name,
-            "seed": trial.seed,
-            "epochs": epochs,
-            "asked": config.chat.model_dump(),
-            "examples": {file.path.name: file.examples for file in files},
-            "train": data.train.fingerprint(),
-            "valid": data.valid.fingerprint(),
-            "lexicons": [hash_with_edits(path) for path in trial.lexicons],
-        }
-        write_json(temporary / ABOUT, about)
+        write_json(temporary / ABOUT, _about(config, trial, data, epochs, files))
     return ChatFiles(trial.pair.name if trial.pair else "", trial.arm.name, tuple(files))
+
+
+def _about(
+    config: RunConfig, trial: Trial, data: Data[Corpus], epochs: int, files: Sequence[ChatFile]
+) -> dict[str, Any]:
+    """What the files were made of, as JSON."""
+    return {
+        "pair": trial.pair.name if trial.pair else "",
+        "arm": trial.arm.name,
+        "seed": trial.seed,
+        "epochs": epochs,
+        "asked": config.chat.model_dump(),
+        "examples": {file.path.name: file.examples for file in files},
+        "train": data.train.fingerprint(),
+        "valid": data.valid.fingerprint(),
+        "lexicons": [hash_with_edits(path) for path in trial.lexicons],
+    }
 
 
 def _require_text(arm: ResolvedArm) -> None:
