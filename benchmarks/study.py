@@ -4,8 +4,8 @@
     python benchmarks/study.py work benchmarks/study.yaml --out runs/study
     python benchmarks/study.py write benchmarks/study.yaml
 
-`work` runs the queue of the file in its order, one seed of all arms after the other, and resumes where it was stopped;
-what is finished is recorded in benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that
+`work` runs the queue of the file in its order, one seed of all arms after the other, and resumes where it was stopped.
+Start it as often as there are cores: each takes the next runs that no other has. What is finished is recorded in benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that
 seeds can be added on another day and another base. `write` makes of that record docs/results.md with its pictures, and
 src/switchtune/evidence.tsv, by which the program chooses recipes (`recipe: auto`).
 
@@ -18,6 +18,7 @@ import json
 import lzma
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, fields
 from itertools import islice, product
 from pathlib import Path
@@ -35,6 +36,7 @@ from switchtune.evidence import Evidence, takes_monolingual
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Row
+from switchtune.run_dir import RunDir, RunLockedError
 from switchtune.runs.experiment import run_experiment
 
 RECORD = RESULTS / "study.json"
@@ -136,22 +138,32 @@ def written(path: Path, lines: Sequence[str]) -> Path:
 def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
     """Run what is queued and not yet recorded, and record each result."""
     base = model_fingerprint(grid["settings"]["model"])
+    locks = RunDir(out / "locks")
     for run in queued(grid):
-        known = read_json(record, remedy=RESTORE) if record.exists() else {}
-        if set(run.arms) <= set(known.get(run.folder, {}).get("arms", ())):
-            continue
+        with suppress(RunLockedError), locks.lock(run.folder.replace("/", "."), patience_seconds=0):
+            if set(run.arms) <= set(recorded(record).get(run.folder, {}).get("arms", ())):
+                continue
+            arms = trained(run, grid, out)
+            result = {"base": base, "machine": machine("torch", "transformers"), "arms": arms}
+            with locks.lock("record"):
+                write_json(record, {**recorded(record), run.folder: result})
+            print(f"{run.folder}: done", flush=True)
 
-        def told(event: Event, run: Run = run) -> None:
-            if not event.updates:
-                print(f"{run.folder} {event.subject}: {event.what}", flush=True)
 
-        summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
-        rows = {row.arm: row for row in summary.rows}
-        arms = {name: trial_record(rows[folder_name(name)]) for name in run.arms}
-        write_json(
-            record, {**known, run.folder: {"base": base, "machine": machine("torch", "transformers"), "arms": arms}}
-        )
-        print(f"{run.folder}: done", flush=True)
+def recorded(record: Path) -> dict[str, Any]:
+    return read_json(record, remedy=RESTORE) if record.exists() else {}
+
+
+def trained(run: Run, grid: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """What is recorded of each arm of a run."""
+
+    def told(event: Event) -> None:
+        if not event.updates:
+            print(f"{run.folder} {event.subject}: {event.what}", flush=True)
+
+    summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
+    rows = {row.arm: row for row in summary.rows}
+    return {name: trial_record(rows[folder_name(name)]) for name in run.arms}
 
 
 def trial_record(row: Row) -> dict[str, Any]:
