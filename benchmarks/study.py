@@ -5,9 +5,10 @@
     python benchmarks/study.py write benchmarks/study.yaml
 
 `work` runs the queue of the file in its order, one seed of all arms after the other, and resumes where it was stopped.
-Start it as often as there are cores: each takes the next runs that no other has. What is finished is recorded in benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that
-seeds can be added on another day and another base. `write` makes of that record docs/results.md with its pictures, and
-src/switchtune/evidence.tsv, by which the program chooses recipes (`recipe: auto`).
+Start it as often as there are cores: each takes the next runs that no other has. What is finished is recorded in
+benchmarks/results/study.json, with what BLEU needs to know of each sentence, so that seeds can be added on another day
+and another base. `write` makes of that record docs/results.md with its pictures, and src/switchtune/evidence.tsv, by
+which the program chooses recipes (`recipe: auto`).
 
 The pairs of a run are the first `size` of its corpus. What follows them is the monolingual text: of every two further
 pairs the first gives its source and the second its target, so that no pair is hidden in it.
@@ -27,7 +28,7 @@ from typing import Any
 
 import yaml
 from record import RESULTS, machine
-from study_page import BLEU, packed, trials_of, write_page
+from study_page import BLEU, beside, packed, trials_of, write_page
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
@@ -183,13 +184,13 @@ def trial_record(row: Row) -> dict[str, Any]:
 def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[Evidence]:
     """What each recipe gained over `standard`, with monolingual text and without, in all directions and sizes."""
     for (direction, pairs), arms in (each for part in EVIDENT for each in trials_of(part, record).items()):
-        for name, trials in arms.items():
+        for name in arms:
             recipe, further = grid["arms"][name]["recipe"], grid["arms"][name].get("monolingual", True)
             if name == "standard" or grid["arms"][name].keys() - {"recipe", "monolingual", "training"}:
                 continue
             monolingual = grid["monolingual_sentences"] if further and takes_monolingual(recipe) else 0
-            gain = mean(map(BLEU, trials)) - mean(map(BLEU, arms["standard"]))
-            yield Evidence(recipe, monolingual, pairs, direction, round(gain, 2), len(trials))
+            gains = [BLEU(own) - BLEU(base) for own, base in beside(arms, name, "standard")]
+            yield Evidence(recipe, monolingual, pairs, direction, round(mean(gains), 2), len(gains))
 
 
 def evidence_table(evidence: Iterable[Evidence]) -> str:

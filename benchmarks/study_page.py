@@ -2,6 +2,7 @@
 
 import base64
 import zlib
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -41,17 +42,26 @@ def unpacked(record: Mapping[str, Any]) -> Score:
     return Score(record["metric"], record["value"], record["signature"], counts.astype(np.int64), record["n"])
 
 
-def trials_of(name: str, runs: Mapping[str, Any]) -> dict[tuple[str, int], dict[str, list[Trial]]]:
-    """The trainings of one part of the study by direction and number of pairs, and by arm, one a seed."""
-    trials: dict[tuple[str, int], dict[str, list[Trial]]] = {}
+Trials: TypeAlias = dict[str, dict[int, Trial]]
+"""Of one direction and number of pairs: trainings by arm and seed."""
+
+
+def trials_of(name: str, runs: Mapping[str, Any]) -> dict[tuple[str, int], Trials]:
+    """The trainings of one part of the study, by direction and number of pairs."""
+    trials: dict[tuple[str, int], Trials] = {}
     for folder, run in runs.items():
-        part, place, _ = folder.split("/")
+        part, place, seed = folder.split("/")
         if part == name:
             pair, size = place.split(".")
             known = trials.setdefault((pair, int(size)), {})
             for arm, trial in run["arms"].items():
-                known.setdefault(arm, []).append(trial)
+                known.setdefault(arm, {})[int(seed.removeprefix("seed"))] = trial
     return trials
+
+
+def beside(trials: Trials, arm: str, baseline: str) -> list[tuple[Trial, Trial]]:
+    """Trainings of an arm and of the baseline, of the seeds that both have."""
+    return [(trial, trials[baseline][seed]) for seed, trial in trials[arm].items() if seed in trials[baseline]]
 
 
 class Part:
@@ -60,38 +70,38 @@ class Part:
     def __init__(self, name: str, runs: Mapping[str, Any]) -> None:
         self.trials = trials_of(name, runs)
         self.baseline, *self.arms = dict.fromkeys(arm for arms in self.trials.values() for arm in arms)
-        compared = [(*key, arm) for key, arms in self.trials.items() for arm in arms if arm != self.baseline]
-        scores = {
-            (*key, arm): [unpacked(trial["bleu"]) for trial in trials]
-            for key, arms in self.trials.items()
-            for arm, trials in arms.items()
+        pairs = {
+            (*key, arm): beside(trials, arm, self.baseline)
+            for key, trials in self.trials.items()
+            for arm in trials
+            if arm != self.baseline
         }
         differences = [
-            compare_scores(scores[pair, size, self.baseline], scores[pair, size, arm]) for pair, size, arm in compared
+            compare_scores([unpacked(base["bleu"]) for _, base in both], [unpacked(own["bleu"]) for own, _ in both])
+            for both in pairs.values()
         ]
-        self.decided: dict[tuple[str, int, str], Comparison] = dict(zip(compared, decide(differences), strict=True))
+        self.decided: dict[tuple[str, int, str], Comparison] = dict(zip(pairs, decide(differences), strict=True))
 
     def table(self, value: Callable[[Trial], float], digits: int = 1) -> str:
         """Means over seeds, and the differences to the baseline; * where that of BLEU is real."""
-        body, sums = [], {arm: list[tuple[float, float]]() for arm in (self.baseline, *self.arms)}
-        for (pair, size), arms in self.trials.items():
-            means = {arm: mean(map(value, trials)) for arm, trials in arms.items()}
-            for arm, own in means.items():
-                sums[arm].append((own, means[self.baseline]))
-            cells = [
-                _cell(means.get(arm), None if arm == self.baseline else means[self.baseline], digits)
-                + ("*" if value is BLEU and self._is_real((pair, size, arm)) else "")
-                for arm in sums
-            ]
-            seeds = len(arms[self.baseline])
+        body, columns = [], {arm: list[tuple[float, float]]() for arm in (self.baseline, *self.arms)}
+        for (pair, size), trials in self.trials.items():
+            seeds, cells = len(trials[self.baseline]), []
+            for arm, column in columns.items():
+                if arm not in trials:
+                    cells.append("")
+                    continue
+                both = beside(trials, arm, self.baseline)
+                column.append((mean(value(own) for own, _ in both), mean(value(base) for _, base in both)))
+                real = value is BLEU and self._is_real((pair, size, arm))
+                fewer = f" [{len(both)}]" if len(both) < seeds else ""
+                cells.append(_cell(*column[-1], digits, arm == self.baseline) + "*" * real + fewer)
             body.append((arrow(pair), f"{size:,}", str(seeds), *cells))
         if len(body) > 1:
-            means_of = {arm: [mean(column) for column in zip(*both, strict=True)] for arm, both in sums.items()}
-            cells = [
-                _cell(own, None if arm == self.baseline else base, digits) for arm, (own, base) in means_of.items()
-            ]
+            means = [tuple(map(mean, zip(*column, strict=True))) for column in columns.values()]
+            cells = [_cell(own, base, digits, not number) for number, (own, base) in enumerate(means)]
             body.append(("mean", "", "", *cells))
-        return markdown_table(("direction", "pairs", "seeds", *sums), body)
+        return markdown_table(("direction", "pairs", "seeds", *columns), body)
 
     def over_directions(self) -> list[str]:
         """For each arm in how many directions it is better, and the mean gain with its interval over directions.
@@ -120,10 +130,9 @@ class Part:
         return known is not None and known.adjusted_p_value < SIGNIFICANT
 
 
-def _cell(value: float | None, base: float | None, digits: int) -> str:
-    if value is None:
-        return ""
-    return f"{value:.{digits}f}" + ("" if base is None else f" ({signed(value - base, digits)})")
+def _cell(own: float, base: float, digits: int, alone: bool) -> str:
+    """A value, and unless it stands `alone` its difference to the baseline's."""
+    return f"{own:.{digits}f}" + ("" if alone else f" ({signed(own - base, digits)})")
 
 
 def BLEU(trial: Trial) -> float:  # noqa: N802
@@ -145,17 +154,21 @@ def minutes(trial: Trial) -> float:
     return float(trial["minutes"] + extra.get("minutes", 0) + extra.get("translating_minutes", 0))
 
 
-def draw_sizes(part: Part, arms: Sequence[str]) -> "Figure | None":
-    """Gain over the baseline by the number of pairs, with 95 % intervals: a panel for each direction."""
+def draw_sizes(parts: Sequence[Part], arms: Sequence[str]) -> "Figure | None":
+    """Gain over the baseline by the number of pairs, with 95 % intervals: a panel for each direction of the first part.
+
+    What it lacks of the sizes is taken from the other parts.
+    """
     from matplotlib.figure import Figure
 
-    pairs = list(dict.fromkeys(pair for pair, _ in part.trials))
+    pairs = list(dict.fromkeys(pair for pair, _ in parts[0].trials))
+    decided = dict(ChainMap(*(part.decided for part in parts)))
     figure = Figure(figsize=(4.2 * len(pairs), 3.2), layout="constrained")
     for axes, pair in zip(figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0], pairs, strict=True):
-        sizes = sorted(size for each, size in part.trials if each == pair)
+        sizes = sorted({size for part in parts for each, size in part.trials if each == pair})
         axes.axhline(0, color=COLOURS[0], linewidth=1)
         for number, arm in enumerate(arms):
-            known = [(size, part.decided[pair, size, arm]) for size in sizes if (pair, size, arm) in part.decided]
+            known = [(size, decided[pair, size, arm]) for size in sizes if (pair, size, arm) in decided]
             places = [size * 1.04 ** (number - 1) for size, _ in known]
             middle, bars = _with_bars([each for _, each in known])
             axes.errorbar(places, middle, yerr=bars, label=arm, **_look(number))
@@ -164,7 +177,7 @@ def draw_sizes(part: Part, arms: Sequence[str]) -> "Figure | None":
         axes.minorticks_off()
         axes.set_title(arrow(pair))
         axes.set_xlabel("training pairs")
-    figure.axes[0].set_ylabel(f"BLEU beyond {part.baseline}")
+    figure.axes[0].set_ylabel(f"BLEU beyond {parts[0].baseline}")
     figure.axes[0].legend()
     return figure
 
@@ -213,11 +226,14 @@ def write_page(record: Mapping[str, Any]) -> None:
     """Write docs/results.md and docs/pictures."""
     parts = {name: Part(name, record) for name in {folder.split("/")[0] for folder in record}}
     PICTURES.mkdir(exist_ok=True)
-    pictures = {"sizes": ("gain-by-size", draw_sizes), "main": ("gain-by-direction", draw_directions)}
-    for name in parts.keys() & pictures.keys():
-        file, draw = pictures[name]
-        arms = [arm for arm in DRAWN if arm in parts[name].arms]
-        write_figure(PICTURES / file, partial(draw, parts[name], arms), formats=("svg",))
+    main = parts["main"]
+    drawings: dict[str, Callable[[Sequence[str]], Figure | None]] = {
+        "gain-by-direction": partial(draw_directions, main)
+    }
+    if "sizes" in parts:
+        drawings["gain-by-size"] = partial(draw_sizes, (parts["sizes"], main))
+    for file, draw in drawings.items():
+        write_figure(PICTURES / file, partial(draw, [arm for arm in DRAWN if arm in main.arms]), formats=("svg",))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
