@@ -14,7 +14,7 @@ from switchtune.errors import UsageError
 from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.job import TrainingError
-from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
+from switchtune.training.precision import compute_dtype, computing, is_emulated, require_attention, require_compiler
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation
 
@@ -33,6 +33,17 @@ def test_precision_is_what_the_device_can_do(monkeypatch: pytest.MonkeyPatch) ->
     for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, has=has: has)
         assert dtype("auto") == expected
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_bf16_that_a_processor_emulates_is_told(has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has)
+    assert not is_emulated(torch.float32, CPU)
+    assert not is_emulated(torch.bfloat16, GPU)
+    said: list[str] = []
+    for precision in ("auto", "bf16"):
+        train(fresh(), tmp_path / precision, updates=1, precision=precision, on_message=said.append)
+    assert [("emulates" in each) for each in said] == [True] * (not has)
 
 
 def test_fp16_is_refused_with_the_reason() -> None:

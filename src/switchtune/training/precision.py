@@ -40,6 +40,12 @@ def compute_dtype(settings: TrainingSettings, family: FamilyName | None, device:
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32
 
 
+def is_emulated(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a CPU has no instructions for products in bf16: they then take some 30 times as long as in fp32."""
+    known = torch.ops.mkldnn._is_mkldnn_bf16_supported  # no public name tells it
+    return device.type == "cpu" and dtype == torch.bfloat16 and not known()
+
+
 def computing_in(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[Any]:
     """Have layers compute in a type of number; transformers' own switches patch forward and copy all outputs."""
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)

@@ -31,7 +31,7 @@ from switchtune.training.job import Job, TrainingError
 from switchtune.training.loop import Loop
 from switchtune.training.memory import is_out_of_memory
 from switchtune.training.optimizers import choose_optimizer, require_optimizer
-from switchtune.training.precision import compute_dtype, computing, require_attention, require_compiler
+from switchtune.training.precision import compute_dtype, computing, is_emulated, require_attention, require_compiler
 from switchtune.training.sharding import require_shardable, sharded_copy
 from switchtune.training.state import set_weights
 from switchtune.training.trackers import require_trackers
@@ -74,6 +74,10 @@ def carry_out(job: Job) -> Outcome:
     """
     device = training_device()
     require_runnable(job.settings, job.family, device)
+    if is_emulated(compute_dtype(job.settings, job.family, device), device):
+        job.on_message(
+            "training.precision: this processor has no bf16, and emulates it far slower than fp32. Set auto."
+        )
     if job.sharded:
         require_shardable(job.settings)
     checkpoint = _checkpoint(job)
