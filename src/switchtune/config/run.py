@@ -25,6 +25,7 @@ from switchtune.config.base import (
 from switchtune.config.chat import ChatSettings
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
+from switchtune.config.together import TogetherSettings, groups_of
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
 from switchtune.recipes import FURTHER_KINDS, PAIRED_KINDS
 
@@ -243,6 +244,9 @@ class RunConfig(ComparisonSettings):
     """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
     its vocabulary is trimmed."""
     pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
+    together: TogetherSettings = TogetherSettings()
+    """Which pairs one model learns; every pair has its own by default. `true`, lists of pairs, or a block. An arm has
+    its own value where it is to be compared with others."""
     lexicon: LexiconSettings = LexiconSettings()
     gloss: GlossSettings = GlossSettings()
     back_translation: BackTranslationSettings = BackTranslationSettings()
@@ -288,6 +292,7 @@ class RunConfig(ComparisonSettings):
             self._check_glosses(own, arm)
             self._check_back_translation(own, arm)
             self._check_without_pairs(arm)
+            self._check_together(own, arm)
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
@@ -297,6 +302,15 @@ class RunConfig(ComparisonSettings):
                     f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
                 )
         return self
+
+    def _check_together(self, own: ArmSettings, arm: ResolvedArm) -> None:
+        shared = next((group for group in self.groups(arm) if len(group) > 1), None)
+        if shared and own.recipe == AUTO:
+            names = ", ".join(pair.name for pair in shared)
+            raise ValueError(
+                f"arms.{arm.name}: recipe: auto chooses for each pair, and one model learns {names} (together). Name "
+                "a recipe"
+            )
 
     def _check_back_translation(self, own: ArmSettings, arm: ResolvedArm) -> None:
         named = own.recipe != AUTO  # else it translates back only where there is text
@@ -353,6 +367,15 @@ class RunConfig(ComparisonSettings):
         if wrong := [arm.name for arm in glossing if arm.switching.source == "anti"]:
             raise ValueError(f"arms.{wrong[0]}: switching.source: anti has no use for the dictionaries of glossed")
 
+    def groups(self, arm: ResolvedArm) -> tuple[tuple[PairSettings, ...], ...]:
+        """The pairs that each model of an arm learns; where outputs are given, every pair stands alone."""
+        return groups_of(TogetherSettings() if arm.outputs else arm.together, self.pairs)
+
+    @property
+    def shares_models(self) -> bool:
+        """Whether a model of any arm learns several pairs."""
+        return any(len(group) > 1 for arm in self.arms for group in self.groups(arm))
+
     def glossed_lexicons(self, arm: ResolvedArm) -> dict[str, LexiconSettings]:
         """How an arm's lexicons into the languages without pairs are made, where it makes glosses."""
         lexicon = arm.lexicon
@@ -384,6 +407,7 @@ class RunConfig(ComparisonSettings):
                 back_translation=with_own(self.back_translation, arm, "back_translation"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
                 monolingual=arm.monolingual,
+                together=with_own(self.together, arm, "together"),
                 outputs=arm.outputs,
                 choices=own_choices(
                     arm, self.task, monolingual=any(pair.target in pair.monolingual for pair in self.pairs)
