@@ -4,7 +4,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import contains
 from pathlib import Path
+
+import numpy as np
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import NO_PAIRS, PairSettings, RunConfig, SummarizationSettings, TaskName
@@ -68,6 +71,33 @@ def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[C
     if unpaired:
         train = replace(train.limited(0), origin=NO_PAIRS)
     return train, read(pair.valid), read(pair.test, deduplicate=False)
+
+
+def without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cache_dir: Path) -> Corpus:
+    """A training corpus without the pairs of which a side stands in a validation or test set of another pair.
+
+    A model that learns several pairs would have seen the references of one among the targets of another. The corpus
+    notes how many there were.
+
+    Raises:
+        SwitchtuneError: nothing is left to train on.
+    """
+    if not len(train):
+        return train
+    held_out = [set(map(as_compared, _held_out(config, code, cache_dir, but=pair))) for code in pair.languages]
+    rows = zip(*(map(as_compared, side) for side in (train.sources(), train.targets())), strict=True)
+    leaking = np.array([any(map(contains, held_out, sides)) for sides in rows], dtype=bool)
+    count = int(leaking.sum())
+    if not count:
+        return train
+    if count == len(train):
+        raise SwitchtuneError(
+            f"{pair.name}: all of its {count:,} training pairs ({train.origin}) stand in validation or test sets of "
+            "other pairs, on which a model that learns several of them is tested (together). Give it other pairs."
+        )
+    note = f"{count:,} pairs left out of which a side stands in a validation or test set of another pair"
+    reading = replace(train.reading, notes=(*train.reading.notes, note))
+    return replace(train, table=train.table.filter(~leaking), reading=reading)
 
 
 def read_glossed_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
@@ -140,10 +170,13 @@ def added_text(config: RunConfig, cache_dir: Path) -> list[str]:
     return lines
 
 
-def _held_out(config: RunConfig, language: str, cache_dir: Path) -> Iterator[str]:
-    """All sentences of a language that models of the run are validated or tested on, those of other pairs included."""
+def _held_out(config: RunConfig, language: str, cache_dir: Path, *, but: PairSettings | None = None) -> Iterator[str]:
+    """All sentences of a language that models of the run are validated or tested on, those of other pairs included.
+
+    `but`: a pair whose own sets are passed over.
+    """
     for pair in config.pairs:
-        if language in (pair.source, pair.target):
+        if language in pair.languages and pair != but:
             pair = located(pair, cache_dir)
             read = pair_reader(config, pair, cache_dir)
             for corpus in (read(pair.valid), read(pair.test, deduplicate=False)):
