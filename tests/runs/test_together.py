@@ -10,9 +10,12 @@ import pytest
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.generation import translate
 from switchtune.models.load import load_model, save_model
+from switchtune.results.matrix import matrix_of, matrix_table
 from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.stage_examples import tempered
+from switchtune.runs.zeroshot import run_zeroshot
 from switchtune.training.curve import read_metrics
 from tests.miniature import ENGLISH, GERMAN, miniature
 
@@ -64,8 +67,6 @@ def test_one_model_for_three_stands_beside_three_models(model: Path, tmp_path: P
     group = run / "de-en+it-en+en-de/one/seed1"
     # Each test set is translated from its own language into its own.
     loaded = load_model(str(group / "task/model"))
-    from switchtune.generation import translate
-
     for name, lines in {"de-en": GERMAN, "it-en": [line.swapcase() for line in GERMAN], "en-de": ENGLISH}.items():
         written = (group / f"hypotheses.{name}.txt").read_text(encoding="utf-8").splitlines()
         assert written == translate(loaded, lines[PARTS["test"]], *name.split("-"), config.generation)
@@ -91,3 +92,28 @@ def test_shares_go_by_size_and_temperature() -> None:
     assert tempered([100, 900], 1) == pytest.approx([0.1, 0.9])
     assert tempered([100, 900], 2) == pytest.approx([0.25, 0.75])
     assert tempered([0, 5], 2) == [0, 1]
+
+
+@pytest.mark.slow
+def test_directions_between_its_languages_are_tested_zero_shot(model: Path, tmp_path: Path) -> None:
+    arms = ["standard", {"recipe": "csr", "name": "csr"}]
+    pairs = [pair_of(tmp_path, name) for name in ("de-en", "en-it")]
+    zeroshot = {"tests": {"German-it": f"{tmp_path}/test.{{de,it}}"}, "limit": 4}
+    config = config_of(model, tmp_path, pairs=pairs, arms=arms, together=True, zeroshot=zeroshot)
+    assert config.zeroshot.tests.keys() == {"de-it"}
+    (matrix,) = run_zeroshot(config, tmp_path / "run")
+    assert (matrix.trained, matrix.tested) == (("de-en+en-it",), ("de-en", "en-it", "de-it"))
+    assert [cell.supervised for cell in matrix.cells] == [True, True, False]
+    assert matrix.cells[2].in_language is not None
+    file = tmp_path / "run/zeroshot/own-tests/de-en+en-it.csr.seed1.de-it.txt"
+    trained = load_model(str(tmp_path / "run/de-en+en-it/csr/seed1/task/model"))
+    written = translate(trained, list(GERMAN[11:15]), "de", "it", config.generation)
+    assert file.read_text(encoding="utf-8").splitlines() == written
+    heads, rows = matrix_table(matrix)
+    assert (heads[1], rows[2][0]) == ("de→en, en→it", "de→it")
+    # All languages in one stage of restoration, each pair's words by its own lexicons.
+    restored = {
+        json.dumps(line) for block in batch_preview(config, arm="csr", rows=2)[:1] for line in block.split("\n")
+    }
+    assert sum("kind " in line for line in restored) == 2
+    assert matrix_of(json.loads((tmp_path / "run/zeroshot.json").read_text(encoding="utf-8"))["matrices"][0]) == matrix

@@ -12,6 +12,7 @@ from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
     ColumnName,
+    Direction,
     FolderName,
     LanguageCode,
     LearningRate,
@@ -201,8 +202,15 @@ class ZeroshotSettings(Settings):
     multiway: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
     """Further test sets: a name, and files of the same sentences in every language, one per line, with an asterisk in
     place of the language's code: {ntrex: "ntrex/test.*.xz"}."""
+    tests: dict[Direction, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
+    """Test sets of directions that are none of the pairs, named as theirs are: {de-tr: "test.{de,tr}"}."""
     limit: Rows | None = None
     """Use only the first so many sentences of each test set."""
+
+    @property
+    def languages(self) -> list[str]:
+        """Those that are glossed, and those of further tests."""
+        return [*self.glossed, *(code for name in self.tests for code in name.split("-"))]
 
     @field_validator("multiway")
     @classmethod
@@ -391,8 +399,8 @@ class RunConfig(ComparisonSettings):
 
     @property
     def languages(self) -> list[str]:
-        """All languages of the pairs, and those without pairs that are glossed, sorted."""
-        return sorted({*self.zeroshot.glossed, *(code for pair in self.pairs for code in pair.languages)})
+        """All languages of the pairs, and those without pairs that are glossed or tested, sorted."""
+        return sorted({*self.zeroshot.languages, *(code for pair in self.pairs for code in pair.languages)})
 
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
@@ -425,6 +433,6 @@ class RunConfig(ComparisonSettings):
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         glossed = self.zeroshot.glossed.values()
         texts += [dictionary.path for each in glossed for dictionary in each.dictionaries]
-        corpora += [each.test for each in glossed if each.test is not None]
+        corpora += [*self.zeroshot.tests.values(), *(each.test for each in glossed if each.test is not None)]
         outputs = [name for arm in self.arms for name in arm.outputs.values()]
         return [self.model.name, *texts, *corpora, *lexicons, *outputs, *self.zeroshot.multiway.values()]

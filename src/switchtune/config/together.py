@@ -108,4 +108,4 @@ def _require_common_languages(group: Sequence[Directed]) -> None:
 def group_name(pairs: Sequence[str]) -> str:
     """What a model's folder and messages call the pairs that it learns."""
     name = "+".join(pairs)
-    return name if len(name) <= _LONGEST_NAME else f"{pairs[0]}+{len(pairs) - 1}-{fingerprint(list(pairs))[:8]}"
+    return name if len(name) <= _LONGEST_NAME else f"{pairs[0]}+{len(pairs) - 1}more.{fingerprint(list(pairs))[:8]}"

@@ -164,7 +164,7 @@ def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
             arms[pair.name], reasons = arms_and_reasons(config, pair, train, Path(cache))
             advice += reasons
             for arm in arms[pair.name] if device.at_hand else ():
-                check_arm(pair, arm, layout, config.zeroshot.glossed)
+                check_arm(pair, arm, layout, config.zeroshot.languages)
         rows = rows_kept(config, corpora)
         planner = _Planner(config, layout, device, jobs, rows)
         samples = {name: SampledPair.of(name, *both) for name, both in corpora.items()}

@@ -32,9 +32,9 @@ from switchtune.training.distributed import training_device
 from switchtune.training.stage import require_runnable
 
 
-def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, glossed: Iterable[str] = ()) -> None:
-    """As `Experiment.check_trials`, of one arm on one pair; `glossed` are languages without pairs."""
-    for language in (*pair.languages, *glossed):
+def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, tested: Iterable[str] = ()) -> None:
+    """As `Experiment.check_trials`, of one arm on one pair; `tested` are languages without pairs."""
+    for language in (*pair.languages, *tested):
         layout.code(language)
     require_runnable(arm.training, layout.family.name, training_device())
     arm.stage_updates  # noqa: B018

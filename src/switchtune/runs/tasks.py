@@ -100,15 +100,12 @@ def without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cache
     return replace(train, table=train.table.filter(~leaking), reading=reading)
 
 
-def read_glossed_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
-    """The test sets of the languages without pairs that have one of their own, by language."""
+def read_zeroshot_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
+    """The test sets of directions that are none of the pairs, by direction: of `glossed` and of `tests`."""
     read = partial(read_corpus, limit=limit, deduplicate=False, cache_dir=cache_dir)
-    target = config.pairs[0].target
-    return {
-        code: read(settings.test, code, target)
-        for code, settings in config.zeroshot.glossed.items()
-        if settings.test is not None
-    }
+    target, glossed = config.pairs[0].target, config.zeroshot.glossed
+    files = {f"{code}-{target}": each.test for code, each in glossed.items() if each.test is not None}
+    return {name: read(file, *name.split("-")) for name, file in {**files, **config.zeroshot.tests}.items()}
 
 
 @dataclass(frozen=True)
@@ -181,7 +178,7 @@ def _held_out(config: RunConfig, language: str, cache_dir: Path, *, but: PairSet
             read = pair_reader(config, pair, cache_dir)
             for corpus in (read(pair.valid), read(pair.test, deduplicate=False)):
                 yield from _side(corpus, language)
-    for corpus in read_glossed_tests(config, cache_dir).values():
+    for corpus in read_zeroshot_tests(config, cache_dir).values():
         if language in (corpus.source_language, corpus.target_language):
             yield from _side(corpus, language)
     for pattern in config.zeroshot.multiway.values():

@@ -38,8 +38,8 @@ from switchtune.runs.tasks import (
     TASKS,
     note_task,
     read_further,
-    read_glossed_tests,
     read_pair,
+    read_zeroshot_tests,
     require_language,
     without_held_out,
 )
@@ -88,7 +88,7 @@ class PairExperiment:
         layout = load_layout(self.config.model.name)
         for pair in pairs:
             for arm in arms:
-                check_arm(pair, arm, layout, self.config.zeroshot.glossed)
+                check_arm(pair, arm, layout, self.config.zeroshot.languages)
 
     def about_outputs(self, pair: PairSettings, arm: ResolvedArm, data: Data[Corpus]) -> list[str]:
         return about_texts(arm.outputs[pair.name], data.tests[TEST_SET], parallel=TASKS[self.config.task].parallel)
@@ -138,8 +138,8 @@ class PairExperiment:
         }
         marks = {trial.arm.gloss.mark for trial in trials if "gloss" in trial.arm.kinds} - {""}
         further |= {"gloss.tag": tuple(sorted(marks))} if marks else {}
-        tests = read_glossed_tests(self.config, run.path / CORPORA)
-        further |= {f"zeroshot.{language}": test.sources() for language, test in tests.items()}
+        tests = read_zeroshot_tests(self.config, run.path / CORPORA)
+        further |= {f"zeroshot.{name}": test.sources() for name, test in tests.items()}
         return prepare_model(self.config, corpora, further, lexicons, run, on_event)
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
