@@ -62,18 +62,21 @@ def pair_reader(config: RunConfig, pair: PairSettings, cache_dir: Path) -> Calla
 def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
     """The training, validation and test corpus of a pair. Every row stays in the test set.
 
-    Where a pair has none to train on, the training corpus is empty.
+    Where a pair has none to train on, the training corpus is empty; where models learn several pairs, it lacks what
+    others are tested on.
     """
-    pair = located(pair, cache_dir)
-    read = pair_reader(config, pair, cache_dir)
+    files = located(pair, cache_dir)
+    read = pair_reader(config, files, cache_dir)
     unpaired = pair.train == NO_PAIRS
-    train = read(pair.valid if unpaired else pair.train, limit=pair.limit)
+    train = read(files.valid if unpaired else files.train, limit=pair.limit)
     if unpaired:
         train = replace(train.limited(0), origin=NO_PAIRS)
-    return train, read(pair.valid), read(pair.test, deduplicate=False)
+    elif config.shares_models:
+        train = _without_held_out(config, pair, train, cache_dir)
+    return train, read(files.valid), read(files.test, deduplicate=False)
 
 
-def without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cache_dir: Path) -> Corpus:
+def _without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cache_dir: Path) -> Corpus:
     """A training corpus without the pairs of which a side stands in a validation or test set of another pair.
 
     A model that learns several pairs would have seen the references of one among the targets of another. The corpus
@@ -82,8 +85,6 @@ def without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cache
     Raises:
         SwitchtuneError: nothing is left to train on.
     """
-    if not len(train):
-        return train
     held_out = [set(map(as_compared, _held_out(config, code, cache_dir, but=pair))) for code in pair.languages]
     rows = zip(*(map(as_compared, side) for side in (train.sources(), train.targets())), strict=True)
     leaking = np.array([any(map(contains, held_out, sides)) for sides in rows], dtype=bool)

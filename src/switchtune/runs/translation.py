@@ -41,7 +41,6 @@ from switchtune.runs.tasks import (
     read_pair,
     read_zeroshot_tests,
     require_language,
-    without_held_out,
 )
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
@@ -95,8 +94,6 @@ class PairExperiment:
 
     def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
         train, valid, test = read_pair(self.config, pair, cache_dir)
-        if self.config.shares_models:
-            train = without_held_out(self.config, pair, train, cache_dir)
         return Data(train, valid, {TEST_SET: test}, read_further(self.config, pair, train, cache_dir))
 
     def prepare(
