@@ -180,9 +180,10 @@ def zeroshot(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Test every model on all directions into its target languages: a matrix of tested against trained.
+    """Test every model in all directions into its target languages: a matrix of tested against trained.
 
-    Further test sets are `zeroshot.tests` and `zeroshot.multiway`. Languages without pairs that arms have glosses in (`zeroshot.glossed`) are tested too.
+    Further test sets are named by `zeroshot.tests` and `zeroshot.multiway`. Languages without pairs that arms have
+    glosses in (`zeroshot.glossed`) are tested too.
 
     Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
 
