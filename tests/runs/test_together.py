@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from switchtune.analysis.cost import cost_record
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
 from switchtune.config.together import group_name
@@ -16,7 +17,9 @@ from switchtune.generation import translate
 from switchtune.models.load import load_model
 from switchtune.results.matrix import matrix_of, matrix_table
 from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
+from switchtune.runs.folder import Run
 from switchtune.runs.plan import plan
+from switchtune.runs.run_files import read_run
 from switchtune.runs.stage_examples import tempered
 from switchtune.runs.train import train_arm
 from switchtune.runs.zeroshot import run_zeroshot
@@ -86,6 +89,12 @@ def test_one_model_for_three_stands_beside_three_models(model: Path, tmp_path: P
     assert first["valid_nll de-en"] == pytest.approx(losses(run / "de-en/standard/seed1")[0]["valid_nll"], rel=1e-5)
     record = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["rows"]
     assert [row.get("together") for row in record[:2]] == [None, ["de-en", "it-en", "en-de"]]
+    # Whoever reads the folder finds the model's training for each of its pairs, and what it cost once.
+    read = read_run(run)
+    assert (read.missing, read.warnings) == ((), ())
+    assert [each.name for each in read.trainings if each.arm == "one"] == ["de-en+it-en+en-de/one/seed1"] * 3
+    costs = [row["updates"] for row in cost_record(Run(run, config))["rows"] if row["arm"] == "one"]
+    assert costs == [9]
     # Nothing is done twice.
     weights = [path.stat().st_mtime_ns for path in sorted(run.rglob("model.safetensors"))]
     assert len(weights) == 4
