@@ -90,8 +90,7 @@ def train_stage(
     same weights, bit for bit, as a training that was not interrupted.
 
     Args:
-        valid: for the validation loss; its epoch 0 is used every time. Of several sets, by name, each has a loss of its
-            own too, and all tokens count alike.
+        valid: for the validation loss, epoch 0 of it; several sets, by name, have a loss each too.
         seed: of the order of the batches and of dropout.
         origin: what identifies the weights that the stage begins with; a checkpoint that began with others is refused.
         log: where the curve goes; by default `folder`/metrics.jsonl.
@@ -106,8 +105,7 @@ def train_stage(
         UsageError: something that the settings ask for cannot be had here.
         Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
-    sets = valid if isinstance(valid, Mapping) else {} if valid is None else {"": valid}
-    _require_sets(settings, examples, sets, validate, folder)
+    sets = _required_sets(settings, examples, valid, validate, folder)
     layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
     validated = {name: _validation(each, layout, max_tokens, settings) for name, each in sets.items()}
     job = Job(
@@ -151,21 +149,24 @@ def _result(outcome: Outcome, job: Job, truncated_valid: int) -> StageResult:
     )
 
 
-def _require_sets(
+def _required_sets(
     settings: TrainingSettings,
     examples: Examples,
-    valid: Mapping[str, Examples],
+    valid: Examples | Mapping[str, Examples] | None,
     validate: Callable[[Loaded], float] | None,
     folder: Path,
-) -> None:
-    if examples.count == 0 or not all(each.count for each in valid.values()):
+) -> Mapping[str, Examples]:
+    """The validation sets by name; raises TrainingError where one that is needed is not there, or empty."""
+    sets = valid if isinstance(valid, Mapping) else {} if valid is None else {"": valid}
+    if examples.count == 0 or not all(each.count for each in sets.values()):
         raise TrainingError(f"{folder}: the {'validation' if examples.count else 'training'} set has no examples.")
-    if settings.keep == "best" and not valid:
+    if settings.keep == "best" and not sets:
         raise TrainingError("training.keep: 'best' needs a validation set to tell which weights are best.")
-    if settings.patience is not None and not valid:
+    if settings.patience is not None and not sets:
         raise TrainingError("training.patience needs a validation set to tell when a stage gets no better.")
     if settings.best_by == "chrf" and validate is None:
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
+    return sets
 
 
 def _validation(
