@@ -16,6 +16,7 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
 from switchtune.models.load import load_model
 from switchtune.results.matrix import matrix_of, matrix_table
+from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
 from switchtune.runs.folder import Run
 from switchtune.runs.plan import plan
@@ -153,6 +154,25 @@ def test_restoring_and_glossing_are_done_in_all_languages_at_once(model: Path, t
         encoder, labels = (line for line in part.split("\n") if "encoder input" in line or "labels" in line)
         assert encoder.split()[-1] == {"de": "de_DE", "it": "it_IT"}[name.split()[1][:2]]
         assert labels.split()[-1] == "en_XX"
+
+
+def test_each_pair_is_glossed_by_its_own_dictionaries(model: Path, tmp_path: Path) -> None:
+    words = {"de": "dog HUND\nmeadow WIESE\n", "it": "dog CANE\nmeadow PRATO\n"}
+    for code, lines in words.items():
+        (tmp_path / f"en-{code}.txt").write_text(f"{lines}a x\nthe y\nruns z\nacross w\n", encoding="utf-8")
+    pairs = [pair_of(tmp_path, f"{code}-en", dictionaries=str(tmp_path / f"en-{code}.txt")) for code in words]
+    lexicon = {"method": "dictionary", "accept": True}
+    config = config_of(model, tmp_path, pairs=pairs, arms=["standard", "csr+"], together=True, lexicon=lexicon)
+    assert {str(tmp_path / f"en-{code}.txt") for code in words} <= set(config.inputs)
+    (mixture,) = batch_preview(config, arm="csr+", rows=1)
+    glosses = [part.lower() for part in mixture.split("kind ") if part.strip().startswith("gloss")]
+    assert len(glosses) == 2
+    for gloss, found in zip(glosses, (("hund", "wiese"), ("cane", "prato")), strict=True):
+        assert all(word in gloss for word in found)
+    pairs[1]["dictionaries"] = "nowhere.txt"
+    config = config_of(model, tmp_path, pairs=pairs, arms=["standard", "csr+"], together=True, lexicon=lexicon)
+    with pytest.raises(SwitchtuneError, match=r"nowhere\.txt"):
+        require_inputs(config, config.arms)
 
 
 @pytest.mark.slow

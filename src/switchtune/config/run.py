@@ -84,6 +84,9 @@ class PairSettings(Settings):
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
     """Further text, one sentence per line: {en: FILE}. The recipes csr+, denoise, bt and csr+bt train on that of the
     target language; the reverse model of csr+bt on that of the source language. Without pairs all is made of it."""
+    dictionaries: Dictionaries = ()
+    """Dictionaries of its two languages, a file or several, each of either direction: beside those of `lexicon`, for
+    arms whose lexicon takes any."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
@@ -394,8 +397,9 @@ class RunConfig(ComparisonSettings):
         }
 
     def lexicons_of(self, arm: ResolvedArm) -> list[LexiconSettings]:
-        """How the lexicons of an arm are made on a pair."""
-        return [arm.lexicon, *self.glossed_lexicons(arm).values()] if arm.needs_lexicons else []
+        """How the lexicons of an arm are made, those of each pair and those of glosses without pairs."""
+        own = [arm.lexicon.with_dictionaries(pair.dictionaries) for pair in self.pairs]
+        return [*own, *self.glossed_lexicons(arm).values()] if arm.needs_lexicons else []
 
     @property
     def languages(self) -> list[str]:
@@ -432,7 +436,7 @@ class RunConfig(ComparisonSettings):
         texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         glossed = self.zeroshot.glossed.values()
-        texts += [dictionary.path for each in glossed for dictionary in each.dictionaries]
+        texts += [dictionary.path for each in (*glossed, *self.pairs) for dictionary in each.dictionaries]
         corpora += [*self.zeroshot.tests.values(), *(each.test for each in glossed if each.test is not None)]
         outputs = [name for arm in self.arms for name in arm.outputs.values()]
         return [self.model.name, *texts, *corpora, *lexicons, *outputs, *self.zeroshot.multiway.values()]

@@ -60,6 +60,7 @@ class PairPreparation:
         """Build an arm's lexicons from the training corpus (or another) and judge them by the validation corpus."""
         if not arm.needs_lexicons:
             return ()
+        arm = replace(arm, lexicon=arm.lexicon.with_dictionaries(self.pair.dictionaries))
         settings, model, (train, valid) = arm.lexicon, self.config.model.name, self.corpora
         corpus, judged_by = train, valid if TASKS[self.config.task].parallel else None
         if settings.corpus is not None:
