@@ -11,7 +11,9 @@ and another base. `write` makes of that record docs/results.md with its pictures
 which the program chooses recipes (`recipe: auto`).
 
 The pairs of a run are the first `size` of its corpus. What follows them is the monolingual text: of every two further
-pairs the first gives its source and the second its target, so that no pair is hidden in it.
+pairs the first gives its source and the second its target, so that no pair is hidden in it; where both directions are
+in one run (`de-en+en-de`), the first gives the language that the corpus names first. A run of several directions is
+recorded as one of each.
 """
 
 import argparse
@@ -49,10 +51,10 @@ RESTORE = "Restore it, or give another file with --record."
 
 @dataclass(frozen=True)
 class Run:
-    """One comparison of the study: arms on one direction with so many pairs."""
+    """One comparison of the study: arms on one direction, or on several at once, with so many pairs of each."""
 
     name: str  # Of the part of the study that it belongs to
-    pair: str
+    pair: str  # Or several, with a plus between
     size: int
     arms: Mapping[str, Mapping[str, Any]]
     seed: int
@@ -62,7 +64,15 @@ class Run:
 
     @property
     def folder(self) -> str:
-        return f"{self.name}/{self.pair}.{self.size}/seed{self.seed}"
+        return self.place(self.pair)
+
+    @property
+    def pairs(self) -> list[str]:
+        return self.pair.split("+")
+
+    def place(self, pair: str) -> str:
+        """What one of its directions is recorded as."""
+        return f"{self.name}/{pair}.{self.size}/seed{self.seed}"
 
 
 def queued(grid: Mapping[str, Any]) -> Iterator[Run]:
@@ -82,17 +92,39 @@ def merged(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any
 
 def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
     """What `switchtune run` would be given."""
-    source, target = run.pair.split("-")
-    corpus = next(each for name, each in grid["corpora"].items() if set(name.split("-")) == {source, target})
-    path = Path(corpus["path"])
+    pairs = [pair_of(run, pair, grid, out) for pair in run.pairs]
+    _, first = corpus_of(run.pairs[0], grid)
+    arms = json.loads(
+        json.dumps([{"name": folder_name(name), **settings} for name, settings in run.arms.items()]).replace(
+            "DICTIONARY", first.get("dictionary", "")
+        )
+    )
+    return parse_config(
+        RunConfig,
+        {**run.settings, "pairs": pairs, "arms": arms, "seeds": [run.seed], "baseline": arms[0]["name"]},
+        origin=run.folder,
+    )
+
+
+def corpus_of(pair: str, grid: Mapping[str, Any]) -> tuple[list[str], Mapping[str, str]]:
+    """The languages of the corpus of a direction, in its own order, and where it is."""
+    corpora = ((name.split("-"), each) for name, each in grid["corpora"].items())
+    return next((languages, each) for languages, each in corpora if set(languages) == set(pair.split("-")))
+
+
+def pair_of(run: Run, pair: str, grid: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    """One direction as `switchtune run` would be given it."""
+    (source, target), (languages, corpus) = pair.split("-"), corpus_of(pair, grid)
+    path, most = Path(corpus["path"]), grid["monolingual_sentences"]
+    halves = languages if len(run.pairs) > 1 else [source, target]
     further = {
-        language: further_text(path / f"train.{language}.xz", run.size, half, grid["monolingual_sentences"], out)
-        for half, language in enumerate((source, target))
+        language: further_text(path / f"train.{language}.xz", run.size, halves.index(language), most, out)
+        for language in (source, target)
     }
     test = {
         language: test_set(path / f"{run.tested_on}.{language}.xz", run.test_sentences, out) for language in further
     }
-    pair = {
+    return {
         "source": source,
         "target": target,
         "train": f"{path}/train.{{{source},{target}}}.xz",
@@ -101,16 +133,6 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
         "limit": run.size,
         "monolingual": {language: str(text) for language, text in further.items()},
     }
-    arms = json.loads(
-        json.dumps([{"name": folder_name(name), **settings} for name, settings in run.arms.items()]).replace(
-            "DICTIONARY", corpus.get("dictionary", "")
-        )
-    )
-    return parse_config(
-        RunConfig,
-        {**run.settings, "pairs": [pair], "arms": arms, "seeds": [run.seed], "baseline": arms[0]["name"]},
-        origin=run.folder,
-    )
 
 
 def folder_name(arm: str) -> str:
@@ -121,7 +143,9 @@ def further_text(path: Path, size: int, half: int, most: int, out: Path) -> Path
     """A file of every second sentence after the first `size`; the halves 0 and 1 have no pair in common."""
     with lzma.open(path, "rt", encoding="utf-8") as lines:
         sentences = list(islice(lines, size + half, size + 2 * most, 2))
-    return written(out / "text" / f"{path.parent.name}.{size}" / f"further.{path.suffixes[0][1:]}.txt", sentences)
+    return written(
+        out / "text" / f"{path.parent.name}.{size}.{half}" / f"further.{path.suffixes[0][1:]}.txt", sentences
+    )
 
 
 def test_set(path: Path, most: int, out: Path) -> Path:
@@ -142,12 +166,13 @@ def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
     locks = RunDir(out / "locks")
     for run in queued(grid):
         with suppress(RunLockedError), locks.lock(run.folder.replace("/", "."), patience_seconds=0):
-            if set(run.arms) <= set(recorded(record).get(run.folder, {}).get("arms", ())):
+            known = recorded(record)
+            if all(set(run.arms) <= set(known.get(run.place(pair), {}).get("arms", ())) for pair in run.pairs):
                 continue
-            arms = trained(run, grid, out)
-            result = {"base": base, "machine": machine("torch", "transformers"), "arms": arms}
+            about = {"base": base, "machine": machine("torch", "transformers")}
+            results = {run.place(pair): {**about, "arms": arms} for pair, arms in trained(run, grid, out).items()}
             with locks.lock("record"):
-                write_json(record, {**recorded(record), run.folder: result})
+                write_json(record, {**recorded(record), **results})
             print(f"{run.folder}: done", flush=True)
 
 
@@ -155,16 +180,16 @@ def recorded(record: Path) -> dict[str, Any]:
     return read_json(record, remedy=RESTORE) if record.exists() else {}
 
 
-def trained(run: Run, grid: Mapping[str, Any], out: Path) -> dict[str, Any]:
-    """What is recorded of each arm of a run."""
+def trained(run: Run, grid: Mapping[str, Any], out: Path) -> dict[str, dict[str, Any]]:
+    """What is recorded of each arm of a run, by direction."""
 
     def told(event: Event) -> None:
         if not event.updates:
             print(f"{run.folder} {event.subject}: {event.what}", flush=True)
 
     summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
-    rows = {row.arm: row for row in summary.rows}
-    return {name: trial_record(rows[folder_name(name)]) for name in run.arms}
+    rows = {(row.pair, row.arm): row for row in summary.rows}
+    return {pair: {name: trial_record(rows[pair, folder_name(name)]) for name in run.arms} for pair in run.pairs}
 
 
 def trial_record(row: Row) -> dict[str, Any]:
@@ -178,6 +203,7 @@ def trial_record(row: Row) -> dict[str, Any]:
         "updates": row.stage_updates,
         "minutes": row.minutes,
         "back_translation": row.back_translation and asdict(row.back_translation),
+        **row.details,  # the pairs that one model learned, where there are several
     }
 
 

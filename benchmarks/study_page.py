@@ -15,8 +15,7 @@ from scipy.stats import t
 
 from switchtune.files import write_text
 from switchtune.results.drawing import COLOURS, MARKERS, write_figure
-from switchtune.results.figures import arrow
-from switchtune.results.text import markdown_table, signed
+from switchtune.results.text import arrow, markdown_table, signed
 from switchtune.scoring.metrics import Score
 from switchtune.scoring.significance import SIGNIFICANT, Comparison, compare_scores, decide
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import lzma
 from pathlib import Path
 from types import ModuleType
 
@@ -177,6 +178,35 @@ def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) 
     header, *lines = study.evidence_table(study.evidence_of(record, grid)).splitlines()
     assert header == read_header()
     assert lines[0] == "csr\t0\t2000\tde-en\t-0.5\t2"
+
+
+def test_both_directions_of_the_study_share_no_pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study, corpus = _study(monkeypatch), tmp_path / "de-en"
+    corpus.mkdir()
+    for part in ("train", "valid", "test"):
+        for code in ("de", "en"):
+            with lzma.open(corpus / f"{part}.{code}.xz", "wt", encoding="utf-8") as stream:
+                stream.writelines(f"{part} {number}\n" for number in range(20))
+    entry = {"name": "both", "pairs": ["de-en+en-de"], "sizes": [4], "seeds": [2], "arms": ["standard", "together"]}
+    grid = {
+        "corpora": {"de-en": {"path": str(corpus)}},
+        "settings": {"model": "model"},
+        "arms": {"standard": {"recipe": "standard"}, "together": {"recipe": "standard", "together": True}},
+        "test_sentences": 3,
+        "monolingual_sentences": 5,
+        "queue": [entry],
+    }
+    (run,) = study.queued(grid)
+    assert [run.place(pair) for pair in run.pairs] == ["both/de-en.4/seed2", "both/en-de.4/seed2"]
+    config = study.config_of(run, grid, tmp_path / "out")
+    assert [len(config.groups(arm)) for arm in config.arms] == [2, 1]
+    german, english = (
+        Path(pair.monolingual[pair.target]).read_text(encoding="utf-8").split("\n")[:-1]
+        for pair in reversed(config.pairs)
+    )
+    assert (len(german), len(english)) == (5, 5)
+    assert not set(german) & set(english)
+    assert not {f"train {number}" for number in range(4)} & {*german, *english}
 
 
 def read_header() -> str:

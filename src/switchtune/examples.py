@@ -270,7 +270,8 @@ def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: 
     An epoch has every example of the kind that runs out first exactly once. The other kinds take several epochs to go
     through, each time in a new random order. Where a share changes over the stage, an epoch has those shares that the
     line between first and last has where the epoch begins; it is short (`CHANGING_EPOCH`, `CHANGING_BATCHES`), and
-    kinds whose share is below its largest pass over some examples, which are others each time.
+    kinds whose share is below its largest pass over some examples, which are others each time. Sides are told apart
+    where every kind tells them.
 
     Args:
         ingredients: examples of each kind, at least one, with their share; at each end of the stage one is above 0.
@@ -313,7 +314,9 @@ def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: 
             made.update(zip(places, ingredients[kind][0].made(own), strict=True))
         return [made[place] for place in range(len(keys))]
 
-    return replace(_many_at_once(int(starts[-1]), make_many), used=used)
+    of_sides = [examples.sides for examples, _ in ingredients if examples.sides is not None]
+    sides = np.concatenate(of_sides) if len(of_sides) == len(ingredients) else None
+    return replace(_many_at_once(int(starts[-1]), make_many, sides), used=used)
 
 
 def perturbed(units: Words, *, mask: str, rng: np.random.Generator, rate: float = 0.1, shift: int = 3) -> Words:

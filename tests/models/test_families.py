@@ -95,6 +95,41 @@ GOLDEN: dict[tuple[FamilyName, Example], tuple[tuple[int, ...], tuple[int, ...],
 }
 
 
+BACK = Example("c d", "en", "a b", "de")
+MIXED: dict[FamilyName, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]] = {
+    "mbart": ((11, 12, 2, 21), (9, 10, 2, 20), (20, 9, 10, 2)),
+    "mbart50": ((21, 11, 12, 2), (20, 9, 10, 2), (2, 20, 9, 10)),
+    "nllb": ((20, 11, 12, 2), (19, 9, 10, 2), (2, 19, 9, 10)),
+    "m2m100": ((37, 11, 12, 2), (35, 9, 10, 2), (2, 35, 9, 10)),
+    "mt5": ((3, 5, 6, 4, 7, 10, 11, 1), (8, 9, 1), (0, 8, 9)),
+    "t5": ((3, 5, 6, 4, 7, 10, 11, 1), (8, 9, 1), (0, 8, 9)),
+    "umt5": ((4, 6, 7, 5, 8, 11, 12, 1), (9, 10, 1), (0, 9, 10)),
+    "byt5": (
+        (*(byte + 3 for byte in b"translate English to German: c d"), 1),
+        (100, 35, 101, 1),
+        (0, 100, 35, 101),
+    ),
+    "madlad": ((15, 3, 13, 14, 2), (11, 12, 2), (0, 11, 12)),
+    "small100": ((35, 11, 12, 2), (9, 10, 2), (2, 9, 10)),
+}
+"""What `BACK` is in a batch with `TASK` and `RESTORE`, which stay what they are in one of their own."""
+
+
+@pytest.mark.parametrize("family", MIXED)
+def test_golden_ids_of_a_batch_of_several_directions(family: FamilyName, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = literal_vocabulary(family, monkeypatch)
+    batch = layout.collate(layout.batch_encode([TASK, BACK, RESTORE], max_tokens=64))
+    expected = (GOLDEN[family, TASK], MIXED[family], GOLDEN[family, RESTORE])
+    for number, (name, padding) in enumerate(
+        (("input_ids", layout.pad_id), ("labels", -100), ("decoder_input_ids", layout.pad_id))
+    ):
+        sides = [example[number] for example in expected]
+        longest = max(map(len, sides))
+        assert batch[name].tolist() == [[*side, *[padding] * (longest - len(side))] for side in sides]
+    sources = [example[0] for example in expected]
+    assert batch["attention_mask"].sum(1).tolist() == list(map(len, sources))
+
+
 @pytest.mark.parametrize(("family", "example"), GOLDEN, ids=lambda value: getattr(value, "source", value))
 def test_golden_ids(family: FamilyName, example: Example, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = literal_vocabulary(family, monkeypatch)

@@ -172,7 +172,7 @@ def matrix() -> dict[str, Any]:
 
     def cell(trained: str, tested: str, difference: float, p_value: float) -> Cell:
         found = against(difference, p_value, (difference - 0.7, difference + 0.7))
-        return Cell(trained, tested, found, (1.0, 0.9, 1.0))
+        return Cell(f"{trained}-en", f"{tested}-en", found, (1.0, 0.9, 1.0), trained == tested)
 
     cells = (
         cell("de", "de", 1.5, 0.01),
@@ -180,7 +180,7 @@ def matrix() -> dict[str, Any]:
         cell("de", "it", -0.8, 0.02),
         cell("it", "it", 0.0, 1.0),
     )
-    return decided_matrices([Matrix("test", "en", "standard", "csr", cells)])[0].record()
+    return decided_matrices([Matrix("test", "standard", "csr", cells)])[0].record()
 
 
 def analyses() -> dict[str, Any]:

@@ -128,9 +128,12 @@ def test_of_a_comparison(
 def test_of_a_zero_shot_matrix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], p_values: tuple[float, float], answer: str, decided: int
 ) -> None:
-    cells = [Cell(language, language, compared(0.2), None) for language in ("de", "it")]
-    cells += [Cell(*each, compared(p), None) for each, p in zip((("de", "it"), ("it", "de")), p_values, strict=True)]
-    (matrix,) = decided_matrices([Matrix("test", "en", "standard", "csr", tuple(cells))])
+    cells = [Cell(pair, pair, compared(0.2), None, True) for pair in ("de-en", "it-en")]
+    cells += [
+        Cell(*each, compared(p), None, False)
+        for each, p in zip((("de-en", "it-en"), ("it-en", "de-en")), p_values, strict=True)
+    ]
+    (matrix,) = decided_matrices([Matrix("test", "standard", "csr", tuple(cells))])
     record = matrix.record()
     assert [cell["answer"] for cell in record["cells"]] == ["undecided", "undecided", answer, answer]
     assert (record["wins"], record["significant_wins"]) == (2, decided)

@@ -16,7 +16,7 @@ from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.models.load import load_layout, load_model
 from switchtune.run_dir import RunDir
 from switchtune.runs import stages, translation, workers
-from switchtune.runs.arms import Trial, require_inputs
+from switchtune.runs.arms import Part, require_inputs
 from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
 from switchtune.runs.prepare import PairPreparation
 from switchtune.runs.stage_examples import PairExamples
@@ -225,7 +225,7 @@ def test_rows_compare_every_arm_with_the_baseline_over_seeds(model: Path, tmp_pa
     wrong = [line.replace("a", "o") for line in ENGLISH[:6]]
     outputs = {"standard": [wrong, wrong], "csr": [list(ENGLISH[:6])] * 2, "random": [wrong, list(ENGLISH[:6])]}
     results = [
-        TrialResult("de-en", arm, seed, {"task": trained(seed)}, {TEST_SET: system})
+        TrialResult(("de-en",), arm, seed, {"task": trained(seed)}, {"de-en": system})
         for arm, systems in outputs.items()
         for seed, system in enumerate(systems, start=1)
     ]
@@ -515,9 +515,9 @@ def test_arms_with_mixtures_of_their_own(model: Path, tmp_path: Path) -> None:
     lexicons = tuple(sorted(paths, key=lambda path: path.name))
     counts = {}
     for arm in config.arms[1:]:
-        trial = Trial(config.pairs[0], arm, 1, lexicons, (), folder, str(model))
-        kinds = PairExamples("translation", trial, data, layout).of_kinds(arm.recipe.stages[0])
-        counts[arm.name] = {kind: each.train.count for kind, each in kinds.items()}
+        part = Part(config.pairs[0], lexicons)
+        made = PairExamples("translation", part, arm, 1, data, layout)
+        counts[arm.name] = {kind: made.of_kind(kind).train.count for kind in arm.recipe.stages[0].mixture}
     assert counts["pairs-only"] == {"task": 6, "gloss": 6}
     assert counts["restoring"] == {"task": 6, "gloss": 10, "restore": 12}
     assert counts["plus"] == {"task": 6, "gloss": 10, "dictionary": len(read_lexicon(lexicons[0]))}

@@ -19,7 +19,9 @@ from switchtune.examples import Example, Examples, task_examples
 from switchtune.models.load import load_layout, save_model
 from switchtune.recipes import RESTORE
 from switchtune.runs import plan as plan_module
-from switchtune.runs.plan import PlannedDevice, batches_of, plan, sampled, unswitched_examples, verdicts
+from switchtune.runs import planned_batches
+from switchtune.runs.plan import PlannedDevice, plan, verdicts
+from switchtune.runs.planned_batches import batches_of, sampled, unswitched_examples
 from switchtune.runs.tasks import pair_reader
 from switchtune.training.batches import Lengths
 from tests.miniature import ENGLISH, GERMAN, miniature
@@ -144,15 +146,15 @@ def test_lengths_are_those_of_the_layout(values: dict[str, Any]) -> None:
     corpus = read_corpus(values["pairs"][0]["train"], "de", "en")
     settings = TrainingSettings(tokens_per_batch=200)
     encoded = [layout.encode(task_examples(corpus).make(0, row), max_tokens=256) for row in range(len(corpus))]
-    batches = batches_of(task_examples(corpus), layout, settings, count=len(corpus))
+    batches = batches_of([task_examples(corpus)], layout, settings, count=len(corpus))
     assert batches.target_tokens / batches.sentences == pytest.approx(np.mean([len(ids.labels) for ids in encoded]))
     assert batches.heaviest.source_tokens <= max(len(ids.input_ids) for ids in encoded)
 
 
 def test_the_longest_pairs_are_sampled(values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     corpus = read_corpus(values["pairs"][0]["train"], "de", "en")
-    monkeypatch.setattr(plan_module, "SAMPLED_PAIRS", 2)
-    monkeypatch.setattr(plan_module, "LONGEST_PAIRS", 1)
+    monkeypatch.setattr(planned_batches, "SAMPLED_PAIRS", 2)
+    monkeypatch.setattr(planned_batches, "LONGEST_PAIRS", 1)
     sample = sampled(corpus)
     assert [pair.source for pair in sample][:2] == [corpus[0].source, corpus[-1].source]
     longest = max(len(side) for pair in corpus for side in pair)
@@ -196,14 +198,14 @@ def lengths(monkeypatch: pytest.MonkeyPatch, source: list[int], target: list[int
     """Examples of so many tokens."""
     sides = np.array([source, target])
     measured = Lengths(sides.max(0), sides[0] - sides[1], truncated=0)
-    monkeypatch.setattr(plan_module, "measure", lambda *args: measured)
+    monkeypatch.setattr(planned_batches, "measure", lambda *args: measured)
     return Examples(len(source), lambda epoch, index: Example("", "de", "", "en"))
 
 
 def test_batches_are_counted_with_their_padding(monkeypatch: pytest.MonkeyPatch) -> None:
     examples = lengths(monkeypatch, [10, 10, 4, 4], [8, 10, 4, 2])
     settings = TrainingSettings(tokens_per_batch=64, accumulation=3)
-    batches = batches_of(examples, miniature().layout, settings, count=4)
+    batches = batches_of([examples], miniature().layout, settings, count=4)
     assert batches.sentences == 2
     # 2 × (10 + 10) and 2 × (4 + 4).
     assert batches.padded_tokens == 28
@@ -215,7 +217,7 @@ def test_a_large_corpus_has_fuller_batches_than_its_sample(monkeypatch: pytest.M
     rng = np.random.default_rng(1)
     source, target = rng.integers(5, 60, (2, 500)).tolist()
     examples = lengths(monkeypatch, source, target)
-    few, many = (batches_of(examples, miniature().layout, TrainingSettings(), count=count) for count in (500, 50_000))
+    few, many = (batches_of([examples], miniature().layout, TrainingSettings(), count=count) for count in (500, 50_000))
     assert many.target_tokens / many.padded_tokens > few.target_tokens / few.padded_tokens
 
 

@@ -29,7 +29,7 @@ def test_it_is_the_mean_over_directions_of_greedy_outputs(monkeypatch: pytest.Mo
         return [sentence[: len(sentence) // 2] for sentence in sentences]
 
     monkeypatch.setattr(stages, "translate", first_half)
-    validate = chrf_validation(Examples(32, restored), 5, GenerationSettings(beams=4, max_length_ratio=1.25))
+    validate = chrf_validation([Examples(32, restored)], 5, GenerationSettings(beams=4, max_length_ratio=1.25))
     found = validate(miniature())
     german, english = [f"{line} 0" for line in GERMAN[:3]], [f"{line} 0" for line in ENGLISH[:2]]
     assert asked == [(german, "de", "de", 1, 1.25), (english, "en", "en", 1, 1.25)]
@@ -42,13 +42,13 @@ def test_it_is_the_mean_over_directions_of_greedy_outputs(monkeypatch: pytest.Mo
 
 
 def test_few_examples_are_all_used() -> None:
-    assert 0 <= chrf_validation(Examples(2, restored), 500, GenerationSettings())(miniature()) <= 100
+    assert 0 <= chrf_validation([Examples(2, restored)], 500, GenerationSettings())(miniature()) <= 100
 
 
 def test_outputs_of_no_use_are_told_while_the_model_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stages, "translate", lambda loaded, sentences, *settings: [""] * len(sentences))
     said: list[str] = []
-    validate = chrf_validation(Examples(32, restored), 5, GenerationSettings(), said.append)
+    validate = chrf_validation([Examples(32, restored)], 5, GenerationSettings(), said.append)
     assert validate(miniature()) == validate(miniature()) == 0
     assert said == [
         "validation: the outputs in de are of no use yet (usual at first): 3 of 3 outputs are empty",

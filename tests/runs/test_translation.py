@@ -7,7 +7,7 @@ import pytest
 
 from switchtune.errors import SwitchtuneError
 from switchtune.runs.tasks import read_pair
-from switchtune.runs.translation import TEST_SET, compared_rows
+from switchtune.runs.translation import compared_rows
 from switchtune.runs.trial import TrialResult
 from tests.miniature import ENGLISH
 from tests.runs.test_experiment import config_of
@@ -18,7 +18,7 @@ def result(arm: str, seed: int, **updates: int) -> TrialResult:
         name: {"training": {"updates": n, "valid_nll": [(n, 2.0)], "seconds": 1, "truncated": 0}, "rates": {}}
         for name, n in updates.items()
     }
-    return TrialResult("de-en", arm, seed, reports, {TEST_SET: ENGLISH[:6]})
+    return TrialResult(("de-en",), arm, seed, reports, {"de-en": ENGLISH[:6]})
 
 
 def test_arms_that_had_different_totals_of_updates_are_not_compared(tmp_path: Path) -> None:

@@ -58,12 +58,12 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     # Two pairs, two arms. What the run has translated itself is not translated again.
     news_of = [("de", "en", 4), ("it", "en", 4)]
     assert asked == [("it", "en", 5), *news_of] * 2 + [("de", "en", 5), *news_of] * 2
-    assert (own.tests, own.trained, own.tested) == ("own-tests", ("de", "it"), ("de", "it"))
+    assert (own.tests, own.trained, own.tested) == ("own-tests", ("de-en", "it-en"), ("de-en", "it-en"))
     assert [(cell.tested, cell.trained, cell.comparison.n) for cell in news.cells] == [
-        ("de", "de", 4),
-        ("de", "it", 4),
-        ("it", "de", 4),
-        ("it", "it", 4),
+        ("de-en", "de-en", 4),
+        ("de-en", "it-en", 4),
+        ("it-en", "de-en", 4),
+        ("it-en", "it-en", 4),
     ]
     expected = bleu([f"{line} it" for line in GERMAN[1:5]], list(ENGLISH[:4]), "en").value
     assert news.cells[2].comparison.value_a == pytest.approx(expected)
@@ -80,7 +80,7 @@ def test_every_model_is_tested_on_every_language_and_nothing_is_done_twice(
     assert all((tmp_path / f"run/zeroshot.{form}").stat().st_size > 1000 for form in ("svg", "png"))
     assert run_zeroshot(config, tmp_path / "run") == (own, news)
     assert len(asked) == 12
-    (tmp_path / "run/zeroshot/news/de.csr.seed1.it.txt").unlink()
+    (tmp_path / "run/zeroshot/news/de-en.csr.seed1.it-en.txt").unlink()
     run_zeroshot(config, tmp_path / "run")
     assert asked[12:] == [("it", "en", 4)]
 
@@ -94,7 +94,9 @@ def test_real_models_translate(model: Path, tmp_path: Path) -> None:
     # The same training twice: the same outputs, and none better.
     assert {cell.comparison.difference for cell in matrix.cells} == {0.0}
     trained = load_model(str(tmp_path / "run/it-en/standard/seed1/task/model"))
-    lines = (tmp_path / "run/zeroshot/own-tests/it.standard.seed1.de.txt").read_text(encoding="utf-8").splitlines()
+    lines = (
+        (tmp_path / "run/zeroshot/own-tests/it-en.standard.seed1.de-en.txt").read_text(encoding="utf-8").splitlines()
+    )
     assert lines == zeroshot.translate(trained, list(GERMAN[:2]), "de", "en", config.generation)
 
 
@@ -120,7 +122,7 @@ def test_a_language_without_pairs_is_glossed_and_tested(model: Path, tmp_path: P
     )
     told: list[str] = []
     own, other = run_zeroshot(config, tmp_path / "run", on_event=lambda event: told.append(event.what))
-    assert (own.trained, own.tested) == (other.trained, other.tested) == (("de",), ("de", "it"))
+    assert (own.trained, own.tested) == (other.trained, other.tested) == (("de-en",), ("de-en", "it-en"))
     assert [cell.supervised for cell in own.cells] == [True, False]
     assert read_run(tmp_path / "run").warnings == ()
     # Three of them stand in the test set of Italian.
@@ -179,7 +181,7 @@ def test_glosses_that_cannot_be_made_or_tested_are_refused(
 def made(trained: str, tested: str, difference: float, p: float) -> Cell:
     interval = (difference - 1, difference + 1)
     found = Comparison("BLEU", 20.0, 20.0 + difference, difference, p, interval, 100, 2, 2, 1000, 1, "signature")
-    return Cell(trained, tested, found, (0.5, 0.75, 0.99))
+    return Cell(f"{trained}-en", f"{tested}-en", found, (0.5, 0.75, 0.99), trained == tested)
 
 
 def test_wins_are_counted_off_the_diagonal_alone() -> None:
@@ -189,10 +191,13 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
         made("de", "it", -0.02, 0.9),
         made("it", "it", 3, 0.2),
     )
-    (matrix,) = decided_matrices([Matrix("own-tests", "en", "standard", "csr", cells)])
+    (matrix,) = decided_matrices([Matrix("own-tests", "standard", "csr", cells)])
     heads, rows = matrix_table(matrix)
     assert heads == ["tested \\ trained", "de→en", "it→en"]
-    assert rows == [["de→en", "(20.0 +5.0*)", "20.0 +1.2*"], ["it→en", "20.0 +0.0", "(20.0 +3.0)"]]
+    assert rows == [
+        ["de→en", "(20.0 +5.0*) [50%, 25%]", "20.0 +1.2* [50%, 25%]"],
+        ["it→en", "20.0 +0.0 [50%, 25%]", "(20.0 +3.0) [50%, 25%]"],
+    ]
     assert matrix.verdict() == (
         "csr against standard, zero-shot: better in 1 of 2 directions (1 significantly), worse in 1 (0 significantly); "
         "mean difference +0.6 BLEU."
@@ -204,7 +209,7 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
     assert record["cells"][1]["in_language"] == {"standard": 0.5, "csr": 0.75}
     assert record["cells"][1]["references_in_language"] == 0.99
     read = matrix_of(record)
-    assert [cell.comparison for cell in read.cells] == [cell.comparison for cell in matrix.cells]
+    assert read == matrix
     assert "100 sentences. BLEU `signature`" in matrices_markdown([matrix])
 
 
@@ -212,7 +217,12 @@ def test_wins_are_counted_off_the_diagonal_alone() -> None:
     ("changes", "message"),
     [
         ({"pairs": [0]}, "at least two pairs"),
-        ({"pairs": [0, 2]}, "one target language for all pairs, found en, de"),
+        ({"pairs": [0, 2]}, "nothing is tested that a model was not trained on"),
+        ({"together": True}, "nothing is tested that a model was not trained on"),
+        (
+            {"arms": ["standard", {"recipe": "csr", "together": True}]},
+            r"arms\.csr: its models learn other pairs together than those of standard",
+        ),
         ({"arms": ["standard"]}, "nothing is compared with standard"),
         ({"task": "summarization", "lexicon": {"corpus": "text"}}, "of translation, found summarization"),
     ],

@@ -13,9 +13,10 @@ def cost_record(run: Run) -> dict[str, Any]:
     """
     rows: list[dict[str, Any]] = []
     missing: list[str] = []
-    for pair in run.config.pairs:
-        for training in run.trainings(pair):
-            _add_stages(training, "", rows, missing)
+    # A model of several pairs is a training of each of them.
+    trainings = {each.name: each for pair in run.config.pairs for each in run.trainings(pair)}
+    for training in trainings.values():
+        _add_stages(training, "", rows, missing)
     return {"rows": rows, "missing": missing}
 
 
@@ -30,7 +31,7 @@ def _add_stages(training: Training, before_name: str, rows: list[dict[str, Any]]
             continue
         if not training.model(stage).exists():
             missing.append(f"{training.name}: no model of the stage {stage}; its row may be of a part of it")
-        of_stage = {"pair": training.pair, "arm": training.arm, "seed": training.seed, "stage": before_name + stage}
+        of_stage = {"pair": training.group, "arm": training.arm, "seed": training.seed, "stage": before_name + stage}
         rows.append({**of_stage, **stage_cost(entries, before)})
         before = entries[-1]["update"]
 

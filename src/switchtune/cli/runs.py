@@ -130,7 +130,9 @@ def train(
     config: Config,
     out: Out,
     arm: Arm = None,
-    pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
+    pair: Annotated[
+        str | None, typer.Option(help="A pair that the model learns, as in de-en; by default the first.")
+    ] = None,
     seed: Annotated[int | None, setting(LexiconSettings, "seed", help="By default the first of the file.")] = None,
     gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
     processes: Annotated[
@@ -142,7 +144,7 @@ def train(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train one arm on one pair, with one process or many, and print where the model is.
+    """Train one model of an arm, with one process or many, and print where it is.
 
     The folder is that of `switchtune run`, which finds finished what is trained here. An update's batch is the same
     however many processes share it. Under torchrun, accelerate launch or srun leave out --gpus: each process joins.
@@ -168,7 +170,9 @@ def train(
 
 
 def zeroshot(
-    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run`: pairs of one target language.")],
+    config: Annotated[
+        Path, typer.Argument(help="YAML file of `switchtune run`, with a `zeroshot` block where more is tested.")
+    ],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
@@ -176,9 +180,10 @@ def zeroshot(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Test the models of each pair on the source languages of all pairs: a matrix of tested against trained.
+    """Test every model in all directions into its target languages: a matrix of tested against trained.
 
-    Languages without pairs that arms have glosses in (`zeroshot.glossed`) are tested too.
+    Further test sets are named by `zeroshot.tests` and `zeroshot.multiway`. Languages without pairs that arms have
+    glosses in (`zeroshot.glossed`) are tested too.
 
     Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
 

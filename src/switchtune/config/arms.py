@@ -10,6 +10,7 @@ from typing_extensions import Self
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
 from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
 from switchtune.config.switching import GlossSettings, SwitchingSettings
+from switchtune.config.together import TogetherSettings, block_of_groups
 from switchtune.config.training import BackTranslationSettings, ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
 from switchtune.evidence import Choice, recipes_to_choose_from
@@ -65,6 +66,8 @@ class ArmSettings(Settings):
     gloss: [0.5, 0]}."""
     monolingual: bool = True
     """Whether its mixture has the pairs' monolingual text; false leaves it out."""
+    together: Annotated[dict[str, Any], BeforeValidator(block_of_groups)] = Field(default_factory=dict)
+    """Values that replace those of the run's `together` block, or the groups alone: true, false, or lists of pairs."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `training` block; the total of updates cannot be among them."""
 
@@ -160,6 +163,8 @@ class ResolvedArm:
     """Not of inference, which has `dictionaries` and `classification`."""
     monolingual: bool = True
     """Whether its mixture has the pairs' monolingual text."""
+    together: TogetherSettings = field(default_factory=TogetherSettings)
+    """Which pairs one model learns."""
     dictionaries: NliLexiconSettings = field(default_factory=NliLexiconSettings)
     classification: ClassificationSettings = field(default_factory=ClassificationSettings)
     choices: tuple[Recipe, ...] = ()
@@ -182,6 +187,11 @@ class ResolvedArm:
     def chosen(self, choice: Choice, *, translates: bool) -> Self:
         """The arm with the recipe that was chosen."""
         return replace(self, recipe=recipe_of(choice.recipe, translates=translates), choices=(), choice=choice)
+
+    def for_pairs(self, pairs: int) -> Self:
+        """The arm as a model of so many pairs has it, with as many updates as that takes."""
+        updates = self.together.updates(self.training.updates, pairs)
+        return replace(self, training=self.training.model_copy(update={"updates": updates}))
 
     @property
     def kinds(self) -> frozenset[ExampleKind]:

@@ -23,6 +23,17 @@ def _language_code(name: str) -> str:
 
 LanguageCode: TypeAlias = Annotated[str, AfterValidator(_language_code)]
 """A language by any of its codes or names; kept as its short code."""
+
+
+def _direction(name: str) -> str:
+    source, hyphen, target = name.partition("-")
+    if not hyphen:
+        raise ValueError(f"{name!r}: two languages are expected, as in de-tr")
+    return "-".join(_language_code(code) for code in (source, target))
+
+
+Direction: TypeAlias = Annotated[str, AfterValidator(_direction)]
+"""Two languages with a hyphen between; kept as their short codes, as pairs are named."""
 ColumnName: TypeAlias = Annotated[str, Field(coerce_numbers_to_str=True)]
 """The name of a column, or its number."""
 

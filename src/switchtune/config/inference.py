@@ -47,7 +47,8 @@ class NliArmSettings(ArmSettings):
 
     @model_validator(mode="after")
     def _without_translation(self) -> "NliArmSettings":
-        for name, given in (("back_translation", self.back_translation), ("monolingual", not self.monolingual)):
+        without = {"back_translation": self.back_translation, "monolingual": not self.monolingual}
+        for name, given in {**without, "together": self.together}.items():
             if given:
                 raise ValueError(f"arms.{self.name}.{name}: for translation, not for nli; leave it out")
         return self

@@ -84,6 +84,12 @@ class LexiconSettings(Settings):
             raise ValueError(f"dictionaries are not for method {self.method}: take dictionary, mixed, vecmap or auto")
         return self
 
+    def with_dictionaries(self, dictionaries: tuple[DictionarySettings, ...]) -> "LexiconSettings":
+        """The same with further dictionaries, where its method takes any."""
+        if self.method in {"align", "plm"} or not dictionaries:
+            return self
+        return self.model_copy(update={"dictionaries": (*self.dictionaries, *dictionaries)})
+
     @property
     def files(self) -> list[str]:
         """Files that decide what the lexicon becomes."""

@@ -12,6 +12,7 @@ from switchtune.config.base import (
     LONGEST_LIST,
     BatchTokens,
     ColumnName,
+    Direction,
     FolderName,
     LanguageCode,
     LearningRate,
@@ -25,6 +26,7 @@ from switchtune.config.base import (
 from switchtune.config.chat import ChatSettings
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
 from switchtune.config.switching import GlossSettings
+from switchtune.config.together import TogetherSettings, groups_of
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
 from switchtune.recipes import FURTHER_KINDS, PAIRED_KINDS
 
@@ -82,6 +84,9 @@ class PairSettings(Settings):
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
     """Further text, one sentence per line: {en: FILE}. The recipes csr+, denoise, bt and csr+bt train on that of the
     target language; the reverse model of csr+bt on that of the source language. Without pairs all is made of it."""
+    dictionaries: Dictionaries = ()
+    """Dictionaries of its two languages, a file or several, each of either direction: beside those of `lexicon`, for
+    arms whose lexicon takes any."""
     columns: tuple[ColumnName, ColumnName] | None = None
     """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
     numbers from 1."""
@@ -200,8 +205,15 @@ class ZeroshotSettings(Settings):
     multiway: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
     """Further test sets: a name, and files of the same sentences in every language, one per line, with an asterisk in
     place of the language's code: {ntrex: "ntrex/test.*.xz"}."""
+    tests: dict[Direction, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
+    """Test sets of directions that are none of the pairs, named as theirs are: {de-tr: "test.{de,tr}"}."""
     limit: Rows | None = None
     """Use only the first so many sentences of each test set."""
+
+    @property
+    def languages(self) -> list[str]:
+        """Those that are glossed, and those of further tests."""
+        return [*self.glossed, *(code for name in self.tests for code in name.split("-"))]
 
     @field_validator("multiway")
     @classmethod
@@ -243,6 +255,9 @@ class RunConfig(ComparisonSettings):
     """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
     its vocabulary is trimmed."""
     pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
+    together: TogetherSettings = TogetherSettings()
+    """Which pairs one model learns; every pair has its own by default. `true`, lists of pairs, or a block. An arm has
+    its own value where it is to be compared with others."""
     lexicon: LexiconSettings = LexiconSettings()
     gloss: GlossSettings = GlossSettings()
     back_translation: BackTranslationSettings = BackTranslationSettings()
@@ -288,6 +303,7 @@ class RunConfig(ComparisonSettings):
             self._check_glosses(own, arm)
             self._check_back_translation(own, arm)
             self._check_without_pairs(arm)
+            self._check_together(own, arm)
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
                     f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
@@ -297,6 +313,15 @@ class RunConfig(ComparisonSettings):
                     f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
                 )
         return self
+
+    def _check_together(self, own: ArmSettings, arm: ResolvedArm) -> None:
+        shared = next((group for group in self.groups(arm) if len(group) > 1), None)
+        if shared and own.recipe == AUTO:
+            names = ", ".join(pair.name for pair in shared)
+            raise ValueError(
+                f"arms.{arm.name}: recipe: auto chooses for each pair, and one model learns {names} (together). Name "
+                "a recipe"
+            )
 
     def _check_back_translation(self, own: ArmSettings, arm: ResolvedArm) -> None:
         named = own.recipe != AUTO  # else it translates back only where there is text
@@ -353,6 +378,15 @@ class RunConfig(ComparisonSettings):
         if wrong := [arm.name for arm in glossing if arm.switching.source == "anti"]:
             raise ValueError(f"arms.{wrong[0]}: switching.source: anti has no use for the dictionaries of glossed")
 
+    def groups(self, arm: ResolvedArm) -> tuple[tuple[PairSettings, ...], ...]:
+        """The pairs that each model of an arm learns; where outputs are given, every pair stands alone."""
+        return groups_of(TogetherSettings() if arm.outputs else arm.together, self.pairs)
+
+    @property
+    def shares_models(self) -> bool:
+        """Whether a model of any arm learns several pairs."""
+        return any(len(group) > 1 for arm in self.arms for group in self.groups(arm))
+
     def glossed_lexicons(self, arm: ResolvedArm) -> dict[str, LexiconSettings]:
         """How an arm's lexicons into the languages without pairs are made, where it makes glosses."""
         lexicon = arm.lexicon
@@ -363,13 +397,14 @@ class RunConfig(ComparisonSettings):
         }
 
     def lexicons_of(self, arm: ResolvedArm) -> list[LexiconSettings]:
-        """How the lexicons of an arm are made on a pair."""
-        return [arm.lexicon, *self.glossed_lexicons(arm).values()] if arm.needs_lexicons else []
+        """How the lexicons of an arm are made, those of each pair and those of glosses without pairs."""
+        own = [arm.lexicon.with_dictionaries(pair.dictionaries) for pair in self.pairs]
+        return [*own, *self.glossed_lexicons(arm).values()] if arm.needs_lexicons else []
 
     @property
     def languages(self) -> list[str]:
-        """All languages of the pairs, and those without pairs that are glossed, sorted."""
-        return sorted({*self.zeroshot.glossed, *(code for pair in self.pairs for code in pair.languages)})
+        """All languages of the pairs, and those without pairs that are glossed or tested, sorted."""
+        return sorted({*self.zeroshot.languages, *(code for pair in self.pairs for code in pair.languages)})
 
     @cached_property
     def arms(self) -> tuple[ResolvedArm, ...]:
@@ -384,6 +419,7 @@ class RunConfig(ComparisonSettings):
                 back_translation=with_own(self.back_translation, arm, "back_translation"),
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
                 monolingual=arm.monolingual,
+                together=with_own(self.together, arm, "together"),
                 outputs=arm.outputs,
                 choices=own_choices(
                     arm, self.task, monolingual=any(pair.target in pair.monolingual for pair in self.pairs)
@@ -400,7 +436,7 @@ class RunConfig(ComparisonSettings):
         texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         glossed = self.zeroshot.glossed.values()
-        texts += [dictionary.path for each in glossed for dictionary in each.dictionaries]
-        corpora += [each.test for each in glossed if each.test is not None]
+        texts += [dictionary.path for each in (*glossed, *self.pairs) for dictionary in each.dictionaries]
+        corpora += [*self.zeroshot.tests.values(), *(each.test for each in glossed if each.test is not None)]
         outputs = [name for arm in self.arms for name in arm.outputs.values()]
         return [self.model.name, *texts, *corpora, *lexicons, *outputs, *self.zeroshot.multiway.values()]

@@ -39,19 +39,20 @@ class BackTranslationCost:
         """For people, in a table."""
         return f"{'' if self.within else '+'}{self.updates:,}; {self.minutes + self.translating_minutes:.1f} min"
 
-    @property
-    def reasons(self) -> str:
-        """Why translations are not trained on, with how many; empty where all are."""
-        return ", ".join(f"{count:,} {reason}" for reason, count in self.dropped.items() if count)
-
     def describe(self) -> str:
         """For people, as a sentence without its end."""
         taken = "taken out of the arm's own updates" if self.within else "beside the arm's own"
-        left_out = f"without those that cannot be used: {self.reasons}" if self.reasons else "all of them used"
+        reasons = reasons_text(self.dropped)
+        left_out = f"without those that cannot be used: {reasons}" if reasons else "all of them used"
         return (
             f"reverse model trained for {self.updates:,} updates, {taken} ({self.minutes:.1f} minutes); "
             f"{self.sentences:,} sentences translated by it ({self.translating_minutes:.1f} minutes), {left_out}"
         )
+
+
+def reasons_text(dropped: Mapping[str, int]) -> str:
+    """Why translations are not trained on, with how many; empty where all are."""
+    return ", ".join(f"{count:,} {reason}" for reason, count in dropped.items() if count)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from switchtune.results.drawing import COLOURS, MARKERS, PALETTE, Series, draw_lines, label, panels
-from switchtune.results.matrix import matrix_of
-from switchtune.results.text import marked
+from switchtune.results.matrix import matrix_of, off_target
+from switchtune.results.text import arrow, marked
 from switchtune.scoring.word_accuracy import range_name
 
 if TYPE_CHECKING:
@@ -27,11 +27,6 @@ DISTANCES: Mapping[str, str] = {
 KEPT: Mapping[str, str] = {"bleu": "BLEU", "distance": "distance (eq. 5)"}
 
 _MOST_COLUMNS = 4
-
-
-def arrow(pair: str) -> str:
-    """The name of a pair as people read it: de→en."""
-    return "→".join(pair.split("-", 1))
 
 
 def system_name(system: Record, *, seed: bool = True) -> str:
@@ -279,9 +274,10 @@ def draw_matrix(record: Record) -> "Figure | None":
             axes.add_patch(Rectangle((x - 0.48, y - 0.48), 0.96, 0.96, color=colour, alpha=0.4 * share, lw=0))
             weight = "bold" if cell.supervised else "normal"
             text = f"{marked(found)}\n{found.value_a:.1f}"
+            text += f"\n{off_target(cell.in_language)}" if cell.in_language else ""
             axes.annotate(text, (x, y), ha="center", va="center", fontsize=9, weight=weight)
-        for ticks, languages in ((axes.set_xticks, matrix.trained), (axes.set_yticks, matrix.tested)):
-            ticks(range(len(languages)), [label(f"{code}→{matrix.target}") for code in languages])
+        axes.set_xticks(range(len(matrix.trained)), [label(arrow(pairs)) for pairs in matrix.trained])
+        axes.set_yticks(range(len(matrix.tested)), [label(arrow(tested)) for tested in matrix.tested])
         axes.set_xlim(-0.5, len(matrix.trained) - 0.5)
         axes.set_ylim(len(matrix.tested) - 0.5, -0.5)
         axes.set_xlabel("trained on")
@@ -290,7 +286,7 @@ def draw_matrix(record: Record) -> "Figure | None":
         axes.set_title(label(matrix.title))
     figure.supxlabel(
         f"Each cell: difference in BLEU (* where significant), and BLEU of {label(matrices[0].baseline)};\n"
-        "bold where that language was trained on.",
+        "bold where that direction was trained on; the share of off-target outputs of both.",
         fontsize=8,
     )
     return figure

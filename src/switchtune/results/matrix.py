@@ -6,26 +6,22 @@ from statistics import mean
 from typing import Any
 
 from switchtune.results.comparison import comparison_of
-from switchtune.results.text import better_and_worse, marked, render_markdown, signed, tested_by, wins_and_losses
+from switchtune.results.text import arrow, better_and_worse, marked, render_markdown, signed, tested_by, wins_and_losses
 from switchtune.scoring.faults import NOTHING_TRANSLATED
 from switchtune.scoring.significance import Comparison, decide
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Models trained on `trained` → target, tested on `tested` → target."""
+    """Models of one or more pairs, tested in one direction."""
 
-    trained: str
-    tested: str
+    trained: str  # name of the pairs, as in de-en+tr-en
+    tested: str  # as in it-en
     comparison: Comparison  # the arm against the baseline, over all seeds
     in_language: tuple[float, float, float] | None
     """Share of the outputs of the baseline and of the arm (mean over seeds), and of the references, in the target
     language; None where it is not known."""
-
-    @property
-    def supervised(self) -> bool:
-        """Whether the models were trained on the language that is tested."""
-        return self.trained == self.tested
+    supervised: bool  # whether the direction is one of the pairs
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,6 @@ class Matrix:
     """One arm against the baseline on one collection of test sets (paper table 5)."""
 
     tests: str  # name of the collection
-    target: str
     baseline: str
     arm: str
     cells: tuple[Cell, ...]
@@ -77,7 +72,7 @@ class Matrix:
     def record(self) -> dict[str, Any]:
         """All figures, for JSON."""
         return {
-            **{name: getattr(self, name) for name in ("tests", "target", "baseline", "arm", "trained", "tested")},
+            **{name: getattr(self, name) for name in ("tests", "baseline", "arm", "trained", "tested")},
             "verdict": self.verdict(),
             **wins_and_losses(self.zero_shot),
             "of": len(self.zero_shot),
@@ -113,23 +108,35 @@ def decided_matrices(matrices: Sequence[Matrix]) -> tuple[Matrix, ...]:
 
 
 def matrix_of(record: Mapping[str, Any]) -> Matrix:
-    """The matrix of a record in `zeroshot.json`, but for what it tells of languages of outputs."""
-    cells = (Cell(cell["trained"], cell["tested"], comparison_of(cell), None) for cell in record["cells"])
-    return Matrix(record["tests"], record["target"], record["baseline"], record["arm"], tuple(cells))
+    """The matrix of a record in `zeroshot.json`."""
+    baseline, arm = record["baseline"], record["arm"]
+
+    def cell_of(cell: Mapping[str, Any]) -> Cell:
+        shares, of_references = cell.get("in_language"), cell.get("references_in_language")
+        known = (shares[baseline], shares[arm], of_references) if shares and of_references is not None else None
+        return Cell(cell["trained"], cell["tested"], comparison_of(cell), known, cell["supervised"])
+
+    return Matrix(record["tests"], baseline, arm, tuple(map(cell_of, record["cells"])))
 
 
 def matrix_table(matrix: Matrix) -> tuple[list[str], list[list[str]]]:
-    """Heads and rows for people: BLEU of the baseline, the arm's difference, marked where it is significant."""
+    """Heads and rows for people: BLEU of the baseline, the arm's difference, marked where it is significant, and how
+    many of the outputs of both are off-target."""
     texts = {}
     for cell in matrix.cells:
         figures = f"{cell.comparison.value_a:.1f} {marked(cell.comparison)}"
-        texts[cell.tested, cell.trained] = f"({figures})" if cell.supervised else figures
-    heads = ["tested \\ trained", *(f"{trained}→{matrix.target}" for trained in matrix.trained)]
+        of_target = f" [{off_target(cell.in_language)}]" if cell.in_language else ""
+        texts[cell.tested, cell.trained] = f"({figures}){of_target}" if cell.supervised else f"{figures}{of_target}"
+    heads = ["tested \\ trained", *map(arrow, matrix.trained)]
     rows = [
-        [f"{tested}→{matrix.target}", *(texts.get((tested, trained), "–") for trained in matrix.trained)]
-        for tested in matrix.tested
+        [arrow(tested), *(texts.get((tested, trained), "–") for trained in matrix.trained)] for tested in matrix.tested
     ]
     return heads, rows
+
+
+def off_target(in_language: tuple[float, float, float]) -> str:
+    """The shares of outputs in another language than the target, of the baseline and of the arm."""
+    return ", ".join(f"{1 - share:.0%}" for share in in_language[:2])
 
 
 def legend(matrices: Sequence[Matrix]) -> str:
@@ -137,8 +144,9 @@ def legend(matrices: Sequence[Matrix]) -> str:
     compared = next((each for matrix in matrices for each in matrix.zero_shot), None)
     return (
         "BLEU of the baseline, and the arm's difference; * (or (*), of one training each) where it is significant"
-        f"{f' ({tested_by(compared)})' if compared else ''}; in brackets where the models were trained on that "
-        "language."
+        f"{f' ({tested_by(compared)})' if compared else ''}; in brackets where the models were trained in that "
+        "direction. In square brackets the share of outputs that are not in the target language (off-target), of the "
+        "baseline and of the arm."
     )
 
 

@@ -73,8 +73,14 @@ def _check_seeds(metrics: Any) -> Any:
 
 METRICS_RECORD: TypeAdapter[Any] = TypeAdapter(Annotated[_METRICS, AfterValidator(_check_seeds)])
 
-_CELL = object_of(Comparison, trained=str, tested=str, supervised=bool)
-_TEXTS = dict.fromkeys(("tests", "target", "baseline", "arm", "verdict"), str)
+_CELL = object_of(
+    Comparison,
+    **dict.fromkeys(("trained", "tested"), str),
+    supervised=bool,
+    in_language=NotRequired[mapping_to(Finite) | None],
+    references_in_language=NotRequired[Finite | None],
+)
+_TEXTS = dict.fromkeys(("tests", "baseline", "arm", "verdict"), str)
 _MATRIX = object_of(**_TEXTS, trained=list_of(str), tested=list_of(str), cells=list_of(_CELL))
 ZEROSHOT_RECORD: TypeAdapter[Any] = TypeAdapter(object_of(matrices=list_of(_MATRIX)))
 

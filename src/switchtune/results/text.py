@@ -20,6 +20,11 @@ _TESTS = {
 }
 
 
+def arrow(pair: str) -> str:
+    """The name of a pair, or of several that one model learns (`group_name`), as people read it: de→en, tr→en."""
+    return ", ".join("→".join(each.split("-", 1)) for each in pair.split("+"))
+
+
 def score_text(metric: str, value: float, digits: int = 1) -> str:
     """A score; a share in percent."""
     return f"{value:.1%}" if metric in SHARES else f"{value:.{digits}f}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import NO_PAIRS, PairSettings, RunConfig
+from switchtune.config.together import group_name
 from switchtune.corpus.lines import existing
 from switchtune.corpus.read import Corpus
 from switchtune.errors import UsageError, nearest
@@ -19,33 +20,69 @@ from switchtune.training.trackers import require_trackers
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training of the comparison, and where it finds what was prepared for it; or outputs that are given."""
+class Part:
+    """A pair that a training learns, and where it finds what was prepared for it."""
 
     pair: PairSettings | None
-    arm: ResolvedArm
-    seed: int
-    lexicons: tuple[Path, ...]
+    """None where the task has no pairs."""
+    lexicons: tuple[Path, ...] = ()
     """Source → target and target → source, and from the target to each language without pairs that is glossed; or of
     inference one for each language that is switched to. Empty where nothing is switched by a lexicon."""
-    alignments: tuple[Path, ...]
+    alignments: tuple[Path, ...] = ()
     """Of the training and of the validation pairs; empty where words are not switched so."""
+
+    @property
+    def name(self) -> str:
+        """Of the pair; empty where there is none."""
+        return self.pair.name if self.pair else ""
+
+    @property
+    def reverse(self) -> "Part":
+        """The same in the other direction, for a model that translates back."""
+        assert self.pair is not None
+        # Restoring alone goes by alignments, and no reverse model restores; nor does it gloss further languages.
+        return Part(self.pair.reverse, self.lexicons[1::-1])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training of the comparison; or outputs that are given."""
+
+    parts: tuple[Part, ...]
+    """What one model learns: at least one."""
+    arm: ResolvedArm
+    """With the updates of a model of so many pairs (`ResolvedArm.for_pairs`)."""
+    seed: int
     corpora: Path
     """Where the corpora stand once they are read."""
     model: str
     """What the first stage starts from: a folder, or a name on the Hub."""
 
     @property
+    def pairs(self) -> tuple[str, ...]:
+        """Names of the pairs."""
+        return tuple(part.name for part in self.parts)
+
+    @property
+    def group(self) -> str:
+        """Name of the pairs as one; empty where the task has none."""
+        return group_name(self.pairs)
+
+    @property
     def name(self) -> str:
-        return trial_name(self.pair.name if self.pair else "", self.arm.name, None if self.arm.outputs else self.seed)
+        return trial_name(self.group, self.arm.name, None if self.arm.outputs else self.seed)
+
+    @property
+    def lexicons(self) -> tuple[Path, ...]:
+        """Those of all parts."""
+        return tuple(path for part in self.parts for path in part.lexicons)
 
     @property
     def reverse(self) -> "Trial | None":
         """The training of the model that translates monolingual text back for this one; None where it needs none."""
-        if self.pair is None or self.arm.reverse is None:
+        if self.arm.reverse is None:
             return None
-        # Restoring alone goes by alignments, and no reverse model restores; nor does it gloss further languages.
-        return replace(self, pair=self.pair.reverse, arm=self.arm.reverse, lexicons=self.lexicons[1::-1], alignments=())
+        return replace(self, parts=tuple(part.reverse for part in self.parts), arm=self.arm.reverse)
 
 
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:

@@ -1,8 +1,9 @@
 """Back-translations: what a reverse model, trained for an arm, makes of monolingual text of the target language."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from switchtune.generation import translate, windows
 from switchtune.generation.by_ct2 import converted
 from switchtune.generation.files import GrowingFile
 from switchtune.models.load import load_model
-from switchtune.results.comparison import BackTranslationCost
+from switchtune.results.comparison import BackTranslationCost, reasons_text
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.paths import REVERSE
@@ -48,18 +49,22 @@ LONGEST_EXTRA = 30
 class BackTranslations:
     """Monolingual sentences with their translations."""
 
-    pairs: tuple[tuple[str, str], ...]
-    """Translation and sentence."""
+    pairs: tuple[tuple[tuple[str, str], ...], ...]
+    """Of each part of a trial: translation and sentence."""
     cost: BackTranslationCost
 
+    def added_to(self, data: Sequence[Data[Corpus]]) -> list[Data[Corpus]]:
+        """The data of each part with its back-translations."""
+        return [replace(each, backtranslated=pairs) for each, pairs in zip(data, self.pairs, strict=True)]
+
     def describe(self) -> str:
-        return f"{len(self.pairs):,} back-translations: {self.cost.describe()}"
+        return f"{sum(map(len, self.pairs)):,} back-translations: {self.cost.describe()}"
 
 
 def back_translations(
     experiment: Experiment[Corpus],
     trial: Trial,
-    data: Data[Corpus],
+    data: Sequence[Data[Corpus]],
     folder: Path,
     on_event: OnEvent,
     *,
@@ -80,38 +85,44 @@ def back_translations(
     assert reverse is not None
     tell = lambda message: on_event(Event(reverse.name, message))  # noqa: E731
     run = RunDir(folder / REVERSE, tell, experiment.config.keep_changed)
-    trained = trained_stages(experiment, reverse, reversed_data(data), run, on_event, work=work)
+    trained = trained_stages(experiment, reverse, list(map(reversed_data, data)), run, on_event, work=work)
     if trained is None:
         return None
     reports, model, origin = trained
-    sentences = data.monolingual[data.train.target_language].sentences
-    done = _translated(experiment, trial, sentences, model, origin, run, on_event if work else None)
-    if done is None:
-        return None
-    path, seconds = done
-    pairs, dropped = usable(read_hypotheses(path, len(sentences)), sentences, data.known)
     within, trainings = trial.arm.back_translation.within, [report["training"] for report in reports.values()]
     earlier = back_translation_cost(reports) or BackTranslationCost(0, within, 0.0, 0.0, 0, {})
+    found, seconds, dropped = list[tuple[tuple[str, str], ...]](), 0.0, Counter[str]()
+    for number, each in enumerate(data):
+        sentences = each.monolingual[each.train.target_language].sentences
+        done = _translated(experiment, trial, number, sentences, model, origin, run, on_event if work else None)
+        if done is None:
+            return None
+        path, taken = done
+        pairs, reasons = usable(read_hypotheses(path, len(sentences)), sentences, each.known)
+        if not pairs:
+            raise SwitchtuneError(
+                f"{path}: none of the {len(sentences):,} translations by the reverse model can be trained on "
+                f"({reasons_text(reasons)}). It has learned too little: give it more updates "
+                "(back_translation.updates_share), or more training pairs."
+            )
+        found.append(tuple(pairs))
+        seconds += taken
+        dropped.update(reasons)
     cost = BackTranslationCost(
         updates=sum(each["updates"] for each in trainings) + earlier.updates,
         within=within,
         minutes=sum(each["seconds"] for each in trainings) / 60 + earlier.minutes,
         translating_minutes=seconds / 60 + earlier.translating_minutes,
-        sentences=len(sentences),
-        dropped=dropped,
+        sentences=sum(len(each.monolingual[each.train.target_language].sentences) for each in data),
+        dropped=dict(dropped),
     )
-    if not pairs:
-        raise SwitchtuneError(
-            f"{path}: none of the {len(sentences):,} translations by the reverse model can be trained on "
-            f"({cost.reasons}). It has learned too little: give it more updates (back_translation.updates_share), or "
-            "more training pairs."
-        )
-    return BackTranslations(tuple(pairs), cost)
+    return BackTranslations(tuple(found), cost)
 
 
 def _translated(
     experiment: Experiment[Corpus],
     trial: Trial,
+    number: int,
     sentences: Sequence[str],
     model: Path,
     origin: str,
@@ -122,22 +133,25 @@ def _translated(
     is done, and there is None if something is left to do.
 
     Args:
+        number: of the part of the trial that the sentences are of.
         model, origin: the reverse model, and the fingerprint of all that it came from.
     """
     config, settings, reverse = experiment.config, trial.arm.back_translation, trial.reverse
-    assert isinstance(config, RunConfig) and reverse is not None and reverse.pair is not None
-    languages = (reverse.pair.source, reverse.pair.target)
+    assert isinstance(config, RunConfig) and reverse is not None
+    pair = reverse.parts[number].pair
+    assert pair is not None
+    step = _STEP if len(trial.parts) == 1 else f"{_STEP}.{pair.name}"
     inputs = {"before": origin, "sentences": fingerprint(sentences), "search": settings.decisive}
-    path = run.path / _STEP / f"{languages[1]}.txt"
-    done = on_first(partial(run.result, _STEP, inputs, made=[path]))
+    path = run.path / step / f"{pair.target}.txt"
+    done = on_first(partial(run.result, step, inputs, made=[path]))
     if done is None and on_event is not None:
-        aside = on_first(partial(run.begin, _STEP, inputs, path.parent))
+        aside = on_first(partial(run.begin, step, inputs, path.parent))
         if aside is not None and rank() == 0:
             run.tell(f"the inputs of the back-translations have changed; what was there is now {aside}")
         told = lambda count: on_event(Event(reverse.name, "translate", count, len(sentences)))  # noqa: E731
         growing, searched = GrowingFile(path), search(settings, config.generation.tokens_per_batch)
-        done = _translate_into(growing, fingerprint(inputs), sentences, languages, model, searched, told)
-        on_first(partial(run.finish, _STEP, inputs, done, made=[path]))
+        done = _translate_into(growing, fingerprint(inputs), sentences, pair.languages, model, searched, told)
+        on_first(partial(run.finish, step, inputs, done, made=[path]))
         on_first(growing.finish)
     return None if done is None else (path, done)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from switchtune.recipes import Stage
 from switchtune.runs.arms import Trial, chosen_arm
 from switchtune.runs.experiment import trial_to_look_at
 from switchtune.runs.translation import PairExperiment
-from switchtune.runs.trial import Data
+from switchtune.runs.trial import Data, of_parts
 from switchtune.switching.chat import asked_for_task, asked_to_restore, chat_line
 
 ABOUT = "chat.json"
@@ -74,7 +75,7 @@ def export_chat(
 
     Args:
         arm: its name; by default the first that is not the baseline.
-        pair: as in `de-en`; by default the first. The seed is the first of the configuration.
+        pair: one that its model learns, as in `de-en`; by default the first. The seed is the configuration's first.
         epochs: examples of so many epochs stand behind each other, switched anew in each, in an order that is drawn.
         run: folder of a run, whose lexicon is used, or made there, and whose back-translations are.
 
@@ -94,7 +95,7 @@ def export_chat(
         temporary.mkdir()
         _require_text(trial.arm)
         data = experiment.with_kept_translations(trial, data, folder)
-        if data.backtranslated is None and "backtranslated" in trial.arm.kinds:
+        if any(each.backtranslated is None for each in data) and "backtranslated" in trial.arm.kinds:
             raise UsageError(
                 f"arms.{trial.arm.name}: its examples are back-translations, which are made in training. Give the "
                 "folder of a run that has made them, in place of the configuration."
@@ -105,28 +106,28 @@ def export_chat(
             chats = _Chats(config, trial, stage)
             for name, lines in (
                 ("train", chats.of_epochs(made.train, epochs)),
-                ("valid", chats.of(made.valid, [(0, index) for index in range(made.valid.count)])),
+                ("valid", chain.from_iterable(map(chats.of_validation, made.valid.values()))),
             ):
                 file = f"{stage.name}.{name}.jsonl"
                 files.append(_written(temporary / file, out / file, lines))
                 on_event(Event(trial.name, files[-1].describe()))
         write_json(temporary / ABOUT, _about(config, trial, data, epochs, files))
-    return ChatFiles(trial.pair.name if trial.pair else "", trial.arm.name, tuple(files))
+    return ChatFiles(trial.group, trial.arm.name, tuple(files))
 
 
 def _about(
-    config: RunConfig, trial: Trial, data: Data[Corpus], epochs: int, files: Sequence[ChatFile]
+    config: RunConfig, trial: Trial, data: Sequence[Data[Corpus]], epochs: int, files: Sequence[ChatFile]
 ) -> dict[str, Any]:
     """What the files were made of, as JSON."""
     return {
-        "pair": trial.pair.name if trial.pair else "",
+        "pair": trial.group,
         "arm": trial.arm.name,
         "seed": trial.seed,
         "epochs": epochs,
         "asked": config.chat.model_dump(),
         "examples": {file.path.name: file.examples for file in files},
-        "train": data.train.fingerprint(),
-        "valid": data.valid.fingerprint(),
+        "train": of_parts([each.train.fingerprint() for each in data]),
+        "valid": of_parts([each.valid.fingerprint() for each in data]),
         "lexicons": [hash_with_edits(path) for path in trial.lexicons],
     }
 
@@ -154,6 +155,10 @@ class _Chats:
             order = np.random.default_rng((self.trial.seed, epoch)).permutation(used)
             yield from self.of(examples, [(epoch, index) for index in order.tolist()])
 
+    def of_validation(self, examples: Examples) -> Iterator[str | None]:
+        """All of a validation set, as they stand."""
+        return self.of(examples, [(0, index) for index in range(examples.count)])
+
     def of(self, examples: Examples, keys: list[Key]) -> Iterator[str | None]:
         for start in range(0, len(keys), _AT_ONCE):
             yield from map(self._line, examples.made(keys[start : start + _AT_ONCE]))
@@ -168,8 +173,9 @@ class _Chats:
         if source != target:
             template = chat.translate if self.config.task == "translation" else chat.summarize
             return chat_line(asked_for_task(template, text, source, target), answer)
-        assert self.trial.pair is not None
-        other = next(code for code in self.trial.pair.languages if code != source)
+        pairs = (part.pair.languages for part in self.trial.parts if part.pair)
+        others = {code for languages in pairs if source in languages for code in languages} - {source}
+        other = others.pop() if len(others) == 1 else ""  # which of several is not told
         return chat_line(asked_to_restore(chat.restore, text, source, other), answer)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
@@ -21,7 +21,7 @@ from switchtune.models.licence import licence_of, tell_licences
 from switchtune.models.load import model_fingerprint
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
-from switchtune.runs.arms import Trial, chosen_arm, chosen_pair, require_inputs, size_of, with_kept_recipe
+from switchtune.runs.arms import Part, Trial, chosen_arm, chosen_pair, require_inputs, size_of, with_kept_recipe
 from switchtune.runs.inference import InferenceExperiment
 from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, TRIMMED, ZEROSHOT
 from switchtune.runs.prepare import with_languages
@@ -61,7 +61,7 @@ def run_experiment(
         jobs = jobs_for(config.jobs, len(trained), lambda: max(map(weight_count, models)))
         trials = [(experiment, trial, folder / trial.name) for trial in prepared.trials]
         # A process takes seconds to start: none does where nothing is left to do.
-        data = [prepared.data[trial.pair.name if trial.pair else config.task] for trial in prepared.trials]
+        data = [prepared.of(trial) for trial in prepared.trials]
         finished = [finished_trial(*each, on_event, read) for each, read in zip(trials, data, strict=True)]
         if not all(finished):
             set_results_aside(folder, on_event)
@@ -109,6 +109,10 @@ class Prepared:
     data: Mapping[str, Data[Any]]
     """By pair; of a task without pairs by its own name."""
 
+    def of(self, trial: Trial) -> list[Data[Any]]:
+        """The data of each part of a trial."""
+        return [self.data[name] for name in trial.pairs] if trial.group else list(self.data.values())
+
 
 @contextmanager
 def prepared_run(
@@ -125,13 +129,14 @@ def prepared_run(
 
     Args:
         verb: the one that makes the folder.
-        pairs, arms, seeds: of the trials; by default all.
+        pairs, arms, seeds: of the trials; by default all. A model that learns a pair together with others is one.
 
     Raises:
         UsageError: something else is in the folder, or what the arms need cannot be had.
         SwitchtuneError: data, model or lexicon cannot be used; the message says which and why.
     """
-    config, pairs, arms = experiment.config, pairs or experiment.pairs, arms or experiment.arms
+    config, arms = experiment.config, arms or experiment.arms
+    groups = _groups(experiment, pairs or experiment.pairs, arms)
     require_inputs(config, arms)
     claim_folder(folder, verb, inputs=config.inputs)
     run = RunDir(folder, lambda message: on_event(Event(verb, message)), config.keep_changed)
@@ -139,11 +144,11 @@ def prepared_run(
         write_text(folder / CONFIG, config.as_yaml())
         tell_licences({arm.model for arm in arms}, on_event)
         experiment, arms = _with_languages(experiment, arms, run, on_event)
-        experiment.check_trials(pairs, arms)
-        read = _read(experiment, pairs, arms, run, on_event)
+        experiment.check_trials(_learned(experiment, groups), arms)
+        read = _read(experiment, groups, arms, run, on_event)
         for each in read:
             experiment.check_trials([each.pair], [arm for arm in each.arms if arm.choice])
-        prepared = _build(experiment, read, seeds or config.seeds, run, on_event)
+        prepared = _build(experiment, read, groups, seeds or config.seeds, run, on_event)
         if start := experiment.start_model(prepared.trials, prepared.data, run, on_event):
             prepared = replace(prepared, trials=tuple(replace(trial, model=start) for trial in prepared.trials))
         yield run, prepared
@@ -170,20 +175,33 @@ class _Read:
     data: Data[Any]
 
 
+_Groups: TypeAlias = Mapping[str, Sequence[tuple[PairSettings | None, ...]]]
+"""By arm, the pairs that each of its models learns."""
+
+
+def _groups(experiment: Experiment[Any], pairs: Sequence[PairSettings | None], arms: Sequence[ResolvedArm]) -> _Groups:
+    """The groups that any of these pairs is in."""
+    return {
+        arm.name: [group for group in experiment.groups(arm) if any(pair in group for pair in pairs)] for arm in arms
+    }
+
+
+def _learned(experiment: Experiment[Any], groups: _Groups) -> list[PairSettings | None]:
+    """All pairs of some groups, in their order."""
+    return [pair for pair in experiment.pairs if any(pair in group for each in groups.values() for group in each)]
+
+
 def _read(
-    experiment: Experiment[Any],
-    pairs: Sequence[PairSettings | None],
-    arms: Sequence[ResolvedArm],
-    run: RunDir,
-    on_event: OnEvent,
+    experiment: Experiment[Any], groups: _Groups, arms: Sequence[ResolvedArm], run: RunDir, on_event: OnEvent
 ) -> list[_Read]:
     """What trials are trained on, all of it before anything is built."""
     task, found = experiment.config.task, []
-    for pair in pairs:
+    for pair in _learned(experiment, groups):
         name, target = (pair.name, pair.target) if pair else (task, "")
         data = experiment.read(pair, run.path / CORPORA)
         size = size_of(task, len(data.train), data.monolingual, target)
-        compared = [arm for arm in arms if pair is None or arm.takes_part(pair.name)]
+        compared = [arm for arm in arms if any(pair in group for group in groups[arm.name])]
+        compared = [arm for arm in compared if pair is None or arm.takes_part(pair.name)]
         settled = tuple(with_kept_recipe(arm, size, name, run) for arm in compared)
         for arm in settled:
             if arm.choice is not None:
@@ -196,17 +214,34 @@ def _read(
 
 
 def _build(
-    experiment: Experiment[Any], read: Sequence[_Read], seeds: Sequence[int], run: RunDir, on_event: OnEvent
+    experiment: Experiment[Any],
+    read: Sequence[_Read],
+    groups: _Groups,
+    seeds: Sequence[int],
+    run: RunDir,
+    on_event: OnEvent,
 ) -> Prepared:
     """Trials that start from the configured model."""
-    trials: list[Trial] = []
+    parts: dict[tuple[str, str], Part] = {}
     for each in read:
         built = experiment.prepare(each.pair, each.arms, each.data, run, on_event)
-        trials += [
-            Trial(each.pair, arm, seed, lexicons, alignments, run.path / CORPORA, arm.model)
-            for arm, (lexicons, alignments) in zip(each.arms, built, strict=True)
-            for seed in (seeds[:1] if arm.outputs else seeds)
-        ]
+        for arm, made in zip(each.arms, built, strict=True):
+            part = Part(each.pair, *made)
+            parts[arm.name, part.name] = part
+    trials = [
+        Trial(
+            tuple(parts[arm.name, pair.name if pair else ""] for pair in group),
+            arm.for_pairs(len(group)),
+            seed,
+            run.path / CORPORA,
+            arm.model,
+        )
+        for each in read
+        for arm in each.arms
+        for group in groups[arm.name]
+        if group[0] == each.pair
+        for seed in (seeds[:1] if arm.outputs else seeds)
+    ]
     return Prepared(tuple(trials), {each.name: each.data for each in read})
 
 
@@ -256,7 +291,7 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
             str(path): hash_with_edits(path) for path in sorted({p for trial in trials for p in trial.lexicons})
         },
         "choices": {
-            f"{trial.pair.name if trial.pair else ''}/{trial.arm.name}".lstrip("/"): asdict(trial.arm.choice)
+            f"{trial.group}/{trial.arm.name}".lstrip("/"): asdict(trial.arm.choice)
             for trial in trials
             if trial.arm.choice is not None
         },
@@ -264,7 +299,7 @@ def write_manifest(folder: Path, prepared: Prepared) -> None:
             f"{trial.name}/{name}": {"file": file, "hash": hash_file(existing(Path(file)))}
             for trial in trials
             for name, file in trial.arm.outputs.items()
-            if trial.pair is None or trial.pair.name == name
+            if trial.group in ("", name)
         },
         "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
     }
@@ -279,7 +314,7 @@ def batch_preview(
     folder: Path | None = None,
     on_event: OnEvent = lambda event: None,
 ) -> list[str]:
-    """What the model is given in each stage of an arm, on its first pair if it has any: a block of text per stage.
+    """What the first model of an arm is given in each stage, a block of text per stage.
 
     Args:
         arm: its name; by default the first that is not the baseline.
@@ -297,24 +332,27 @@ def batch_preview(
 @contextmanager
 def trial_to_look_at(
     config: RunConfig | NliConfig, arm: ResolvedArm, folder: Path | None, on_event: OnEvent, *, pair: str | None = None
-) -> Iterator[tuple[Experiment[Any], Trial, Data[Any], Path]]:
-    """Within, the experiment, a trial of an arm with the first seed, its data, and its folder; nothing is trained.
+) -> Iterator[tuple[Experiment[Any], Trial, list[Data[Any]], Path]]:
+    """Within, the experiment, a trial of an arm with the first seed, the data of its parts, and its folder; nothing is
+    trained.
 
     Args:
         folder: of a run, where what it needs is used, or made; None: it is made for the occasion.
-        pair: as in `de-en`; by default the first, if there are any.
+        pair: one that its model learns, as in `de-en`; by default the first, if there are any.
     """
     # What somebody has changed is shown, and stays where it is.
     experiment = experiment_of(config.model_copy(update={"keep_changed": True}))
-    pairs = [chosen_pair(experiment.pairs, pair)]
+    groups = _groups(experiment, [chosen_pair(experiment.pairs, pair)], [arm])
     require_inputs(config, [arm])
     if folder is not None:
         claim_folder(folder, "run", inputs=config.inputs, remedy="Give the folder of a run.")
     with tempfile.TemporaryDirectory() as temporary:
         run = RunDir(folder or Path(temporary))
         extended, arms = _with_languages(experiment, [arm], run, on_event)
-        prepared = _build(extended, _read(extended, pairs, arms, run, on_event), config.seeds[:1], run, on_event)
-        (trial,), (data,) = prepared.trials, prepared.data.values()
+        read = _read(extended, groups, arms, run, on_event)
+        prepared = _build(extended, read, groups, config.seeds[:1], run, on_event)
+        (trial,) = prepared.trials
+        data = prepared.of(trial)
         if (run.path / TRIMMED).exists():
             trial = replace(trial, model=str(run.path / TRIMMED))
         yield experiment, trial, data, run.path / trial.name

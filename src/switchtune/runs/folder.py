@@ -13,6 +13,7 @@ from switchtune.config.base import Count, object_of
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config
 from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.together import group_name
 from switchtune.corpus.read import Corpus
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
@@ -20,10 +21,10 @@ from switchtune.files import read_json
 from switchtune.recipes import RECIPES, Recipe
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import with_known_recipe
-from switchtune.runs.paths import CONFIG, CORPORA, EXTENDED, HYPOTHESES, REVERSE, TRIMMED, model_folder, trial_name
+from switchtune.runs.paths import CONFIG, CORPORA, EXTENDED, REVERSE, TRIMMED, hypotheses_file, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
-from switchtune.training.curve import CURVE_FILE, read_metrics
+from switchtune.training.curve import CURVE_FILE, of_set, read_metrics
 
 _STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=Count))))
 
@@ -34,7 +35,7 @@ PRETRAINED = "pretrained"
 @dataclass(frozen=True)
 class Training:
     """One arm with one seed, and where there are pairs on one of them, as far as it has come; or outputs that are given
-    for an arm, which have no stages."""
+    for an arm, which have no stages. A model that learns several pairs is one for each of them, in one folder."""
 
     folder: Path
     pair: str
@@ -48,6 +49,8 @@ class Training:
     """Its folder within the run's."""
     rounds: int = 1
     """`back_translation.rounds`."""
+    pairs: tuple[str, ...] = ()
+    """All that its model learns, where there are several."""
     damaged: tuple[str, ...] = ()
     """Files that are left out as if they were not there, since they cannot be read."""
 
@@ -74,15 +77,27 @@ class Training:
             return None
         return int(read_json(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
 
+    @property
+    def group(self) -> str:
+        """The pairs that its model learns as one."""
+        return group_name(self.pairs) if self.pairs else self.pair
+
     @cached_property
     def curve(self) -> Sequence[Mapping[str, Any]]:
-        """The entries of its `metrics.jsonl`; none where it has not begun."""
-        return read_metrics(self.folder / CURVE_FILE) if self._has(CURVE_FILE) else []
+        """The entries of its `metrics.jsonl`, with the validation of its own pair; none where it has not begun."""
+        entries = read_metrics(self.folder / CURVE_FILE) if self._has(CURVE_FILE) else []
+        own = of_set("valid_nll", self.pair)
+        return [{**entry, "valid_nll": entry[own]} if own in entry else entry for entry in entries]
+
+    @property
+    def outputs_file(self) -> str:
+        """Name of the file of its outputs, in its folder."""
+        return hypotheses_file(self.pair, max(1, len(self.pairs)))
 
     @cached_property
     def hypotheses(self) -> Sequence[str] | None:
         """Outputs for the test set; None where it has not come to them."""
-        return read_hypotheses(self.folder / HYPOTHESES) if self._has(HYPOTHESES) else None
+        return read_hypotheses(self.folder / self.outputs_file) if self._has(self.outputs_file) else None
 
     def _has(self, file: str) -> bool:
         return file not in self.damaged and (self.folder / file).exists()
@@ -90,7 +105,7 @@ class Training:
     def without_damage(self) -> "tuple[Training, list[str]]":
         """The training without the files that cannot be read, and what is the matter with them."""
         faults: dict[str, str] = {}
-        for file, name in ((CURVE_FILE, "curve"), (HYPOTHESES, "hypotheses")):
+        for file, name in ((CURVE_FILE, "curve"), (self.outputs_file, "hypotheses")):
             try:
                 getattr(self, name)
             except SwitchtuneError as error:
@@ -103,9 +118,11 @@ def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
     for pair, arm in product(config.pairs, config.arms):
         known = with_known_recipe(arm, config.task, pair.name, folder)
         recipe = None if known.choices else known.recipe
+        group = tuple(each.name for each in next(group for group in config.groups(arm) if pair in group))
+        several = group if len(group) > 1 else ()
         for seed in ([None] if arm.outputs else config.seeds) if arm.takes_part(pair.name) else ():
-            name = trial_name(pair.name, arm.name, seed)
-            yield Training(folder / name, pair.name, arm.name, seed, recipe, name, arm.back_translation.rounds)
+            name, rounds = trial_name(group_name(group), arm.name, seed), arm.back_translation.rounds
+            yield Training(folder / name, pair.name, arm.name, seed, recipe, name, rounds, several)
 
 
 def with_outputs_of_both(one: Iterable[Training], other: Iterable[Training]) -> tuple[Training, Training] | None:

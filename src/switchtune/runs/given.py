@@ -61,7 +61,7 @@ def given_labels(file: str, test: NliSet) -> list[str]:
 def given_output(test_set: Set, name: str, file: str, to: str, read: Callable[[str, Set], list[str]]) -> Output:
     """A test set's outputs as a trial takes them over: from a file to its own, anew where the file has changed."""
     inputs = {"test": test_set.fingerprint(), "file": hash_file(existing(Path(file)))}
-    return Output(name, f"outputs.{name}", to, inputs, partial(read, file, test_set))
+    return Output(name, len(test_set), f"outputs.{name}", to, inputs, partial(read, file, test_set))
 
 
 def _lines(file: str) -> list[str]:

@@ -71,6 +71,9 @@ class InferenceExperiment:
     def check_arms(self) -> None:
         """Any are compared: that a classifier's training may end sooner is part of it."""
 
+    def groups(self, arm: ResolvedArm) -> tuple[tuple[None]]:
+        return ((None,),)
+
     def check_trials(self, pairs: Sequence[None], arms: Sequence[ResolvedArm]) -> None:
         for arm in arms:
             _check_arm(arm, self.config.tested)
@@ -107,12 +110,12 @@ class InferenceExperiment:
         classified = [(replace(last, name=STAGE), settings) for last in arm.recipe.stages[-1:]]
         return [*((stage, arm.training) for stage in arm.recipe.stages[:-1]), *classified]
 
-    def train(self, job: StageJob, data: Data[NliSet]) -> dict[str, Any]:
+    def train(self, job: StageJob, data: Sequence[Data[NliSet]]) -> dict[str, Any]:
         """Have premises and hypotheses restored from their switched forms, or classified."""
         if job.plan.stage.examples != "restore":
-            return self._classify(job, data)
+            return self._classify(job, data[0])
         loaded, language = job.load(), self.config.language
-        examples = self._restored(job.trial, data)
+        examples = self._restored(job.trial, data[0])
         _tell(job, examples.rates)
         return train_sequences(job, loaded, examples, (language, language))
 
@@ -133,7 +136,7 @@ class InferenceExperiment:
         train, valid = (
             restore_examples(part.corpus(), (many, many), seed=trial.seed) for part in (data.train, data.valid)
         )
-        return StageExamples(train, valid, rates)
+        return StageExamples(train, {"": valid}, rates)
 
     def _lexicons(self, trial: Trial) -> dict[str, Lexicon]:
         """By the language that they translate to."""
@@ -186,26 +189,28 @@ class InferenceExperiment:
         on_first(partial(classifier.save, job.saved))
         return {"training": asdict(trained), "rates": {code: asdict(each) for code, each in rates.items()}}
 
-    def previews(self, trial: Trial, data: Data[NliSet], folder: Path, *, rows: int) -> list[str]:
+    def previews(self, trial: Trial, data: Sequence[Data[NliSet]], folder: Path, *, rows: int) -> list[str]:
+        (read,) = data
         _check_arm(trial.arm, self.config.tested)
         layout, blocks = None if is_encoder(trial.model) else load_layout(trial.model), []
         for number, (stage, settings) in enumerate(self.stages(trial.arm), start=1):
             kinds: Mapping[ExampleKind, Examples]
             if stage.examples == "restore" and layout is not None:
-                kinds = {"restore": self._restored(trial, data).train}
+                kinds = {"restore": self._restored(trial, read).train}
                 lines_of = partial(sequence_lines, layout, settings.max_tokens)
             else:
-                kinds, _ = self._kinds(stage, trial, data.train)
-                lines_of = partial(_label_lines, layout, settings.max_tokens, data.train.labels)
+                kinds, _ = self._kinds(stage, trial, read.train)
+                lines_of = partial(_label_lines, layout, settings.max_tokens, read.train.labels)
             heading = f"stage {number}: {stage.name} ({_mixed(stage, kinds, trial).of_epoch(0):,} examples an epoch)"
             blocks.append(stage_preview(heading, kinds, lines_of, rows=rows))
         return blocks
 
-    def outputs(self, trial: Trial, data: Data[NliSet], model: Path, on_event: OnEvent) -> list[Output]:
+    def outputs(self, trial: Trial, data: Sequence[Data[NliSet]], model: Path, on_event: OnEvent) -> list[Output]:
+        (read,) = data
         if given := trial.arm.outputs:
             return [
                 given_output(test, code, given[code], predictions_file(code), given_labels)
-                for code, test in data.tests.items()
+                for code, test in read.tests.items()
             ]
         max_tokens = trial.arm.classification.max_tokens
         opened = cache(lambda: open_classifier(str(model), self.config.language, max_tokens=max_tokens))
@@ -215,8 +220,11 @@ class InferenceExperiment:
             return [LABELS[label] for label in predict(opened(), test)]
 
         return [
-            Output(code, f"predict.{code}", predictions_file(code), {"test": test.fingerprint()}, partial(labels, test))
-            for code, test in data.tests.items()
+            Output(
+                *(code, len(test), f"predict.{code}", predictions_file(code), {"test": test.fingerprint()}),
+                partial(labels, test),
+            )
+            for code, test in read.tests.items()
         ]
 
     def summary(self, data: Mapping[str, Data[NliSet]], results: Sequence[TrialResult]) -> Summary:

@@ -14,7 +14,7 @@ EXTENDED = "model-extended"
 JUDGEMENT = "judgement.json"
 """Beside a lexicon: what was found about it when it was built."""
 HYPOTHESES = "hypotheses.txt"
-"""In a trial's folder: its translations of the test set, one a line."""
+"""In the folder of a trial on one pair: its translations of the test set, one a line."""
 REVERSE = "reverse"
 """In a trial's folder: the model that translates monolingual text back, and its translations."""
 ZEROSHOT = "zeroshot"
@@ -25,9 +25,15 @@ ANALYSIS = "analysis"
 def trial_name(pair: str, arm: str, seed: int | None) -> str:
     """Name of a trial, and its folder within the run's.
 
-    `pair` is empty where a task has no pairs, `seed` None where outputs are given and nothing is trained.
+    `pair` is that of all pairs that the model learns, empty where a task has none; `seed` is None where outputs are
+    given and nothing is trained.
     """
     return "/".join(part for part in (pair, arm, "" if seed is None else f"seed{seed}") if part)
+
+
+def hypotheses_file(pair: str, pairs: int) -> str:
+    """In a trial's folder: its translations of the test set of a pair, one a line; the model learned so many pairs."""
+    return HYPOTHESES if pairs == 1 else f"hypotheses.{pair}.txt"
 
 
 def model_folder(trial: Path, stage: str) -> Path:

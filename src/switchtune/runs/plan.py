@@ -14,47 +14,36 @@ from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
-import pyarrow.compute as pc
 import torch
 from transformers import PretrainedConfig
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import NO_PAIRS, RunConfig
+from switchtune.config.together import group_name
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError
-from switchtune.examples import Examples, task_examples
 from switchtune.models.forward import device_type
 from switchtune.models.layout import Layout
 from switchtune.models.load import load_layout, model_config, parameter_count
 from switchtune.models.tags import write_without_weights
 from switchtune.models.trim import may_pay, pays, survey
-from switchtune.recipes import Stage
 from switchtune.runs.arms import arms_and_reasons, require_inputs, trained_arms
 from switchtune.runs.paths import EXTENDED
+from switchtune.runs.planned_batches import Batches, SampledPair, batches_of, unswitched_examples
 from switchtune.runs.prepare import check_arm
 from switchtune.runs.splits import located
-from switchtune.runs.tasks import TASKS, added_text, pair_reader
+from switchtune.runs.stage_examples import tempered
+from switchtune.runs.tasks import added_text, pair_reader
 from switchtune.runs.workers import available_cores, jobs_for
-from switchtune.switching.make import segmenters_for
-from switchtune.switching.switcher import Switcher
-from switchtune.training.batches import epoch_batches, measure
 from switchtune.training.footprint import MEASURED_UPDATES, BatchShape, footprint, measured_seconds
 from switchtune.training.memory import is_out_of_memory
 
 GB = 10**9
 
-SAMPLED_PAIRS = 2000
-"""Pairs of a corpus whose tokens are counted, evenly spaced."""
-LONGEST_PAIRS = 64
-"""Pairs counted beside them: those with the most characters, for they make the heaviest batches."""
 SAMPLED_FOR_PIECES = 50_000
 """Pairs of a corpus that are searched for the pieces of a trimmed vocabulary."""
-MOST_EXAMPLES = 50_000
-"""Examples that are cut into batches to see what batches look like; the sample is repeated up to here."""
-
 EVALUATION_SHARE = 1 / 3
 """Time of a sentence in an evaluation, as a share of its time in training: forward, and not backward."""
 GPU_CONTEXT_GB = 0.6
@@ -62,8 +51,6 @@ GPU_CONTEXT_GB = 0.6
 ALLOCATOR_SHARE = {"cpu": 0.4, "cuda": 0.05, "mps": 0.05}
 """What the allocator holds beyond the tensors, as a share of all but weights and optimizer. The C library of Linux was
 measured (benchmarks/plan.py), PyTorch's allocators of GPU memory are assumed."""
-ATTENTION_TOKENS = 1000
-"""About how many tokens a sentence has when its attention weights take as much memory as all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +64,6 @@ class PlannedDevice:
     kind: torch.device
     at_hand: bool = True
     """Whether speed can be measured on it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batches:
-    """What the batches of a stage look like; each is one part of an update."""
-
-    typical: BatchShape
-    heaviest: BatchShape
-    sentences: float
-    """Mean of a batch, as are those below."""
-    padded_tokens: float
-    """Tokens of both sides, padding included."""
-    target_tokens: float
-    """Tokens of the target side, padding not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +149,7 @@ def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
     if gpu_memory is None:
         require_inputs(config, config.arms)
         device = device_at_hand()
-        trainings = len(config.pairs) * len(trained_arms(config.arms)) * len(config.seeds)
+        trainings = sum(len(config.groups(arm)) for arm in trained_arms(config.arms)) * len(config.seeds)
         jobs = jobs_for(config.jobs, trainings, partial(parameter_count, config.model.name))
     else:
         device = PlannedDevice("a GPU", gpu_memory, GPU_CONTEXT_GB, torch.device("cuda"), at_hand=False)
@@ -191,10 +164,18 @@ def _plan(config: RunConfig, gpu_memory: float | None) -> Plan:
             arms[pair.name], reasons = arms_and_reasons(config, pair, train, Path(cache))
             advice += reasons
             for arm in arms[pair.name] if device.at_hand else ():
-                check_arm(pair, arm, layout, config.zeroshot.glossed)
+                check_arm(pair, arm, layout, config.zeroshot.languages)
         rows = rows_kept(config, corpora)
         planner = _Planner(config, layout, device, jobs, rows)
-        stages = [stage for name, both in corpora.items() for stage in planner.stages(*both, arms[name])]
+        samples = {name: SampledPair.of(name, *both) for name, both in corpora.items()}
+        stages = [
+            stage
+            for name in corpora
+            for arm in arms[name]
+            for group in config.groups(arm)
+            if group[0].name == name
+            for stage in planner.stages([samples[pair.name] for pair in group], arm.for_pairs(len(group)))
+        ]
     hours = [stage.hours for stage in stages if stage.hours is not None]
     seeds = len(config.seeds)
     total = sum(hours) * seeds / jobs if len(hours) == len(stages) else None
@@ -247,34 +228,27 @@ class _Planner:
     memories: dict[tuple[TrainingSettings, BatchShape], Memory] = field(default_factory=dict)
     seconds_per_token: dict[TrainingSettings, float] = field(default_factory=dict)
 
-    def stages(self, train: Corpus, valid: Corpus, arms: Sequence[ResolvedArm]) -> Iterator[StagePlan]:
-        """Of arms on a pair; those of a reverse model come before those of its arm."""
-        sample = sampled(train)
-        for arm in arms:
-            yield from self._with_reverse(arm, sample, len(train), len(valid))
-
-    def _with_reverse(self, arm: ResolvedArm, sample: Corpus, train: int, valid: int) -> Iterator[StagePlan]:
+    def stages(self, pairs: Sequence[SampledPair], arm: ResolvedArm) -> Iterator[StagePlan]:
+        """Of a model of an arm that learns these pairs; those of a reverse model come first."""
         if arm.reverse is not None:
-            yield from self._with_reverse(arm.reverse, sample.reversed(), train, valid)
-        yield from self._of_arm(arm, sample, train, valid)
-
-    def _of_arm(self, arm: ResolvedArm, sample: Corpus, train: int, valid: int) -> Iterator[StagePlan]:
-        """`sample` is of so many training pairs, beside which there are so many validation pairs."""
-        pair, settings = f"{sample.source_language}-{sample.target_language}", arm.training
+            yield from self.stages([pair.reversed() for pair in pairs], arm.reverse)
+        name, settings = group_name([pair.name for pair in pairs]), arm.training
         if settings.precision == "auto" and not self.device.at_hand:
             settings = settings.model_copy(update={"precision": "bf16"})
         for stage, updates in zip(arm.recipe.stages, arm.stage_updates, strict=True):
-            examples = unswitched_examples(self.config, stage, sample, self.layout)
-            per_pair = examples.count / len(sample)
-            batches = batches_of(examples, self.layout, settings, count=round(per_pair * train))
+            samples = [unswitched_examples(self.config, stage, pair.sample, self.layout) for pair in pairs]
+            counts = [pair.train * each.count / len(pair.sample) for pair, each in zip(pairs, samples, strict=True)]
+            shares = tempered(counts, arm.together.temperature)
+            batches = batches_of(samples, self.layout, settings, count=round(sum(counts)), shares=shares)
             memory = self._memory(settings, batches.heaviest)
             fits = self._fits(memory)
             seconds = self._seconds(settings, batches) if fits and self.device.at_hand else None
-            validated = (updates // settings.evaluate_every + 1) * per_pair * valid
+            valid = sum(pair.valid * each.count / len(pair.sample) for pair, each in zip(pairs, samples, strict=True))
+            validated = (updates // settings.evaluate_every + 1) * valid
             work = updates + EVALUATION_SHARE * validated / (settings.accumulation * batches.sentences)
             remedies = () if fits else tuple(self._remedies(settings, batches.heaviest))
             yield StagePlan(
-                *(pair, arm.name, stage.name, updates, batches, memory, fits, remedies),
+                *(name, arm.name, stage.name, updates, batches, memory, fits, remedies),
                 seconds_per_update=seconds,
                 tokens_per_second=seconds and settings.accumulation * batches.target_tokens / seconds,
                 hours=seconds and work * seconds / 3600,
@@ -347,48 +321,6 @@ class _Planner:
         while not any(each.fits for each in remedies) and (change := next(together, None)):
             remedies.append(remedy(change))
         return remedies
-
-
-def sampled(corpus: Corpus) -> Corpus:
-    """`SAMPLED_PAIRS` pairs of a corpus, evenly spaced, and the `LONGEST_PAIRS` with the most characters."""
-    characters = np.maximum(*(pc.utf8_length(column).to_numpy() for column in corpus.table.columns))
-    evenly = np.linspace(0, len(corpus) - 1, min(SAMPLED_PAIRS, len(corpus))).round().astype(int)
-    rows = np.concatenate([evenly, np.argsort(characters, kind="stable")[-LONGEST_PAIRS:]])
-    return replace(corpus, table=corpus.table.take(rows))
-
-
-def unswitched_examples(config: RunConfig, stage: Stage, corpus: Corpus, layout: Layout) -> Examples:
-    """The examples of a stage with every word as it stands: there is no lexicon yet, and they are about as long."""
-    if stage.examples != "restore":  # of a mixture, inputs are about as long as those of the pairs
-        return task_examples(corpus)
-    segmenters = segmenters_for(corpus, "word", layout.tokenize)
-    source, target = (Switcher(segmenter, lambda word: ()) for segmenter in segmenters)
-    return TASKS[config.task].restore(corpus, (source, target), seed=0)
-
-
-def batches_of(examples: Examples, layout: Layout, settings: TrainingSettings, *, count: int) -> Batches:
-    """What the batches of a stage look like that has `count` examples, of which `examples` are a sample.
-
-    The sample is repeated, for among few examples a batch holds sentences of more different lengths than among many.
-    """
-    lengths = measure(examples, layout, layout.fitting(settings.max_tokens))
-    wanted = max(examples.count, min(count, MOST_EXAMPLES))
-    longest, surplus = np.resize(lengths.longest, wanted), np.resize(lengths.surplus, wanted)
-    source, target = longest + np.minimum(surplus, 0), longest - np.maximum(surplus, 0)
-    budget = settings.tokens_per_batch // settings.accumulation
-    batches = list(epoch_batches(longest, budget, seed=0, epoch=0, surplus=surplus))
-    shapes = np.array([(len(batch), source[batch].max(), target[batch].max()) for batch in batches])
-    padded = shapes[:, :1] * shapes[:, 1:]  # (batches, sides)
-    # Activations grow with the tokens, and those of attention with their square too.
-    heaviest = shapes[(padded.sum(1) * (ATTENTION_TOKENS + shapes[:, 1:].sum(1))).argmax()]
-    typical = (max(1, round(wanted / len(batches))), *(padded.sum(0) / wanted).round().astype(int).tolist())
-    return Batches(
-        typical=BatchShape(*typical),
-        heaviest=BatchShape(*heaviest.tolist()),
-        sentences=wanted / len(batches),
-        padded_tokens=int(padded.sum()) / len(batches),
-        target_tokens=int(target.sum()) / len(batches),
-    )
 
 
 def _assumptions(

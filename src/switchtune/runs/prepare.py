@@ -32,9 +32,9 @@ from switchtune.training.distributed import training_device
 from switchtune.training.stage import require_runnable
 
 
-def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, glossed: Iterable[str] = ()) -> None:
-    """As `Experiment.check_trials`, of one arm on one pair; `glossed` are languages without pairs."""
-    for language in (*pair.languages, *glossed):
+def check_arm(pair: PairSettings, arm: ResolvedArm, layout: Layout, tested: Iterable[str] = ()) -> None:
+    """As `Experiment.check_trials`, of one arm on one pair; `tested` are languages without pairs."""
+    for language in (*pair.languages, *tested):
         layout.code(language)
     require_runnable(arm.training, layout.family.name, training_device())
     arm.stage_updates  # noqa: B018
@@ -60,6 +60,7 @@ class PairPreparation:
         """Build an arm's lexicons from the training corpus (or another) and judge them by the validation corpus."""
         if not arm.needs_lexicons:
             return ()
+        arm = replace(arm, lexicon=arm.lexicon.with_dictionaries(self.pair.dictionaries))
         settings, model, (train, valid) = arm.lexicon, self.config.model.name, self.corpora
         corpus, judged_by = train, valid if TASKS[self.config.task].parallel else None
         if settings.corpus is not None:

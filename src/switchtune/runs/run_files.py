@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,7 +12,7 @@ from pydantic import TypeAdapter
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, read_settings
-from switchtune.config.run import RunConfig
+from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import read_json
 from switchtune.lexicon.files import read_lexicon
@@ -181,8 +180,12 @@ def read_run(folder: Path) -> RunFiles:
     files.missing.extend(f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"])
     pairs = config if isinstance(config, RunConfig) else None
     nli = config if isinstance(config, NliConfig) else None
-    name, damaged, changed = Path(os.path.realpath(folder)).name, tuple(files.damaged), tuple(files.changed)
-    missing = (*files.missing, *damaged)
+    name, damaged, changed = (
+        Path(os.path.realpath(folder)).name,
+        tuple(dict.fromkeys(files.damaged)),
+        tuple(dict.fromkeys(files.changed)),
+    )
+    missing = (*dict.fromkeys(files.missing), *damaged)  # a model of several pairs is told of once
     return RunFiles(
         folder, name, settings, pairs, nli, metrics, manifest, zeroshot, analyses, trainings, damaged, changed, missing
     )
@@ -216,14 +219,20 @@ class _Files:
         if not isinstance(config, RunConfig):
             return tuple(map(self._readable, other_trainings(self.folder, settings)))
         updates = {
-            (pair.name, arm.name): sum(with_known_recipe(arm, config.task, pair.name, self.folder).stage_updates)
-            for pair, arm in product(config.pairs, config.arms)
+            (pair.name, arm.name): sum(self._as_trained(config, arm, pair, len(group)).stage_updates)
+            for arm in config.arms
+            for group in config.groups(arm)
+            for pair in group
             if not arm.outputs
         }
         readable = tuple(map(self._readable, trainings_of(self.folder, config)))
         for training in readable:
             self.missing.extend(self._unfinished(training, updates.get((training.pair, training.arm), 0)))
         return readable
+
+    def _as_trained(self, config: RunConfig, arm: ResolvedArm, pair: PairSettings, pairs: int) -> ResolvedArm:
+        """An arm as a model of so many pairs, this one among them, has it."""
+        return with_known_recipe(arm, config.task, pair.name, self.folder).for_pairs(pairs)
 
     def _readable(self, training: Training) -> Training:
         readable, faults = training.without_damage()

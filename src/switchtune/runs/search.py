@@ -1,6 +1,6 @@
 """Learning rate, batch and updates by the validation set: the same grid for every arm, stopped and resumed at will."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -111,9 +111,8 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):
         write_manifest(folder, prepared)
-        (data,) = prepared.data.values()
         tried = [
-            _tried(experiment, trial, point, f"point {number} of {len(points)}", data, run, on_event)
+            _tried(experiment, trial, point, f"point {number} of {len(points)}", prepared.of(trial), run, on_event)
             for trial in prepared.trials
             for number, point in enumerate(points, start=1)
         ]
@@ -145,13 +144,13 @@ def _tried(
     trial: Trial,
     point: Point,
     number: str,
-    data: Data[Any],
+    data: Sequence[Data[Any]],
     run: RunDir,
     on_event: OnEvent,
 ) -> Tried:
     """What a point comes to with the arm of a trial; one that was tried before is not trained again."""
     arm = replace(trial.arm, training=trial.arm.training.model_copy(update=asdict(point)))
-    trial, name = replace(trial, arm=arm), f"{arm.name}/{point.name}"
+    trial, name = replace(trial, arm=arm.for_pairs(len(trial.parts))), f"{arm.name}/{point.name}"
     inputs = planned_stages(experiment, trial, data)[-1].inputs
     nll = run.result(name, inputs)
     if nll is None:

@@ -1,9 +1,10 @@
 """What a stage of a trial on pairs is trained and validated on: examples of each kind, and their mixture."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import TaskName
 from switchtune.corpus.documents import document_sentences
 from switchtune.corpus.read import Corpus
@@ -24,8 +25,8 @@ from switchtune.lexicon.alignment import read_alignment
 from switchtune.lexicon.build import Lexicons
 from switchtune.lexicon.files import read_lexicon
 from switchtune.models.layout import Layout
-from switchtune.recipes import ExampleKind, Stage
-from switchtune.runs.arms import Trial
+from switchtune.recipes import ExampleKind, Proportion, Stage
+from switchtune.runs.arms import Part
 from switchtune.runs.stages import StageExamples
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import Data
@@ -38,40 +39,89 @@ USUAL_TOKENS = 32
 
 
 @dataclass(frozen=True)
-class PairExamples:
+class Ingredient:
+    """Examples of one kind of one part of a trial."""
+
+    kind: ExampleKind
+    pair: str
+    made: StageExamples
+    share: Proportion
+    """Of the stage, in proportion to those of the others."""
+
+
+@dataclass(frozen=True)
+class TrialExamples:
     """Examples for the stages of a trial; a mixture is validated on the task."""
 
+    parts: Sequence["PairExamples"]
+    arm: ResolvedArm
+    seed: int
+
+    def of_stage(self, stage: Stage) -> StageExamples:
+        """The examples of a stage, those of its kinds and of all pairs mixed."""
+        return self.mixed(stage, self.ingredients(stage))
+
+    def ingredients(self, stage: Stage) -> list[Ingredient]:
+        """The examples of each kind of a stage, and of each pair, by themselves."""
+        found = []
+        for kind, proportion in stage.mixture.items():
+            made = [part.of_kind(kind) for part in self.parts]
+            shares = tempered([each.train.count for each in made], self.arm.together.temperature)
+            for part, each, share in zip(self.parts, made, shares, strict=True):
+                if share:
+                    found.append(Ingredient(kind, part.name, each, _times(proportion, share)))
+        return found
+
+    def mixed(self, stage: Stage, ingredients: Sequence[Ingredient]) -> StageExamples:
+        """The examples of a stage, from those of its kinds and pairs."""
+        valid = {part.name: task_examples(part.data.valid) for part in self.parts}
+        for each in ingredients if stage.examples is not None else ():
+            valid |= each.made.valid
+        rates: dict[str, Rates] = {}
+        for each in ingredients:
+            for language, rate in each.made.rates.items():
+                of_pair = f"{language} in {each.pair}" if len(self.parts) > 1 else language
+                rates[f"{of_pair} ({each.kind})" if of_pair in rates else of_pair] = rate
+        if len(ingredients) == 1:
+            return replace(ingredients[0].made, rates=rates)
+        per_batch = self.arm.training.tokens_per_batch / USUAL_TOKENS
+        shares = [(each.made.train, each.share) for each in ingredients]
+        return StageExamples(mixed_examples(shares, seed=self.seed, per_batch=per_batch), valid, rates)
+
+
+def tempered(sizes: Sequence[float], temperature: float) -> list[float]:
+    """Shares of corpora of these sizes, in proportion to size^(1/temperature); they add up to 1.
+
+    Source: Arivazhagan et al., Massively Multilingual Neural Machine Translation in the Wild (2019).
+    """
+    weights = [size ** (1 / temperature) for size in sizes]
+    return [weight / sum(weights) for weight in weights] if len(weights) > 1 else [1.0]
+
+
+def _times(proportion: Proportion, share: float) -> Proportion:
+    return (proportion[0] * share, proportion[1] * share) if isinstance(proportion, tuple) else proportion * share
+
+
+@dataclass(frozen=True)
+class PairExamples:
+    """Examples of one part of a trial."""
+
     task: TaskName
-    trial: Trial
+    part: Part
+    arm: ResolvedArm
+    seed: int
     data: Data[Corpus]
     layout: Layout
     glossed: Sequence[str] = ()
     """Languages without pairs in which there are glosses too."""
 
-    def of_stage(self, stage: Stage) -> StageExamples:
-        """The examples of a stage, those of its kinds mixed."""
-        return self.mixed(stage, self.of_kinds(stage))
+    @property
+    def name(self) -> str:
+        return self.part.name
 
-    def of_kinds(self, stage: Stage) -> dict[ExampleKind, StageExamples]:
-        """The examples of each kind of a stage by itself."""
-        return {kind: self._of_kind(kind) for kind in stage.mixture}
-
-    def mixed(self, stage: Stage, kinds: Mapping[ExampleKind, StageExamples]) -> StageExamples:
-        """The examples of a stage, from those of its kinds."""
-        if stage.examples is not None:
-            return kinds[stage.examples]
-        shares = [(kinds[kind].train, share) for kind, share in stage.mixture.items()]
-        rates: dict[str, Rates] = {}
-        for kind, each in kinds.items():
-            for language, rate in each.rates.items():
-                rates[f"{language} ({kind})" if language in rates else language] = rate
-        per_batch = self.trial.arm.training.tokens_per_batch / USUAL_TOKENS
-        mixture = mixed_examples(shares, seed=self.trial.seed, per_batch=per_batch)
-        return StageExamples(mixture, task_examples(self.data.valid), rates)
-
-    def _of_kind(self, kind: ExampleKind) -> StageExamples:
-        trial, data, layout = self.trial, self.data, self.layout
-        train, seed, task = data.train, trial.seed, task_examples(data.valid)
+    def of_kind(self, kind: ExampleKind) -> StageExamples:
+        arm, data, layout = self.arm, self.data, self.layout
+        train, seed, task = data.train, self.seed, {self.name: task_examples(data.valid)}
         if kind == "task":
             return StageExamples(task_examples(train), task)
         if kind == "iaft":
@@ -82,25 +132,27 @@ class PairExamples:
         if kind == "switched":
             return self._switched()
         if kind == "dictionary":
-            lexicons, settings = self._lexicons(), trial.arm.gloss
+            lexicons, settings = self._lexicons(), arm.gloss
             weights = partial(weighted, settings=settings, backward=lexicons[1])
             return StageExamples(dictionary_examples(lexicons[0], weights, seed=seed), task)
         target = train.target_language
         if kind == "backtranslated":
             pairs = data.backtranslated or ()
             return StageExamples(backtranslated_examples(pairs, (train.source_language, target)), task)
-        further = data.further(trial.arm).get(target)
+        further = data.further(arm).get(target)
         sentences = (*train.targets(), *(further.sentences if further else ()))
         segmenter = word_segmenter(target)
         if kind == "denoise":
             noised = denoise_examples([(target, sentences)], [segmenter], mask=layout.mask_token, seed=seed)
             return StageExamples(noised, task)
         by_language = {train.source_language: self._lexicons()[::-1]}
-        for language, path in zip(self.glossed, trial.lexicons[2:], strict=False):  # a reverse model has none of them
+        for language, path in zip(
+            self.glossed, self.part.lexicons[2:], strict=False
+        ):  # a reverse model has none of them
             by_language[language] = by_dictionary(read_lexicon(path))
         parts, rates = [], {}
         for language, both in by_language.items():
-            gloss = Glosser((segmenter, word_segmenter(language)), both, trial.arm.gloss, self._mask)
+            gloss = Glosser((segmenter, word_segmenter(language)), both, arm.gloss, self._mask)
             parts.append(gloss_examples(sentences, (language, target), gloss, seed=seed))
             told = target if language == train.source_language else language
             rates[told] = gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))
@@ -108,36 +160,37 @@ class PairExamples:
 
     @property
     def _mask(self) -> str:
-        return self.layout.mask_token if self.trial.arm.gloss.unknown == "mask" else ""
+        return self.layout.mask_token if self.arm.gloss.unknown == "mask" else ""
 
     def _lexicons(self) -> Lexicons:
-        forward, backward = map(read_lexicon, self.trial.lexicons[:2])
+        forward, backward = map(read_lexicon, self.part.lexicons[:2])
         return forward, backward
 
     def _switched(self) -> StageExamples:
         """The pairs with words of their sources in the language of the targets."""
-        train, seed = self.data.train, self.trial.seed
+        train, seed = self.data.train, self.seed
         language, segmenter = train.source_language, word_segmenter(train.source_language)
-        gloss = Glosser((segmenter, segmenter), self._lexicons(), self.trial.arm.gloss, self._mask, whole=False)
+        gloss = Glosser((segmenter, segmenter), self._lexicons(), self.arm.gloss, self._mask, whole=False)
         sentences = [each for source in train.limited(RATE_SAMPLE).sources() for each in document_sentences(source)]
         rates = {language: gloss.rates(sentences, generator(seed, 0, 0))}
-        return StageExamples(switched_examples(train, gloss, seed=seed), task_examples(self.data.valid), rates)
+        return StageExamples(
+            switched_examples(train, gloss, seed=seed), {self.name: task_examples(self.data.valid)}, rates
+        )
 
     def _restored(self) -> StageExamples:
-        trial, layout = self.trial, self.layout
-        train, valid, seed = self.data.train, self.data.valid, trial.seed
-        switching = trial.arm.switching
+        part, layout, switching = self.part, self.layout, self.arm.switching
+        train, valid, seed = self.data.train, self.data.valid, self.seed
         segmenters = segmenters_for(train, switching.unit, layout.tokenize)
         mask = layout.mask_token if switching.source == "mask" else ""
-        lexicons = self._lexicons() if trial.lexicons else None
+        lexicons = self._lexicons() if part.lexicons else None
         train_switchers, valid_switchers = (
             make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
-            for alignment in (map(read_alignment, trial.alignments) if trial.alignments else (None, None))
+            for alignment in (map(read_alignment, part.alignments) if part.alignments else (None, None))
         )
         source, target = switching_rates(train, train_switchers, seed=seed)
         restore = TASKS[self.task].restore
         return StageExamples(
             restore(train, train_switchers, seed=seed),
-            restore(valid, valid_switchers, seed=seed),
+            {self.name: restore(valid, valid_switchers, seed=seed)},
             {train.source_language: source, train.target_language: target},
         )

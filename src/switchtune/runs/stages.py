@@ -1,6 +1,6 @@
 """One stage of a trial: what decides it, and the training of a model that reads and writes text."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -24,21 +24,24 @@ from switchtune.training.trainer import train_stage
 
 
 def chrf_validation(
-    examples: Examples,
+    sets: Iterable[Examples],
     sentences: int,
     generation: GenerationSettings,
     tell: Callable[[str], None] = lambda message: None,
 ) -> Callable[[Loaded], float]:
     """How to score a model on the first of a stage's own validation examples: chrF++ of its greedy outputs.
 
-    Where the examples are of several directions (both sides are restored in stage 1) it is their mean. `tell` is told
-    what is wrong with most of the outputs, where something is, and again where it has changed.
+    Of several sets each gives as many of so many sentences. Where the examples are of several directions (both sides
+    are restored in stage 1) it is their mean. `tell` is told what is wrong with most of the outputs, where something
+    is, and again where it has changed.
     """
     greedy = generation.model_copy(update={"beams": 1})
     directions: dict[tuple[str, str], list[Example]] = {}
-    for index in range(min(sentences, examples.count)):
-        example = examples.make(0, index)
-        directions.setdefault((example.source_language, example.target_language), []).append(example)
+    sets = list(sets)
+    for examples in sets:
+        for index in range(min(-(-sentences // len(sets)), examples.count)):
+            example = examples.make(0, index)
+            directions.setdefault((example.source_language, example.target_language), []).append(example)
 
     told: dict[str, list[str]] = {}
 
@@ -110,7 +113,8 @@ class StageExamples:
     """What a stage is trained and validated on."""
 
     train: Examples
-    valid: Examples
+    valid: Mapping[str, Examples]
+    """By pair; of a task without pairs one, whose name is empty."""
     rates: Mapping[str, Rates] = field(default_factory=dict)
     """Requested and realised rate of switching, by language; empty where nothing is switched."""
 
@@ -129,7 +133,7 @@ def train_sequences(
     settings, validate = job.plan.settings, None
     if settings.best_by == "chrf":  # it makes its examples at once, which takes time where nothing asks for them
         search = generation or GenerationSettings()
-        validate = chrf_validation(examples.valid, settings.valid_sentences, search, job.tell)
+        validate = chrf_validation(examples.valid.values(), settings.valid_sentences, search, job.tell)
     result = train_stage(
         loaded,
         examples.train,
@@ -148,7 +152,8 @@ def train_sequences(
 
     def save() -> None:
         save_model(loaded, job.saved, *languages, generation=generation)
-        sample = [examples.valid.make(0, index).source for index in range(min(4, examples.valid.count))]
+        first = next(iter(examples.valid.values()))
+        sample = [first.make(0, index).source for index in range(min(4, first.count))]
         verify_saved(job.saved, sample, loaded, *languages, generation=generation)
 
     on_first(save)

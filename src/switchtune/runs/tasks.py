@@ -4,7 +4,10 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import contains
 from pathlib import Path
+
+import numpy as np
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import NO_PAIRS, PairSettings, RunConfig, SummarizationSettings, TaskName
@@ -59,26 +62,51 @@ def pair_reader(config: RunConfig, pair: PairSettings, cache_dir: Path) -> Calla
 def read_pair(config: RunConfig, pair: PairSettings, cache_dir: Path) -> tuple[Corpus, Corpus, Corpus]:
     """The training, validation and test corpus of a pair. Every row stays in the test set.
 
-    Where a pair has none to train on, the training corpus is empty.
+    Where a pair has none to train on, the training corpus is empty; where models learn several pairs, it lacks what
+    others are tested on.
     """
-    pair = located(pair, cache_dir)
-    read = pair_reader(config, pair, cache_dir)
+    files = located(pair, cache_dir)
+    read = pair_reader(config, files, cache_dir)
     unpaired = pair.train == NO_PAIRS
-    train = read(pair.valid if unpaired else pair.train, limit=pair.limit)
+    train = read(files.valid if unpaired else files.train, limit=pair.limit)
     if unpaired:
         train = replace(train.limited(0), origin=NO_PAIRS)
-    return train, read(pair.valid), read(pair.test, deduplicate=False)
+    elif config.shares_models:
+        train = _without_held_out(config, pair, train, cache_dir)
+    return train, read(files.valid), read(files.test, deduplicate=False)
 
 
-def read_glossed_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
-    """The test sets of the languages without pairs that have one of their own, by language."""
+def _without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cache_dir: Path) -> Corpus:
+    """A training corpus without the pairs of which a side stands in a validation or test set of another pair.
+
+    A model that learns several pairs would have seen the references of one among the targets of another. The corpus
+    notes how many there were.
+
+    Raises:
+        SwitchtuneError: nothing is left to train on.
+    """
+    held_out = [set(map(as_compared, _held_out(config, code, cache_dir, but=pair))) for code in pair.languages]
+    rows = zip(*(map(as_compared, side) for side in (train.sources(), train.targets())), strict=True)
+    leaking = np.array([any(map(contains, held_out, sides)) for sides in rows], dtype=bool)
+    count = int(leaking.sum())
+    if not count:
+        return train
+    if count == len(train):
+        raise SwitchtuneError(
+            f"{pair.name}: all of its {count:,} training pairs ({train.origin}) stand in validation or test sets of "
+            "other pairs, on which a model that learns several of them is tested (together). Give it other pairs."
+        )
+    note = f"{count:,} pairs left out of which a side stands in a validation or test set of another pair"
+    reading = replace(train.reading, notes=(*train.reading.notes, note))
+    return replace(train, table=train.table.filter(~leaking), reading=reading)
+
+
+def read_zeroshot_tests(config: RunConfig, cache_dir: Path, limit: int | None = None) -> dict[str, Corpus]:
+    """The test sets of directions that are none of the pairs, by direction: of `glossed` and of `tests`."""
     read = partial(read_corpus, limit=limit, deduplicate=False, cache_dir=cache_dir)
-    target = config.pairs[0].target
-    return {
-        code: read(settings.test, code, target)
-        for code, settings in config.zeroshot.glossed.items()
-        if settings.test is not None
-    }
+    target, glossed = config.pairs[0].target, config.zeroshot.glossed
+    files = {f"{code}-{target}": each.test for code, each in glossed.items() if each.test is not None}
+    return {name: read(file, *name.split("-")) for name, file in {**files, **config.zeroshot.tests}.items()}
 
 
 @dataclass(frozen=True)
@@ -140,15 +168,18 @@ def added_text(config: RunConfig, cache_dir: Path) -> list[str]:
     return lines
 
 
-def _held_out(config: RunConfig, language: str, cache_dir: Path) -> Iterator[str]:
-    """All sentences of a language that models of the run are validated or tested on, those of other pairs included."""
+def _held_out(config: RunConfig, language: str, cache_dir: Path, *, but: PairSettings | None = None) -> Iterator[str]:
+    """All sentences of a language that models of the run are validated or tested on, those of other pairs included.
+
+    `but`: a pair whose own sets are passed over.
+    """
     for pair in config.pairs:
-        if language in (pair.source, pair.target):
+        if language in pair.languages and pair != but:
             pair = located(pair, cache_dir)
             read = pair_reader(config, pair, cache_dir)
             for corpus in (read(pair.valid), read(pair.test, deduplicate=False)):
                 yield from _side(corpus, language)
-    for corpus in read_glossed_tests(config, cache_dir).values():
+    for corpus in read_zeroshot_tests(config, cache_dir).values():
         if language in (corpus.source_language, corpus.target_language):
             yield from _side(corpus, language)
     for pattern in config.zeroshot.multiway.values():

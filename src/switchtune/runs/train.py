@@ -11,6 +11,7 @@ import torch
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.together import group_name
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.runs.arms import Trial, chosen_arm, chosen_pair
@@ -33,7 +34,7 @@ class TrainedArm:
         result = self.result
         return {
             "model": str(self.model),
-            "pair": result.pair,
+            "pair": group_name(result.pairs),
             "arm": result.arm,
             "seed": result.seed,
             "stage_updates": result.stage_updates,
@@ -57,7 +58,7 @@ def train_arm(
     processes: int | None = None,
     on_event: OnEvent = lambda event: None,
 ) -> TrainedArm | None:
-    """Train one arm on one pair with one seed, and have its model do the test set.
+    """Train one model of an arm with one seed, and have it do the test set of each pair that it learns.
 
     What it needs is read and built as `run_experiment` would, in the same places, so that one finds what the other has
     finished. Where a launcher (torchrun, `accelerate launch`, srun) started this process as one of many, it joins them;
@@ -65,7 +66,7 @@ def train_arm(
 
     Args:
         arm: its name; by default the first that is not the baseline.
-        pair: as in `de-en`; by default the first.
+        pair: one that the model learns, as in `de-en`; by default the first.
         seed: by default the first of the configuration.
         gpus: start so many processes, each with a GPU of this machine.
         processes: start so many processes on this machine, which has no GPU. With either, a script that calls this

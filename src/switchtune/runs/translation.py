@@ -19,27 +19,27 @@ from switchtune.files import fingerprint
 from switchtune.generation import translate
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
-from switchtune.models.load import load_layout, load_model, save_generation
+from switchtune.models.load import Loaded, load_layout, load_model, save_generation
 from switchtune.recipes import Stage
 from switchtune.results.comparison import BackTranslationCost, Row, Summary, comparison_markdown, summarised
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import Trial
+from switchtune.runs.arms import Trial, trained_arms
 from switchtune.runs.back_translation import back_translations
 from switchtune.runs.checking import tell_of_data
 from switchtune.runs.dictionaries import DictionaryLexicons
 from switchtune.runs.given import about_texts, given_output, given_texts
-from switchtune.runs.paths import CORPORA, HYPOTHESES
+from switchtune.runs.paths import CORPORA, HYPOTHESES, hypotheses_file
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.previews import sequence_lines, stage_preview
 from switchtune.runs.splits import located
-from switchtune.runs.stage_examples import PairExamples
+from switchtune.runs.stage_examples import PairExamples, TrialExamples
 from switchtune.runs.stages import StageJob, train_sequences
 from switchtune.runs.tasks import (
     TASKS,
     note_task,
     read_further,
-    read_glossed_tests,
     read_pair,
+    read_zeroshot_tests,
     require_language,
 )
 from switchtune.runs.trial import Data, Output, TrialResult
@@ -80,11 +80,14 @@ class PairExperiment:
                     "train one arm alone with `switchtune train`."
                 )
 
+    def groups(self, arm: ResolvedArm) -> Sequence[tuple[PairSettings, ...]]:
+        return self.config.groups(arm)
+
     def check_trials(self, pairs: Sequence[PairSettings], arms: Sequence[ResolvedArm]) -> None:
         layout = load_layout(self.config.model.name)
         for pair in pairs:
             for arm in arms:
-                check_arm(pair, arm, layout, self.config.zeroshot.glossed)
+                check_arm(pair, arm, layout, self.config.zeroshot.languages)
 
     def about_outputs(self, pair: PairSettings, arm: ResolvedArm, data: Data[Corpus]) -> list[str]:
         return about_texts(arm.outputs[pair.name], data.tests[TEST_SET], parallel=TASKS[self.config.task].parallel)
@@ -132,14 +135,14 @@ class PairExperiment:
         }
         marks = {trial.arm.gloss.mark for trial in trials if "gloss" in trial.arm.kinds} - {""}
         further |= {"gloss.tag": tuple(sorted(marks))} if marks else {}
-        tests = read_glossed_tests(self.config, run.path / CORPORA)
-        further |= {f"zeroshot.{language}": test.sources() for language, test in tests.items()}
+        tests = read_zeroshot_tests(self.config, run.path / CORPORA)
+        further |= {f"zeroshot.{name}": test.sources() for name, test in tests.items()}
         return prepare_model(self.config, corpora, further, lexicons, run, on_event)
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]:
         return [(stage, arm.training) for stage in arm.recipe.stages]
 
-    def train(self, job: StageJob, data: Data[Corpus]) -> dict[str, Any]:
+    def train(self, job: StageJob, data: Sequence[Data[Corpus]]) -> dict[str, Any]:
         made: dict[str, Any] = {}
         if "backtranslated" in job.plan.stage.mixture:  # before the model is loaded: there is room for one
             data, made = self._with_back_translations(job, data)
@@ -147,31 +150,38 @@ class PairExperiment:
         examples = self.examples(job.trial, data, loaded.layout).of_stage(job.plan.stage)
         for side, rates in examples.rates.items():
             job.on_event(Event(job.trial.name, f"{side}: {rates.describe()}"))
-        languages = (data.train.source_language, data.train.target_language)
+        languages = (data[0].train.source_language, data[0].train.target_language)
         report = train_sequences(job, loaded, examples, languages, self.config.generation)
         on_first(partial(note_task, self.config, job.saved))
         return report | made
 
-    def _with_back_translations(self, job: StageJob, data: Data[Corpus]) -> tuple[Data[Corpus], dict[str, Any]]:
+    def _with_back_translations(
+        self, job: StageJob, data: Sequence[Data[Corpus]]
+    ) -> tuple[list[Data[Corpus]], dict[str, Any]]:
         """Data with the back-translations of a trial, and what the report of its stage tells of them."""
         found = back_translations(self, job.trial, data, job.folder.parent, job.on_event)
         assert found is not None
         if rank() == 0:
             job.tell(found.describe())
-        return replace(data, backtranslated=found.pairs), {"back_translation": asdict(found.cost)}
+        return found.added_to(data), {"back_translation": asdict(found.cost)}
 
-    def with_kept_translations(self, trial: Trial, data: Data[Corpus], folder: Path) -> Data[Corpus]:
+    def with_kept_translations(self, trial: Trial, data: Sequence[Data[Corpus]], folder: Path) -> list[Data[Corpus]]:
         """Data with the back-translations that are there in a trial's folder, if it has any."""
         if trial.reverse is None:
-            return data
+            return list(data)
         made = back_translations(self, trial, data, folder, lambda event: None, work=False)
-        return replace(data, backtranslated=made.pairs if made else None)
+        return made.added_to(data) if made else list(data)
 
-    def examples(self, trial: Trial, data: Data[Corpus], layout: Layout) -> PairExamples:
+    def examples(self, trial: Trial, data: Sequence[Data[Corpus]], layout: Layout) -> TrialExamples:
         """What the stages of a trial are trained and validated on; a mixture is validated on the task."""
-        return PairExamples(self.config.task, trial, data, layout, tuple(self.config.zeroshot.glossed))
+        glossed, arm, seed = tuple(self.config.zeroshot.glossed), trial.arm, trial.seed
+        parts = [
+            PairExamples(self.config.task, part, arm, seed, each, layout, glossed)
+            for part, each in zip(trial.parts, data, strict=True)
+        ]
+        return TrialExamples(parts, arm, seed)
 
-    def previews(self, trial: Trial, data: Data[Corpus], folder: Path, *, rows: int) -> list[str]:
+    def previews(self, trial: Trial, data: Sequence[Data[Corpus]], folder: Path, *, rows: int) -> list[str]:
         """The first examples of each kind in each stage as the model is given them; `folder` is the trial's."""
         data = self.with_kept_translations(trial, data, folder)
         layout, blocks = load_layout(trial.model), []
@@ -179,45 +189,63 @@ class PairExperiment:
         lines_of = partial(sequence_lines, layout, trial.arm.training.max_tokens)
         for number, stage in enumerate(trial.arm.recipe.stages, start=1):
             lacking = ""
-            if "backtranslated" in stage.mixture and data.backtranslated is None:
+            if "backtranslated" in stage.mixture and any(each.backtranslated is None for each in data):
                 lacking = ", without the back-translations, which --out shows once a run has made them"
                 stage = stage.without("backtranslated")
             if not stage.mixture:
                 blocks.append(f"stage {number}: {stage.name} ({lacking.removeprefix(', ')})\n")
                 continue
-            kinds = examples.of_kinds(stage)
-            size = examples.mixed(stage, kinds).train.of_epoch(0)
+            ingredients = examples.ingredients(stage)
+            size = examples.mixed(stage, ingredients).train.of_epoch(0)
             heading = f"stage {number}: {stage.name} ({size:,} examples an epoch{lacking})"
-            by_kind = {kind: each.train for kind, each in kinds.items()}
-            blocks.append(stage_preview(heading, by_kind, lines_of, rows=rows))
+            several = len(trial.parts) > 1
+            shown = {f"{each.kind}, {each.pair}" if several else each.kind: each.made.train for each in ingredients}
+            blocks.append(stage_preview(heading, shown, lines_of, rows=rows))
         return blocks
 
-    def outputs(self, trial: Trial, data: Data[Corpus], model: Path, on_event: OnEvent) -> list[Output]:
-        test, search = data.tests[TEST_SET], self.config.generation
-        languages = (test.source_language, test.target_language)
-        if trial.pair is not None and trial.arm.outputs:
+    def outputs(self, trial: Trial, data: Sequence[Data[Corpus]], model: Path, on_event: OnEvent) -> list[Output]:
+        tests = {part.name: each.tests[TEST_SET] for part, each in zip(trial.parts, data, strict=True)}
+        if trial.arm.outputs:
             read = partial(given_texts, parallel=TASKS[self.config.task].parallel)
-            return [given_output(test, TEST_SET, trial.arm.outputs[trial.pair.name], HYPOTHESES, read)]
+            files = ((pair, test, trial.arm.outputs[pair]) for pair, test in tests.items())
+            given = ((pair, given_output(test, TEST_SET, file, HYPOTHESES, read)) for pair, test, file in files)
+            return [replace(output, test=pair) for pair, output in given]
+        search, first = self.config.generation, data[0].train.target_language
 
-        def translated() -> Sequence[str]:
+        @cache
+        def opened() -> Loaded:
             loaded = load_model(str(model))
-            save_generation(loaded, model, test.target_language, search)
-            told = lambda done, total: on_event(Event(trial.name, "translate", done, total))  # noqa: E731
-            return translate(loaded, test.sources(), *languages, search, on_progress=told)
+            save_generation(loaded, model, first, search)
+            return loaded
 
-        inputs = {"test": test.fingerprint(), "generation": search.model_dump(mode="json")}
-        return [Output(TEST_SET, "translate", HYPOTHESES, inputs, translated)]
+        def translated(pair: str, test: Corpus) -> Sequence[str]:
+            what = f"translate {pair}" if len(tests) > 1 else "translate"
+            told = lambda done, total: on_event(Event(trial.name, what, done, total))  # noqa: E731
+            languages = (test.source_language, test.target_language)
+            return translate(opened(), test.sources(), *languages, search, on_progress=told)
+
+        return [
+            Output(
+                pair,
+                len(test),
+                f"translate.{pair}" if len(tests) > 1 else "translate",
+                hypotheses_file(pair, len(tests)),
+                {"test": test.fingerprint(), "generation": search.model_dump(mode="json")},
+                partial(translated, pair, test),
+            )
+            for pair, test in tests.items()
+        ]
 
     def summary(self, data: Mapping[str, Data[Corpus]], results: Sequence[TrialResult]) -> Summary:
         rows: list[Row] = []
         for pair in self.pairs:
             trials: dict[str, list[TrialResult]] = {arm.name: [] for arm in self.arms if arm.takes_part(pair.name)}
             for each in results:
-                if each.pair == pair.name:
+                if pair.name in each.pairs:
                     trials[each.arm].append(each)
             rows += compared_rows(self.config, pair, data[pair.name].tests[TEST_SET], trials)
         found = summarised(rows, self.config.baseline, self.config.seeds)
-        return replace(found, remarks=tuple(_remarks(self.config, self.pairs)))
+        return replace(found, remarks=(*_remarks(self.config, self.pairs), *_shared(self.config)))
 
     def page(self, summary: Summary) -> str:
         return comparison_markdown(summary)
@@ -243,18 +271,31 @@ def _remarks(config: RunConfig, pairs: Sequence[PairSettings]) -> list[str]:
     ]
 
 
+def _shared(config: RunConfig) -> list[str]:
+    """Which models learned several pairs, and what their figures are of."""
+    return [
+        f"{arm.name}: one model learned {', '.join(pair.name for pair in group)}; its updates"
+        f"{'' if arm.together.updates_per_pair else ', as many as a model of one pair has,'} and its minutes are those "
+        "of all of them."
+        for arm in trained_arms(config.arms)
+        for group in config.groups(arm)
+        if len(group) > 1
+    ]
+
+
 def compared_rows(
     config: RunConfig, pair: PairSettings, test: Corpus, trials: Mapping[str, Sequence[TrialResult]]
 ) -> list[Row]:
     """A row for each arm on a pair, by its trials, one a seed."""
-    _require_equal_updates(trials)
+    _require_equal_updates(config, trials)
     metrics, references = TASKS[config.task].metrics, test.targets()
     scores: dict[str, dict[str, tuple[Score, ...]]] = {arm: {} for arm in trials}
     for (arm, results), name in product(trials.items(), metrics):
-        scores[arm][name] = tuple(METRICS[name](each.hypotheses, references, pair.target) for each in results)
+        scores[arm][name] = tuple(METRICS[name](each.outputs[pair.name], references, pair.target) for each in results)
     faults = {
         arm: system_faults(
-            scores[arm][metrics[0]], [each.hypotheses for each in results], references, pair.target, test.sources()
+            *(scores[arm][metrics[0]], [each.outputs[pair.name] for each in results]),
+            *(references, pair.target, test.sources()),
         )
         for arm, results in trials.items()
     }
@@ -272,16 +313,19 @@ def compared_rows(
                 pair=pair.name,
                 arm=arm,
                 stage_updates=results[0].stage_updates,
-                valid_nll=_mean_curve([result.curve("valid_nll") for result in results]),
+                valid_nll=_mean_curve([result.curve("valid_nll", pair.name) for result in results]),
                 scores=scores[arm],
-                in_language=tuple(in_language(each.hypotheses, pair.target, references) for each in results),
+                in_language=tuple(in_language(each.outputs[pair.name], pair.target, references) for each in results),
                 rates=results[0].rates,
                 truncated=results[0].truncated,
                 minutes=None if arm in given else sum(result.seconds for result in results) / len(results) / 60,
                 comparisons=tuple(comparisons),
                 back_translation=_mean_cost([result.back_translation for result in results]),
                 choice=results[0].choice,
-                outputs={"file": given[arm], "blank": empty_outputs(results[0].hypotheses)} if arm in given else None,
+                details={"together": list(results[0].pairs)} if len(results[0].pairs) > 1 else {},
+                outputs={"file": given[arm], "blank": empty_outputs(results[0].outputs[pair.name])}
+                if arm in given
+                else None,
             )
         )
     return rows
@@ -299,11 +343,14 @@ def _mean_cost(costs: Sequence[BackTranslationCost | None]) -> BackTranslationCo
     )
 
 
-def _require_equal_updates(trials: Mapping[str, Sequence[TrialResult]]) -> None:
-    """Raise SwitchtuneError where arms that are compared had different totals of updates."""
-    trained = [(arm, each) for arm, results in trials.items() for each in results if each.reports]
-    totals = {f"{arm}, seed {each.seed}": each.updates for arm, each in trained}
-    if len(trials) > 1 and len(set(totals.values())) > 1:
+def _require_equal_updates(config: RunConfig, trials: Mapping[str, Sequence[TrialResult]]) -> None:
+    """Raise SwitchtuneError where arms that are compared had other totals of updates than the configuration says."""
+    arms = {arm.name: arm.together for arm in config.arms}
+    totals, shares = {}, set()
+    for arm, each in [(arm, each) for arm, results in trials.items() for each in results if each.reports]:
+        totals[f"{arm}, seed {each.seed}"] = each.updates
+        shares.add(each.updates / arms[arm].updates(1, len(each.pairs)))
+    if len(trials) > 1 and len(shares) > 1:
         told = "; ".join(f"{name}: {updates:,}" for name, updates in totals.items())
         raise SwitchtuneError(
             f"Arms are compared at equal updates; these had different totals ({told}). Train them anew."

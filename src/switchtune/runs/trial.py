@@ -25,7 +25,7 @@ from switchtune.models.load import model_fingerprint
 from switchtune.recipes import FURTHER_KINDS, Stage
 from switchtune.results.comparison import BackTranslationCost, Summary
 from switchtune.run_dir import RunDir
-from switchtune.runs.arms import Trial
+from switchtune.runs.arms import Part, Trial
 from switchtune.runs.paths import model_folder
 from switchtune.runs.stages import PlannedStage, StageJob
 from switchtune.runs.tasks import MonolingualSentences
@@ -74,7 +74,8 @@ class Output:
     """What a trained model is to write for a test set, or what is given: a file with a line for each example."""
 
     test: str
-    """Name of the test set."""
+    """Name of the test set: of a pair its own."""
+    examples: int
     step: str
     file: str
     inputs: Mapping[str, Any]
@@ -98,6 +99,9 @@ class Experiment(Protocol[Set]):
     def check_arms(self) -> None:
         """Refuse arms that cannot be compared."""
 
+    def groups(self, arm: ResolvedArm) -> Sequence[tuple[Any, ...]]:
+        """The pairs that each model of an arm learns."""
+
     def check_trials(self, pairs: Sequence[Any], arms: Sequence[ResolvedArm]) -> None:
         """Have what an arm would stumble over known before the hours of training of the arms before it."""
 
@@ -118,16 +122,19 @@ class Experiment(Protocol[Set]):
 
     def stages(self, arm: ResolvedArm) -> Sequence[tuple[Stage, TrainingSettings]]: ...
 
-    def train(self, job: StageJob, data: Data[Set]) -> dict[str, Any]:
-        """Train a stage and save its model; returns `training`, what it came to, and `rates` of switching, as JSON."""
+    def train(self, job: StageJob, data: Sequence[Data[Set]]) -> dict[str, Any]:
+        """Train a stage and save its model; returns `training`, what it came to, and `rates` of switching, as JSON.
 
-    def previews(self, trial: Trial, data: Data[Set], folder: Path, *, rows: int) -> list[str]:
+        `data` is that of each part of the trial, as it is everywhere.
+        """
+
+    def previews(self, trial: Trial, data: Sequence[Data[Set]], folder: Path, *, rows: int) -> list[str]:
         """The first examples of each kind in each stage, as the model is given them: a block of text a stage.
 
         `folder` is the trial's.
         """
 
-    def outputs(self, trial: Trial, data: Data[Set], model: Path, on_event: OnEvent) -> list[Output]:
+    def outputs(self, trial: Trial, data: Sequence[Data[Set]], model: Path, on_event: OnEvent) -> list[Output]:
         """What a trained model is to write, which is loaded once, where something of it is not there; or is given."""
 
     def summary(self, data: Mapping[str, Data[Set]], results: "Sequence[TrialResult]") -> Summary: ...
@@ -140,13 +147,13 @@ class Experiment(Protocol[Set]):
 class TrialResult:
     """A finished trial."""
 
-    pair: str
-    """Empty where the task has no pairs."""
+    pairs: tuple[str, ...]
+    """Names of the pairs that the model learned; one, empty, where the task has no pairs."""
     arm: str
     seed: int
     reports: Reports
     outputs: Mapping[str, list[str]]
-    """By test set, a line for each example."""
+    """By test set, of pairs by pair, a line for each example."""
     choice: Choice | None = None
     """How the arm's recipe was chosen; None where it is named."""
 
@@ -185,17 +192,12 @@ class TrialResult:
         cost = self.back_translation
         return sum(self.stage_updates.values()) + (cost.updates if cost is not None and cost.within else 0)
 
-    @property
-    def hypotheses(self) -> list[str]:
-        """Outputs for the only test set."""
-        (lines,) = self.outputs.values()
-        return lines
-
-    def curve(self, name: str) -> tuple[tuple[int, float], ...]:
+    def curve(self, name: str, pair: str = "") -> tuple[tuple[int, float], ...]:
         """(update, value) of a measure on the validation set in the last stage (`valid_nll`, …); updates are counted
-        from the start of the first stage."""
+        from the start of the first stage. `pair`: of which, where there are several and each has its own."""
         before = sum(list(self.stage_updates.values())[:-1])
-        return tuple((before + update, value) for update, value in self.last.get(name, ()))
+        measured = self.last.get(f"{name}_of", {}).get(pair) or self.last.get(name, ())
+        return tuple((before + update, value) for update, value in measured)
 
 
 def back_translation_cost(reports: Reports) -> BackTranslationCost | None:
@@ -217,7 +219,7 @@ def run_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event:
 
 
 def finished_trial(
-    experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent, data: Data[Any] | None = None
+    experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent, data: Sequence[Data[Any]] | None = None
 ) -> TrialResult | None:
     """What `run_trial` returns where all is finished; None where something is left to do.
 
@@ -233,27 +235,31 @@ def _result(
     trial: Trial,
     folder: Path,
     on_event: OnEvent,
-    data: Data[Any] | None = None,
+    data: Sequence[Data[Any]] | None = None,
     *,
     work: bool,
 ) -> TrialResult | None:
     run, outputs = _run_dir(experiment, trial, folder, on_event), {}
     with run.lock():
-        data = experiment.read(trial.pair, trial.corpora) if data is None else data
+        data = read_parts(experiment, trial) if data is None else data
         trained = trained_stages(experiment, trial, data, run, on_event, work=work)
         if trained is None:
             return None
         reports, model, origin = trained
         for each in experiment.outputs(trial, data, model, on_event):
-            inputs, path, count = {"before": origin, **each.inputs}, run.path / each.file, len(data.tests[each.test])
+            inputs, path, count = {"before": origin, **each.inputs}, run.path / each.file, each.examples
             if work:
                 outputs[each.test] = kept_lines(run, each.step, inputs, path, count, each.make)
             elif run.result(each.step, inputs, made=[path]) is None:
                 return None
             else:
                 outputs[each.test] = read_hypotheses(path, count)
-    pair, arm = trial.pair.name if trial.pair else "", trial.arm
-    return TrialResult(pair, arm.name, trial.seed, reports, outputs, arm.choice)
+    return TrialResult(trial.pairs, trial.arm.name, trial.seed, reports, outputs, trial.arm.choice)
+
+
+def read_parts(experiment: Experiment[Any], trial: Trial) -> list[Data[Any]]:
+    """What an experiment reads for each part of a trial."""
+    return [experiment.read(part.pair, trial.corpora) for part in trial.parts]
 
 
 def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: OnEvent) -> Reports:
@@ -261,7 +267,7 @@ def train_trial(experiment: Experiment[Any], trial: Trial, folder: Path, on_even
     run = _run_dir(experiment, trial, folder, on_event)
     with ExitStack() as stack:
         on_first(lambda: stack.enter_context(run.lock()))
-        data = first_before_others(partial(experiment.read, trial.pair, trial.corpora))
+        data = first_before_others(partial(read_parts, experiment, trial))
         trained = trained_stages(experiment, trial, data, run, on_event, work=True)
         assert trained is not None
         return trained[0]
@@ -271,7 +277,7 @@ def _run_dir(experiment: Experiment[Any], trial: Trial, folder: Path, on_event: 
     return RunDir(folder, lambda message: on_event(Event(trial.name, message)), experiment.config.keep_changed)
 
 
-def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -> tuple[PlannedStage, ...]:
+def planned_stages(experiment: Experiment[Any], trial: Trial, data: Sequence[Data[Any]]) -> tuple[PlannedStage, ...]:
     """The stages of a trial with all that decides what they come to: each with that of the stages before it."""
     arm, model, init = trial.arm, trial.model, trial.arm.recipe.init
     origin = fingerprint([model_fingerprint(model), init])
@@ -282,30 +288,43 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Data[Any]) -
             "stage": stage.name,
             "examples": stage.examples or dict(stage.mixture),
             "updates": updates,
-            "train": data.train.fingerprint(),
-            "valid": data.valid.fingerprint(),
+            "train": of_parts([each.train.fingerprint() for each in data]),
+            "valid": of_parts([each.valid.fingerprint() for each in data]),
             "training": settings.decisive,
             "seed": trial.seed,
         }
+        if len(trial.parts) > 1:
+            inputs["together"] = {"pairs": trial.pairs, "temperature": arm.together.temperature}
         blocks: dict[str, tuple[str, Settings]] = {"restore": ("switching", arm.switching)}
         blocks |= dict.fromkeys(("gloss", "switched", "dictionary"), ("gloss", arm.gloss))
         for name, block in (blocks[kind] for kind in blocks.keys() & stage.mixture):
             inputs[name] = block.model_dump(mode="json")
-            inputs["lexicons"] = [hash_with_edits(path) for path in (*trial.lexicons, *trial.alignments)]
+            paths = (path for part in trial.parts for path in (*part.lexicons, *part.alignments))
+            inputs["lexicons"] = [hash_with_edits(path) for path in paths]
         if FURTHER_KINDS & stage.mixture.keys():
-            target = trial.pair.target if trial.pair else ""
-            further = {code: text.sentences for code, text in data.further(arm).items() if code == target}
-            inputs["monolingual"] = fingerprint(further)
+            further = [_further(*each, arm) for each in zip(trial.parts, data, strict=True)]
+            inputs["monolingual"] = fingerprint(of_parts(further))
         if "backtranslated" in stage.mixture and trial.reverse is not None:
-            reverse = planned_stages(experiment, trial.reverse, reversed_data(data))[-1]
+            reverse = planned_stages(experiment, trial.reverse, list(map(reversed_data, data)))[-1]
             inputs["back_translation"] = [reverse.fingerprint, arm.back_translation.decisive]
         planned.append(PlannedStage(stage, settings, updates, inputs))
         origin = planned[-1].fingerprint
     return tuple(planned)
 
 
+def of_parts(values: Sequence[Any]) -> Any:
+    """What the parts of a trial have as the inputs of a step tell it: a training on one pair is not told of parts."""
+    return values[0] if len(values) == 1 else values
+
+
+def _further(part: Part, data: Data[Any], arm: ResolvedArm) -> dict[str, Sequence[str]]:
+    """The further text of a part's target language, by language; none where there is none."""
+    target = part.pair.target if part.pair else ""
+    return {code: text.sentences for code, text in data.further(arm).items() if code == target}
+
+
 def trained_stages(
-    experiment: Experiment[Any], trial: Trial, data: Data[Any], run: RunDir, on_event: OnEvent, *, work: bool
+    experiment: Experiment[Any], trial: Trial, data: Sequence[Data[Any]], run: RunDir, on_event: OnEvent, *, work: bool
 ) -> tuple[Reports, Path, str] | None:
     """Reports of the stages, the last one's model and the fingerprint of all it came from, in all processes of a group.
 

@@ -1,15 +1,17 @@
-"""Zero-shot translation: models trained on each pair of a run, tested on the source languages of all (paper 5.3).
+"""Zero-shot translation: models tested in directions that they were not trained in (paper 5.3).
 
-Languages without pairs, in which an arm has only glosses, are tested too.
+Models of one pair each are tested on the source languages of all pairs, models of several pairs in all directions
+between their languages that have a test set. Languages without pairs, in which an arm has only glosses, are tested too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from statistics import mean
 from typing import TypeAlias
 
-from switchtune.config.run import RunConfig
+from switchtune.config.run import PairSettings, RunConfig
+from switchtune.config.together import group_name
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
@@ -25,7 +27,7 @@ from switchtune.runs.experiment import run_experiment
 from switchtune.runs.folder import Run, Training
 from switchtune.runs.paths import CORPORA, ZEROSHOT
 from switchtune.runs.splits import located
-from switchtune.runs.tasks import TASKS, read_glossed_tests
+from switchtune.runs.tasks import TASKS, read_zeroshot_tests
 from switchtune.runs.trial import kept_lines
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
@@ -33,16 +35,19 @@ from switchtune.scoring.metrics import bleu
 from switchtune.scoring.significance import compare_scores
 
 OWN_TESTS = "own-tests"
-"""The collection of the pairs' own test sets."""
+"""The collection of the pairs' own test sets, and of those of further directions."""
 
+_Group: TypeAlias = tuple[PairSettings, ...]
+_Tests: TypeAlias = Mapping[str, Mapping[str, Corpus]]
+"""By collection and direction."""
 _Outputs: TypeAlias = dict[tuple[str, str], list[Mapping[tuple[str, str], list[str]]]]
-"""By the source language that was trained on and the arm, of each seed, by collection and source language."""
+"""By the pairs that were trained on and the arm, of each seed, by collection and direction."""
 
 
 def run_zeroshot(
     config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda event: None
 ) -> tuple[Matrix, ...]:
-    """Train as `run_experiment`, then translate the test sets of all languages with the models of all pairs.
+    """Train as `run_experiment`, then have every model translate the test sets of all directions into its languages.
 
     Resumed as `run_experiment`.
 
@@ -52,13 +57,13 @@ def run_zeroshot(
         A matrix per arm beside the baseline and collection of test sets: the pairs' own, then `zeroshot.multiway`.
 
     Raises:
-        SwitchtuneError: as `run_experiment`, or there are not two arms, and several pairs of one target language
-            (or one, and languages without pairs).
+        SwitchtuneError: as `run_experiment`, or there are not two arms that learn the same pairs together, or nothing
+            is tested that a model was not trained on.
     """
-    target, folder = _target(config), Path(folder)
+    groups, folder = _groups(config), Path(folder)
     require_inputs(config, config.arms)
     claim_folder(folder, "run", inputs=config.inputs)
-    tests = _read_tests(config, folder / CORPORA)
+    tests = _read_tests(config, groups, folder / CORPORA)
     run_experiment(_with_text_of_tests(config), folder, on_event=on_event)
     tell = lambda message: on_event(Event("zero-shot", message))  # noqa: E731
     for given in (arm.name for arm in config.arms if arm.outputs):
@@ -66,15 +71,19 @@ def run_zeroshot(
     run = RunDir(folder / ZEROSHOT, tell, config.keep_changed)
     with run.lock():
         outputs: _Outputs = {}
-        for pair in config.pairs:
-            for training in (each for each in Run(folder, config).trainings(pair) if each.seed is not None):
-                translations = _translations(config, pair.source, training, tests, run, on_event)
-                outputs.setdefault((pair.source, training.arm), []).append(translations)
+        for group in groups:
+            # The same models are trainings of each of their pairs, with the outputs for its test set.
+            of_pairs = [
+                [each for each in Run(folder, config).trainings(pair) if each.seed is not None] for pair in group
+            ]
+            for trainings in zip(*of_pairs, strict=True):
+                translations = _translations(config, trainings, _of_group(tests, group), run, on_event)
+                outputs.setdefault((trainings[0].group, trainings[0].arm), []).append(translations)
     arms = [arm.name for arm in trained_arms(config.arms) if arm.name != config.baseline]
     matrices = tuple(
         matrix
-        for name, corpora in tests.items()
-        for matrix in decided_matrices([_matrix(config, name, corpora, target, arm, outputs) for arm in arms])
+        for name in tests
+        for matrix in decided_matrices([_matrix(config, name, groups, tests, arm, outputs) for arm in arms])
     )
     record = {"matrices": [matrix.record() for matrix in matrices]}
     write_sealed(folder / f"{ZEROSHOT}.json", record)
@@ -83,26 +92,16 @@ def run_zeroshot(
     return matrices
 
 
-def _target(config: RunConfig) -> str:
+def _groups(config: RunConfig) -> tuple[_Group, ...]:
+    """The pairs that each model learns, the same in all arms."""
     if not TASKS[config.task].parallel:
         raise UsageError(f"task: zero-shot tests are of translation, found {config.task}. `switchtune run` trains it.")
-    targets = list(dict.fromkeys(pair.target for pair in config.pairs))
-    if len(targets) > 1:
-        raise UsageError(
-            f"pairs: zero-shot tests need one target language for all pairs, found {', '.join(targets)}. Give each "
-            "target language a file of its own."
-        )
-    if len(config.pairs) < 2 and not config.zeroshot.glossed:
-        raise UsageError(
-            "pairs: zero-shot tests need at least two pairs, each of whose models is tested on the others, or one and "
-            "languages without pairs (zeroshot.glossed)."
-        )
     for code, settings in config.zeroshot.glossed.items():
         if settings.test is None and not config.zeroshot.multiway:
             raise UsageError(
                 f"zeroshot.glossed.{code}: nothing tests it. Give it a `test`, as a pair has one, or give `multiway`."
             )
-    trained = [arm.name for arm in trained_arms(config.arms)]
+    trained = {arm.name: config.groups(arm) for arm in trained_arms(config.arms)}
     if config.baseline not in trained:
         raise UsageError(
             f"baseline: the outputs of {config.baseline} are given, and there is no model to test on other languages. "
@@ -110,21 +109,53 @@ def _target(config: RunConfig) -> str:
         )
     if len(trained) < 2:
         raise UsageError(f"arms: nothing is compared with {config.baseline}; add csr.")
-    return targets[0]
+    groups = trained[config.baseline]
+    if other := next((name for name, each in trained.items() if each != groups), None):
+        raise UsageError(
+            f"arms.{other}: its models learn other pairs together than those of {config.baseline}, and zero-shot tests "
+            "compare models of the same pairs. Give both the same `together`."
+        )
+    return groups
 
 
-def _read_tests(config: RunConfig, cache_dir: Path) -> dict[str, dict[str, Corpus]]:
-    """By collection and source language; only collections that test something beside what was trained on."""
-    limit, target = config.zeroshot.limit, config.pairs[0].target
-    read = partial(read_corpus, target_language=target, limit=limit, deduplicate=False, cache_dir=cache_dir)
-    pairs = [located(pair, cache_dir) for pair in config.pairs]
-    own = {pair.source: read(pair.test, pair.source, columns=pair.columns) for pair in pairs}
-    own |= read_glossed_tests(config, cache_dir, limit)
-    tests = {OWN_TESTS: own} if len(own) > 1 else {}
+def _read_tests(config: RunConfig, groups: Sequence[_Group], cache_dir: Path) -> _Tests:
+    """Only collections that test something beside what was trained on.
+
+    Raises UsageError where there are none.
+    """
+    limit, pairs = config.zeroshot.limit, [located(pair, cache_dir) for pair in config.pairs]
+    read = partial(read_corpus, limit=limit, deduplicate=False, cache_dir=cache_dir)
+    own = {pair.name: read(pair.test, *pair.languages, columns=pair.columns) for pair in pairs}
+    tests = {OWN_TESTS: own | read_zeroshot_tests(config, cache_dir, limit)}
+    sources = dict.fromkeys((*(pair.source for pair in pairs), *config.zeroshot.glossed, *config.languages))
     for name, pattern in config.zeroshot.multiway.items():
-        sources = (*own, *(code for code in config.zeroshot.glossed if code not in own))
-        tests[name] = {code: read(pattern.replace("*", f"{{{code},{target}}}"), code) for code in sources}
-    return tests
+        tests[name] = {
+            f"{code}-{target}": read(pattern.replace("*", f"{{{code},{target}}}"), code, target)
+            for target in dict.fromkeys(pair.target for pair in pairs)
+            for code in sources
+            if code != target
+        }
+    found = {
+        name: corpora
+        for name, corpora in tests.items()
+        if any(set(_of_group({name: corpora}, group)[name]) - {pair.name for pair in group} for group in groups)
+    }
+    if not found:
+        raise UsageError(
+            "pairs: nothing is tested that a model was not trained on. Zero-shot tests need at least two pairs of one "
+            "target language, each of whose models is tested on the others; or test sets of further directions "
+            "(zeroshot.tests, zeroshot.multiway), or languages without pairs (zeroshot.glossed)."
+        )
+    return found
+
+
+def _of_group(tests: _Tests, group: _Group) -> dict[str, dict[str, Corpus]]:
+    """The test sets of the directions into languages that a model of these pairs learns to write."""
+    targets = {pair.target for pair in group}
+    return {
+        name: {direction: corpus for direction, corpus in corpora.items() if corpus.target_language in targets}
+        for name, corpora in tests.items()
+    }
 
 
 def _with_text_of_tests(config: RunConfig) -> RunConfig:
@@ -136,45 +167,46 @@ def _with_text_of_tests(config: RunConfig) -> RunConfig:
 
 
 def _translations(
-    config: RunConfig,
-    trained: str,
-    training: Training,
-    tests: Mapping[str, Mapping[str, Corpus]],
-    run: RunDir,
-    on_event: OnEvent,
+    config: RunConfig, trainings: Sequence[Training], tests: _Tests, run: RunDir, on_event: OnEvent
 ) -> dict[tuple[str, str], list[str]]:
-    """A model's translations of all test sets, by collection and source language; those that are done are read."""
-    model = str(training.model(training.stages[-1]))
+    """A model's translations of test sets, by collection and direction; those that are done are read.
+
+    `trainings`: the model as that of each of its pairs.
+    """
+    first, trained = trainings[0], {each.pair: each for each in trainings}
+    model = str(first.model(first.stages[-1]))
     opened, fingerprint = cache(lambda: load_model(model)), model_fingerprint(model)
 
-    def translated(name: str, language: str, corpus: Corpus) -> list[str]:
-        if (name, language) == (OWN_TESTS, trained):
+    def translated(name: str, direction: str, corpus: Corpus) -> list[str]:
+        if name == OWN_TESTS and direction in trained:
             # The run has translated it; a limit takes its first sentences.
-            return list(training.hypotheses or ())[: len(corpus)]
-        subject, what = f"zero-shot {trained} {training.arm} seed{training.seed}", f"{name} {language}"
-        step = f"{name}/{trained}.{training.arm}.seed{training.seed}.{language}"
-        search, languages = config.generation, (language, corpus.target_language)
+            return list(trained[direction].hypotheses or ())[: len(corpus)]
+        subject, what = f"zero-shot {first.group} {first.arm} seed{first.seed}", f"{name} {direction}"
+        step = f"{name}/{first.group}.{first.arm}.seed{first.seed}.{direction}"
+        search, languages = config.generation, (corpus.source_language, corpus.target_language)
         inputs = {"model": fingerprint, "test": corpus.fingerprint(), "generation": search.model_dump(mode="json")}
         told = lambda done, total: on_event(Event(subject, what, done, total))  # noqa: E731
         make = lambda: translate(opened(), corpus.sources(), *languages, search, on_progress=told)  # noqa: E731
         return kept_lines(run, step, inputs, run.path / f"{step}.txt", len(corpus), make)
 
     return {
-        (name, language): translated(name, language, corpus)
+        (name, direction): translated(name, direction, corpus)
         for name, corpora in tests.items()
-        for language, corpus in corpora.items()
+        for direction, corpus in corpora.items()
     }
 
 
 def _matrix(
-    config: RunConfig, name: str, corpora: Mapping[str, Corpus], target: str, arm: str, outputs: _Outputs
+    config: RunConfig, name: str, groups: Sequence[_Group], tests: _Tests, arm: str, outputs: _Outputs
 ) -> Matrix:
-    def cell(trained: str, tested: str) -> Cell:
+    def cell(group: _Group, tested: str, corpus: Corpus) -> Cell:
+        pairs = [pair.name for pair in group]
+        trained, target = group_name(pairs), corpus.target_language
         baseline, systems = (
             [translations[name, tested] for translations in outputs[trained, system]]
             for system in (config.baseline, arm)
         )
-        references, sources = corpora[tested].targets(), corpora[tested].sources()
+        references, sources = corpus.targets(), corpus.sources()
         scores = [[bleu(each, references, target) for each in outputs] for outputs in (baseline, systems)]
         faults = [
             system_faults(scored, outputs, references, target, sources)
@@ -185,7 +217,12 @@ def _matrix(
         comparison = compare_scores(*scores, **config.evaluation.model_dump(), faults=said)
         ours, theirs = ([in_language(each, target, references) for each in outputs] for outputs in (baseline, systems))
         shares = (mean(each.value for each in ours), mean(each.value for each in theirs), ours[0].references or 0.0)
-        return Cell(trained, tested, comparison, shares)
+        return Cell(trained, tested, comparison, shares, tested in pairs)
 
-    cells = tuple(cell(pair.source, tested) for tested in corpora for pair in config.pairs)
-    return Matrix(name, target, config.baseline, arm, cells)
+    cells = (
+        cell(group, tested, corpus)
+        for tested, corpus in tests[name].items()
+        for group in groups
+        if tested in _of_group(tests, group)[name]
+    )
+    return Matrix(name, config.baseline, arm, tuple(cells))

@@ -146,7 +146,7 @@ def train_classifier(
             family=classifier.family,
             origin=origin,
             lengths=objective.lengths,
-            valid=list(map(LabelObjective(classifier, validation).batch, _by_length(validation))),
+            valid={"": list(map(LabelObjective(classifier, validation).batch, _by_length(validation)))},
             settings=settings,
             updates=updates,
             seed=seed,

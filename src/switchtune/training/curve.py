@@ -14,6 +14,12 @@ from switchtune.files import content_of, naming, parse_json, write_text
 
 CURVE_FILE = "metrics.jsonl"
 
+
+def of_set(measure: str, name: str) -> str:
+    """What the curve calls a measure of one of several validation sets."""
+    return f"{measure} {name}"
+
+
 _FIGURES = (
     *("loss", "nll", "learning_rate", "tokens_per_second", "padding", "memory_gb", "kilowatt_hours"),
     *("valid_nll", "valid_chrf", "valid_accuracy"),
@@ -48,7 +54,8 @@ class Curve:
     (the peak of process 0: of its GPU's memory, or on a CPU of its own), and where it is counted `kilowatt_hours` (of
     process 0's GPU, or of all processors). Training entries have besides `loss` and `nll` (means per target token since
     the last such entry), `learning_rate`, `tokens` (target tokens since the stage's start), `tokens_per_second` and
-    `padding` (share of positions); validation entries have `valid_nll` and where it is measured `valid_chrf`.
+    `padding` (share of positions); validation entries have `valid_nll`, where there are several sets that of each too
+    (`valid_nll de-en`), and where it is measured `valid_chrf`.
 
     For a resumed training there are entries with `sums` (of each process since the last training entry), `skipped` (an
     update was left out) and `too_large` (padded tokens of a part that did not fit into memory).

@@ -1,7 +1,7 @@
 """One stage of training as a value: what it trains for (batches, loss, validation), and all that its loop is given."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,8 +121,8 @@ class Job:
     origin: str
     """Fingerprint of what the model began with."""
     lengths: Lengths
-    valid: Sequence[Batch]
-    """Validation set of all processes; empty where there is none."""
+    valid: Mapping[str, Sequence[Batch]]
+    """Validation sets of all processes, by name; empty where there is none."""
     settings: TrainingSettings
     updates: int
     seed: int

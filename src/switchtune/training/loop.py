@@ -22,7 +22,7 @@ from switchtune.examples import Key
 from switchtune.models.forward import Batch
 from switchtune.models.layout import IGNORED_LABEL
 from switchtune.training.checkpoints import Checkpoint, checkpoint_folder, mark_complete, prune, sound_or_removed
-from switchtune.training.curve import Curve
+from switchtune.training.curve import Curve, of_set
 from switchtune.training.distributed import from_all, largest, on_first, rank, size, summed, wait
 from switchtune.training.failures import Failures, FiniteWatch
 from switchtune.training.job import Job
@@ -209,16 +209,22 @@ class Loop:
         job = self._job
         self._tally.pause()
         self._model.eval()
-        sums = torch.zeros(2, device=self._device)
+        sums = torch.zeros(len(job.valid), 2, device=self._device)
+        batches = [(number, batch) for number, each in enumerate(job.valid.values()) for batch in each]
         # As many batches in every process, as some computations are common to all.
-        own = [*job.valid[rank() :: size()], self._nothing][: math.ceil(len(job.valid) / size())]
+        own = [*batches[rank() :: size()], (0, self._nothing)][: math.ceil(len(batches) / size())]
         with torch.no_grad(), computing_in(self._dtype, self._device):
-            for batch in own:
-                sums += job.objective.measure(self._model, _on_device(batch, self._device))
-        total, count = summed(sums).tolist()
+            for number, batch in own:
+                sums[number] += job.objective.measure(self._model, _on_device(batch, self._device))
+        of_sets = summed(sums)
+        total, count = of_sets.sum(0).tolist()
         if not math.isfinite(total):
             raise self._failures.of_validation(self.update)
-        entry: dict[str, float] = {job.objective.validated: total / count}
+        measure = job.objective.validated
+        entry: dict[str, float] = {measure: total / count}
+        if len(job.valid) > 1:
+            means = (of_sets[:, 0] / of_sets[:, 1]).tolist()
+            entry |= {of_set(measure, name): mean for name, mean in zip(job.valid, means, strict=True)}
         if job.chrf is not None:
             entry["valid_chrf"] = on_first(job.chrf)
         self._recorder.add_validation(self.update, entry)

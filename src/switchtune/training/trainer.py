@@ -6,7 +6,7 @@ Within a group (`training.distributed`) all processes share each update's batch,
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from switchtune.models.forward import Batch
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
 from switchtune.training.batches import epoch_batches, measure
-from switchtune.training.curve import CURVE_FILE, StageLog
+from switchtune.training.curve import CURVE_FILE, StageLog, of_set
 from switchtune.training.distributed import on_first
 from switchtune.training.job import Job, SequenceObjective, TrainingError
 from switchtune.training.stage import Outcome, carry_out
@@ -39,7 +39,7 @@ class StageResult:
     train_nll: float
     """Not smoothed, but with dropout, over the last tenth of the updates."""
     valid_nll: tuple[tuple[int, float], ...]
-    """(update, loss of the validation set): before the first update, and at every evaluation."""
+    """(update, loss of the validation sets together): before the first update, and at every evaluation."""
     valid_chrf: tuple[tuple[int, float], ...]
     """(update, chrF++) likewise, where it is measured."""
     tokens: int
@@ -52,6 +52,8 @@ class StageResult:
     skipped: int
     """Updates that were left out because their gradients were not finite."""
     resumed_from: int | None
+    valid_nll_of: Mapping[str, tuple[tuple[int, float], ...]] = field(default_factory=dict)
+    """The same of each validation set, by its name; none where there is one."""
 
     @property
     def chosen_nll(self) -> float:
@@ -61,14 +63,15 @@ class StageResult:
     def from_record(cls, record: Mapping[str, Any]) -> "StageResult":
         """The result that was written as JSON, which has no tuples."""
         curves = {name: tuple(map(tuple, record[name])) for name in ("valid_nll", "valid_chrf")}
-        return cls(**{**record, **curves})
+        of_sets = {name: tuple(map(tuple, curve)) for name, curve in record.get("valid_nll_of", {}).items()}
+        return cls(**{**record, **curves, "valid_nll_of": of_sets})
 
 
 def train_stage(
     loaded: Loaded,
     examples: Examples,
     *,
-    valid: Examples | None,
+    valid: Examples | Mapping[str, Examples] | None,
     settings: TrainingSettings,
     updates: int,
     seed: int,
@@ -87,7 +90,7 @@ def train_stage(
     same weights, bit for bit, as a training that was not interrupted.
 
     Args:
-        valid: for the validation loss; its epoch 0 is used every time.
+        valid: for the validation loss, epoch 0 of it; several sets, by name, have a loss each too.
         seed: of the order of the batches and of dropout.
         origin: what identifies the weights that the stage begins with; a checkpoint that began with others is refused.
         log: where the curve goes; by default `folder`/metrics.jsonl.
@@ -102,16 +105,16 @@ def train_stage(
         UsageError: something that the settings ask for cannot be had here.
         Stopped: Ctrl-C or SIGTERM came, and a checkpoint of the update in progress is written.
     """
-    _require_sets(settings, examples, valid, validate, folder)
+    sets = _required_sets(settings, examples, valid, validate, folder)
     layout, max_tokens = loaded.layout, loaded.layout.fitting(settings.max_tokens)
-    batches, truncated_valid = _validation(valid, layout, max_tokens, settings)
+    validated = {name: _validation(each, layout, max_tokens, settings) for name, each in sets.items()}
     job = Job(
         objective=SequenceObjective.of(examples, layout, max_tokens),
         model=loaded.model,
         family=layout.family.name,
         origin=origin,
         lengths=on_first(lambda: measure(examples, layout, max_tokens)),
-        valid=batches,
+        valid={name: batches for name, (batches, _) in validated.items()},
         settings=settings,
         updates=updates,
         seed=seed,
@@ -123,7 +126,7 @@ def train_stage(
         on_message=on_message,
         used=examples.used,
     )
-    return _result(carry_out(job), job, truncated_valid)
+    return _result(carry_out(job), job, sum(truncated for _, truncated in validated.values()))
 
 
 def _result(outcome: Outcome, job: Job, truncated_valid: int) -> StageResult:
@@ -142,32 +145,34 @@ def _result(outcome: Outcome, job: Job, truncated_valid: int) -> StageResult:
         truncated_valid=truncated_valid,
         skipped=len(curve.skipped),
         resumed_from=outcome.resumed_from,
+        valid_nll_of={name: curve.measured(of_set("valid_nll", name)) for name in job.valid if len(job.valid) > 1},
     )
 
 
-def _require_sets(
+def _required_sets(
     settings: TrainingSettings,
     examples: Examples,
-    valid: Examples | None,
+    valid: Examples | Mapping[str, Examples] | None,
     validate: Callable[[Loaded], float] | None,
     folder: Path,
-) -> None:
-    if examples.count == 0 or (valid is not None and valid.count == 0):
+) -> Mapping[str, Examples]:
+    """The validation sets by name; raises TrainingError where one that is needed is not there, or empty."""
+    sets = valid if isinstance(valid, Mapping) else {} if valid is None else {"": valid}
+    if examples.count == 0 or not all(each.count for each in sets.values()):
         raise TrainingError(f"{folder}: the {'validation' if examples.count else 'training'} set has no examples.")
-    if settings.keep == "best" and valid is None:
+    if settings.keep == "best" and not sets:
         raise TrainingError("training.keep: 'best' needs a validation set to tell which weights are best.")
-    if settings.patience is not None and valid is None:
+    if settings.patience is not None and not sets:
         raise TrainingError("training.patience needs a validation set to tell when a stage gets no better.")
     if settings.best_by == "chrf" and validate is None:
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
+    return sets
 
 
 def _validation(
-    valid: Examples | None, layout: Layout, max_tokens: int, settings: TrainingSettings
+    valid: Examples, layout: Layout, max_tokens: int, settings: TrainingSettings
 ) -> tuple[list[Batch], int]:
-    """The validation set in batches that all evaluations use, and how many of its examples were cut."""
-    if valid is None:
-        return [], 0
+    """A validation set in batches that all evaluations use, and how many of its examples were cut."""
     measured = measure(valid, layout, max_tokens)
     budget = settings.tokens_per_batch // settings.accumulation
     rows = epoch_batches(measured.longest, budget, seed=0, epoch=0, surplus=measured.surplus)
