@@ -78,8 +78,9 @@ def test_one_model_for_three_stands_beside_three_models(model: Path, tmp_path: P
     # Each test set is translated from its own language into its own.
     loaded = load_model(str(group / "task/model"))
     for name, lines in {"de-en": GERMAN, "it-en": [line.swapcase() for line in GERMAN], "en-de": ENGLISH}.items():
+        source, _, target = name.partition("-")
         written = (group / f"hypotheses.{name}.txt").read_text(encoding="utf-8").splitlines()
-        assert written == translate(loaded, lines[PARTS["test"]], *name.split("-"), config.generation)
+        assert written == translate(loaded, lines[PARTS["test"]], source, target, config.generation)
     # The loss of each direction beside that of all, which has all tokens alike.
     first, *_, last = losses(group)
     names = {f"valid_nll {name}" for name in ("de-en", "it-en", "en-de")}
