@@ -14,7 +14,7 @@ from switchtune.config.together import group_name
 from switchtune.corpus.read import describe
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
-from switchtune.models.load import load_model
+from switchtune.models.load import load_model, save_model
 from switchtune.results.matrix import matrix_of, matrix_table
 from switchtune.runs.arms import require_inputs
 from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
@@ -27,10 +27,18 @@ from switchtune.runs.zeroshot import run_zeroshot
 from switchtune.training import distributed
 from switchtune.training.curve import read_metrics
 from switchtune.training.loop import Loop
-from tests.miniature import ENGLISH, GERMAN
+from tests.miniature import ENGLISH, GERMAN, lively
 
 PARTS = {"train": slice(0, 8), "valid": slice(8, 11), "test": slice(11, 16)}
 TRAINING = {"updates": 3, "restore_share": 0.34, "tokens_per_batch": 150, "dropout": 0.1, "lr": 1e-3}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved miniature whose outputs are not empty."""
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(lively("mbart"), folder, "de", "en")
+    return folder
 
 
 def write_texts(folder: Path) -> None:
@@ -78,8 +86,10 @@ def test_one_model_for_three_stands_beside_three_models(model: Path, tmp_path: P
     # Each test set is translated from its own language into its own.
     loaded = load_model(str(group / "task/model"))
     for name, lines in {"de-en": GERMAN, "it-en": [line.swapcase() for line in GERMAN], "en-de": ENGLISH}.items():
+        source, _, target = name.partition("-")
         written = (group / f"hypotheses.{name}.txt").read_text(encoding="utf-8").splitlines()
-        assert written == translate(loaded, lines[PARTS["test"]], *name.split("-"), config.generation)
+        assert written == translate(loaded, lines[PARTS["test"]], source, target, config.generation)
+        assert any(written)
     # The loss of each direction beside that of all, which has all tokens alike.
     first, *_, last = losses(group)
     names = {f"valid_nll {name}" for name in ("de-en", "it-en", "en-de")}

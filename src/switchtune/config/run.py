@@ -436,7 +436,8 @@ class RunConfig(ComparisonSettings):
         texts = [*self.model.text, *(text for pair in self.pairs for text in pair.monolingual.values())]
         lexicons = [name for arm in self.arms for name in arm.lexicon.inputs]
         glossed = self.zeroshot.glossed.values()
-        texts += [dictionary.path for each in (*glossed, *self.pairs) for dictionary in each.dictionaries]
+        dictionaries = (*(each.dictionaries for each in glossed), *(pair.dictionaries for pair in self.pairs))
+        texts += [dictionary.path for each in dictionaries for dictionary in each]
         corpora += [*self.zeroshot.tests.values(), *(each.test for each in glossed if each.test is not None)]
         outputs = [name for arm in self.arms for name in arm.outputs.values()]
         return [self.model.name, *texts, *corpora, *lexicons, *outputs, *self.zeroshot.multiway.values()]

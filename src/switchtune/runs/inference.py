@@ -202,7 +202,7 @@ class InferenceExperiment:
                 kinds, _ = self._kinds(stage, trial, read.train)
                 lines_of = partial(_label_lines, layout, settings.max_tokens, read.train.labels)
             heading = f"stage {number}: {stage.name} ({_mixed(stage, kinds, trial).of_epoch(0):,} examples an epoch)"
-            blocks.append(stage_preview(heading, kinds, lines_of, rows=rows))
+            blocks.append(stage_preview(heading, kinds.items(), lines_of, rows=rows))
         return blocks
 
     def outputs(self, trial: Trial, data: Sequence[Data[NliSet]], model: Path, on_event: OnEvent) -> list[Output]:

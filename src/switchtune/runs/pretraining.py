@@ -150,7 +150,7 @@ def _train(
         folder=folder / "work" / "training",
         origin=origin,
         log=StageLog(folder / CURVE_FILE, "denoise"),
-        validate=chrf_validation(valid, training.valid_sentences, GenerationSettings(), on_message),
+        validate=chrf_validation([valid], training.valid_sentences, GenerationSettings(), on_message),
         on_progress=on_progress,
         on_message=on_message,
     )

@@ -1,23 +1,22 @@
 """What a model is given in a stage, as text for people: special tokens included."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 
 from switchtune.corpus.control import shown
 from switchtune.examples import Example, Examples
 from switchtune.models.layout import Layout
-from switchtune.recipes import ExampleKind
 
 
 def stage_preview(
     heading: str,
-    kinds: Mapping[ExampleKind, Examples],
+    kinds: Collection[tuple[str, Examples]],
     lines_of: Callable[[Example, int], list[str]],
     *,
     rows: int,
 ) -> str:
     """The first examples of each kind of a stage, each with the lines that an example and its index get."""
     lines = [heading]
-    for kind, examples in kinds.items():
+    for kind, examples in kinds:
         named = [f"  kind            {kind}"] if len(kinds) > 1 else []
         for index in range(min(rows, examples.count)):
             lines += ["", *named, *lines_of(examples.make(0, index), index)]

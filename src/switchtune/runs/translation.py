@@ -199,7 +199,7 @@ class PairExperiment:
             size = examples.mixed(stage, ingredients).train.of_epoch(0)
             heading = f"stage {number}: {stage.name} ({size:,} examples an epoch{lacking})"
             several = len(trial.parts) > 1
-            shown = {f"{each.kind}, {each.pair}" if several else each.kind: each.made.train for each in ingredients}
+            shown = [(f"{each.kind}, {each.pair}" if several else each.kind, each.made.train) for each in ingredients]
             blocks.append(stage_preview(heading, shown, lines_of, rows=rows))
         return blocks
 
@@ -294,8 +294,11 @@ def compared_rows(
         scores[arm][name] = tuple(METRICS[name](each.outputs[pair.name], references, pair.target) for each in results)
     faults = {
         arm: system_faults(
-            *(scores[arm][metrics[0]], [each.outputs[pair.name] for each in results]),
-            *(references, pair.target, test.sources()),
+            scores[arm][metrics[0]],
+            [each.outputs[pair.name] for each in results],
+            references,
+            pair.target,
+            test.sources(),
         )
         for arm, results in trials.items()
     }
