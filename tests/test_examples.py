@@ -30,11 +30,13 @@ from switchtune.examples import (
     switched_examples,
     switched_pairs,
     task_examples,
+    terms_examples,
 )
 from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.switching.gloss import weighted
 from switchtune.switching.switcher import Switcher, from_mask
 from tests.switching.test_gloss import glosser
+from tests.switching.test_terms import terms as aligned_terms
 
 
 @pytest.fixture(scope="module")
@@ -336,3 +338,16 @@ def test_dictionary_entries_are_pairs_of_the_task_drawn_anew() -> None:
     assert 850 < drawn[Example("Hund", "de", "dog", "en")] < 950
     with pytest.raises(SwitchtuneError, match="the lexicon is empty"):
         dictionary_examples(replace(lexicon, entries={}), weights, seed=1)
+
+
+def test_examples_with_terms_are_drawn_anew_each_epoch_and_alike_in_any_process(corpus: Corpus) -> None:
+    made = aligned_terms("0-0 1-1 2-2 3-3", "0-0 1-1 2-3 3-4", rate=0.3)
+    first, second = (terms_examples(corpus, made, seed=1) for _ in range(2))
+    keys = [(epoch, index) for epoch in range(20) for index in range(2)]
+    assert first.made(keys) == second.made(keys)
+    sources = {index: {first.make(epoch, index).source for epoch in range(20)} for index in range(2)}
+    assert all(len(texts) > 2 for texts in sources.values())
+    assert {first.make(*key).target for key in keys} == {"A dog sleeps soundly.", "Two cats are playing today."}
+    assert {(first.make(*key).source_language, first.make(*key).target_language) for key in keys} == {("de", "en")}
+    other = terms_examples(corpus, made, seed=2)
+    assert other.made(keys) != first.made(keys)

@@ -1,5 +1,7 @@
 """Recipes are data, and all of them get the same total of updates."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from switchtune import examples
 from switchtune.config.training import TrainingSettings
 from switchtune.errors import UsageError
-from switchtune.recipes import RECIPES, Recipe, RecipeName, recipe_of, stage_updates
+from switchtune.recipes import RECIPES, ExampleKind, Recipe, RecipeName, ends_of, recipe_of, stage_updates
 
 
 def test_the_papers_budget() -> None:
@@ -68,3 +70,20 @@ def test_a_reverse_model_is_named_where_examples_need_one_and_needs_none_itself(
         made = any("backtranslated" in stage.mixture for stage in recipe.stages)
         assert (recipe.reverse is not None) == made
         assert recipe.reverse is None or RECIPES[recipe.reverse].reverse is None
+
+
+@given(recipe=st.sampled_from(list(RECIPES.values())), share=st.floats(0, 1))
+def test_terms_take_their_share_of_the_task_and_nothing_else(recipe: Recipe, share: float) -> None:
+    made = recipe.with_terms(share)
+    assert (made.init, made.reverse) == (recipe.init, recipe.reverse)
+    for before, after in zip(recipe.stages, made.stages, strict=True):
+        task = ends_of(before.mixture.get("task", 0.0))
+        assert ends_of(after.mixture.get("terms", 0.0)) == pytest.approx([share * each for each in task])
+        assert ends_of(after.mixture.get("task", 0.0)) == pytest.approx([(1 - share) * each for each in task])
+        assert after.without("task").without("terms") == before.without("task")
+        assert [*after.mixture] == [kind for kind in get_args(ExampleKind) if kind in after.mixture]
+        assert 0 not in after.mixture.values()
+    assert recipe.with_terms(0) == recipe
+    for stage, first in zip(made.with_terms(0).stages, recipe.stages, strict=True):
+        for kind, part in first.mixture.items():
+            assert ends_of(stage.mixture[kind]) == pytest.approx(ends_of(part))

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     )
     from switchtune.generation import translate
     from switchtune.generation.export import export_ct2
+    from switchtune.generation.keeping import Keeper
     from switchtune.lexicon.alignment import Alignment
     from switchtune.lexicon.build import corpus_material, lexicons_from_corpus
     from switchtune.lexicon.files import read_lexicon, write_lexicon
+    from switchtune.lexicon.glossary import Glossary, read_glossary
     from switchtune.lexicon.judge import Judgement, RejectedLexiconError, judge
     from switchtune.lexicon.judged import build_and_judge
     from switchtune.lexicon.records import Lexicon, LexiconError, randomised
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from switchtune.scoring.outputs import examine
     from switchtune.scoring.rouge import rouge
     from switchtune.scoring.significance import Comparison, compare_scores, compare_seeds, decide, share_interval
+    from switchtune.scoring.terms import term_accuracy
     from switchtune.scoring.word_accuracy import count_words, word_accuracy, words_of
     from switchtune.switching.aligned import AlignedSwitcher
     from switchtune.switching.switcher import (
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
         switch,
         switch_all,
     )
+    from switchtune.switching.terms import GlossaryTerms
     from switchtune.training.collator import RestoreCollator
     from switchtune.training.trainer import StageResult, train_stage
 

@@ -13,9 +13,10 @@ from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.records import Entry, Lexicon
-from switchtune.recipes import Proportion
+from switchtune.recipes import Proportion, ends_of
 from switchtune.switching.gloss import Glosser, picked
 from switchtune.switching.switcher import SideSwitcher, example_keys
+from switchtune.switching.terms import AlignedTerms
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,20 @@ def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str
     return Examples(len(entries), make)
 
 
+def terms_examples(corpus: Corpus, terms: AlignedTerms, *, seed: int) -> Examples:
+    """The pairs with terms in their sources, target words in place of source words, drawn anew every epoch.
+
+    `terms` has the alignment of the corpus. A source in which nothing can become a term stays as it is.
+    """
+
+    def make(epoch: int, index: int) -> Example:
+        pair = corpus[index]
+        source = terms.source(pair.source, pair.target, index, generator(seed, epoch, index))
+        return Example(source, corpus.source_language, pair.target, corpus.target_language)
+
+    return Examples(len(corpus), make)
+
+
 CHANGING_EPOCH = 1_000
 """Most examples of an epoch of a mixture whose shares change: they do from one epoch to the next."""
 CHANGING_BATCHES = 16
@@ -278,7 +293,7 @@ def mixed_examples(ingredients: Sequence[tuple[Examples, Proportion]], *, seed: 
         per_batch: about how many examples a batch has.
     """
     counts = [examples.count for examples, _ in ingredients]
-    lines = [share if isinstance(share, tuple) else (share, share) for _, share in ingredients]
+    lines = [ends_of(share) for _, share in ingredients]
     ends = [[line[end] for line in lines] for end in (0, 1)]
     length = min(
         count * sum(shares) / share for shares in ends for count, share in zip(counts, shares, strict=True) if share

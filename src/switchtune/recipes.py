@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from switchtune.errors import UsageError
 
@@ -11,18 +11,25 @@ RecipeName: TypeAlias = Literal[
     "standard", "csr", "csr+", "denoise", "bt", "csr+bt", "glosses", "unsupervised", "iaft", "random"
 ]
 ExampleKind: TypeAlias = Literal[
-    "task", "restore", "gloss", "switched", "dictionary", "denoise", "backtranslated", "iaft"
+    "task", "restore", "gloss", "switched", "dictionary", "denoise", "backtranslated", "iaft", "terms"
 ]
 Proportion: TypeAlias = float | tuple[float, float]
 """The share of a kind of examples; or two, at the stage's beginning and end, with a straight line between."""
+
+_NOTHING: tuple[Proportion, ...] = (0.0, (0.0, 0.0))
 
 WITHOUT_TRANSLATION: tuple[ExampleKind, ...] = ("task", "switched")
 """Kinds of examples of the mixtures of tasks that do not translate."""
 
 FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtranslated"})
 """Kinds of examples that monolingual text of the target language takes part in."""
-PAIRED_KINDS: frozenset[ExampleKind] = frozenset({"task", "restore", "switched", "iaft"})
+PAIRED_KINDS: frozenset[ExampleKind] = frozenset({"task", "restore", "switched", "iaft", "terms"})
 """Kinds of examples that are made of pairs alone."""
+
+
+def ends_of(share: Proportion) -> tuple[float, float]:
+    """A share at the beginning and at the end of a stage."""
+    return share if isinstance(share, tuple) else (share, share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,18 @@ class Stage:
     def without(self, kind: ExampleKind) -> "Stage":
         """The stage without a kind of examples; the others keep their shares."""
         return Stage(self.name, {other: share for other, share in self.mixture.items() if other != kind})
+
+    def with_terms(self, share: float) -> "Stage":
+        """The stage with so much of its examples of the task given as `terms` (0: none); those of both stay as many."""
+        parts: dict[ExampleKind, float] = {"task": 1 - share, "terms": share}
+        of_both = [ends_of(self.mixture.get(kind, 0.0)) for kind in parts]
+        first, last = (sum(ends) for ends in zip(*of_both, strict=True))
+        made = dict(self.mixture)
+        for kind, part in parts.items():
+            made[kind] = part * first if first == last else (part * first, part * last)
+        return Stage(
+            self.name, {kind: made[kind] for kind in get_args(ExampleKind) if made.get(kind, 0) not in _NOTHING}
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +80,10 @@ class Recipe:
         """The same with other kinds of examples and shares."""
         reverse = self.reverse if "backtranslated" in mixture else None
         return replace(self, stages=(Stage(MIXTURE, mixture),), reverse=reverse)
+
+    def with_terms(self, share: float) -> "Recipe":
+        """The same with so much of each stage's examples of the task given as `terms`; 0 takes these out."""
+        return replace(self, stages=tuple(stage.with_terms(share) for stage in self.stages))
 
 
 NOT_TRAINED = Recipe(())

@@ -538,3 +538,58 @@ def test_a_mask_that_only_the_reverse_model_is_given_is_needed_too() -> None:
     own = {"recipe": "csr+bt", "name": "own", "mixture": {"task": 0.5, "backtranslated": 0.5}}
     values = {"model": "m", "pairs": [pair], "arms": [own, "bt"], "baseline": "bt", "gloss": {"unknown": "mask"}}
     assert [arm.needs_mask for arm in parse_config(RunConfig, values).arms] == [True, False]
+
+
+def test_terms_take_a_share_of_the_examples_of_the_task_in_any_recipe() -> None:
+    arms = ["standard", "csr", "csr+", {"recipe": "csr+bt", "name": "own", "terms": {"tag": True}}, "auto"]
+    pair = PAIR | {"monolingual": {"en": "more"}}
+    made = config(pairs=[pair], arms=arms, terms=0.25).arms
+    mixtures = [[dict(stage.mixture) for stage in arm.recipe.stages] for arm in made]
+    assert mixtures[0] == [{"task": 0.75, "terms": 0.25}]
+    assert mixtures[1] == [{"restore": 1.0}, {"task": 0.75, "terms": 0.25}]
+    assert mixtures[2] == [{"task": (0.225, 0.75), "gloss": (0.7, 0.0), "terms": (0.075, 0.25)}]
+    assert (made[3].terms.share, made[3].terms.mark, made[2].terms.mark) == (0.25, "|", "")
+    assert all(any("terms" in stage.mixture for stage in recipe.stages) for recipe in made[4].choices)
+    assert all(arm.needs_alignments and arm.needs_lexicons for arm in made[:4])
+    reverse = made[3].reverse
+    assert reverse is not None and not reverse.has_terms and not reverse.needs_alignments
+
+
+def test_a_reverse_model_of_several_rounds_has_no_terms_and_as_much_of_the_task() -> None:
+    pair = PAIR | {"monolingual": {"en": "more", "de": "mehr"}}
+    without, made = (
+        config(pairs=[pair], arms=["csr+bt"], baseline="csr+bt", back_translation={"rounds": 2}, terms=share)
+        .arms[0]
+        .reverse
+        for share in (0.0, 0.5)
+    )
+    assert made is not None and without is not None
+    assert made.recipe == without.recipe
+
+
+def test_a_mixture_can_have_terms_of_its_own() -> None:
+    own = {"recipe": "csr+", "name": "own", "mixture": {"terms": 0.5, "task": 0.5}}
+    (_, arm) = config(arms=["standard", own]).arms
+    assert dict(arm.recipe.stages[0].mixture) == {"task": 0.5, "terms": 0.5}
+    assert arm.has_terms
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"arms": ["standard", "iaft"], "terms": 0.3}, "arms.iaft.terms: its recipe has no examples of the task"),
+        ({"task": "summarization", "terms": 0.3}, "arms.standard.terms: the task has no translations"),
+        ({"terms": 1.5}, "terms.share"),
+        ({"terms": 0.3, "switching": {"unit": "piece"}}, "terms are made of words, and switching.unit is piece"),
+        (
+            {"arms": ["standard", {"recipe": "csr", "terms": {"tag": True}}]},
+            "arms.csr.terms: it has none; give their share",
+        ),
+        (
+            {"arms": ["standard", {"recipe": "csr+", "terms": 0.3, "mixture": {"task": 0.5, "terms": 0.5}}]},
+            "terms.share and mixture both say how many terms there are",
+        ),
+    ],
+)
+def test_terms_that_cannot_be(values: dict[str, object], message: str) -> None:
+    assert message in refused(**values)

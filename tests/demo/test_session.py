@@ -20,7 +20,7 @@ from switchtune.lexicon.files import edits_path, read_lexicon
 from switchtune.lexicon.records import LexiconError
 from switchtune.models.load import load_model
 from switchtune.runs.run_files import read_run
-from tests.miniature import GERMAN
+from tests.miniature import ENGLISH, GERMAN
 from tests.report.made_run import make_run
 
 SENTENCE = "Ein Mann und ein Hund."
@@ -66,8 +66,24 @@ def test_both_systems_translate_as_the_library_does(session: DemoSession, folder
         }
         for arm, path in (("standard", "de-en/standard/seed1/task/model"), ("csr", "de-en/csr/seed2/task/model"))
     ]
-    assert found["outputs"] == expected
+    assert [{"arm": each["arm"], "text": each["text"]} for each in found["outputs"]] == expected
+    assert all(each["parts"] == [{"text": each["text"], "term": False}] for each in found["outputs"])
     assert expected[0] != expected[1]
+
+
+def test_terms_are_put_into_the_sentence_and_told_in_its_translation(session: DemoSession) -> None:
+    def asked(*terms: tuple[str, str]) -> dict[str, Any]:
+        given = [{"term": term, "translation": translation} for term, translation in terms]
+        output: dict[str, Any] = session.translate(pair="de-en", text=GERMAN[0], terms=given)["outputs"][0]
+        assert "".join(part["text"] for part in output["parts"]) == output["text"]
+        return output
+
+    assert asked(("Wiese", "field"))["source"] == "Ein Hund läuft über die field."
+    found = asked(("Katze", "dog runs"), ("Haus", "meadow"))
+    assert (found["source"], found["text"]) == (GERMAN[0], ENGLISH[0])
+    assert [part["text"] for part in found["parts"] if part["term"]] == ["dog runs", "meadow"]
+    with pytest.raises(ValidationError):
+        asked(("Hund", ""))
 
 
 def test_stage_1_restores_in_the_language_of_the_sentence(session: DemoSession, folder: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import re
 import runpy
 import shutil
@@ -18,11 +19,13 @@ from typer.testing import CliRunner
 
 from switchtune.cli.main import app
 from switchtune.config.pretrain import FamilyName
+from switchtune.config.switching import TermSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import export, translate
 from switchtune.generation.by_ct2 import Converted, convert
 from switchtune.generation.export import export_ct2, open_model
+from switchtune.generation.keeping import term_settings_of, write_terms_note
 from switchtune.generation.parity import ParityError
 from switchtune.models.load import Loaded, load_layout, save_model, save_tokenizer
 from tests.miniature import ENGLISH, GERMAN, lively, miniature, taught
@@ -73,6 +76,22 @@ def test_an_exported_folder_with_its_proof_and_a_script_that_works(model: Path, 
     done = subprocess.run(hidden, input=lines, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["", *ENGLISH]
+
+
+def test_the_script_of_a_model_with_terms_puts_them_in(
+    model: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(model, tmp_path / "model")
+    write_terms_note(tmp_path / "model", TermSettings(share=0.3, tag=True))
+    made = export_ct2(str(tmp_path / "model"), tmp_path / "made", text=text, settings=BEAMS)
+    assert term_settings_of(str(made.folder)) == TermSettings(share=0.3, tag=True)
+    script = (made.folder / "translate.py").read_text(encoding="utf-8")
+    compile(script, "translate.py", "exec")
+    (tmp_path / "terms.tsv").write_text("Hund\tdog\nHund im Haus\tx\n\n")
+    monkeypatch.setattr(sys, "argv", ["translate.py", str(tmp_path / "terms.tsv")])
+    names: dict[str, Any] = {"sys": sys, "pathlib": pathlib}
+    exec(script[script.index("import re") : script.index("for line in map")], names)
+    assert names["with_terms"]("Der HUND, hund im haus, Hunde") == "Der | dog |, | x |, Hunde"
 
 
 @pytest.mark.parametrize("family", typing.get_args(FamilyName))

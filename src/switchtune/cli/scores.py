@@ -10,6 +10,7 @@ import typer
 from switchtune.cli.options import FILE, AsJson, Seed, frequencies, json_text, print_json, setting
 from switchtune.cli.terminal import print_line
 from switchtune.config.run import EvaluationSettings
+from switchtune.errors import UsageError
 
 if TYPE_CHECKING:
     from switchtune.scoring.assess import MetricInputs
@@ -27,8 +28,12 @@ Tokenised = Annotated[
 ]
 Source = Annotated[
     Path | None,
-    typer.Option(help="The texts that were translated: for COMET, and scored as outputs themselves.", **FILE),
+    typer.Option(help="The texts that were translated: for COMET and terms, and scored as outputs themselves.", **FILE),
 ]
+TermFile = Annotated[
+    str | None, typer.Option("--glossary", help="Terms and their translations: how many are in the outputs?")
+]
+From = Annotated[str | None, typer.Option("--from", help="With --glossary: language of --source.")]
 CometEnvironment = Annotated[
     Path | None, typer.Option("--comet-env", metavar="FOLDER", help="Virtual environment that has unbabel-comet.")
 ]
@@ -43,10 +48,15 @@ _DEFAULT = EvaluationSettings()
 def _inputs(options: Mapping[str, Any]) -> "MetricInputs":
     """What some metrics need besides the outputs and references, from the options of a verb."""
     from switchtune.corpus.read import read_lines
+    from switchtune.lexicon.glossary import read_glossary
     from switchtune.scoring.assess import MetricInputs
     from switchtune.scoring.comet import DEFAULT_MODEL
 
-    train, source = options["train"], options["source"]
+    train, source, glossary, language = (options[name] for name in ("train", "source", "glossary", "from_language"))
+    if glossary is not None and (source is None or language is None):
+        raise UsageError(
+            "--glossary: give the sentences that were translated, and their language: --source FILE --from de"
+        )
     return MetricInputs(
         training=None if train is None else read_lines(train),
         frequencies=frequencies(options["buckets"]),
@@ -54,6 +64,7 @@ def _inputs(options: Mapping[str, Any]) -> "MetricInputs":
         sources=None if source is None else read_lines(source),
         comet_environment=options["comet_env"],
         comet_model=options["comet_model"] or DEFAULT_MODEL,
+        glossary=None if glossary is None else read_glossary(glossary, (language, options["lang"])),
     )
 
 
@@ -65,19 +76,22 @@ def score(
     lang: Lang,
     metric: Annotated[
         list[str],
-        typer.Option(help="BLEU, spBLEU, chrF++, ROUGE, word-F, COMET, in-language; give it again for another."),
+        typer.Option(help="BLEU, spBLEU, chrF++, ROUGE, word-F, COMET, terms, in-language; again for another."),
     ] = [],  # noqa: B006
     train: Train = None,
     buckets: Buckets = "100,1000",
     tokenised: Tokenised = False,
     source: Source = None,
+    glossary: TermFile = None,
+    from_language: From = None,
     comet_env: CometEnvironment = None,
     comet_model: CometModel = None,
     as_json: AsJson = False,
 ) -> None:
     """Score outputs: by default BLEU, chrF++ and the share in the right language, and what is empty or repetitive.
 
-    With --train also the accuracy of rare and frequent words; with --comet-env and --source also COMET.
+    With --train also the accuracy of rare and frequent words; with --comet-env and --source also COMET; with
+    --glossary, --source and --from also the share of its terms that are in the outputs, as they are and in any form.
 
     Example: `switchtune score hypotheses.txt test.en --lang en --train train.en`
     """
@@ -101,7 +115,9 @@ def compare(
     lang: Lang,
     metric: Annotated[
         str,
-        typer.Option(help="What is compared: BLEU, spBLEU, chrF++, ROUGE, ROUGE-1, ROUGE-2, ROUGE-L, word-F, COMET."),
+        typer.Option(
+            help="What is compared: BLEU, spBLEU, chrF++, ROUGE, ROUGE-1, ROUGE-2, ROUGE-L, word-F, COMET, terms."
+        ),
     ] = "BLEU",
     test: Annotated[
         Literal["bootstrap", "randomisation", "sacrebleu"],
@@ -113,6 +129,8 @@ def compare(
     buckets: Buckets = "100,1000",
     tokenised: Tokenised = False,
     source: Source = None,
+    glossary: TermFile = None,
+    from_language: From = None,
     comet_env: CometEnvironment = None,
     comet_model: CometModel = None,
     as_json: AsJson = False,

@@ -18,7 +18,7 @@ from switchtune.config.load import parse_config
 from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import Stopped, UsageError
-from switchtune.files import atomic_path
+from switchtune.files import atomic_path, file_and_part
 from switchtune.run_dir import claim_file, claim_standard_output
 
 if TYPE_CHECKING:
@@ -152,6 +152,14 @@ def translate(
         bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
     ] = False,
     force: Force = False,
+    glossary: Annotated[
+        str | None,
+        typer.Option(help="Terms and their translations, which the model is to use: TSV, TBX, XLSX, a lexicon, …"),
+    ] = None,
+    keep: Annotated[
+        list[str],
+        typer.Option(help="What comes back unchanged: placeholders, tags, urls, numbers; give it again for another."),
+    ] = [],  # noqa: B006
     everything: Annotated[
         bool, typer.Option("--all", help="In XLIFF, TMX and PO, translate also what has a translation, which is lost.")
     ] = False,
@@ -162,19 +170,27 @@ def translate(
 
     XLIFF, TMX and PO files are written back: what has no translation gets one, to be reviewed, and all else stays.
 
+    With --glossary the terms of a file are put into the text, in the target language, for a model that was trained with
+    terms. What was found and what was kept goes to standard error.
+
     Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
     """
     from switchtune.corpus.lines import plain
     from switchtune.generation.bilingual import WRITTEN_BACK
     from switchtune.generation.files import GrowingFile, TextTranslation, translate_into, translate_onto
-    from switchtune.runs.tasks import ready_to_translate
+    from switchtune.generation.keeping import keeper
+    from switchtune.runs.tasks import ready_to_translate, summarises
 
+    if (glossary or keep) and summarises(model):
+        raise UsageError(f"{model}: makes summaries, of which nothing can be kept. Leave out --glossary and --keep.")
     if out is None and resume:
         raise UsageError("--resume goes on with a file: name it by --out.")
     search = None if beams is None else GenerationSettings(beams=beams)
     ready = partial(ready_to_translate, model, language=source, settings=search)
-    translation = TextTranslation(model, file, source, target, beams, engine, int8, ready)
-    inputs: list[str | Path] = [read_from(file), model]
+    tell = partial(print_line, err=True)
+    kept = keeper(model, (source, target), glossary, keep, tell=tell)
+    translation = TextTranslation(model, file, source, target, beams, engine, int8, ready, kept, tell)
+    inputs: list[str | Path] = [read_from(file), model, *([file_and_part(glossary)[0]] if glossary else [])]
     if plain(file).suffix.lower() in WRITTEN_BACK:
         if out is None:
             raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
@@ -190,7 +206,7 @@ def translate(
     else:
         growing = GrowingFile(out)
         claim_file(growing.path, inputs=inputs, force=force or resume, own=growing.is_unfinished)
-        translate_into(growing, translation, resume=resume, force=force, tell=partial(print_line, err=True))
+        translate_into(growing, translation, resume=resume, force=force, tell=tell)
 
 
 def _write_back(translation: "TextTranslation", out: Path, *, everything: bool, resume: bool, force: bool) -> None:
@@ -198,8 +214,7 @@ def _write_back(translation: "TextTranslation", out: Path, *, everything: bool, 
 
     signal.signal(signal.SIGTERM, _stop)
     document = document_of(translation.text, translation.source, translation.target, everything=everything)
-    tell = partial(print_line, err=True)
-    translate_document(document, out, translation, resume=resume, force=force, tell=tell)
+    translate_document(document, out, translation, resume=resume, force=force, tell=translation.tell)
 
 
 def _stop(number: int, frame: object) -> None:

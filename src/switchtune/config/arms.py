@@ -9,7 +9,7 @@ from typing_extensions import Self
 
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
 from switchtune.config.lexicon import LexiconSettings, NliLexiconSettings
-from switchtune.config.switching import GlossSettings, SwitchingSettings
+from switchtune.config.switching import GlossSettings, SwitchingSettings, TermSettings, share_alone
 from switchtune.config.together import TogetherSettings, block_of_groups
 from switchtune.config.training import BackTranslationSettings, ClassificationSettings, TrainingSettings
 from switchtune.errors import nearest
@@ -23,6 +23,7 @@ from switchtune.recipes import (
     Proportion,
     Recipe,
     RecipeName,
+    ends_of,
     recipe_of,
     stage_updates,
 )
@@ -60,6 +61,8 @@ class ArmSettings(Settings):
     """Values that replace those of the run's `gloss` block."""
     back_translation: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `back_translation` block."""
+    terms: Annotated[dict[str, Any], BeforeValidator(share_alone)] = Field(default_factory=dict)
+    """Values that replace those of the run's `terms` block; a number alone is their share."""
     mixture: dict[ExampleKind, Annotated[Proportion, BeforeValidator(_proportion)]] = Field(default_factory=dict)
     """Kinds of examples in the recipe's mixture with their shares, in place of its own: {task: 0.5, gloss: 0.4,
     dictionary: 0.1}. Two numbers are those of the stage's beginning and end, with a straight line between: {task: 0.5,
@@ -95,7 +98,7 @@ class ArmSettings(Settings):
     @field_validator("mixture")
     @classmethod
     def _with_something_in_it(cls, mixture: dict[ExampleKind, Proportion]) -> dict[ExampleKind, Proportion]:
-        lines = [share if isinstance(share, tuple) else (share, share) for share in mixture.values()]
+        lines = map(ends_of, mixture.values())
         for end, shares in zip(("beginning", "end"), zip(*lines, strict=True), strict=False):
             if not sum(shares):
                 raise ValueError(f"all shares are 0 at the {end} of the stage; give one kind of examples more")
@@ -115,10 +118,28 @@ def with_own(block: Block, arm: ArmSettings, name: str) -> Block:
     return with_changes(block, getattr(arm, name), f"arms.{arm.name}.{name}")
 
 
-def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
-    """The recipe of an arm in its task with the arm's own mixture; raises ValueError where that cannot be."""
+def own_recipe(arm: ArmSettings, *, translates: bool, terms: float = 0) -> Recipe:
+    """The recipe of an arm in its task with the arm's own mixture, and so large a share of terms.
+
+    Raises ValueError where that cannot be.
+    """
     if arm.recipe is None:
         return NOT_TRAINED
+    recipe = _mixed_recipe(arm, translates=translates)
+    if not translates and (terms or arm.terms):
+        raise ValueError(f"arms.{arm.name}.terms: the task has no translations in which terms could be kept; leave out")
+    if terms and "terms" in arm.mixture:
+        raise ValueError(f"arms.{arm.name}: terms.share and mixture both say how many terms there are; leave one out")
+    if terms and not any("task" in stage.mixture for stage in recipe.stages):
+        raise ValueError(
+            f"arms.{arm.name}.terms: its recipe has no examples of the task, whose sources could carry terms; set "
+            "terms: 0 for it"
+        )
+    return recipe.with_terms(terms) if terms else recipe
+
+
+def _mixed_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
+    assert arm.recipe is not None
     if arm.recipe == AUTO:
         if arm.mixture:
             raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by what was measured; leave it out")
@@ -141,10 +162,10 @@ def own_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
     return recipe
 
 
-def own_choices(arm: ArmSettings, task: str, *, monolingual: bool = False) -> tuple[Recipe, ...]:
+def own_choices(arm: ArmSettings, task: str, *, monolingual: bool = False, terms: float = 0) -> tuple[Recipe, ...]:
     """The recipes that an arm is to choose from in its task, with monolingual text or not; none where it names one."""
     names = recipes_to_choose_from(task, monolingual=monolingual and arm.monolingual) if arm.recipe == AUTO else ()
-    return tuple(recipe_of(name, translates=task == "translation") for name in names)
+    return tuple(recipe_of(name, translates=task == "translation").with_terms(terms) for name in names)
 
 
 @dataclass(frozen=True)
@@ -159,6 +180,7 @@ class ResolvedArm:
     training: TrainingSettings
     gloss: GlossSettings = field(default_factory=GlossSettings)
     back_translation: BackTranslationSettings = field(default_factory=BackTranslationSettings)
+    terms: TermSettings = field(default_factory=TermSettings)
     lexicon: LexiconSettings = field(default_factory=LexiconSettings)
     """Not of inference, which has `dictionaries` and `classification`."""
     monolingual: bool = True
@@ -186,7 +208,8 @@ class ResolvedArm:
 
     def chosen(self, choice: Choice, *, translates: bool) -> Self:
         """The arm with the recipe that was chosen."""
-        return replace(self, recipe=recipe_of(choice.recipe, translates=translates), choices=(), choice=choice)
+        recipe = recipe_of(choice.recipe, translates=translates).with_terms(self.terms.share)
+        return replace(self, recipe=recipe, choices=(), choice=choice)
 
     def for_pairs(self, pairs: int) -> Self:
         """The arm as a model of so many pairs has it, with as many updates as that takes."""
@@ -209,9 +232,19 @@ class ResolvedArm:
         return bool(self.kinds & {"gloss", "switched", "dictionary"})
 
     @property
+    def has_terms(self) -> bool:
+        """Whether sources of its examples carry terms in the target language."""
+        return "terms" in self.kinds
+
+    @property
+    def needs_alignments(self) -> bool:
+        """Whether words become those that they are aligned to in their own pair."""
+        return self.has_terms or (self.restores and self.switching.source == "aligned")
+
+    @property
     def needs_lexicons(self) -> bool:
         """Whether it has a stage in which words become others, not the mask alone."""
-        own = self.translates_words or (self.restores and self.switching.source != "mask")
+        own = self.translates_words or self.has_terms or (self.restores and self.switching.source != "mask")
         return own or (self.reverse is not None and self.reverse.needs_lexicons)
 
     @property
@@ -246,7 +279,7 @@ class ResolvedArm:
         if self.recipe.reverse is None:
             return None
         rounds = self.back_translation.rounds - 1
-        recipe = self.recipe if rounds else RECIPES[self.recipe.reverse]
+        recipe = self.recipe.with_terms(0) if rounds else RECIPES[self.recipe.reverse]
         updates = max(1, round(self.back_translation.updates_share * self.training.updates))
         training = self.training.model_copy(update={"updates": updates, "snapshots": False, "report_to": ()})
         back_translation = self.back_translation.model_copy(update={"rounds": max(1, rounds)})
@@ -320,6 +353,13 @@ class ComparisonSettings(Settings):
             raise ValueError(f"arms.{arm.name}: glosses are made of words, and switching.unit is piece")
         if "switched" in arm.kinds and arm.gloss.mark:
             raise ValueError(f"arms.{arm.name}: gloss.tag marks glosses, and its mixture has switched inputs")
+
+    def _check_terms(self, own: ArmSettings, arm: ResolvedArm) -> None:
+        """Refuse settings of terms that nothing uses, and what terms do not go with."""
+        if own.terms.keys() - {"share"} and not arm.has_terms:
+            raise ValueError(f"arms.{arm.name}.terms: it has none; give their share, as in terms: {{share: 0.3}}")
+        if arm.has_terms and arm.switching.unit == "piece":
+            raise ValueError(f"arms.{arm.name}: terms are made of words, and switching.unit is piece")
 
     def _check_arms(self, tested: Sequence[str], pairs: int) -> None:
         """`tested`: what outputs are given by, pairs or languages."""

@@ -25,7 +25,7 @@ from switchtune.config.base import (
 )
 from switchtune.config.chat import ChatSettings
 from switchtune.config.lexicon import Dictionaries, LexiconSettings, dictionary_settings
-from switchtune.config.switching import GlossSettings
+from switchtune.config.switching import GlossSettings, TermSettings
 from switchtune.config.together import TogetherSettings, groups_of
 from switchtune.config.training import BackTranslationSettings, GenerationSettings
 from switchtune.recipes import FURTHER_KINDS, PAIRED_KINDS
@@ -261,6 +261,7 @@ class RunConfig(ComparisonSettings):
     lexicon: LexiconSettings = LexiconSettings()
     gloss: GlossSettings = GlossSettings()
     back_translation: BackTranslationSettings = BackTranslationSettings()
+    terms: TermSettings = TermSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     check: Literal["tell", "strict", "off"] = "tell"
@@ -301,6 +302,7 @@ class RunConfig(ComparisonSettings):
         arms = zip(self.arm_settings, self.arms, strict=True)
         for own, arm in [(own, possible) for own, each in arms for possible in each.possible if not own.outputs]:
             self._check_glosses(own, arm)
+            self._check_terms(own, arm)
             self._check_back_translation(own, arm)
             self._check_without_pairs(arm)
             self._check_together(own, arm)
@@ -411,21 +413,25 @@ class RunConfig(ComparisonSettings):
         return tuple(
             ResolvedArm(
                 name=arm.name,
-                recipe=own_recipe(arm, translates=self.task == "translation"),
+                recipe=own_recipe(arm, translates=self.task == "translation", terms=terms.share),
                 model=self.model.name,
                 switching=with_own(self.switching, arm, "switching"),
                 training=with_own(self.training, arm, "training"),
                 gloss=with_own(self.gloss, arm, "gloss"),
                 back_translation=with_own(self.back_translation, arm, "back_translation"),
+                terms=terms,
                 lexicon=with_own(self.lexicon, arm, "lexicon"),
                 monolingual=arm.monolingual,
                 together=with_own(self.together, arm, "together"),
                 outputs=arm.outputs,
                 choices=own_choices(
-                    arm, self.task, monolingual=any(pair.target in pair.monolingual for pair in self.pairs)
+                    arm,
+                    self.task,
+                    monolingual=any(pair.target in pair.monolingual for pair in self.pairs),
+                    terms=terms.share,
                 ),
             )
-            for arm in self.arm_settings
+            for arm, terms in ((arm, with_own(self.terms, arm, "terms")) for arm in self.arm_settings)
         )
 
     @property

@@ -1,6 +1,6 @@
 """How words are replaced."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -75,3 +75,36 @@ class GlossSettings(Settings):
     def mark(self) -> str:
         """The text at the head of a gloss."""
         return self.tag if isinstance(self.tag, str) else DEFAULT_TAG * self.tag
+
+
+DEFAULT_TERM_TAG = "|"
+
+
+class TermSettings(Settings):
+    """Terms in the sources of the task's examples, so that a model keeps the terms of a glossary: target words stand in
+    place of the source words that they are aligned to, and the output is the reference. A number alone is the share."""
+
+    share: Share = 0.0
+    """Share of the task's examples whose sources carry terms."""
+    rate: Share = 0.15
+    """Share of the words of such a source that are replaced; one term at least, where there is any."""
+    base_forms: Share = 0.5
+    """Share of the terms of one word that stand in the form that the lexicon has, where the reference has another, so
+    that the model learns to inflect them."""
+    tag: bool | str = False
+    """Text before and behind a term that marks it as one; `true`: `|`. It is cut into pieces like other text."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_share(cls, value: Any) -> Any:
+        return share_alone(value)
+
+    @property
+    def mark(self) -> str:
+        """The text before and behind a term."""
+        return self.tag if isinstance(self.tag, str) else DEFAULT_TERM_TAG * self.tag
+
+
+def share_alone(value: Any) -> Any:
+    """A number as the share that it is in a block of `TermSettings`."""
+    return {"share": value} if isinstance(value, int | float) and not isinstance(value, bool) else value

@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+
+from switchtune.errors import UsageError, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,40 @@ class Segment:
     tags: tuple[Tag, ...] = ()
 
 
-PLACEHOLDER = re.compile(
+_OF_PROGRAMS = (
     r"%(?:\(\w+\)|\d+\$)?[-+#0]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t|L)?[diouxXeEfFgGcsp@](?!\w)"  # of printf
     r"|%\{\w+\}|%\d+(?!\w)|\$\{[^{}\s]+\}|\{\{[^{}]*\}\}|\{[\w.!:]*\}"  # of Ruby, Qt, shells and templates, Python
-    r"|</?[A-Za-z][^<>]*>|&\w+;"  # of HTML
 )
+PLACEHOLDER = re.compile(rf"{_OF_PROGRAMS}|</?[A-Za-z][^<>]*>|&\w+;")
 """What a program replaces in a text when it shows it."""
+
+_NUMBER = r"(?<![A-Za-zÀ-ɏ\d])\d+(?:[.,:/'’\u00a0\u202f-]\d+)*(?![A-Za-zÀ-ɏ\d])"
+_KEPT: Mapping[str, str] = {
+    "urls": r"(?:https?|ftp)://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]|www\.[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"
+    r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
+    "tags": r"</?[A-Za-z][^<>]*>|<[!?][^<>]*>|&(?:\w+|#\w+);",
+    "placeholders": _OF_PROGRAMS,
+    "numbers": _NUMBER,
+}
+
+
+def kept_pattern(kinds: Collection[str]) -> re.Pattern[str]:
+    """What comes back from a translation unchanged, of kinds in `_KEPT`; raises UsageError where one is not known."""
+    for kind in kinds:
+        if kind not in _KEPT:
+            raise UsageError(f"--keep {kind}: {nearest(kind, _KEPT)} There are {', '.join(_KEPT)}.")
+    return re.compile("|".join(pattern for kind, pattern in _KEPT.items() if kind in kinds))
+
+
+def differences(source: str, translation: str, pattern: re.Pattern[str]) -> tuple["Counter[str]", "Counter[str]"]:
+    """What a translation has lost of what is to be kept, and what it has besides; further numbers are no fault."""
+    before, after = Counter(pattern.findall(source)), Counter(pattern.findall(translation))
+    return before - after, Counter({text: n for text, n in (after - before).items() if not re.fullmatch(_NUMBER, text)})
+
+
+def without_kept(text: str, pattern: re.Pattern[str]) -> str:
+    """A text without what is to be kept, numbers aside."""
+    return pattern.sub(lambda found: found[0] if re.fullmatch(_NUMBER, found[0]) else "", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,14 +182,14 @@ def _with_placeholders(source: str, text: str, translations: Iterator[str], coun
     between, placeholders = PLACEHOLDER.split(source), PLACEHOLDER.findall(source)
     if not placeholders or not _has_words(source):
         return text
-    told = [part if not _has_words(part) else _like(part, next(translations)) for part in between]
+    told = [part if not _has_words(part) else spaced_like(part, next(translations)) for part in between]
     if Counter(placeholders) == Counter(PLACEHOLDER.findall(text)):
         return text
     counts["sentences translated in parts, because placeholders were lost"] += 1
     return "".join(part + mark for part, mark in zip(told, [*placeholders, ""], strict=True))
 
 
-def _like(source: str, text: str) -> str:
+def spaced_like(source: str, text: str) -> str:
     """A text with the white space around `source`."""
     begin, end = len(source) - len(source.lstrip()), len(source.rstrip())
     return source[:begin] + text.strip() + source[end:]

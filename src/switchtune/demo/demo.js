@@ -50,6 +50,13 @@ function showSwitched(found) {
   part("candidates-caption").textContent = `What each word could become, ${measures[found.measure]}`;
 }
 
+function terms() {
+  const pairs = part("terms").value.split("\n").map(line => line.split(/[=\t]/).map(side => side.trim()));
+  return pairs.filter(pair => pair.length === 2 && pair.every(Boolean)).map(([term, translation]) => ({ term, translation }));
+}
+
+const withTerms = parts => parts.map(each => each.term ? made("mark", { textContent: each.text }) : each.text);
+
 async function process() {
   const number = ++latest, content = { language: part("language").value, text: part("text").value };
   const current = () => number === latest;
@@ -77,16 +84,19 @@ async function process() {
   if (content.language !== source.code) {
     if (current()) part("translated").textContent = `The systems read ${source.name}.`;
   } else {
-    const translated = await attempt("translated", "Asking the systems …", () => ask("translate", { text: content.text }));
+    const translated = await attempt("translated", "Asking the systems …", () => ask("translate", { text: content.text, terms: terms() }));
     if (translated && current()) {
-      part("translated").replaceChildren(...translated.outputs.map(({ arm, text }) => made("div", {},
-        made("h4", { textContent: arm }), made("p", { className: "output", textContent: text ?? "There is no model." }))));
+      part("translated").replaceChildren(...translated.outputs.map(({ arm, parts, source }) => made("div", {},
+        made("h4", { textContent: arm }),
+        made("p", { className: "output" }, ...(parts ? withTerms(parts) : ["There is no model."])),
+        ...(source && source !== content.text ? [made("p", { className: "note", textContent: `It was given: ${source}` })] : []))));
     }
   }
   if (current()) tell("status", "Done.");
 }
 
 part("sentence").addEventListener("submit", event => { event.preventDefault(); process(); });
+part("terms").addEventListener("change", () => { if (part("text").value) part("sentence").requestSubmit(); });
 part("again").addEventListener("click", () => { draw += 1; part("sentence").requestSubmit(); });
 part("rate").addEventListener("input", () => { part("rate-shown").textContent = `${Math.round(100 * part("rate").valueAsNumber)} %`; });
 

@@ -3,20 +3,24 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, validate_call
 
 from switchtune.config.run import PairSettings, RunConfig, TaskName
-from switchtune.config.switching import SwitchingSettings
+from switchtune.config.switching import SwitchingSettings, TermSettings
 from switchtune.corpus.documents import sentences_of
 from switchtune.corpus.words import Segmenter, piece_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
+from switchtune.generation.keeping import term_settings_of
 from switchtune.lexicon.edits import EVERY_TRANSLATION, Edit, apply_edits, edits_between
 from switchtune.lexicon.files import add_edits, edits_path, read_lexicon
+from switchtune.lexicon.glossary import Glossary
 from switchtune.lexicon.records import Entry, Lexicon
+from switchtune.lexicon.terms import TermFinder
 from switchtune.models.load import Loaded, load_layout, load_model
 from switchtune.report.html import language_name
 from switchtune.report.sentences import lexicon_of_arm
@@ -25,6 +29,7 @@ from switchtune.runs.folder import Run
 from switchtune.runs.run_files import RunFiles, read_run
 from switchtune.runs.tasks import TASKS, ready_to_translate
 from switchtune.switching.preview import switched_lines, text_switcher
+from switchtune.switching.terms import GlossaryTerms
 
 LONGEST_TEXT = 3000
 """Characters of a sentence, or of a document to be summarised: 220 words have about 1,500."""
@@ -58,6 +63,18 @@ class EditedTranslation(BaseModel):
 
 
 Translations = Annotated[list[EditedTranslation], Field(max_length=20)]
+
+
+class GivenTerm(BaseModel):
+    """A term that a translation is to use."""
+
+    model_config = _CHECKED
+
+    term: Word
+    translation: Word
+
+
+Terms = Annotated[list[GivenTerm], Field(max_length=200)]
 
 
 @dataclass
@@ -197,16 +214,27 @@ class DemoSession:
         return {"text": " ".join(translate(loaded, texts, *languages, self.config.generation))}
 
     @_question
-    def translate(self, pair: Name, text: Text) -> dict[str, Any]:
-        """What each system makes of a sentence of the source language; of a document where the run summarises."""
+    def translate(self, pair: Name, text: Text, terms: Terms | None = None) -> dict[str, Any]:
+        """What each system makes of a sentence of the source language; of a document where the run summarises.
+
+        `terms` are put into it as `switchtune translate --glossary` does; in what comes out they are told.
+        """
         source, target = self._pair(pair).source, self._pair(pair).target
+        given = tuple((each.term.strip(), each.translation.strip()) for each in terms or ())
+        line = " ".join(text.split())
 
-        def output(path: Path) -> str:
-            texts, search = ready_to_translate(str(path), [" ".join(text.split())], source, self.config.generation)
-            return translate(self._load(str(path)), texts, source, target, search)[0]
+        def output(arm: str, path: Path | None) -> dict[str, Any]:
+            if path is None:
+                return {"arm": arm, "text": None}
+            settings = term_settings_of(str(path)) or TermSettings()
+            put = GlossaryTerms(Glossary("terms", (source, target), given), settings.mark)
+            asked = put.put_in(line)[0] if given else line
+            texts, search = ready_to_translate(str(path), [asked], source, self.config.generation)
+            made = translate(self._load(str(path)), texts, source, target, search)[0]
+            parts = _with_terms(put.target_finder, made) if given else [{"text": made, "term": False}]
+            return {"arm": arm, "text": made, "source": asked, "parts": parts}
 
-        translators = self._translators(self._pair(pair))
-        return {"outputs": [{"arm": arm, "text": path and output(path)} for arm, path in translators]}
+        return {"outputs": [output(*each) for each in self._translators(self._pair(pair))]}
 
     @_question
     def entries(self, pair: Name, language: Name, query: Name, start: Number) -> dict[str, Any]:
@@ -242,6 +270,15 @@ class DemoSession:
                 "folder writable, or make room on the disk, and save again."
             ) from error
         return {"file": file.name, "all": len(self._lexicon(path))}
+
+
+def _with_terms(finder: TermFinder, text: str) -> list[dict[str, Any]]:
+    """A translation in parts, of which those that are terms are told."""
+    words = finder.segmenter.split(text)
+    tokens = [*chain.from_iterable(zip(words.gaps, words.words, strict=False)), words.gaps[-1]]
+    of_terms = {place for each in finder.find(words) for place in range(2 * each.begin + 1, 2 * each.end)}
+    parts = groupby(enumerate(tokens), key=lambda numbered: numbered[0] in of_terms)
+    return [{"text": "".join(token for _, token in part), "term": term} for term, part in parts]
 
 
 def _strengths(entry: Entry | None) -> list[dict[str, Any]]:

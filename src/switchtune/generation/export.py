@@ -6,12 +6,14 @@ from pathlib import Path
 
 from transformers import AutoTokenizer
 
+from switchtune.config.switching import TermSettings
 from switchtune.config.training import ComputeType, Engine, GenerationSettings
 from switchtune.corpus.embedded import LANGUAGES as EMBEDDED_LANGUAGES
 from switchtune.corpus.read import read_monolingual
 from switchtune.errors import UsageError
 from switchtune.files import atomic_path, read_json, write_json, write_text
 from switchtune.generation.by_ct2 import Converted, convert, ct2, load_converted, open_converted
+from switchtune.generation.keeping import term_settings_of, write_terms_note
 from switchtune.generation.parity import Parity, ParityLine, compare_engines, require_parity
 from switchtune.generation.search import ct2_options
 from switchtune.languages import find_language, language_named
@@ -98,7 +100,10 @@ def export_ct2(
         origin = str(text) if text is not None else f"the embedded corpus ({source})"
         write_json(temporary / "parity.json", {**about, "text": origin, **parity.record()})
         write_text(temporary / "parity.md", _proof(parity, origin, int8=int8))
-        write_text(temporary / "translate.py", _script(converted, source, target, settings))
+        terms = term_settings_of(path)
+        if terms is not None:
+            write_terms_note(temporary, terms)
+        write_text(temporary / "translate.py", _script(converted, source, target, settings, terms))
     return Exported(folder, languages, int8, parity)
 
 
@@ -155,7 +160,13 @@ def _proof(parity: Parity, origin: str, *, int8: bool) -> str:
     )
 
 
-def _script(model: Converted, source_language: str, target_language: str, settings: GenerationSettings) -> str:
+def _script(
+    model: Converted,
+    source_language: str,
+    target_language: str,
+    settings: GenerationSettings,
+    terms: TermSettings | None,
+) -> str:
     """A few lines that translate standard input as `translate` does, but a line at a time."""
     layout = model.layout
     frame = layout.tokens(layout.encode_source("", source_language, target_language))
@@ -173,6 +184,7 @@ def _script(model: Converted, source_language: str, target_language: str, settin
         pieces = f"list({pieces})[:{layout.positions - len(frame)}]"
         longest = f"min({layout.positions - 1}, {longest})"
     options = ct2_options(settings) | {"num_hypotheses": 1}
+    mark = f" {terms.mark} " if terms and terms.mark else ""
     return _SCRIPT.format(
         source_name=find_language(source_language).name,
         target_name=find_language(target_language).name,
@@ -184,18 +196,32 @@ def _script(model: Converted, source_language: str, target_language: str, settin
         longest=longest,
         prefix=model.prefix(target_language),
         forced=len(model.forced(target_language)),
+        usage="python translate.py" + " [terms.tsv]" * bool(terms),
+        terms=_TERMS.format(before=mark.lstrip(), after=mark.rstrip()) if terms else "",
+        put_in="    line = with_terms(line)\n" if terms else "",
     )
 
 
+_TERMS = """\
+import re  # terms as they stand in the file, but for case; `switchtune translate --glossary` finds inflected ones too
+lines = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8").splitlines() if sys.argv[1:] else []
+rows = [line.split("\\t") for line in lines]
+terms = {{row[0].strip().lower(): row[1].strip() for row in rows if len(row) > 1}}
+either = "|".join(map(re.escape, sorted(terms, key=len, reverse=True)))
+def with_terms(line):
+    replaced = lambda found: {before!r} + terms[found[0].lower()] + {after!r}
+    return re.sub(rf"(?i)(?<!\\w)(?:{{either}})(?!\\w)", replaced, line) if terms else line
+"""
+
 _SCRIPT = """\
-# {source_name} to {target_name}, a sentence a line: python translate.py < text > translation
+# {source_name} to {target_name}, a sentence a line: {usage} < text > translation
 import pathlib, sys, ctranslate2, tokenizers, transformers
 folder = str(pathlib.Path(__file__).parent)
 tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 text = {reader}  # to which </s> in a line is text
 translator = ctranslate2.Translator(folder)
-for line in map(str.strip, sys.stdin):
-    source = [{before}*{pieces}, {after}]
+{terms}for line in map(str.strip, sys.stdin):
+{put_in}    source = [{before}*{pieces}, {after}]
     longest = {longest}
     found = translator.translate_batch([source], [{prefix}], max_decoding_length=longest, {search})
     best = found[0].hypotheses[0][{forced}:]

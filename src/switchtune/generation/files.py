@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -17,8 +18,10 @@ from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import content_of, fingerprint, hash_file, naming, recover
 from switchtune.generation import translate, windows
+from switchtune.generation.by_ct2 import Converted
 from switchtune.generation.export import open_model, warn_of_direction
-from switchtune.models.load import model_fingerprint
+from switchtune.generation.keeping import Keeper, require_fitting_terms
+from switchtune.models.load import Loaded, model_fingerprint
 from switchtune.run_dir import RunDir, RunLockedError, claim_file, is_sealed, write_sealed
 from switchtune.switching.preview import read_text
 from switchtune.training.distributed import launched, on_first, rank, size
@@ -164,6 +167,10 @@ class TextTranslation:
     int8: bool
     ready: Callable[[Sequence[str]], tuple[list[str], GenerationSettings]]
     """Lines as the model takes them, and how its outputs are searched."""
+    keeper: Keeper | None = None
+    """What is to be kept: terms, and what is copied."""
+    tell: Callable[[str], None] = lambda said: None
+    """Hears, when all is translated, what was kept."""
 
     def lines(self) -> Iterator[str]:
         return read_text(self.text, sys.stdin.buffer)
@@ -176,18 +183,30 @@ class TextTranslation:
         )
         if rank() == 0:
             warn_of_direction(self.model, model.layout, self.source, self.target)
+        if self.keeper and self.keeper.terms:
+            require_fitting_terms(self.keeper.terms, model.layout)
         for window in windows(islice(self.lines(), lines_before, None)):
             texts, settings = self.ready(window)
             settings = settings.model_copy(update={"engine": "transformers"})  # or what the model was opened for
-            languages = (self.source, self.target)
-            yield translate(model, texts, *languages, settings, over_ranks=True, lines_before=lines_before)
+            translated = partial(self._translated, model, settings, lines_before)
+            yield self.keeper.translated(texts, translated) if self.keeper else translated(texts)
             lines_before += len(window)
+        if self.keeper and rank() == 0:
+            for note in self.keeper.notes():
+                self.tell(note)
+
+    def _translated(
+        self, model: Loaded | Converted, settings: GenerationSettings, lines_before: int, texts: Sequence[str]
+    ) -> list[str]:
+        languages = (self.source, self.target)
+        return translate(model, texts, *languages, settings, over_ranks=True, lines_before=lines_before)
 
     @property
     def fingerprint(self) -> str:
         """The same for the same translation."""
         text = hash_file(self.text) if self.text.is_file() else None
-        options = (self.source, self.target, self.beams, self.engine, self.int8)
+        options = [self.source, self.target, self.beams, self.engine, self.int8]
+        options += [self.keeper.fingerprint] if self.keeper else []
         return fingerprint([text, model_fingerprint(self.model), *options])
 
     def require_file(self, asker: str) -> None:

@@ -1,17 +1,18 @@
 """Glossaries and term bases as dictionaries: whatever holds pairs of terms, in any format of corpora."""
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
-from switchtune.corpus.columns import Request
+from switchtune.corpus.columns import Request, is_header
 from switchtune.corpus.formats import SUFFIXES
 from switchtune.corpus.lines import plain, stripped
 from switchtune.corpus.read import open_location
 from switchtune.corpus.words import lower_case
 from switchtune.files import file_and_part
 from switchtune.languages import find_language
-from switchtune.lexicon.files import edits_path, read_lexicon, with_edits
-from switchtune.lexicon.records import Lexicon, LexiconError, Translation, entries_of
+from switchtune.lexicon.files import edits_path, lines_of, read_lexicon, with_edits
+from switchtune.lexicon.records import UNDETERMINED, Lexicon, LexiconError, Translation, entries_of
 
 _LOGGER = logging.getLogger(__name__)
 _NAMED = 5
@@ -28,8 +29,19 @@ def read_dictionary(location: str, languages: tuple[str, str]) -> Lexicon:
         CorpusError: the glossary cannot be read, or lacks one of the languages.
     """
     path = Path(file_and_part(location)[0])
-    if SUFFIXES.get(plain(path).suffix.lower(), "tsv") == "tsv":
+    if _is_lexicon(path):
         return read_lexicon(path)
+    lexicon, pairs = _read_pairs(location, languages)
+    _warn_of_several(location, pairs, lexicon.source_language)
+    return lexicon
+
+
+def _is_lexicon(path: Path) -> bool:
+    return SUFFIXES.get(plain(path).suffix.lower(), "tsv") == "tsv"
+
+
+def _read_pairs(location: str, languages: tuple[str, str]) -> tuple[Lexicon, list[tuple[str, str]]]:
+    """The dictionary in a file of pairs in any format of corpora, with its rows; edits beside it apply."""
     source, target = map(find_language, languages)
     rows = open_location(location, Request(source, target, None))
     pairs = [(term, translation) for term, translation in (map(stripped, cells) for cells in rows.cells)]
@@ -37,11 +49,11 @@ def read_dictionary(location: str, languages: tuple[str, str]) -> Lexicon:
     if not whole:
         raise LexiconError(f"{location}: no pair of terms in {source.name} and {target.name}. Give another file.")
     for note in [*rows.notes, *([f"rows with one term alone: {len(pairs) - len(whole):,}"] if whole != pairs else [])]:
-        _LOGGER.info("%s: %s", location, note)
-    _warn_of_several(location, pairs, source.code)
+        _LOGGER.warning("%s: %s", location, note)
     links = [(term, 0, Translation(translation, 1.0, 0)) for term, translation in whole]
     entries = entries_of(links, source.code)
-    return with_edits(Lexicon(source.code, target.code, "glossary", "none", "word", entries), path)
+    lexicon = Lexicon(source.code, target.code, "glossary", "none", "word", entries)
+    return with_edits(lexicon, Path(file_and_part(location)[0])), pairs
 
 
 def _warn_of_several(location: str, pairs: list[tuple[str, str]], language: str) -> None:
@@ -63,5 +75,65 @@ def _warn_of_several(location: str, pairs: list[tuple[str, str]], language: str)
         "and each is used as often as the others: %s%s. Take out what is wrong, there or, in %s beside it, by a line "
         "WORD<TAB>TRANSLATION<TAB>-.",
         *(location, f"{len(several):,}", f"{len(found):,}", named, "; …" * (len(several) > _NAMED)),
+        edits_path(Path(file_and_part(location)[0])).name,
+    )
+
+
+@dataclass(frozen=True)
+class Glossary:
+    """Terms with the one translation that each is to have."""
+
+    origin: str
+    """Where it was read, for messages."""
+    languages: tuple[str, str]
+    terms: tuple[tuple[str, str], ...]
+    """Each with its translation."""
+
+    def __len__(self) -> int:
+        return len(self.terms)
+
+
+def read_glossary(location: str, languages: tuple[str, str]) -> Glossary:
+    """A glossary from one language into another: a lexicon file, or TSV, TBX and what else holds pairs of terms.
+
+    A TSV file may name its columns in its first line. Where a term has several translations, the strongest counts, of
+    those that are alike the first, and a warning names them. Edits by hand beside it apply.
+
+    Raises:
+        LexiconError: as `read_dictionary` does, or the file says that it is of other languages, or of the way back.
+        CorpusError: as `read_dictionary` does.
+    """
+    source, target = map(find_language, languages)
+    path = Path(file_and_part(location)[0])
+    head = next(lines_of(path), "").split("\t") if _is_lexicon(path) else []
+    named = len(head) > 1 and is_header(head, (source, target))
+    lexicon = read_lexicon(path) if head and not named else _read_pairs(location, languages)[0]
+    own = (lexicon.source_language, lexicon.target_language)
+    if any(code not in (UNDETERMINED, asked.code) for code, asked in zip(own, (source, target), strict=True)):
+        is_reversed = own == (target.code, source.code)
+        remedy = "Exchange its columns, or translate the other way" if is_reversed else "Give another file"
+        raise LexiconError(
+            f"{location}: a glossary from {find_language(own[0]).name} into {find_language(own[1]).name}, and "
+            f"{source.name} into {target.name} is asked for. {remedy}."
+        )
+    _warn_of_first(location, lexicon)
+    terms = tuple((entry.word, entry.translations[0].word) for entry in lexicon.entries.values())
+    return Glossary(location, (source.code, target.code), terms)
+
+
+def _warn_of_first(location: str, lexicon: Lexicon) -> None:
+    """Say which terms have several translations, of which one counts."""
+    several = [entry for entry in lexicon.entries.values() if len(entry.translations) > 1]
+    if not several:
+        return
+    named = "; ".join(
+        f"{entry.word!r} becomes {entry.translations[0].word!r}, not "
+        + " or ".join(repr(each.word) for each in entry.translations[1:_NAMED])
+        for entry in several[:_NAMED]
+    )
+    _LOGGER.warning(
+        "%s: %s of %s terms have more than one translation, and the first, or strongest, counts: %s%s. Leave one for "
+        "each, there or by a line WORD<TAB>TRANSLATION<TAB>- in %s beside it.",
+        *(location, f"{len(several):,}", f"{len(lexicon):,}", named, "; …" * (len(several) > _NAMED)),
         edits_path(Path(file_and_part(location)[0])).name,
     )

@@ -127,8 +127,8 @@ class PairPreparation:
         return self.further[self.pair.source].sentences, self.further[self.pair.target].sentences
 
     def alignments(self, arm: ResolvedArm) -> tuple[Path, ...]:
-        """Align the training and the validation pairs together, where an arm switches words by their alignment."""
-        if not arm.restores or arm.switching.source != "aligned":
+        """Align the training and the validation pairs together, where words become what they are aligned to."""
+        if not arm.needs_alignments:
             return ()
         unit, seed = arm.switching.unit, arm.lexicon.seed
         inputs = {

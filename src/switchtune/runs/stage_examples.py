@@ -20,10 +20,12 @@ from switchtune.examples import (
     mixed_examples,
     switched_examples,
     task_examples,
+    terms_examples,
 )
 from switchtune.lexicon.alignment import read_alignment
 from switchtune.lexicon.build import Lexicons
 from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
 from switchtune.recipes import ExampleKind, Proportion, Stage
 from switchtune.runs.arms import Part
@@ -33,7 +35,10 @@ from switchtune.runs.trial import Data
 from switchtune.switching.gloss import Glosser, by_dictionary, weighted
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
 from switchtune.switching.switcher import Rates
+from switchtune.switching.terms import AlignedTerms
 
+COUNTED_PAIRS = 50_000
+"""Pairs in which it is counted how rare words are, where terms are drawn."""
 USUAL_TOKENS = 32
 """Tokens of the longer side of an example, roughly."""
 
@@ -131,6 +136,8 @@ class PairExamples:
             return self._restored()
         if kind == "switched":
             return self._switched()
+        if kind == "terms":
+            return self._with_terms()
         if kind == "dictionary":
             lexicons, settings = self._lexicons(), arm.gloss
             weights = partial(weighted, settings=settings, backward=lexicons[1])
@@ -177,6 +184,26 @@ class PairExamples:
             switched_examples(train, gloss, seed=seed), {self.name: task_examples(self.data.valid)}, rates
         )
 
+    def _with_terms(self) -> StageExamples:
+        """The pairs with terms in their sources."""
+        train, seed, settings = self.data.train, self.seed, self.arm.terms
+        languages = (train.source_language, train.target_language)
+        segmenters = (word_segmenter(languages[0]), word_segmenter(languages[1]))
+        sample = train.limited(COUNTED_PAIRS)
+        source, target = (
+            monolingual_text(lines, language, segmenter).encoded.vocabulary
+            for lines, language, segmenter in zip(
+                (sample.sources(), sample.targets()), languages, segmenters, strict=True
+            )
+        )
+        alignment = read_alignment(self.part.alignments[0])
+        terms = AlignedTerms(segmenters, alignment, self._lexicons(), (source, target), settings)
+        pairs = [(pair.source, pair.target) for pair in train.limited(RATE_SAMPLE)]
+        rates = {languages[0]: terms.rates(pairs, generator(seed, 0, 0))}
+        return StageExamples(
+            terms_examples(train, terms, seed=seed), {self.name: task_examples(self.data.valid)}, rates
+        )
+
     def _restored(self) -> StageExamples:
         part, layout, switching = self.part, self.layout, self.arm.switching
         train, valid, seed = self.data.train, self.data.valid, self.seed
@@ -185,7 +212,7 @@ class PairExamples:
         lexicons = self._lexicons() if part.lexicons else None
         train_switchers, valid_switchers = (
             make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
-            for alignment in (map(read_alignment, part.alignments) if part.alignments else (None, None))
+            for alignment in (map(read_alignment, part.alignments) if switching.source == "aligned" else (None, None))
         )
         source, target = switching_rates(train, train_switchers, seed=seed)
         restore = TASKS[self.task].restore

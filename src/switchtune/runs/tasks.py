@@ -227,6 +227,11 @@ def note_task(config: RunConfig, model: Path) -> None:
         adopt_files(model)
 
 
+def summarises(model: str) -> bool:
+    """Whether a model's folder says that it makes summaries."""
+    return (Path(model) / _SUMMARIZES).exists()
+
+
 def ready_to_translate(
     model: str, lines: Sequence[str], language: str, settings: GenerationSettings | None
 ) -> tuple[list[str], GenerationSettings]:

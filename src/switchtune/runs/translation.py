@@ -15,8 +15,9 @@ from switchtune.corpus.read import Corpus, describe
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import fingerprint
+from switchtune.files import adopt_files, fingerprint
 from switchtune.generation import translate
+from switchtune.generation.keeping import write_terms_note
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded, load_layout, load_model, save_generation
@@ -135,6 +136,8 @@ class PairExperiment:
         }
         marks = {trial.arm.gloss.mark for trial in trials if "gloss" in trial.arm.kinds} - {""}
         further |= {"gloss.tag": tuple(sorted(marks))} if marks else {}
+        marks = {trial.arm.terms.mark for trial in trials if trial.arm.has_terms} - {""}
+        further |= {"terms.tag": tuple(sorted(marks))} if marks else {}
         tests = read_zeroshot_tests(self.config, run.path / CORPORA)
         further |= {f"zeroshot.{name}": test.sources() for name, test in tests.items()}
         return prepare_model(self.config, corpora, further, lexicons, run, on_event)
@@ -153,6 +156,8 @@ class PairExperiment:
         languages = (data[0].train.source_language, data[0].train.target_language)
         report = train_sequences(job, loaded, examples, languages, self.config.generation)
         on_first(partial(note_task, self.config, job.saved))
+        if "terms" in job.plan.stage.mixture:
+            on_first(partial(_note_terms, job))
         return report | made
 
     def _with_back_translations(
@@ -249,6 +254,11 @@ class PairExperiment:
 
     def page(self, summary: Summary) -> str:
         return comparison_markdown(summary)
+
+
+def _note_terms(job: StageJob) -> None:
+    write_terms_note(job.saved, job.trial.arm.terms)
+    adopt_files(job.saved)
 
 
 def _too_few(data: Data[Corpus]) -> list[str]:

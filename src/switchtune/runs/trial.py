@@ -297,6 +297,7 @@ def planned_stages(experiment: Experiment[Any], trial: Trial, data: Sequence[Dat
             inputs["together"] = {"pairs": trial.pairs, "temperature": arm.together.temperature}
         blocks: dict[str, tuple[str, Settings]] = {"restore": ("switching", arm.switching)}
         blocks |= dict.fromkeys(("gloss", "switched", "dictionary"), ("gloss", arm.gloss))
+        blocks["terms"] = ("terms", arm.terms)
         for name, block in (blocks[kind] for kind in blocks.keys() & stage.mixture):
             inputs[name] = block.model_dump(mode="json")
             paths = (path for part in trial.parts for path in (*part.lexicons, *part.alignments))

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from switchtune.corpus.words import SegmenterError
 from switchtune.errors import UsageError, nearest
+from switchtune.lexicon.glossary import Glossary
 from switchtune.scoring.comet import DEFAULT_MODEL, comet, comet_program, set_up_command
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
@@ -14,6 +15,7 @@ from switchtune.scoring.metrics import Score, UnavailableMetricError, check_coun
 from switchtune.scoring.outputs import Outputs, examine
 from switchtune.scoring.rouge import rouge
 from switchtune.scoring.significance import METRICS, Comparison, Test, compare_scores, decide
+from switchtune.scoring.terms import term_accuracy
 from switchtune.scoring.word_accuracy import FREQUENCIES, Bucket, ToWords, count_words, word_accuracy, words_of
 
 USUAL = ("BLEU", "chrF++", "in-language")
@@ -29,11 +31,13 @@ class MetricInputs:
     sources: Sequence[str] | None = None  # sentences that were translated, for COMET; else to be scored as outputs
     comet_environment: Path | None = None  # in which COMET is installed
     comet_model: str = DEFAULT_MODEL
+    glossary: Glossary | None = None  # terms that are looked for in sources and outputs
 
     def metrics(self) -> list[str]:
         """The metrics that these inputs are for: who gives them wants the metrics."""
         comet_too = self.comet_environment is not None
-        return [*(["word-F"] if self.training is not None else []), *(["COMET"] if comet_too else [])]
+        asked = {"word-F": self.training is not None, "COMET": comet_too, "terms": self.glossary is not None}
+        return [name for name, wanted in asked.items() if wanted]
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,21 @@ def _comet(systems: _Systems, references: Sequence[str], _: str, inputs: MetricI
     return [(score,) for score in scores]
 
 
+def _terms(systems: _Systems, references: Sequence[str], _: str, inputs: MetricInputs) -> list[tuple[Score, ...]]:
+    assert inputs.glossary is not None
+    assert inputs.sources is not None
+    return [term_accuracy(system, inputs.sources, inputs.glossary, references) for system in systems]
+
+
 def _require_inputs(metric: str, inputs: MetricInputs) -> None:
     """Raise a UsageError, before anything is computed, where a metric lacks one of its inputs."""
     if metric == "word-F" and inputs.training is None:
         raise UsageError("word-F needs --train FILE: the target side of the training text, whose words are counted.")
+    if metric == "terms" and (inputs.glossary is None or inputs.sources is None):
+        raise UsageError(
+            "terms needs --glossary FILE, the terms and their translations, --source FILE, the sentences that were "
+            "translated, line by line, and --from, their language."
+        )
     if metric != "COMET":
         return
     if inputs.comet_environment is None:
@@ -100,10 +115,11 @@ _METRICS: Mapping[str, _Scorer] = {
     "word-F": _word_f,
     "in-language": _by_function(lambda outputs, references, language: in_language(outputs, language, references)),
     "COMET": _comet,
+    "terms": _terms,
 }
 """The scores of each system, from (systems, references, language, inputs)."""
 NAMES = tuple(_METRICS)
-"""The metrics that can be asked for; ROUGE means its three."""
+"""The metrics that can be asked for; ROUGE means its three, terms its two."""
 
 
 def metric_name(name: str) -> str:

@@ -183,5 +183,6 @@ _VALUES: Mapping[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
     "spBLEU": _bleu_values,
     "chrF++": _chrf_values,
     "word-F": _f_values,
+    **dict.fromkeys(("term-exact", "term-forms"), lambda sums: 100 * _mean_values(sums)),
     **dict.fromkeys(("ROUGE-1", "ROUGE-2", "ROUGE-L", "COMET", "accuracy"), _mean_values),
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,51 @@ from switchtune.switching.switcher import WORDS_REMEMBERED, Switched, initial, r
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class LinkedPair:
     """The words of a sentence and of its counterpart, and what is linked with what."""
 
     sentence: Words
     counterpart: Words
     linked: Mapping[int, Sequence[int]]  # Positions in the counterpart that each position is linked to, ascending
+
+    @property
+    def sources(self) -> dict[int, set[int]]:
+        """The positions in the sentence that each position in the counterpart is linked to."""
+        found: dict[int, set[int]] = {}
+        for position, targets in self.linked.items():
+            for target in targets:
+                found.setdefault(target, set()).add(position)
+        return found
+
+
+def linked_pair(
+    segmenters: tuple[Segmenter, Segmenter], alignment: Alignment, text: str, counterpart: str, row: int
+) -> LinkedPair:
+    """A pair with its links, those of row `row` of the alignment; links beyond its words are left out."""
+    words, translation = segmenters[0].split(text), segmenters[1].split(counterpart)
+    linked: dict[int, list[int]] = {}
+    for position, target in alignment.links(row):
+        if position < len(words.words) and target < len(translation.words):
+            linked.setdefault(position, []).append(target)
+    return LinkedPair(words, translation, linked)
+
+
+def translates_alone(span: range, targets: Sequence[int], sources: Mapping[int, set[int]]) -> bool:
+    """Whether adjacent words (`targets`, ascending) translate a span and nothing beside it: the two are a phrase."""
+    whole = bool(targets) and len(targets) == targets[-1] - targets[0] + 1
+    return whole and all(sources[target] <= set(span) for target in targets)
+
+
+def usual_words(counterpart: Words, positions: Sequence[int], lexicon: Lexicon) -> tuple[str, ...]:
+    """Words of a sentence, the first without the capital that only the sentence's start gives it.
+
+    `lexicon`: from the language of the sentence; it knows the usual casing of words.
+    """
+    words = [counterpart.words[position] for position in positions]
+    if positions[0] == 0:
+        entry = lexicon.find(words[0])
+        words[0] = entry.word if entry else words[0]
+    return tuple(words)
 
 
 @dataclass(frozen=True)
@@ -38,7 +77,8 @@ class AlignedSwitcher:
         self, texts: Sequence[str], counterparts: Sequence[str], rows: Sequence[int], *, keys: NDArray[np.uint64]
     ) -> list[tuple[str, Switched]]:
         """`texts` after switching, phrases as phrases if `phrases` is set; and their words, each in its own place."""
-        pairs = list(map(self._pair, texts, counterparts, rows))
+        link = partial(linked_pair, self.segmenters, self.alignment)
+        pairs = list(map(link, texts, counterparts, rows))
         sentences = [pair.sentence.words for pair in pairs]
         choices = list(map(self._candidates, pairs))
         switched = switch_all(sentences, choices, rate=self.rate, mean_span=self.mean_span, keys=keys)
@@ -50,19 +90,11 @@ class AlignedSwitcher:
             result.append((self.segmenters[0].join(sentence), words))
         return result
 
-    def _pair(self, text: str, counterpart: str, row: int) -> _Pair:
-        words, translation = self.segmenters[0].split(text), self.segmenters[1].split(counterpart)
-        linked: dict[int, list[int]] = {}
-        for position, target in self.alignment.links(row):
-            if position < len(words.words) and target < len(translation.words):
-                linked.setdefault(position, []).append(target)
-        return _Pair(words, translation, linked)
-
-    def _candidates(self, pair: _Pair) -> list[tuple[str, ...]]:
+    def _candidates(self, pair: LinkedPair) -> list[tuple[str, ...]]:
         words = pair.sentence.words
         choices: list[tuple[str, ...]] = [()] * len(words)
         for position, targets in pair.linked.items():
-            choices[position] = self._choices(words[position], self._usual(pair.counterpart, targets))
+            choices[position] = self._choices(words[position], usual_words(pair.counterpart, targets, self.lexicons[1]))
         if choices:
             choices[0] = initial(words[0], choices[0], self.lexicons[0].target_language)
         return choices
@@ -80,19 +112,8 @@ class AlignedSwitcher:
 
         return choices
 
-    def _usual(self, counterpart: Words, positions: Sequence[int]) -> tuple[str, ...]:
-        """Words of the other sentence, the first without the capital that only the sentence's start gives it."""
-        words = [counterpart.words[position] for position in positions]
-        if positions[0] == 0:
-            entry = self.lexicons[1].find(words[0])
-            words[0] = entry.word if entry else words[0]
-        return tuple(words)
-
-    def _with_phrases(self, switched: Words, pair: _Pair, positions: Sequence[int]) -> Words:
-        sources: dict[int, set[int]] = {}
-        for position, targets in pair.linked.items():
-            for target in targets:
-                sources.setdefault(target, set()).add(position)
+    def _with_phrases(self, switched: Words, pair: LinkedPair, positions: Sequence[int]) -> Words:
+        sources = pair.sources
         gaps, words = [switched.gaps[0]], list[str]()
         begin = 0
         while begin < len(switched.words):
@@ -101,10 +122,9 @@ class AlignedSwitcher:
                 end += 1
             span = range(begin, end)
             targets = sorted({target for position in span for target in pair.linked[position]})
-            whole = len(targets) == (targets[-1] - targets[0] + 1 if targets else 0)
-            if len(span) > 1 and whole and all(sources[target] <= set(span) for target in targets):
+            if len(span) > 1 and translates_alone(span, targets, sources):
                 inner = pair.counterpart.gaps[targets[0] + 1 : targets[-1] + 1]
-                phrase = Words(("", *inner, ""), self._usual(pair.counterpart, targets))
+                phrase = Words(("", *inner, ""), usual_words(pair.counterpart, targets, self.lexicons[1]))
                 text = self.segmenters[1].join(phrase)
                 if begin == 0 and switched.words[0][:1].istitle():
                     text = capitalised(text, self.lexicons[0].target_language)
