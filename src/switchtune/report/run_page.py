@@ -8,6 +8,8 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.report.about import facts, question
+from switchtune.report.differences import differences
 from switchtune.report.headline import headline
 from switchtune.report.html import render
 from switchtune.report.parts import Asked, parts_of, plain_name, scores_panels
@@ -53,8 +55,11 @@ def run_page(folders: Sequence[Path]) -> RunPage:
         unmade = [] if run.inference else [name for name in ANALYSIS_RECORDS if name not in run.analyses]
         parts = parts_of(Asked(run, prefix, room))
         drawings += [drawing for part in parts for panel in part.panels for drawing in panel.drawings]
-        about = {"run": run, "title": run.name, "headline": headline(run)}
-        shown.append({**about, "prefix": prefix, "parts": parts, "unmade": unmade})
+        of_arms = differences(run, prefix)
+        drawings += [each.drawing for each in of_arms]
+        about = {"run": run, "title": run.name, "question": question(run), "facts": list(facts(run))}
+        answer = {"headline": headline(run), "differences": of_arms}
+        shown.append({**about, **answer, "prefix": prefix, "parts": parts, "unmade": unmade})
     html = render(
         "run.html",
         title=f"switchtune: {', '.join(run.name for run in runs)}",
