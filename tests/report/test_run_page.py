@@ -15,8 +15,8 @@ from markupsafe import escape
 
 from switchtune.cli.main import main
 from switchtune.errors import UsageError
+from switchtune.report.curves import Chart
 from switchtune.report.html import fitting, package_text, render
-from switchtune.report.parts import Chart
 from switchtune.report.run_page import MOST_BYTES, run_page
 from switchtune.report.sentences import difference
 from switchtune.results.comparison import SCHEMA

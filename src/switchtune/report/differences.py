@@ -100,9 +100,7 @@ def differences(run: RunFiles, prefix: str = "") -> list[Differences]:
 def _effects(row: MetricsRow, baseline: MetricsRow, names: Mapping[str, str]) -> Iterator[Effect]:
     of_arm, of_baseline = scores_of(row), scores_of(baseline)
     for comparison in _comparisons(row):
-        values = (
-            [score["value"] for score in scores.get(comparison.metric, ())] for scores in (of_baseline, of_arm)
-        )
+        values = ([score["value"] for score in scores.get(comparison.metric, ())] for scores in (of_baseline, of_arm))
         test = names.get(row["pair"], row["pair"])
         yield Effect(shown_arm(row), test, comparison, seed_differences(*values))
 

@@ -12,7 +12,9 @@ from switchtune.report.about import facts, question
 from switchtune.report.differences import differences
 from switchtune.report.headline import headline
 from switchtune.report.html import render
-from switchtune.report.parts import Asked, parts_of, plain_name, scores_panels
+from switchtune.report.panel import Asked, plain_name
+from switchtune.report.parts import parts_of
+from switchtune.report.scores import scores_panels
 from switchtune.results.drawing import Drawing
 from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.run_files import RunFiles, read_run

@@ -48,6 +48,10 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a name with two dollar signs is no formula
 }
 _LONGEST_LABEL = 60
+_MOST_MARKED = 60
+"""Points of a line that are marked one by one."""
+_NARROW = 440
+"""Points of width that a phone shows whole."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _NAMES = {colour: name for name, colour in PALETTE.items()}
 _MARKER = re.compile("(m|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10}")
@@ -106,7 +110,8 @@ def svg_element(draw: Draw, name: str, label: str) -> str:
         element.text = element.text if element.tag == "text" else None
         element.attrib = _attributes(element.attrib)
     width = float(root.attrib["viewBox"].split()[2])
-    size = f"min-width: {0.95 * width:.0f}px; max-width: {1.5 * width:.0f}px"
+    least = f"min-width: {0.95 * width:.0f}px; " if width > _NARROW else ""
+    size = f"{least}max-width: {1.5 * width:.0f}px"
     text = _NOT_IN_XML.sub("\ufffd", label)
     root.attrib = {"viewBox": root.attrib["viewBox"], "style": size, "role": "img", "aria-label": text}
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
@@ -189,8 +194,8 @@ def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) 
             *zip(*each.points, strict=True),
             color=COLOURS[number % len(COLOURS)],
             linestyle=DASHES[number % len(DASHES)],
-            marker=MARKERS[number % len(MARKERS)] if len(each.points) <= 12 else "",
-            markersize=4,
+            marker=MARKERS[number % len(MARKERS)] if len(each.points) <= _MOST_MARKED else "",
+            markersize=4 if len(each.points) <= 12 else 2.5,
             linewidth=1.4,
             alpha=0.5 if each.faint else 1,
             label=f"_{each.group}" if each.group in shown else label(each.group).lstrip("_"),

@@ -116,7 +116,10 @@ class RunFiles:
 
     @cached_property
     def resolved_arms(self) -> tuple[ResolvedArm, ...]:
-        """The arms with all their settings. Those with recipes that are chosen for each pair as the pair has them for which words are switched."""
+        """The arms with all their settings.
+
+        Those with recipes that are chosen for each pair as the pair has them for which words are switched.
+        """
         config = self.config or self.inference
         if config is None:
             return ()
