@@ -4,9 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from statistics import mean
 from typing import Any
 
-from switchtune.report.panel import Asked, Panel, missing
+from switchtune.report.headline import scores_of
+from switchtune.report.panel import Asked, Panel, missing, plain_name
 from switchtune.results.drawing import Drawing, Series, is_logarithmic, limits, thinned
 from switchtune.results.figures import (
     DISTANCES,
@@ -148,6 +150,23 @@ def _baseline_first(run: RunFiles, series: Iterable[Series]) -> list[Series]:
     """The baseline's lines first, as its colour is the first everywhere."""
     arms = {arm: place for place, arm in enumerate(run.arms)}
     return sorted(series, key=lambda each: arms.get(each.group, len(arms)))
+
+
+def size_panels(runs: Sequence[RunFiles], prefix: str) -> Iterator[Panel]:
+    """The scores of runs over the sizes of their training corpora, a line an arm, of the mean of its seeds."""
+    for pair in dict.fromkeys(row["pair"] for run in runs for row in run.rows):
+        points: dict[str, list[tuple[float, float]]] = {}
+        metric = ""
+        for run in runs:
+            size = run.train_size(pair)
+            for row in (row for row in run.rows if row["pair"] == pair and size):
+                metric, records = next(iter(scores_of(row).items()))
+                points.setdefault(row["arm"], []).append((float(size or 0), mean(each["value"] for each in records)))
+        if len({x for line in points.values() for x, _ in line}) > 1:
+            lines = [Series(arm, arm, tuple(sorted(line))) for arm, line in points.items()]
+            title = f"{pair}: {metric} by the size of the training corpus"
+            name = f"{prefix}sizes-{plain_name(pair)}"
+            yield _chart(Chart(name, title, "sentence pairs of the training corpus", metric, lines))
 
 
 def distance_panels(asked: Asked) -> Iterator[Panel]:

@@ -1,7 +1,7 @@
 """The picture of the answer: each arm's difference from the baseline, with its interval, its seeds and the decision."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from switchtune.report.about import all_arm_words, test_names
@@ -80,29 +80,47 @@ class Differences:
         return Drawing(self.name, self.caption, draw)
 
 
-def differences(run: RunFiles, prefix: str = "") -> list[Differences]:
-    """A forest plot for each metric of a run's comparison; none where it is not finished."""
-    baseline = str(run.baseline)
-    rows = {(row["pair"], row["arm"]): row for row in run.rows}
-    words, names = all_arm_words(run), test_names(run)
-    effects = [effect for row in run.rows for effect in _effects(row, rows.get((row["pair"], baseline), {}), names)]
-    of_arms = {baseline: words.get(baseline, "")} | {shown_arm(row): words.get(row["arm"], "") for row in run.rows}
+def differences(runs: Sequence[RunFiles], prefix: str = "") -> list[Differences]:
+    """A forest plot for each metric of the comparisons of runs; none where none is finished.
+
+    Each difference is from the baseline of its own run, and decided there.
+    """
+    effects = [effect for run in runs for effect in _effects(run)]
+    if len(runs) > 1:
+        # Those of one test under each other, run by run.
+        tests = list(dict.fromkeys(effect.test for effect in effects))
+        named = [(effect, run.name) for run in runs for effect in _effects(run)]
+        named.sort(key=lambda each: tests.index(each[0].test))
+        effects = [replace(effect, test=f"{effect.test}, {name}") for effect, name in named]
+    baselines = dict.fromkeys(str(run.baseline) for run in runs if run.rows)
+    baseline = next(iter(baselines)) if len(baselines) == 1 else "the baseline of each run"
+    words = {baseline: ""}
+    for run in runs:
+        of_arms = all_arm_words(run)
+        words |= {shown_arm(row): of_arms.get(row["arm"], "") for row in run.rows}
     found = []
     for forest in forests(effects):
-        scores = [scores_of(row).get(forest.metric) for (_, arm), row in rows.items() if arm == baseline]
-        one = scores[0] if len(scores) == 1 else None
-        score = scores_text(forest.metric, [each["value"] for each in one]) if one else ""
+        scores = [
+            records
+            for run in runs
+            for row in run.rows
+            if row["arm"] == run.baseline and (records := scores_of(row).get(forest.metric))
+        ]
+        score = scores_text(forest.metric, [each["value"] for each in scores[0]]) if len(scores) == 1 else ""
         name = f"{prefix}differences-{forest.metric.rstrip('+')}"
-        found.append(Differences(forest, name, baseline, of_arms, score))
+        found.append(Differences(forest, name, baseline, words, score))
     return found
 
 
-def _effects(row: MetricsRow, baseline: MetricsRow, names: Mapping[str, str]) -> Iterator[Effect]:
-    of_arm, of_baseline = scores_of(row), scores_of(baseline)
-    for comparison in _comparisons(row):
-        values = ([score["value"] for score in scores.get(comparison.metric, ())] for scores in (of_baseline, of_arm))
+def _effects(run: RunFiles) -> Iterator[Effect]:
+    names = test_names(run)
+    baselines = {row["pair"]: scores_of(row) for row in run.rows if row["arm"] == run.baseline}
+    for row in run.rows:
+        of_baseline, of_arm = baselines.get(row["pair"], {}), scores_of(row)
         test = names.get(row["pair"], row["pair"])
-        yield Effect(shown_arm(row), test, comparison, seed_differences(*values))
+        for comparison in _comparisons(row):
+            values = ([each["value"] for each in scores.get(comparison.metric, ())] for scores in (of_baseline, of_arm))
+            yield Effect(shown_arm(row), test, comparison, seed_differences(*values))
 
 
 def _comparisons(row: MetricsRow) -> Iterator[Comparison]:

@@ -83,7 +83,7 @@ def scores_panels(runs: Sequence[RunFiles]) -> list[Panel]:
                 "rows": shown,
                 "metrics": list(dict.fromkeys(metric for each in shown for metric in each.scores)),
                 "runs": runs,
-                "caption": f"{name}: scores on the test set",
+                "caption": f"{name}: scores on the test set" + f", {len(runs)} runs" * (len(runs) > 1),
                 "languages": len({each.row["pair"] for each in shown}) > 1,
                 "signatures": dict.fromkeys(signature for each in shown for signature in each.signatures()),
             },

@@ -48,8 +48,8 @@ _STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a name with two dollar signs is no formula
 }
 _LONGEST_LABEL = 60
-_MOST_MARKED = 60
-"""Points of a line that are marked one by one."""
+_MOST_MARKED = 500
+"""Points of a chart that are marked one by one."""
 _NARROW = 440
 """Points of width that a phone shows whole."""
 _SVG = "{http://www.w3.org/2000/svg}"
@@ -188,13 +188,14 @@ def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) 
 
     groups = list(dict.fromkeys(each.group for each in series))
     shown: set[str] = set()
+    few = sum(len(each.points) for each in series) <= _MOST_MARKED
     for each in series:
         number = groups.index(each.group)
         (line,) = axes.plot(
             *zip(*each.points, strict=True),
             color=COLOURS[number % len(COLOURS)],
             linestyle=DASHES[number % len(DASHES)],
-            marker=MARKERS[number % len(MARKERS)] if len(each.points) <= _MOST_MARKED else "",
+            marker=MARKERS[number % len(MARKERS)] if few else "",
             markersize=4 if len(each.points) <= 12 else 2.5,
             linewidth=1.4,
             alpha=0.5 if each.faint else 1,

@@ -97,6 +97,11 @@ class RunFiles:
         named = [*(arm.name for arm in self.resolved_arms), *(row["arm"] for row in self.rows)]
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
 
+    def train_size(self, pair: str) -> int | None:
+        """Sentence pairs of the training corpus of a pair; None where it is not known."""
+        found = (self.manifest or {}).get("corpora", {}).get(pair, {}).get("train", {}).get("pairs")
+        return None if found is None else int(found)
+
     def test_set(self, pair: str) -> str | None:
         """Fingerprint of the test set of a pair, or of a classifier's language; None where it is not known."""
         manifest = self.manifest or {}
