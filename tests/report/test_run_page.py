@@ -63,7 +63,7 @@ def test_a_finished_run_has_every_part(finished: Path) -> None:
     page = Page(html)
     assert {"41.5 ± 0.1", "+1.5* BLEU", "+0.4 to +2.6", "0.010"} <= set(page.texts["td"])
     assert any("bs:1000" in text for text in page.texts["code"])
-    assert "dog" in page.texts["ins"]
+    assert "dog" in page.texts["bdi"]
     assert {"31.2 of 10", "no words"} <= set(page.texts["td"])
 
 
