@@ -40,7 +40,7 @@ def analyse(
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse a run: distance, frequency, projection, dynamics, cost, cases. Each is a JSON file and a figure.
+    """Analyse a run: distance, frequency, length, projection, dynamics, cost, cases. Each is a JSON file and a figure.
 
     Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
     scikit-learn: the extra `analysis`.

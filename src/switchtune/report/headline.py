@@ -11,11 +11,9 @@ from switchtune.results.text import (
     arm_text,
     difference_text,
     interval_text,
-    marked,
     nothing_to_compare,
     p_text,
     score_text,
-    unit,
     verdict,
 )
 from switchtune.runs.run_files import RunFiles
@@ -34,7 +32,7 @@ class Finding:
     sentences: tuple[str, ...]  # the decision with its size, then what limits it
     reason: str = ""  # why there is nothing to compare
     pair: str = ""
-    gain: str = ""  # of which arm, how much and whether it is decided: "csr+ +8.6* BLEU"
+    gain: str = ""  # of which arm, how much and whether it is decided: "csr+ +8.6 BLEU (significant)"
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, b
     )
     if len(seeds) > 1 and len(baseline_seeds) > 1:
         sentences.append(_seeds_sentence(metric, (arm, seeds), (baseline, baseline_seeds)))
-    gain = f"{arm} {marked(comparison)} {unit(comparison)}"
+    gain = f"{arm} {difference_text(comparison)} ({_DECISIONS[comparison.answer.split()[0]]})"
     return Finding(comparison.answer, tuple(sentences), reason, row["pair"], gain)
 
 
@@ -133,6 +131,12 @@ def _doubts(run: RunFiles) -> Iterator[str]:
 _FEW = 4
 """Arms whose gains the answer tells one by one."""
 
+_DECISIONS: Mapping[str, str] = {
+    "better": "significant",
+    "worse": "significant",
+    "undecided": "not significant",
+    "not": "nothing to compare",
+}
 _ONE: Mapping[Answer, tuple[Colour, str]] = {
     "better": ("green", "Yes, code-switching helped here."),
     "worse": ("red", "No, code-switching did harm here."),
@@ -144,14 +148,16 @@ _ONE: Mapping[Answer, tuple[Colour, str]] = {
 
 def _answer(findings: Sequence[Finding]) -> tuple[Colour, str]:
     reasons = list(dict.fromkeys(each.reason for each in findings if each.reason))
-    if len(findings) == 1 or (len(reasons) == 1 and all(each.reason for each in findings)):
-        return ("amber", f"There is nothing to compare: {reasons[0]}.") if reasons else _ONE[findings[0].answer]
+    if all(each.reason for each in findings):
+        return "amber", f"There is nothing to compare: {'; '.join(reasons[:_FEW])}{' …' * (len(reasons) > _FEW)}."
+    if len(findings) == 1:
+        return _ONE[findings[0].answer]
     counts = Counter(each.answer.split()[0] for each in findings)
     better, worse, undecided, neither = (counts[key] for key in ("better", "worse", "undecided", "not"))
     one = any("training" in each.answer for each in findings)
     one_pair = len({each.pair for each in findings}) == 1
     split = (
-        f"{'; '.join(each.gain for each in findings)} (* is significant{' on this one training' * one})."
+        f"{'; '.join(each.gain for each in findings)}{', on one training each' * one}."
         if one_pair and len(findings) <= _FEW
         else f"of {len(findings)} comparisons better in {better}, worse in {worse}, not decided in {undecided}"
         f"{f', with nothing to compare in {neither}' if neither else ''}{', on one training each' if one else ''}."

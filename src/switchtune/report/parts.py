@@ -175,7 +175,7 @@ def _cost(asked: Asked) -> list[Panel]:
 
 
 _PARTS: Mapping[str, tuple[str, str, Make]] = {
-    "scores": ("Scores", "", lambda asked: scores_panels([asked.run])),
+    "scores": ("Scores", "Pair", lambda asked: scores_panels([asked.run])),
     "zeroshot": ("Zero-shot translation", "Matrix", _zeroshot),
     "curves": ("Curves", "Curve", curves_panels),
     "length": ("Short and long sentences", "Pair", _length),

@@ -1,6 +1,7 @@
 """The figures of a run, each from the content of a JSON file or from lines alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -191,12 +192,18 @@ def draw_frequency(record: Record) -> "Figure | None":
     """A panel for each pair: what arms gain in the F-measure of words, by how often the training texts hold them."""
     return _draw_gains(
         [
-            {**pair, "figure": "f_measure", "counts": pair["systems"][0]["reference_words"], "counted": "words"}
+            {
+                **pair,
+                "figure": "f_measure",
+                "counts": pair["systems"][0]["reference_words"],
+                "counted": "words",
+                "axis": "occurrences in the training texts (words of the references)",
+            }
             for pair in record["pairs"]
             if pair["systems"]
         ],
-        axis="occurrences in the training texts (words of the references)",
         unit="F-measure of words",
+        by="by how frequent words are in training",
     )
 
 
@@ -204,9 +211,18 @@ def draw_length(record: Record) -> "Figure | None":
     """A panel for each pair: what arms gain in the score of the test set's parts, by the length of the references."""
     pairs = [pair for pair in record["pairs"] if pair["systems"]]
     return _draw_gains(
-        [{**pair, "figure": "score", "counts": pair["sentences"], "counted": "sentences"} for pair in pairs],
-        axis=f"length of the reference in {pairs[0]['unit']}" if pairs else "",
+        [
+            {
+                **pair,
+                "figure": "score",
+                "counts": pair["sentences"],
+                "counted": "sentences",
+                "axis": f"length of the reference in {pair['unit']}",
+            }
+            for pair in pairs
+        ],
         unit=pairs[0]["metric"] if pairs else "",
+        by="by how long references are",
     )
 
 
@@ -229,7 +245,7 @@ def gains(pair: Record, arm: str, figure: str, bucket: int) -> list[float]:
     return [after - before for before, after in both if None not in (before, after)]
 
 
-def _draw_gains(pairs: Sequence[Record], *, axis: str, unit: str) -> "Figure | None":
+def _draw_gains(pairs: Sequence[Record], *, unit: str, by: str) -> "Figure | None":
     """Bars beyond the baseline, the mean of the seeds, which are dots; under each bucket what the baseline has."""
     if not pairs:
         return None
@@ -257,10 +273,12 @@ def _draw_gains(pairs: Sequence[Record], *, axis: str, unit: str) -> "Figure | N
         axes.set_xlim(-0.5, len(names) - 0.5)
         axes.axhline(0, color=PALETTE["ink"], linewidth=1)
         axes.grid(visible=False, axis="x")
-        axes.set_xlabel(axis)
+        axes.set_xlabel(label(pair["axis"]))
         axes.set_ylabel(label(f"gain over {baseline}, {unit}"))
-        axes.set_title(label(arrow(pair["pair"])))
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3)
+        axes.set_title(label(f"{arrow(pair['pair'])}: gain {by}"))
+    keys = [zip(*axes.get_legend_handles_labels(), strict=True) for (axes,) in rows]
+    handles = {name: handle for handle, name in chain.from_iterable(keys)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     return figure
 
 

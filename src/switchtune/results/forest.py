@@ -15,8 +15,10 @@ Decision: TypeAlias = Literal["better", "worse", "undecided", "not"]
 """The first word of an answer."""
 
 _COLOURS: Mapping[Decision, str] = {"better": "green", "worse": "red", "undecided": "ink", "not": "s0"}
-_MARGIN = 0.04
+_MARGIN = 0.06
 """Of the axis at both ends, so that what stands there is whole."""
+_LEAST = 0.5
+"""How far an axis goes at least, in BLEU, points of accuracy and the like: less is nothing to look at."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,9 @@ class Forest:
 
         shown = [each for each in self.effects if each.decision != "not"] or self.effects
         values = [0.0, *(end for each in shown for end in (*each.comparison.interval, *each.of_seeds))]
-        places = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(min(values), max(values) or 1e-3)
+        if max(values) - min(values) < _LEAST / self._scale:
+            values += [-_LEAST / self._scale, _LEAST / self._scale]
+        places = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
         step = (places[1] - places[0]) * self._scale
         digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
         return [(float(place), _tick(place * self._scale, digits)) for place in places]
