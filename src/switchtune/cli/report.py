@@ -111,9 +111,16 @@ def report(
     for warning in page.warnings:
         print_line(f"switchtune: {warning}", err=True)
     write_text(output, page.html)
-    if figures is not None:
-        for drawing in page.drawings:
-            write_figure(figures / drawing.name, drawing.draw, [form])
+    letters: list[str] = []
+    for drawing in page.drawings if figures is not None else ():
+        write_figure(Path(figures or "", drawing.name), drawing.draw, [form], on_missing=letters.append)
+    if letters:
+        missing = "".join(dict.fromkeys("".join(letters)))
+        print_line(
+            f"switchtune: no font here has {missing!r}, which stand as boxes in the figures. Install Noto fonts "
+            "(Debian: fonts-noto), or take --format svg, whose text is the reader's browser's.",
+            err=True,
+        )
     print_line(str(out))
 
 
