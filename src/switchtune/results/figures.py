@@ -38,7 +38,7 @@ def system_name(system: Record, *, seed: bool = True) -> str:
     return f"{system['arm']}{of_seed}" + (f", after stage {system['stage']}" if "stage" in system else "")
 
 
-PLOT = {"left": 0.125, "right": 0.98, "top": 0.97, "bottom": 0.15}
+PLOT = {"left": 0.09, "right": 0.98, "top": 0.97, "bottom": 0.15}
 """Where the axes of a chart without a title lie, as shares of its width and height from the left and from below."""
 
 
@@ -49,9 +49,9 @@ Moments: TypeAlias = Sequence[tuple[float, str]]
 def draw_chart(
     series: Sequence[Series], *, axis: str, unit: str, title: str | None = None, moments: Moments = ()
 ) -> "Figure":
-    """Lines as a chart: with title and legend, or without a title, as a page draws it that has them itself."""
+    """Lines as a chart: with title, unit and legend, or without a title, as a page draws it that has them itself."""
     figure, ((axes,),) = panels(1, 1, width=6, height=3.4, legend=title is not None)
-    draw_lines(axes, series, axis=axis, unit=unit)
+    draw_lines(axes, series, axis=axis, unit="" if title is None else unit)
     for place, text in moments:
         axes.axvline(place, color=PALETTE["ink"], linewidth=0.8, linestyle=":")
         where = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "top", "ha": "right", "fontsize": 8}
