@@ -22,7 +22,7 @@ from switchtune.runs.run_files import read_run
 from switchtune.scoring.significance import Comparison, decide
 from tests.miniature import ENGLISH, GERMAN
 
-FIGURES = ("distance", "frequency", "projection", "dynamics", "cost")
+FIGURES = ("distance", "frequency", "length", "projection", "dynamics", "cost")
 
 
 def texts_of(figure: Path) -> str:
@@ -57,7 +57,8 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
             "Distance of the two sides (eq. 5)",
             "csr, after stage restore",
         ),
-        "frequency": ("de→en: words by their frequency in training", "fewer than 2", "2 to 4", "5 and more"),
+        "frequency": ("de→en: gain by how frequent words are in training", "fewer than 2", "2 to 4", "5 and more"),
+        "length": ("de→en: gain by how long references are", "gain over standard, chrF++"),
         "projection": ("de→en: before training", "principal component 1", "two standard deviations"),
         "dynamics": ("de→en: validation set", "loss (nats per token)", "updates over all stages"),
         "cost": ("de→en: time of one training", "minutes, validation included", "GB (10⁹ bytes)"),
@@ -102,7 +103,8 @@ def doubled(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_nothing_is_drawn_of_nothing(tmp_path: Path) -> None:
-    for draw in (figures.draw_distance, figures.draw_projection, figures.draw_dynamics, figures.draw_frequency):
+    for name in ("distance", "projection", "dynamics", "frequency", "length"):
+        draw = getattr(figures, f"draw_{name}")
         assert write_figure(tmp_path / "figure", partial(draw, {"pairs": []})) == []
     assert write_figure(tmp_path / "figure", partial(figures.draw_cost, {"rows": []})) == []
     assert write_figure(tmp_path / "figure", partial(figures.draw_matrix, {"matrices": []})) == []

@@ -1,12 +1,12 @@
 """A run's page in a browser."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from switchtune.report.run_page import run_page
-from tests.report.made_run import make_run, write
+from tests.report.made_run import make_run, make_wide_run, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -98,6 +98,52 @@ def test_on_paper_long_lists_are_cut(tmp_path: Path, watched: "tuple[Page, list[
     expect(outputs).to_have_count(40)
     tab.emulate_media(media="print")
     expect(outputs).to_have_count(10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_hinders_people(
+    finished: Path, tmp_path: Path, watched: "tuple[Page, list[str]]", scheme: Literal["light", "dark"]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    tab, _ = watched
+    tab.emulate_media(color_scheme=scheme)
+    other = make_wide_run(tmp_path / "other", ["de-en", "en-ar"], ["standard", "csr", "csr+"], 2)
+    for number, folders in enumerate(([finished], [finished, other])):
+        path = tmp_path / f"{number}.html"
+        path.write_text(run_page(folders).html, encoding="utf-8")
+        tab.goto(path.as_uri())
+        for width in (360, 1280):
+            tab.set_viewport_size({"width": width, "height": 800})
+            found = axe.run(tab)
+            assert found.violations_count == 0, found.generate_report()
+
+
+@pytest.mark.slow
+def test_a_phone_shows_the_differences_whole(tmp_path: Path, watched: "tuple[Page, list[str]]") -> None:
+    tab, _ = watched
+    folder = make_wide_run(tmp_path / "mine", ["en-ar", "ja-en"], ["standard", "csr", "csr+"], 3)
+    path = tmp_path / "report.html"
+    path.write_text(run_page([folder]).html, encoding="utf-8")
+    tab.set_viewport_size({"width": 360, "height": 740})
+    tab.goto(path.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+    for cell in tab.locator(".forest :is(td, th)").filter(visible=True).all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+
+
+@pytest.mark.slow
+def test_text_from_right_to_left_is_set_so(tmp_path: Path, watched: "tuple[Page, list[str]]") -> None:
+    tab, _ = watched
+    path = tmp_path / "report.html"
+    folder = make_wide_run(tmp_path / "mine", ["en-ar"], ["standard", "csr+"], 1)
+    path.write_text(run_page([folder]).html, encoding="utf-8")
+    tab.goto(path.as_uri())
+    output = tab.locator('#translations p[lang="ar"]').first
+    assert output.evaluate("element => getComputedStyle(element).direction") == "rtl"
 
 
 @pytest.mark.slow

@@ -284,6 +284,22 @@ def analyses() -> dict[str, Any]:
                 }
             ]
         },
+        "length": {
+            "pairs": [
+                {
+                    "pair": "de-en",
+                    "baseline": "standard",
+                    "metric": "chrF++",
+                    "unit": "words",
+                    "sentences": [2, 4],
+                    "buckets": [{"from": 0, "to": 8}, {"from": 8, "to": None}],
+                    "systems": [
+                        {"arm": "standard", "seed": 1, "score": [50.0, 40.0]},
+                        {"arm": "csr", "seed": 1, "score": [51.0, 43.0]},
+                    ],
+                }
+            ]
+        },
         "cost": {
             "rows": [
                 {
@@ -316,9 +332,83 @@ def analyses() -> dict[str, Any]:
                             "chrf_a": 100.0,
                             "chrf_b": 71.5,
                             "rare_words": ["dress", "sings"],
+                            "unseen": ["sings"],
                         }
                     ],
                 }
             ]
         },
     }
+
+
+WORDS = {
+    "ar": ["المرأة في الفستان الأحمر تغني أغنية.", "يركض كلب عبر المرج 🐕.", "الطاهي يقطع الخضار في المطبخ."],
+    "he": ["האישה בשמלה האדומה שרה שיר.", "כלב רץ באחו 🐕.", "הטבח חותך ירקות במטבח."],
+    "ja": ["赤いドレスの女性が歌を歌っている。", "犬が草原を走っている🐕。", "料理人が台所で野菜を切っている。"],
+    "th": ["ผู้หญิงในชุดสีแดงร้องเพลง", "สุนัขวิ่งข้ามทุ่งหญ้า 🐕", "พ่อครัวหั่นผักในครัว"],
+    "de": [
+        "Die Frau singt ein Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaftslied.",
+        "Ein Hund läuft über die Wiese 🐕.",
+        "Der Koch schneidet Gemüse.",
+    ],
+}
+"""Sentences from right to left, without spaces, with emoji and with a long word."""
+
+
+def make_wide_run(folder: Path, pairs: list[str], settings: list[Any], seeds: int, *, corpus: int = 5000) -> Path:
+    """A finished run of any size; its arms, as settings have them, are better the later they come, and pairs differ."""
+    arms = [each if isinstance(each, str) else each["name"] for each in settings]
+    data = folder.parent / f"data-of-{folder.name}"
+    rows, comparisons = [], []
+    for place, pair in enumerate(pairs):
+        for code in pair.split("-"):
+            lines = WORDS.get(code, ENGLISH[10:13])
+            for part in ("train", "valid", "test"):
+                write(data / f"{part}.{pair}.{code}", "".join(f"{line}\n" for line in lines))
+        for number, arm in enumerate(arms):
+            mean = 20.0 + place + (number * (1 + place % 3) - 1.5 if number else 0)
+            gain = mean - 20.0 - place
+            scores = [score("BLEU", mean + seed * 0.2) for seed in range(seeds)]
+            row = {"pair": pair, "arm": arm, "updates": {"task": 40}, "minutes": 90.0, "bleu": scores}
+            rows.append({**row, "chrf": [{**each, "metric": "chrF++", "value": each["value"] + 20} for each in scores]})
+            if number:
+                half = 0.6 + 0.3 * (place % 4)
+                found = [
+                    against(gain, 0.001 if abs(gain) > half else 0.4, (gain - half, gain + half), metric, mean - gain)
+                    for metric in ("BLEU", "chrF++")
+                ]
+                comparisons.append((rows[-1], found))
+            for seed in range(1, seeds + 1):
+                trial = folder / pair / arm / f"seed{seed}"
+                write(trial / "metrics.jsonl", "".join(f"{json.dumps(entry)}\n" for entry in curve(arm, -0.1 * number)))
+                outputs = WORDS.get(pair.split("-")[1], ENGLISH[10:13])
+                outputs = [outputs[0], outputs[number % 3], " ".join(outputs[2].split()[number:]) or outputs[0]]
+                write(trial / "hypotheses.txt", "".join(f"{line}\n" for line in outputs))
+    for (row, _), *found in zip(
+        comparisons, *(decide([each[place] for _, each in comparisons]) for place in range(2)), strict=True
+    ):
+        row |= {"against_baseline": asdict(found[0]), "by_other_metrics": [asdict(found[1])]}
+    for row in rows:
+        row.setdefault("against_baseline", None)
+    config = {
+        "model": "facebook/mbart-large-50",
+        "pairs": [
+            dict(zip(("source", "target"), pair.split("-"), strict=True))
+            | {part: f"{data}/{part}.{pair}.{{{pair.replace('-', ',')}}}" for part in ("train", "valid", "test")}
+            for pair in pairs
+        ],
+        "arms": settings,
+        "seeds": list(range(1, seeds + 1)),
+        "training": {"updates": 40},
+    }
+    write(folder / "config.resolved.yaml", yaml.safe_dump(RunConfig.model_validate(config).model_dump(mode="json")))
+    sizes = {"train": corpus, "valid": 3, "test": 3}
+    corpora = {
+        pair: {part: {"origin": f"{part}.{pair}", "pairs": size, "fingerprint": "aaaa"} for part, size in sizes.items()}
+        for pair in pairs
+    }
+    manifest = {"versions": {"switchtune": "0.1.0"}, "corpora": corpora, "lexicons": {}}
+    record = {"schema": SCHEMA, "baseline": arms[0], "seeds": config["seeds"], "rows": rows}
+    for name, content in (("metrics.json", record), ("manifest.json", manifest)):
+        write(folder / name, json.dumps(content, ensure_ascii=False))
+    return folder

@@ -75,3 +75,14 @@ def test_thinned_points_keep_mean_and_end(values: list[float], most: int) -> Non
     assert thin[-1][0] == points[-1][0]
     assert min(values) - 1e-9 <= min(y for _, y in thin)
     assert max(y for _, y in thin) <= max(values) + 1e-9
+
+
+def test_letters_that_no_font_has_are_told_where_they_are_lost(tmp_path: Path) -> None:
+    none_has = "\U00012000"  # a cuneiform sign
+    series = [Series("a", f"arm {none_has}", ((0.0, 1.0), (1.0, 2.0)))]
+    told: list[str] = []
+    draw = partial(draw_chart, series, axis="update", unit="loss", title=none_has)
+    write_figure(tmp_path / "figure", draw, ["svg"], on_missing=told.append)
+    assert told == []
+    write_figure(tmp_path / "figure", draw, ["png"], on_missing=told.append)
+    assert told == [none_has]

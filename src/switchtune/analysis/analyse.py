@@ -11,13 +11,21 @@ from switchtune.analysis.cost import cost_record
 from switchtune.analysis.distance import distance_record
 from switchtune.analysis.dynamics import dynamics_record
 from switchtune.analysis.frequency import frequency_record
+from switchtune.analysis.length import length_record
 from switchtune.analysis.projection import Method, projection_record
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
 from switchtune.models.states import LastToken
 from switchtune.results.drawing import write_figure
-from switchtune.results.figures import draw_cost, draw_distance, draw_dynamics, draw_frequency, draw_projection
+from switchtune.results.figures import (
+    draw_cost,
+    draw_distance,
+    draw_dynamics,
+    draw_frequency,
+    draw_length,
+    draw_projection,
+)
 from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.run_dir import claim_folder, edit_warning, write_sealed
 from switchtune.runs.folder import Run, open_run
@@ -26,7 +34,7 @@ from switchtune.scoring.word_accuracy import FREQUENCIES
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Analysis: TypeAlias = Literal["distance", "frequency", "projection", "dynamics", "cost", "cases"]
+Analysis: TypeAlias = Literal["distance", "frequency", "length", "projection", "dynamics", "cost", "cases"]
 ANALYSES: tuple[Analysis, ...] = get_args(Analysis)
 """In the order in which they are made: the dynamics take the distances from their file."""
 
@@ -85,6 +93,7 @@ def analyse(
             run, multiway=told.multiway, limit=told.distance_sentences, at=told.distance_token, on_event=on_event
         ),
         "frequency": lambda: frequency_record(run, told.buckets),
+        "length": lambda: length_record(run),
         "projection": lambda: projection_record(
             run, told.texts, method=told.method, limit=told.projection_sentences, seed=told.seed, on_event=on_event
         ),
@@ -114,6 +123,7 @@ def _dynamics(run: Run, measured: Path, on_event: OnEvent) -> dict[str, Any]:
 _DRAW: Mapping[Analysis, "Callable[[Mapping[str, Any]], Figure | None]"] = {
     "distance": draw_distance,
     "frequency": draw_frequency,
+    "length": draw_length,
     "projection": draw_projection,
     "dynamics": draw_dynamics,
     "cost": draw_cost,

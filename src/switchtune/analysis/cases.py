@@ -54,7 +54,8 @@ def most_different(
     for row in rows[:limit]:
         rare = rare_words(references[row], words, counts, below=rare_below)
         texts = (shown(corpus[row].source), references[row], outputs[0][row], outputs[1][row])
-        cases.append(Case(row, *texts, scores[0][row], scores[1][row], rare))
+        unseen = tuple(word for word in rare if not counts.get(word))
+        cases.append(Case(row, *texts, scores[0][row], scores[1][row], rare, unseen))
     return cases
 
 

@@ -34,6 +34,7 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
             words_there = {"reference_words": [bucket.reference_words for bucket in found]}
             systems.append({"arm": training.arm, "seed": training.seed, **figures, **words_there})
         edges = zip((0, *buckets), (*buckets, None), strict=True)
-        return {"buckets": [{"from": low, "to": high} for low, high in edges], "systems": systems}, missing
+        found = {"baseline": run.config.baseline, "buckets": [{"from": low, "to": high} for low, high in edges]}
+        return {**found, "systems": systems}, missing
 
     return run.over_pairs(of_pair)

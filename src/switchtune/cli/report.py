@@ -40,7 +40,7 @@ def analyse(
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Analyse a run: distance, frequency, projection, dynamics, cost, cases. Each is a JSON file and a figure.
+    """Analyse a run: distance, frequency, length, projection, dynamics, cost, cases. Each is a JSON file and a figure.
 
     Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
     scikit-learn: the extra `analysis`.
@@ -111,9 +111,16 @@ def report(
     for warning in page.warnings:
         print_line(f"switchtune: {warning}", err=True)
     write_text(output, page.html)
-    if figures is not None:
-        for drawing in page.drawings:
-            write_figure(figures / drawing.name, drawing.draw, [form])
+    letters: list[str] = []
+    for drawing in page.drawings if figures is not None else ():
+        write_figure(Path(figures or "", drawing.name), drawing.draw, [form], on_missing=letters.append)
+    if letters:
+        missing = "".join(dict.fromkeys("".join(letters)))
+        print_line(
+            f"switchtune: no font here has {missing!r}, which stand as boxes in the figures. Install Noto fonts "
+            "(Debian: fonts-noto), or take --format svg, whose text is the reader's browser's.",
+            err=True,
+        )
     print_line(str(out))
 
 

@@ -31,6 +31,8 @@ class Finding:
     answer: Answer
     sentences: tuple[str, ...]  # the decision with its size, then what limits it
     reason: str = ""  # why there is nothing to compare
+    pair: str = ""
+    gain: str = ""  # of which arm, how much and whether it is decided: "csr+ +8.6 BLEU (significant)"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, b
     )
     if len(seeds) > 1 and len(baseline_seeds) > 1:
         sentences.append(_seeds_sentence(metric, (arm, seeds), (baseline, baseline_seeds)))
-    return Finding(comparison.answer, tuple(sentences), reason)
+    gain = f"{arm} {difference_text(comparison)} ({_DECISIONS[comparison.answer.split()[0]]})"
+    return Finding(comparison.answer, tuple(sentences), reason, row["pair"], gain)
 
 
 def _seeds_sentence(metric: str, arm: tuple[str, list[float]], baseline: tuple[str, list[float]]) -> str:
@@ -125,6 +128,15 @@ def _doubts(run: RunFiles) -> Iterator[str]:
             )
 
 
+_FEW = 4
+"""Arms whose gains the answer tells one by one."""
+
+_DECISIONS: Mapping[str, str] = {
+    "better": "significant",
+    "worse": "significant",
+    "undecided": "not significant",
+    "not": "nothing to compare",
+}
 _ONE: Mapping[Answer, tuple[Colour, str]] = {
     "better": ("green", "Yes, code-switching helped here."),
     "worse": ("red", "No, code-switching did harm here."),
@@ -136,13 +148,18 @@ _ONE: Mapping[Answer, tuple[Colour, str]] = {
 
 def _answer(findings: Sequence[Finding]) -> tuple[Colour, str]:
     reasons = list(dict.fromkeys(each.reason for each in findings if each.reason))
-    if len(findings) == 1 or (len(reasons) == 1 and all(each.reason for each in findings)):
-        return ("amber", f"There is nothing to compare: {reasons[0]}.") if reasons else _ONE[findings[0].answer]
+    if all(each.reason for each in findings):
+        return "amber", f"There is nothing to compare: {'; '.join(reasons[:_FEW])}{' …' * (len(reasons) > _FEW)}."
+    if len(findings) == 1:
+        return _ONE[findings[0].answer]
     counts = Counter(each.answer.split()[0] for each in findings)
     better, worse, undecided, neither = (counts[key] for key in ("better", "worse", "undecided", "not"))
     one = any("training" in each.answer for each in findings)
+    one_pair = len({each.pair for each in findings}) == 1
     split = (
-        f"of {len(findings)} comparisons better in {better}, worse in {worse}, not decided in {undecided}"
+        f"{'; '.join(each.gain for each in findings)}{', on one training each' * one}."
+        if one_pair and len(findings) <= _FEW
+        else f"of {len(findings)} comparisons better in {better}, worse in {worse}, not decided in {undecided}"
         f"{f', with nothing to compare in {neither}' if neither else ''}{', on one training each' if one else ''}."
     )
     if better and worse:

@@ -98,6 +98,15 @@ function makeChart(chart) {
   });
 }
 
+// On a phone each row of a wide table is a block of its own, in which every cell has its head beside it.
+function nameCells(table) {
+  const heads = all("thead th", table).map(head => head.textContent);
+  if (heads.length < 5 || table.closest(".forest")) return;
+  table.classList.add("named");
+  all("tbody tr", table).forEach(row => [...row.cells].forEach((cell, place) => cell.dataset.head = heads[place]));
+}
+
 all(".search").forEach(makeFilter);
+all("table").forEach(nameCells);
 all(".tabs").forEach(makeTabs);
 all(".chart").forEach(makeChart);

@@ -8,9 +8,14 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
+from switchtune.report.about import facts, question
+from switchtune.report.curves import size_panels
+from switchtune.report.differences import differences
 from switchtune.report.headline import headline
 from switchtune.report.html import render
-from switchtune.report.parts import Asked, parts_of, plain_name, scores_panels
+from switchtune.report.panel import Asked, plain_name
+from switchtune.report.parts import parts_of
+from switchtune.report.scores import scores_panels
 from switchtune.results.drawing import Drawing
 from switchtune.results.records import ANALYSIS_RECORDS
 from switchtune.runs.run_files import RunFiles, read_run
@@ -53,13 +58,22 @@ def run_page(folders: Sequence[Path]) -> RunPage:
         unmade = [] if run.inference else [name for name in ANALYSIS_RECORDS if name not in run.analyses]
         parts = parts_of(Asked(run, prefix, room))
         drawings += [drawing for part in parts for panel in part.panels for drawing in panel.drawings]
-        about = {"run": run, "title": run.name, "headline": headline(run)}
-        shown.append({**about, "prefix": prefix, "parts": parts, "unmade": unmade})
+        of_arms = differences([run], prefix)
+        drawings += [each.drawing for each in of_arms]
+        about = {"run": run, "title": run.name, "question": question(run), "facts": list(facts(run))}
+        answer = {"headline": headline(run), "differences": of_arms}
+        shown.append({**about, **answer, "prefix": prefix, "parts": parts, "unmade": unmade})
+    together = differences(runs, "all-") if len(runs) > 1 else []
+    sizes = list(size_panels(runs, "all-")) if len(runs) > 1 and not different else []
+    drawings += [each.drawing for each in together]
+    drawings += [drawing for panel in sizes for drawing in panel.drawings]
     html = render(
         "run.html",
         title=f"switchtune: {', '.join(run.name for run in runs)}",
         runs=shown,
         warnings=warnings,
+        together=together,
+        sizes=sizes,
         side_by_side=[] if different else scores_panels(runs),
     )
     if len(html.encode()) >= MOST_BYTES:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import regex
+from sacrebleu.metrics import CHRF
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import PairSettings
@@ -32,6 +33,9 @@ SHOWN_SWITCHED = 6
 _LONGEST_SHOWN = 600
 """Characters of a text that are shown; documents are longer."""
 
+_MOST_SCORED = 2000
+"""Texts whose outputs are scored one by one, to show first where they differ most."""
+
 _TOKEN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|\w+|[^\w\s]")
 
 
@@ -49,6 +53,7 @@ class Different:
     outputs: tuple[str, str]
     chrf: tuple[float, float] | None = None
     rare_words: tuple[str, ...] = ()  # of the reference, seldom in the training texts
+    unseen: tuple[str, ...] = ()  # those of them that are not there at all
 
     @property
     def marked(self) -> tuple[list[Segment], list[Segment]]:
@@ -92,7 +97,7 @@ def compared_systems(run: RunFiles, pair: str) -> tuple[Training, Training] | No
 
 
 def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[Pair]) -> list[Different]:
-    """The texts for which the outputs differ: first those that the analysis found to differ most, then by their place.
+    """The texts for which the outputs differ: those first whose scores differ most; the last by their place.
 
     Raises:
         SwitchtuneError: the outputs are not as many as the texts of the test set, or as each other.
@@ -114,6 +119,7 @@ def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[
             (case["hypothesis_a"], case["hypothesis_b"]),
             (case["chrf_a"], case["chrf_b"]),
             tuple(case["rare_words"]),
+            tuple(case.get("unseen", ())),
         )
         for each in run.analyses.get("cases", {}).get("pairs", ())
         if (each["pair"], each["arm_a"], each["arm_b"]) == names
@@ -122,8 +128,15 @@ def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[
     for row, outputs in enumerate(zip(*(each.hypotheses or () for each in systems), strict=False)):
         if outputs[0] != outputs[1] and row not in texts:
             source, reference = map(_short, test[row]) if test else (None, None)
-            texts[row] = Different(row, source, reference, (outputs[0], outputs[1]))
-    return list(texts.values())
+            chrf = sentence_chrf(outputs, reference) if reference and len(texts) < _MOST_SCORED else None
+            texts[row] = Different(row, source, reference, (outputs[0], outputs[1]), chrf)
+    return sorted(texts.values(), key=lambda text: -abs(text.chrf[1] - text.chrf[0]) if text.chrf else 1)
+
+
+def sentence_chrf(outputs: tuple[str, str], reference: str) -> tuple[float, float]:
+    """chrF++ of a text's outputs, 0 to 100."""
+    metric = CHRF(word_order=2)
+    return metric.sentence_score(outputs[0], [reference]).score, metric.sentence_score(outputs[1], [reference]).score
 
 
 def difference(first: str, second: str) -> tuple[list[Segment], list[Segment]]:

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,7 +32,6 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
-    "font.sans-serif": ["DejaVu Sans"],
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
     "axes.spines.top": False,
@@ -47,10 +47,29 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters of scripts that no font here has are left to the reader's browser
     "text.parse_math": False,  # a name with two dollar signs is no formula
 }
+_FURTHER_FONTS = (
+    *(
+        "Noto Sans CJK JP",
+        "Noto Sans CJK SC",
+        "Noto Sans Arabic",
+        "Noto Sans Hebrew",
+        "Noto Sans Thai",
+        "Noto Sans Lao",
+    ),
+    *("Noto Sans Khmer", "Noto Sans Myanmar", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil"),
+    *("Noto Sans Ethiopic", "Noto Sans Georgian", "Noto Sans Armenian", "Noto Sans", "Noto Emoji", "Segoe UI"),
+    *("Segoe UI Emoji", "Microsoft YaHei", "Leelawadee UI", "Nirmala UI", "Hiragino Sans", "Arial Unicode MS"),
+)
+"""Where they are installed, for letters that DejaVu Sans, which comes with matplotlib, has not."""
 _LONGEST_LABEL = 60
+_MOST_MARKED = 500
+"""Points of a chart that are marked one by one."""
+_NARROW = 440
+"""Points of width that a phone shows whole."""
 _SVG = "{http://www.w3.org/2000/svg}"
 _NAMES = {colour: name for name, colour in PALETTE.items()}
 _MARKER = re.compile("(m|C[0-9a-f]+_[0-9a-f]+_)[0-9a-f]{10}")
+_GLYPH = re.compile(r"Glyph (\d+) ")
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -64,26 +83,60 @@ class Series:
     faint: bool = False  # for a stage that is measured on something else
 
 
+@cache
+def _fonts() -> list[str]:
+    from matplotlib.font_manager import get_font_names
+
+    installed = set(get_font_names())
+    return ["DejaVu Sans", *(name for name in _FURTHER_FONTS if name in installed)]
+
+
 @contextmanager
-def _styled(salt: str) -> Iterator[None]:
-    """The style of all figures; equal figures of the same salt are equal files."""
+def _styled(salt: str) -> "Iterator[list[str]]":
+    """The style of all figures; equal figures of the same salt are equal files.
+
+    Yields the letters that no font here has, as they are come upon.
+    """
     import matplotlib
 
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+    letters: list[str] = []
+    style = {**_STYLE, "font.family": _fonts(), "svg.hashsalt": salt}
+    with matplotlib.rc_context(style), warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def hear(message: Warning | str, *about: Any, **further: Any) -> None:
+            if found := _GLYPH.match(str(message)):
+                letters.append(chr(int(found[1])))
+            else:
+                show(message, *about, **further)
+
+        warnings.showwarning = hear
+        warnings.filterwarnings("always", "Glyph .* missing", UserWarning)
         warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
-        yield
+        yield letters
 
 
-def write_figure(path: Path, draw: Draw, formats: Sequence[str] = ("svg", "png")) -> list[Path]:
-    """Draw into `path` with .svg, .png or .pdf behind it; nothing where there is nothing to show."""
-    with _styled("switchtune"):
+def write_figure(
+    path: Path,
+    draw: Draw,
+    formats: Sequence[str] = ("svg", "png"),
+    *,
+    on_missing: Callable[[str], None] = lambda letters: None,
+) -> list[Path]:
+    """Draw into `path` with .svg, .png or .pdf behind it; nothing where there is nothing to show.
+
+    Args:
+        on_missing: is told of letters that no font here has, and that stand as boxes in .png and .pdf.
+    """
+    with _styled("switchtune") as letters:
         figure = draw()
         written = [path.with_name(f"{path.name}.{form}") for form in formats if figure is not None]
         for file, form in zip(written, formats, strict=False):
             undated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form)
             with atomic_path(file) as temporary:
                 figure.savefig(temporary, format=form, dpi=150, metadata=undated)  # type: ignore[union-attr]
+    if letters and set(formats) - {"svg"}:
+        on_missing("".join(dict.fromkeys(letters)))
     return written
 
 
@@ -106,7 +159,8 @@ def svg_element(draw: Draw, name: str, label: str) -> str:
         element.text = element.text if element.tag == "text" else None
         element.attrib = _attributes(element.attrib)
     width = float(root.attrib["viewBox"].split()[2])
-    size = f"min-width: {0.95 * width:.0f}px; max-width: {1.5 * width:.0f}px"
+    least = f"min-width: {0.95 * width:.0f}px; " if width > _NARROW else ""
+    size = f"{least}max-width: {1.5 * width:.0f}px"
     text = _NOT_IN_XML.sub("\ufffd", label)
     root.attrib = {"viewBox": root.attrib["viewBox"], "style": size, "role": "img", "aria-label": text}
     return ElementTree.tostring(root, encoding="unicode", short_empty_elements=False)
@@ -183,14 +237,15 @@ def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) 
 
     groups = list(dict.fromkeys(each.group for each in series))
     shown: set[str] = set()
+    few = sum(len(each.points) for each in series) <= _MOST_MARKED
     for each in series:
         number = groups.index(each.group)
         (line,) = axes.plot(
             *zip(*each.points, strict=True),
             color=COLOURS[number % len(COLOURS)],
             linestyle=DASHES[number % len(DASHES)],
-            marker=MARKERS[number % len(MARKERS)] if len(each.points) <= 12 else "",
-            markersize=4,
+            marker=MARKERS[number % len(MARKERS)] if few else "",
+            markersize=4 if len(each.points) <= 12 else 2.5,
             linewidth=1.4,
             alpha=0.5 if each.faint else 1,
             label=f"_{each.group}" if each.group in shown else label(each.group).lstrip("_"),

@@ -1,6 +1,7 @@
 """The figures of a run, each from the content of a JSON file or from lines alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -37,14 +38,24 @@ def system_name(system: Record, *, seed: bool = True) -> str:
     return f"{system['arm']}{of_seed}" + (f", after stage {system['stage']}" if "stage" in system else "")
 
 
-PLOT = {"left": 0.09, "right": 0.98, "top": 0.97, "bottom": 0.13}
+PLOT = {"left": 0.09, "right": 0.98, "top": 0.97, "bottom": 0.15}
 """Where the axes of a chart without a title lie, as shares of its width and height from the left and from below."""
 
 
-def draw_chart(series: Sequence[Series], *, axis: str, unit: str, title: str | None = None) -> "Figure":
-    """Lines as a chart: with title and legend, or without a title, as a page draws it that has them itself."""
-    figure, ((axes,),) = panels(1, 1, width=9, height=4, legend=title is not None)
-    draw_lines(axes, series, axis=axis, unit=unit)
+Moments: TypeAlias = Sequence[tuple[float, str]]
+"""What happens where from left to right: "csr: restore ends"."""
+
+
+def draw_chart(
+    series: Sequence[Series], *, axis: str, unit: str, title: str | None = None, moments: Moments = ()
+) -> "Figure":
+    """Lines as a chart: with title, unit and legend, or without a title, as a page draws it that has them itself."""
+    figure, ((axes,),) = panels(1, 1, width=6, height=3.4, legend=title is not None)
+    draw_lines(axes, series, axis=axis, unit="" if title is None else unit)
+    for place, text in moments:
+        axes.axvline(place, color=PALETTE["ink"], linewidth=0.8, linestyle=":")
+        where = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "top", "ha": "right", "fontsize": 8}
+        axes.annotate(label(text), (place, 0.98), **where)
     if title is None:
         figure.subplots_adjust(**PLOT)
     else:
@@ -178,36 +189,96 @@ def _draw_language(axes: "Axes", system: Record, language: str, number: int) -> 
 
 
 def draw_frequency(record: Record) -> "Figure | None":
-    """A panel for each pair: the F-measure of words by how often the training texts hold them."""
+    """A panel for each pair: what arms gain in the F-measure of words, by how often the training texts hold them."""
+    return _draw_gains(
+        [
+            {
+                **pair,
+                "figure": "f_measure",
+                "counts": pair["systems"][0]["reference_words"],
+                "counted": "words",
+                "axis": "occurrences in the training texts (words of the references)",
+            }
+            for pair in record["pairs"]
+            if pair["systems"]
+        ],
+        unit="F-measure of words",
+        by="by how frequent words are in training",
+    )
+
+
+def draw_length(record: Record) -> "Figure | None":
+    """A panel for each pair: what arms gain in the score of the test set's parts, by the length of the references."""
     pairs = [pair for pair in record["pairs"] if pair["systems"]]
+    return _draw_gains(
+        [
+            {
+                **pair,
+                "figure": "score",
+                "counts": pair["sentences"],
+                "counted": "sentences",
+                "axis": f"length of the reference in {pair['unit']}",
+            }
+            for pair in pairs
+        ],
+        unit=pairs[0]["metric"] if pairs else "",
+        by="by how long references are",
+    )
+
+
+def baseline_of(pair: Record) -> str:
+    """The arm that the others of an analysis are compared with."""
+    return str(pair.get("baseline", pair["systems"][0]["arm"]))
+
+
+def gains(pair: Record, arm: str, figure: str, bucket: int) -> list[float]:
+    """What an arm is better by than the baseline in a bucket, seed by seed; outputs that are given go with all."""
+    of_baseline, of_arm = (
+        [system for system in pair["systems"] if system["arm"] == name] for name in (baseline_of(pair), arm)
+    )
+    both = [
+        (before[figure][bucket], after[figure][bucket])
+        for before in of_baseline
+        for after in of_arm
+        if before["seed"] == after["seed"] or None in (before["seed"], after["seed"])
+    ]
+    return [after - before for before, after in both if None not in (before, after)]
+
+
+def _draw_gains(pairs: Sequence[Record], *, unit: str, by: str) -> "Figure | None":
+    """Bars beyond the baseline, the mean of the seeds, which are dots; under each bucket what the baseline has."""
     if not pairs:
         return None
-    figure, rows = panels(len(pairs), 1, width=9, height=3.6)
+    figure, rows = panels(len(pairs), 1, width=6, height=3.6)
     for pair, (axes,) in zip(pairs, rows, strict=True):
-        arms = list(dict.fromkeys(system["arm"] for system in pair["systems"]))
-        width = 0.8 / len(arms)
+        baseline, key = baseline_of(pair), pair["figure"]
+        arms = [arm for arm in dict.fromkeys(system["arm"] for system in pair["systems"]) if arm != baseline]
+        width = 0.8 / max(1, len(arms))
         for number, arm in enumerate(arms):
-            seeds = [system["f_measure"] for system in pair["systems"] if system["arm"] == arm]
             named: dict[str, Any] = {"label": label(arm)}
-            for bucket, values in enumerate(zip(*seeds, strict=True)):
-                known = [value for value in values if value is not None]
+            for bucket in range(len(pair["buckets"])):
                 middle = bucket + (number - (len(arms) - 1) / 2) * width
-                if known:
-                    axes.bar(middle, mean(known), 0.92 * width, color=COLOURS[number % len(COLOURS)], **named)
-                    axes.vlines(middle, min(known), max(known), color=PALETTE["ink"], linewidth=1.2)
-                text = f"{mean(known):.1f}" if known else "–"
-                axes.annotate(text, (middle, max(known, default=0)), ha="center", va="bottom", fontsize=8)
-                named = {}
-        words = zip(pair["buckets"], pair["systems"][0]["reference_words"], strict=True)
-        names = [f"{range_name(bucket['from'], bucket['to'])}\n({count:,} words)" for bucket, count in words]
-        axes.set_xticks(range(len(names)), names)
+                seeds = gains(pair, arm, key, bucket)
+                if seeds:
+                    axes.bar(middle, mean(seeds), 0.9 * width, color=COLOURS[(number + 1) % len(COLOURS)], **named)
+                    axes.scatter([middle] * len(seeds), seeds, s=12, color=PALETTE["ink"], zorder=3, linewidths=0)
+                    named = {}
+        names = []
+        for place, (bucket, count) in enumerate(zip(pair["buckets"], pair["counts"], strict=True)):
+            known = [each[key][place] for each in pair["systems"] if each["arm"] == baseline]
+            known = [value for value in known if value is not None]
+            has = f"{baseline}: {mean(known):.1f}" if known else f"{baseline}: –"
+            names.append(f"{range_name(bucket['from'], bucket['to'])}\n{count:,} {pair['counted']}\n{label(has)}")
+        axes.set_xticks(range(len(names)), names, fontsize=9)
         axes.set_xlim(-0.5, len(names) - 0.5)
-        axes.set_ylim(bottom=0)
+        axes.axhline(0, color=PALETTE["ink"], linewidth=1)
         axes.grid(visible=False, axis="x")
-        axes.set_xlabel("occurrences in the training texts (words of the references)")
-        axes.set_ylabel("F-measure of words (0 to 100)")
-        axes.set_title(label(f"{arrow(pair['pair'])}: words by their frequency in training"))
-        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        axes.set_xlabel(label(pair["axis"]))
+        axes.set_ylabel(label(f"gain over {baseline}, {unit}"))
+        axes.set_title(label(f"{arrow(pair['pair'])}: gain {by}"))
+    keys = [zip(*axes.get_legend_handles_labels(), strict=True) for (axes,) in rows]
+    handles = {name: handle for handle, name in chain.from_iterable(keys)}
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=4)
     return figure
 
 

@@ -125,6 +125,7 @@ class Case:
     chrf_a: Finite  # chrF++ of the sentence, 0 to 100
     chrf_b: Finite
     rare_words: tuple[str, ...]  # of the reference, in its order, each once
+    unseen: tuple[str, ...] = ()  # those of them that the training texts do not hold
 
 
 def _analysis(**fields: Any) -> TypeAdapter[Any]:
@@ -136,7 +137,9 @@ def _systems(**fields: Any) -> Any:
 
 
 def _check_buckets(pair: Any) -> Any:
-    figures = [system[key] for system in pair["systems"] for key in ("f_measure", "reference_words")]
+    keys = ("f_measure", "reference_words", "score")
+    figures = [system[key] for system in pair["systems"] for key in keys if key in system]
+    figures += [pair["sentences"]] if "sentences" in pair else []
     if any(len(values) != len(pair["buckets"]) for values in figures):
         raise ValueError("a figure for each bucket is expected")
     return pair
@@ -147,7 +150,10 @@ _POINT = object_of(x=Finite, y=Finite, kind=str, language=str)
 _PROJECTIONS = _systems(points=list_of(_POINT), ellipses=list_of(object_of(Ellipse)))
 _BUCKET = object_of(**{"from": Count, "to": Count | None})
 _F_MEASURES = object_of(arm=str, seed=Whole | None, f_measure=list_of(Finite | None), reference_words=list_of(Count))
-_FREQUENCIES: Any = object_of(pair=str, buckets=list_of(_BUCKET, least=1), systems=list_of(_F_MEASURES))
+_BUCKETED: Any = {"pair": str, "baseline": NotRequired[str], "buckets": list_of(_BUCKET, least=1)}
+_FREQUENCIES: Any = object_of(**_BUCKETED, systems=list_of(_F_MEASURES))
+_LENGTH_SCORES = object_of(arm=str, seed=Whole | None, score=list_of(Finite))
+_LENGTHS: Any = object_of(**_BUCKETED, metric=str, unit=str, sentences=list_of(Count), systems=list_of(_LENGTH_SCORES))
 _EVALUATION = object_of(update=Count, bleu=Finite | None, distance=Finite | None)
 _DYNAMICS = object_of(arm=str, seed=Whole, valid=list_of(_EVALUATION), updates_to_baseline=Count | None)
 _STAGE = object_of(
@@ -157,12 +163,14 @@ _STAGE = object_of(
     seconds=Finite,
     **dict.fromkeys(("peak_gigabytes", "kilowatt_hours", "tokens_per_second"), Finite | None),
 )
+_CASE = object_of(Case, unseen=NotRequired[tuple[str, ...]])
 ANALYSIS_RECORDS: Mapping[str, TypeAdapter[Any]] = {
     "distance": _analysis(pairs=list_of(object_of(pair=str, tests=str, sentences=Count, systems=_DISTANCES))),
     "projection": _analysis(pairs=list_of(object_of(pair=str, method=str, systems=_PROJECTIONS))),
     "frequency": _analysis(pairs=list_of(Annotated[_FREQUENCIES, AfterValidator(_check_buckets)])),
+    "length": _analysis(pairs=list_of(Annotated[_LENGTHS, AfterValidator(_check_buckets)])),
     "dynamics": _analysis(pairs=list_of(object_of(pair=str, arms=list_of(_DYNAMICS)))),
     "cost": _analysis(rows=list_of(_STAGE)),
-    "cases": _analysis(pairs=list_of(object_of(pair=str, arm_a=str, arm_b=str, sentences=list_of(object_of(Case))))),
+    "cases": _analysis(pairs=list_of(object_of(pair=str, arm_a=str, arm_b=str, sentences=list_of(_CASE)))),
 }
 """By name, the files of `switchtune analyse`."""

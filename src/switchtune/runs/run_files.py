@@ -94,8 +94,13 @@ class RunFiles:
     @property
     def arms(self) -> tuple[str, ...]:
         """Names of the arms, the baseline first, so that it has the same colour in every run."""
-        named = [*(arm.name for arm in self._arms), *(row["arm"] for row in self.rows)]
+        named = [*(arm.name for arm in self.resolved_arms), *(row["arm"] for row in self.rows)]
         return tuple(dict.fromkeys(sorted(named, key=lambda name: name != self.baseline)))
+
+    def train_size(self, pair: str) -> int | None:
+        """Sentence pairs of the training corpus of a pair; None where it is not known."""
+        found = (self.manifest or {}).get("corpora", {}).get(pair, {}).get("train", {}).get("pairs")
+        return None if found is None else int(found)
 
     def test_set(self, pair: str) -> str | None:
         """Fingerprint of the test set of a pair, or of a classifier's language; None where it is not known."""
@@ -112,11 +117,14 @@ class RunFiles:
     @property
     def switching_arm(self) -> ResolvedArm | None:
         """The arm of code-switching: the first that learns from words switched by a lexicon or an alignment."""
-        return next((arm for arm in self._arms if arm.switches_by_meaning), None)
+        return next((arm for arm in self.resolved_arms if arm.switches_by_meaning), None)
 
     @cached_property
-    def _arms(self) -> tuple[ResolvedArm, ...]:
-        """Those with recipes that are chosen for each pair as the pair has them for which words are switched."""
+    def resolved_arms(self) -> tuple[ResolvedArm, ...]:
+        """The arms with all their settings.
+
+        Those with recipes that are chosen for each pair as the pair has them for which words are switched.
+        """
         config = self.config or self.inference
         if config is None:
             return ()
@@ -127,13 +135,13 @@ class RunFiles:
     @property
     def controls(self) -> set[str]:
         """Names of the arms beside the baseline that are trained and switch no words by their meaning."""
-        trained = (arm for arm in self._arms if not arm.outputs)
+        trained = (arm for arm in self.resolved_arms if not arm.outputs)
         return {arm.name for arm in trained if not arm.switches_by_meaning} - {str(self.baseline)}
 
     @property
     def given(self) -> set[str]:
         """Names of the arms whose outputs are given, and that are not trained."""
-        return {arm.name for arm in self._arms if arm.outputs}
+        return {arm.name for arm in self.resolved_arms if arm.outputs}
 
     def lexicons(self, pair: str) -> list[LexiconFolder]:
         """The judged lexicons of a pair that the run used."""

@@ -1,0 +1,120 @@
+"""What a run was asked, in words: which model, on which data, in which ways, and when."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+from switchtune.config.arms import ResolvedArm
+from switchtune.recipes import ExampleKind
+from switchtune.report.html import direction_name, language_name
+from switchtune.runs.paths import METRICS_FILE
+from switchtune.runs.run_files import RunFiles
+
+_FEW = 3
+"""Pairs that are told one by one."""
+
+_KINDS: Mapping[ExampleKind, str] = {
+    "task": "ordinary fine-tuning",
+    "restore": "restoring sentences in which words were replaced",
+    "gloss": "translating sentences back from their word-by-word glosses",
+    "switched": "the same with words of its inputs replaced by their translations",
+    "dictionary": "translating entries of the lexicon",
+    "denoise": "restoring sentences of which words were masked",
+    "backtranslated": "translating sentences that a reverse model translated back",
+    "iaft": "fine-tuning with noise in some of its inputs",
+}
+_SOURCES: Mapping[str, str] = {
+    "lexicon": "their translations",
+    "aligned": "what they are aligned to",
+    "random": "random words of the other language",
+    "anti": "wrong translations",
+    "mask": "a mask",
+}
+
+
+def test_names(run: RunFiles) -> dict[str, str]:
+    """What is tested, pairs or languages, by its name in the run's files, for people."""
+    if run.config is not None:
+        return {pair.name: direction_name(pair.source, pair.target) for pair in run.config.pairs}
+    languages = run.inference.languages if run.inference else ()
+    return {code: language_name(code) for code in (*languages, *(row["pair"] for row in run.rows))}
+
+
+def arm_words(arm: ResolvedArm) -> str:
+    """What is done in an arm."""
+    if arm.outputs:
+        return "outputs of another system, as they were given; nothing was trained"
+    stages = [", mixed with ".join(_kind(kind, arm) for kind in stage.mixture) for stage in arm.recipe.stages]
+    start = "from random weights, " if arm.recipe.init == "random" else ""
+    return start + (f"first {', then '.join(stages)}" if len(stages) > 1 else stages[0])
+
+
+def _kind(kind: ExampleKind, arm: ResolvedArm) -> str:
+    if kind != "restore":
+        return _KINDS[kind]
+    switching = arm.switching
+    return f"{_KINDS[kind].replace('words', f'{switching.rate:.0%} of the words')} by {_SOURCES[switching.source]}"
+
+
+def all_arm_words(run: RunFiles) -> dict[str, str]:
+    """What is done in each arm, by its name."""
+    return {arm.name: arm_words(arm) for arm in run.resolved_arms}
+
+
+def question(run: RunFiles) -> str:
+    """What the run was to answer."""
+    names = list(test_names(run).values())
+    model = Path(str(_model(run))).name
+    model = "this model" if model in ("", "model", "None") else model
+    if not names:
+        return run.name
+    if run.inference:
+        asked = f"classify {_told(names, 'languages')}"
+    else:
+        verb = "summarise" if run.config and run.config.task == "summarization" else "translate"
+        asked = f"{verb} {_told(names, 'language pairs')}"
+    return f"Does code-switching help {model} {asked}?" if run.code_switching else f"{model}: {asked}"
+
+
+def _told(names: Sequence[str], what: str) -> str:
+    return " and ".join(names) if len(names) < _FEW else f"{len(names)} {what}"
+
+
+def facts(run: RunFiles) -> Iterator[str]:
+    """Model, data, trainings and date."""
+    if model := _model(run):
+        yield str(model)
+    yield from _data(run)
+    configured = run.config or run.inference
+    if configured:
+        seeds = len(configured.seeds)
+        yield f"{configured.training.updates:,} updates, {seeds} seed{'s' * (seeds > 1)}"
+    path = run.folder / METRICS_FILE
+    if path.exists():
+        yield f"{datetime.fromtimestamp(path.stat().st_mtime, tz=timezone.utc):%d %B %Y}".lstrip("0")
+
+
+def _model(run: RunFiles) -> str | None:
+    configured = run.config or run.inference
+    model = configured.model if configured else run.settings.get("model")
+    return str(getattr(model, "name", model)) if model else None
+
+
+def _data(run: RunFiles) -> Iterator[str]:
+    corpora = (run.manifest or {}).get("corpora", {})
+    told = {name: corpora[name] for name in test_names(run) if name in corpora}
+    sizes = {
+        part: [each[part]["pairs"] for each in told.values() if "pairs" in each.get(part, {})]
+        for part in ("train", "test")
+    }
+    origins = dict.fromkeys(str(each["train"]["origin"]) for each in told.values() if "origin" in each.get("train", {}))
+    if sizes["train"]:
+        origin = f" of {', '.join(origins)}" if len(origins) <= _FEW else ""
+        yield f"trained on {_range(sizes['train'])} pairs{origin}"
+    if sizes["test"]:
+        yield f"tested on {_range(sizes['test'])}{' each' * (len(sizes['test']) > 1)}"
+
+
+def _range(sizes: list[int]) -> str:
+    low, high = min(sizes), max(sizes)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
