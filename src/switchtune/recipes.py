@@ -23,6 +23,20 @@ WITHOUT_TRANSLATION: tuple[ExampleKind, ...] = ("task", "switched")
 
 FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtranslated"})
 """Kinds of examples that monolingual text of the target language takes part in."""
+IN_WORDS: Mapping[ExampleKind, str] = MappingProxyType(
+    {
+        "task": "pairs as they are",
+        "restore": "sentences from their code-switched form, in which a lexicon has replaced words by translations",
+        "gloss": "sentences of the target language from glosses of them, word by word in the source language",
+        "switched": "pairs whose inputs have words in the other language",
+        "dictionary": "entries of the lexicon as pairs",
+        "denoise": "sentences of the target language from what masks and permuted sentences leave of them",
+        "backtranslated": "monolingual sentences of the target language from their back-translations",
+        "iaft": "pairs, with noise on a tenth of the sources",
+        "terms": "pairs whose sources carry some of the words of their translations",
+    }
+)
+"""What is learned from examples of a kind."""
 PAIRED_KINDS: frozenset[ExampleKind] = frozenset({"task", "restore", "switched", "iaft", "terms"})
 """Kinds of examples that are made of pairs alone."""
 
@@ -43,6 +57,15 @@ class Stage:
     def examples(self) -> ExampleKind | None:
         """The only kind of examples that it trains on; None for several."""
         return next(iter(self.mixture)) if len(self.mixture) == 1 else None
+
+    def describe(self) -> str:
+        """For people: what it trains on, with shares where there are several kinds."""
+        parts = []
+        for kind, share in self.mixture.items():
+            first, last = share if isinstance(share, tuple) else (share, share)
+            told = f"{first:.0%}" if first == last else f"{first:.0%} at first, {last:.0%} at the end"
+            parts.append(IN_WORDS[kind] + (f" ({told})" if len(self.mixture) > 1 else ""))
+        return "; ".join(parts)
 
     def without(self, kind: ExampleKind) -> "Stage":
         """The stage without a kind of examples; the others keep their shares."""

@@ -108,7 +108,7 @@ def claim_standard_output(inputs: Iterable[Path | str]) -> None:
 def _spare_inputs(output: Path, named: str, inputs: Iterable[Path | str], hosts: Sequence[Path], *, own: bool) -> None:
     """Have an output be no input, hold none, and lie in none; in a host it may be new or the verb's own."""
     for name, may_hold in (*((each, False) for each in inputs), *((each, True) for each in hosts)):
-        for read in _files_of(name):
+        for read in files_of(name):
             if output.exists() and read.exists() and output.samefile(read):
                 raise UsageError(f"{named}: this is read, and would be lost. Give another name.")
             if read.is_relative_to(output):
@@ -120,7 +120,7 @@ def _spare_inputs(output: Path, named: str, inputs: Iterable[Path | str], hosts:
                 raise UsageError(f"{named}: lies in {name}, which is read and stays as it is. Give another place.")
 
 
-def _files_of(name: Path | str) -> list[Path]:
+def files_of(name: Path | str) -> list[Path]:
     """What there is of an input: itself, or the files that `train.{de,en}`, `test.*.xz` or the prefix `train` mean."""
     # The methods of `Path` raise where a name is too long, or a user unknown; whoever reads it says so.
     name = file_and_part(os.path.expanduser(name))[0]  # noqa: PTH111

@@ -83,6 +83,8 @@ def test_the_model_learns_from_its_own_translations_of_further_text(model: Path,
     for arm in ("bt", "csr+bt", "bt-within"):
         reverse = run / f"de-en/{arm}/seed1/reverse"
         assert len(lines_of(reverse / "translated/de.txt")) == len(SENTENCES)
+        (card,) = reverse.glob("*/model/README.md")
+        assert "Not scored: it made the back-translations" in card.read_text(encoding="utf-8")
         stages = {entry["stage"] for entry in read_metrics(reverse / "metrics.jsonl")}
         assert stages == ({"mixture"} if arm == "csr+bt" else {"task"})
     assert any(said.startswith("en-de/csr+bt-reverse/seed1: de: asked for 100% of the words") for said in told)

@@ -14,6 +14,7 @@ from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config, parse_config
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.files import edits_path
+from switchtune.models.card import front_matter
 from switchtune.models.classifier import Classifier, open_classifier
 from switchtune.models.load import save_model
 from switchtune.report.run_page import run_page
@@ -155,6 +156,26 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     code, again, _ = switchtune(capsys, monkeypatch, *command)
     assert (code, again) == (0, printed)
     assert [path.stat().st_mtime_ns for path in sorted(out.rglob("*.safetensors"))] == written
+
+
+@pytest.mark.slow
+def test_lines_of_the_cards_tell_a_label(
+    workplace: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arms = ["standard", {"recipe": "standard", "name": "bert", "model": str(workplace / "bert")}]
+    config = parse_config(NliConfig, values_of(workplace, recipes=arms, training={"updates": 2}))
+    run_experiment(config, tmp_path / "run")
+    for arm in ("standard", "bert"):
+        monkeypatch.chdir(tmp_path / f"run/{arm}/seed1/classify/model")
+        card = Path("README.md").read_text(encoding="utf-8")
+        head = front_matter(Path("README.md"))
+        assert (head["language"], head["pipeline_tag"]) == (["en", "de"], "text-classification")
+        tested = [result["dataset"]["type"] for result in head["model-index"][0]["results"]]
+        assert tested == ["en", "de"]
+        assert "| nli | test, de | `test.de.tsv` | 12 |" in card
+        capsys.readouterr()
+        exec(compile(card.partition("```python\n")[2].partition("```")[0], "card", "exec"), {})
+        assert capsys.readouterr().out.strip() in LABELS
 
 
 def _right(path: Path) -> list[bool]:

@@ -9,9 +9,9 @@ import typer
 
 from switchtune.cli.check import check
 from switchtune.cli.lexicon import lexicon_app, lexicon_judge
-from switchtune.cli.model import add_language, export, trim, untrim
+from switchtune.cli.model import add_language, export, push, trim, untrim
 from switchtune.cli.report import analyse, demo, report
-from switchtune.cli.runs import plan, pretrain, run, search, show_batch, train, zeroshot
+from switchtune.cli.runs import plan, pretrain, reproduce, run, search, show_batch, train, zeroshot
 from switchtune.cli.scores import compare, score
 from switchtune.cli.terminal import STANDARD_OUTPUT, print_line, standard_streams
 from switchtune.cli.text import switch, translate
@@ -35,7 +35,7 @@ app = typer.Typer(
 app.add_typer(lexicon_app, name="lexicon")
 for verb in (
     *(check, lexicon_judge, trim, untrim, add_language, analyse, report, demo, score, compare, switch, pretrain, run),
-    *(train, zeroshot, search, plan, show_batch, translate, export),
+    *(train, zeroshot, search, plan, show_batch, translate, export, push, reproduce),
 ):
     app.command(verb.__name__.replace("_", "-"))(verb)
 

@@ -1,5 +1,6 @@
-"""The verbs that make one model from another: trim, untrim, add-language, export."""
+"""The verbs that make one model from another, and that hand one on: trim, untrim, add-language, export, push."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -185,3 +186,43 @@ def _export_chat(source: Path, out: Path, chosen: dict[str, Any], overrides: lis
         print_json({"folder": str(out), "to": "chat", "pair": made.pair, "arm": made.arm, "files": counts})
     else:
         print_line(f"{out}: {made.pair}, {made.arm}, {sum(file.examples for file in made.files):,} examples")
+
+
+def push(
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RUN_OR_MODEL", help="Folder of a model, or of a run: its best by validation.", **FOLDER
+        ),
+    ],
+    name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hub.")],
+    public: Annotated[bool, typer.Option("--public", help="Show it to everybody; by default it is private.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Add a commit to a repository that is on the Hub already.")
+    ] = False,
+    langs: Annotated[str | None, typer.Option(help="Of a run with several pairs: which, as in de-en.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a model with its card into a repository of the Hugging Face Hub, private unless --public is given.
+
+    The token is that of `hf auth login`, or in HF_TOKEN; HF_ENDPOINT names another Hub.
+
+    Example: `switchtune push runs/quickstart/comparison my-team/kitchen-de-en`
+    """
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
+
+    from switchtune.events import Event
+    from switchtune.runs.push import chosen_model
+    from switchtune.runs.push import push as push_model
+
+    def tell(event: Event) -> None:
+        print_line(event.what, err=True)
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()
+    model = chosen_model(folder, language_pair(langs) if langs else None, tell)
+    pushed = push_model(model, name, tell, public=public, update=update)
+    if as_json:
+        print_json({"model": str(pushed.model), "url": pushed.url, "public": public, "files": pushed.files})
+    else:
+        print_line(f"{pushed.url}: {'public' if public else 'private'}, {pushed.files} files of {pushed.model}")

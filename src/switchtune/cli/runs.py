@@ -1,4 +1,4 @@
-"""The verbs that take a configuration: pretrain, run, train, zeroshot, search, plan, show-batch."""
+"""The verbs that take a configuration: pretrain, run, train, zeroshot, search, plan, show-batch; and reproduce."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -8,14 +8,14 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from switchtune.cli.options import AsJson, Force, Out, json_text, print_json, setting
+from switchtune.cli.options import FOLDER, AsJson, Force, Out, json_text, print_json, setting
 from switchtune.cli.terminal import print_line
 from switchtune.config.inference import NliConfig
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.load import load_config, load_run_config
 from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.run_dir import claim_folder
 from switchtune.runs.paths import CONFIG
 
@@ -167,6 +167,49 @@ def train(
         print_json(trained.record())
     elif trained is not None:
         print_line(str(trained.model))
+
+
+def reproduce(
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`, finished.", **FOLDER)],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder to run it again in; call again to resume.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what is otherwise today, and run nothing.")] = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what of a run is otherwise today (versions, machine, files, model), run it again, and compare the scores.
+
+    On a CPU, with all as it was, scores are the same to the last digit; else they may differ as two trainings do by
+    chance. Exit code 1 where they differ by more, or where a file is missing.
+
+    Example: `switchtune reproduce runs/quickstart/comparison --dry-run`
+    """
+    if out is None and not dry_run:
+        raise UsageError("--out: a folder to run it again in is missing; --dry-run tells what is otherwise today.")
+    from switchtune.cli.display import Display
+    from switchtune.runs.reproduce import read_past
+    from switchtune.runs.reproduce import reproduce as run_again
+
+    past = read_past(run, lambda event: print_line(event.what, err=True))
+    tell = partial(print_line, err=as_json and not dry_run)
+    for each in past.differences:
+        tell(each.describe())
+    tell(past.expectation)
+    if past.missing:
+        named = ", ".join(each.what for each in past.missing[:4])
+        raise SwitchtuneError(f"{run}: cannot be run again without {named}. Relative names begin where it was started.")
+    if out is None or dry_run:
+        return
+    claim_folder(out, "run", inputs=[*past.config.inputs, run], force=force)
+    with Display() as display:
+        made = run_again(past, out, display.show)
+    if as_json:
+        print_json(made.record())
+    else:
+        for score in made.scores:
+            print_line(score.describe())
+        print_line(made.verdict)
+    if not made.holds:
+        raise typer.Exit(1)
 
 
 def zeroshot(

@@ -6,14 +6,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-from huggingface_hub import metadata_load, model_info, try_to_load_from_cache
+from huggingface_hub import model_info, try_to_load_from_cache
 
-from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
-from switchtune.files import LARGEST, is_own, readable, write_text
+from switchtune.files import is_own
+from switchtune.models.card import CARD, front_matter, put_card
 
-CARD = "README.md"
 _PATIENCE_SECONDS = 3.0
 """How long the Hub may take to tell a licence."""
 
@@ -55,17 +53,9 @@ def licence_of(path: str) -> Licence | None:
     Args:
         path: a folder, or a name on the Hub, whose card is taken from the cache where it is there.
     """
-    card = _read(Path(path) / CARD) if Path(path).is_dir() else _read_from_hub(path)
+    card = front_matter(Path(path) / CARD) if Path(path).is_dir() else _read_from_hub(path)
     told = {name: str(value) for name, value in card.items() if name in Licence.__slots__ and value}
     return Licence(**told) if "license" in told else None
-
-
-def _read(card: Path) -> dict[str, Any]:
-    try:
-        readable(card, LARGEST)
-        return metadata_load(card) or {}
-    except (SwitchtuneError, OSError, ValueError, yaml.YAMLError):
-        return {}
 
 
 @lru_cache
@@ -74,7 +64,7 @@ def _read_from_hub(name: str) -> dict[str, Any]:
     try:
         cached = try_to_load_from_cache(name, CARD)
         if isinstance(cached, str):
-            return _read(Path(cached))
+            return front_matter(Path(cached))
         card: Any = model_info(name, timeout=_PATIENCE_SECONDS).card_data
         return dict(card.to_dict()) if card else {}
     except Exception:  # noqa: BLE001 - its client raises errors of several packages
@@ -92,10 +82,16 @@ def tell_licences(models: Iterable[str], on_event: OnEvent) -> None:
             on_event(Event("licence", f"{model}: not known, as no {CARD} of the model tells it"))
 
 
-def write_card(folder: Path, licence: Licence | None) -> None:
-    """Write a card into the folder of a model that was made from another with this licence, if it is known."""
-    if licence is None:
+def write_card(folder: Path, licence: Licence | None, base: str | None = None) -> None:
+    """Write a card into the folder of a model that was made from another, as far as anything is known of that.
+
+    Args:
+        licence: that of the other model.
+        base: its name on the Hub.
+    """
+    if licence is None and base is None:
         return
-    head = yaml.safe_dump({name: value for name, value in asdict(licence).items() if value}, allow_unicode=True)
-    text = f"Made by switchtune from a model with the licence {licence.describe()}. It holds for this one as well."
-    write_text(folder / CARD, f"---\n{head}---\n\n{text}\n")
+    told = {} if licence is None else asdict(licence)
+    made = f"Made by switchtune from {base or 'a model'}"
+    held = "." if licence is None else f" with the licence {licence.describe()}. It holds for this one as well."
+    put_card(folder, {"base_model": base, **told}, made + held)

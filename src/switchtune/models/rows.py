@@ -12,6 +12,7 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json, write_json, write_text
+from switchtune.models.card import base_on_hub
 from switchtune.models.files import explained, from_pretrained
 from switchtune.models.forward import evaluating, on_device_of
 from switchtune.models.licence import write_card
@@ -79,7 +80,7 @@ def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Cal
     tell_of_head(loaded.model, folder)
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2, sort_keys=True) + "\n")
     loaded.tokenizer.save_pretrained(folder)
-    write_card(folder, loaded.licence)
+    write_card(folder, loaded.licence, base_on_hub(settings_of))
 
 
 def named_ids(path: str) -> set[int]:

@@ -86,7 +86,15 @@ ZEROSHOT_RECORD: TypeAdapter[Any] = TypeAdapter(object_of(matrices=list_of(_MATR
 
 _DATA = mapping_to(with_others(object_of(fingerprint=str)))
 _MANIFEST = object_of(
-    corpora=NotRequired[mapping_to(_DATA)], data=NotRequired[_DATA], lexicons=NotRequired[mapping_to(str)]
+    corpora=NotRequired[mapping_to(_DATA)],
+    data=NotRequired[_DATA],
+    lexicons=NotRequired[mapping_to(str)],
+    versions=NotRequired[mapping_to(str)],
+    machine=NotRequired[mapping_to(str | int | None)],
+    precision=NotRequired[mapping_to(str)],
+    files=NotRequired[mapping_to(object_of(bytes=int, hash=str))],
+    models=NotRequired[mapping_to(str)],
+    repeatable=NotRequired[Literal["exactly", "up to chance"]],
 )
 MANIFEST_RECORD: TypeAdapter[Any] = TypeAdapter(with_others(_MANIFEST))
 

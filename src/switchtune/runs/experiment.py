@@ -1,36 +1,30 @@
 """A comparison of any task: pairs × arms × seeds at equal updates, every step resumable, its scores at the end."""
 
-import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
 from switchtune.config.run import PairSettings, RunConfig
-from switchtune.corpus.lines import existing
 from switchtune.events import Event, OnEvent
-from switchtune.files import fingerprint, hash_file, write_text
-from switchtune.lexicon.files import hash_with_edits
+from switchtune.files import hash_file, write_text
 from switchtune.models.classifier import weight_count
-from switchtune.models.licence import licence_of, tell_licences
-from switchtune.models.load import model_fingerprint
+from switchtune.models.licence import tell_licences
 from switchtune.results.comparison import Summary, metrics_record
 from switchtune.run_dir import RunDir, claim_folder, free_name, write_sealed
 from switchtune.runs.arms import Part, Trial, chosen_arm, chosen_pair, require_inputs, size_of, with_kept_recipe
+from switchtune.runs.card import write_cards
 from switchtune.runs.inference import InferenceExperiment
-from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, MANIFEST, METRICS_FILE, TRIMMED, ZEROSHOT
+from switchtune.runs.manifest import write_manifest
+from switchtune.runs.paths import ANALYSIS, COMPARISON, CONFIG, CORPORA, METRICS_FILE, TRIMMED, ZEROSHOT
 from switchtune.runs.prepare import with_languages
 from switchtune.runs.translation import PairExperiment
 from switchtune.runs.trial import Data, Experiment, finished_trial, run_trial
-from switchtune.runs.workers import available_cores, jobs_for, require_one_process, side_by_side
-from switchtune.training.distributed import gpu_name
-
-_PACKAGES = ("switchtune", "torch", "transformers", "accelerate", "tokenizers", "sacrebleu", "gensim", "numpy")
+from switchtune.runs.workers import jobs_for, require_one_process, side_by_side
 
 
 def run_experiment(
@@ -55,7 +49,7 @@ def run_experiment(
     experiment, folder = experiment_of(config), Path(folder)
     experiment.check_arms()
     with prepared_run(experiment, folder, "run", on_event) as (_, prepared):
-        write_manifest(folder, prepared)
+        write_manifest(folder, config, prepared.trials, prepared.data)
         trained = [trial for trial in prepared.trials if not trial.arm.outputs]
         models = {trial.model for trial in trained}
         jobs = jobs_for(config.jobs, len(trained), lambda: max(map(weight_count, models)))
@@ -75,6 +69,7 @@ def run_experiment(
         summary = experiment.summary(prepared.data, [result or next(results) for result in finished])
         write_sealed(folder / METRICS_FILE, metrics_record(summary))
         write_text(folder / COMPARISON, experiment.page(summary))
+        write_cards(experiment, trained, prepared.data, summary, on_event)
         return summary
 
 
@@ -243,67 +238,6 @@ def _build(
         for seed in (seeds[:1] if arm.outputs else seeds)
     ]
     return Prepared(tuple(trials), {each.name: each.data for each in read})
-
-
-def _versions() -> dict[str, str]:
-    """Of the packages that results may depend on, as far as they are installed."""
-    found = {}
-    for name in _PACKAGES:
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def write_manifest(folder: Path, prepared: Prepared) -> None:
-    """Versions, hashes of data, models and lexicons, licences (null: not known), seeds, the machine."""
-    trials = prepared.trials
-    sets = {name: {"train": each.train, "valid": each.valid, **each.tests} for name, each in prepared.data.items()}
-    record = {
-        "versions": _versions() | {"python": platform.python_version()},
-        "machine": {
-            "processor": platform.processor() or platform.machine(),
-            "cores": available_cores(),
-            "gpu": gpu_name(),
-        },
-        "models": {trial.arm.model: model_fingerprint(trial.arm.model) for trial in trials},
-        "licences": {
-            model: asdict(licence) if (licence := licence_of(model)) else None
-            for model in sorted({trial.arm.model for trial in trials})
-        },
-        "start": {trial.model: model_fingerprint(trial.model) for trial in trials},
-        "corpora": {
-            name: {
-                part: {"origin": each.origin, "pairs": len(each), "fingerprint": each.fingerprint()}
-                for part, each in parts.items()
-            }
-            for name, parts in sets.items()
-        },
-        "monolingual": {
-            f"{name}.{language}": {
-                "origin": text.origin,
-                "sentences": len(text.sentences),
-                "fingerprint": fingerprint(text.sentences),
-            }
-            for name, each in prepared.data.items()
-            for language, text in each.monolingual.items()
-        },
-        "lexicons": {
-            str(path): hash_with_edits(path) for path in sorted({p for trial in trials for p in trial.lexicons})
-        },
-        "choices": {
-            f"{trial.group}/{trial.arm.name}".lstrip("/"): asdict(trial.arm.choice)
-            for trial in trials
-            if trial.arm.choice is not None
-        },
-        "outputs": {
-            f"{trial.name}/{name}": {"file": file, "hash": hash_file(existing(Path(file)))}
-            for trial in trials
-            for name, file in trial.arm.outputs.items()
-            if trial.group in ("", name)
-        },
-        "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
-    }
-    write_sealed(folder / MANIFEST, record)
 
 
 def batch_preview(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
-from switchtune.config.base import Count, object_of
+from switchtune.config.base import Count, Finite, list_of, object_of
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_run_config
 from switchtune.config.run import PairSettings, RunConfig
@@ -26,7 +26,8 @@ from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
 from switchtune.training.curve import CURVE_FILE, of_set, read_metrics
 
-_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=object_of(chosen_update=Count))))
+_TRAINED = object_of(chosen_update=Count, valid_nll=list_of(tuple[Count, Finite]))
+_STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=_TRAINED)))
 
 PRETRAINED = "pretrained"
 """The stage of the model before any training."""
@@ -72,10 +73,19 @@ class Training:
 
     def kept_update(self, stage: str) -> int | None:
         """The update of the stage, counted from its start, that its model is of; None where there is no model."""
+        trained = self._trained(stage)
+        return int(trained["chosen_update"]) if trained else None
+
+    def valid_nll(self, stage: str) -> float | None:
+        """The validation loss of the stage's model, in nats per target token; None where there is no model."""
+        trained = self._trained(stage)
+        return dict(trained["valid_nll"]).get(trained["chosen_update"]) if trained else None
+
+    def _trained(self, stage: str) -> Mapping[str, Any] | None:
         run = RunDir(self.folder)
         if run.content(stage) is None or not self.model(stage).exists():
             return None
-        return int(read_json(run.marker(stage), _STAGE)["result"]["training"]["chosen_update"])
+        return cast("Mapping[str, Any]", read_json(run.marker(stage), _STAGE)["result"]["training"])
 
     @property
     def group(self) -> str:

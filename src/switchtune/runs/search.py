@@ -16,7 +16,8 @@ from switchtune.files import remove, write_json, write_text
 from switchtune.results.text import markdown_table
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial, trained_arms
-from switchtune.runs.experiment import experiment_of, prepared_run, write_manifest
+from switchtune.runs.experiment import experiment_of, prepared_run
+from switchtune.runs.manifest import write_manifest
 from switchtune.runs.paths import REVERSE, model_folder
 from switchtune.runs.trial import Data, Experiment, planned_stages, train_trial
 from switchtune.training.trainer import StageResult
@@ -110,7 +111,7 @@ def search(config: RunConfig, folder: Path | str, *, on_event: OnEvent = lambda 
     some: dict[str, Any] = {"pairs": config.pairs[:1], "arms": arms, "seeds": config.seeds[:1]}
     # Corpora, lexicons and a trimmed model are prepared once for all points.
     with prepared_run(experiment, folder, "search", on_event, **some) as (run, prepared):
-        write_manifest(folder, prepared)
+        write_manifest(folder, config, prepared.trials, prepared.data)
         tried = [
             _tried(experiment, trial, point, f"point {number} of {len(points)}", prepared.of(trial), run, on_event)
             for trial in prepared.trials

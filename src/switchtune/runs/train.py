@@ -15,7 +15,8 @@ from switchtune.config.together import group_name
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.runs.arms import Trial, chosen_arm, chosen_pair
-from switchtune.runs.experiment import experiment_of, prepared_run, set_results_aside, write_manifest
+from switchtune.runs.experiment import experiment_of, prepared_run, set_results_aside
+from switchtune.runs.manifest import write_manifest
 from switchtune.runs.paths import model_folder
 from switchtune.runs.trial import Experiment, TrialResult, finished_trial, run_trial, train_trial
 from switchtune.training.distributed import Device, group_device, joined, launch, on_first, place_of
@@ -116,7 +117,7 @@ class _Job:
         some: dict[str, Any] = {"pairs": [self.pair], "arms": [self.arm], "seeds": [self.seed]}
         with prepared_run(self.experiment, self.folder, "run", on_event, **some) as (_, prepared):
             (trial,) = prepared.trials
-            write_manifest(self.folder / trial.name, prepared)
+            write_manifest(self.folder / trial.name, self.experiment.config, prepared.trials, prepared.data)
             return trial
 
 

@@ -26,6 +26,7 @@ from switchtune.recipes import FURTHER_KINDS, Stage
 from switchtune.results.comparison import BackTranslationCost, Summary
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Part, Trial
+from switchtune.runs.card import Made, write_card
 from switchtune.runs.paths import model_folder
 from switchtune.runs.stages import PlannedStage, StageJob
 from switchtune.runs.tasks import MonolingualSentences
@@ -352,6 +353,8 @@ def trained_stages(
             job = StageJob(trial, plan, model, init, run.path / name, saved, log, trackers, on_event)
             report = experiment.train(job, data)
             on_first(partial(run.finish, name, plan.inputs, report, made=[saved]))
+            learned = dict(zip((pair or experiment.config.task for pair in trial.pairs), data, strict=True))
+            on_first(partial(write_card, Made(experiment, trial, name, learned), saved, on_event))
             # The model is gone before the next stage's comes; the optimizer refers to it in circles.
             gc.collect()
         # What the next stage and the user need is in the model's folder; the optimizer's state is twice as large.
