@@ -12,12 +12,12 @@ $(VENV)/installed: pyproject.toml
 	# Without an NVIDIA GPU the CPU build, which saves gigabytes: from an index that has it, else from PyTorch's own.
 	if command -v nvidia-smi >/dev/null; then $(PIP) 'torch>=2.11,<2.14'; \
 	else $(PIP) 'torch==2.13.0+cpu' || $(PIP) torch==2.13.0 --index-url https://download.pytorch.org/whl/cpu; fi
-	# With a RESOLUTION the versions that uv finds by it, but of torch the one that is there.
+	# With a RESOLUTION the versions that uv finds by it, but of torch the one that is there. uv installs them too: pip
+	# would look for versions once more, which takes it many times as long.
 	if test -n '$(RESOLUTION)'; then $(PIP) uv && \
 	$(BIN)/python -c 'from importlib.metadata import version; print("torch==" + version("torch").split("+")[0])' > $(VENV)/torch.txt && \
-	$(BIN)/uv pip compile --quiet --python $(BIN)/python --extra dev --resolution $(RESOLUTION) \
-	--constraint $(VENV)/torch.txt --output-file $(VENV)/versions.txt pyproject.toml; fi
-	$(PIP) --editable '.[dev]' $(if $(RESOLUTION),--constraint $(VENV)/versions.txt)
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --resolution $(RESOLUTION) --constraint $(VENV)/torch.txt --editable '.[dev]'; \
+	else $(PIP) --editable '.[dev]'; fi
 	touch $@
 
 run: install  ## the main job on the embedded corpus: pretrain a small model, fine-tune it three ways, compare

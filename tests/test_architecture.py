@@ -1,8 +1,11 @@
 """The house: imports follow the way of the data, the front door is light, the public names exist."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.metadata import packages_distributions
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -40,6 +43,28 @@ def test_a_room_imports_only_from_rooms_before_it(room: str) -> None:
     for path in sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]:
         later = rooms_imported(path) - set(ROOMS[: ROOMS.index(room) + 1])
         assert not later, f"{path.relative_to(PACKAGE)} imports from {', '.join(sorted(later))}"
+
+
+def imported(path: Path) -> set[str]:
+    """Packages that a file imports, at its top or inside functions."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    return {name.split(".")[0] for name in names}
+
+
+def test_whatever_is_imported_is_declared() -> None:
+    """What comes along with a dependency today need not do so tomorrow."""
+    tomllib = pytest.importorskip("tomllib", reason="Python 3.10 reads no TOML")
+    project = tomllib.loads((PACKAGE.parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = chain(project["dependencies"], *project["optional-dependencies"].values())
+    declared = {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in listed}
+    provided = packages_distributions()
+    others = set[str]().union(*map(imported, PACKAGE.rglob("*.py"))) - {*sys.stdlib_module_names, "switchtune"}
+    assert len(others) > 20
+    for name in sorted(others):
+        distributions = {each.lower().replace("_", "-") for each in provided.get(name, [name])}
+        assert distributions & declared, f"{name} is imported, and pyproject.toml does not name {distributions}"
 
 
 def written_as_text(path: Path) -> list[ast.Call]:

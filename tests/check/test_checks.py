@@ -1,12 +1,14 @@
 """What a check finds in data that is spoilt in one way, and that it finds nothing in data that is not."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from switchtune.check.checks import Checked, checked, paragraph
+from switchtune.check.drift import drifts
 from switchtune.check.fix import write_fixed
 from switchtune.check.records import Problem, SetName, read_raw
 from switchtune.corpus.embedded import embedded_sentences
@@ -145,3 +147,18 @@ def test_a_foreign_name_in_a_sentence_without_spaces_is_no_other_script(check: C
     pairs = [(f"这是第{number}个句子，写得很长很长。", f"This is sentence {number}, long.") for number in range(40)]
     problem = only(check([*pairs, *names, *left], languages=("zh", "en")), "language")
     assert problem.lines == (44,)
+
+
+def test_looking_for_drifts_takes_a_few_numbers_a_pair(tmp_path: Path) -> None:
+    rows = 50_000
+    for code, factor in {"de": 7, "en": 8}.items():
+        lines = ("x" * (1 + row * 31 % 5 * factor) for row in range(rows))
+        (tmp_path / f"train.{code}").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    raw = read_raw("train", (str(tmp_path / "train.de"), str(tmp_path / "train.en")), ("de", "en"), tmp_path)
+    tracemalloc.start()
+    try:
+        assert not list(drifts(raw))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 200 * rows

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from switchtune.corpus.columns import CorpusError
-from switchtune.lexicon.glossary import read_dictionary
+from switchtune.errors import UsageError
+from switchtune.lexicon.glossary import read_dictionary, read_dictionary_into
 from switchtune.lexicon.records import Lexicon, LexiconError
 from tests.corpus.test_units import TBX
 from tests.corpus.written import write_sheets
@@ -62,3 +63,25 @@ def test_glossaries_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("de,en\nja,\n")
     with pytest.raises(LexiconError, match=r"a.csv: no pair of terms in German and English"):
         read_dictionary(str(tmp_path / "a.csv"), ("de", "en"))
+
+
+def test_a_glossary_for_one_text_is_told_the_other_language(tmp_path: Path) -> None:
+    path = tmp_path / "a.tbx"
+    path.write_text(TBX)
+    lexicon = read_dictionary_into(str(path), "German", "eng")
+    assert translations(lexicon) == {"Bank": ["bank"], "Geldhaus": ["bank"]}
+    assert (lexicon.source_language, lexicon.target_language) == ("de", "en")
+    with pytest.raises(UsageError, match=r"a.tbx: .*many languages: name .* by --to"):
+        read_dictionary_into(str(path), "de", None)
+    with pytest.raises(UsageError, match=r"--to deu: the language of the text itself"):
+        read_dictionary_into(str(path), "de", "deu")
+
+
+def test_a_lexicon_file_tells_its_languages_itself(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("ja yes\n")
+    assert read_dictionary_into(str(tmp_path / "a.txt"), "de", None).target_language == "und"
+    assert read_dictionary_into(str(tmp_path / "a.txt"), "de", "English").target_language == "en"
+    (tmp_path / "a.de-en.tsv").write_text("ja\tyes\n")
+    assert read_dictionary_into(str(tmp_path / "a.de-en.tsv"), "de", "en").target_language == "en"
+    with pytest.raises(UsageError, match=r"--to tr: .*a.de-en.tsv translates from 'de' to 'en'"):
+        read_dictionary_into(str(tmp_path / "a.de-en.tsv"), "de", "tr")

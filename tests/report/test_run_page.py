@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
@@ -17,11 +18,14 @@ from switchtune.cli.main import main
 from switchtune.errors import UsageError
 from switchtune.report.curves import Chart
 from switchtune.report.html import fitting, package_text, render
+from switchtune.report.panel import Asked
+from switchtune.report.parts import parts_of
 from switchtune.report.run_page import MOST_BYTES, run_page
 from switchtune.report.sentences import difference
 from switchtune.results.comparison import SCHEMA
 from switchtune.results.drawing import PALETTE, Series
 from switchtune.run_dir import write_sealed
+from switchtune.runs.run_files import read_run
 from switchtune.scoring.significance import Comparison, decide
 from tests.report.made_run import EVIL, against, make_run, metrics, write
 from tests.report.test_lexicon_page import Page
@@ -318,6 +322,27 @@ def test_a_run_of_any_size_makes_a_page_below_the_limit(tmp_path: Path) -> None:
     html = run_page([folder]).html
     assert 1_000_000 < len(html.encode()) < MOST_BYTES
     assert re.search(r"differ in 20,000 of 20,000 outputs; the first [\d,]+ are shown", html)
+
+
+def test_outputs_of_every_arm_that_switches_and_of_given_systems_are_shown(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "mine")
+    config = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
+    gpt, more = {"name": "gpt", "outputs": {"de-en": "gpt.txt"}}, {"name": "more", "switching": {"rate": 0.9}}
+    config["arms"] = ["standard", "csr", more | {"recipe": "csr"}, "csr+", gpt, {"name": "same", "recipe": "csr"}]
+    write(folder / "config.resolved.yaml", yaml.safe_dump(config))
+    for arm in ("more/seed2", "csr+/seed1", "gpt"):
+        write(folder / f"de-en/{arm}/hypotheses.txt", "".join(f"{arm} {number}\n" for number in range(6)))
+    html = unescape(run_page([folder]).html)
+    for told in ("csr, seed 1,", "more, seed 2,", "csr+, seed 1,", "gpt, seed 1,"):
+        assert f"standard and {told} differ in" in html
+    assert "standard and same" not in html  # which has no outputs yet
+    parts = {part.name: part for part in parts_of(Asked(read_run(folder), room=10_000))}
+    assert [panel.title for panel in parts["translations"].panels] == [
+        f"de-en, {arm}" for arm in ("csr", "more", "csr+", "gpt")
+    ]
+    # What has no stage 1 is not shown there, nor what switches as another does.
+    assert [panel.title for panel in parts["switched"].panels] == ["de-en, csr", "de-en, more"]
+    assert len({panel.content["name"] for panel in parts["translations"].panels}) == 4
 
 
 def test_nothing_is_asked_for_from_outside(finished: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from switchtune.config.load import parse_config
+from switchtune.config.load import load_config, parse_config
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError
@@ -16,6 +16,9 @@ from switchtune.models.load import load_layout, load_model, save_model
 from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.folder import open_run
 from switchtune.runs.plan import plan
+from switchtune.runs.search import search
+from switchtune.runs.train import train_arm
+from switchtune.runs.zeroshot import run_zeroshot
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 SORBIAN = tuple(line.translate(str.maketrans("owkzTA", "ówčžŁǍ")).replace("ing", "ińg") for line in ENGLISH)
@@ -92,3 +95,69 @@ def test_without_adding_it_the_model_lacks_it(tmp_path: Path) -> None:
     config = config_of("nllb", tmp_path, model=str(tmp_path / "model"))
     with pytest.raises(SwitchtuneError, match=r"no tag for 'hsb' \(Upper Sorbian\).*add: \[\{code: hsb, like: cs\}\]"):
         run_experiment(config, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_one_arm_is_trained_alone_and_a_run_takes_it_over(tmp_path: Path) -> None:
+    config, out, said = config_of("nllb", tmp_path), tmp_path / "run", list[Event]()
+    trained = train_arm(config, out, arm="csr")
+    assert trained is not None and trained.result.pair == "de-hsb"
+    model = load_model(str(trained.model))
+    assert model.layout.code("hsb") == TAGS["nllb"]
+    weights = trained.model / "model.safetensors"
+    before = weights.stat().st_mtime_ns
+    run_experiment(config, out, on_event=said.append)
+    assert weights.stat().st_mtime_ns == before
+    assert not [event for event in said if "stage" in event.what and "csr" in event.subject]
+
+
+@pytest.mark.slow
+def test_what_a_search_found_is_run_with_the_language(tmp_path: Path) -> None:
+    config = config_of("mbart", tmp_path, search={"lr": [1e-4, 1e-2]})
+    result = search(config, tmp_path / "search")
+    assert (result.pair, len(result.tried)) == ("de-hsb", 4)
+    best = load_config(RunConfig, tmp_path / "search/best.yaml")
+    assert best.model.add == config.model.add
+    summary = run_experiment(best, tmp_path / "run")
+    assert [row.arm for row in summary.rows] == ["standard", "csr"]
+
+
+@pytest.mark.slow
+def test_models_are_tested_on_a_new_language_and_trained_on_it(tmp_path: Path) -> None:
+    config = config_of("nllb", tmp_path)
+    (tmp_path / "text.en").write_text("".join(f"{line}\n" for line in ENGLISH[:6]), encoding="utf-8")
+    for code, lines in {"de": GERMAN, "hsb": SORBIAN}.items():
+        (tmp_path / f"text.{code}").write_text("".join(f"{line}\n" for line in lines[:6]), encoding="utf-8")
+    files = dict.fromkeys(("train", "valid", "test"), str(tmp_path / "text"))
+    pairs = [{"source": code, "target": "en"} | files for code in ("de", "hsb")]
+    values = config.model_dump(by_alias=True, exclude_unset=True)
+    values |= {"pairs": pairs, "zeroshot": {"limit": 3}, "evaluation": {"resamples": 100}}
+    (matrix,) = run_zeroshot(parse_config(RunConfig, values), tmp_path / "run")
+    assert (matrix.trained, matrix.tested) == (("de", "hsb"), ("de", "hsb"))
+    assert {cell.comparison.n for cell in matrix.cells} == {3}
+
+
+@pytest.mark.slow
+def test_a_new_language_without_pairs_has_the_letters_of_its_dictionary(tmp_path: Path) -> None:
+    config = config_of("nllb", tmp_path)
+    for name, lines in {"pair.de": GERMAN[:4], "pair.en": ENGLISH[:4], "more.en": ENGLISH[4:12]}.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    for name, lines in {"other.en": ENGLISH[12:15], "other.hsb": SORBIAN[12:15]}.items():
+        (tmp_path / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    words = {word.lower() for line in ENGLISH for word in line.split()}
+    dictionary = tmp_path / "en-hsb.txt"
+    dictionary.write_text("".join(f"{word}\tž{word}\n" for word in sorted(words)), encoding="utf-8")
+    pair = {"source": "de", "target": "en", "monolingual": {"en": str(tmp_path / "more.en")}}
+    pair |= dict.fromkeys(("train", "valid", "test"), str(tmp_path / "pair"))
+    values = config.model_dump(by_alias=True, exclude_unset=True)
+    glossed = {"hsb": {"dictionaries": str(dictionary), "test": str(tmp_path / "other")}}
+    values |= {"pairs": [pair], "zeroshot": {"glossed": glossed}, "evaluation": {"resamples": 100}}
+    values["arms"] = ["standard", {"recipe": "csr+", "gloss": {"k": 1}}]
+    config = parse_config(RunConfig, values)
+    (mixture,) = batch_preview(config, arm="csr+", rows=2)
+    glosses = mixture.split("kind            gloss", 1)[1]
+    assert "hsb_Latn" in glosses and "ž" in glosses and "<unk>" not in glosses
+    (matrix,) = run_zeroshot(config, tmp_path / "run")
+    assert (matrix.trained, matrix.tested) == (("de",), ("de", "hsb"))
+    model = load_layout(open_run(tmp_path / "run").start)
+    assert "ž" in {piece for line in model.segmented(["žthe"]) for piece in line}

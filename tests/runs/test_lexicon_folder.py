@@ -134,7 +134,7 @@ def test_the_page_and_the_judge(text: LexiconInput, tmp_path: Path) -> None:
         write_lexicon_page(tmp_path)
     write_lexicon_page(tmp_path, force=True)
     assert "<html" in (tmp_path / PAGE).read_text(encoding="utf-8")
-    assert judge_file(made.paths[0], text).directions[0].verdict == "green"
+    assert judge_file(str(made.paths[0]), text).directions[0].verdict == "green"
     (tmp_path / JUDGEMENT).write_text("{}", encoding="utf-8")
     with pytest.raises(SwitchtuneError, match=r"judgement.json: languages: Field required .* builds the folder anew"):
         write_lexicon_page(tmp_path)
@@ -145,9 +145,9 @@ def test_a_lexicon_is_judged_on_text_of_its_own_unit(text: LexiconInput, tmp_pat
     words.write_text("worta\tworda\n", encoding="utf-8")
     pieces.write_text("# switchtune lexicon de-en unit=piece\n▁wort\t▁word\n", encoding="utf-8")
     with pytest.raises(UsageError, match=r"a lexicon of pieces, but the text .* into words.* Give --pieces-of MODEL"):
-        judge_file(pieces, text)
+        judge_file(str(pieces), text)
     with pytest.raises(UsageError, match=r"a lexicon of words, but .* Leave out --pieces-of; .* de-en unit=piece"):
-        judge_file(words, replace(text, unit="piece"))
+        judge_file(str(words), replace(text, unit="piece"))
 
 
 def test_a_control_leaves_no_judgement_of_another_lexicon(text: LexiconInput, tmp_path: Path) -> None:

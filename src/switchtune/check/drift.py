@@ -4,7 +4,7 @@ Lengths and numbers of a sentence and its translation go together. Where they do
 and its neighbour's translation, lines are missing or doubled on one side.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,18 +26,17 @@ def drifts(raw: RawCorpus) -> Iterator[Problem]:
     there = features[0][0] * features[1][0] > 0
     if there.sum() < _LEAST:
         return
-    sides = [_standardised(each) for each in features]
-    shifts = [0, *(sign * far for far in range(1, _FARTHEST + 1) for sign in (1, -1))]
-    agreement = np.stack([_agreement(sides[0], sides[1], shift) for shift in shifts])
-    smooth = np.stack([_smoothed(each) for each in agreement])
-    best = smooth.argmax(axis=0)
-    shifted = (best != 0) & (smooth.max(axis=0) > smooth[0] + _CLEAR)
-    for begin, end, number in _stretches(np.where(shifted, best, 0)):
+    sides = [_standardised(features.pop(0)) for _ in (0, 1)]
+    straight = _agreement(sides[0], sides[1], 0)
+    in_place = _smoothed(straight)
+    shifts = _best_shifts(sides, in_place)
+    for begin, end, shift in _stretches(shifts):
         if end - begin < _LEAST:
             continue
-        first, last = _edges(agreement[number] - agreement[0], begin, end)
-        yield _drift(raw, first, last, shifts[number])
-    overall, rest = float(agreement[0].mean()), ~shifted
+        first, last = _edges(_agreement(sides[0], sides[1], shift) - straight, begin, end)
+        yield _drift(raw, first, last, shift)
+    shifted = shifts != 0
+    overall, rest = float(straight.mean()), ~shifted
     if overall < _LOST and not shifted.any():
         said = (
             "The sides do not seem to be translations of each other: long sentences do not stand beside long ones "
@@ -46,8 +45,8 @@ def drifts(raw: RawCorpus) -> Iterator[Problem]:
         )
         yield raw.problem("unpaired", "error", np.arange(len(raw)), said)
     elif overall >= 2 * _LOST:
-        lost = (smooth[0] < _LOST / 2) & rest
-        for begin, end, _ in _stretches(lost.astype(np.int64)):
+        lost = (in_place < _LOST / 2) & rest
+        for begin, end, _ in _stretches(lost.astype(np.int8)):
             if end - begin >= WINDOW:
                 said = (
                     f"From {raw.unit} {begin + 1:,} to {end:,} the sides do not go together as elsewhere (lengths and "
@@ -55,6 +54,20 @@ def drifts(raw: RawCorpus) -> Iterator[Problem]:
                     "Look at these pairs; lines may be in another order on one side.",
                 )
                 yield raw.problem("unpaired", "warning", np.arange(begin, end), said, leave_out=True)
+
+
+def _best_shifts(sides: Sequence[NDArray[np.float32]], in_place: NDArray[np.float64]) -> NDArray[np.int8]:
+    """For each source the shift at which the sides go together best, 0 where that is not clearly better than in place.
+
+    One shift after the other, so that there are never more than a few numbers a pair.
+    """
+    best, most = np.zeros(len(in_place), np.int8), in_place.copy()
+    for shift in (sign * far for far in range(1, _FARTHEST + 1) for sign in (1, -1)):
+        smooth = _smoothed(_agreement(sides[0], sides[1], shift))
+        better = smooth > most
+        best[better], most[better] = shift, smooth[better]
+    best[most <= in_place + _CLEAR] = 0
+    return best
 
 
 def _drift(raw: RawCorpus, first: int, last: int, shift: int) -> Problem:
@@ -69,44 +82,46 @@ def _drift(raw: RawCorpus, first: int, last: int, shift: int) -> Problem:
     return raw.problem("drift", "error", np.arange(first, last), said, leave_out=True)
 
 
-def _features(raw: RawCorpus, side: int) -> NDArray[np.float64]:
+def _features(raw: RawCorpus, side: int) -> NDArray[np.float32]:
     """[2, rows]: the logarithm of each text's length (0 where it is blank), and how many digits it has."""
-    counts = [
-        np.log1p([[*map(len, texts)], [sum(map(str.isdigit, text)) for text in texts]]) for _, texts in raw.side(side)
-    ]
-    features: NDArray[np.float64] = np.concatenate(counts, axis=1)
+    features = np.empty((2, len(raw)), np.float32)
+    for start, texts in raw.side(side):
+        counts = [[*map(len, texts)], [sum(map(str.isdigit, text)) for text in texts]]
+        features[:, start : start + len(texts)] = np.log1p(counts)
     return features
 
 
-def _standardised(features: NDArray[np.float64]) -> NDArray[np.float64]:
+def _standardised(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Each feature against its mean around the place, so that parts of a file in which sentences are long do not count
     as going together, and scaled to a deviation of 1.
     """
-    apart = np.stack([each - _smoothed(each) for each in features])
-    deviation = apart.std(axis=1, keepdims=True)
-    return np.clip(apart / np.where(deviation > 0, deviation, 1), -3, 3)
+    apart = np.empty_like(features)
+    for row, each in enumerate(features):
+        around = each - _smoothed(each)
+        apart[row] = np.clip(around / (around.std() or 1), -3, 3)
+    return apart
 
 
-def _agreement(source: NDArray[np.float64], target: NDArray[np.float64], shift: int) -> NDArray[np.float64]:
+def _agreement(source: NDArray[np.float32], target: NDArray[np.float32], shift: int) -> NDArray[np.float32]:
     """For each source, how well it goes with the target `shift` rows further on: on average the mean correlation."""
     count = source.shape[1]
     begin, end = max(0, -shift), min(count, count - shift)
-    products = np.zeros(count)
+    products = np.zeros(count, np.float32)
     informative = max(int(source.std(axis=1).astype(bool).sum()), 1)
     products[begin:end] = (source[:, begin:end] * target[:, begin + shift : end + shift]).sum(axis=0) / informative
     return products
 
 
-def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float64]:
     """The mean over a window around each place."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
     places = np.arange(len(values))
     begins, ends = np.maximum(places - WINDOW // 2, 0), np.minimum(places + WINDOW // 2, len(values))
     means: NDArray[np.float64] = (sums[ends] - sums[begins]) / np.maximum(ends - begins, 1)
     return means
 
 
-def _stretches(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
+def _stretches(values: NDArray[np.int8]) -> Iterator[tuple[int, int, int]]:
     """Where a value other than 0 stands over and over: from, to, and the value."""
     borders = np.flatnonzero(np.diff(values)) + 1
     for begin, end in zip([0, *borders.tolist()], [*borders.tolist(), len(values)], strict=True):
@@ -114,7 +129,7 @@ def _stretches(values: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
             yield begin, end, int(values[begin])
 
 
-def _edges(gain: NDArray[np.float64], begin: int, end: int) -> tuple[int, int]:
+def _edges(gain: NDArray[np.float32], begin: int, end: int) -> tuple[int, int]:
     """A stretch that begins and ends where the sum of its gain is largest, within a window of where it was found."""
     low, high = max(0, begin - WINDOW), min(len(gain), end + WINDOW)
     middle = (begin + end) // 2

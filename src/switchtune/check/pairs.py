@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from switchtune.check.characters import letters_in
 from switchtune.check.records import Problem, RawCorpus, hash_of, percent, warning_from
 from switchtune.corpus.identify import evidence, label_of
-from switchtune.corpus.similar import NEAR, as_compared, earlier_likenesses, signatures, similarity
+from switchtune.corpus.similar import HASHES, NEAR, as_compared, earlier_likenesses, signatures, similarity
 from switchtune.languages import find_language
 from switchtune.scoring.in_language import rivals
 
@@ -93,18 +93,18 @@ def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float64]:
 
 def repetitions(raw: RawCorpus) -> Iterator[Problem]:
     """Pairs that stood before, exactly or nearly, and templates."""
-    signed, whole, masked = [], [], []
-    for _, sources, targets in raw.groups():
+    signed = np.empty((len(raw), HASHES), np.uint16) if raw.corpus == "train" else None
+    whole, masked = np.empty(len(raw), np.uint64), np.empty(len(raw), np.uint64)
+    for start, sources, targets in raw.groups():
         texts = [
             f"{as_compared(source)} ⟷ {as_compared(target)}" for source, target in zip(sources, targets, strict=True)
         ]
-        if raw.corpus == "train":
-            signed.append(signatures(texts))
-        pairs = zip(sources, targets, strict=True)
-        whole.append(np.array([hash_of(f"{source}\t{target}") for source, target in pairs], np.uint64))
-        masked.append(np.array([hash_of(text.translate(_DIGITS)) for text in texts], np.uint64))
-    _, firsts = np.unique(np.concatenate(whole), return_index=True)
-    again = np.setdiff1d(np.arange(len(raw)), firsts)
+        here, pairs = slice(start, start + len(texts)), zip(sources, targets, strict=True)
+        if signed is not None:
+            signed[here] = signatures(texts)
+        whole[here] = [hash_of(f"{source}\t{target}") for source, target in pairs]
+        masked[here] = [hash_of(text.translate(_DIGITS)) for text in texts]
+    again = np.flatnonzero(~_first(whole))
     if raw.corpus == "test":
         if len(again) >= 0.01 * len(raw):
             found = f"Pairs that stood in the test set before: {percent(len(again), len(raw))}."
@@ -114,9 +114,16 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
         found = f"Pairs that stood in the file before: {percent(len(again), len(raw))}."
         advice = "They are left out when the file is read; nothing is to be done."
         yield raw.problem("repeated", "note", again, (found, advice), leave_out=True)
-    if raw.corpus == "train":
-        yield from _near_repetitions(raw, np.concatenate(signed), again)
-        yield from _templates(raw, np.concatenate(masked), again)
+    if signed is not None:
+        yield from _near_repetitions(raw, signed, again)
+        yield from _templates(raw, masked, again)
+
+
+def _first(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Where a value stands for the first time."""
+    first = np.zeros(len(values), bool)
+    first[np.unique(values, return_index=True)[1]] = True
+    return first
 
 
 _DIGITS = {ord(digit): "0" for digit in "123456789"}

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from switchtune.cli.options import (
     FILE,
     FOLDER,
+    LOCATION,
     AsJson,
     Force,
     Languages,
@@ -250,7 +251,9 @@ def merge(
 
 
 def lexicon_judge(
-    lexicon: Annotated[Path, typer.Argument(help="Lexicon file: TSV or MUSE format.", **FILE)],
+    lexicon: Annotated[
+        str, typer.Argument(help="Lexicon file (TSV, MUSE format), or a glossary: TBX, XLSX, CSV, …", **LOCATION)
+    ],
     source: Source,
     target: Target = None,
     *,
@@ -258,7 +261,7 @@ def lexicon_judge(
     pieces_of: PiecesOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a lexicon file by sentence pairs that it was not made from. Exits 1 where the verdict is red.
+    """Judge a lexicon or a glossary by sentence pairs that it was not made from. Exits 1 where the verdict is red.
 
     Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
     """

@@ -15,7 +15,7 @@ from switchtune.cli.terminal import print_line
 from switchtune.config.base import Settings
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.errors import UsageError
-from switchtune.files import why_unreadable
+from switchtune.files import file_and_part, why_unreadable
 from switchtune.languages import UnknownLanguageError, find_language, language_named
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def setting(block: type[Settings], name: str, *names: str, **options: Any) -> An
     return typer.Option(*names, **{**described, "help": field.description, **options})
 
 
-def _checked(problem_of: Callable[[Path], str | None]) -> dict[str, Any]:
+def _checked(problem_of: Callable[[Any], str | None]) -> dict[str, Any]:
     def check(value: Any) -> Any:
         for path in value if isinstance(value, list | tuple) else [value]:
             if path is not None and (problem := problem_of(path)) is not None:
@@ -53,8 +53,10 @@ def _why_no_folder(path: Path) -> str | None:
     return "a file; a folder is expected." if os.path.exists(path) else why_unreadable(path)  # noqa: PTH110
 
 
-# What is asked of a file, of a folder to read, and of a text: a file, a pipe, or `-` for standard input.
+# What is asked of a file, of one of which a part may be meant (terms.xlsx#Sheet), of a folder to read, and of a text: a
+# file, a pipe, or `-` for standard input.
 FILE = _checked(why_unreadable)
+LOCATION = _checked(lambda location: why_unreadable(file_and_part(location)[0]))
 FOLDER = _checked(_why_no_folder)
 TEXT = _checked(lambda path: None if str(path) == "-" or path.is_fifo() else why_unreadable(path))
 

@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from switchtune.cli.options import FILE, TEXT, Force, OutFile, PiecesOf, Seed, piece_segmenter, read_from, setting
+from switchtune.cli.options import (
+    LOCATION,
+    TEXT,
+    Force,
+    OutFile,
+    PiecesOf,
+    Seed,
+    piece_segmenter,
+    read_from,
+    setting,
+)
 from switchtune.cli.terminal import TextConsole, print_line
 from switchtune.config.chat import ChatSettings
 from switchtune.config.load import parse_config
@@ -31,8 +41,16 @@ _SWITCHING = SwitchingSettings()
 
 def switch(
     text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", **TEXT)],
-    lexicon_path: Annotated[Path, typer.Option("--lexicon", help="Lexicon from this text's language.", **FILE)],
+    location: Annotated[
+        str,
+        typer.Option(
+            "--lexicon", metavar="FILE", help="Lexicon from this text's language, or a glossary with it.", **LOCATION
+        ),
+    ],
     lang: Annotated[str, typer.Option(help="Language of the text.")],
+    to: Annotated[
+        str | None, typer.Option(help="Language of the translations; of glossaries (TBX, XLSX, CSV, …) to be named.")
+    ] = None,
     rate: Annotated[float, setting(SwitchingSettings, "rate")] = _SWITCHING.rate,
     mean_span: Annotated[float, setting(SwitchingSettings, "mean_span")] = _SWITCHING.mean_span,
     pieces_of: PiecesOf = None,
@@ -60,17 +78,17 @@ def switch(
 
     Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
     """
-    from switchtune.lexicon.files import read_lexicon
+    from switchtune.lexicon.glossary import read_dictionary_into
     from switchtune.switching.preview import FORMATS, read_text, switched_lines, text_switcher
     from switchtune.switching.switcher import rates_of
 
     form_name = _only_form(tsv=tsv, jsonl=jsonl, chat=chat)
     restoring = _instruction(instruction, chat=chat, source=source)
-    inputs: list[Path | str] = [read_from(text), lexicon_path, *([pieces_of] if pieces_of else [])]
+    inputs: list[Path | str] = [read_from(text), file_and_part(location)[0], *([pieces_of] if pieces_of else [])]
     output = None if out is None else claim_file(out, inputs=inputs, force=force)
     if output is None:
         claim_standard_output(inputs)
-    lexicon, pieces = read_lexicon(lexicon_path), piece_segmenter(pieces_of)
+    lexicon, pieces = read_dictionary_into(location, lang, to), piece_segmenter(pieces_of)
     switcher = text_switcher(lexicon, lang, pieces=pieces, source=source, rate=rate, mean_span=mean_span, seed=seed)
     form = partial(_as_chat, restoring, lang, lexicon.target_language) if chat else FORMATS[form_name]
     blank = 0

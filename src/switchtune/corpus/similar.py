@@ -20,7 +20,8 @@ NEAR = 0.7
 """Share of all their n-grams that two texts have in common, from which they count as near duplicates: a sentence of
 twelve words with one of them changed."""
 _BANDS, _BAND = 8, 3
-_HASHES = _BANDS * _BAND
+HASHES = _BANDS * _BAND
+"""Of a signature."""
 _LIKE_ENOUGH = 0.4
 """Share of equal hashes below which two texts are hardly near duplicates, and are not looked at."""
 _MOST_IN_BUCKET = 40
@@ -64,12 +65,12 @@ def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return numbers ^ (numbers >> np.uint64(29))
 
 
-_FACTORS = _mixed(np.arange(1, _HASHES + 1, dtype=np.uint64) * np.uint64(0xBF58476D1CE4E5B9)) | np.uint64(1)
+_FACTORS = _mixed(np.arange(1, HASHES + 1, dtype=np.uint64) * np.uint64(0xBF58476D1CE4E5B9)) | np.uint64(1)
 
 
 def signatures(texts: Sequence[str]) -> Signatures:
     """MinHash of texts as compared: two texts have about as large a share of equal hashes as of common n-grams."""
-    made = np.empty((len(texts), _HASHES), np.uint16)
+    made = np.empty((len(texts), HASHES), np.uint16)
     for start in range(0, len(texts), TEXTS_AT_ONCE):
         framed = [_framed(text) for text in texts[start : start + TEXTS_AT_ONCE]]
         letters = np.frombuffer("".join(framed).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
@@ -99,7 +100,8 @@ def likely_links(signed: Signatures) -> Iterator[NDArray[np.int64]]:
         order = np.argsort(keys, kind="stable")
         begins = np.flatnonzero(np.diff(keys[order], prepend=keys[order[0]] ^ np.uint64(1))) if len(order) else order
         firsts = np.repeat(order[begins], np.diff(begins, append=len(order)))
-        links = np.stack([order, firsts], axis=1)[order != firsts]
+        later = order != firsts
+        links = np.stack([order[later], firsts[later]], axis=1)
         yield links[_equal(signed[links[:, 0]], signed[links[:, 1]]) >= _LIKE_ENOUGH]
 
 

@@ -97,7 +97,9 @@ class DemoSession:
                 "files": [path.name for path in folder.paths] if folder else [],
                 "missing": self._missing(pair),
             }
-            for pair, folder in ((pair, lexicon_of_arm(self.run, pair.name)) for pair in self.config.pairs)
+            for pair, folder in (
+                (pair, lexicon_of_arm(self.run, pair.name, self.run.switching_arm)) for pair in self.config.pairs
+            )
         ]
 
     def wording(self) -> Mapping[str, str]:
@@ -110,7 +112,11 @@ class DemoSession:
         return arm.switching if arm else self.config.switching
 
     def _missing(self, pair: PairSettings) -> list[str]:
-        lacking = [] if lexicon_of_arm(self.run, pair.name) else ["There is no lexicon: nothing can be switched."]
+        lacking = (
+            []
+            if lexicon_of_arm(self.run, pair.name, self.run.switching_arm)
+            else ["There is no lexicon: nothing can be switched."]
+        )
         if self.run.switching_arm and self._switching.source == "aligned":
             lacking.append(
                 "The run switches by alignment, each word by its counterpart in the paired sentence; here the lexicon "
@@ -157,7 +163,7 @@ class DemoSession:
 
     def _path(self, name: str, language: str) -> Path:
         pair = self._pair(name, language)
-        folder = lexicon_of_arm(self.run, name)
+        folder = lexicon_of_arm(self.run, name, self.run.switching_arm)
         if folder is None:
             raise UsageError(f"{name}: the run has no lexicon by which words are switched.")
         return folder.paths[language == pair.target]

@@ -18,7 +18,7 @@ from switchtune.errors import UsageError
 from switchtune.files import content_of, fingerprint, read_json, write_json, write_text
 from switchtune.lexicon.glossary import read_glossary
 from switchtune.models.layout import Layout
-from switchtune.models.licence import CARD
+from switchtune.models.card import CARD
 from switchtune.switching.terms import GlossaryTerms
 
 TERMS_NOTE = "terms.json"

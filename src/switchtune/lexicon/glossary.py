@@ -1,7 +1,7 @@
 """Glossaries and term bases as dictionaries: whatever holds pairs of terms, in any format of corpora."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from switchtune.corpus.columns import Request, is_header
@@ -9,6 +9,7 @@ from switchtune.corpus.formats import SUFFIXES
 from switchtune.corpus.lines import plain, stripped
 from switchtune.corpus.read import open_location
 from switchtune.corpus.words import lower_case
+from switchtune.errors import UsageError
 from switchtune.files import file_and_part
 from switchtune.languages import find_language
 from switchtune.lexicon.files import edits_path, lines_of, read_lexicon, with_edits
@@ -54,6 +55,33 @@ def _read_pairs(location: str, languages: tuple[str, str]) -> tuple[Lexicon, lis
     entries = entries_of(links, source.code)
     lexicon = Lexicon(source.code, target.code, "glossary", "none", "word", entries)
     return with_edits(lexicon, Path(file_and_part(location)[0])), pairs
+
+
+def read_dictionary_into(location: str, language: str, other: str | None) -> Lexicon:
+    """A dictionary from the language of a text; into `other`, which only a lexicon file can do without.
+
+    Raises:
+        UsageError: a glossary, and `other` is not given; or the dictionary is into another language.
+        SwitchtuneError: as `read_dictionary` does.
+    """
+    path = Path(file_and_part(location)[0])
+    if other is None:
+        if not _is_lexicon(path):
+            raise UsageError(
+                f"{location}: a glossary in a format that may hold many languages: name the one that words are to be "
+                "switched to by --to, as in --to en."
+            )
+        return read_lexicon(path)
+    ends = (find_language(language).code, find_language(other).code)
+    if ends[0] == ends[1]:
+        raise UsageError(f"--to {other}: the language of the text itself. Name the other language of the dictionary.")
+    lexicon = read_dictionary(location, ends)
+    if lexicon.target_language not in (ends[1], UNDETERMINED):
+        raise UsageError(
+            f"--to {other}: {location} translates from {lexicon.source_language!r} to {lexicon.target_language!r}. "
+            "Take another dictionary, or leave out --to."
+        )
+    return replace(lexicon, target_language=ends[1])
 
 
 def _warn_of_several(location: str, pairs: list[tuple[str, str]], language: str) -> None:

@@ -73,7 +73,7 @@ def question(run: RunFiles) -> str:
     else:
         verb = "summarise" if run.config and run.config.task == "summarization" else "translate"
         asked = f"{verb} {_told(names, 'language pairs')}"
-    return f"Does code-switching help {model} {asked}?" if run.code_switching else f"{model}: {asked}"
+    return f"Does code-switching help {model} {asked}?" if run.switching_arms else f"{model}: {asked}"
 
 
 def _told(names: Sequence[str], what: str) -> str:

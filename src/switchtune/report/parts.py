@@ -1,12 +1,14 @@
 """The parts of a run's page, each from what the run's folder holds, with the figures that it draws."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import yaml
 
+from switchtune.config.arms import ResolvedArm
 from switchtune.errors import SwitchtuneError
 from switchtune.lexicon.files import read_lexicon
 from switchtune.lexicon.records import LexiconError
@@ -15,6 +17,7 @@ from switchtune.report.lexicon_page import Listed
 from switchtune.report.panel import Asked, Panel, Part, missing
 from switchtune.report.scores import scores_panels
 from switchtune.report.sentences import (
+    arms_to_show,
     compared_systems,
     differing,
     read_texts,
@@ -110,22 +113,23 @@ def _switched(asked: Asked) -> Iterator[Panel]:
     run = asked.run
     for side in switched_into_languages(run):
         yield Panel(side.target, "switched", {"sides": [side], "aligned": False})
-    for pair in run.config.pairs if run.config else ():
+    arms: Sequence[ResolvedArm | None] = arms_to_show(run) or [None]
+    for pair, arm in product(run.config.pairs if run.config else (), arms):
+        title = pair.name if len(arms) == 1 or arm is None else f"{pair.name}, {arm.name}"
         try:
-            sides = switched_sides(pair, run, read_texts(run, pair.name)[0])
+            sides = switched_sides(pair, run, arm, read_texts(run, pair.name)[0])
         except (SwitchtuneError, OSError) as error:
-            yield missing(str(error), pair.name)
+            yield missing(str(error), title)
             continue
-        arm = run.switching_arm
         aligned = arm is not None and arm.switching.source == "aligned"
-        yield Panel(pair.name, "switched", {"sides": sides, "aligned": aligned})
+        yield Panel(title, "switched", {"sides": sides, "aligned": aligned})
 
 
 def _translations(asked: Asked) -> Iterator[Panel]:
-    pairs = _pairs(asked.run)
-    for pair in pairs:
-        systems = compared_systems(asked.run, pair)
-        if systems is None:
+    by_pair = {pair: compared_systems(asked.run, pair) for pair in _pairs(asked.run)}
+    room = asked.room // 2 // max(1, sum(map(len, by_pair.values())))
+    for pair, compared_there in by_pair.items():
+        if not compared_there:
             yield missing("there are not yet outputs of two systems with the same seed.", pair)
             continue
         try:
@@ -133,18 +137,20 @@ def _translations(asked: Asked) -> Iterator[Panel]:
         except (SwitchtuneError, OSError) as error:
             test, lacking = [], str(error)
         source, _, target = pair.partition("-")
-        content = {
-            "source": source,
-            "target": target,
-            "name": asked.name("outputs", pair),
-            "lacking": lacking,
-            "texts": differing(asked.run, systems, test),
-            "total": len(systems[0].hypotheses or ()),
-            "arms": [system.arm for system in systems],
-            "seed": next((each.seed for each in systems if each.seed is not None), None),
-            "room": asked.room // 2 // len(pairs),
-        }
-        yield Panel(pair, "translations", content)
+        for systems in compared_there:
+            arm = systems[1].arm if len(compared_there) > 1 else None
+            content = {
+                "source": source,
+                "target": target,
+                "name": asked.name("outputs", pair, arm),
+                "lacking": lacking,
+                "texts": differing(asked.run, systems, test),
+                "total": len(systems[0].hypotheses or ()),
+                "arms": [system.arm for system in systems],
+                "seed": next((each.seed for each in systems if each.seed is not None), None),
+                "room": room,
+            }
+            yield Panel(pair if arm is None else f"{pair}, {arm}", "translations", content)
 
 
 def _pairs(run: RunFiles) -> list[str]:
@@ -180,8 +186,8 @@ _PARTS: Mapping[str, tuple[str, str, Make]] = {
     "curves": ("Curves", "Curve", curves_panels),
     "length": ("Short and long sentences", "Pair", _length),
     "frequency": ("Rare and frequent words", "Pair", _frequency),
-    "translations": ("Where the outputs differ", "Pair", _translations),
-    "switched": ("Switched sentences", "Pair or language", _switched),
+    "translations": ("Where the outputs differ", "Pair and arm", _translations),
+    "switched": ("Switched sentences", "Pair or language, and arm", _switched),
     "lexicon": ("Lexicon", "Lexicon", _lexicon),
     "distance": ("Distance between the languages", "Measure", distance_panels),
     "domain": ("The domain, drawn", "Pair", _domain),

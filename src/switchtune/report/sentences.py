@@ -87,13 +87,20 @@ def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
         return list(valid.limited(SHOWN_SWITCHED)), list(test)
 
 
-def compared_systems(run: RunFiles, pair: str) -> tuple[Training, Training] | None:
-    """The baseline and the arm of code-switching (or the next arm), with the first seed of which both have outputs."""
-    arm = run.code_switching or next((name for name in run.arms if name != run.baseline), None)
-    baseline, other = (
-        [each for each in run.trainings if (each.pair, each.arm) == (pair, name)] for name in (run.baseline, arm)
-    )
-    return with_outputs_of_both(baseline, other)
+def compared_systems(run: RunFiles, pair: str) -> list[tuple[Training, Training]]:
+    """The baseline beside every arm of code-switching and all given outputs, or where there are none the next arm.
+
+    Each with the first seed of which both have outputs; without those that have none.
+    """
+    others = [name for name in run.arms if name != run.baseline]
+    asked = run.given | {arm.name for arm in run.switching_arms}
+    names = [name for name in others if name in asked] or others[:1]
+    of_arm: dict[str | None, list[Training]] = {name: [] for name in (run.baseline, *names)}
+    for each in run.trainings:
+        if each.pair == pair and each.arm in of_arm:
+            of_arm[each.arm].append(each)
+    found = (with_outputs_of_both(of_arm[run.baseline], of_arm[name]) for name in names)
+    return [systems for systems in found if systems is not None]
 
 
 def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[Pair]) -> list[Different]:
@@ -164,21 +171,29 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]} …"
 
 
-def lexicon_of_arm(run: RunFiles, pair: str) -> LexiconFolder | None:
-    """The lexicon by which the arm of code-switching switches."""
-    if run.config is None or run.switching_arm is None:
+def lexicon_of_arm(run: RunFiles, pair: str, arm: ResolvedArm | None) -> LexiconFolder | None:
+    """The lexicon by which an arm of code-switching switches; None where it is not there."""
+    if run.config is None or arm is None:
         return None
-    method = run.switching_arm.lexicon.method
-    return next((each for each in run.lexicons(pair) if each.name.rpartition("-")[0] == method), None)
+    return next((each for each in run.lexicons(pair) if each.name.rpartition("-")[0] == arm.lexicon.method), None)
 
 
-def switched_sides(pair: PairSettings, run: RunFiles, sample: Sequence[Pair]) -> list[SwitchedSide]:
-    """Sentences of both sides as stage 1 is given them.
+def arms_to_show(run: RunFiles) -> list[ResolvedArm]:
+    """The arms of code-switching that restore sentences, of those that switch alike the first; else the first arm."""
+    restoring = [arm for arm in run.switching_arms if arm.restores]
+    alike = {(arm.lexicon.method, arm.switching.model_dump_json()): arm for arm in reversed(restoring)}
+    return [arm for arm in restoring if arm in alike.values()] or list(run.switching_arms[:1])
+
+
+def switched_sides(
+    pair: PairSettings, run: RunFiles, arm: ResolvedArm | None, sample: Sequence[Pair]
+) -> list[SwitchedSide]:
+    """Sentences of both sides as stage 1 of an arm is given them.
 
     Raises:
         SwitchtuneError: there is no lexicon of words, or its file is malformed.
     """
-    folder, arm, config = lexicon_of_arm(run, pair.name), run.switching_arm, run.config
+    folder, config = lexicon_of_arm(run, pair.name, arm), run.config
     if folder is None or arm is None or config is None:
         raise SwitchtuneError("the run has no arm that switches words by a lexicon, or its lexicon is not there")
     settings = arm.switching
@@ -204,7 +219,7 @@ def switched_into_languages(run: RunFiles) -> list[SwitchedSide]:
         SwitchtuneError: the validation set or a lexicon is no longer there, or malformed; nothing is restored.
     """
     config = run.inference
-    arm = next((arm for arm in config.arms if arm.name == run.code_switching), None) if config else None
+    arm = next(iter(arms_to_show(run)), None)
     if config is None or arm is None:
         return []
     _require_restoring(arm)

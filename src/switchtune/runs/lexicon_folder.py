@@ -21,6 +21,7 @@ from switchtune.lexicon.files import (
     set_aside_if_edited,
     write_lexicon,
 )
+from switchtune.lexicon.glossary import read_dictionary
 from switchtune.lexicon.judge import Judgement, judge
 from switchtune.lexicon.judged import JudgedLexicons, build_and_judge
 from switchtune.lexicon.records import Lexicon, OnStep, Unit
@@ -131,9 +132,9 @@ def make_folder(
     return Made(paths, (read_lexicon(paths[0]), read_lexicon(paths[1])), judged)
 
 
-def judge_file(path: Path, text: LexiconInput) -> Judgement:
-    """Judge a lexicon file by sentence pairs, which were cut into its units."""
-    lexicon = read_lexicon(path)
+def judge_file(location: str, text: LexiconInput) -> Judgement:
+    """Judge a lexicon file or a glossary by sentence pairs, which were cut into its units."""
+    lexicon = read_dictionary(location, text.languages)
     if lexicon.unit != text.unit:
         advice = {
             "piece": "Give --pieces-of MODEL, the model whose pieces these are",
@@ -141,7 +142,7 @@ def judge_file(path: Path, text: LexiconInput) -> Judgement:
             f" lexicon {'-'.join(text.languages)} unit=piece'",
         }
         raise UsageError(
-            f"{path}: a lexicon of {lexicon.unit}s, but the text was cut into {text.unit}s, in which they are not"
+            f"{location}: a lexicon of {lexicon.unit}s, but the text was cut into {text.unit}s, in which they are not"
             f" found. {advice[lexicon.unit]}."
         )
     return judge([lexicon], *text.encoded, text.languages)

@@ -111,13 +111,14 @@ class RunFiles:
         return None if found is None else str(found)
 
     @property
-    def code_switching(self) -> str | None:
-        return self.switching_arm.name if self.switching_arm else None
+    def switching_arm(self) -> ResolvedArm | None:
+        """The first arm of code-switching."""
+        return next(iter(self.switching_arms), None)
 
     @property
-    def switching_arm(self) -> ResolvedArm | None:
-        """The arm of code-switching: the first that learns from words switched by a lexicon or an alignment."""
-        return next((arm for arm in self.resolved_arms if arm.switches_by_meaning), None)
+    def switching_arms(self) -> tuple[ResolvedArm, ...]:
+        """The arms of code-switching: those that learn from words switched by a lexicon or an alignment."""
+        return tuple(arm for arm in self.resolved_arms if arm.switches_by_meaning)
 
     @cached_property
     def resolved_arms(self) -> tuple[ResolvedArm, ...]:

@@ -15,7 +15,7 @@ from switchtune.config.training import GenerationSettings
 from switchtune.corpus.control import shown
 from switchtune.corpus.documents import read_documents, with_end_marks
 from switchtune.corpus.read import Corpus, read_corpus, read_lines, read_monolingual
-from switchtune.corpus.words import word_segmenter
+from switchtune.corpus.words import capitalised, word_segmenter
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import adopt_files, read_json, write_json
@@ -23,6 +23,7 @@ from switchtune.languages import find_language
 from switchtune.runs.splits import located
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import MetricName
+from switchtune.switching.make import dictionary_words
 
 IDENTIFIED = 200
 """Sentences of monolingual text whose language is looked at."""
@@ -158,13 +159,17 @@ def read_further(
 
 
 def added_text(config: RunConfig, cache_dir: Path) -> list[str]:
-    """The training text, of pairs and monolingual, of the languages that are to be added to the model."""
+    """The training text of the languages that are to be added to the model: of pairs, monolingual, and of glosses."""
     added, lines = {each.code for each in config.model.add}, list[str]()
     for pair in config.pairs:
         train, _, _ = read_pair(config, pair, cache_dir)
         for language in sorted(added & {pair.source, pair.target}):
             lines += _side(train, language)
             lines += read_monolingual(pair.monolingual[language], language) if language in pair.monolingual else []
+    for language in sorted(added & config.zeroshot.glossed.keys()):
+        files = (file.path for file in config.zeroshot.glossed[language].dictionaries)
+        words = dictionary_words(files, language, config.pairs[0].target)
+        lines += [*words, *(capitalised(word, language) for word in words)]  # as they begin a sentence
     return lines
 
 

@@ -5,7 +5,7 @@ sentence is switched into one language, drawn anew for each sentence and epoch, 
 other tasks, a switched sentence mixes two languages.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,6 +113,20 @@ class ManySwitcher:
         return [result[index] for index in range(len(texts))]
 
 
+def dictionary_words(locations: Iterable[str], language: str, other: str) -> list[str]:
+    """The words of a language in dictionaries of it and another, of either direction, sorted.
+
+    Where a file does not tell its direction, they are the words of both of its sides.
+    """
+    found = set[str]()
+    for dictionary in (read_dictionary(location, (other, language)) for location in locations):
+        if dictionary.source_language in {language, UNDETERMINED}:
+            found.update(entry.word for entry in dictionary.entries.values())
+        if dictionary.target_language in {language, UNDETERMINED}:
+            found.update(link.word for entry in dictionary.entries.values() for link in entry.translations)
+    return sorted(found)
+
+
 def dictionary_lexicon(text: MonolingualText, language: str, settings: LexiconSettings) -> Lexicon:
     """The lexicon from a text's language into another, by dictionaries of either direction.
 
@@ -123,13 +137,7 @@ def dictionary_lexicon(text: MonolingualText, language: str, settings: LexiconSe
         LexiconError: a dictionary is damaged, of other languages, or has next to no word of the text.
     """
     require_files(settings)
-    found = set[str]()
-    for dictionary in (read_dictionary(file.path, (text.language, language)) for file in settings.dictionaries):
-        if dictionary.source_language in {language, UNDETERMINED}:
-            found.update(entry.word for entry in dictionary.entries.values())
-        if dictionary.target_language in {language, UNDETERMINED}:
-            found.update(link.word for entry in dictionary.entries.values() for link in entry.translations)
-    words = sorted(found)
+    words = dictionary_words((file.path for file in settings.dictionaries), language, text.language)
     # A phrase counts as one word where its casing is looked up, and as its parts where the fit is judged.
     encoded = encode(([word, *word.split()] for word in words), language)
     target = MonolingualText(language, words, word_segmenter(language), encoded)
