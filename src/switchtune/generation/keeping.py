@@ -17,8 +17,8 @@ from switchtune.corpus.tags import differences, kept_pattern, spaced_like, witho
 from switchtune.errors import UsageError
 from switchtune.files import content_of, fingerprint, read_json, write_json, write_text
 from switchtune.lexicon.glossary import read_glossary
-from switchtune.models.layout import Layout
 from switchtune.models.card import CARD
+from switchtune.models.layout import Layout
 from switchtune.switching.terms import GlossaryTerms
 
 TERMS_NOTE = "terms.json"
