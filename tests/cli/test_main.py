@@ -169,6 +169,30 @@ def test_help_where_nothing_is_asked(
     assert called(capsys, monkeypatch, "score", "--help") == (0, "")
 
 
+def test_help_has_the_verbs_in_the_order_of_the_work(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["switchtune", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    shown = capsys.readouterr().out
+    assert "csr is code-switching restore" in shown
+    marks = (
+        "Data ─",
+        "│ check ",
+        "Lexicon ─",
+        "│ lexicon ",
+        "│ switch ",
+        "Train ─",
+        "│ plan ",
+        "│ run ",
+        "Use ─",
+        "Look ─",
+    )
+    assert sorted(marks, key=shown.index) == list(marks)
+    assert set(re.findall("│ ([a-z][a-z-]*) ", shown)) == set(COMMAND.commands)
+
+
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(*arguments: object) -> None:
         raise error

@@ -2,10 +2,12 @@
 
 import re
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from switchtune.cli.check import check
 from switchtune.cli.lexicon import lexicon_app, lexicon_judge
@@ -24,20 +26,49 @@ from switchtune.errors import (
     log_unforeseen,
 )
 
+_GROUPS: Mapping[str, Sequence[Callable[..., None] | typer.Typer]] = {
+    "Data": (check,),
+    "Lexicon": (lexicon_app, lexicon_judge, switch),
+    "Model": (pretrain, add_language, trim, untrim),
+    "Train": (plan, show_batch, run, train, search, zeroshot),
+    "Use": (translate, export, push),
+    "Look": (report, demo, analyse, score, compare, reproduce),
+}
+"""The verbs in the order of the work."""
+
+
+class _InOrder(TyperGroup):
+    """Verbs as they are listed in `_GROUPS`; typer has those with verbs of their own last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [_name(verb) for verbs in _GROUPS.values() for verb in verbs]
+
+
+def _name(verb: Callable[..., None] | typer.Typer) -> str:
+    return "lexicon" if isinstance(verb, typer.Typer) else verb.__name__.replace("_", "-")
+
+
 app = typer.Typer(
+    cls=_InOrder,
     name="switchtune",
-    help="Code-switching finetuning for multilingual sequence-to-sequence models.",
+    help="""Code-switching finetuning for multilingual sequence-to-sequence models.
+
+    `csr` is code-switching restore: the model first learns to restore sentences of which some words were replaced by
+    their translations, then it is fine-tuned as usual. `csr+` learns, beside the pairs, to translate sentences back
+    from glosses, in which a lexicon has written them word by word in the source language. `standard` is ordinary
+    fine-tuning, with which the others are compared.
+    """,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.add_typer(lexicon_app, name="lexicon")
-for verb in (
-    *(check, lexicon_judge, trim, untrim, add_language, analyse, report, demo, score, compare, switch, pretrain, run),
-    *(train, zeroshot, search, plan, show_batch, translate, export, push, reproduce),
-):
-    app.command(verb.__name__.replace("_", "-"))(verb)
+for _group, _verbs in _GROUPS.items():
+    for _verb in _verbs:
+        if isinstance(_verb, typer.Typer):
+            app.add_typer(_verb, name=_name(_verb), rich_help_panel=_group)
+        else:
+            app.command(_name(_verb), rich_help_panel=_group)(_verb)
 
 
 def main() -> None:
