@@ -49,7 +49,9 @@ def check(
     What is well is told in a line, what is not in a paragraph with the first lines. Exits 1 where there are errors.
     `run`, `train`, `lexicon` and `show-batch` tell the same when they begin, without notes.
 
-    Example: `switchtune check train.de train.en --langs de-en --test 'test.{de,en}'`
+    Example: `switchtune check examples/quickstart.yaml`
+
+    Example: `switchtune check embedded:kitchen:train --langs de-en --test embedded:kitchen:test`
     """
     configured = Path(data).suffix.lower() in (".yaml", ".yml")
     if configured and (target, langs, valid, test, document, model) != (None,) * 6:

@@ -86,6 +86,30 @@ def read_from(text: Path) -> Path:
     return Path("/dev/stdin") if str(text) == "-" else text
 
 
+def found_run(folder: Path) -> Path:
+    """The one run that a folder is or holds, which is told where it is another folder."""
+    from switchtune.runs.folder import find_run
+
+    run = find_run(folder)
+    if run != folder:
+        print_line(f"{folder}: the run in it is {run}", err=True)
+    return run
+
+
+def model_of(model: str, source: str, target: str) -> str:
+    """A model as it is named; of a run, or of the one run in a folder, the best, which is told."""
+    if not os.path.isdir(model) or os.path.exists(os.path.join(model, "config.json")):  # noqa: PTH
+        return model
+    from switchtune.runs.best import best_model
+    from switchtune.runs.folder import runs_in
+
+    if not runs_in(Path(model)):
+        return model
+    best = best_model(found_run(Path(model)), source, target)
+    print_line(best.reason, err=True)
+    return str(best.model)
+
+
 def frequencies(text: str) -> tuple[int, ...]:
     """Word frequencies of `--buckets 100,1000`."""
     parts = [part.strip() for part in text.split(",")]
