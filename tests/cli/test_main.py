@@ -178,6 +178,8 @@ def test_help_has_the_verbs_in_the_order_of_the_work(
     shown = capsys.readouterr().out
     assert "csr is code-switching restore" in shown
     marks = (
+        "Start ─",
+        "│ init ",
         "Data ─",
         "│ check ",
         "Lexicon ─",

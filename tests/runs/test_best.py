@@ -52,7 +52,7 @@ def test_the_arm_with_the_lowest_mean_loss_gives_the_model_of_its_best_seed(tmp_
 
 def test_what_is_not_finished_or_not_of_the_direction_is_not_taken(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    with pytest.raises(UsageError, match="no model of de-en is finished there. The same `switchtune run` finishes"):
+    with pytest.raises(UsageError, match=r"no model of de-en is finished there. The same `switchtune run` finishes"):
         best_model(run, "de", "en")
     best = trained(run, "standard", 2, 9.0, 4.0)
     assert best_model(run, "de", "en").model == best

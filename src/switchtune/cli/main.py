@@ -15,6 +15,7 @@ from switchtune.cli.model import add_language, export, push, trim, untrim
 from switchtune.cli.report import analyse, demo, report
 from switchtune.cli.runs import plan, pretrain, reproduce, run, search, show_batch, train, zeroshot
 from switchtune.cli.scores import compare, score
+from switchtune.cli.start import doctor, init
 from switchtune.cli.terminal import STANDARD_OUTPUT, print_line, standard_streams
 from switchtune.cli.text import switch, translate
 from switchtune.errors import (
@@ -27,6 +28,7 @@ from switchtune.errors import (
 )
 
 _GROUPS: Mapping[str, Sequence[Callable[..., None] | typer.Typer]] = {
+    "Start": (init, doctor),
     "Data": (check,),
     "Lexicon": (lexicon_app, lexicon_judge, switch),
     "Model": (pretrain, add_language, trim, untrim),

@@ -98,7 +98,7 @@ def found_run(folder: Path) -> Path:
 
 def model_of(model: str, source: str, target: str) -> str:
     """A model as it is named; of a run, or of the one run in a folder, the best, which is told."""
-    if not os.path.isdir(model) or os.path.exists(os.path.join(model, "config.json")):  # noqa: PTH
+    if not os.path.isdir(model) or (Path(model) / "config.json").exists():  # noqa: PTH112 — names may be too long
         return model
     from switchtune.runs.best import best_model
     from switchtune.runs.folder import runs_in

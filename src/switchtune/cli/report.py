@@ -15,7 +15,8 @@ from switchtune.run_dir import claim_file, claim_folder
 
 def analyse(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or above it.", **FOLDER)
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or above it.", **FOLDER),
     ],
     what: Annotated[list[str], typer.Option("--what", help="Which analysis; again for more. By default all.")] = [],  # noqa: B006
     multiway: Annotated[
@@ -87,7 +88,9 @@ def _texts(options: list[str]) -> dict[str, list[str]]:
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`, or above one.", **FOLDER)],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`, or above one.", **FOLDER)
+    ],
     out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures as files too.")] = None,
     form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Of these files.")] = "svg",

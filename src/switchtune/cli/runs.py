@@ -278,7 +278,7 @@ def search(
 
     On the first pair, with the first seed. Ends in `best.yaml`, a configuration for `switchtune run`.
 
-    Example: `switchtune search examples/quickstart.yaml --out runs/quickstart/search --set 'search.lr=[5e-4, 1e-3, 2e-3]'`
+    Example: `switchtune search examples/quickstart.yaml --out runs/search --set 'search.lr=[5e-4, 1e-3, 2e-3]'`
     """
     settings = _claimed(_run_config, "search", config, out, overrides + _flags(accept, keep_changed), force)
     from switchtune.cli.display import Display, print_table

@@ -56,6 +56,7 @@ _NO_PAIRS = (
     "pairs judge the lexicon and the weights; nothing is trained on them"
 )
 
+
 @dataclass(frozen=True)
 class PairExperiment:
     """Pairs × arms × seeds of one of `TASKS`."""
