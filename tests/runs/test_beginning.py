@@ -1,5 +1,6 @@
 """Configurations to begin with: they run, fit the corpus's size, and say what everything is."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,8 @@ def test_a_configuration_of_what_is_there_is_valid_and_commented(tmp_path: Path)
     assert ([arm.name for arm in config.arms], config.seeds) == (["standard", "auto"], (1, 2, 3))
     assert (config.training.tokens_per_batch, config.training.keep) == (1024, "best")
     assert config.training.updates == 300
-    assert "updates: 300            # about 300 times through 16 pairs\n" in text
-    assert "source: de              # German" in text
+    assert re.search(r"\n  updates: 300 +# about \d+ times through 16 pairs\n", text)
+    assert re.search(r"\n  - source: de +# German\n", text)
     assert (
         checked(
             configuration_text("m", [pair], None, {"accumulation": 4, "gradient_checkpointing": True}), ""

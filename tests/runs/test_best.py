@@ -27,6 +27,8 @@ def test_the_one_run_below_a_folder_is_found(tmp_path: Path) -> None:
     write(run / "de-en/csr/seed1/reverse/config.resolved.yaml", "pairs: []\n")
     for folder in (run, run.parent, tmp_path / "runs", tmp_path):
         assert find_run(folder) == run
+    with pytest.raises(UsageError, match=r"pretrained: no run of `switchtune run` .*, but of `switchtune pretrain`"):
+        find_run(run.parent / "pretrained")
     other = make_run(tmp_path / "runs/other")
     assert runs_in(tmp_path) == [other, run]
     with pytest.raises(UsageError, match=rf"runs: 2 runs are in it; give one of them: {other}, {run}$"):

@@ -82,6 +82,8 @@ def main() -> None:
 def _exit_code() -> int:
     code = 0
     try:
+        if sys.argv[1:2] == ["help"]:
+            sys.argv[1:] = [*sys.argv[2:], "--help"]
         for before, word in pairwise(sys.argv):
             if re.fullmatch("(--[^=]+=)?", word):  # As a path it would be the working folder.
                 raise UsageError(f"{word or before}: no value given.")

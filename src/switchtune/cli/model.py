@@ -15,6 +15,7 @@ from switchtune.cli.options import (
     NewFolder,
     json_text,
     language_pair,
+    model_of,
     print_json,
     setting,
 )
@@ -113,7 +114,10 @@ def add_language(
 def export(
     ctx: typer.Context,
     model: Annotated[
-        str, typer.Argument(help="A fine-tuned model, a folder or of the Hub; for chat a run's YAML file or folder.")
+        str,
+        typer.Argument(
+            help="A fine-tuned model, a folder or of the Hub, or with --langs a run; for chat a run's YAML file or folder."
+        ),
     ],
     out: NewFolder,
     form: Annotated[
@@ -154,6 +158,8 @@ def export(
         return
     from switchtune.generation.export import export_ct2
 
+    if langs:
+        model = model_of(model, *language_pair(langs))
     output = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages, settings = language_pair(langs) if langs else None, GenerationSettings(beams=beams)
     exported = export_ct2(model, output, languages=languages, text=text, int8=int8, settings=settings, force=force)

@@ -101,10 +101,17 @@ def model_of(model: str, source: str, target: str) -> str:
     if not os.path.isdir(model) or (Path(model) / "config.json").exists():  # noqa: PTH112 — names may be too long
         return model
     from switchtune.runs.best import best_model
-    from switchtune.runs.folder import runs_in
+    from switchtune.runs.folder import models_below, runs_in
 
     if not runs_in(Path(model)):
-        return model
+        below = models_below(Path(model))
+        if len(below) > 1:
+            raise UsageError(
+                f"{model}: {len(below):,} models are in it; give one of them: {', '.join(map(str, below))}"
+            )
+        for found in below:
+            print_line(f"{model}: the model in it is {found}", err=True)
+        return str(below[0]) if below else model
     best = best_model(found_run(Path(model)), source, target)
     print_line(best.reason, err=True)
     return str(best.model)

@@ -91,7 +91,9 @@ def report(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`, or above one.", **FOLDER)
     ],
-    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="HTML file to write; by default it has the name of the first run.")
+    ] = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures as files too.")] = None,
     form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Of these files.")] = "svg",
     force: Force = False,
@@ -108,6 +110,7 @@ def report(
     from switchtune.results.drawing import write_figure
 
     runs = list(map(found_run, runs))
+    out = out or Path(f"{runs[0].resolve().name}.html")
     output = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
         claim_folder(figures, "report", hosts=runs, force=force, option="--figures")

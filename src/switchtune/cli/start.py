@@ -1,5 +1,6 @@
 """The verbs to start with: init, doctor."""
 
+import os
 import shlex
 import tempfile
 from pathlib import Path
@@ -39,9 +40,9 @@ def init(
     from switchtune.runs.beginning import checked, configuration_text, found_pairs, outlook, remedy_of
     from switchtune.runs.survey import survey
 
-    output = claim_file(out, inputs=[data, model], force=force)
     asked = language_pair(langs) if langs else None
     found = survey(data, asked)
+    output = claim_file(out, inputs=[*(corpus.location for corpus in found.corpora), model], force=force)
     with tempfile.TemporaryDirectory() as cache:
         pairs = list(found_pairs(found, asked, Path(cache)))
         _tell(found, pairs)
@@ -68,12 +69,14 @@ def init(
 
 
 def _layout(model: str) -> Any:
-    """The layout of a model; None where it cannot be loaded now, which is told."""
+    """The layout of a model; None where it cannot be fetched now, which is told."""
     from switchtune.models.load import load_layout
 
     try:
         return load_layout(model)
     except SwitchtuneError as error:
+        if os.path.isdir(model):  # noqa: PTH112 - names may be too long
+            raise
         print_line(f"not looked at: {error}", err=True)
         return None
 

@@ -35,7 +35,7 @@ def load_config(kind: type[Block], path: Path | str, overrides: Sequence[str] = 
 def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The mapping in a YAML file; raises UsageError where there is none."""
     try:
-        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings.")
+        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings; `switchtune init` writes one.")
     except SwitchtuneError as error:
         raise UsageError(str(error)) from error
     values = parse_yaml(content, str(path))

@@ -10,7 +10,7 @@ from switchtune.config.load import parse_config, parse_yaml
 from switchtune.config.run import RunConfig
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.identify import language_of_texts
-from switchtune.corpus.read import Corpus, read_corpus
+from switchtune.corpus.read import Corpus, read_corpus, read_monolingual
 from switchtune.errors import SwitchtuneError
 from switchtune.examples import task_examples
 from switchtune.languages import find_language
@@ -75,7 +75,14 @@ def found_pairs(found: Survey, asked: tuple[str, str] | None, cache: Path) -> It
         corpora = {role: taken[role].location for role in ("train", "valid", "test") if role in taken}
         train = read_corpus(corpora["train"], source, target, cache_dir=cache)
         monolingual = {code: path for code, path in found.monolingual if code in (source, target)}
-        notes = [f"{each.location}: left out: {each.role or 'training'} data is there already" for each in rest]
+        known = {source: train.sources, target: train.targets}
+        used = [code for code, path in monolingual.items() if not {*known[code]()} >= {*read_monolingual(path, code)}]
+        notes = [
+            f"{path}: left out: all of it is in the training set"
+            for code, path in monolingual.items()
+            if code not in used
+        ]
+        notes += [f"{each.location}: left out: {each.role or 'training'} data is there already" for each in rest]
         sample = train.limited(LOOKED_AT)
         for code, texts in ((source, sample.sources()), (target, sample.targets())):
             looks = language_of_texts(texts)
@@ -83,7 +90,8 @@ def found_pairs(found: Survey, asked: tuple[str, str] | None, cache: Path) -> It
                 notes.append(
                     f"{corpora['train']}: {find_language(code).name} by its name, but it looks like {looks.name}"
                 )
-        yield FoundPair(train, corpora, min(LARGEST_HELD_OUT, max(1, len(train) // 10)), monolingual, tuple(notes))
+        held_out = min(LARGEST_HELD_OUT, max(1, len(train) // 10))
+        yield FoundPair(train, corpora, held_out, {code: monolingual[code] for code in used}, tuple(notes))
 
 
 def updates_of_an_epoch(corpus: Corpus, layout: Layout | None, tokens_per_batch: int) -> float:

@@ -1,8 +1,8 @@
 """What a run would find on this machine: versions, device, precision, memory, disk, extras."""
 
-import os
 import platform
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -48,7 +48,7 @@ class Examined:
     memory_gb: float
     memory_free_gb: float
     disk_free_gb: dict[str, float]
-    """By folder: the working folder, that of fetched models, that of temporary files."""
+    """By folder, with what is there: what is made, models that are fetched, temporary files."""
     hub: str | None
     """Why the Hub cannot be reached; None where it can be."""
     missing: dict[str, list[str]]
@@ -80,9 +80,11 @@ def examined() -> Examined:
         for extra in EXTRAS
         if (lacking := [each.name for each in needed if _is_of(each, extra) and each.name in problems])
     }
-    folders = dict.fromkeys(
-        map(_existing, (Path.cwd(), Path(constants.HF_HUB_CACHE), Path(os.environ.get("TMPDIR", "/tmp"))))
-    )
+    folders = {
+        "this folder": Path.cwd(),
+        "models that are fetched": Path(constants.HF_HUB_CACHE),
+        "temporary files": Path(tempfile.gettempdir()),
+    }
     precision = compute_dtype(TrainingSettings(), None, device.kind)
     return Examined(
         versions={"switchtune": version("switchtune"), "Python": platform.python_version()}
@@ -93,7 +95,9 @@ def examined() -> Examined:
         cores=available_cores(),
         memory_gb=memory.total / GB,
         memory_free_gb=memory.available / GB,
-        disk_free_gb={str(folder): shutil.disk_usage(folder).free / GB for folder in folders},
+        disk_free_gb={
+            f"{name}, {folder}": shutil.disk_usage(_existing(folder)).free / GB for name, folder in folders.items()
+        },
         hub=why_unreachable(),
         missing=missing,
         faults=tuple(problems[each.name] for each in needed if each.marker is None and each.name in problems),

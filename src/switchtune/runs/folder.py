@@ -255,6 +255,12 @@ def runs_in(folder: Path) -> list[Path]:
     return [run for run in runs if not any(other in run.parents for other in runs)]
 
 
+def models_below(folder: Path) -> list[Path]:
+    """The models that lie below a folder, as stages of trainings and pretrainings leave them."""
+    below = (folder.glob(f"{'*/' * depth}model/config.json") for depth in range(_DEPTH))
+    return sorted(path.parent for paths in below for path in paths)
+
+
 def is_run(folder: Path) -> bool:
     """Whether a comparison was begun in a folder: a pretraining has a configuration too."""
     if not (folder / CONFIG).is_file():
@@ -268,6 +274,8 @@ def find_run(folder: Path) -> Path:
     runs = runs_in(folder)
     if len(runs) > 1:
         raise UsageError(f"{folder}: {len(runs):,} runs are in it; give one of them: {', '.join(map(str, runs))}")
+    if not runs and (folder / CONFIG).is_file():
+        raise UsageError(f"{folder}: no run of `switchtune run` or `switchtune train`, but of `switchtune pretrain`.")
     return runs[0] if runs else config_file(folder).parent
 
 

@@ -98,7 +98,8 @@ def survey(location: str | Path, asked: tuple[str, str] | None = None) -> Survey
         elif "mono" in before.lower() or (len(sides) == 1 and not sides.keys() & _SIDES.keys()):
             monolingual += [(code, str(path)) for code, path in sides.items()]
         else:
-            left_out.append(f"{folder / before}…: files of {', '.join(sorted(sides))}: --langs de-en says which two")
+            remedy = "" if asked else ": --langs de-en says which two"
+            left_out.append(f"{folder / before}…: files of {', '.join(sorted(sides))}{remedy}")
     if not corpora:
         expected = (
             f"{data}: no parallel corpus is found. Expected are two text files whose names end in their languages "
