@@ -14,13 +14,15 @@ from tests.runs.test_survey import texts
 
 def test_a_configuration_of_what_is_there_is_valid_and_commented(tmp_path: Path) -> None:
     data = texts(tmp_path / "odd: #name", "train.de", "train.en", "dev.de", "dev.en", "mono.en", "mono.fr")
+    (data / "more.en").write_text("A cat sleeps.\n", encoding="utf-8")
+    (data / "mono.en").unlink()
     (pair,) = found_pairs(survey(data), None, tmp_path)
     text = configuration_text("some/model", [pair], miniature().layout)
     config = checked(text, "mine.yaml")
     (written,) = config.pairs
     assert (written.name, written.train) == ("de-en", str(data / "train.{de,en}"))
     assert (written.valid, written.taken, written.split.test) == (str(data / "dev.{de,en}"), ("test",), 1)
-    assert written.monolingual == {"en": str(data / "mono.en")}
+    assert written.monolingual == {"en": str(data / "more.en")}
     assert ([arm.name for arm in config.arms], config.seeds) == (["standard", "auto"], (1, 2, 3))
     assert (config.training.tokens_per_batch, config.training.keep) == (1024, "best")
     assert config.training.updates == 300
@@ -32,6 +34,14 @@ def test_a_configuration_of_what_is_there_is_valid_and_commented(tmp_path: Path)
         ).training.accumulation
         == 4
     )
+
+
+def test_monolingual_text_that_adds_nothing_is_left_out(tmp_path: Path) -> None:
+    data = texts(tmp_path / "data", "train.de", "train.en", "mono.en", "mono.de")
+    (data / "mono.de").write_text("Eine Katze schläft.\n", encoding="utf-8")
+    (pair,) = found_pairs(survey(data), None, tmp_path)
+    assert pair.monolingual == {"de": str(data / "mono.de")}
+    assert pair.notes == (f"{data / 'mono.en'}: left out: all of it is in the training set",)
 
 
 def test_text_that_looks_like_another_language_is_told(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def export(
     model: Annotated[
         str,
         typer.Argument(
-            help="A fine-tuned model, a folder or of the Hub, or with --langs a run; for chat a run's YAML file or folder."
+            help="A fine-tuned model, a folder or of the Hub; with --langs a run; for chat a run's YAML file or folder."
         ),
     ],
     out: NewFolder,

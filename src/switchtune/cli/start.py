@@ -3,8 +3,9 @@
 import os
 import shlex
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +13,13 @@ from switchtune.cli.options import AsJson, Force, language_pair, print_json
 from switchtune.cli.terminal import print_line
 from switchtune.errors import SwitchtuneError
 from switchtune.files import write_text
+from switchtune.languages import find_language
 from switchtune.run_dir import claim_file
+
+if TYPE_CHECKING:
+    from switchtune.models.layout import Layout
+    from switchtune.runs.beginning import FoundPair
+    from switchtune.runs.survey import Survey
 
 DEFAULT_MODEL = "facebook/mbart-large-50"
 
@@ -68,7 +75,7 @@ def init(
         print_line(f"next: switchtune {verb} {file}" + f" --out runs/{shlex.quote(out.stem)}" * (verb == "run"))
 
 
-def _layout(model: str) -> Any:
+def _layout(model: str) -> "Layout | None":
     """The layout of a model; None where it cannot be fetched now, which is told."""
     from switchtune.models.load import load_layout
 
@@ -81,9 +88,7 @@ def _layout(model: str) -> Any:
         return None
 
 
-def _tell(found: Any, pairs: Any) -> None:
-    from switchtune.languages import find_language
-
+def _tell(found: "Survey", pairs: "Sequence[FoundPair]") -> None:
     for pair in pairs:
         source, target = (find_language(code) for code in (pair.train.source_language, pair.train.target_language))
         print_line(
