@@ -93,7 +93,7 @@ def _verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)  # every verb once; a machine may be busy with other things
+@pytest.mark.timeout(1800)  # every verb once; a machine may be busy with other things
 def test_examples_run_as_they_stand_and_so_do_the_next_commands(
     after_make_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -52,7 +52,7 @@ def check(
 
     Example: `switchtune check examples/quickstart.yaml`
 
-    Example: `switchtune check embedded:kitchen:train --langs de-en --test embedded:kitchen:test`
+    Example: `switchtune check embedded:kitchen:valid --langs de-en --test embedded:kitchen:test`
     """
     if os.path.isdir(data):  # noqa: PTH112 - names may be too long
         raise UsageError(f"{data}: a folder. Give files, or a YAML file: `switchtune init {data}` writes one.")

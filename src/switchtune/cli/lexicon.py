@@ -50,7 +50,7 @@ lexicon_app = typer.Typer(
     help="""Build a bilingual lexicon in both directions and judge it. `switchtune lexicon build --help` has
     the options.
 
-    Example: `switchtune lexicon embedded:kitchen:train --langs de-en --out lexicon`""",
+    Example: `switchtune lexicon embedded:kitchen:valid --langs de-en --out lexicon`""",
 )
 
 Source = Annotated[str, typer.Argument(help="Source side, or all of a parallel corpus (TSV, train.{de,en}, …).")]
@@ -112,7 +112,7 @@ def build(
     Edits by hand belong in `lexicon.*.edits.tsv` beside it (word, translation, strength or -), which apply whenever it
     is read, and which no build touches. Exits 1 where the verdict is red; what was built is written all the same.
 
-    Example: `switchtune lexicon build embedded:kitchen:train --langs de-en --out lexicon`
+    Example: `switchtune lexicon build embedded:kitchen:valid --langs de-en --out lexicon`
     """
     from switchtune.cli.display import BuildDisplay, print_judgement
     from switchtune.lexicon.build import require_files
@@ -262,7 +262,7 @@ def lexicon_judge(
 ) -> None:
     """Judge a lexicon file by sentence pairs that it was not made from. Exits 1 where the verdict is red.
 
-    Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv embedded:kitchen:valid --langs de-en`
+    Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv embedded:kitchen:test --langs de-en`
     """
     from switchtune.cli.display import print_direction
     from switchtune.runs.lexicon_folder import judge_file, read_input
