@@ -36,6 +36,8 @@ def examples_of(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tupl
 
 
 SHOWN = list(examples_of(typer.main.get_command(app)))
+WITHOUT_MAKE_RUN = {("zeroshot",)}
+"""It needs pairs of two languages with a third, and a model of all three, which `make run` does not make."""
 
 
 def words_of(command: str) -> list[str]:
@@ -81,7 +83,8 @@ def after_make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_every_verb_has_an_example() -> None:
-    assert {path for path, _ in SHOWN} == {path for path, _ in _verbs(typer.main.get_command(app))}
+    verbs = {path for path, _ in _verbs(typer.main.get_command(app))}
+    assert {path for path, _ in SHOWN} | WITHOUT_MAKE_RUN == verbs
     assert all(f"{example} ".startswith(f"switchtune {' '.join(path)} ") for path, example in SHOWN)
 
 

@@ -249,7 +249,7 @@ def zeroshot(
 
     Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
 
-    Example: `switchtune zeroshot examples/quickstart.yaml --out runs/quickstart/comparison`
+    Example, with the corpora that its file names: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
     """
     settings = _claimed(_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
     from switchtune.cli.display import Display, print_matrices
