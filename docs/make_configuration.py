@@ -10,9 +10,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from switchtune.config.base import Settings, blocks_of, keys_of
+from switchtune.config.base import Settings
 from switchtune.config.inference import NliConfig
 from switchtune.config.pretrain import PretrainConfig
+from switchtune.config.problems import blocks_of, keys_of
 from switchtune.config.run import RunConfig
 
 FILES: dict[str, type[Settings]] = {

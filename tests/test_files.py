@@ -592,13 +592,13 @@ def test_a_page_of_somebodys_in_a_folder_of_lexicons_stays(place: Path, model: P
 @pytest.mark.parametrize(
     ("verb", "setting", "refusal"),
     [
-        ("run run.yaml", "lexicon.dictionaries=[gone.tsv]", "gone.tsv: not found in ."),
-        ("train run.yaml", "lexicon.block.words=gone.txt", "gone.txt: not found in ."),
+        ("run run.yaml", "lexicon.dictionaries=[gone.tsv]", "gone.tsv: not found in this folder"),
+        ("train run.yaml", "lexicon.block.words=gone.txt", "gone.txt: not found in this folder"),
         ("search run.yaml", "training.report_to=[wandbb]", "'wandbb' is not a tracker"),
         ("zeroshot run.yaml", "lexicon.dictionaries=[d]", "d: a folder; a file is expected."),
         ("pretrain pretrain.yaml", "training.report_to=[wandbb]", "'wandbb' is not a tracker"),
-        ("run nli.yaml", "lexicon.dictionaries.de=gone.tsv", "gone.tsv: not found in ."),
-        ("train nli.yaml", "lexicon.block.words=gone.txt", "gone.txt: not found in ."),
+        ("run nli.yaml", "lexicon.dictionaries.de=gone.tsv", "gone.tsv: not found in this folder"),
+        ("train nli.yaml", "lexicon.block.words=gone.txt", "gone.txt: not found in this folder"),
     ],
 )
 def test_no_folder_is_made_for_what_cannot_begin(place: Path, verb: str, setting: str, refusal: str) -> None:

@@ -100,7 +100,8 @@ def _not_found(path: Path) -> str:
     if not known:
         return f"not found. The folder {path.parent} {'holds nothing but hidden files' if entries else 'is empty'}."
     hint = nearest(path.name, known)
-    return f"not found in {path.parent}. {hint[0].upper()}{hint[1:]}"
+    where = "this folder" if path.parent == Path() else path.parent
+    return f"not found in {where}. {hint[0].upper()}{hint[1:]}"
 
 
 def broken_link(path: Path) -> str | None:

@@ -118,6 +118,10 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("switch empty --lexicon lexicon.tsv --lang de", "empty: a folder"),
         ("translate empty none --from de --to en", "none: not found in"),
         ("switch text --lexicon lexicon.tsv --lang klingonese", "klingonese"),
+        ("translate nobody/nothing text --from de --to klingonese", "unknown language 'klingonese'"),
+        ("init empty", "empty: no parallel corpus is found"),
+        ("init none", "none: not found in"),
+        ("init embedded:kitchen:train", "in which languages is it?"),
         ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected whole numbers from 1 that rise"),
         ("score text text --lang de --buckets x", "--buckets x"),
         ("score text text --lang de --buckets 0,10", "--buckets 0,10"),
@@ -167,6 +171,34 @@ def test_help_where_nothing_is_asked(
 ) -> None:
     assert called(capsys, monkeypatch) == (2, "")
     assert called(capsys, monkeypatch, "score", "--help") == (0, "")
+    assert called(capsys, monkeypatch, "help", "lexicon", "merge") == (0, "")
+    assert called(capsys, monkeypatch, "help") == (0, "")
+
+
+def test_help_has_the_verbs_in_the_order_of_the_work(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["switchtune", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    shown = capsys.readouterr().out
+    assert "csr is code-switching restore" in shown
+    marks = (
+        "Start ─",
+        "│ init ",
+        "Data ─",
+        "│ check ",
+        "Lexicon ─",
+        "│ lexicon ",
+        "│ switch ",
+        "Train ─",
+        "│ plan ",
+        "│ run ",
+        "Use ─",
+        "Look ─",
+    )
+    assert sorted(marks, key=shown.index) == list(marks)
+    assert set(re.findall("│ ([a-z][a-z-]*) ", shown)) == set(COMMAND.commands)
 
 
 def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:

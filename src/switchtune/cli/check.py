@@ -1,5 +1,6 @@
 """The verb that looks at data before anything is trained on it."""
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -49,8 +50,12 @@ def check(
     What is well is told in a line, what is not in a paragraph with the first lines. Exits 1 where there are errors.
     `run`, `train`, `lexicon` and `show-batch` tell the same when they begin, without notes.
 
-    Example: `switchtune check train.de train.en --langs de-en --test 'test.{de,en}'`
+    Example: `switchtune check examples/quickstart.yaml`
+
+    Example: `switchtune check embedded:kitchen:valid --langs de-en --test embedded:kitchen:test`
     """
+    if os.path.isdir(data):  # noqa: PTH112 - names may be too long
+        raise UsageError(f"{data}: a folder. Give files, or a YAML file: `switchtune init {data}` writes one.")
     configured = Path(data).suffix.lower() in (".yaml", ".yml")
     if configured and (target, langs, valid, test, document, model) != (None,) * 6:
         raise UsageError("A configuration names files, languages and model itself: give it alone.")

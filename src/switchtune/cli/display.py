@@ -1,6 +1,8 @@
-"""A run as people watch it: progress bars on a terminal, a line now and then elsewhere; tables at the end."""
+"""A run as people watch it: progress bars on a terminal, a line a minute elsewhere; tables at the end."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rich.progress import (
     BarColumn,
@@ -27,8 +29,8 @@ from switchtune.results.text import verdict
 from switchtune.runs.lexicon_folder import Made
 from switchtune.runs.plan import HEADER, Plan, plan_cells, verdicts
 
-LINES_PER_STAGE = 10
-"""How many progress lines a stage gives where there is no terminal."""
+SECONDS_BETWEEN_LINES = 60.0
+"""Time between two progress lines of a stage where there is no terminal; its end has a line of its own."""
 
 
 class _Bars:
@@ -66,15 +68,30 @@ class _Bars:
         self._console.print(text, soft_wrap=True)
 
 
+@dataclass
+class _Lines:
+    """The progress lines of a stage."""
+
+    first_update: int
+    """The first one that was told of: speed is measured from there, whatever was done before an interruption."""
+    began_at: float
+    shown_at: float
+
+    def seconds_left(self, event: Event, now: float) -> float | None:
+        done = event.update - self.first_update
+        return (now - self.began_at) / done * (event.updates - event.update) if done > 0 else None
+
+
 class Display(_Bars):
-    """Shows events of a run as they come: bars on a terminal, a line now and then elsewhere."""
+    """Shows events of a run as they come: bars on a terminal, a line a minute elsewhere."""
 
     _on_stop = "Stopped. The same command goes on from the last checkpoints."
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._bars: dict[tuple[str, str], TaskID] = {}
-        self._shown: dict[tuple[str, str], int] = {}
+        self._lines: dict[tuple[str, str], _Lines] = {}
 
     def show(self, event: Event) -> None:
         """Show a message, or how far a stage of a trial is."""
@@ -91,10 +108,20 @@ class Display(_Bars):
                 self._bars[key] = self._progress.add_task(subject, total=event.updates, figures="")
             self._progress.update(self._bars[key], completed=event.update, figures=figures)
             return
-        step = event.update * LINES_PER_STAGE // event.updates
-        if step > self._shown.get(key, 0):
-            self._shown[key] = step
-            self.tell(f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {figures}".rstrip())
+        now = self._clock()
+        lines = self._lines.setdefault(key, _Lines(event.update, now, now))
+        ended = event.update == event.updates
+        if ended or now - lines.shown_at >= SECONDS_BETWEEN_LINES:
+            lines.shown_at = now
+            left = None if ended else lines.seconds_left(event, now)
+            told = ", ".join(filter(None, [figures, left is not None and f"{_duration(left)} left"]))
+            self.tell(f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {told}".rstrip())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+    return f"{seconds / 3600:.1f} h"
 
 
 class BuildDisplay(_Bars):

@@ -51,7 +51,7 @@ lexicon_app = typer.Typer(
     help="""Build a bilingual lexicon in both directions and judge it. `switchtune lexicon build --help` has
     the options.
 
-    Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`""",
+    Example: `switchtune lexicon embedded:kitchen:valid --langs de-en --out lexicon`""",
 )
 
 Source = Annotated[str, typer.Argument(help="Source side, or all of a parallel corpus (TSV, train.{de,en}, …).")]
@@ -113,7 +113,7 @@ def build(
     Edits by hand belong in `lexicon.*.edits.tsv` beside it (word, translation, strength or -), which apply whenever it
     is read, and which no build touches. Exits 1 where the verdict is red; what was built is written all the same.
 
-    Example: `switchtune lexicon train.de train.en --langs de-en --out lexicon`
+    Example: `switchtune lexicon build embedded:kitchen:valid --langs de-en --out lexicon`
     """
     from switchtune.cli.display import BuildDisplay, print_judgement
     from switchtune.lexicon.build import require_files
@@ -210,7 +210,8 @@ def diff(
 ) -> None:
     """What two lexicons have in common, and where their first translations differ.
 
-    Example: `switchtune lexicon diff first/lexicon.de-en.tsv second/lexicon.de-en.tsv`
+    Example: `switchtune lexicon diff lexicon/lexicon.de-en.tsv
+    runs/quickstart/comparison/lexicon/de-en/*/lexicon.de-en.tsv`
     """
     from switchtune.lexicon.compare import lexicon_difference
     from switchtune.lexicon.edits import edits_between
@@ -236,7 +237,8 @@ def merge(
 ) -> None:
     """Merge lexicons of one direction, each with a weight.
 
-    Example: `switchtune lexicon merge mine.de-en.tsv=2 lexicon/lexicon.de-en.tsv --out lexicon.de-en.tsv`
+    Example: `switchtune lexicon merge lexicon/lexicon.de-en.tsv=2
+    runs/quickstart/comparison/lexicon/de-en/*/lexicon.de-en.tsv --out lexicon.de-en.tsv`
     """
     from switchtune.lexicon.block import BlockList, Limits
     from switchtune.lexicon.combine import Weighted, combined
@@ -263,7 +265,7 @@ def lexicon_judge(
 ) -> None:
     """Judge a lexicon or a glossary by sentence pairs that it was not made from. Exits 1 where the verdict is red.
 
-    Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv valid.de valid.en --langs de-en`
+    Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv embedded:kitchen:test --langs de-en`
     """
     from switchtune.cli.display import print_direction
     from switchtune.runs.lexicon_folder import judge_file, read_input

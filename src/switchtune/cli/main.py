@@ -2,10 +2,12 @@
 
 import re
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from switchtune.cli.check import check
 from switchtune.cli.lexicon import lexicon_app, lexicon_judge
@@ -13,6 +15,7 @@ from switchtune.cli.model import add_language, export, push, trim, untrim
 from switchtune.cli.report import analyse, demo, report
 from switchtune.cli.runs import plan, pretrain, reproduce, run, search, show_batch, train, zeroshot
 from switchtune.cli.scores import compare, score
+from switchtune.cli.start import doctor, init
 from switchtune.cli.terminal import STANDARD_OUTPUT, print_line, standard_streams
 from switchtune.cli.text import switch, translate
 from switchtune.errors import (
@@ -24,20 +27,50 @@ from switchtune.errors import (
     log_unforeseen,
 )
 
+_GROUPS: Mapping[str, Sequence[Callable[..., None] | typer.Typer]] = {
+    "Start": (init, doctor),
+    "Data": (check,),
+    "Lexicon": (lexicon_app, lexicon_judge, switch),
+    "Model": (pretrain, add_language, trim, untrim),
+    "Train": (plan, show_batch, run, train, search, zeroshot),
+    "Use": (translate, export, push),
+    "Look": (report, demo, analyse, score, compare, reproduce),
+}
+"""The verbs in the order of the work."""
+
+
+class _InOrder(TyperGroup):
+    """Verbs as they are listed in `_GROUPS`; typer has those with verbs of their own last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [_name(verb) for verbs in _GROUPS.values() for verb in verbs]
+
+
+def _name(verb: Callable[..., None] | typer.Typer) -> str:
+    return "lexicon" if isinstance(verb, typer.Typer) else verb.__name__.replace("_", "-")
+
+
 app = typer.Typer(
+    cls=_InOrder,
     name="switchtune",
-    help="Code-switching finetuning for multilingual sequence-to-sequence models.",
+    help="""Code-switching finetuning for multilingual sequence-to-sequence models.
+
+    `csr` is code-switching restore: the model first learns to restore sentences of which some words were replaced by
+    their translations, then it is fine-tuned as usual. `csr+` learns, beside the pairs, to translate sentences back
+    from glosses, in which a lexicon has written them word by word in the source language. `standard` is ordinary
+    fine-tuning, with which the others are compared.
+    """,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.add_typer(lexicon_app, name="lexicon")
-for verb in (
-    *(check, lexicon_judge, trim, untrim, add_language, analyse, report, demo, score, compare, switch, pretrain, run),
-    *(train, zeroshot, search, plan, show_batch, translate, export, push, reproduce),
-):
-    app.command(verb.__name__.replace("_", "-"))(verb)
+for _group, _verbs in _GROUPS.items():
+    for _verb in _verbs:
+        if isinstance(_verb, typer.Typer):
+            app.add_typer(_verb, name=_name(_verb), rich_help_panel=_group)
+        else:
+            app.command(_name(_verb), rich_help_panel=_group)(_verb)
 
 
 def main() -> None:
@@ -49,6 +82,8 @@ def main() -> None:
 def _exit_code() -> int:
     code = 0
     try:
+        if sys.argv[1:2] == ["help"]:
+            sys.argv[1:] = [*sys.argv[2:], "--help"]
         for before, word in pairwise(sys.argv):
             if re.fullmatch("(--[^=]+=)?", word):  # As a path it would be the working folder.
                 raise UsageError(f"{word or before}: no value given.")

@@ -15,6 +15,7 @@ from switchtune.cli.options import (
     NewFolder,
     json_text,
     language_pair,
+    model_of,
     print_json,
     setting,
 )
@@ -43,7 +44,8 @@ def trim(
     symbols and emoji; special tokens and tags. Before anything is written it is proved that the text is segmented as
     before and that the kept pieces have the same logits. The folder holds `trim.json`, by which `untrim` works.
 
-    Example: `switchtune trim facebook/mbart-large-50 --text train.de train.en --langs de,en --out trimmed`
+    Example: `switchtune trim runs/quickstart/pretrained/model --langs de,en --out trimmed --text
+    runs/quickstart/comparison/de-en/test.de runs/quickstart/comparison/de-en/test.en`
     """
     from switchtune.corpus.read import read_lines
     from switchtune.models.trim import survey
@@ -67,7 +69,7 @@ def untrim(
 ) -> None:
     """Give a trimmed model its whole vocabulary back: its own rows where it has them, the base's for the others.
 
-    Example: `switchtune untrim runs/mine/de-en/csr/seed1/task/model --base facebook/mbart-large-50 --out whole`
+    Example: `switchtune untrim trimmed --base runs/quickstart/pretrained/model --out whole`
     """
     from switchtune.models.trim import untrim as untrimmed
 
@@ -90,7 +92,7 @@ def add_language(
 ) -> None:
     """Give a model a tag for a language that it lacks. What it does in its other languages does not change.
 
-    Example: `switchtune add-language facebook/nllb-200-distilled-600M --code hsb --like cs --text hsb.txt --out model`
+    Example: `switchtune add-language runs/quickstart/pretrained/model --code hsb --like de --out with-hsb`
     """
     from switchtune.corpus.read import read_lines
     from switchtune.models.load import load_layout
@@ -112,7 +114,10 @@ def add_language(
 def export(
     ctx: typer.Context,
     model: Annotated[
-        str, typer.Argument(help="A fine-tuned model, a folder or of the Hub; for chat a run's YAML file or folder.")
+        str,
+        typer.Argument(
+            help="A fine-tuned model, a folder or of the Hub; with --langs a run; for chat a run's YAML file or folder."
+        ),
     ],
     out: NewFolder,
     form: Annotated[
@@ -140,7 +145,7 @@ def export(
     With --to chat: the examples of a run's stages as JSONL, chats for tools that train decoder-only models (TRL,
     axolotl, LLaMA-Factory), for training and for validation. What is asked stands in `chat` of the configuration.
 
-    Example: `switchtune export runs/quickstart/de-en/csr/seed1/task/model --to ct2 --out exported`
+    Example: `switchtune export runs/quickstart/comparison/de-en/csr/seed1/task/model --to ct2 --out exported`
 
     Example: `switchtune export examples/quickstart.yaml --to chat --arm csr --out chats`
     """
@@ -153,6 +158,8 @@ def export(
         return
     from switchtune.generation.export import export_ct2
 
+    if langs:
+        model = model_of(model, *language_pair(langs))
     output = claim_folder(out, "export", replaces=True, inputs=[model, *([text] if text else [])], force=force)
     languages, settings = language_pair(langs) if langs else None, GenerationSettings(beams=beams)
     exported = export_ct2(model, output, languages=languages, text=text, int8=int8, settings=settings, force=force)

@@ -88,6 +88,37 @@ def read_from(text: Path) -> Path:
     return Path("/dev/stdin") if str(text) == "-" else text
 
 
+def found_run(folder: Path) -> Path:
+    """The one run that a folder is or holds, which is told where it is another folder."""
+    from switchtune.runs.folder import find_run
+
+    run = find_run(folder)
+    if run != folder:
+        print_line(f"{folder}: the run in it is {run}", err=True)
+    return run
+
+
+def model_of(model: str, source: str, target: str) -> str:
+    """A model as it is named; of a run, or of the one run in a folder, the best, which is told."""
+    if not os.path.isdir(model) or (Path(model) / "config.json").exists():  # noqa: PTH112 — names may be too long
+        return model
+    from switchtune.runs.best import best_model
+    from switchtune.runs.folder import models_below, runs_in
+
+    if not runs_in(Path(model)):
+        below = models_below(Path(model))
+        if len(below) > 1:
+            raise UsageError(
+                f"{model}: {len(below):,} models are in it; give one of them: {', '.join(map(str, below))}"
+            )
+        for found in below:
+            print_line(f"{model}: the model in it is {found}", err=True)
+        return str(below[0]) if below else model
+    best = best_model(found_run(Path(model)), source, target)
+    print_line(best.reason, err=True)
+    return str(best.model)
+
+
 def frequencies(text: str) -> tuple[int, ...]:
     """Word frequencies of `--buckets 100,1000`."""
     parts = [part.strip() for part in text.split(",")]

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from switchtune.cli.options import FOLDER, AsJson, Force, Seed, frequencies, print_json
+from switchtune.cli.options import FOLDER, AsJson, Force, Seed, found_run, frequencies, print_json
 from switchtune.cli.terminal import print_line
 from switchtune.errors import UsageError
 from switchtune.files import write_text
@@ -15,7 +15,8 @@ from switchtune.run_dir import claim_file, claim_folder
 
 def analyse(
     run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`.", **FOLDER)
+        Path,
+        typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or above it.", **FOLDER),
     ],
     what: Annotated[list[str], typer.Option("--what", help="Which analysis; again for more. By default all.")] = [],  # noqa: B006
     multiway: Annotated[
@@ -45,7 +46,7 @@ def analyse(
     Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
     scikit-learn: the extra `analysis`.
 
-    Example: `switchtune analyse runs/quickstart --what distance --what dynamics`
+    Example: `switchtune analyse runs/quickstart --what cost --what dynamics`
     """
     from switchtune.analysis.analyse import ANALYSES, AnalysisSettings
     from switchtune.analysis.analyse import analyse as analyse_run
@@ -64,7 +65,7 @@ def analyse(
         cases=cases,
     )
     with Display() as display:
-        analysed = analyse_run(run, chosen, settings, on_event=display.show)
+        analysed = analyse_run(found_run(run), chosen, settings, on_event=display.show)
     if as_json:
         print_json(analysed.record())
         return
@@ -87,8 +88,12 @@ def _texts(options: list[str]) -> dict[str, list[str]]:
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`.", **FOLDER)],
-    out: Annotated[Path, typer.Option("--out", help="HTML file to write.")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`, or above one.", **FOLDER)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="HTML file to write; by default it has the name of the first run.")
+    ] = None,
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures as files too.")] = None,
     form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Of these files.")] = "svg",
     force: Force = False,
@@ -104,6 +109,8 @@ def report(
     from switchtune.report.run_page import run_page
     from switchtune.results.drawing import write_figure
 
+    runs = list(map(found_run, runs))
+    out = out or Path(f"{runs[0].resolve().name}.html")
     output = claim_file(out, hosts=runs, force=force, own=out.is_file() and is_report(out))
     if figures is not None:
         claim_folder(figures, "report", hosts=runs, force=force, option="--figures")
@@ -125,7 +132,7 @@ def report(
 
 
 def demo(
-    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`.", **FOLDER)],
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`, or above it.", **FOLDER)],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
 ) -> None:
@@ -146,7 +153,7 @@ def demo(
         if not no_open:
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 
-    session = open_session(run)
+    session = open_session(found_run(run))
     for warning in session.run.warnings:
         print_line(f"switchtune: {warning}", err=True)
     serve(session, port, ready)

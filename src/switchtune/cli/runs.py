@@ -1,9 +1,12 @@
 """The verbs that take a configuration: pretrain, run, train, zeroshot, search, plan, show-batch; and reproduce."""
 
-from collections.abc import Callable
+import shlex
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from shutil import which
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -17,7 +20,7 @@ from switchtune.config.pretrain import PretrainConfig
 from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.run_dir import claim_folder
-from switchtune.runs.paths import CONFIG
+from switchtune.runs.paths import CONFIG, side_file
 
 Config = Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")]
 Overrides = Annotated[
@@ -67,7 +70,7 @@ def pretrain(
 ) -> None:
     """Make a small model from monolingual text by denoising (the paper's equation 2).
 
-    Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/pretrained`
+    Example: `switchtune pretrain examples/quickstart-pretrain.yaml --out runs/quickstart/pretrained`
     """
     settings = load_config(PretrainConfig, config, overrides)
     from switchtune.cli.display import Display
@@ -110,7 +113,7 @@ def run(
 
     The file's `task` says what for: translation, summarization, or nli (trained in one language, tested in others).
 
-    Example: `switchtune run examples/quickstart.yaml --out runs/quickstart --set training.updates=300`
+    Example: `switchtune run examples/quickstart.yaml --out runs/quickstart/comparison`
     """
     settings = _claimed(load_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
     from switchtune.cli.display import Display, print_accuracies, print_summary
@@ -124,6 +127,22 @@ def run(
     else:
         (print_accuracies if isinstance(settings, NliConfig) else print_summary)(summary)
         print_line(f"{out / 'comparison.md'}, {out / 'metrics.json'}")
+        for command in _next_commands(settings, out):
+            print_line(f"next: {command}")
+
+
+def _next_commands(settings: RunConfig | NliConfig, out: Path) -> Iterator[str]:
+    """What to do with a run, as it can be typed from here."""
+    typed = Path(sys.argv[0])
+    program = str(typed) if typed.name == "switchtune" and not which("switchtune") else "switchtune"
+    run, page = shlex.quote(str(out)), shlex.quote(f"{out.resolve().name}.html")
+    yield f"{program} report {run} --out {page}"
+    if isinstance(settings, RunConfig):
+        pair = settings.pairs[0]
+        if settings.task == "translation":
+            text = shlex.quote(str(side_file(out, pair.name, pair.source)))
+            yield f"{program} translate {run} --from {pair.source} --to {pair.target} {text} --out {pair.name}.txt"
+        yield f"{program} demo {run}"
 
 
 def train(
@@ -151,7 +170,7 @@ def train(
     Early stopping (`training.patience`) is for this verb: `run` compares arms at equal updates. A configuration of nli
     has no pairs: leave out --pair.
 
-    Example: `switchtune train examples/quickstart.yaml --out runs/quickstart --arm csr --gpus 8`
+    Example: `switchtune train examples/quickstart.yaml --out runs/quickstart/comparison --arm csr`
     """
     settings = load_run_config(config, overrides + _flags(accept, keep_changed))
     from switchtune.cli.display import Display
@@ -230,7 +249,7 @@ def zeroshot(
 
     Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
 
-    Example: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
+    Example, with the corpora that its file names: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
     """
     settings = _claimed(_run_config, "run", config, out, overrides + _flags(accept, keep_changed), force)
     from switchtune.cli.display import Display, print_matrices
@@ -259,7 +278,7 @@ def search(
 
     On the first pair, with the first seed. Ends in `best.yaml`, a configuration for `switchtune run`.
 
-    Example: `switchtune search mine.yaml --out runs/search --set 'search.lr=[1.0e-5, 3.0e-5, 1.0e-4]'`
+    Example: `switchtune search examples/quickstart.yaml --out runs/search --set 'search.lr=[5e-4, 1e-3, 2e-3]'`
     """
     settings = _claimed(_run_config, "search", config, out, overrides + _flags(accept, keep_changed), force)
     from switchtune.cli.display import Display, print_table

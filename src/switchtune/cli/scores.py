@@ -93,7 +93,8 @@ def score(
     With --train also the accuracy of rare and frequent words; with --comet-env and --source also COMET; with
     --glossary, --source and --from also the share of its terms that are in the outputs, as they are and in any form.
 
-    Example: `switchtune score hypotheses.txt test.en --lang en --train train.en`
+    Example: `switchtune score runs/quickstart/comparison/de-en/csr/seed1/hypotheses.txt
+    runs/quickstart/comparison/de-en/test.en --lang en`
     """
     from switchtune.corpus.read import read_lines
     from switchtune.results.assessment import assessment_record, assessment_text
@@ -137,7 +138,8 @@ def compare(
 ) -> None:
     """Is B better than A? A paired test over the outputs: bootstrap resampling or approximate randomisation.
 
-    Example: `switchtune compare standard.txt csr.txt test.en --lang en --test randomisation`
+    Example: `switchtune compare runs/quickstart/comparison/de-en/standard/seed1/hypotheses.txt
+    runs/quickstart/comparison/de-en/csr/seed1/hypotheses.txt runs/quickstart/comparison/de-en/test.en --lang en`
     """
     from switchtune.corpus.read import read_lines
     from switchtune.results.assessment import compared_text

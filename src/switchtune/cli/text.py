@@ -18,6 +18,7 @@ from switchtune.cli.options import (
     OutFile,
     PiecesOf,
     Seed,
+    model_of,
     piece_segmenter,
     read_from,
     setting,
@@ -29,6 +30,7 @@ from switchtune.config.switching import SwitchingSettings
 from switchtune.config.training import Engine, GenerationSettings
 from switchtune.errors import Stopped, UsageError
 from switchtune.files import atomic_path, file_and_part
+from switchtune.languages import find_language
 from switchtune.run_dir import claim_file, claim_standard_output
 
 if TYPE_CHECKING:
@@ -76,7 +78,8 @@ def switch(
     With --chat a line is an example of stage 1 for tools that train decoder-only models; blank lines are left out.
     On a terminal, original and switched sentences are shown in colour. The realised rate goes to standard error.
 
-    Example: `switchtune switch train.de --lexicon lexicon/lexicon.de-en.tsv --lang de --tsv --out switched.tsv`
+    Example: `switchtune switch runs/quickstart/comparison/de-en/test.de --lexicon lexicon/lexicon.de-en.tsv --lang de
+    --tsv --out switched.tsv`
     """
     from switchtune.lexicon.glossary import read_dictionary_into
     from switchtune.switching.preview import FORMATS, read_text, switched_lines, text_switcher
@@ -150,7 +153,9 @@ def _line_writer(
 
 
 def translate(
-    model: Annotated[str, typer.Argument(help="Folder or Hub id of a fine-tuned model.")],
+    model: Annotated[
+        str, typer.Argument(help="Folder or Hub id of a fine-tuned model; of a run: the arm that validates best.")
+    ],
     file: Annotated[
         Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", **TEXT)
     ] = Path("-"),
@@ -191,7 +196,8 @@ def translate(
     With --glossary the terms of a file are put into the text, in the target language, for a model that was trained with
     terms. What was found and what was kept goes to standard error.
 
-    Example: `switchtune translate runs/quickstart/de-en/csr/seed1/task/model --from de --to en < test.de`
+    Example: `switchtune translate runs/quickstart --from de --to en runs/quickstart/comparison/de-en/test.de
+    --out translated.en`
     """
     from switchtune.corpus.lines import plain
     from switchtune.generation.bilingual import WRITTEN_BACK
@@ -199,6 +205,9 @@ def translate(
     from switchtune.generation.keeping import keeper
     from switchtune.runs.tasks import ready_to_translate, summarises
 
+    for language in (source, target):
+        find_language(language)  # before anything is loaded, or fetched
+    model = model_of(model, source, target)
     if (glossary or keep) and summarises(model):
         raise UsageError(f"{model}: makes summaries, of which nothing can be kept. Leave out --glossary and --keep.")
     if out is None and resume:

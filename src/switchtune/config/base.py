@@ -1,16 +1,15 @@
 """What every block of settings is made of: bounds, and problems told by dotted key."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
 from typing_extensions import TypedDict
 
-from switchtune.errors import SwitchtuneError, nearest
+from switchtune.config.problems import error_text
+from switchtune.errors import SwitchtuneError
 from switchtune.languages import find_language
 
 
@@ -119,41 +118,6 @@ class Settings(BaseModel):
 
 
 Block = TypeVar("Block", bound=Settings)
-
-
-def shortened(text: str, longest: int = 1000) -> str:
-    return text if len(text) <= longest else f"{text[:longest]} …"
-
-
-def error_text(kind: type[BaseModel], error: ErrorDetails) -> str:
-    """One problem for people: the dotted key, what is wrong with it, and the nearest key where it is unknown."""
-    # pydantic's own words for a key, and for what a union might be, stand in brackets.
-    key = ".".join(str(part) for part in error["loc"] if "[" not in str(part))
-    if error["type"] == "extra_forbidden":
-        *parents, last = map(str, error["loc"])
-        for part in parents:
-            if field := keys_of(kind).get(part):
-                kind = next(blocks_of(field.annotation))
-        return f"unknown key {key!r}; {nearest(last, keys_of(kind))}"
-    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
-    if not key:
-        return message
-    if error["type"] == "tuple_type":
-        message = "expected a list"
-    value = "" if error["type"] in {"missing", "value_error"} else f" (found {shortened(repr(error['input']), 200)})"
-    return f"{key}: {message}{value}"
-
-
-def keys_of(block: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The fields of a block by their keys in YAML."""
-    return {field.alias or name: field for name, field in block.model_fields.items()}
-
-
-def blocks_of(annotation: Any) -> Iterator[type[BaseModel]]:
-    if hasattr(annotation, "model_fields"):
-        yield annotation
-    for part in get_args(annotation):
-        yield from blocks_of(part)
 
 
 def with_changes(settings: Block, changes: Mapping[str, Any], location: str) -> Block:

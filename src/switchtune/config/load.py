@@ -10,8 +10,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import ValidationError
 
-from switchtune.config.base import MOST_PROBLEMS, Block, error_text, shortened
+from switchtune.config.base import MOST_PROBLEMS, Block
+from switchtune.config.faults import fault_text
 from switchtune.config.inference import NliConfig
+from switchtune.config.problems import error_text, shortened
 from switchtune.config.run import RunConfig, TaskName
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.files import content_of
@@ -33,13 +35,14 @@ def load_config(kind: type[Block], path: Path | str, overrides: Sequence[str] = 
 def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The mapping in a YAML file; raises UsageError where there is none."""
     try:
-        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings.")
+        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings; `switchtune init` writes one.")
     except SwitchtuneError as error:
         raise UsageError(str(error)) from error
     values = parse_yaml(content, str(path))
     if not isinstance(values, dict):
         kind = "an empty file" if values is None else type(values).__name__
-        raise UsageError(f"{path}: expected a mapping of settings, found {kind}.")
+        space = " A key's colon is followed by a space." if isinstance(values, str) and ":" in values else ""
+        raise UsageError(f"{path}: expected a mapping of settings, found {kind}.{space}")
     for override in overrides:
         _override(values, override)
     return values
@@ -179,6 +182,6 @@ def parse_yaml(document: bytes | str, origin: str) -> Any:
     try:
         return yaml.load(document, _Loader)
     except yaml.YAMLError as error:
-        raise UsageError(shortened(f"{origin}: not valid YAML: {error}")) from error
+        raise UsageError(shortened(f"{origin}: not valid YAML: {fault_text(error, document)}")) from error
     except RecursionError as error:
         raise UsageError(f"{origin}: not valid YAML: more than {DEEPEST} blocks in each other") from error

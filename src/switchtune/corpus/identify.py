@@ -33,6 +33,12 @@ def likeliest(text: str, labels: Collection[str]) -> str | None:
     return next(label for label, _ in ranking if label in labels)
 
 
+def language_of_texts(texts: Sequence[str]) -> Language | None:
+    """The likeliest language of some texts together, of all that are known; None where they say nothing about it."""
+    label = likeliest("\n".join(texts), _identifier().labels)
+    return None if label is None else language_named(label)
+
+
 def evidence(texts: Sequence[str], labels: Sequence[str]) -> NDArray[np.float32]:
     """How likely each text is in each of some languages, as `likeliest` ranks them, hundreds of texts in its time for
     one.

@@ -29,6 +29,7 @@ from transformers.utils import logging
 
 from switchtune.errors import SwitchtuneError
 from switchtune.files import LARGEST, MARK, broken_link, read_json, readable
+from switchtune.models.hub import why_unreachable
 
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
@@ -95,6 +96,8 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
             raise SwitchtuneError(
                 f"{path}: no such folder. Give a model's folder, or its name on the Hub (facebook/mbart-large-50)."
             )
+        else:
+            why_unreachable()
         if auto is not GenerationConfig:  # which is settings alone, and would save this one among them
             options["trust_remote_code"] = False
         try:
@@ -210,6 +213,11 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
         )
     text = repr(error) if isinstance(error, LookupError) else str(error)
     reason = next((line.strip(" .")[:200] for line in text.splitlines() if line.strip()), type(error).__name__)
+    if not folder.is_dir() and (unreachable := why_unreachable()):
+        return (
+            f"{path}: no such folder, nor was it fetched before, and the Hub cannot be reached ({unreachable}). Check "
+            "the name and the network."
+        )
     if not folder.is_dir():
         return (
             f"{path}: cannot be loaded ({reason}). No such folder, and not found on the Hub. Check the spelling "

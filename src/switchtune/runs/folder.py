@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from switchtune.config.base import Count, Finite, list_of, object_of
 from switchtune.config.inference import NliConfig
-from switchtune.config.load import load_run_config
+from switchtune.config.load import load_run_config, read_settings
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.config.together import group_name
 from switchtune.corpus.read import Corpus
@@ -240,6 +240,43 @@ class Run:
             pairs.append({"pair": pair.name, **found})
             missing += lacking
         return {"pairs": pairs, "missing": missing}
+
+
+_DEPTH = 3
+"""How far below a folder its runs may lie."""
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folders of runs that are a folder or lie in it, those within a run not counted."""
+    if is_run(folder):
+        return [folder]
+    below = {path.parent for depth in range(1, _DEPTH + 1) for path in folder.glob(f"{'*/' * depth}{CONFIG}")}
+    runs = sorted(path for path in below if is_run(path))
+    return [run for run in runs if not any(other in run.parents for other in runs)]
+
+
+def models_below(folder: Path) -> list[Path]:
+    """The models that lie below a folder, as stages of trainings and pretrainings leave them."""
+    below = (folder.glob(f"{'*/' * depth}model/config.json") for depth in range(_DEPTH))
+    return sorted(path.parent for paths in below for path in paths)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a comparison was begun in a folder: a pretraining has a configuration too."""
+    if not (folder / CONFIG).is_file():
+        return False
+    settings = read_settings(folder / CONFIG)
+    return "pairs" in settings or settings.get("task") == "nli"
+
+
+def find_run(folder: Path) -> Path:
+    """The one run that is a folder or lies in it; raises UsageError where there are several, or none."""
+    runs = runs_in(folder)
+    if len(runs) > 1:
+        raise UsageError(f"{folder}: {len(runs):,} runs are in it; give one of them: {', '.join(map(str, runs))}")
+    if not runs and (folder / CONFIG).is_file():
+        raise UsageError(f"{folder}: no run of `switchtune run` or `switchtune train`, but of `switchtune pretrain`.")
+    return runs[0] if runs else config_file(folder).parent
 
 
 def config_file(folder: Path) -> Path:

@@ -15,6 +15,8 @@ JUDGEMENT = "judgement.json"
 """Beside a lexicon: what was found about it when it was built."""
 HYPOTHESES = "hypotheses.txt"
 """In the folder of a trial on one pair: its translations of the test set, one a line."""
+TEST_SET = "test"
+"""Name of the only test set of a pair, and of the files of its two sides in the pair's folder: test.de, test.en."""
 REVERSE = "reverse"
 """In a trial's folder: the model that translates monolingual text back, and its translations."""
 ZEROSHOT = "zeroshot"
@@ -38,6 +40,11 @@ def hypotheses_file(pair: str, pairs: int) -> str:
 
 def model_folder(trial: Path, stage: str) -> Path:
     return trial / stage / "model"
+
+
+def side_file(run: Path, pair: str, language: str) -> Path:
+    """A side of a pair's test set as text: line n is what line n of all hypotheses is about."""
+    return run / pair / f"{TEST_SET}.{language}"
 
 
 def lexicon_folder(run: Path, pair: str, name: str = "") -> Path:

@@ -15,7 +15,7 @@ from switchtune.corpus.read import Corpus, describe
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.events import Event, OnEvent
-from switchtune.files import adopt_files, fingerprint
+from switchtune.files import adopt_files, fingerprint, write_text
 from switchtune.generation import translate
 from switchtune.generation.keeping import write_terms_note
 from switchtune.lexicon.text import monolingual_text
@@ -29,7 +29,7 @@ from switchtune.runs.back_translation import back_translations
 from switchtune.runs.checking import tell_of_data
 from switchtune.runs.dictionaries import DictionaryLexicons
 from switchtune.runs.given import about_texts, given_output, given_texts
-from switchtune.runs.paths import CORPORA, HYPOTHESES, hypotheses_file
+from switchtune.runs.paths import CORPORA, HYPOTHESES, TEST_SET, hypotheses_file, side_file
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.previews import sequence_lines, stage_preview
 from switchtune.runs.splits import located
@@ -55,9 +55,6 @@ _NO_PAIRS = (
     "no pairs to train on (train: none): models learn from monolingual text and the lexicon alone. The validation "
     "pairs judge the lexicon and the weights; nothing is trained on them"
 )
-
-TEST_SET = "test"
-"""Name of the only test set."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +100,9 @@ class PairExperiment:
         located(pair, run.path / CORPORA, tell=lambda said: on_event(Event(pair.name, said)))
         for corpus in (data.train, data.valid, *data.tests.values()):
             on_event(Event(pair.name, describe(corpus) if len(corpus) else _NO_PAIRS))
+        test, (source, target) = data.tests[TEST_SET], pair.languages
+        for language, sentences in ((source, test.sources()), (target, test.targets())):
+            write_text(side_file(run.path, pair.name, language), "".join(f"{sentence}\n" for sentence in sentences))
         tell_of_data(self.config, pair, run, run.path / CORPORA, on_event)
         trained = {pair.target: arms, pair.source: [arm.reverse for arm in arms if arm.reverse is not None]}
         for language, text in data.monolingual.items():
