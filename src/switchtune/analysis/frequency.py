@@ -34,7 +34,7 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
             words_there = {"reference_words": [bucket.reference_words for bucket in found]}
             systems.append({"arm": training.arm, "seed": training.seed, **figures, **words_there})
         edges = zip((0, *buckets), (*buckets, None), strict=True)
-        found = {"baseline": run.config.baseline, "buckets": [{"from": low, "to": high} for low, high in edges]}
-        return {**found, "systems": systems}, missing
+        compared = {"baseline": run.config.baseline, "buckets": [{"from": low, "to": high} for low, high in edges]}
+        return {**compared, "systems": systems}, missing
 
     return run.over_pairs(of_pair)

@@ -114,7 +114,7 @@ class Display(_Bars):
         if ended or now - lines.shown_at >= SECONDS_BETWEEN_LINES:
             lines.shown_at = now
             left = None if ended else lines.seconds_left(event, now)
-            told = ", ".join(filter(None, [figures, left is not None and f"{_duration(left)} left"]))
+            told = ", ".join(filter(None, [figures, "" if left is None else f"{_duration(left)} left"]))
             self.tell(f"{event.subject} {event.what}: {event.update:,}/{event.updates:,} {told}".rstrip())
 
 

@@ -2,8 +2,7 @@
 
 from functools import cache
 
-from huggingface_hub import constants
-from huggingface_hub.utils import get_session
+from huggingface_hub import constants, get_session
 
 _PATIENCE_SECONDS = 5.0
 

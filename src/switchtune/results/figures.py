@@ -54,8 +54,14 @@ def draw_chart(
     draw_lines(axes, series, axis=axis, unit="" if title is None else unit)
     for place, text in moments:
         axes.axvline(place, color=PALETTE["ink"], linewidth=0.8, linestyle=":")
-        where = {"xycoords": ("data", "axes fraction"), "rotation": 90, "va": "top", "ha": "right", "fontsize": 8}
-        axes.annotate(label(text), (place, 0.98), **where)
+        axes.annotate(
+            *(label(text), (place, 0.98)),
+            xycoords=("data", "axes fraction"),
+            rotation=90,
+            va="top",
+            ha="right",
+            fontsize=8,
+        )
     if title is None:
         figure.subplots_adjust(**PLOT)
     else:

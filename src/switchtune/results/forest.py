@@ -132,7 +132,7 @@ def draw_forest(forest: Forest, *, title: str, baseline: str) -> "Figure":
     axes.axvline(0, color=PALETTE["ink"], linewidth=1, zorder=0)
     axes.set_yticks(range(len(lines)), [label(name) for name, _ in lines])
     for tick, (_, effect) in zip(axes.get_yticklabels(), lines, strict=True):
-        tick.set_weight("normal" if effect else "bold")
+        tick.set_fontweight("normal" if effect else "bold")
     axes.set_ylim(len(lines) - 0.4, -0.6)
     axes.set_xticks(*zip(*forest.ticks, strict=True))
     axes.set_xlim(*forest.limits)

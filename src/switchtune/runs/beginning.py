@@ -15,7 +15,8 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import task_examples
 from switchtune.languages import find_language
 from switchtune.models.layout import Layout
-from switchtune.runs.plan import Plan, batches_of, sampled
+from switchtune.runs.plan import Plan
+from switchtune.runs.planned_batches import batches_of, sampled
 from switchtune.runs.survey import Survey, pairs_of
 
 LOOKED_AT = 200
@@ -72,7 +73,7 @@ class Fitting:
 def found_pairs(found: Survey, asked: tuple[str, str] | None, cache: Path) -> Iterator[FoundPair]:
     """The pairs of a survey, read; raises CorpusError where a file is no corpus."""
     for (source, target), taken, rest in pairs_of(found, asked):
-        corpora = {role: taken[role].location for role in ("train", "valid", "test") if role in taken}
+        corpora: dict[str, str] = {role: taken[role].location for role in ("train", "valid", "test") if role in taken}
         train = read_corpus(corpora["train"], source, target, cache_dir=cache)
         monolingual = {code: path for code, path in found.monolingual if code in (source, target)}
         known = {source: train.sources, target: train.targets}
@@ -99,7 +100,7 @@ def updates_of_an_epoch(corpus: Corpus, layout: Layout | None, tokens_per_batch:
     if layout is None:
         return len(corpus) * TOKENS_OF_A_PAIR / tokens_per_batch
     settings = TrainingSettings(tokens_per_batch=tokens_per_batch)
-    batches = batches_of(task_examples(sampled(corpus)), layout, settings, count=len(corpus))
+    batches = batches_of([task_examples(sampled(corpus))], layout, settings, count=len(corpus))
     return len(corpus) / batches.sentences
 
 
@@ -115,7 +116,11 @@ def configuration_text(
     per_epoch = updates_of_an_epoch(largest, layout, fitting.tokens_per_batch)
     updates = fitting.updates(per_epoch)
     evaluate_every = max(10, updates // 120 * 10)
-    training = {"updates": updates, "tokens_per_batch": fitting.tokens_per_batch, "evaluate_every": evaluate_every}
+    training: dict[str, Any] = {
+        "updates": updates,
+        "tokens_per_batch": fitting.tokens_per_batch,
+        "evaluate_every": evaluate_every,
+    }
     training |= {"checkpoint_every": evaluate_every, "keep": "best", **(more or {})}
     comments = {
         "updates": f"about {updates / per_epoch:.0f} times through {len(largest):,} pairs",

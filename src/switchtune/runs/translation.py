@@ -101,8 +101,8 @@ class PairExperiment:
         for corpus in (data.train, data.valid, *data.tests.values()):
             on_event(Event(pair.name, describe(corpus) if len(corpus) else _NO_PAIRS))
         test, (source, target) = data.tests[TEST_SET], pair.languages
-        for language, sentences in ((source, test.sources()), (target, test.targets())):
-            write_text(side_file(run.path, pair.name, language), "".join(f"{sentence}\n" for sentence in sentences))
+        for language, texts in ((source, test.sources()), (target, test.targets())):
+            write_text(side_file(run.path, pair.name, language), "".join(f"{text}\n" for text in texts))
         tell_of_data(self.config, pair, run, run.path / CORPORA, on_event)
         trained = {pair.target: arms, pair.source: [arm.reverse for arm in arms if arm.reverse is not None]}
         for language, text in data.monolingual.items():
