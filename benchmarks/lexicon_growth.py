@@ -28,6 +28,8 @@ from switchtune.lexicon.alignment import align
 from switchtune.lexicon.block import Limits
 from switchtune.lexicon.text import Encoded, encode
 
+PICTURE = Path(__file__).parents[1] / "docs" / "pictures" / "lexicon-growth.svg"
+
 
 def noised(sentences: Sequence[Sequence[str]], pairs: int, seed: int) -> Iterator[list[str]]:
     """`sentences` again and again up to `pairs`, with some words exchanged; the first repetition is as it is."""
@@ -157,7 +159,7 @@ def main() -> None:
             others = [other for other in rows.get(method, []) if other["pairs"] != pairs]
             rows[method] = sorted([*others, row], key=lambda each: each["pairs"])
             write_json(asked.out, {"machine": machine(), "corpus": asked.folder.name, "rows": rows})
-            plot(rows, asked.out.with_suffix(".svg"))
+            plot(rows, PICTURE)
 
 
 if __name__ == "__main__":

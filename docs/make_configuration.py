@@ -61,7 +61,11 @@ def _row(name: str, field: FieldInfo) -> str:
         default = ""
     else:
         default = f"`{json.dumps(_plain(field.default), ensure_ascii=False)}`"
-    cells = (f"`{name}`", _type_name(field.annotation), default, _sentence(field.description or ""))
+    return table_row(f"`{name}`", _type_name(field.annotation), default, _sentence(field.description or ""))
+
+
+def table_row(*cells: str) -> str:
+    """A row of a table in Markdown."""
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
