@@ -46,8 +46,11 @@ format: install  ## mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: install  ## the pages that are made from the program
+docs: install  ## the pages that are made from the program, and all of them as a site: site/index.html
 	$(BIN)/python docs/make_configuration.py
+	$(BIN)/python docs/make_commands.py
+	$(PIP) --editable '.[docs]'
+	$(BIN)/zensical build --strict
 
 clean:  ## everything made here but the runs of your own
-	rm -rf .venv .venv-oldest .venv-newest runs/quickstart .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .venv-oldest .venv-newest runs/quickstart .mypy_cache .ruff_cache .pytest_cache site .cache

@@ -14,8 +14,8 @@ from switchtune.cli.main import app
 INTRODUCTION = """# Commands
 
 Every verb with its options, made from the program by `make docs`; `switchtune VERB --help` prints the same. How they go
-together: [ten-minutes.md](ten-minutes.md). Exit codes, and what `--out` may replace:
-[using.md](using.md#what-a-command-may-write). The files that some take: [configuration.md](configuration.md)."""
+together: [Ten minutes on a CPU](ten-minutes.md). Exit codes, and what `--out` may replace:
+[Files, formats, scores](using.md#what-a-command-may-write). The files that some take: [Settings](configuration.md)."""
 
 
 def reference() -> str:
