@@ -100,8 +100,8 @@ def report(
 ) -> None:
     """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
 
-    A run that is not finished is shown as far as it has come, with what is missing. Several runs stand side by side;
-    those of different test sets are not compared.
+    A run that is not finished is shown as far as it has come, with what is missing. Several runs stand side by side,
+    with curves over the sizes of their corpora; the scores of those of different test sets are not compared.
 
     Example: `switchtune report runs/quickstart --out report.html --figures figures --format pdf`
     """

@@ -13,7 +13,7 @@ from switchtune.runs.run_files import RunFiles
 _FEW = 3
 """Pairs that are told one by one."""
 
-_KINDS: Mapping[ExampleKind, str] = {
+KINDS: Mapping[ExampleKind, str] = {
     "task": "ordinary fine-tuning",
     "restore": "restoring sentences in which words were replaced",
     "gloss": "translating sentences back from their word-by-word glosses",
@@ -23,6 +23,7 @@ _KINDS: Mapping[ExampleKind, str] = {
     "backtranslated": "translating sentences that a reverse model translated back",
     "iaft": "fine-tuning with noise in some of its inputs",
 }
+"""What is done with each kind of examples."""
 _SOURCES: Mapping[str, str] = {
     "lexicon": "their translations",
     "aligned": "what they are aligned to",
@@ -51,9 +52,9 @@ def arm_words(arm: ResolvedArm) -> str:
 
 def _kind(kind: ExampleKind, arm: ResolvedArm) -> str:
     if kind != "restore":
-        return _KINDS[kind]
+        return KINDS[kind]
     switching = arm.switching
-    return f"{_KINDS[kind].replace('words', f'{switching.rate:.0%} of the words')} by {_SOURCES[switching.source]}"
+    return f"{KINDS[kind].replace('words', f'{switching.rate:.0%} of the words')} by {_SOURCES[switching.source]}"
 
 
 def all_arm_words(run: RunFiles) -> dict[str, str]:
