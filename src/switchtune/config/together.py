@@ -5,7 +5,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
-from switchtune.config.base import Settings, repeated, shortened
+from switchtune.config.base import Settings, repeated
+from switchtune.config.problems import shortened
 from switchtune.errors import nearest
 from switchtune.files import fingerprint
 
