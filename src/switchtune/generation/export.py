@@ -21,7 +21,16 @@ from switchtune.models.families import FAMILIES
 from switchtune.models.files import explained, from_pretrained, quietly
 from switchtune.models.layout import Layout
 from switchtune.models.licence import write_card
-from switchtune.models.load import Loaded, direction, load_layout, load_model, model_fingerprint, save_tokenizer, tried
+from switchtune.models.load import (
+    Loaded,
+    direction,
+    directions,
+    load_layout,
+    load_model,
+    model_fingerprint,
+    save_tokenizer,
+    tried,
+)
 
 _LOGGER = logging.getLogger(__name__)
 PROOF_SENTENCES = 100
@@ -109,11 +118,12 @@ def export_ct2(
 
 def warn_of_direction(path: str, layout: Layout, source: str, target: str) -> None:
     """Say that a model was saved for other languages than it is to translate from and to, or for the way back."""
-    asked, saved_for = (layout.code(source), layout.code(target)), direction(layout)
-    if saved_for not in (None, asked):
-        names = [[getattr(language_named(code), "name", code) for code in pair] for pair in (saved_for, asked)]
-        said = "%s was trained to translate from %s to %s, but you asked for %s to %s. Check the languages."
-        _LOGGER.warning(said, path, *names[0], *names[1])
+    asked, saved_for = (layout.code(source), layout.code(target)), directions(layout)
+    if saved_for and asked not in saved_for:
+        names = [" to ".join(getattr(language_named(code), "name", code) for code in pair) for pair in saved_for]
+        wanted = " to ".join(getattr(language_named(code), "name", code) for code in asked)
+        said = "%s was trained to translate from %s, but you asked for %s. Check the languages."
+        _LOGGER.warning(said, path, " and from ".join(names), wanted)
 
 
 def open_model(path: str, engine: Engine | None, compute_type: ComputeType | None = None) -> Loaded | Converted:

@@ -195,6 +195,10 @@ def load_model(
     return loaded
 
 
+_DIRECTIONS = "directions"
+"""Key of tokenizer_config.json for further directions that a model was trained in."""
+
+
 def save_model(
     loaded: Loaded,
     folder: Path,
@@ -202,6 +206,7 @@ def save_model(
     target_language: str,
     *,
     generation: GenerationSettings | None = None,
+    others: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Write a model so that plain transformers loads it and translates in this direction, without switchtune.
 
@@ -212,6 +217,7 @@ def save_model(
 
     Args:
         generation: beams and length penalty that the saved model uses by default.
+        others: further directions that it was trained in, which its tokenizer tells (`directions`).
 
     Raises UnknownLanguageError where the model does not have a language.
     """
@@ -229,14 +235,20 @@ def save_model(
         config.save_pretrained(temporary)
         tell_of_head(loaded.model, temporary)
         generation_config.save_pretrained(temporary)
-        save_tokenizer(layout, temporary, source_language, target_language)
+        save_tokenizer(layout, temporary, source_language, target_language, others)
         write_card(temporary, loaded.licence)
         if loaded.trim is not None:
             write_text(temporary / TRIM_RECORD, loaded.trim)
 
 
-def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_language: str) -> None:
-    """Write a tokenizer that adds the tags of this direction and tells it (`direction`)."""
+def save_tokenizer(
+    layout: Layout,
+    folder: Path,
+    source_language: str,
+    target_language: str,
+    others: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Write a tokenizer that adds the tags of this direction and tells it (`direction`), and others (`directions`)."""
     source, target = layout.code(source_language), layout.code(target_language)
     with quietly():
         layout.tokenizer.save_pretrained(folder)
@@ -247,7 +259,10 @@ def save_tokenizer(layout: Layout, folder: Path, source_language: str, target_la
         )
         if read != source:
             languages["source_language"] = source
-        options = {**languages, **layout.family.tokenizer_options, "clean_up_tokenization_spaces": False}
+        options: dict[str, Any] = {**languages, **layout.family.tokenizer_options}
+        options["clean_up_tokenization_spaces"] = False
+        if others or _DIRECTIONS in layout.tokenizer.init_kwargs:  # those of the model that it was made from
+            options[_DIRECTIONS] = [list(map(layout.code, pair)) for pair in others]
         tagged = from_pretrained(AutoTokenizer, folder, **options)
         tagged.save_pretrained(folder)
 
@@ -259,6 +274,12 @@ def direction(layout: Layout) -> tuple[str, str] | None:
         getattr(layout.tokenizer, name, None) or layout.tokenizer.init_kwargs.get(name) for name in (source, "tgt_lang")
     ]
     return None if None in told else (str(told[0]), str(told[1]))
+
+
+def directions(layout: Layout) -> tuple[tuple[str, str], ...]:
+    """All that a model was saved for, `direction` first; none where its tokenizer does not tell."""
+    first, others = direction(layout), layout.tokenizer.init_kwargs.get(_DIRECTIONS, ())
+    return () if first is None else (first, *((str(source), str(target)) for source, target in others))
 
 
 def save_generation(loaded: Loaded, folder: Path, target_language: str, generation: GenerationSettings) -> None:

@@ -1,6 +1,6 @@
 """One stage of a trial: what decides it, and the training of a model that reads and writes text."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -125,8 +125,11 @@ def train_sequences(
     examples: StageExamples,
     languages: tuple[str, str],
     generation: GenerationSettings | None = None,
+    others: Sequence[tuple[str, str]] = (),
 ) -> dict[str, Any]:
     """Train on sources and targets, and save a model that translates from the first language to the second.
+
+    `others`: further directions that it tells of.
 
     Returns what `Experiment.train` does.
     """
@@ -151,7 +154,7 @@ def train_sequences(
     )
 
     def save() -> None:
-        save_model(loaded, job.saved, *languages, generation=generation)
+        save_model(loaded, job.saved, *languages, generation=generation, others=others)
         first = next(iter(examples.valid.values()))
         sample = [first.make(0, index).source for index in range(min(4, first.count))]
         verify_saved(job.saved, sample, loaded, *languages, generation=generation)

@@ -153,8 +153,8 @@ class PairExperiment:
         examples = self.examples(job.trial, data, loaded.layout).of_stage(job.plan.stage)
         for side, rates in examples.rates.items():
             job.on_event(Event(job.trial.name, f"{side}: {rates.describe()}"))
-        languages = (data[0].train.source_language, data[0].train.target_language)
-        report = train_sequences(job, loaded, examples, languages, self.config.generation)
+        first, *others = ((each.train.source_language, each.train.target_language) for each in data)
+        report = train_sequences(job, loaded, examples, first, self.config.generation, others)
         on_first(partial(note_task, self.config, job.saved))
         if "terms" in job.plan.stage.mixture:
             on_first(partial(_note_terms, job))
