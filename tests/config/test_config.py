@@ -543,12 +543,12 @@ def test_a_mask_that_only_the_reverse_model_is_given_is_needed_too() -> None:
 def test_terms_take_a_share_of_the_examples_of_the_task_in_any_recipe() -> None:
     arms = ["standard", "csr", "csr+", {"recipe": "csr+bt", "name": "own", "terms": {"tag": True}}, "auto"]
     pair = PAIR | {"monolingual": {"en": "more"}}
-    made = config(pairs=[pair], arms=arms, terms=0.25).arms
+    made = config(pairs=[pair], arms=arms, terms=0.5).arms
     mixtures = [[dict(stage.mixture) for stage in arm.recipe.stages] for arm in made]
-    assert mixtures[0] == [{"task": 0.75, "terms": 0.25}]
-    assert mixtures[1] == [{"restore": 1.0}, {"task": 0.75, "terms": 0.25}]
-    assert mixtures[2] == [{"task": (0.225, 0.75), "gloss": (0.7, 0.0), "terms": (0.075, 0.25)}]
-    assert (made[3].terms.share, made[3].terms.mark, made[2].terms.mark) == (0.25, "|", "")
+    assert mixtures[0] == [{"task": 0.5, "terms": 0.5}]
+    assert mixtures[1] == [{"restore": 1.0}, {"task": 0.5, "terms": 0.5}]
+    assert mixtures[2] == [{"task": (0.15, 0.5), "gloss": (0.7, 0.0), "terms": (0.15, 0.5)}]
+    assert (made[3].terms.share, made[3].terms.mark, made[2].terms.mark) == (0.5, "|", "")
     assert all(any("terms" in stage.mixture for stage in recipe.stages) for recipe in made[4].choices)
     assert all(arm.needs_alignments and arm.needs_lexicons for arm in made[:4])
     reverse = made[3].reverse
