@@ -4,7 +4,7 @@ const all = (selector, within = document) => [...within.querySelectorAll(selecto
 function makeFilter(field) {
   const query = field.querySelector("input"), found = field.querySelector(".found");
   const rows = all(`[data-filtered-by="${query.id}"] :is(tbody tr, article)`).map(row => {
-    const words = all("bdi", row);
+    const words = row.matches("tr") ? all("bdi", row) : [];
     const text = words.length ? words.map(word => word.textContent).join("\n") : row.textContent;
     return [row, text.normalize("NFC").toLowerCase()];
   });
