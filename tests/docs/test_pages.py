@@ -14,10 +14,11 @@ import yaml
 from pydantic import BaseModel
 
 from switchtune.cli.main import app
-from switchtune.config.base import Settings, blocks_of, keys_of
+from switchtune.config.base import Settings
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_config, parse_config, parse_yaml
 from switchtune.config.pretrain import PretrainConfig
+from switchtune.config.problems import blocks_of, keys_of
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from tests.docs.markdown import Page

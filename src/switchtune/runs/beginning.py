@@ -121,12 +121,13 @@ def configuration_text(
         "tokens_per_batch": fitting.tokens_per_batch,
         "evaluate_every": evaluate_every,
     }
-    training |= {"checkpoint_every": evaluate_every, "keep": "best", **(more or {})}
+    training |= {"checkpoint_every": evaluate_every, "keep": "best", "best_by": "chrf", **(more or {})}
     comments = {
         "updates": f"about {updates / per_epoch:.0f} times through {len(largest):,} pairs",
         "tokens_per_batch": f"about {len(largest) / per_epoch:.0f} pairs",
         "evaluate_every": "updates between two looks at the validation set",
         "keep": "the weights that validate best; last: the last ones",
+        "best_by": "of outputs; by the loss worse weights are chosen",
         **dict.fromkeys(more or {}, "for the memory of this machine"),
     }
     lines = ["# Made by `switchtune init`. Every setting: docs/configuration.md.", f"model: {_scalar(model)}", "pairs:"]
