@@ -101,7 +101,7 @@ def test_without_adding_it_the_model_lacks_it(tmp_path: Path) -> None:
 def test_one_arm_is_trained_alone_and_a_run_takes_it_over(tmp_path: Path) -> None:
     config, out, said = config_of("nllb", tmp_path), tmp_path / "run", list[Event]()
     trained = train_arm(config, out, arm="csr")
-    assert trained is not None and trained.result.pair == "de-hsb"
+    assert trained is not None and trained.result.pairs == ("de-hsb",)
     model = load_model(str(trained.model))
     assert model.layout.code("hsb") == TAGS["nllb"]
     weights = trained.model / "model.safetensors"
@@ -133,7 +133,7 @@ def test_models_are_tested_on_a_new_language_and_trained_on_it(tmp_path: Path) -
     values = config.model_dump(by_alias=True, exclude_unset=True)
     values |= {"pairs": pairs, "zeroshot": {"limit": 3}, "evaluation": {"resamples": 100}}
     (matrix,) = run_zeroshot(parse_config(RunConfig, values), tmp_path / "run")
-    assert (matrix.trained, matrix.tested) == (("de", "hsb"), ("de", "hsb"))
+    assert (matrix.trained, matrix.tested) == (("de-en", "hsb-en"), ("de-en", "hsb-en"))
     assert {cell.comparison.n for cell in matrix.cells} == {3}
 
 
@@ -158,6 +158,6 @@ def test_a_new_language_without_pairs_has_the_letters_of_its_dictionary(tmp_path
     glosses = mixture.split("kind            gloss", 1)[1]
     assert "hsb_Latn" in glosses and "ž" in glosses and "<unk>" not in glosses
     (matrix,) = run_zeroshot(config, tmp_path / "run")
-    assert (matrix.trained, matrix.tested) == (("de",), ("de", "hsb"))
+    assert (matrix.trained, matrix.tested) == (("de-en",), ("de-en", "hsb-en"))
     model = load_layout(open_run(tmp_path / "run").start)
     assert "ž" in {piece for line in model.segmented(["žthe"]) for piece in line}
