@@ -147,7 +147,7 @@ def test_arms_are_trained_on_english_tested_in_german_and_compared(
     lexicon = next(out.glob("lexicon/en-de/*/lexicon.en-de.tsv")).read_text(encoding="utf-8")
     assert "dog\tHund" in lexicon
     page = run_page([out]).html
-    for shown in ("<ins>Hund</ins>", "English → German", "en, de: scores on the test set", "bert"):
+    for shown in ("<bdi>Hund</bdi></ins>", "English → German", "en, de: scores on the test set", "bert"):
         assert shown in page
     assert "No known configuration" not in page
 

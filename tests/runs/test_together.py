@@ -237,7 +237,7 @@ def test_two_processes_train_a_group_as_one(model: Path, tmp_path: Path, monkeyp
         curves.append(losses(trained.model.parents[1]))
     torch.set_num_threads(threads)
     measured = [[{key: each[key] for key in each if "valid_nll" in key} for each in curve] for curve in curves]
-    assert len(measured[0]) == 6
+    assert len(measured[0]) == 7
     for one, two in zip(*measured, strict=True):
         assert len(one) == 4
         assert two == pytest.approx(one, abs=1e-4)

@@ -187,7 +187,7 @@ def test_a_process_that_is_killed_ends_the_command_which_then_resumes(
     trained = train_arm(config_of(workplace, *DROPOUT), tmp_path / "run", arm="csr", seed=4, processes=2)
     assert trained is not None
     assert (trained.model / WEIGHTS).read_bytes() == (by_two[1].model / WEIGHTS).read_bytes()
-    assert trained.result.hypotheses == by_two[1].result.hypotheses
+    assert trained.result.outputs == by_two[1].result.outputs
 
 
 def test_a_comparison_stands_until_one_of_its_trainings_is_made_anew(workplace: Path, tmp_path: Path) -> None:

@@ -112,9 +112,10 @@ def matrix_of(record: Mapping[str, Any]) -> Matrix:
     baseline, arm = record["baseline"], record["arm"]
 
     def cell_of(cell: Mapping[str, Any]) -> Cell:
-        shares, of_references = cell.get("in_language"), cell.get("references_in_language")
-        known = (shares[baseline], shares[arm], of_references) if shares and of_references is not None else None
-        return Cell(cell["trained"], cell["tested"], comparison_of(cell), known, cell["supervised"])
+        shares = cell.get("in_language") or {}
+        known = (shares.get(baseline), shares.get(arm), cell.get("references_in_language"))
+        in_language = None if None in known else known
+        return Cell(cell["trained"], cell["tested"], comparison_of(cell), in_language, cell["supervised"])
 
     return Matrix(record["tests"], baseline, arm, tuple(map(cell_of, record["cells"])))
 
