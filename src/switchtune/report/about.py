@@ -22,6 +22,7 @@ KINDS: Mapping[ExampleKind, str] = {
     "denoise": "restoring sentences of which words were masked",
     "backtranslated": "translating sentences that a reverse model translated back",
     "iaft": "fine-tuning with noise in some of its inputs",
+    "terms": "fine-tuning with words of the translation in the inputs",
 }
 """What is done with each kind of examples."""
 _SOURCES: Mapping[str, str] = {
