@@ -112,8 +112,8 @@ def matrix_of(record: Mapping[str, Any]) -> Matrix:
     baseline, arm = record["baseline"], record["arm"]
 
     def cell_of(cell: Mapping[str, Any]) -> Cell:
-        shares = cell.get("in_language") or {}
-        known = (shares.get(baseline), shares.get(arm), cell.get("references_in_language"))
+        shares: Mapping[str, Any] = cell.get("in_language") or {}
+        known: tuple[Any, Any, Any] = (shares.get(baseline), shares.get(arm), cell.get("references_in_language"))
         in_language = None if None in known else known
         return Cell(cell["trained"], cell["tested"], comparison_of(cell), in_language, cell["supervised"])
 
