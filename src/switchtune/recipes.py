@@ -62,7 +62,7 @@ class Stage:
         """For people: what it trains on, with shares where there are several kinds."""
         parts = []
         for kind, share in self.mixture.items():
-            first, last = share if isinstance(share, tuple) else (share, share)
+            first, last = ends_of(share)
             told = f"{first:.0%}" if first == last else f"{first:.0%} at first, {last:.0%} at the end"
             parts.append(IN_WORDS[kind] + (f" ({told})" if len(self.mixture) > 1 else ""))
         return "; ".join(parts)

@@ -36,6 +36,9 @@ def test_a_model_that_was_trained_with_terms_says_so(model: Path, tmp_path: Path
     of_arm = {each.arm: term_settings_of(str(each.model("task"))) for each in trainings_of(tmp_path / "run", config)}
     assert of_arm == {"standard": None, "terms": TermSettings(share=0.5, tag=True)}
     assert sum(what.startswith("aligning the words") for what in told) == 1
+    card = (tmp_path / "run/de-en/terms/seed1/task/model/README.md").read_text(encoding="utf-8")
+    assert "between '|' and '|'" in card
+    assert "chrF++" in card  # its scores: the card is still the program's own when they come
 
     again = list[str]()
     run_experiment(config, tmp_path / "run", on_event=lambda event: again.append(event.what))

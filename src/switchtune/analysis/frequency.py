@@ -5,7 +5,6 @@ from typing import Any
 
 from switchtune.config.run import PairSettings
 from switchtune.runs.folder import Run
-from switchtune.scoring.metrics import ScoringError
 from switchtune.scoring.word_accuracy import FREQUENCIES, count_words, word_accuracy, words_of
 
 
@@ -20,19 +19,13 @@ def frequency_record(run: Run, buckets: Sequence[int] = FREQUENCIES) -> dict[str
         words = words_of(pair.target)
         counts = count_words(train.targets(), words)
         references = test.targets()
-        systems, missing = [], []
-        for training in run.trainings(pair):
-            if training.hypotheses is None:
-                missing.append(f"{training.name}: not finished, no translations")
-                continue
-            try:
-                found = word_accuracy(training.hypotheses, references, counts, buckets=buckets, words=words)
-            except ScoringError as error:
-                missing.append(f"{training.name}: {error}")
-                continue
+
+        def measured(hypotheses: Sequence[str]) -> dict[str, Any]:
+            found = word_accuracy(hypotheses, references, counts, buckets=buckets, words=words)
             figures = {"f_measure": [bucket.score.value for bucket in found]}
-            words_there = {"reference_words": [bucket.reference_words for bucket in found]}
-            systems.append({"arm": training.arm, "seed": training.seed, **figures, **words_there})
+            return {**figures, "reference_words": [bucket.reference_words for bucket in found]}
+
+        systems, missing = run.over_translations(pair, measured)
         edges = zip((0, *buckets), (*buckets, None), strict=True)
         compared = {"baseline": run.config.baseline, "buckets": [{"from": low, "to": high} for low, high in edges]}
         return {**compared, "systems": systems}, missing

@@ -9,7 +9,7 @@ import numpy as np
 from switchtune.config.run import PairSettings
 from switchtune.runs.folder import Run
 from switchtune.runs.tasks import TASKS
-from switchtune.scoring.metrics import ScoringError, corpus_values
+from switchtune.scoring.metrics import corpus_values
 from switchtune.scoring.outputs import units_of
 from switchtune.scoring.significance import METRICS
 
@@ -35,18 +35,12 @@ def length_record(run: Run) -> dict[str, Any]:
         lengths = np.array([len(units.cut(text)) for text in references])
         edges = (0, *length_bounds(lengths.tolist()))
         parts = [np.digitize(lengths, edges) == number for number in range(1, len(edges) + 1)]
-        systems, missing = [], []
-        for training in run.trainings(pair):
-            if training.hypotheses is None:
-                missing.append(f"{training.name}: not finished, no translations")
-                continue
-            try:
-                segments = METRICS[metric](training.hypotheses, references, pair.target).segments
-            except ScoringError as error:
-                missing.append(f"{training.name}: {error}")
-                continue
-            scores = [float(corpus_values(metric, segments[part].sum(axis=0).astype(float))) for part in parts]
-            systems.append({"arm": training.arm, "seed": training.seed, "score": scores})
+
+        def measured(hypotheses: Sequence[str]) -> dict[str, Any]:
+            segments = METRICS[metric](hypotheses, references, pair.target).segments
+            return {"score": [float(corpus_values(metric, segments[part].sum(axis=0).astype(float))) for part in parts]}
+
+        systems, missing = run.over_translations(pair, measured)
         found = {
             "baseline": run.config.baseline,
             "metric": metric,

@@ -3,7 +3,7 @@
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -39,16 +39,36 @@ if TYPE_CHECKING:
     from switchtune.switching.switcher import Switched
 
 _SWITCHING = SwitchingSettings()
+_INSTRUCTION = ChatSettings().restore
+LexiconFile = Annotated[
+    str,
+    typer.Option(
+        "--lexicon", metavar="FILE", help="Lexicon from this text's language, or a glossary with it.", **LOCATION
+    ),
+]
+Instruction = Annotated[
+    str, typer.Option(metavar="TEXT", help="With --chat: what is asked, with {text}, {language} and {other}.")
+]
+TermFile = Annotated[
+    str | None,
+    typer.Option(
+        "--glossary", help="Terms and their translations, which the model is to use: TSV, TBX, XLSX, a lexicon, …"
+    ),
+]
+Kept = Annotated[
+    list[str],
+    typer.Option(
+        "--keep", help="What comes back unchanged: placeholders, tags, urls, numbers; give it again for another."
+    ),
+]
+AlsoTranslated = Annotated[
+    bool, typer.Option("--all", help="In XLIFF, TMX and PO, translate also what has a translation, which is lost.")
+]
 
 
 def switch(
     text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", **TEXT)],
-    location: Annotated[
-        str,
-        typer.Option(
-            "--lexicon", metavar="FILE", help="Lexicon from this text's language, or a glossary with it.", **LOCATION
-        ),
-    ],
+    location: LexiconFile,
     lang: Annotated[str, typer.Option(help="Language of the text.")],
     to: Annotated[
         str | None, typer.Option(help="Language of the translations; of glossaries (TBX, XLSX, CSV, …) to be named.")
@@ -66,9 +86,7 @@ def switch(
     chat: Annotated[
         bool, typer.Option("--chat", help="A chat a line, as JSON: the model is asked to restore the sentence.")
     ] = False,
-    instruction: Annotated[
-        str, typer.Option(metavar="TEXT", help="With --chat: what is asked, with {text}, {language} and {other}.")
-    ] = ChatSettings().restore,
+    instruction: Instruction = _INSTRUCTION,
     out: OutFile = None,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
@@ -103,9 +121,9 @@ def switch(
             for line in switched_lines(read_text(text, sys.stdin.buffer), switcher, seed=seed, epoch=epoch):
                 if chat and not line.original_text.strip():
                     blank += 1
-                    continue
-                write(line)
-                yield line.switched
+                else:
+                    write(line)
+                    yield line.switched
 
         rates = rates_of(written())
     if blank:
@@ -123,7 +141,7 @@ def _only_form(**asked: bool) -> str:
 
 def _instruction(instruction: str, *, chat: bool, source: str) -> str:
     """What is asked where a sentence is to be restored."""
-    if instruction != ChatSettings().restore and not chat:
+    if instruction != _INSTRUCTION and not chat:
         raise UsageError("--instruction is what a model is asked in chats: add --chat.")
     if chat and source == "mask":
         raise UsageError("--chat --source mask: the mask is a token of models that do not chat. Take another source.")
@@ -175,17 +193,9 @@ def translate(
         bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
     ] = False,
     force: Force = False,
-    glossary: Annotated[
-        str | None,
-        typer.Option(help="Terms and their translations, which the model is to use: TSV, TBX, XLSX, a lexicon, …"),
-    ] = None,
-    keep: Annotated[
-        list[str],
-        typer.Option(help="What comes back unchanged: placeholders, tags, urls, numbers; give it again for another."),
-    ] = [],  # noqa: B006
-    everything: Annotated[
-        bool, typer.Option("--all", help="In XLIFF, TMX and PO, translate also what has a translation, which is lost.")
-    ] = False,
+    glossary: TermFile = None,
+    keep: Kept = [],  # noqa: B006
+    everything: AlsoTranslated = False,
 ) -> None:
     """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
 
@@ -201,7 +211,7 @@ def translate(
     """
     from switchtune.corpus.lines import plain
     from switchtune.generation.bilingual import WRITTEN_BACK
-    from switchtune.generation.files import GrowingFile, TextTranslation, translate_into, translate_onto
+    from switchtune.generation.files import TextTranslation
     from switchtune.generation.keeping import keeper
     from switchtune.runs.tasks import ready_to_translate, summarises
 
@@ -223,9 +233,17 @@ def translate(
             raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
         claim_file(out, inputs=inputs, force=force)
         _write_back(translation, out, everything=everything, resume=resume, force=force)
-        return
-    if everything:
+    elif everything:
         raise UsageError(f"--all: {file} holds no translations; it is for {', '.join(WRITTEN_BACK)}.")
+    else:
+        _write_lines(translation, out, inputs, resume=resume, force=force)
+
+
+def _write_lines(
+    translation: "TextTranslation", out: Path | None, inputs: Sequence[str | Path], *, resume: bool, force: bool
+) -> None:
+    from switchtune.generation.files import GrowingFile, translate_into, translate_onto
+
     signal.signal(signal.SIGTERM, _stop)
     if out is None:
         claim_standard_output(inputs)
@@ -233,7 +251,7 @@ def translate(
     else:
         growing = GrowingFile(out)
         claim_file(growing.path, inputs=inputs, force=force or resume, own=growing.is_unfinished)
-        translate_into(growing, translation, resume=resume, force=force, tell=tell)
+        translate_into(growing, translation, resume=resume, force=force, tell=translation.tell)
 
 
 def _write_back(translation: "TextTranslation", out: Path, *, everything: bool, resume: bool, force: bool) -> None:

@@ -104,6 +104,14 @@ class TermSettings(Settings):
         """The text before and behind a term."""
         return self.tag if isinstance(self.tag, str) else DEFAULT_TERM_TAG * self.tag
 
+    def describe(self) -> str:
+        """For people: what a model does that was trained so."""
+        marked = f", between {self.mark!r} and {self.mark!r}" if self.mark else ""
+        return (
+            f"Trained with terms: words of the target language that stand in the source{marked} are kept, and "
+            "inflected where that is called for (`switchtune translate --glossary`)."
+        )
+
 
 def share_alone(value: Any) -> Any:
     """A number as the share that it is in a block of `TermSettings`."""

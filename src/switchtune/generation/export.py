@@ -74,11 +74,7 @@ def export_ct2(
     """
     ct2()
     layout, settings = load_layout(path), settings or GenerationSettings()
-    told = languages or direction(layout)
-    if told is None:
-        raise UsageError(f"{path}: its tokenizer does not tell the languages; say them, as in --langs de-en.")
-    source, target = languages = find_language(told[0]).code, find_language(told[1]).code
-    layout.code(source), layout.code(target)
+    source, target = languages = _languages(path, layout, languages)
     if text is None and source not in EMBEDDED_LANGUAGES:
         raise UsageError(
             f"There is no embedded text in {find_language(source).name} to prove on that the exported model does the "
@@ -114,6 +110,16 @@ def export_ct2(
             write_terms_note(temporary, terms)
         write_text(temporary / "translate.py", _script(converted, source, target, settings, terms))
     return Exported(folder, languages, int8, parity)
+
+
+def _languages(path: str, layout: Layout, asked: tuple[str, str] | None) -> tuple[str, str]:
+    """From which language to which: those that are asked for, or that the model was saved for; it has both."""
+    told = asked or direction(layout)
+    if told is None:
+        raise UsageError(f"{path}: its tokenizer does not tell the languages; say them, as in --langs de-en.")
+    source, target = find_language(told[0]).code, find_language(told[1]).code
+    layout.code(source), layout.code(target)
+    return source, target
 
 
 def warn_of_direction(path: str, layout: Layout, source: str, target: str) -> None:

@@ -15,9 +15,8 @@ from typing import TypeAlias
 from switchtune.config.switching import TermSettings
 from switchtune.corpus.tags import differences, kept_pattern, spaced_like, without_kept
 from switchtune.errors import UsageError
-from switchtune.files import content_of, fingerprint, read_json, write_json, write_text
+from switchtune.files import fingerprint, read_json, write_json
 from switchtune.lexicon.glossary import read_glossary
-from switchtune.models.card import CARD
 from switchtune.models.layout import Layout
 from switchtune.switching.terms import GlossaryTerms
 
@@ -32,16 +31,8 @@ Translate: TypeAlias = Callable[[Sequence[str]], list[str]]
 
 
 def write_terms_note(folder: Path, settings: TermSettings) -> None:
-    """Have a model's folder and its card say how terms were put into its sources."""
+    """Have a model's folder say how terms were put into its sources."""
     write_json(folder / TERMS_NOTE, settings.model_dump(mode="json"))
-    card, mark = folder / CARD, settings.mark
-    text = content_of(card).decode() if card.exists() else ""
-    marked = f", between {mark!r} and {mark!r}" if mark else ""
-    said = (
-        f"Trained with terms: words of the target language that stand in the source{marked} are kept, and inflected "
-        "where that is called for (`switchtune translate --glossary`)."
-    )
-    write_text(card, f"{text}\n{said}\n".lstrip("\n"))
 
 
 def term_settings_of(model: str) -> TermSettings | None:

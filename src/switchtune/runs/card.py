@@ -184,7 +184,7 @@ def _said(made: Made, folder: Path) -> dict[str, Any]:
         "about": f"This model {does}. {made_from} `{base}` on {examples:,} training examples by switchtune "
         f"({made.trial.name}).",
         "usage": list(_usage(made, folder)) if made.is_last else [],
-        "notes": [*_NOTES.get(config.task, ()), *_other_directions(made)] if made.is_last else (),
+        "notes": list(_notes(made)) if made.is_last else (),
         "training": _training(made),
         "data": list(_data(made)),
         "lexicons": list(_lexicons(made.trial)) if arm.needs_lexicons else [],
@@ -194,7 +194,11 @@ def _said(made: Made, folder: Path) -> dict[str, Any]:
     }
 
 
-def _other_directions(made: Made) -> Iterator[str]:
+def _notes(made: Made) -> Iterator[str]:
+    """What else is to be known by whoever uses the model."""
+    yield from _NOTES.get(made.experiment.config.task, ())
+    if made.trial.arm.has_terms:
+        yield made.trial.arm.terms.describe()
     if len(made.directions) > 1:
         yield (
             f"The lines above are for {_arrow(*made.directions[0])}. For the other directions, `switchtune translate . "

@@ -24,6 +24,7 @@ from switchtune.runs.arms import with_known_recipe
 from switchtune.runs.paths import CONFIG, CORPORA, EXTENDED, REVERSE, TRIMMED, hypotheses_file, model_folder, trial_name
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
+from switchtune.scoring.metrics import ScoringError
 from switchtune.training.curve import CURVE_FILE, of_set, read_metrics
 
 _TRAINED = object_of(chosen_update=Count, valid_nll=list_of(tuple[Count, Finite]))
@@ -240,6 +241,24 @@ class Run:
             pairs.append({"pair": pair.name, **found})
             missing += lacking
         return {"pairs": pairs, "missing": missing}
+
+    def over_translations(
+        self, pair: PairSettings, measured: Callable[[Sequence[str]], dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """What is measured of the translations of each training on a pair, and what is missing.
+
+        `measured` may raise ScoringError, which is then among what is missing.
+        """
+        systems, missing = list[dict[str, Any]](), list[str]()
+        for training in self.trainings(pair):
+            if training.hypotheses is None:
+                missing.append(f"{training.name}: not finished, no translations")
+                continue
+            try:
+                systems.append({"arm": training.arm, "seed": training.seed, **measured(training.hypotheses)})
+            except ScoringError as error:
+                missing.append(f"{training.name}: {error}")
+        return systems, missing
 
 
 _DEPTH = 3
