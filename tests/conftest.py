@@ -4,9 +4,11 @@ import gc
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from hypothesis import HealthCheck, settings
 
+from switchtune.models.hub import why_unreachable
 from switchtune.models.load import save_model
 from switchtune.results.drawing import Drawing
 from tests.miniature import miniature
@@ -43,6 +45,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def _what_is_imported_is_no_garbage() -> None:
     """Every training collects garbage several times, which takes longer than a miniature one where much is imported."""
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test asks the Hub unless it says so, whatever the network and the tests before it."""
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    why_unreachable.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ def folder(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     texts(tmp_path / "data", "train.de", "train.en", "test.de", "test.en")
     (tmp_path / "model").symlink_to(model)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     return tmp_path
 
 

@@ -2,7 +2,6 @@
 
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 from huggingface_hub import constants
@@ -14,11 +13,8 @@ from switchtune.models.hub import why_unreachable
 
 
 @pytest.fixture(autouse=True)
-def online(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    why_unreachable.cache_clear()
-    yield
-    why_unreachable.cache_clear()
 
 
 def test_a_hub_that_refuses_is_asked_once_and_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

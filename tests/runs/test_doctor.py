@@ -8,7 +8,7 @@ from switchtune.runs import doctor
 
 
 def test_every_extra_is_explained() -> None:
-    assert doctor.EXTRAS.keys() == {*(metadata("switchtune").get_all("Provides-Extra") or ())} - {"dev"}
+    assert doctor.EXTRAS.keys() == {*(metadata("switchtune").get_all("Provides-Extra") or ())} - {"dev", "docs"}
 
 
 def test_what_is_missing_is_told_with_what_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
