@@ -30,7 +30,7 @@ from typing import Any
 
 import yaml
 from record import RESULTS, machine
-from study_page import BLEU, beside, packed, trials_of, write_page
+from study_page import BLEU, Part, Trials, beside, packed, write_page
 
 from switchtune.config.load import parse_config
 from switchtune.config.run import RunConfig
@@ -44,27 +44,26 @@ from switchtune.runs.experiment import run_experiment
 
 RECORD = RESULTS / "study.json"
 EVIDENCE = Path(__file__).parents[1] / "src" / "switchtune" / "evidence.tsv"
-EVIDENT = ("main", "sizes")
-"""Parts of the study whose arms differ in recipe, monolingual text, and the training that was tuned for each, alone."""
 RESTORE = "Restore it, or give another file with --record."
 
 
 @dataclass(frozen=True)
 class Run:
-    """One comparison of the study: arms on one direction, or on several at once, with so many pairs of each."""
+    """One arm on one direction, or on several at once, with so many pairs of each."""
 
-    name: str  # Of the part of the study that it belongs to
+    record: str  # What else it has in common with the trainings that are recorded beside it
     pair: str  # Or several, with a plus between
     size: int
-    arms: Mapping[str, Mapping[str, Any]]
     seed: int
+    arm: str
+    arm_settings: Mapping[str, Any]
     settings: Mapping[str, Any]
     tested_on: str  # `valid` where settings are chosen, else `test`
     test_sentences: int
 
     @property
     def folder(self) -> str:
-        return self.place(self.pair)
+        return f"{self.place(self.pair)}/{folder_name(self.arm)}"
 
     @property
     def pairs(self) -> list[str]:
@@ -72,17 +71,25 @@ class Run:
 
     def place(self, pair: str) -> str:
         """What one of its directions is recorded as."""
-        return f"{self.name}/{pair}.{self.size}/seed{self.seed}"
+        return f"{self.record}/{pair}.{self.size}/seed{self.seed}"
 
 
-def queued(grid: Mapping[str, Any]) -> Iterator[Run]:
-    """The runs in the order of importance."""
-    for entry in grid["queue"]:
+def queued(grid: Mapping[str, Any], entries: Iterable[Mapping[str, Any]]) -> Iterator[Run]:
+    """The runs of entries of the queue; an arm that is no one model of several directions has a run for each."""
+    for entry in entries:
         settings = merged(grid["settings"], entry.get("settings", {}))
         tested = entry.get("test_sentences", grid["test_sentences"])
-        arms = {name: grid["arms"][name] for name in entry["arms"]}
-        for seed, size, pair in product(entry["seeds"], entry["sizes"], entry["pairs"]):
-            yield Run(entry["name"], pair, size, arms, seed, settings, entry.get("tested_on", "test"), tested)
+        for seed, size, pair, arm in product(entry["seeds"], entry["sizes"], entry["pairs"], entry["arms"]):
+            own = grid["arms"][arm]
+            for each in [pair] if "together" in own else pair.split("+"):
+                yield Run(
+                    recorded_as(entry), each, size, seed, arm, own, settings, entry.get("tested_on", "test"), tested
+                )
+
+
+def recorded_as(entry: Mapping[str, Any]) -> str:
+    """The part of the record that has the trainings of an entry: one for all that differ in nothing but the arm."""
+    return str(entry["name"]) if entry.keys() & {"settings", "tested_on", "test_sentences"} else "main"
 
 
 def merged(settings: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,14 +101,14 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
     """What `switchtune run` would be given."""
     pairs = [pair_of(run, pair, grid, out) for pair in run.pairs]
     _, first = corpus_of(run.pairs[0], grid)
-    arms = json.loads(
-        json.dumps([{"name": folder_name(name), **settings} for name, settings in run.arms.items()]).replace(
+    arm = json.loads(
+        json.dumps({"name": folder_name(run.arm), **run.arm_settings}).replace(
             "DICTIONARY", first.get("dictionary", "")
         )
     )
     return parse_config(
         RunConfig,
-        {**run.settings, "pairs": pairs, "arms": arms, "seeds": [run.seed], "baseline": arms[0]["name"]},
+        {**run.settings, "pairs": pairs, "arms": [arm], "seeds": [run.seed], "baseline": arm["name"]},
         origin=run.folder,
     )
 
@@ -164,15 +171,18 @@ def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
     """Run what is queued and not yet recorded, and record each result."""
     base = model_fingerprint(grid["settings"]["model"])
     locks = RunDir(out / "locks")
-    for run in queued(grid):
+    for run in queued(grid, grid["queue"]):
         with suppress(RunLockedError), locks.lock(run.folder.replace("/", "."), patience_seconds=0):
             known = recorded(record)
-            if all(set(run.arms) <= set(known.get(run.place(pair), {}).get("arms", ())) for pair in run.pairs):
+            if all(run.arm in known.get(run.place(pair), ()) for pair in run.pairs):
                 continue
-            about = {"base": base, "machine": machine("torch", "transformers")}
-            results = {run.place(pair): {**about, "arms": arms} for pair, arms in trained(run, grid, out).items()}
+            results = trained(run, grid, out)
             with locks.lock("record"):
-                write_json(record, {**recorded(record), **results})
+                known = recorded(record)
+                about = {"base": base, "machine": machine("torch", "transformers")}
+                for pair, result in results.items():
+                    known.setdefault(run.place(pair), {})[run.arm] = {**about, **result}
+                write_json(record, known)
             print(f"{run.folder}: done", flush=True)
 
 
@@ -181,15 +191,14 @@ def recorded(record: Path) -> dict[str, Any]:
 
 
 def trained(run: Run, grid: Mapping[str, Any], out: Path) -> dict[str, dict[str, Any]]:
-    """What is recorded of each arm of a run, by direction."""
+    """What is recorded of a run, by direction."""
 
     def told(event: Event) -> None:
         if not event.updates:
             print(f"{run.folder} {event.subject}: {event.what}", flush=True)
 
     summary = run_experiment(config_of(run, grid, out), out / run.folder, on_event=told)
-    rows = {(row.pair, row.arm): row for row in summary.rows}
-    return {pair: {name: trial_record(rows[pair, folder_name(name)]) for name in run.arms} for pair in run.pairs}
+    return {row.pair: trial_record(row) for row in summary.rows}
 
 
 def trial_record(row: Row) -> dict[str, Any]:
@@ -207,9 +216,39 @@ def trial_record(row: Row) -> dict[str, Any]:
     }
 
 
+def trials_of(name: str, record: Mapping[str, Any]) -> dict[tuple[str, int], Trials]:
+    """The trainings of one part of the record, by direction and number of pairs."""
+    trials: dict[tuple[str, int], Trials] = {}
+    for place, arms in record.items():
+        part, (pair, size), seed = (each.split(".") for each in place.split("/"))
+        if part == [name]:
+            known = trials.setdefault((pair, int(size)), {})
+            for arm, trial in arms.items():
+                known.setdefault(arm, {})[int(seed[0].removeprefix("seed"))] = trial
+    return trials
+
+
+def parts_of(grid: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Part]:
+    """The parts of the page: of what the entries of a name queue, what is recorded."""
+    parts = {}
+    for name in dict.fromkeys(entry["name"] for entry in grid["queue"]):
+        entries = [entry for entry in grid["queue"] if entry["name"] == name]
+        trials = trials_of(recorded_as(entries[0]), record)
+        if recorded_as(entries[0]) != name or name == "main":
+            wanted = {(pair, run.size): None for run in queued(grid, entries) for pair in run.pairs}
+            arms = dict.fromkeys(arm for entry in entries for arm in entry["arms"])
+            trials = {
+                key: {arm: trials[key][arm] for arm in arms if arm in trials[key]} for key in wanted if key in trials
+            }
+        shown = parts["main"].trials if name != "main" and "main" in parts else {}
+        if any(arms.keys() - shown.get(key, {}).keys() for key, arms in trials.items()):
+            parts[name] = Part(trials)
+    return parts
+
+
 def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[Evidence]:
     """What each recipe gained over `standard`, with monolingual text and without, in all directions and sizes."""
-    for (direction, pairs), arms in (each for part in EVIDENT for each in trials_of(part, record).items()):
+    for (direction, pairs), arms in trials_of("main", record).items():
         for name in arms:
             recipe, further = grid["arms"][name]["recipe"], grid["arms"][name].get("monolingual", True)
             if name == "standard" or grid["arms"][name].keys() - {"recipe", "monolingual", "training"}:
@@ -239,7 +278,7 @@ def main() -> None:
     else:
         record = read_json(arguments.record, remedy=RESTORE)
         write_text(EVIDENCE, evidence_table(evidence_of(record, grid)))
-        write_page(record)
+        write_page(parts_of(grid, record))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import base64
 import zlib
-from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -45,35 +44,27 @@ Trials: TypeAlias = dict[str, dict[int, Trial]]
 """Of one direction and number of pairs: trainings by arm and seed."""
 
 
-def trials_of(name: str, runs: Mapping[str, Any]) -> dict[tuple[str, int], Trials]:
-    """The trainings of one part of the study, by direction and number of pairs."""
-    trials: dict[tuple[str, int], Trials] = {}
-    for folder, run in runs.items():
-        part, place, seed = folder.split("/")
-        if part == name:
-            pair, size = place.split(".")
-            known = trials.setdefault((pair, int(size)), {})
-            for arm, trial in run["arms"].items():
-                known.setdefault(arm, {})[int(seed.removeprefix("seed"))] = trial
-    return trials
-
-
 def beside(trials: Trials, arm: str, baseline: str) -> list[tuple[Trial, Trial]]:
-    """Trainings of an arm and of the baseline, of the seeds that both have."""
-    return [(trial, trials[baseline][seed]) for seed, trial in trials[arm].items() if seed in trials[baseline]]
+    """Trainings of an arm and of the baseline, of the seeds that both have on one and the same base."""
+    known = trials.get(baseline, {})
+    return [
+        (trial, known[seed])
+        for seed, trial in trials[arm].items()
+        if seed in known and known[seed]["base"] == trial["base"]
+    ]
 
 
 class Part:
     """The runs of one part of the study, whose differences to its first arm are decided together."""
 
-    def __init__(self, name: str, runs: Mapping[str, Any]) -> None:
-        self.trials = trials_of(name, runs)
+    def __init__(self, trials: Mapping[tuple[str, int], Trials]) -> None:
+        self.trials = trials
         self.baseline, *self.arms = dict.fromkeys(arm for arms in self.trials.values() for arm in arms)
         pairs = {
-            (*key, arm): beside(trials, arm, self.baseline)
+            (*key, arm): both
             for key, trials in self.trials.items()
             for arm in trials
-            if arm != self.baseline
+            if arm != self.baseline and (both := beside(trials, arm, self.baseline))
         }
         differences = [
             compare_scores([unpacked(base["bleu"]) for _, base in both], [unpacked(own["bleu"]) for own, _ in both])
@@ -85,12 +76,11 @@ class Part:
         """Means over seeds, and the differences to the baseline; * where that of BLEU is real."""
         body, columns = [], {arm: list[tuple[float, float]]() for arm in (self.baseline, *self.arms)}
         for (pair, size), trials in self.trials.items():
-            seeds, cells = len(trials[self.baseline]), []
+            seeds, cells = len(trials.get(self.baseline, ())), []
             for arm, column in columns.items():
-                if arm not in trials:
+                if arm not in trials or not (both := beside(trials, arm, self.baseline)):
                     cells.append("")
                     continue
-                both = beside(trials, arm, self.baseline)
                 column.append((mean(value(own) for own, _ in both), mean(value(base) for _, base in both)))
                 real = value is BLEU and self._is_real((pair, size, arm))
                 fewer = f" [{len(both)}]" if len(both) < seeds else ""
@@ -153,21 +143,17 @@ def minutes(trial: Trial) -> float:
     return float(trial["minutes"] + extra.get("minutes", 0) + extra.get("translating_minutes", 0))
 
 
-def draw_sizes(parts: Sequence[Part], arms: Sequence[str]) -> "Figure | None":
-    """Gain over the baseline by the number of pairs, with 95 % intervals: a panel for each direction of the first part.
-
-    What it lacks of the sizes is taken from the other parts.
-    """
+def draw_sizes(part: Part, arms: Sequence[str]) -> "Figure | None":
+    """Gain over the baseline by the number of pairs, with 95 % intervals: a panel for each direction."""
     from matplotlib.figure import Figure
 
-    pairs = list(dict.fromkeys(pair for pair, _ in parts[0].trials))
-    decided = dict(ChainMap(*(part.decided for part in parts)))
+    pairs = list(dict.fromkeys(pair for pair, _ in part.trials))
     figure = Figure(figsize=(4.2 * len(pairs), 3.2), layout="constrained")
     for axes, pair in zip(figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0], pairs, strict=True):
-        sizes = sorted({size for part in parts for each, size in part.trials if each == pair})
+        sizes = sorted({size for each, size in part.trials if each == pair})
         axes.axhline(0, color=COLOURS[0], linewidth=1)
         for number, arm in enumerate(arms):
-            known = [(size, decided[pair, size, arm]) for size in sizes if (pair, size, arm) in decided]
+            known = [(size, part.decided[pair, size, arm]) for size in sizes if (pair, size, arm) in part.decided]
             places = [size * 1.04 ** (number - 1) for size, _ in known]
             middle, bars = _with_bars([each for _, each in known])
             axes.errorbar(places, middle, yerr=bars, label=arm, **_look(number))
@@ -176,7 +162,7 @@ def draw_sizes(parts: Sequence[Part], arms: Sequence[str]) -> "Figure | None":
         axes.minorticks_off()
         axes.set_title(arrow(pair))
         axes.set_xlabel("training pairs")
-    figure.axes[0].set_ylabel(f"BLEU beyond {parts[0].baseline}")
+    figure.axes[0].set_ylabel(f"BLEU beyond {part.baseline}")
     figure.axes[0].legend()
     return figure
 
@@ -221,18 +207,14 @@ COLUMNS = {"BLEU": BLEU, "chrf": chrf, "loss": loss, "minutes": minutes}
 """What `Part.table` can show, by the names that the page's words have for it."""
 
 
-def write_page(record: Mapping[str, Any]) -> None:
+def write_page(parts: Mapping[str, Part]) -> None:
     """Write docs/results.md and docs/pictures."""
-    parts = {name: Part(name, record) for name in {folder.split("/")[0] for folder in record}}
     PICTURES.mkdir(exist_ok=True)
-    main = parts["main"]
-    drawings: dict[str, Callable[[Sequence[str]], Figure | None]] = {
-        "gain-by-direction": partial(draw_directions, main)
-    }
-    if "sizes" in parts:
-        drawings["gain-by-size"] = partial(draw_sizes, (parts["sizes"], main))
-    for file, draw in drawings.items():
-        write_figure(PICTURES / file, partial(draw, [arm for arm in DRAWN if arm in main.arms]), formats=("svg",))
+    pictures = {"main": ("gain-by-direction", draw_directions), "sizes": ("gain-by-size", draw_sizes)}
+    for name, (file, draw) in pictures.items():
+        if name in parts:
+            drawn = [arm for arm in DRAWN if arm in parts[name].arms]
+            write_figure(PICTURES / file, partial(draw, parts[name], drawn), formats=("svg",))
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -244,6 +226,6 @@ def write_page(record: Mapping[str, Any]) -> None:
     write_text(
         DOCS / "results.md",
         environment.get_template("results.md.jinja").render(
-            parts=parts, record=record, BLEU=BLEU, chrf=chrf, loss=loss, minutes=minutes
+            parts=parts, BLEU=BLEU, chrf=chrf, loss=loss, minutes=minutes
         ),
     )

@@ -162,22 +162,24 @@ def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) 
     scores = {
         "main/de-en.2000/seed1": {"standard": 10, "csr+": 11, "csr+ pairs": 10.5, "csr": 9},
         "main/de-en.2000/seed2": {"standard": 12, "csr+": 14, "csr+ pairs": 12.5, "csr": 12},
-        "sizes/tr-en.500/seed1": {"standard": 3, "csr+": 3.25, "csr+ k 1": 9},
-        "why/de-en.2000/seed1": {"standard": 10, "csr+": 99},
+        "main/de-en.2000/seed3": {"csr+": 99},
+        "main/tr-en.500/seed1": {"standard": 3, "csr+": 3.25, "csr+ k 1": 9},
+        "longer/de-en.2000/seed1": {"standard": 10, "csr+": 99},
     }
     record = {
-        folder: {"arms": {arm: {"bleu": {"value": value}} for arm, value in arms.items()}}
+        folder: {arm: {"bleu": {"value": value}, "base": "one"} for arm, value in arms.items()}
         for folder, arms in scores.items()
     }
+    record["main/de-en.2000/seed2"]["csr"] = {"bleu": {"value": 30}, "base": "another"}
     assert set(study.evidence_of(record, grid)) == {
         Evidence("csr+", 13_000, 2000, "de-en", 1.5, 2),
         Evidence("csr+", 0, 2000, "de-en", 0.5, 2),
-        Evidence("csr", 0, 2000, "de-en", -0.5, 2),
+        Evidence("csr", 0, 2000, "de-en", -1.0, 1),
         Evidence("csr+", 13_000, 500, "tr-en", 0.25, 1),
     }
     header, *lines = study.evidence_table(study.evidence_of(record, grid)).splitlines()
     assert header == read_header()
-    assert lines[0] == "csr\t0\t2000\tde-en\t-0.5\t2"
+    assert lines[0] == "csr\t0\t2000\tde-en\t-1.0\t1"
 
 
 def test_both_directions_of_the_study_share_no_pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -194,12 +196,12 @@ def test_both_directions_of_the_study_share_no_pair(monkeypatch: pytest.MonkeyPa
         "arms": {"standard": {"recipe": "standard"}, "together": {"recipe": "standard", "together": True}},
         "test_sentences": 3,
         "monolingual_sentences": 5,
-        "queue": [entry],
     }
-    (run,) = study.queued(grid)
-    assert [run.place(pair) for pair in run.pairs] == ["both/de-en.4/seed2", "both/en-de.4/seed2"]
+    *single, run = study.queued(grid, [entry])
+    assert [each.folder for each in single] == ["main/de-en.4/seed2/standard", "main/en-de.4/seed2/standard"]
+    assert [run.place(pair) for pair in run.pairs] == ["main/de-en.4/seed2", "main/en-de.4/seed2"]
     config = study.config_of(run, grid, tmp_path / "out")
-    assert [len(config.groups(arm)) for arm in config.arms] == [2, 1]
+    assert [len(config.groups(arm)) for arm in config.arms] == [1]
     german, english = (
         Path(pair.monolingual[pair.target]).read_text(encoding="utf-8").split("\n")[:-1]
         for pair in reversed(config.pairs)
