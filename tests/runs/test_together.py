@@ -240,7 +240,7 @@ def test_two_processes_train_a_group_as_one(model: Path, tmp_path: Path, monkeyp
     assert len(measured[0]) == 7
     for one, two in zip(*measured, strict=True):
         assert len(one) == 4
-        assert two == pytest.approx(one, abs=1e-4)
+        assert two == pytest.approx(one, rel=1e-4)
 
 
 @pytest.mark.slow
