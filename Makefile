@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Of one thread each: threads that wait for each other's cores spin. A worker takes up to 2 GB of memory.
+WORKERS := -n logical --maxprocesses 8
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: install run test test-quick test-oldest test-newest check format docs clean
@@ -25,11 +27,10 @@ run: install  ## the main job on the embedded corpus: pretrain a small model, fi
 	$(BIN)/switchtune run examples/quickstart.yaml --out runs/quickstart/comparison
 
 test: install  ## the whole test suite
-	# Two workers of one thread each: threads that wait for each other's cores spin.
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS)
 
 test-quick: install  ## all tests but those that take more than a second
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m 'not slow' $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(WORKERS) -m 'not slow' $(TESTS)
 
 test-oldest:  ## the same with the oldest versions of the dependencies that pyproject.toml allows
 	$(MAKE) test-quick VENV=.venv-oldest RESOLUTION=lowest-direct

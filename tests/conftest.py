@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,6 +46,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def _what_is_imported_is_no_garbage() -> None:
     """Every training collects garbage several times, which takes longer than a miniature one where much is imported."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_waits_for_the_disk() -> Iterator[None]:
+    """What is on the disk only matters when the machine fails, which no test does."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(autouse=True)
