@@ -24,7 +24,6 @@ from switchtune.training.classification import (
     ClassifierResult,
     LabelledExamples,
     LabelObjective,
-    accuracy,
     classifier_settings,
     predict,
     train_classifier,
@@ -99,7 +98,7 @@ def test_it_learns_and_leaves_a_curve(model: Path, tmp_path: Path) -> None:
     assert seen[-1] == result.updates == 80
     assert dict(result.valid_accuracy)[result.chosen_update] == max(value for _, value in result.valid_accuracy) == 1.0
     valid = examples(4)
-    assert accuracy(predict(classifier, valid), valid.labels) == 1.0
+    assert predict(classifier, valid) == list(valid.labels)
     entries = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [entry["update"] for entry in entries if "valid_accuracy" in entry] == list(range(5, 86, 4))
     losses = [entry["loss"] for entry in entries if "loss" in entry]

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 
 import numpy as np
 import regex
@@ -161,10 +160,3 @@ class Likenesses:
             most, row = max(measured)
             if most >= NEAR:
                 yield number, -row, most
-
-
-def in_groups(items: Iterable[str], size: int = TEXTS_AT_ONCE) -> Iterator[list[str]]:
-    """Texts in lists of so many."""
-    remaining = iter(items)
-    while group := list(islice(remaining, size)):
-        yield group

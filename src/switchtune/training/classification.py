@@ -111,11 +111,6 @@ def predict(classifier: Classifier, data: NliSet) -> list[int]:
     return labels
 
 
-def accuracy(predicted: Sequence[int], labels: Sequence[int]) -> float:
-    """Share of the labels that were told right."""
-    return sum(one == other for one, other in zip(predicted, labels, strict=True)) / len(labels)
-
-
 def train_classifier(
     classifier: Classifier,
     train: LabelledExamples,
