@@ -8,7 +8,7 @@ Rows:
 - small-cpu   d 512, 6 + 6 layers, 16k pieces, on the CPU.
 - large-cpu   the shape of mBART-large with 250k pieces, on the CPU; ours also trimmed.
 - large-gpu   the same on a GPU in bf16, 16k tokens an update, with the share of the GPU's matrix rate that is used.
-- recipes     csr beside standard at the same number of updates; the lexicon's seconds are told apart.
+- recipes     csr and csr+ beside standard at the same number of updates; the lexicon's seconds are told apart.
 - loss-16k    the loss and its gradients alone beside torch's on whole logits, on the CPU.
 - loss-250k   the same with the vocabulary and the width of mBART-large.
 
@@ -49,11 +49,11 @@ from transformers import (
 
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.config.pretrain import SizeSettings
-from switchtune.config.switching import SwitchingSettings
+from switchtune.config.switching import GlossSettings, SwitchingSettings
 from switchtune.config.training import TrainingSettings
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import word_segmenter
-from switchtune.examples import Examples, restore_examples, task_examples
+from switchtune.examples import Examples, gloss_examples, mixed_examples, restore_examples, task_examples
 from switchtune.files import read_json, write_json
 from switchtune.lexicon.build import build, corpus_material
 from switchtune.lexicon.files import read_lexicon, write_lexicon
@@ -62,6 +62,7 @@ from switchtune.models.layout import IGNORED_LABEL, Layout
 from switchtune.models.load import Loaded, load_model, save_model
 from switchtune.models.new import new_model
 from switchtune.recipes import RECIPES, stage_updates
+from switchtune.switching.gloss import Glosser
 from switchtune.switching.make import make_switchers
 from switchtune.training.curve import CURVE_FILE, read_metrics
 from switchtune.training.loss import label_smoothed_nll
@@ -318,22 +319,26 @@ def recipe(task: Task) -> Run:
     """All stages of the recipe that the side is named after. What a stage's timed updates take stands for all of its
     updates, so that a few tell what many take."""
     loaded, corpus, settings = loaded_of(task), corpus_of(task), settings_of(task)
-    chosen = RECIPES["csr" if task.side == "csr" else "standard"]
+    chosen = RECIPES[task.side]
     whole = Timed(0, 0, 0, 0)
     start = time.perf_counter()
     for stage, updates in zip(chosen.stages, stage_updates(chosen, task.updates, settings.restore_share), strict=True):
-        examples = switched(task, corpus) if stage.examples == "restore" else task_examples(corpus)
-        timed = timed_stage(task, loaded, examples, updates)
+        kinds = [(examples_of(kind, task, corpus), share) for kind, share in stage.mixture.items()]
+        timed = timed_stage(task, loaded, mixed_examples(kinds, seed=1) if len(kinds) > 1 else kinds[0][0], updates)
         whole = whole.plus(timed.times(updates / timed.updates))
     return run_of(task, loaded, task_examples(corpus), whole, wall=time.perf_counter() - start)
 
 
-def switched(task: Task, corpus: Corpus) -> Examples:
-    lexicons = [read_lexicon(Path(task.work) / f"{direction}.tsv") for direction in ("de-en", "en-de")]
+def examples_of(kind: str, task: Task, corpus: Corpus) -> Examples:
+    """The examples of a kind; those of words in another language by the lexicons in `work`."""
+    if kind == "task":
+        return task_examples(corpus)
+    german, english = (read_lexicon(Path(task.work) / f"{direction}.tsv") for direction in ("de-en", "en-de"))
     segmenters = (word_segmenter("de"), word_segmenter("en"))
-    switchers = make_switchers(
-        segmenters, (lexicons[0], lexicons[1]), SwitchingSettings(), alignment=None, mask="", seed=1
-    )
+    if kind == "gloss":
+        glosser = Glosser((segmenters[1], segmenters[0]), (english, german), GlossSettings())
+        return gloss_examples(list(corpus.targets()), ("de", "en"), glosser, seed=1)
+    switchers = make_switchers(segmenters, (german, english), SwitchingSettings(), alignment=None, mask="", seed=1)
     return restore_examples(corpus, switchers, seed=1)
 
 
@@ -427,6 +432,7 @@ SIDES: Mapping[str, Callable[[Task], Run]] = {
     "ours, trimmed": ours,
     "standard": recipe,
     "csr": recipe,
+    "csr+": recipe,
     "torch": loss,
     "chunks": loss,
 }
@@ -451,7 +457,7 @@ ROWS: Mapping[str, Row] = {
     "small-cpu": Row(("plain", "ours"), SMALL, 2048, 24, 4),
     "large-cpu": Row(("plain", "ours", "ours, trimmed"), LARGE, 1024, 4, 1),
     "large-gpu": Row(("plain", "ours", "ours, trimmed"), LARGE, 16_384, 60, 20, gpu=True),
-    "recipes": Row(("standard", "csr"), SMALL, 1024, 60, 2),
+    "recipes": Row(("standard", "csr", "csr+"), SMALL, 1024, 60, 2),
     "loss-16k": Row(("torch", "chunks"), replace(SMALL, rows=16_000), 2048, 5, 0),
     "loss-250k": Row(("torch", "chunks"), LARGE, 512, 2, 0),
 }
