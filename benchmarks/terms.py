@@ -1,13 +1,14 @@
 """Do models keep the terms that they are given, and what does it cost? Beside constrained search and post-editing.
 
-    python benchmarks/terms.py runs/terms --seeds 1 2 3
-    python benchmarks/terms.py runs/terms --pairs de-en --arms standard standard-terms --sentences 200
+    python benchmarks/terms.py runs/study/terms/*.2000/seed*
+    python benchmarks/terms.py runs/study/terms/de-en.2000/seed1 --arms standard standard_with_terms --sentences 200
 
-For each pair, arm and seed of a finished run. Terms are words and phrases of the test set's sources with the words of
-the references that they are aligned to (test and training set are aligned together; links of a probability of 0.6 or
-more). They are held out: each has a source word that is in no term which training could have put in, in any form. None
-has a very frequent word in it. A sentence has two terms at most. They are given in the form of the reference, and once
-more in that of the lexicon, where it has another.
+For each pair, arm and seed of finished runs, of which an arm was trained with terms (benchmarks/study-terms.yaml).
+Terms are words and phrases of the test set's sources with the words of the references that they are aligned to (test
+and training set are aligned together; links of a probability of 0.6 or more). They are held out: each has a source word
+that is in no term which training could have put in, in any form. None has a very frequent word in it. A sentence has
+two terms at most. They are given in the form of the reference, and once more in that of the lexicon, where it has
+another.
 
 Every model translates the sentences without terms (`none`) and with them put in (`put in`, `base forms`), whether it
 was trained so or not: of an arm without terms that is plain fine-tuning with the same replacement. Of these arms there
@@ -17,12 +18,14 @@ of the term alone is looked for in its output, and replaced by the term).
 
 Columns: the share of terms in the outputs as they were given, in any form, and as the reference has them; window
 overlap (Alam et al., 2021: words beside the term, two on each side, that the output has beside it too); BLEU and chrF++
-of these sentences, and of the whole test set without terms. `--speed` compares times with a glossary of 10,000 terms.
+of these sentences, and of the whole test set without terms: what it costs where there are none. How long a glossary
+takes is in benchmarks/glossary_speed.py.
 """
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
@@ -38,25 +41,27 @@ from switchtune.config.switching import TermSettings
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import lower_case, word_segmenter
+from switchtune.errors import UsageError
 from switchtune.files import write_json
 from switchtune.generation import translate
-from switchtune.generation.keeping import Keeper, term_settings_of
-from switchtune.lexicon.alignment import Alignment, align, divided
+from switchtune.generation.keeping import term_settings_of
+from switchtune.lexicon.alignment import Alignment, align, divided, read_alignment
 from switchtune.lexicon.build import lexicons_from_corpus
 from switchtune.lexicon.forms import endless
-from switchtune.lexicon.glossary import Glossary
 from switchtune.lexicon.terms import TermFinder
 from switchtune.lexicon.text import monolingual_text
 from switchtune.models.forward import evaluating
 from switchtune.models.load import Loaded, load_model
+from switchtune.results.text import markdown_table
 from switchtune.runs.folder import Training, trainings_of
-from switchtune.runs.paths import CONFIG, CORPORA
+from switchtune.runs.paths import CONFIG, CORPORA, lexicon_folder
 from switchtune.runs.tasks import read_pair
 from switchtune.scoring.metrics import bleu, chrf
-from switchtune.switching.terms import AlignedTerms, GlossaryTerms, Placed, frequent_words, put_in
+from switchtune.switching.terms import AlignedTerms, Placed, frequent_words, put_in
 
 LEAST_PROBABILITY = 0.6
 MOST_TERMS = 2
+FIGURES = ("exact", "any form", "as reference", "window overlap", "BLEU", "chrF++")
 
 
 @dataclass(frozen=True)
@@ -80,47 +85,68 @@ def confident(alignment: Alignment) -> Alignment:
     return Alignment(starts, *columns, alignment.left_out)
 
 
-def held_out_cases(config: RunConfig, train: Corpus, test: Corpus, *, seen: bool, seed: int) -> list[Case]:
-    """Test sentences with terms that training cannot have put in; with `seen` those that it can."""
-    languages = (train.source_language, train.target_language)
-    segmenters = (word_segmenter(languages[0]), word_segmenter(languages[1]))
-    lines = ([*train.sources(), *test.sources()], [*train.targets(), *test.targets()])
-    source, target = (
-        monolingual_text(side, language, segmenter).encoded
-        for side, language, segmenter in zip(lines, languages, segmenters, strict=True)
-    )
-    of_train, of_test = map(confident, divided(align(source, target, seed=seed), [len(train), len(test)]))
-    lexicons = lexicons_from_corpus(train, segmenters, config.lexicon)
-    vocabularies = (source.vocabulary, target.vocabulary)
-    made = AlignedTerms(segmenters, of_train, lexicons, vocabularies, TermSettings(share=1.0))
+def keys(terms: AlignedTerms, text: str, place: Placed) -> list[str]:
+    """The source words of a term, in lower case."""
+    words = terms.segmenters[0].split(text).words[place.begin : place.end]
+    return [lower_case(word, terms.lexicons[0].source_language) for word in words]
 
-    def keys(text: str, place: Placed) -> list[str]:
-        return [lower_case(word, languages[0]) for word in segmenters[0].split(text).words[place.begin : place.end]]
 
-    known = {
+def trained_stems(run: Path, pair: PairSettings, train: Corpus, terms: AlignedTerms) -> set[str]:
+    """What is left without their endings of all source words in whose place training can have put a term."""
+    paths = sorted(lexicon_folder(run, pair.name).glob("alignment-*/train.npz"))
+    if not paths:
+        raise UsageError(f"{run}: none of its arms was trained with terms on {pair.name}. Give one of them terms: 0.3.")
+    return {
         stem
-        for row, pair in enumerate(train)
-        for place in made.all_terms(pair.source, pair.target, row)
-        for key in keys(pair.source, place)
-        for stem in endless(key, languages[0])
+        for put in (replace(terms, alignment=read_alignment(path)) for path in paths)
+        for row, each in enumerate(train)
+        for place in put.all_terms(each.source, each.target, row)
+        for key in keys(put, each.source, place)
+        for stem in endless(key, pair.source)
     }
-    frequent = frequent_words(source.vocabulary)
+
+
+def terms_of(config: RunConfig, pair: PairSettings, train: Corpus, test: Corpus) -> AlignedTerms:
+    """The sure terms of the test set, found as training finds its own."""
+    segmenters = (word_segmenter(pair.source), word_segmenter(pair.target))
+    both, alone = (
+        [
+            monolingual_text([line for corpus in corpora for line in lines(corpus)], language, segmenter).encoded
+            for lines, language, segmenter in zip(
+                (Corpus.sources, Corpus.targets), (pair.source, pair.target), segmenters, strict=True
+            )
+        ]
+        for corpora in ((train, test), (train,))
+    )
+    _, aligned = divided(align(both[0], both[1], seed=1), [len(train), len(test)])
+    lexicons = lexicons_from_corpus(train, segmenters, config.lexicon)
+    vocabularies = (alone[0].vocabulary, alone[1].vocabulary)
+    return AlignedTerms(segmenters, confident(aligned), lexicons, vocabularies, TermSettings(share=1.0))
+
+
+def cases_of(terms: AlignedTerms, test: Corpus, known: Set[str], *, seen: bool) -> list[Case]:
+    """Test sentences with terms of which a word has none of the `known` stems; with `seen` those that have them all."""
+    frequent, language = frequent_words(terms.vocabularies[0]), terms.lexicons[0].source_language
 
     def is_wanted(words: Sequence[str]) -> bool:
-        is_new = any(known.isdisjoint(endless(word, languages[0])) for word in words)
+        is_new = any(known.isdisjoint(endless(word, language)) for word in words)
         return is_new != seen and frequent.isdisjoint(words)
 
-    made, rng, cases = replace(made, alignment=of_test), np.random.default_rng(seed), list[Case]()
+    rng, cases = np.random.default_rng(1), list[Case]()
     for row, pair in enumerate(test):
-        terms, base = (made.all_terms(pair.source, pair.target, row, base=each) for each in (False, True))
+        given, base = (terms.all_terms(pair.source, pair.target, row, base=each) for each in (False, True))
         chosen, taken = list[int](), set[int]()
-        for number in rng.permutation(len(terms)).tolist():
-            span = range(terms[number].begin, terms[number].end)
-            if len(chosen) < MOST_TERMS and taken.isdisjoint(span) and is_wanted(keys(pair.source, terms[number])):
+        for number in rng.permutation(len(given)).tolist():
+            span = range(given[number].begin, given[number].end)
+            if (
+                len(chosen) < MOST_TERMS
+                and taken.isdisjoint(span)
+                and is_wanted(keys(terms, pair.source, given[number]))
+            ):
                 chosen.append(number)
                 taken.update(span)
         if chosen:
-            both = (tuple(side[number] for number in chosen) for side in (terms, base))
+            both = (tuple(side[number] for number in chosen) for side in (given, base))
             cases.append(Case(row, pair.source, pair.target, *both))
     return cases
 
@@ -228,16 +254,12 @@ def grid_search(system: System, source: str, terms: Sequence[str]) -> str:
         while banks and len(next(iter(banks.values()))[0].tokens) < limit and len(finished) < settings.beams:
             running = [each for bank in banks.values() for each in bank]
             count = len(running)
-            logits = (
-                model(
-                    encoder_outputs=(states.expand(count, -1, -1),),
-                    attention_mask=inputs["attention_mask"].expand(count, -1),
-                    decoder_input_ids=torch.tensor([each.tokens for each in running], device=model.device),
-                )
-                .logits[:, -1]
-                .float()
-            )
-            rows = logits.log_softmax(-1).cpu()
+            hidden = model.get_decoder()(  # and not the model, which computes logits of all positions
+                input_ids=torch.tensor([each.tokens for each in running], device=model.device),
+                encoder_hidden_states=states.expand(count, -1, -1),
+                encoder_attention_mask=inputs["attention_mask"].expand(count, -1),
+            ).last_hidden_state[:, -1]
+            rows = model.get_output_embeddings()(hidden).float().log_softmax(-1).cpu()
             banks = {}
             for hypothesis, row in zip(running, rows, strict=True):
                 for each in _extended(hypothesis, row, constraints, settings.beams, layout.eos_id):
@@ -311,75 +333,75 @@ def measured(training: Training, config: RunConfig, test: Corpus, cases: Sequenc
     return {"trained with terms": trained is not None, "ways": found, "whole test set, no terms": metrics}
 
 
-def speed(training: Training, config: RunConfig, train: Corpus, test: Corpus) -> dict[str, float]:
-    """Seconds of the test set without a glossary and with one of 10,000 terms, the better of two rounds each."""
-    languages = (test.source_language, test.target_language)
-    words = dict.fromkeys(word for line in train.sources() for word in word_segmenter(languages[0]).split(line).words)
-    terms = [*((word, word) for word in words), *((f"{word} {word}", word) for word in words)][:10_000]
-    terms += [(f"unheard{number}", "x") for number in range(10_000 - len(terms))]
-    loaded = load_model(str(training.model(training.stages[-1])))
-    seconds = dict[str, list[float]]()
-    for _ in range(2):
-        for name in ("without", "with"):
-            put = GlossaryTerms(Glossary("terms", languages, tuple(terms))) if name == "with" else None
-            begun = time.perf_counter()
-            Keeper(put).translated(
-                test.sources(), lambda texts: translate(loaded, texts, *languages, config.generation)
-            )
-            seconds.setdefault(name, []).append(time.perf_counter() - begun)
-    best = {name: min(each) for name, each in seconds.items()}
-    return best | {"ratio": best["with"] / best["without"]}
-
-
 def of_pair(run: Path, config: RunConfig, pair: PairSettings, asked: argparse.Namespace) -> dict[str, Any]:
-    """All that is measured on a pair."""
+    """All that is measured on a pair of a run."""
     train, _, test = read_pair(config, pair, run / CORPORA)
-    cases = held_out_cases(config, train, test, seen=asked.seen, seed=1)[: asked.sentences]
-    terms = [place for case in cases for place in case.terms]
-    sources = [word_segmenter(pair.source).split(case.source).words for case in cases]
+    terms = terms_of(config, pair, train, test)
+    cases = cases_of(terms, test, trained_stems(run, pair, train, terms), seen=asked.seen)[: asked.sentences]
     sample = [
-        " ".join(words[place.begin : place.end]) + " = " + place.text
-        for words, case in zip(sources[:20], cases, strict=False)
-        for place in case.terms
+        " ".join(keys(terms, case.source, place)) + " = " + place.text for case in cases[:20] for place in case.terms
     ]
-    result: dict[str, Any] = {"sentences": len(cases), "terms": len(terms), "sample": sample, "trainings": {}}
-    result["other base form"] = sum(a != b for case in cases for a, b in zip(case.terms, case.base, strict=True))
-    print(f"{pair.name}: {len(terms)} terms in {len(cases)} sentences: {'; '.join(sample[:10])}", flush=True)
-    if not cases:
-        return result
-    for training in trainings_of(run, config):
-        named = training.pair == pair.name and (not asked.arms or training.arm in asked.arms)
-        if not named or training.seed not in asked.seeds or not training.stages:
-            continue
-        found = measured(training, config, test, cases, asked.beams)
-        result["trainings"][training.name] = found
-        for way, row in found["ways"].items():
-            print(
-                f"{training.name:<36} {way:<12}", *(f"{name} {value:.1f}  " for name, value in row.items()), flush=True
-            )
-        print(f"{training.name:<36} whole, no terms", found["whole test set, no terms"], flush=True)
-        if asked.speed:
-            found["speed"] = speed(training, config, train, test)
-            print(f"{training.name:<36} speed", found["speed"], flush=True)
+    result: dict[str, Any] = {
+        "pairs": len(train),
+        "sentences": len(cases),
+        "terms": sum(len(case.terms) for case in cases),
+        "other base form": sum(a != b for case in cases for a, b in zip(case.terms, case.base, strict=True)),
+        "sample": sample,
+        "trainings": {},
+    }
+    print(
+        f"{run}, {pair.name}: {result['terms']} terms in {len(cases)} sentences: {'; '.join(sample[:10])}", flush=True
+    )
+    for training in trainings_of(run, config) if cases else ():
+        if training.pair == pair.name and (not asked.arms or training.arm in asked.arms) and training.stages:
+            begun = time.perf_counter()
+            found = measured(training, config, test, cases, asked.beams)
+            result["trainings"][f"{training.arm}/seed{training.seed}"] = found
+            print(f"{training.name}: {time.perf_counter() - begun:.0f} s", flush=True)
     return result
+
+
+def table(results: Sequence[Mapping[str, Any]]) -> str:
+    """Means over seeds, a row for each pair, arm and way, in Markdown."""
+    rows = defaultdict[tuple[str, ...], list[Mapping[str, float]]](list)
+    for result in results:
+        for name, found in result["trainings"].items():
+            for way, figures in found["ways"].items():
+                rows[result["pair"], f"{result['pairs']:,}", name.split("/")[0], way].append(figures)
+            rows[result["pair"], f"{result['pairs']:,}", name.split("/")[0], "whole test set, no terms"].append(
+                found["whole test set, no terms"]
+            )
+    heads = ["pair", "pairs", "arm", "terms", "seeds", *FIGURES]
+    lines = [
+        [
+            *place,
+            str(len(found)),
+            *(f"{mean(each[name] for each in found):.1f}" if name in found[0] else "" for name in FIGURES),
+        ]
+        for place, found in sorted(rows.items(), key=lambda row: row[0][:2])
+    ]
+    return markdown_table(heads, lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("run", type=Path, help="folder of a finished run")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs")
     parser.add_argument("--pairs", nargs="*", help="by default all")
     parser.add_argument("--arms", nargs="*", help="by default all")
-    parser.add_argument("--seeds", nargs="*", type=int, default=[1])
-    parser.add_argument("--sentences", type=int, default=500, help="with terms, at most")
+    parser.add_argument("--sentences", type=int, default=300, help="with terms, at most")
     parser.add_argument("--beams", type=int, default=4)
     parser.add_argument("--seen", action="store_true", help="terms that training can have put in, in place of others")
-    parser.add_argument("--speed", action="store_true", help="compare the time with a glossary of 10,000 terms")
     parser.add_argument("--out", type=Path, default=RESULTS / "terms.json")
     asked = parser.parse_args()
-    config = load_config(RunConfig, asked.run / CONFIG)
-    pairs = [pair for pair in config.pairs if not asked.pairs or pair.name in asked.pairs]
-    made = {pair.name: of_pair(asked.run, config, pair, asked) for pair in pairs}
-    write_json(asked.out, {"seen": asked.seen, "beams": asked.beams, "pairs": made, **machine("transformers", "torch")})
+    results = list[dict[str, Any]]()
+    for run in asked.runs:
+        config = load_config(RunConfig, run / CONFIG)
+        for pair in config.pairs:
+            if not asked.pairs or pair.name in asked.pairs:
+                results.append({"run": str(run), "pair": pair.name, **of_pair(run, config, pair, asked)})
+                about = {"seen": asked.seen, "beams": asked.beams, **machine("transformers", "torch", "ctranslate2")}
+                write_json(asked.out, {"results": results, **about})  # at once: the next takes minutes
+    print(table(results))
 
 
 if __name__ == "__main__":
