@@ -261,6 +261,19 @@ def test_tags_round_a_line_stay_round_it_whatever_its_translation() -> None:
     assert render(segment, lambda line: "EINS ZWEI DREI")[0] == " <i>EINS ZWEI DREI</i>\n <x/>EINS ZWEI DREI<y/> "
 
 
+def test_no_tag_stands_within_a_placeholder_an_address_or_a_number() -> None:
+    source, chinese = "See it at https://a.example/b please", "见https://a.example/b"
+    for place in range(1, len(source)):  # without a space, a tag may stand anywhere
+        result, _ = render(Segment(source, (Tag(place, "<x/>"),)), lambda line: chinese)
+        assert "https://a.example/b" in result
+    result, counts = render(Segment("%d files", (Tag(4, "<x/>"),)), lambda line: "共%d个")
+    assert result.replace("<x/>", "") == "共%d个" and "%d" in result
+    assert "sentences translated in parts, because placeholders were lost" not in counts
+    within = Segment("The file here https://a.example/file/b", (Tag(4, "<b>", 1), Tag(8, "</b>", 1)))
+    told = {"The file here https://a.example/file/b": "https://a.example/file/b: die file", "file": "file"}
+    assert render(within, told.__getitem__)[0] == "https://a.example/file/b: die <b>file</b>"
+
+
 def test_a_sentence_whose_placeholders_were_lost_is_translated_in_parts() -> None:
     segment = Segment("You have %d new messages, {name}.")
     result, counts = render(segment, lambda line: PLACEHOLDER.sub("", line).upper())

@@ -32,14 +32,18 @@ class Segment:
     tags: tuple[Tag, ...] = ()
 
 
+_NO_LETTER = r"(?![A-Za-zÀ-ɏ\d])"
+"""Latin alone: letters of scripts without spaces stand beside what is kept, as in 共%d个."""
 _OF_PROGRAMS = (
-    r"%(?:\(\w+\)|\d+\$)?[-+#0]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t|L)?[diouxXeEfFgGcsp@](?!\w)"  # of printf
-    r"|%\{\w+\}|%\d+(?!\w)|\$\{[^{}\s]+\}|\{\{[^{}]*\}\}|\{[\w.!:]*\}"  # of Ruby, Qt, shells and templates, Python
+    rf"%(?:\(\w+\)|\d+\$)?[-+#0]*(?:\d+|\*)?(?:\.\d+)?(?:hh|h|ll|l|z|j|t|L)?[diouxXeEfFgGcsp@]{_NO_LETTER}"  # of printf
+    r"|%\{\w+\}"
+    rf"|%\d+{_NO_LETTER}"
+    r"|\$\{[^{}\s]+\}|\{\{[^{}]*\}\}|\{[\w.!:]*\}"  # Ruby, Qt, shells and templates, Python
 )
 PLACEHOLDER = re.compile(rf"{_OF_PROGRAMS}|</?[A-Za-z][^<>]*>|&\w+;")
 """What a program replaces in a text when it shows it."""
 
-_NUMBER = r"(?<![A-Za-zÀ-ɏ\d])\d+(?:[.,:/'’\u00a0\u202f-]\d+)*(?![A-Za-zÀ-ɏ\d])"
+_NUMBER = rf"(?<![A-Za-zÀ-ɏ\d])\d+(?:[.,:/'’\u00a0\u202f-]\d+)*{_NO_LETTER}"
 _KEPT: Mapping[str, str] = {
     "urls": r"(?:https?|ftp)://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]|www\.[^\s<>\"']*[^\s<>\"'.,;:!?)\]]"
     r"|[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
@@ -55,6 +59,9 @@ def kept_pattern(kinds: Collection[str]) -> re.Pattern[str]:
         if kind not in _KEPT:
             raise UsageError(f"--keep {kind}: {nearest(kind, _KEPT)} There are {', '.join(_KEPT)}.")
     return re.compile("|".join(pattern for kind, pattern in _KEPT.items() if kind in kinds))
+
+
+_WHOLE = kept_pattern(_KEPT)
 
 
 def differences(source: str, translation: str, pattern: re.Pattern[str]) -> tuple["Counter[str]", "Counter[str]"]:
@@ -197,11 +204,12 @@ def spaced_like(source: str, text: str) -> str:
 
 def _anchors(piece: _Piece, text: str, within: Sequence[str]) -> dict[tuple[int, int], tuple[int, int]]:
     """Where what lies within pairs stands in the translation, none in another's place."""
-    anchors = dict[tuple[int, int], tuple[int, int]]()
+    anchors, whole = dict[tuple[int, int], tuple[int, int]](), _whole(text)
     for span, words in zip(piece.spans, within, strict=True):
         for form in (words.strip(" .。"), piece.text[slice(*span)].strip()):
             matches = re.finditer(rf"(?<!\w){re.escape(form)}(?!\w)", text, re.IGNORECASE) if form else ()
-            free = (m.span() for m in matches if all(m.end() <= s or m.start() >= e for s, e in anchors.values()))
+            spans = (m.span() for m in matches if all(_outside(place, whole) == place for place in m.span()))
+            free = ((b, e) for b, e in spans if all(e <= begin or b >= end for begin, end in anchors.values()))
             if place := next(free, None):
                 anchors[span] = place
                 break
@@ -212,7 +220,7 @@ def _places(piece: _Piece, text: str, anchors: dict[tuple[int, int], tuple[int, 
     """Where each tag stands in the translation, in order."""
     pairs = piece.pairs
     proportional = _proportional([tag.place for tag in piece.tags], len(piece.text), text)
-    places = list[int]()
+    places, whole = list[int](), _whole(text)
     for tag, place in zip(piece.tags, proportional, strict=True):
         holder = next(((s, a) for s, a in anchors.items() if _is_in(tag, s, pairs)), None)
         if holder is not None:
@@ -222,8 +230,19 @@ def _places(piece: _Piece, text: str, anchors: dict[tuple[int, int], tuple[int, 
             for first, last in anchors.values():
                 if first < place < last:
                     place = first if place - first < last - place else last
-        places.append(place)
+        places.append(_outside(place, whole))
     return _in_order(piece.tags, places)
+
+
+def _whole(text: str) -> list[tuple[int, int]]:
+    """Where placeholders, addresses, numbers and tags of the text itself stand, which no tag is to cut."""
+    return [found.span() for found in _WHOLE.finditer(text)]
+
+
+def _outside(place: int, whole: Sequence[tuple[int, int]]) -> int:
+    """A place, or the nearer edge of what it is within."""
+    span = next((span for span in whole if span[0] < place < span[1]), None)
+    return place if span is None else min(span, key=lambda edge: abs(edge - place))
 
 
 def _in_order(tags: Sequence[Tag], places: Sequence[int]) -> list[tuple[int, str]]:
