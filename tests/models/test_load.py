@@ -605,7 +605,7 @@ NESTED = "[" * 100_000
             "tokenizer.json",
             "special_tokens_map.json",
         ),
-        *("added_tokens.json", "trim.json", "summarization.json", "model.safetensors.index.json"),
+        *("added_tokens.json", "trim.json", "summarization.json", "terms.json", "model.safetensors.index.json"),
     ],
 )
 def test_settings_that_are_damaged_are_named(

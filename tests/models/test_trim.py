@@ -496,6 +496,20 @@ def test_a_model_with_a_new_language_can_be_trimmed(family: FamilyName, whole: P
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_what_a_model_was_trained_for_is_known_with_another_vocabulary(tmp_path: Path) -> None:
+    save_model(miniature(), tmp_path / "whole", "de", "en")
+    notes = {"terms.json": '{"share": 0.3}', "summarization.json": "{}"}
+    for name, content in notes.items():
+        (tmp_path / "whole" / name).write_text(content)
+    add_language(str(tmp_path / "whole"), "nds", "de", tmp_path / "more")
+    more = str(tmp_path / "more")
+    trim(more, survey(more, TEXTS, ["de", "en"]), TEXTS, tmp_path / "trimmed")
+    assert {name: (tmp_path / "trimmed" / name).read_text() for name in notes} == notes
+    (tmp_path / "trimmed" / "terms.json").write_text('{"share": 0.5}')  # as if it was trained since
+    untrim(tmp_path / "trimmed", more, tmp_path / "again")
+    assert (tmp_path / "again" / "terms.json").read_text() == '{"share": 0.5}'
+
+
 def test_languages_that_cannot_be_added(family: FamilyName, whole: Path, tmp_path: Path) -> None:
     def attempt(code: str, like: str = "de") -> None:
         add_language(str(whole), code, like, tmp_path / "out")

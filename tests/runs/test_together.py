@@ -17,7 +17,7 @@ from switchtune.generation import translate
 from switchtune.models.load import directions, load_model, save_model
 from switchtune.results.matrix import matrix_of, matrix_table
 from switchtune.runs.arms import require_inputs
-from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment
+from switchtune.runs.experiment import batch_preview, experiment_of, run_experiment, trial_to_look_at
 from switchtune.runs.folder import Run
 from switchtune.runs.plan import plan
 from switchtune.runs.run_files import read_run
@@ -167,6 +167,22 @@ def test_restoring_and_glossing_are_done_in_all_languages_at_once(model: Path, t
         encoder, labels = (line for line in part.split("\n") if "encoder input" in line or "labels" in line)
         assert encoder.split()[-1] == {"de": "de_DE", "it": "it_IT"}[name.split()[1][:2]]
         assert labels.split()[-1] == "en_XX"
+
+
+def test_each_direction_has_terms_in_the_language_that_it_translates_into(model: Path, tmp_path: Path) -> None:
+    arms = ["standard", {"recipe": "standard", "name": "one", "terms": {"share": 0.3, "tag": "##", "base_forms": 0}}]
+    config = config_of(model, tmp_path, arms=arms, together=True)
+    with trial_to_look_at(config, config.arms[1], None, lambda event: None) as (experiment, trial, data, _):
+        examples = experiment.examples(trial, data, load_model(str(model)).layout)
+        made = examples.ingredients(trial.arm.recipe.stages[0])
+    of_terms = {each.pair: each.made.train for each in made if each.kind == "terms"}
+    assert list(of_terms) == ["de-en", "it-en", "en-de"]
+    for pair, train in of_terms.items():
+        texts = [train.make(1, index) for index in range(train.count)]
+        terms = [(term.strip(), text.target) for text in texts for term in text.source.split("##")[1::2]]
+        assert {f"{text.source_language}-{text.target_language}" for text in texts} == {pair}
+        assert len(terms) >= len(texts)
+        assert all(term.lower() in target.lower() for term, target in terms)
 
 
 def test_each_pair_is_glossed_by_its_own_dictionaries(model: Path, tmp_path: Path) -> None:

@@ -17,11 +17,10 @@ from switchtune.corpus.tags import differences, kept_pattern, spaced_like, witho
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, read_json, write_json
 from switchtune.lexicon.glossary import read_glossary
+from switchtune.models.files import TERMS_NOTE
 from switchtune.models.layout import Layout
 from switchtune.switching.terms import GlossaryTerms
 
-TERMS_NOTE = "terms.json"
-"""In the folder of a model that was trained with terms: how they were put into its sources."""
 _LONGEST_NAMED = 60
 _LEAST_REVERSED = 3
 """Terms of which the translations stand in a text, at least, for the glossary to be taken for one of the way back."""

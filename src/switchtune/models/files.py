@@ -34,6 +34,15 @@ from switchtune.models.hub import why_unreachable
 TRIM_RECORD = "trim.json"
 """File in the folder of a model whose vocabulary was trimmed: what of it was kept."""
 
+TERMS_NOTE = "terms.json"
+"""In the folder of a model that was trained with terms: how they were put into its sources."""
+
+SUMMARIES_NOTE = "summarization.json"
+"""In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
+
+NOTES = (TERMS_NOTE, SUMMARIES_NOTE)
+"""What a model was trained for, which it is with another vocabulary too."""
+
 PIECES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
 
 TOKENIZER_FILES = (*PIECES, "tokenizer_config.json", "vocab.json", "added_tokens.json")
@@ -46,11 +55,10 @@ _SETTINGS = frozenset(
         "tokenizer_config",
         "special_tokens_map",
         "added_tokens",
-        "summarization",
         "model.safetensors.index",
         "pytorch_model.bin.index",
     )
-) | {TRIM_RECORD}
+) | {TRIM_RECORD, *NOTES}
 """Small files of a model's folder that hold a JSON object. transformers passes over some of them where damaged."""
 
 _WEIGHTS = frozenset({".safetensors", ".bin"})

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -13,7 +14,7 @@ from transformers import AutoConfig, GenerationConfig, PreTrainedModel
 from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.card import base_on_hub
-from switchtune.models.files import explained, from_pretrained
+from switchtune.models.files import NOTES, explained, from_pretrained
 from switchtune.models.forward import evaluating, on_device_of
 from switchtune.models.licence import write_card
 from switchtune.models.load import Loaded, tell_of_head
@@ -71,7 +72,7 @@ def row_matrices(model: PreTrainedModel) -> dict[Role, torch.Tensor]:
 
 
 def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Callable[[int], int]) -> None:
-    """Write a model with the settings of the one at `settings_of`, its ids renumbered, and its tokenizer."""
+    """Write a model with the settings and notes of the one at `settings_of`, its ids renumbered, and its tokenizer."""
     loaded.model.save_pretrained(folder)
     with explained(settings_of, "config.json", "generation_config.json"):
         config = _renumbered(read_json(folder / "config.json"), number)
@@ -81,6 +82,9 @@ def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Cal
     write_text(folder / "generation_config.json", json.dumps(generation, indent=2, sort_keys=True) + "\n")
     loaded.tokenizer.save_pretrained(folder)
     write_card(folder, loaded.licence, base_on_hub(settings_of))
+    for note in (Path(settings_of) / name for name in NOTES):
+        if note.exists():
+            shutil.copyfile(note, folder / note.name)
 
 
 def named_ids(path: str) -> set[int]:

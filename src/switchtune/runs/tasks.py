@@ -20,6 +20,7 @@ from switchtune.errors import SwitchtuneError
 from switchtune.examples import Examples, restore_examples, restore_passages
 from switchtune.files import adopt_files, read_json, write_json
 from switchtune.languages import find_language
+from switchtune.models.files import SUMMARIES_NOTE
 from switchtune.runs.splits import located
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import MetricName
@@ -215,11 +216,8 @@ def require_language(further: MonolingualSentences, language: str, pairs: Corpus
         )
 
 
-_SUMMARIZES = "summarization.json"
-
-
 class _Summarizes(SummarizationSettings):
-    """In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
+    """What `SUMMARIES_NOTE` holds."""
 
     generation: GenerationSettings
 
@@ -228,13 +226,13 @@ def note_task(config: RunConfig, model: Path) -> None:
     """Have a model's folder say what `ready_to_translate` is to know of its task."""
     if config.task == "summarization":
         noted = _Summarizes(**config.summarization.model_dump(), generation=config.generation)
-        write_json(model / _SUMMARIZES, noted.model_dump(mode="json"))
+        write_json(model / SUMMARIES_NOTE, noted.model_dump(mode="json"))
         adopt_files(model)
 
 
 def summarises(model: str) -> bool:
     """Whether a model's folder says that it makes summaries."""
-    return (Path(model) / _SUMMARIZES).exists()
+    return (Path(model) / SUMMARIES_NOTE).exists()
 
 
 def ready_to_translate(
@@ -244,7 +242,7 @@ def ready_to_translate(
 
     Such a model is given a document a line; of `settings` (None: what is usual) the beams alone count for it.
     """
-    note = Path(model) / _SUMMARIZES
+    note = Path(model) / SUMMARIES_NOTE
     if not note.exists():
         return list(map(shown, lines)), settings or GenerationSettings()
     content = read_json(note, remedy="Copy it from where the model came from.")
