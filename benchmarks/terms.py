@@ -1,9 +1,10 @@
 """Do models keep the terms that they are given, and what does it cost? Beside constrained search and post-editing.
 
-    python benchmarks/terms.py runs/study/terms/*.2000/seed*
-    python benchmarks/terms.py runs/study/terms/de-en.2000/seed1 --arms standard standard_with_terms --sentences 200
+    switchtune run benchmarks/study-terms.yaml --out runs/study/terms
+    python benchmarks/terms.py runs/study/terms
+    python benchmarks/terms.py runs/study/terms --pairs de-en --arms standard standard_with_terms --sentences 200
 
-For each pair, arm and seed of finished runs, of which an arm was trained with terms (benchmarks/study-terms.yaml).
+For each pair, arm and seed of runs, of which an arm was trained with terms; what is not finished is named.
 Terms are words and phrases of the test set's sources with the words of the references that they are aligned to (test
 and training set are aligned together; links of a probability of 0.6 or more). They are held out: each has a source word
 that is in no term which training could have put in, in any form. None has a very frequent word in it. A sentence has
@@ -61,6 +62,7 @@ from switchtune.switching.terms import AlignedTerms, Placed, frequent_words, put
 
 LEAST_PROBABILITY = 0.6
 MOST_TERMS = 2
+WHOLE = "whole test set, no terms"
 FIGURES = ("exact", "any form", "as reference", "window overlap", "BLEU", "chrF++")
 
 
@@ -316,21 +318,21 @@ def figures(cases: Sequence[Case], outputs: Sequence[str], language: str, *, bas
     }
 
 
-def measured(training: Training, config: RunConfig, test: Corpus, cases: Sequence[Case], beams: int) -> dict[str, Any]:
-    """The figures of a model by each way to have terms."""
+def measured(training: Training, config: RunConfig, test: Corpus, cases: Sequence[Case]) -> dict[str, Any]:
+    """The figures of a model by each way to have terms, and of its translations of the whole test set without any."""
     folder, languages = training.model(training.stages[-1]), (test.source_language, test.target_language)
-    trained, settings = term_settings_of(str(folder)), config.generation.model_copy(update={"beams": beams})
-    system = System(load_model(str(folder)), languages, settings, trained.mark if trained else "")
+    trained = term_settings_of(str(folder))
+    system = System(load_model(str(folder)), languages, config.generation, trained.mark if trained else "")
     ways = {"none": system.translated([case.source for case in cases]), "put in": system.put_in(cases)}
     if trained is None:
         ways |= {"constrained": system.constrained(cases), "replaced": system.replaced(cases)}
     found = {way: figures(cases, outputs, languages[1]) for way, outputs in ways.items()}
     found["base forms"] = figures(cases, system.put_in(cases, base=True), languages[1], base=True)
-    whole = system.translated(test.sources())
+    whole = training.hypotheses or ()
     metrics = {
         name: metric(whole, test.targets(), languages[1]).value for name, metric in (("BLEU", bleu), ("chrF++", chrf))
     }
-    return {"trained with terms": trained is not None, "ways": found, "whole test set, no terms": metrics}
+    return {"trained with terms": trained is not None, "ways": found, WHOLE: metrics}
 
 
 def of_pair(run: Path, config: RunConfig, pair: PairSettings, asked: argparse.Namespace) -> dict[str, Any]:
@@ -353,11 +355,14 @@ def of_pair(run: Path, config: RunConfig, pair: PairSettings, asked: argparse.Na
         f"{run}, {pair.name}: {result['terms']} terms in {len(cases)} sentences: {'; '.join(sample[:10])}", flush=True
     )
     for training in trainings_of(run, config) if cases else ():
-        if training.pair == pair.name and (not asked.arms or training.arm in asked.arms) and training.stages:
-            begun = time.perf_counter()
-            found = measured(training, config, test, cases, asked.beams)
-            result["trainings"][f"{training.arm}/seed{training.seed}"] = found
-            print(f"{training.name}: {time.perf_counter() - begun:.0f} s", flush=True)
+        if training.pair != pair.name or (asked.arms and training.arm not in asked.arms):
+            continue
+        if training.hypotheses is None:
+            print(f"{run}, {training.name}: not finished, left out", flush=True)
+            continue
+        begun = time.perf_counter()
+        result["trainings"][f"{training.arm}/seed{training.seed}"] = measured(training, config, test, cases)
+        print(f"{training.name}: {time.perf_counter() - begun:.0f} s", flush=True)
     return result
 
 
@@ -368,9 +373,7 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
         for name, found in result["trainings"].items():
             for way, figures in found["ways"].items():
                 rows[result["pair"], f"{result['pairs']:,}", name.split("/")[0], way].append(figures)
-            rows[result["pair"], f"{result['pairs']:,}", name.split("/")[0], "whole test set, no terms"].append(
-                found["whole test set, no terms"]
-            )
+            rows[result["pair"], f"{result['pairs']:,}", name.split("/")[0], WHOLE].append(found[WHOLE])
     heads = ["pair", "pairs", "arm", "terms", "seeds", *FIGURES]
     lines = [
         [
@@ -385,11 +388,10 @@ def table(results: Sequence[Mapping[str, Any]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", type=Path, nargs="+", help="folders of finished runs")
+    parser.add_argument("runs", type=Path, nargs="+", help="folders of runs")
     parser.add_argument("--pairs", nargs="*", help="by default all")
     parser.add_argument("--arms", nargs="*", help="by default all")
     parser.add_argument("--sentences", type=int, default=300, help="with terms, at most")
-    parser.add_argument("--beams", type=int, default=4)
     parser.add_argument("--seen", action="store_true", help="terms that training can have put in, in place of others")
     parser.add_argument("--out", type=Path, default=RESULTS / "terms.json")
     asked = parser.parse_args()
@@ -399,7 +401,7 @@ def main() -> None:
         for pair in config.pairs:
             if not asked.pairs or pair.name in asked.pairs:
                 results.append({"run": str(run), "pair": pair.name, **of_pair(run, config, pair, asked)})
-                about = {"seen": asked.seen, "beams": asked.beams, **machine("transformers", "torch", "ctranslate2")}
+                about = {"seen": asked.seen, **machine("transformers", "torch", "ctranslate2")}
                 write_json(asked.out, {"results": results, **about})  # at once: the next takes minutes
     print(table(results))
 

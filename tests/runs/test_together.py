@@ -169,6 +169,7 @@ def test_restoring_and_glossing_are_done_in_all_languages_at_once(model: Path, t
         assert labels.split()[-1] == "en_XX"
 
 
+@pytest.mark.slow
 def test_each_direction_has_terms_in_the_language_that_it_translates_into(model: Path, tmp_path: Path) -> None:
     arms = ["standard", {"recipe": "standard", "name": "one", "terms": {"share": 0.3, "tag": "##", "base_forms": 0}}]
     config = config_of(model, tmp_path, arms=arms, together=True)
