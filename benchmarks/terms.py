@@ -28,6 +28,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -198,6 +199,14 @@ class System:
         """Translations by a search that may not end before all terms are there."""
         return [grid_search(self, case.source, [place.text for place in case.terms]) for case in cases]
 
+    @cached_property
+    def continues(self) -> torch.Tensor:
+        """Whether each piece goes on with a word. [vocabulary]"""
+        tokenizer: Any = self.loaded.layout.tokenizer
+        pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
+        rows = self.loaded.model.config.vocab_size
+        return torch.tensor([piece[:1].isalnum() for piece in pieces] + [False] * (rows - len(pieces)))
+
 
 @dataclass(frozen=True)
 class _Hypothesis:
@@ -206,22 +215,25 @@ class _Hypothesis:
     met: frozenset[int]
     open: tuple[int, int] | None
     """The constraint that is being written, and how many of its tokens are there."""
+    closed: bool = False
+    """Whether its last token ended a constraint: no piece may follow that makes another word of it."""
 
     def covered(self, constraints: Sequence[Sequence[int]]) -> int:
         return sum(len(constraints[each]) for each in self.met) + (self.open[1] if self.open else 0)
 
 
 def _extended(
-    hypothesis: _Hypothesis, row: torch.Tensor, constraints: Sequence[Sequence[int]], beams: int, eos: int
+    hypothesis: _Hypothesis, row: torch.Tensor, constraints: Sequence[Sequence[int]], system: System
 ) -> Iterator[_Hypothesis]:
     """A hypothesis with one token more: the likeliest, or one of a constraint."""
     if hypothesis.open is not None:
         which, done = hypothesis.open
         yield _continued(hypothesis, row, constraints, which, done)
         return
-    scores, tokens = row.topk(beams + 1)
+    free = row.masked_fill(system.continues, float("-inf")) if hypothesis.closed else row
+    scores, tokens = free.topk(system.settings.beams + 1)
     for score, token in zip(scores.tolist(), tokens.tolist(), strict=True):
-        if token != eos or len(hypothesis.met) == len(constraints):
+        if token != system.loaded.layout.eos_id or len(hypothesis.met) == len(constraints):
             yield _Hypothesis((*hypothesis.tokens, token), hypothesis.score + score, hypothesis.met, None)
     for which in range(len(constraints)):
         if which not in hypothesis.met:
@@ -234,7 +246,7 @@ def _continued(
     token, whole = constraints[which][done], done + 1 == len(constraints[which])
     met = hypothesis.met | {which} if whole else hypothesis.met
     score = hypothesis.score + float(row[token])
-    return _Hypothesis((*hypothesis.tokens, token), score, met, None if whole else (which, done + 1))
+    return _Hypothesis((*hypothesis.tokens, token), score, met, None if whole else (which, done + 1), whole)
 
 
 def grid_search(system: System, source: str, terms: Sequence[str]) -> str:
@@ -264,7 +276,7 @@ def grid_search(system: System, source: str, terms: Sequence[str]) -> str:
             rows = model.get_output_embeddings()(hidden).float().log_softmax(-1).cpu()
             banks = {}
             for hypothesis, row in zip(running, rows, strict=True):
-                for each in _extended(hypothesis, row, constraints, settings.beams, layout.eos_id):
+                for each in _extended(hypothesis, row, constraints, system):
                     banks.setdefault(each.covered(constraints), []).append(each)
             for number, bank in list(banks.items()):
                 best = sorted(bank, key=lambda each: -each.score)[: settings.beams]

@@ -351,6 +351,19 @@ def test_the_verb_writes_a_file_back_by_a_model(model: Path, tmp_path: Path) -> 
     (tmp_path / "text.de").write_text("".join(f"{sentence}\n" for sentence in GERMAN[:4]), encoding="utf-8")
     assert [pair.target for pair in pairs] == run(tmp_path / "text.de", *direction).splitlines()
     assert out.read_text(encoding="utf-8").count('<g id="1">') == 8
+    # What is to be kept is, beside inline tags, and terms are put in.
+    tokens = ("{name}", "<b>", "https://a.example/b", "12.5", "</b>")
+    marked = " ".join(tokens).replace("<", "&lt;").replace("b 12", 'b<x id="2"/> 12')
+    path.write_text(path.read_text(encoding="utf-8").replace("Ein Hund", f"Ein {marked} Hund"), encoding="utf-8")
+    (tmp_path / "terms.tsv").write_text("Hund\tdog\n", encoding="utf-8")
+    kinds = [word for kind in ("tags", "placeholders", "urls", "numbers") for word in ("--keep", kind)]
+    said = run(path, *direction, *kinds, "--glossary", tmp_path / "terms.tsv", "--out", tmp_path / "kept.xlf")
+    assert "1 of 1 terms were found" in said
+    target = ElementTree.parse(tmp_path / "kept.xlf").getroot().find(".//target")
+    assert target is not None
+    assert sorted(element.tag for element in target.iter()) == ["g", "target", "x"]
+    text = "".join(target.itertext())
+    assert [text.count(token) for token in tokens] == [1] * len(tokens)
     assert "the file already exists" in run(path, *direction, "--out", out)
     assert "name it by --out" in run(path, *direction)
     assert "holds no translations" in run(tmp_path / "text.de", *direction, "--all")

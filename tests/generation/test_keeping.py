@@ -89,6 +89,12 @@ def test_a_translation_that_keeps_all_stays() -> None:
     assert kept.counts["in parts"] == 0
 
 
+def test_a_placeholder_stands_beside_a_letter_of_a_script_without_spaces() -> None:
+    kept = Keeper(None, kept_pattern(("placeholders",)))
+    assert "%d" in kept.translated(["共%d个"], lambda texts: ["files" for _ in texts])[0]
+    assert kept.translated(["100%ige"], lambda texts: ["complete" for _ in texts]) == ["complete"]
+
+
 def test_the_parts_between_are_translated_where_one_is_lost() -> None:
     german = {"Klick <b>hier</b>!": "click here!", "Klick ": "Click", "hier": "here"}
     assert Keeper(None, ALL).translated([*german][:1], lambda texts: [german[text] for text in texts]) == [
