@@ -11,16 +11,18 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from switchtune.analysis import analyse as analysis
 from switchtune.analysis.analyse import ANALYSES, Analysis, AnalysisSettings, analyse
 from switchtune.cli.main import app
 from switchtune.errors import UsageError
 from switchtune.files import MARK
 from switchtune.results import figures
-from switchtune.results.drawing import write_figure
+from switchtune.results.drawing import boxes_text, write_figure
 from switchtune.results.matrix import Cell, Matrix
 from switchtune.runs.run_files import read_run
 from switchtune.scoring.significance import Comparison, decide
 from tests.miniature import ENGLISH, GERMAN
+from tests.report.made_run import make_run
 
 FIGURES = ("distance", "frequency", "length", "projection", "dynamics", "cost")
 
@@ -71,6 +73,17 @@ def test_every_analysis_is_written_with_figures_that_can_be_opened(run: Path) ->
     svg = (run / "analysis/distance.svg").read_bytes()
     analyse(run, ["distance"])
     assert (run / "analysis/distance.svg").read_bytes() == svg
+
+
+def test_letters_that_no_font_has_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sign = "\U00012000"  # cuneiform
+    line = figures.Series(sign, sign, ((0.0, 1.0), (1.0, 2.0)))
+    draw = partial(figures.draw_chart, [line], axis="update", unit="loss", title="cost")
+    monkeypatch.setitem(analysis._DRAW, "cost", lambda _: draw())  # type: ignore[index]
+    folder = make_run(tmp_path / "mine")
+    shutil.rmtree(folder / "analysis")
+    found = analyse(folder, ["cost"])
+    assert [text for text in found.missing if "no font" in text] == [f"cost: {boxes_text(sign)}"]
 
 
 def test_a_matrix_is_drawn(tmp_path: Path) -> None:

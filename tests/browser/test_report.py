@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from switchtune.lexicon.files import write_lexicon
+from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.report.run_page import run_page
-from tests.report.made_run import make_run, make_wide_run, write
+from tests.report.made_run import WORDS, make_lexicon, make_run, make_wide_run, write
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -140,10 +142,37 @@ def test_text_from_right_to_left_is_set_so(tmp_path: Path, watched: "tuple[Page,
     tab, _ = watched
     path = tmp_path / "report.html"
     folder = make_wide_run(tmp_path / "mine", ["en-ar"], ["standard", "csr+"], 1)
+    outputs = folder / "en-ar/standard/seed1/hypotheses.txt"
+    outputs.write_text("BBC: يركض كلب.\n" * 3, encoding="utf-8")
     path.write_text(run_page([folder]).html, encoding="utf-8")
     tab.goto(path.as_uri())
-    output = tab.locator('#translations p[lang="ar"]').first
-    assert output.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    texts = tab.locator('#translations p[lang="ar"]')
+    directions = texts.evaluate_all("all => all.map(element => getComputedStyle(element).direction)")
+    assert len(directions) == 9  # a reference and two outputs of each
+    assert set(directions) == {"rtl"}
+
+
+@pytest.mark.slow
+def test_a_phone_shows_text_of_any_script_whole(tmp_path: Path, watched: "tuple[Page, list[str]]") -> None:
+    tab, _ = watched
+    folder = make_wide_run(tmp_path / "mine", ["de-ar", "ja-th"], ["standard", "csr"], 1)
+    make_lexicon(folder / "lexicon/de-ar/auto-1a2b3c4d")
+    for source, target in (("de", "ar"), ("ar", "de")):
+        words = [text.split()[-1] for text in (WORDS[source][0], WORDS[target][0])]
+        entries = {words[0].lower(): Entry(words[0], 9, (Translation(words[1], 0.75, 3),))}
+        path = folder / f"lexicon/de-ar/auto-1a2b3c4d/lexicon.{source}-{target}.tsv"
+        write_lexicon(Lexicon(source, target, "align", "probability", "word", entries), path)
+    path = tmp_path / "report.html"
+    path.write_text(run_page([folder]).html, encoding="utf-8")
+    tab.set_viewport_size({"width": 390, "height": 740})
+    tab.goto(path.as_uri())
+    tab.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    tab.evaluate("for (const each of document.querySelectorAll('[role=tabpanel]')) each.hidden = false")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    texts = tab.locator("#translations article, #lexicon tbody td, #lexicon tbody th, #switched li > div")
+    boxes = texts.evaluate_all("all => all.map(each => each.getBoundingClientRect()).map(box => [box.left, box.right])")
+    assert len(boxes) > 20
+    assert all(left >= 0 and right <= 390 for left, right in boxes)
 
 
 @pytest.mark.slow

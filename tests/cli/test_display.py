@@ -1,8 +1,10 @@
 """Progress where there is no terminal."""
 
+import unicodedata
+
 import pytest
 
-from switchtune.cli.display import Display
+from switchtune.cli.display import Display, print_table
 from switchtune.events import Event, Progress, stage_event
 
 
@@ -35,3 +37,18 @@ def test_what_is_soon_done_has_one_line_and_what_takes_hours_says_so(capsys: pyt
         now = 60.0
         display.show(Event("de-en", "task", 101, 100_000))
     assert capsys.readouterr().err.splitlines() == ["de-en distance: 3/3", "de-en task: 101/100,000 16.6 h left"]
+
+
+def test_columns_stand_below_each_other_in_any_script(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["csr", "ذراع", "שָׁלוֹם", "کتاب‌ها", "แขนผู้หญิง", "アーム", "한국어", "हिंदी", "🐕", "👩‍🚀", "🇩🇪"]
+
+    def columns(text: str) -> int:
+        """By Unicode's tables: wide letters have two, marks and joiners none, and an emoji of several parts has two."""
+        text = text.replace("👩‍🚀", "🐕").replace("🇩🇪", "🐕")
+        kinds = [(unicodedata.category(letter), unicodedata.east_asian_width(letter)) for letter in text]
+        return sum((2 if width in "WF" else 1) for kind, width in kinds if kind not in ("Mn", "Mc", "Cf"))
+
+    print_table(["arm", "BLEU"], [[name, "1.0"] for name in names], title="")
+    rows = [line for line in capsys.readouterr().out.splitlines() if line.endswith("│") and "1.0" in line]
+    assert len(rows) == len(names)
+    assert len({columns(row) for row in rows}) == 1

@@ -8,9 +8,12 @@ from pathlib import Path
 
 from switchtune.demo.server import Demo
 from switchtune.demo.session import DemoSession
+from switchtune.lexicon.files import write_lexicon
+from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.models.load import save_model
-from tests.miniature import miniature, taught
-from tests.report.made_run import make_run
+from switchtune.models.new import new_model
+from tests.miniature import ENGLISH, TINY, miniature, taught
+from tests.report.made_run import WORDS, make_run, make_wide_run, write
 
 
 def run_with_models(folder: Path) -> Path:
@@ -18,6 +21,21 @@ def run_with_models(folder: Path) -> Path:
     save_model(taught(), made / "de-en/standard/seed1/task/model", "de", "en")
     save_model(miniature(seed=2), made / "de-en/csr/seed2/task/model", "de", "en")
     save_model(taught(), made / "de-en/csr/seed2/restore/model", "de", "en")
+    return made
+
+
+def arabic_run_with_models(folder: Path) -> Path:
+    """From Arabic to English; its models have learned nothing."""
+    made = make_wide_run(folder, ["ar-en"], ["standard", "csr"], 1)
+    loaded = new_model("mbart", TINY, {"ar": WORDS["ar"] * 6, "en": ENGLISH}, seed=1)
+    for stage in ("standard/seed1/task", "csr/seed1/restore", "csr/seed1/task"):
+        save_model(loaded, made / "ar-en" / stage / "model", "ar", "en")
+    lexicon = made / "lexicon/ar-en/auto-1a2b3c4d"
+    write(lexicon / "judgement.json", "{}")
+    for source, target, words in (("ar", "en", {"كلب": "dog", "المرج": "meadow"}), ("en", "ar", {"dog": "كلب"})):
+        entries = {word: Entry(word, 5, (Translation(other, 0.75, 3),)) for word, other in words.items()}
+        made_of = Lexicon(source, target, "align", "probability", "word", entries)
+        write_lexicon(made_of, lexicon / f"lexicon.{source}-{target}.tsv")
     return made
 
 

@@ -25,7 +25,7 @@ import pytest
 from switchtune.demo import server
 from switchtune.demo.server import Demo
 from switchtune.demo.session import open_session
-from switchtune.errors import UsageError
+from switchtune.errors import SwitchtuneError, UsageError
 from tests.demo.serving import busy, serving
 from tests.miniature import GERMAN
 
@@ -64,7 +64,9 @@ def request(
 
 def ask(demo: Demo | Address, question: str, content: Any, **changed: str) -> tuple[int, Any]:
     headers = {"Content_Type": "application/json", "X_Switchtune_Token": demo.token, **changed}
-    status, _, body = request(demo, "POST", f"/api/{question}", json.dumps(content).encode(), **headers)
+    status, told, body = request(demo, "POST", f"/api/{question}", json.dumps(content).encode(), **headers)
+    if told["Content-Type"].startswith("application/x-ndjson"):
+        return status, list(map(json.loads, body.splitlines()))
     return status, json.loads(body)
 
 
@@ -229,6 +231,57 @@ def test_who_is_to_come_again_hears_when(demo: Demo, monkeypatch: pytest.MonkeyP
     assert (status, answered["Retry-After"]) == (503, "0")
 
 
+def test_an_answer_of_many_lines_lets_others_in_and_ends_where_nobody_listens(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = 0
+
+    def endless(**_: Any) -> Iterator[dict[str, int]]:
+        nonlocal told
+        while True:
+            time.sleep(0.01)
+            told += 1
+            yield {"line": told}
+
+    monkeypatch.setitem(demo.answers, "translate", endless)
+    with connect(demo) as connection:
+        connection.sendall(head(demo, "Content-Length: 2").replace(b"entries", b"translate") + b"{}")
+        assert b'{"line": 1}\n' in connection.recv(10_000) + connection.recv(10_000)
+        assert ask(demo, "entries", ENTRIES)[0] == 200
+    deadline, before = time.monotonic() + 20, -1
+    while told != before and time.monotonic() < deadline:
+        before = told
+        time.sleep(0.2)
+    assert told == before
+
+
+@pytest.mark.parametrize(
+    ("error", "says", "logged"),
+    [(SwitchtuneError("no more memory"), "no more memory", False), (KeyError("x"), "KeyError: 'x'", True)],
+)
+def test_what_goes_wrong_after_the_first_line_is_the_last_one(
+    demo: Demo,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    says: str,
+    logged: bool,
+) -> None:
+    def failing(**_: Any) -> Iterator[dict[str, int]]:
+        yield {"line": 1}
+        raise error
+
+    monkeypatch.setitem(demo.answers, "translate", failing)
+    with connect(demo) as connection:
+        connection.sendall(head(demo, "Content-Length: 2").replace(b"entries", b"translate") + b"{}")
+        said = b""
+        while b'"error"' not in said:
+            said += connection.recv(10_000)
+        assert json.dumps({"error": says}).encode() in said
+    assert ask(demo, "entries", ENTRIES)[0] == 200
+    assert bool(caplog.records) == logged
+
+
 def test_nothing_is_put(demo: Demo) -> None:
     status, _, body = request(demo, "PUT", "/")
     assert (status, list(json.loads(body))) == (405, ["error"])
@@ -288,7 +341,7 @@ def test_control_characters_and_overrides_arrive_as_they_are(demo: Demo) -> None
     text = "Ein \u202eHund\u202c \x1b[31mrot \x00\x07 \u2066Katze\u2069 \ufeff\U000e0041."
     asked = {"pair": "de-en", "language": "de", "text": text}
     status, found = ask(demo, "switch", asked | {"rate": 0.0, "draw": 1})
-    assert (status, found["text"]) == (200, text)
+    assert (status, found["lines"][0]["text"]) == (200, text)
     assert ask(demo, "restore", asked)[0] == 200
     del asked["language"]
     assert ask(demo, "translate", asked)[0] == 200

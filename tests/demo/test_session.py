@@ -29,7 +29,9 @@ SENTENCE = "Ein Mann und ein Hund."
 def switch(
     session: DemoSession, rate: float = 1.0, draw: int = 1, text: str = SENTENCE, language: str = "de"
 ) -> dict[str, Any]:
-    return session.switch(pair="de-en", language=language, text=text, rate=rate, draw=draw)
+    found = session.switch(pair="de-en", language=language, text=text, rate=rate, draw=draw)
+    (line,) = found["lines"]
+    return {**line, "measure": found["measure"]}
 
 
 def test_a_sentence_is_switched_word_by_word(session: DemoSession) -> None:
@@ -58,7 +60,7 @@ def test_either_side_is_switched(session: DemoSession) -> None:
 
 
 def test_both_systems_translate_as_the_library_does(session: DemoSession, folder: Path) -> None:
-    found = session.translate(pair="de-en", text=GERMAN[0])
+    found = list(session.translate(pair="de-en", text=GERMAN[0]))
     expected = [
         {
             "arm": arm,
@@ -66,28 +68,28 @@ def test_both_systems_translate_as_the_library_does(session: DemoSession, folder
         }
         for arm, path in (("standard", "de-en/standard/seed1/task/model"), ("csr", "de-en/csr/seed2/task/model"))
     ]
-    assert [{"arm": each["arm"], "text": each["text"]} for each in found["outputs"]] == expected
-    assert all(each["parts"] == [{"text": each["text"], "term": False}] for each in found["outputs"])
+    assert [{"arm": each["arm"], "text": each["text"]} for each in found] == expected
+    assert all(each["parts"] == [{"text": each["text"], "term": False}] for each in found)
     assert expected[0] != expected[1]
 
 
 def test_terms_are_put_into_the_sentence_and_told_in_its_translation(session: DemoSession) -> None:
     def asked(*terms: tuple[str, str]) -> dict[str, Any]:
         given = [{"term": term, "translation": translation} for term, translation in terms]
-        output: dict[str, Any] = session.translate(pair="de-en", text=GERMAN[0], terms=given)["outputs"][0]
+        output = next(session.translate(pair="de-en", text=GERMAN[0], terms=given))
         assert "".join(part["text"] for part in output["parts"]) == output["text"]
         return output
 
-    assert asked(("Wiese", "field"))["source"] == "Ein Hund läuft über die field."
+    assert asked(("Wiese", "field"))["given"] == "Ein Hund läuft über die field."
     found = asked(("Katze", "dog runs"), ("Haus", "meadow"))
-    assert (found["source"], found["text"]) == (GERMAN[0], ENGLISH[0])
+    assert (found["given"], found["text"]) == (None, ENGLISH[0])
     assert [part["text"] for part in found["parts"] if part["term"]] == ["dog runs", "meadow"]
     with pytest.raises(ValidationError):
         asked(("Hund", ""))
 
 
 def test_stage_1_restores_in_the_language_of_the_sentence(session: DemoSession, folder: Path) -> None:
-    found = session.restore(pair="de-en", language="de", text="Ein dog läuft.")
+    (found,) = session.restore(pair="de-en", language="de", text="Ein dog läuft.")
     model = load_model(str(folder / "de-en/csr/seed2/restore/model"))
     assert found["text"] == translate(model, ["Ein dog läuft."], "de", "de", session.config.generation)[0]
 
@@ -95,11 +97,64 @@ def test_stage_1_restores_in_the_language_of_the_sentence(session: DemoSession, 
 def test_a_document_is_restored_sentence_by_sentence(session: DemoSession, folder: Path) -> None:
     config = session.config.model_copy(update={"task": "summarization"})
     summarising = DemoSession(session.run, config)
-    found = summarising.restore(pair="de-en", language="de", text="Ein dog läuft. Er kam am 3. Mai.")
+    (found,) = summarising.restore(pair="de-en", language="de", text="Ein dog läuft. Er kam am 3. Mai.")
     model = load_model(str(folder / "de-en/csr/seed2/restore/model"))
     sentences = ["Ein dog läuft.", "Er kam am 3. Mai."]
     assert found["text"] == " ".join(translate(model, sentences, "de", "de", config.generation))
-    assert (summarising.wording()["Text"], session.wording()["Text"]) == ("Document", "Sentence")
+    assert (summarising.wording()["Text"], session.wording()["Text"]) == ("Document", "Sentences")
+
+
+def test_each_line_is_answered_by_a_line(session: DemoSession) -> None:
+    lines = [GERMAN[0], "", f"  {GERMAN[2]} "]
+    text = "\r\n".join(lines)
+    found = [each["text"] for each in session.translate(pair="de-en", text=text) if each["arm"] == "standard"]
+    assert found == [ENGLISH[0], "", ENGLISH[2]]
+    switched = session.switch(pair="de-en", language="de", text=text, rate=0.0, draw=1)["lines"]
+    assert [line["text"] for line in switched] == [line.strip() for line in lines]
+    assert len(list(session.restore(pair="de-en", language="de", text=text))) == 3
+
+
+def test_lines_are_translated_as_they_are_asked_for(session: DemoSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = session.translate(pair="de-en", text=f"{GERMAN[0]}\n{GERMAN[2]}")
+    assert next(answers)["text"] == ENGLISH[0]
+    monkeypatch.setattr("switchtune.demo.session.translate", lambda *_: ["later"])
+    assert [each["text"] for each in answers] == ["later"] * 3
+
+
+def test_the_end_that_a_model_does_not_read_is_told(session: DemoSession) -> None:
+    long = " ".join(GERMAN[:6])
+    short, cut = (next(session.translate(pair="de-en", text=text)) for text in (GERMAN[0], long))
+    assert short["cut"] == ""
+    assert long.endswith(cut["cut"])
+    read = long.removesuffix(cut["cut"])
+    layout = load_model(str(session.run.folder / "de-en/standard/seed1/task/model")).layout
+    assert layout.positions is not None
+    assert len(layout.encode_source(read, "de", "en")) <= layout.positions
+    assert len(layout.encode_source(read + cut["cut"][:8], "de", "en")) > layout.positions
+
+
+def test_the_language_of_a_text_is_told(session: DemoSession) -> None:
+    def detected(text: str) -> Any:
+        return session.detect(pair="de-en", text=text)
+
+    assert detected(GERMAN[3]) == {"language": "de", "name": "German", "of_pair": True}
+    assert detected(ENGLISH[3])["language"] == "en"
+    assert detected("犬が草原を走っている。") == {"language": None, "name": None, "of_pair": False}
+
+
+def test_the_example_is_of_the_test_set_if_that_is_still_there(
+    session: DemoSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def examples(session: DemoSession) -> list[str]:
+        return [each["example"] for each in session.about()[0]["languages"]]
+
+    def gone(*_: Any) -> Any:
+        raise SwitchtuneError("test.de: is not there")
+
+    assert examples(session) == [GERMAN[10], ENGLISH[10]]
+    monkeypatch.setattr("switchtune.demo.session.read_texts", gone)
+    assert examples(session) == [GERMAN[10], ENGLISH[10]]
+    assert examples(DemoSession(session.run, session.config)) == ["", ""]
 
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
@@ -109,7 +164,7 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
         "There is no model of standard: it cannot translate.",
         "There is no model of csr: it cannot translate.",
     ]
-    assert bare.translate(pair="de-en", text="x")["outputs"][0]["text"] is None
+    assert [each["text"] for each in bare.translate(pair="de-en", text="x")] == [None, None]
     with pytest.raises(UsageError, match="no model of stage 1"):
         bare.restore(pair="de-en", language="de", text="x")
 

@@ -17,7 +17,7 @@ from markupsafe import escape
 from switchtune.cli.main import main
 from switchtune.errors import UsageError
 from switchtune.report.curves import Chart
-from switchtune.report.html import fitting, package_text, render
+from switchtune.report.html import fitting, package_text, render, text_direction
 from switchtune.report.panel import Asked
 from switchtune.report.parts import parts_of
 from switchtune.report.run_page import MOST_BYTES, run_page
@@ -354,7 +354,7 @@ def test_nothing_is_asked_for_from_outside(finished: Path) -> None:
 # Pieces
 
 
-texts = st.text(st.sampled_from("ab cd<&>\"'\t.日本ü"), max_size=40)
+texts = st.text(st.sampled_from("ab cd<&>\"'\t.日本üกั้کی\u200c👩\u200d🚀"), max_size=40)
 
 
 @settings(max_examples=200)
@@ -373,6 +373,24 @@ def test_words_that_differ_are_marked() -> None:
     assert first == [(False, "The "), (True, "red"), (False, " dress.")]
     assert second == [(False, "The "), (True, "green"), (False, " dress.")]
     assert difference("我喜欢茶", "我喜欢酒")[0] == [(False, "我喜欢"), (True, "茶"), (False, "")]
+    assert difference("ฉันดื่มน้ำ", "ฉันดื่มนม")[0] == [(False, "ฉันดื่ม"), (True, "น้ำ"), (False, "")]
+    assert difference("a 👩‍🚀", "a 👩")[0] == [(False, "a "), (True, "👩‍🚀"), (False, "")]
+
+
+@pytest.mark.parametrize(
+    ("text", "direction"),
+    [
+        ("BBC: يركض كلب عبر المرج 🐕 (2024).", "rtl"),
+        ("کتاب‌ها", "rtl"),
+        ("سرخ لباس", "rtl"),
+        ("שלום!", "rtl"),
+        ("The word كلب means dog.", "ltr"),
+        ("犬 123", "ltr"),
+        ("", "ltr"),
+    ],
+)
+def test_a_text_runs_as_most_of_its_letters_do(text: str, direction: str) -> None:
+    assert text_direction(text) == direction
 
 
 @pytest.mark.parametrize("values", [(5.0,), (0.0, 0.0), (-3.0, 2.0), (1e-4, 1e3), (1e15, -1e15)])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchtune.results.drawing import Series, svg_element, thinned, write_figure
+from switchtune.results.drawing import Series, boxes_text, svg_element, thinned, write_figure
 from switchtune.results.figures import draw_chart
 from tests.report.made_run import EVIL
 
@@ -86,3 +86,4 @@ def test_letters_that_no_font_has_are_told_where_they_are_lost(tmp_path: Path) -
     assert told == []
     write_figure(tmp_path / "figure", draw, ["png"], on_missing=told.append)
     assert told == [none_has]
+    assert boxes_text(none_has).startswith("no font here has '\U00012000', which stand as boxes")

@@ -17,7 +17,7 @@ from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
 from switchtune.files import read_json
 from switchtune.models.states import LastToken
-from switchtune.results.drawing import write_figure
+from switchtune.results.drawing import boxes_text, write_figure
 from switchtune.results.figures import (
     draw_cost,
     draw_distance,
@@ -109,7 +109,9 @@ def analyse(
         write_sealed(out / f"{name}.json", record)
         files.append(out / f"{name}.json")
         if name in _DRAW:
-            files += write_figure(out / name, partial(_DRAW[name], record))
+            letters: list[str] = []
+            files += write_figure(out / name, partial(_DRAW[name], record), on_missing=letters.append)
+            missing += [f"{name}: {boxes_text(each)}" for each in letters]
         missing += [f"{name}: {line}" for line in record["missing"]]
     return Analysed(tuple(files), tuple(missing))
 

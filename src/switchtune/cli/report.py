@@ -107,7 +107,7 @@ def report(
     """
     from switchtune.report.html import is_report
     from switchtune.report.run_page import run_page
-    from switchtune.results.drawing import write_figure
+    from switchtune.results.drawing import boxes_text, write_figure
 
     runs = list(map(found_run, runs))
     out = out or Path(f"{runs[0].resolve().name}.html")
@@ -123,11 +123,7 @@ def report(
         write_figure(Path(figures or "", drawing.name), drawing.draw, [form], on_missing=letters.append)
     if letters:
         missing = "".join(dict.fromkeys("".join(letters)))
-        print_line(
-            f"switchtune: no font here has {missing!r}, which stand as boxes in the figures. Install Noto fonts "
-            "(Debian: fonts-noto), or take --format svg, whose text is the reader's browser's.",
-            err=True,
-        )
+        print_line(f"switchtune: {boxes_text(missing)}", err=True)
     print_line(str(out))
 
 

@@ -1,5 +1,5 @@
 "use strict";
-const { token, pairs } = JSON.parse(document.getElementById("about").textContent);
+const { token, longest, pairs } = JSON.parse(document.getElementById("about").textContent);
 const part = id => document.getElementById(id);
 
 function made(name, properties = {}, ...children) {
@@ -8,15 +8,31 @@ function made(name, properties = {}, ...children) {
   return element;
 }
 
-async function ask(question, content) {
+async function answered(question, content, signal) {
   const body = JSON.stringify({ pair: chosenPair().name, ...content });
   const headers = { "Content-Type": "application/json", "X-Switchtune-Token": token };
   let response;
-  while ((response = await fetch(`/api/${question}`, { method: "POST", headers, body })).status === 503)
+  while ((response = await fetch(`/api/${question}`, { method: "POST", headers, body, signal })).status === 503)
     await new Promise(again => setTimeout(again, 1000 * response.headers.get("Retry-After")));
-  const found = await response.json();
-  if (!response.ok) throw new Error(found.error);
-  return found;
+  if (!response.ok) throw new Error((await response.json()).error);
+  return response;
+}
+
+const ask = async (question, content) => (await answered(question, content)).json();
+
+// Answers that come one by one, each a line of JSON.
+async function* askForLines(question, content, signal) {
+  const reader = (await answered(question, content, signal)).body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let part; !(part = await reader.read()).done;) {
+    const lines = (rest + part.value).split("\n");
+    rest = lines.pop();
+    for (const found of lines.map(line => JSON.parse(line))) {
+      signal.throwIfAborted();
+      if (found.error) throw new Error(found.error);
+      yield found;
+    }
+  }
 }
 
 const chosenPair = () => pairs[part("pair").selectedIndex];
@@ -27,27 +43,43 @@ function tell(id, text, wrong = false) {
   part(id).classList.toggle("error", wrong);
 }
 
-// A sentence
+// What is typed
 
-let draw = 1, latest = 0;
+let draw = 1, running = new AbortController(), detection = 0, typing = 0;
 
-function showSwitched(found) {
-  const text = part("switched"), rows = part("candidates");
-  text.replaceChildren();
-  rows.replaceChildren();
-  for (const { gap, word, replacement, candidates } of found.words) {
-    text.append(gap);
-    if (replacement === null) text.append(word);
-    else text.append(made("del", { textContent: word }), " ", made("ins", { textContent: replacement }));
-    const could = candidates.map(each => each.word + (found.measure === "none" ? "" : ` ${each.strength.toFixed(2)}`));
-    rows.append(made("tr", {},
-      made("th", { scope: "row", textContent: word }),
-      made("td", { textContent: replacement ?? "–" }),
-      made("td", { textContent: could.join(", ") || "not in the lexicon" })));
+const tag = code => code.replaceAll("_", "-");
+const otherThan = code => chosenPair().languages.find(each => each.code !== code).code;
+
+// A word of a language, which does not move what stands beside it.
+const word = (text, code) => made("bdi", { textContent: text, lang: tag(code) });
+
+function between(items, separator) {
+  return items.flatMap((item, place) => place ? [separator, item] : [item]);
+}
+
+const links = (translations, measure, code) => between(translations.map(each => made("span", {}, word(each.word, code),
+  ...(measure === "none" ? [] : [" ", made("small", { textContent: each.strength.toFixed(2) })]))), ", ");
+
+function showSwitched(found, code) {
+  const other = otherThan(code);
+  const known = new Map(), unknown = new Set();
+  for (const each of found.lines.flatMap(line => line.words)) {
+    if (!each.candidates.length) unknown.add(each.word);
+    else if (!known.has(each.word)) known.set(each.word, { ...each, became: new Set() });
+    if (each.replacement !== null) known.get(each.word).became.add(each.replacement);
   }
-  text.append(found.end);
+  part("switched").replaceChildren(...found.lines.map(line => made("p", { lang: tag(code), dir: line.direction },
+    ...line.words.flatMap(({ gap, word, replacement }) => replacement === null ? [gap, word] :
+      [gap, made("del", { textContent: word }), " ", made("ins", { textContent: replacement, lang: tag(other) })]), line.end)));
+  const listed = (words, language) => between([...words].map(each => word(each, language)), ", ");
+  part("candidates").replaceChildren(...[...known.values()].map(each => made("tr", {},
+    made("th", { scope: "row", lang: tag(code) }, word(each.word, code)),
+    made("td", {}, ...(each.became.size ? listed(each.became, other) : ["–"])),
+    made("td", {}, ...links(each.candidates, found.measure, other)))));
+  part("unknown").replaceChildren(...(unknown.size ? ["Not in the lexicon: ", ...listed(unknown, code)] : []));
   const measures = { probability: "with their probability", similarity: "with their similarity", none: "without strength" };
-  part("candidates-caption").textContent = `What each word could become, ${measures[found.measure]}`;
+  part("candidates-caption").textContent =
+    `The lexicon has ${known.size} of ${known.size + unknown.size} words; what each could become, ${measures[found.measure]}`;
 }
 
 function terms() {
@@ -55,47 +87,94 @@ function terms() {
   return pairs.filter(pair => pair.length === 2 && pair.every(Boolean)).map(([term, translation]) => ({ term, translation }));
 }
 
-const withTerms = parts => parts.map(each => each.term ? made("mark", { textContent: each.text }) : each.text);
+// A line that a model made, with what it was given where that is not what was typed, and what it did not read.
+function madeLine({ text, parts, direction, given, cut }, code) {
+  const shown = parts ? parts.map(each => each.term ? made("mark", { textContent: each.text }) : each.text) : [text];
+  const lines = [made("p", { lang: tag(code), dir: direction }, ...shown)];
+  if (given) lines.push(made("p", { className: "note" }, "It was given: ", made("bdi", { textContent: given })));
+  if (cut)
+    lines.push(made("details", { className: "note" },
+      made("summary", { textContent: `Too long for the model: it did not read the last ${[...cut].length.toLocaleString("en")} characters` }),
+      made("p", { textContent: cut, dir: "auto" })));
+  return lines;
+}
+
+async function showRestored(content, signal) {
+  for await (const line of askForLines("restore", content, signal))
+    part("restored").append(...madeLine(line, content.language));
+}
+
+async function showTranslated(content, signal) {
+  const outputs = new Map(), target = chosenPair().languages[1].code;
+  for await (const { arm, ...line } of askForLines("translate", content, signal)) {
+    if (!outputs.has(arm)) {
+      outputs.set(arm, made("div", { className: "output" }));
+      part("translated").append(made("div", {}, made("h4", { textContent: arm }), outputs.get(arm)));
+    }
+    if (line.text === null) outputs.get(arm).textContent = "There is no model.";
+    else outputs.get(arm).append(...madeLine(line, target));
+  }
+}
+
+// The language that is chosen, or that of the text where it is to be detected.
+async function language() {
+  const number = ++detection, text = part("text").value, [source] = chosenPair().languages;
+  if (part("language").value || !text.trim()) {
+    tell("detected", "");
+    return part("language").value || source.code;
+  }
+  const found = await ask("detect", { text });
+  if (number === detection)
+    tell("detected", found.of_pair ? `${found.name} is detected.` : found.language
+      ? `This looks like ${found.name}, which is not of this pair; it is taken for ${source.name}.`
+      : `The language cannot be told; it is taken for ${source.name}.`);
+  return found.of_pair ? found.language : source.code;
+}
 
 async function process() {
-  const number = ++latest, content = { language: part("language").value, text: part("text").value };
-  const current = () => number === latest;
+  clearTimeout(typing);
+  running.abort();
+  running = new AbortController();
+  const { signal } = running, [source] = chosenPair().languages;
   const attempt = async (id, what, work) => {
-    if (!current()) return null;
+    if (signal.aborted) return null;
     tell("status", what);
     try {
       return await work();
     } catch (error) {
-      if (current()) part(id).replaceChildren(made("span", { className: "error", textContent: said(error) }));
+      if (!signal.aborted) part(id).append(made("p", { className: "error", textContent: said(error) }));
       return null;
     }
   };
   part("result").hidden = false;
-  for (const id of ["switched", "candidates", "restored", "translated"]) part(id).replaceChildren();
-  const switched = await attempt("switched", "Switching …",
-    () => ask("switch", { ...content, rate: part("rate").valueAsNumber, draw }));
-  if (switched && current()) {
-    showSwitched(switched);
-    const restored = await attempt("restored", "Restoring …",
-      () => ask("restore", { language: content.language, text: switched.text }));
-    if (restored && current()) part("restored").textContent = restored.text;
+  for (const id of ["switched", "candidates", "candidates-caption", "unknown", "restored", "translated"]) part(id).replaceChildren();
+  const text = part("text").value, code = await attempt("switched", "Detecting the language …", language);
+  const asked = { language: code, text, rate: part("rate").valueAsNumber, draw };
+  const switched = code && await attempt("switched", "Switching …", () => ask("switch", asked));
+  if (switched && !signal.aborted) {
+    showSwitched(switched, code);
+    const lines = switched.lines.map(line => line.text).join("\n");
+    await attempt("restored", "Restoring …", () => showRestored({ language: code, text: lines }, signal));
   }
-  const source = chosenPair().languages[0];
-  if (content.language !== source.code) {
-    if (current()) part("translated").textContent = `The systems read ${source.name}.`;
-  } else {
-    const translated = await attempt("translated", "Asking the systems …", () => ask("translate", { text: content.text, terms: terms() }));
-    if (translated && current()) {
-      part("translated").replaceChildren(...translated.outputs.map(({ arm, parts, source }) => made("div", {},
-        made("h4", { textContent: arm }),
-        made("p", { className: "output" }, ...(parts ? withTerms(parts) : ["There is no model."])),
-        ...(source && source !== content.text ? [made("p", { className: "note", textContent: `It was given: ${source}` })] : []))));
-    }
-  }
-  if (current()) tell("status", "Done.");
+  if (signal.aborted || !code) return;
+  if (code !== source.code) part("translated").textContent = `The systems read ${source.name}.`;
+  else await attempt("translated", "Asking the systems …", () => showTranslated({ text, terms: terms() }, signal));
+  if (!signal.aborted) tell("status", "Done.");
 }
 
 part("sentence").addEventListener("submit", event => { event.preventDefault(); process(); });
+part("sentence").addEventListener("keydown", event => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) part("sentence").requestSubmit();
+});
+part("text").addEventListener("input", () => {
+  const more = [...part("text").value].length - longest;
+  const problem = more > 0 ? `${more.toLocaleString("en")} characters too many; shorten it, nothing is cut unasked.` : "";
+  tell("too-long", problem, true);
+  part("text").setCustomValidity(problem);
+  clearTimeout(typing);
+  if (!problem) typing = setTimeout(() => language().catch(() => {}), 400);
+});
+part("language").addEventListener("change", () => { showExample(); language().catch(() => {}); });
 part("terms").addEventListener("change", () => { if (part("text").value) part("sentence").requestSubmit(); });
 part("again").addEventListener("click", () => { draw += 1; part("sentence").requestSubmit(); });
 part("rate").addEventListener("input", () => { part("rate-shown").textContent = `${Math.round(100 * part("rate").valueAsNumber)} %`; });
@@ -114,14 +193,14 @@ async function showEntries() {
     part("entries-caption").textContent = `Entries of ${fileOf()} (${number_of(found.all)} in all)`;
     part("before").disabled = start === 0;
     part("after").disabled = end >= found.found;
+    const code = part("direction").value, other = otherThan(code);
     part("entries").replaceChildren(...found.entries.map(entry => {
-      const links = entry.translations.map(each => each.word + (found.measure === "none" ? "" : ` ${each.strength.toFixed(2)}`));
       const button = made("button", { type: "button", textContent: "Edit" });
       button.setAttribute("aria-label", `Edit ${entry.word}`);
       button.addEventListener("click", () => openEditor(entry));
-      return made("tr", {}, made("th", { scope: "row", textContent: entry.word }),
+      return made("tr", {}, made("th", { scope: "row", lang: tag(code) }, word(entry.word, code)),
         made("td", { className: "n", textContent: entry.count || "–" }),
-        made("td", { textContent: links.join(", ") }), made("td", {}, button));
+        made("td", {}, ...links(entry.translations, found.measure, other)), made("td", {}, button));
     }));
     pageSize = found.page;
   } catch (error) {
@@ -133,7 +212,7 @@ let pageSize = 0;
 const fileOf = () => chosenPair().files[part("direction").selectedIndex] ?? "the lexicon";
 
 function translationRow(word = "", strength = 1) {
-  const text = made("input", { value: word, maxLength: 100 });
+  const text = made("input", { value: word, maxLength: 100, dir: "auto" });
   text.setAttribute("aria-label", "Translation");
   const number = made("input", { type: "number", step: "any", value: strength });
   number.setAttribute("aria-label", "Strength");
@@ -185,14 +264,22 @@ part("after").addEventListener("click", () => { start += pageSize; showEntries()
 
 // The pair
 
+// An example stands in the field until something is typed.
+function showExample() {
+  const examples = pairs.flatMap(pair => pair.languages.map(each => each.example)), [source, target] = chosenPair().languages;
+  if (["", ...examples].includes(part("text").value))
+    part("text").value = (part("language").value === target.code ? target : source).example;
+}
+
 function choosePair() {
   const pair = chosenPair(), options = () => pair.languages.map(each => made("option", { value: each.code, textContent: each.name }));
   part("missing").replaceChildren(...pair.missing.map(text => made("li", { textContent: text })));
-  part("language").replaceChildren(...options());
+  part("language").replaceChildren(made("option", { value: "", textContent: "Detect" }), ...options());
   part("direction").replaceChildren(...options());
   part("rate").value = pair.rate;
   part("rate").dispatchEvent(new Event("input"));
   part("result").hidden = true;
+  showExample();
   start = 0;
   showEntries();
 }

@@ -5,7 +5,7 @@ import hmac
 import json
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
@@ -20,7 +20,7 @@ from pydantic_core import from_json
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from switchtune.demo.session import LONGEST_TEXT, QUESTIONS, DemoSession
@@ -48,7 +48,7 @@ _HEADERS = {
 class Demo:
     """A server of one session, which answers one question at a time and tells those that wait long to ask again.
 
-    It serves one page and five questions, no files. A question has to come from the page: to this address by name (a
+    It serves one page and six questions, no files. A question has to come from the page: to this address by name (a
     foreign name that was made to lead here is refused), as JSON, with the secret that stands in the page alone.
     """
 
@@ -115,7 +115,27 @@ class Demo:
         if future.cancel():
             message = "Others are being answered; ask again in some seconds."
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, message, {"Retry-After": str(PATIENCE_SECONDS)})
-        return JSONResponse(await answered, headers=_HEADERS)
+        answer = await answered
+        if isinstance(answer, Iterator):
+            return StreamingResponse(self._one_by_one(answer), media_type="application/x-ndjson", headers=_HEADERS)
+        return JSONResponse(answer, headers=_HEADERS)
+
+    async def _one_by_one(self, answers: Iterator[Any]) -> AsyncIterator[str]:
+        """Answers as they are found, a line each; between them others are answered. The last may say what went wrong.
+
+        Once the client has gone, or the server is to end, nothing more is looked for.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            while not self._server.should_exit:
+                answer = await loop.run_in_executor(self.worker, next, answers, None)
+                if answer is None:
+                    break
+                yield json.dumps(answer) + "\n"
+        except Exception as error:
+            yield json.dumps({"error": _explained(error)[1]}) + "\n"
+            if not isinstance(error, (SwitchtuneError, OSError)):
+                raise
 
     def _require_own_address(self, request: Request) -> None:
         """Have it be asked for by one of our own names, and not by the page of another site."""
@@ -133,13 +153,13 @@ class Demo:
 
 def page(session: DemoSession, token: str, nonce: str) -> str:
     """The page, with what it is to know; only what has its nonce is run or drawn by."""
-    about = {"token": token, "pairs": session.about()}
+    about = {"token": token, "longest": LONGEST_TEXT, "pairs": session.about()}
     return Template(_text("demo.html")).substitute(
         nonce=nonce,
         style=package_text("charts.css") + package_text("page.css") + _text("demo.css"),
         script=_text("demo.js"),
         about=json.dumps(about).replace("<", "\\u003c"),
-        longest=LONGEST_TEXT,
+        longest=f"{LONGEST_TEXT:,}",
         **session.wording(),
     )
 
@@ -164,6 +184,12 @@ async def _body(request: Request) -> bytes:
 
 def _told(_: Request, error: Exception) -> Response:
     """What went wrong; the traceback of what nobody foresaw is on the terminal too."""
+    status, message, headers = _explained(error)
+    return JSONResponse({"error": message}, status, _HEADERS | headers)
+
+
+def _explained(error: Exception) -> tuple[HTTPStatus, str, dict[str, str]]:
+    """What went wrong as a status, a message and further headers."""
     status, message, headers = HTTPStatus.INTERNAL_SERVER_ERROR, str(error), dict[str, str]()
     match error:
         case HTTPException():
@@ -177,7 +203,7 @@ def _told(_: Request, error: Exception) -> Response:
             pass
         case _:
             message = f"{type(error).__name__}: {error}"
-    return JSONResponse({"error": message}, status, _HEADERS | headers)
+    return status, message, headers
 
 
 def _text(name: str) -> str:

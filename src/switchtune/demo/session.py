@@ -1,6 +1,6 @@
 """What the demo does with a run: switch a sentence, restore it, translate it, look words up, edit the lexicon."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain, groupby
@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, validate_call
 
 from switchtune.config.run import PairSettings, RunConfig, TaskName
 from switchtune.config.switching import SwitchingSettings, TermSettings
-from switchtune.corpus.documents import sentences_of
+from switchtune.corpus.documents import document_sentences, sentences_of
 from switchtune.corpus.words import Segmenter, piece_segmenter
+from switchtune.demo.typed import likeliest_of, read_part, unread
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.generation import translate
 from switchtune.generation.keeping import term_settings_of
@@ -22,24 +23,24 @@ from switchtune.lexicon.glossary import Glossary
 from switchtune.lexicon.records import Entry, Lexicon
 from switchtune.lexicon.terms import TermFinder
 from switchtune.models.load import Loaded, load_layout, load_model
-from switchtune.report.html import language_name
-from switchtune.report.sentences import lexicon_of_arm
+from switchtune.report.html import language_name, text_direction
+from switchtune.report.sentences import lexicon_of_arm, read_texts
 from switchtune.runs.arms import trained_arms
 from switchtune.runs.folder import Run
 from switchtune.runs.run_files import RunFiles, read_run
 from switchtune.runs.tasks import TASKS, ready_to_translate
-from switchtune.switching.preview import switched_lines, text_switcher
+from switchtune.switching.preview import SwitchedLine, switched_lines, text_switcher
 from switchtune.switching.terms import GlossaryTerms
 
 LONGEST_TEXT = 3000
-"""Characters of a sentence, or of a document to be summarised: 220 words have about 1,500."""
+"""Characters of what is typed: lines of sentences, or a document to be summarised (220 words have about 1,500)."""
 
 SHOWN_ENTRIES = 20
-QUESTIONS = ("switch", "restore", "translate", "entries", "edit")
-"""Methods of a session that the page asks for, by name."""
+QUESTIONS = ("detect", "switch", "restore", "translate", "entries", "edit")
+"""Methods of a session that the page asks for, by name. An iterator is answers one by one, as they are found."""
 
 _WORDING: Mapping[TaskName, Mapping[str, str]] = {
-    "translation": {"Text": "Sentence", "text": "sentence", "made": "Translated", "make": "translate", "rows": "2"},
+    "translation": {"Text": "Sentences", "text": "sentence", "made": "Translated", "make": "translate", "rows": "3"},
     "summarization": {"Text": "Document", "text": "document", "made": "Summarised", "make": "summarise", "rows": "8"},
 }
 
@@ -86,13 +87,18 @@ class DemoSession:
     _load: Callable[[str], Loaded] = field(default_factory=lambda: cache(load_model))
     _lexicons: dict[Path, tuple[list[int], Lexicon]] = field(default_factory=dict)
     """By file, with the times at which it and its edits changed."""
+    _examples: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """By pair."""
 
     def about(self) -> list[dict[str, Any]]:
         """What the page is to know of each pair."""
         return [
             {
                 "name": pair.name,
-                "languages": [{"code": code, "name": language_name(code)} for code in (pair.source, pair.target)],
+                "languages": [
+                    {"code": code, "name": language_name(code), "example": example}
+                    for code, example in zip((pair.source, pair.target), self._example(pair), strict=True)
+                ],
                 "rate": self._switching.rate,
                 "files": [path.name for path in folder.paths] if folder else [],
                 "missing": self._missing(pair),
@@ -101,6 +107,17 @@ class DemoSession:
                 (pair, lexicon_of_arm(self.run, pair.name, self.run.switching_arm)) for pair in self.config.pairs
             )
         ]
+
+    def _example(self, pair: PairSettings) -> tuple[str, str]:
+        """The first sentence of the test set on both sides; empty where it is no longer there."""
+        if pair.name not in self._examples:
+            try:
+                _, test = read_texts(self.run, pair.name)
+            except SwitchtuneError:
+                test = []
+            source, target = (" ".join(document_sentences(text)) for text in (test[0] if test else ("", "")))
+            self._examples[pair.name] = source[:LONGEST_TEXT], target[:LONGEST_TEXT]
+        return self._examples[pair.name]
 
     def wording(self) -> Mapping[str, str]:
         """How the page calls what it is given and what is made of it."""
@@ -174,9 +191,22 @@ class DemoSession:
             self._lexicons[path] = (changed, read_lexicon(path))
         return self._lexicons[path][1]
 
+    def _lines(self, text: str) -> list[str]:
+        """What is typed as lines that are answered one by one; a document is one."""
+        lines = text.split("\n") if TASKS[self.config.task].parallel else [text]
+        return [" ".join(line.split()) for line in lines]
+
+    @_question
+    def detect(self, pair: Name, text: Text) -> dict[str, Any]:
+        """The likeliest of the run's languages, and whether the pair reads it; None where it cannot be told."""
+        languages = self._pair(pair).languages
+        of_run = dict.fromkeys(code for each in self.config.pairs for code in each.languages)
+        found = likeliest_of(text, of_run)
+        return {"language": found, "name": found and language_name(found), "of_pair": found in languages}
+
     @_question
     def switch(self, pair: Name, language: Name, text: Text, rate: ShareOfWords, draw: Number) -> dict[str, Any]:
-        """A sentence of one side of the pair word by word: what each may become and became. `draw` is a seed."""
+        """Sentences of one side of the pair word by word: what each may become and became. `draw` is a seed."""
         lexicon = self._lexicon(self._path(pair, language))
         pieces: Segmenter | None = None
         if lexicon.unit == "piece":
@@ -190,57 +220,54 @@ class DemoSession:
             mean_span=self._switching.mean_span,
             seed=draw,
         )
-        (line,) = switched_lines([" ".join(text.split())], switcher, seed=draw, epoch=0)
-        switched = set(line.switched.positions)
-        rows = zip(line.result.gaps, line.original.words, line.result.words, strict=False)
-        return {
-            "text": line.switched_text,
-            "measure": lexicon.measure,
-            "words": [
-                {
-                    "gap": gap,
-                    "word": word,
-                    "replacement": replacement if number in switched else None,
-                    "candidates": _strengths(lexicon.find(word)),
-                }
-                for number, (gap, word, replacement) in enumerate(rows)
-            ],
-            "end": line.result.gaps[-1],
-        }
+        lines = switched_lines(self._lines(text), switcher, seed=draw, epoch=0)
+        return {"measure": lexicon.measure, "lines": [_word_by_word(line, lexicon) for line in lines]}
 
     @_question
-    def restore(self, pair: Name, language: Name, text: Text) -> dict[str, Any]:
-        """What stage 1 makes of a switched sentence."""
+    def restore(self, pair: Name, language: Name, text: Text) -> Iterator[dict[str, Any]]:
+        """What stage 1 makes of switched sentences, line by line."""
         path = self._restorer(self._pair(pair, language))
         if path is None:
             raise UsageError(f"{pair}: there is no model of stage 1.")
+        return (self._restored(str(path), language, line) for line in self._lines(text))
+
+    def _restored(self, path: str, language: str, line: str) -> dict[str, Any]:
         # It has learned what stage 1 restores: of documents, sentences.
-        texts = [text] if TASKS[self.config.task].parallel else sentences_of(text, language)
-        loaded, languages = self._load(str(path)), (language, language)
-        return {"text": " ".join(translate(loaded, texts, *languages, self.config.generation))}
+        texts = [line] if TASKS[self.config.task].parallel else sentences_of(line, language)
+        loaded, languages = self._load(path), (language, language)
+        read = [read_part(text, loaded.layout, languages) for text in texts]
+        cut = " ".join(filter(None, map(unread, texts, read)))
+        return _made(" ".join(translate(loaded, read, *languages, self.config.generation)), cut)
 
     @_question
-    def translate(self, pair: Name, text: Text, terms: Terms | None = None) -> dict[str, Any]:
-        """What each system makes of a sentence of the source language; of a document where the run summarises.
+    def translate(self, pair: Name, text: Text, terms: Terms | None = None) -> Iterator[dict[str, Any]]:
+        """What each system makes of sentences of the source language, line by line; of a document where the run
+        summarises.
 
-        `terms` are put into it as `switchtune translate --glossary` does; in what comes out they are told.
+        `terms` are put into them as `switchtune translate --glossary` does; in what comes out they are told.
         """
-        source, target = self._pair(pair).source, self._pair(pair).target
+        asked = self._pair(pair)
         given = tuple((each.term.strip(), each.translation.strip()) for each in terms or ())
-        line = " ".join(text.split())
+        glossary = Glossary("terms", (asked.source, asked.target), given)
+        systems = [
+            (arm, path, GlossaryTerms(glossary, (term_settings_of(str(path)) or TermSettings()).mark))
+            for arm, path in self._translators(asked)
+        ]
+        return (
+            {"arm": arm, **(self._translated(str(path), line, put) if path else {"text": None})}
+            for line in self._lines(text)
+            for arm, path, put in systems
+        )
 
-        def output(arm: str, path: Path | None) -> dict[str, Any]:
-            if path is None:
-                return {"arm": arm, "text": None}
-            settings = term_settings_of(str(path)) or TermSettings()
-            put = GlossaryTerms(Glossary("terms", (source, target), given), settings.mark)
-            asked = put.put_in(line)[0] if given else line
-            texts, search = ready_to_translate(str(path), [asked], source, self.config.generation)
-            made = translate(self._load(str(path)), texts, source, target, search)[0]
-            parts = _with_terms(put.target_finder, made) if given else [{"text": made, "term": False}]
-            return {"arm": arm, "text": made, "source": asked, "parts": parts}
-
-        return {"outputs": [output(*each) for each in self._translators(self._pair(pair))]}
+    def _translated(self, path: str, line: str, put: GlossaryTerms) -> dict[str, Any]:
+        source, target = put.glossary.languages
+        asked = put.put_in(line)[0] if put.glossary.terms else line
+        (given,), search = ready_to_translate(path, [asked], source, self.config.generation)
+        loaded = self._load(path)
+        read = read_part(given, loaded.layout, (source, target))
+        made = translate(loaded, [read], source, target, search)[0]
+        parts = _with_terms(put.target_finder, made) if put.glossary.terms else [{"text": made, "term": False}]
+        return {**_made(made, unread(asked, read)), "given": asked if asked != line else None, "parts": parts}
 
     @_question
     def entries(self, pair: Name, language: Name, query: Name, start: Number) -> dict[str, Any]:
@@ -285,6 +312,30 @@ def _with_terms(finder: TermFinder, text: str) -> list[dict[str, Any]]:
     of_terms = {place for each in finder.find(words) for place in range(2 * each.begin + 1, 2 * each.end)}
     parts = groupby(enumerate(tokens), key=lambda numbered: numbered[0] in of_terms)
     return [{"text": "".join(token for _, token in part), "term": term} for term, part in parts]
+
+
+def _made(text: str, cut: str) -> dict[str, Any]:
+    """What a model made of a line, and the end of the line that it did not read."""
+    return {"text": text, "direction": text_direction(text), "cut": cut}
+
+
+def _word_by_word(line: SwitchedLine, lexicon: Lexicon) -> dict[str, Any]:
+    switched = set(line.switched.positions)
+    rows = zip(line.result.gaps, line.original.words, line.result.words, strict=False)
+    return {
+        "text": line.switched_text,
+        "direction": text_direction(line.original_text),
+        "words": [
+            {
+                "gap": gap,
+                "word": word,
+                "replacement": replacement if number in switched else None,
+                "candidates": _strengths(lexicon.find(word)),
+            }
+            for number, (gap, word, replacement) in enumerate(rows)
+        ],
+        "end": line.result.gaps[-1],
+    }
 
 
 def _strengths(entry: Entry | None) -> list[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Pages from the templates beside this module; whatever a page is given is escaped."""
 
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib.resources import files
@@ -29,6 +31,12 @@ def language_name(code: str) -> str:
 def direction_name(source: str, target: str) -> str:
     """German → English."""
     return f"{language_name(source)} → {language_name(target)}"
+
+
+def text_direction(text: str) -> str:
+    """The way in which most letters of a text run, whatever its first one does: `rtl` or `ltr`, as HTML has it."""
+    letters = Counter(map(unicodedata.bidirectional, text))
+    return "rtl" if letters["R"] + letters["AL"] > letters["L"] else "ltr"
 
 
 def fitting(items: Iterable[_Item], most_bytes: int, shown: Callable[[_Item], str]) -> list[str]:
@@ -68,6 +76,7 @@ def _environment() -> "Environment":
         "fixed": lambda value, digits=2: "not measured" if value is None else f"{value:,.{digits}f}",
         "percent": lambda share, digits=1: "not measured" if share is None else f"{share:.{digits}%}",
         "tag": lambda code: code.replace("_", "-"),  # of a language, for browsers
+        "way": text_direction,
         "direction": lambda judged: direction_name(judged["source"], judged["target"]),
         "bucket": lambda bucket: f":{range_name(bucket['from'], bucket['to'])}",
         "numeric": lambda head: f":{head}",

@@ -36,7 +36,9 @@ _LONGEST_SHOWN = 600
 _MOST_SCORED = 2000
 """Texts whose outputs are scored one by one, to show first where they differ most."""
 
-_TOKEN = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}]|\w+|[^\w\s]")
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
+_TOKEN = regex.compile(rf"[\w--[{_UNSPACED}]]+|(?=\S)\X", regex.VERSION1)
+"""A word; elsewhere a character with all that belongs to it, as an emoji of several people is one."""
 
 
 Segment: TypeAlias = tuple[bool, str]
@@ -147,7 +149,7 @@ def sentence_chrf(outputs: tuple[str, str], reference: str) -> tuple[float, floa
 
 
 def difference(first: str, second: str) -> tuple[list[Segment], list[Segment]]:
-    """Two texts in segments, which differ where the other text has other words (Chinese, Japanese: characters)."""
+    """Two texts in segments, which differ where the other text has other words (without spaces: characters)."""
     texts = (first, second)
     tokens = [list(_TOKEN.finditer(text)) for text in texts]
     words = [[token[0] for token in side] for side in tokens]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from switchtune.files import atomic_path
+from switchtune.languages import LANGUAGES, SCRIPTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,18 +48,12 @@ _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # letters of scripts that no font here has are left to the reader's browser
     "text.parse_math": False,  # a name with two dollar signs is no formula
 }
+_SCRIPTS = sorted({SCRIPTS[language.script].partition(" (")[0] for language in LANGUAGES})
 _FURTHER_FONTS = (
-    *(
-        "Noto Sans CJK JP",
-        "Noto Sans CJK SC",
-        "Noto Sans Arabic",
-        "Noto Sans Hebrew",
-        "Noto Sans Thai",
-        "Noto Sans Lao",
-    ),
-    *("Noto Sans Khmer", "Noto Sans Myanmar", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil"),
-    *("Noto Sans Ethiopic", "Noto Sans Georgian", "Noto Sans Armenian", "Noto Sans", "Noto Emoji", "Segoe UI"),
-    *("Segoe UI Emoji", "Microsoft YaHei", "Leelawadee UI", "Nirmala UI", "Hiragino Sans", "Arial Unicode MS"),
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Noto Emoji"),
+    *(f"Noto {kind} {script}" for kind in ("Sans", "Serif") for script in _SCRIPTS),  # Tibetan has a serif alone
+    *("Segoe UI", "Segoe UI Emoji", "Microsoft YaHei", "Leelawadee UI", "Nirmala UI", "Hiragino Sans"),
+    "Arial Unicode MS",
 )
 """Where they are installed, for letters that DejaVu Sans, which comes with matplotlib, has not."""
 _LONGEST_LABEL = 60
@@ -138,6 +133,14 @@ def write_figure(
     if letters and set(formats) - {"svg"}:
         on_missing("".join(dict.fromkeys(letters)))
     return written
+
+
+def boxes_text(letters: str) -> str:
+    """What is to be known of letters that no font here has."""
+    return (
+        f"no font here has {letters!r}, which stand as boxes in the figures. Install Noto fonts (Debian: fonts-noto), "
+        "or take SVG, whose text is the reader's browser's."
+    )
 
 
 def svg_element(draw: Draw, name: str, label: str) -> str:

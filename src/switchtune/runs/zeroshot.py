@@ -18,7 +18,7 @@ from switchtune.events import Event, OnEvent
 from switchtune.files import write_text
 from switchtune.generation import translate
 from switchtune.models.load import load_model, model_fingerprint
-from switchtune.results.drawing import write_figure
+from switchtune.results.drawing import boxes_text, write_figure
 from switchtune.results.figures import draw_matrix
 from switchtune.results.matrix import Cell, Matrix, decided_matrices, matrices_markdown
 from switchtune.run_dir import RunDir, claim_folder, write_sealed
@@ -88,7 +88,8 @@ def run_zeroshot(
     record = {"matrices": [matrix.record() for matrix in matrices]}
     write_sealed(folder / f"{ZEROSHOT}.json", record)
     write_text(folder / f"{ZEROSHOT}.md", matrices_markdown(matrices))
-    write_figure(folder / ZEROSHOT, partial(draw_matrix, record))
+    drawn = partial(draw_matrix, record)
+    write_figure(folder / ZEROSHOT, drawn, on_missing=lambda letters: on_event(Event("zero-shot", boxes_text(letters))))
     return matrices
 
 
