@@ -1,17 +1,22 @@
 """Adapters: they alone learn, and what is left of them afterwards is in the weights of a plain model."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
+from transformers import AutoModelForSeq2SeqLM
 
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError
+from switchtune.examples import Example
 from switchtune.models.adapters import adapted, require_peft
 from switchtune.models.load import Loaded, load_model, save_model, verify_saved
+from switchtune.models.rows import ADDED_ROWS, row_matrices
+from switchtune.training.loss import loss_from_forward
 from tests.miniature import ENGLISH, GERMAN, miniature
 
 FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
@@ -30,6 +35,12 @@ def logits(loaded: Loaded) -> torch.Tensor:
     with torch.no_grad():
         found: torch.Tensor = loaded.model(**layout.collate_source(sources), decoder_input_ids=targets).logits
     return found
+
+
+def some_batch(loaded: Loaded) -> dict[str, torch.Tensor]:
+    layout = loaded.layout
+    examples = [Example(source, "de", target, "en") for source, target in zip(GERMAN[:4], ENGLISH[:4], strict=True)]
+    return layout.collate(layout.batch_encode(examples, max_tokens=64))
 
 
 def weights(loaded: Loaded) -> dict[str, torch.Tensor]:
@@ -87,6 +98,47 @@ def test_what_is_saved_afterwards_is_a_plain_model(family: FamilyName, tmp_path:
     # The next stage has adapters of its own, on top of the merged weights.
     with adapted(again.model, LORA, seed=2):
         torch.testing.assert_close(logits(again), logits(loaded), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_that_were_added_learn_beside_the_adapters_and_no_others(family: FamilyName, tmp_path: Path) -> None:
+    loaded, before = fresh(family), row_matrices(fresh(family).model)
+    batch = some_batch(loaded)
+    added = [int(batch["input_ids"][0, 1]), int(batch["labels"][1, 0])]
+    setattr(loaded.model.config, ADDED_ROWS, added)
+    with adapted(loaded.model, LORA, seed=1), loss_from_forward(loaded.model):
+        optimizer = torch.optim.SGD([each for each in loaded.model.parameters() if each.requires_grad], lr=0.01)
+        for _ in range(2):
+            optimizer.zero_grad()
+            loaded.model(**batch, label_smoothing=0.1).loss.backward()
+            optimizer.step()
+        adapted_logits = logits(loaded)
+    torch.testing.assert_close(logits(loaded), adapted_logits, rtol=0, atol=1e-5)
+    after = row_matrices(loaded.model)
+    assert after.keys() == before.keys()
+    for role in after.keys() - {"bias"}:
+        changed = (after[role] != before[role]).any(dim=1).nonzero().flatten().tolist()
+        assert changed == sorted(added), role
+    save_model(loaded, tmp_path / "model", "de", "en")
+    again = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "model")
+    assert again.config.to_dict()[ADDED_ROWS] == added
+    torch.testing.assert_close(logits(replace(loaded, model=again)), adapted_logits, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["m2m100", "mt5"])
+def test_added_rows_have_the_gradients_that_they_have_where_all_weights_learn(family: FamilyName) -> None:
+    loaded, added = fresh(family), [5, 9]
+    batch = some_batch(loaded)
+
+    with loss_from_forward(loaded.model):
+        loaded.model(**batch, label_smoothing=0.1).loss.backward()
+    expected = [matrix.grad[added] for role, matrix in row_matrices(loaded.model).items() if role != "bias"]
+    loaded.model.zero_grad()
+    setattr(loaded.model.config, ADDED_ROWS, added)
+    with adapted(loaded.model, LORA, seed=1), loss_from_forward(loaded.model):
+        loaded.model(**batch, label_smoothing=0.1).loss.backward()
+        found = [each.grad for name, each in loaded.model.named_parameters() if "trainable_tokens" in name]
+    torch.testing.assert_close(found, expected)
 
 
 def test_the_seed_decides_the_adapters_and_nothing_beside_them() -> None:

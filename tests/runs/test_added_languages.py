@@ -8,11 +8,13 @@ import pytest
 from switchtune.config.load import load_config, parse_config
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.run import RunConfig
+from switchtune.config.training import LoraSettings
 from switchtune.errors import SwitchtuneError
 from switchtune.events import Event
 from switchtune.generation import translate
 from switchtune.lexicon.files import read_lexicon
 from switchtune.models.load import load_layout, load_model, save_model
+from switchtune.models.rows import added_rows, row_matrices
 from switchtune.runs.experiment import batch_preview, run_experiment
 from switchtune.runs.folder import open_run
 from switchtune.runs.plan import plan
@@ -109,6 +111,19 @@ def test_one_arm_is_trained_alone_and_a_run_takes_it_over(tmp_path: Path) -> Non
     run_experiment(config, out, on_event=said.append)
     assert weights.stat().st_mtime_ns == before
     assert not [event for event in said if "stage" in event.what and "csr" in event.subject]
+
+
+def test_adapters_have_the_new_rows_learn(tmp_path: Path) -> None:
+    config, out = config_of("nllb", tmp_path, arms=["standard"]), tmp_path / "run"
+    training = config.training.model_copy(update={"updates": 2, "lora": LoraSettings(rank=2)})
+    trained = train_arm(config.model_copy(update={"training": training}), out)
+    assert trained is not None
+    start, learned = load_model(open_run(out).start), load_model(str(trained.model))
+    (before, *_), (after, *_) = (row_matrices(each.model).values() for each in (start, learned))
+    changed = (before != after).any(dim=1).nonzero().flatten().tolist()
+    pieces = start.tokenizer.convert_ids_to_tokens(changed)
+    assert TAGS["nllb"] in pieces and changed == added_rows(learned.model.config)
+    assert {each for each in "".join(SORBIAN) if not each.isascii()} == {*pieces} - {TAGS["nllb"]}
 
 
 @pytest.mark.slow

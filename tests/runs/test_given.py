@@ -67,6 +67,37 @@ def test_given_outputs_stand_in_the_table_the_tests_and_the_report(model: Path, 
     assert (found.controls, found.given, headline(found)) == (set(), {"gpt"}, None)
 
 
+@pytest.mark.slow
+def test_several_samples_of_a_system_take_the_places_of_the_seeds(model: Path, tmp_path: Path) -> None:
+    files = [str(tmp_path / name) for name in ("gpt.txt", "second.txt")]
+    gpt = {"name": "gpt", "outputs": {"de-en": files}}
+    config, told = given(model, tmp_path, arms=["standard", gpt]), list[str]()
+    (tmp_path / "second.txt").write_text("".join(f"{line}\n" for line in ENGLISH[:5]), encoding="utf-8")
+    with pytest.raises(SwitchtuneError, match=r"second\.txt: 5 lines, and the test set .* has 6 texts"):
+        run_experiment(config, tmp_path / "run")
+    (tmp_path / "second.txt").write_text("".join(f"{line}\n" for line in ENGLISH[:6]), encoding="utf-8")
+    run = tmp_path / "run"
+    _, row = run_experiment(config, run, on_event=lambda event: told.append(event.what)).rows
+    assert [said for said in told if "6 outputs" in said] == [
+        f"gpt: {files[0]}: 6 outputs, 1 of them blank: they count as wrong",
+        f"gpt: {files[1]}: 6 outputs",
+    ]
+    assert row.scores["BLEU"][0].value < row.scores["BLEU"][1].value == pytest.approx(100)
+    assert row.against_baseline is not None
+    assert (row.against_baseline.runs_a, row.against_baseline.runs_b) == (2, 2)
+    assert f"outputs as they are in {', '.join(files)}, 1 of them blank" in (run / "comparison.md").read_text()
+    assert (run / "de-en/gpt/seed2/hypotheses.txt").read_text().split("\n")[:-1] == list(ENGLISH[:6])
+    manifest = json.loads((run / "manifest.json").read_text())["outputs"]
+    assert [manifest[f"de-en/gpt/seed{seed}/de-en"]["file"] for seed in (1, 2)] == files
+
+    found = read_run(run)
+    assert not found.missing
+    assert [(each.arm, each.seed) for each in found.trainings if each.given] == [("gpt", 1), ("gpt", 2)]
+    assert "each file takes the place of a seed" in run_page([run]).html
+    again = load_config(RunConfig, run / "config.resolved.yaml")
+    assert again.arms[1].outputs == {"de-en": tuple(files)}
+
+
 def test_other_outputs_are_compared_anew_and_nothing_is_trained_again(model: Path, tmp_path: Path) -> None:
     config = given(model, tmp_path, seeds=[1])
     run = tmp_path / "run"
@@ -161,6 +192,11 @@ def test_outputs_that_are_shifted_are_told_with_the_line_from_which_they_are(tmp
             {"arms": ["standard", {"name": "gpt", "outputs": {"de-en": "x"}, "training": {"lr": 1}}]},
             "training: nothing is trained where outputs are given",
         ),
+        (
+            {"arms": ["standard", {"name": "gpt", "outputs": {"de-en": ["x", "y"]}}], "seeds": [1, 2, 3]},
+            r"arms\.gpt\.outputs: files of de-en 2; seeds 3\. Give one .*, or for each a list of as many as",
+        ),
+        ({"arms": ["standard", {"name": "gpt", "outputs": {"de-en": []}}]}, r"arms\.1\.outputs\.de-en"),
         ({"arms": [{"name": "standard", "outputs": {"de-en": "x"}}]}, "all have outputs, and nothing is trained"),
     ],
 )
@@ -177,6 +213,14 @@ def test_the_baseline_needs_outputs_for_every_pair(tmp_path: Path) -> None:
     arms = [{"name": "gpt", "outputs": {"de-en": "x"}}, "standard"]
     with pytest.raises(UsageError, match=r"arms\.gpt\.outputs: none for en-de, and others are compared with it there"):
         config_of(tmp_path, tmp_path, pairs=pairs, arms=arms, baseline="gpt")
+
+
+def test_of_every_pair_as_many_samples_are_needed(tmp_path: Path) -> None:
+    text = dict.fromkeys(("train", "valid", "test"), "text.{de,en}")
+    pairs = [{"source": "de", "target": "en", **text}, {"source": "en", "target": "de", **text}]
+    arms = ["standard", {"name": "gpt", "outputs": {"de-en": ["x", "y"], "en-de": "z"}}]
+    with pytest.raises(UsageError, match=r"arms\.gpt\.outputs: files of de-en 2, en-de 1; seeds 2\."):
+        config_of(tmp_path, tmp_path, pairs=pairs, arms=arms, seeds=[1, 2])
 
 
 def test_a_configuration_with_outputs_is_read_again_as_it_was_written(model: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from switchtune.config.training import LoraSettings, TrainingSettings
 from switchtune.models.adapters import insert_adapters
 from switchtune.models.families import FAMILIES
 from switchtune.models.load import random_model
+from switchtune.models.rows import ADDED_ROWS
 from switchtune.training.footprint import (
     BatchShape,
     Footprint,
@@ -67,6 +68,21 @@ def test_tensors_without_numbers_take_what_real_ones_take(family: FamilyName, ch
     masks = 5 * BATCH.sentences * BATCH.target_tokens**2
     assert 0 <= needs.peak - needs.optimizer - real["peak"] <= masks * miniature(family).model.config.num_hidden_layers
     assert (needs.weights, needs.gradients) == (real["weights"], real["gradients"])
+
+
+@pytest.mark.parametrize("family", ["mbart", "m2m100"])
+def test_layers_that_chance_may_drop_are_counted(family: FamilyName) -> None:
+    config = copy.deepcopy(miniature(family).model.config)
+    config.encoder_layerdrop = config.decoder_layerdrop = 0.05  # as M2M-100 is published
+    assert footprint(config, family, PLAIN, BATCH, CPU) == counted(family)
+
+
+def test_rows_that_were_added_are_counted_beside_the_adapters() -> None:
+    settings, config = TrainingSettings(lora=LoraSettings(rank=2)), copy.deepcopy(miniature("m2m100").model.config)
+    setattr(config, ADDED_ROWS, [5, 9])
+    needs, without = footprint(config, "m2m100", settings, BATCH, CPU), counted("m2m100", settings)
+    assert needs.gradients - without.gradients == 2 * config.d_model * 4
+    assert needs.peak - without.peak > config.vocab_size * config.d_model * 4
 
 
 @pytest.mark.parametrize("family", ["mbart", "mt5"])

@@ -43,7 +43,7 @@ def dynamics_record(
     """
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
-        trainings = [each for each in run.trainings(pair) if each.seed is not None]
+        trainings = [each for each in run.trainings(pair) if not each.given]
         missing = [f"{each.name}: no metrics.jsonl, it has not begun" for each in trainings if not each.curve]
         missing += [f"{each.name}: not finished, no translations" for each in trainings if each.hypotheses is None]
         scores, unscored = _scores(run, pair, trainings)

@@ -56,7 +56,7 @@ def drifts(raw: RawCorpus) -> Iterator[Problem]:
                 yield raw.problem("unpaired", "warning", np.arange(begin, end), said, leave_out=True)
 
 
-def _best_shifts(sides: Sequence[NDArray[np.float32]], in_place: NDArray[np.float64]) -> NDArray[np.int8]:
+def _best_shifts(sides: Sequence[NDArray[np.float32]], in_place: NDArray[np.float32]) -> NDArray[np.int8]:
     """For each source the shift at which the sides go together best, 0 where that is not clearly better than in place.
 
     One shift after the other, so that there are never more than a few numbers a pair.
@@ -112,12 +112,18 @@ def _agreement(source: NDArray[np.float32], target: NDArray[np.float32], shift: 
     return products
 
 
-def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """The mean over a window around each place."""
-    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
-    places = np.arange(len(values))
-    begins, ends = np.maximum(places - WINDOW // 2, 0), np.minimum(places + WINDOW // 2, len(values))
-    means: NDArray[np.float64] = (sums[ends] - sums[begins]) / np.maximum(ends - begins, 1)
+    sums = np.zeros(len(values) + 1)
+    np.cumsum(values, dtype=np.float64, out=sums[1:])
+    half, count = WINDOW // 2, len(values)
+    means = np.empty(count, np.float32)
+    edges = np.r_[: min(half, count), max(half, count - half) : count]
+    begins, ends = np.maximum(edges - half, 0), np.minimum(edges + half, count)
+    means[edges] = (sums[ends] - sums[begins]) / (ends - begins)
+    if count > WINDOW:
+        np.subtract(sums[WINDOW:-1], sums[: -WINDOW - 1], out=means[half:-half], casting="same_kind")
+        means[half:-half] /= WINDOW
     return means
 
 

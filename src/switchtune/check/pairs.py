@@ -151,15 +151,16 @@ def _near_repetitions(raw: RawCorpus, signed: NDArray[np.uint16], again: NDArray
 
 
 def _templates(raw: RawCorpus, masked: NDArray[np.uint64], again: NDArray[np.int64]) -> Iterator[Problem]:
-    kept = np.setdiff1d(np.arange(len(raw)), again)
-    _, inverse, counts = np.unique(masked[kept], return_inverse=True, return_counts=True)
-    rows = kept[counts[inverse] >= _TEMPLATE]
+    kept = np.ones(len(raw), bool)
+    kept[again] = False
+    ordered = np.sort(masked[kept])
+    templates = np.unique(ordered[_TEMPLATE - 1 :][ordered[_TEMPLATE - 1 :] == ordered[: 1 - _TEMPLATE]])
+    rows = np.flatnonzero(kept & np.isin(masked, templates))
     if len(rows):
-        templates = int((counts >= _TEMPLATE).sum())
         severity = warning_from(0.02, len(rows), len(raw))
         found = (
             f"Pairs of templates, of which {_TEMPLATE} or more differ in their numbers alone: "
-            f"{percent(len(rows), len(raw))}; templates: {templates:,}."
+            f"{percent(len(rows), len(raw))}; templates: {len(templates):,}."
         )
         advice = "Keep a few of each."
         yield raw.problem("template", severity, rows, (found, advice))

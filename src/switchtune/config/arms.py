@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator, model_validator
 from typing_extensions import Self
 
 from switchtune.config.base import LONGEST_LIST, Block, FolderName, Processes, Seed, Settings, repeated, with_changes
@@ -42,6 +42,15 @@ def _proportion(value: Any) -> Proportion:
     return first if both is not value else (first, last)
 
 
+Outputs: TypeAlias = Annotated[
+    tuple[str, ...],
+    BeforeValidator(lambda value: [value] if isinstance(value, str) else value),
+    PlainSerializer(lambda files: files[0] if len(files) == 1 else list(files)),
+    Field(min_length=1, max_length=LONGEST_LIST),
+]
+"""A file, or several."""
+
+
 class ArmSettings(Settings):
     """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's, or
     outputs of a system that is not trained here."""
@@ -50,9 +59,10 @@ class ArmSettings(Settings):
     """`auto`: for each pair the recipe that did best on corpora like it, once it is known how large it is."""
     name: FolderName = ""
     """Name in tables and folders; the recipe's name by default."""
-    outputs: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
+    outputs: dict[FolderName, Outputs] = Field(default_factory=dict, max_length=LONGEST_LIST)
     """In place of a recipe: outputs of any other system for the test sets, by pair (of nli by language), a text file
-    with a line for each: {de-en: gpt.de-en.txt}. Nothing is trained; they count the same beside every seed."""
+    with a line for each: {de-en: gpt.de-en.txt}. Nothing is trained; they count the same beside every seed. A list of
+    as many files as there are seeds has samples of the system, each of which takes the place of a seed."""
     lexicon: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `lexicon` block."""
     switching: dict[str, Any] = Field(default_factory=dict)
@@ -194,12 +204,23 @@ class ResolvedArm:
     its recipe."""
     choice: Choice | None = None
     """How its recipe was chosen; None where it is named, or not chosen yet."""
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    """Files of the outputs that are given in place of a training, by pair or language; none where it is trained."""
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Files of the outputs that are given in place of a training, by pair or language: one, or one a seed. None where
+    it is trained."""
 
     def takes_part(self, pair: str) -> bool:
         """Whether it is compared on a pair: not where its outputs are given, and none for that pair."""
         return not self.outputs or pair in self.outputs
+
+    @property
+    def one_output(self) -> bool:
+        """Whether its outputs are given, the same beside every seed."""
+        return any(len(files) == 1 for files in self.outputs.values())
+
+    @property
+    def output_files(self) -> list[str]:
+        """All files of outputs that are given for it."""
+        return [file for files in self.outputs.values() for file in files]
 
     @property
     def possible(self) -> tuple[Self, ...]:
@@ -385,6 +406,13 @@ class ComparisonSettings(Settings):
         for arm in given:
             if unknown := next((name for name in arm.outputs if name not in tested), None):
                 raise ValueError(f"arms.{arm.name}.outputs: {unknown!r} is not tested; {nearest(unknown, tested)}")
+            counts = {name: len(files) for name, files in arm.outputs.items()}
+            if set(counts.values()) not in ({1}, {len(self.seeds)}):
+                told = ", ".join(f"{name} {count}" for name, count in counts.items())
+                raise ValueError(
+                    f"arms.{arm.name}.outputs: files of {told}; seeds {len(self.seeds)}. Give one file for each, which "
+                    "goes with every seed, or for each a list of as many as there are seeds"
+                )
             missing = [name for name in tested if name not in arm.outputs]
             if missing and arm.name == self.baseline:
                 raise ValueError(

@@ -145,6 +145,6 @@ class NliConfig(ComparisonSettings):
         """All that is named in it to be read: models, data, dictionaries."""
         lexicons = [arm.dictionaries.of(code) for arm in self.arms for code in arm.dictionaries.dictionaries]
         dictionaries = [name for lexicon in lexicons for name in lexicon.inputs]
-        outputs = [name for arm in self.arms for name in arm.outputs.values()]
+        outputs = [name for arm in self.arms for name in arm.output_files]
         data = (self.data.train, self.data.valid, self.data.test)
         return [*(arm.model for arm in self.arms), *data, *dictionaries, *outputs]

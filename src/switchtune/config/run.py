@@ -445,5 +445,5 @@ class RunConfig(ComparisonSettings):
         dictionaries = (*(each.dictionaries for each in glossed), *(pair.dictionaries for pair in self.pairs))
         texts += [dictionary.path for each in dictionaries for dictionary in each]
         corpora += [*self.zeroshot.tests.values(), *(each.test for each in glossed if each.test is not None)]
-        outputs = [name for arm in self.arms for name in arm.outputs.values()]
+        outputs = [name for arm in self.arms for name in arm.output_files]
         return [self.model.name, *texts, *corpora, *lexicons, *outputs, *self.zeroshot.multiway.values()]

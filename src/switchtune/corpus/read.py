@@ -20,6 +20,7 @@ from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.formats import PARALLEL_TEXT, ROWS_PER_BATCH, SUFFIXES, arrow_rows, open_rows
 from switchtune.corpus.hub import hub_dataset
 from switchtune.corpus.lines import COMPRESSIONS, Member, Origin, existing, file_of, plain, stripped, text_lines
+from switchtune.corpus.seen import Seen
 from switchtune.errors import UsageError
 from switchtune.files import file_and_part, fingerprint, hash_file
 from switchtune.languages import Language, find_language, language_guessed
@@ -264,8 +265,7 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
     rows = content.open()
     counts = dict.fromkeys(("rows", "duplicates", "empty", "folded"), 0)
     wordless, begin, blank = [0, 0], list[tuple[str, str]](), 0
-    # Digests, not the pairs themselves: millions of pairs would not fit beside each other.
-    seen = set[bytes]()
+    seen = Seen()
 
     def kept() -> Iterator[tuple[str, str]]:
         nonlocal blank
@@ -281,12 +281,9 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
                 counts["folded"] += not keep_lines
                 between = "\n" if keep_lines else " "
                 source, target = (re.sub(r"\s*[\r\n]\s*", between, text) for text in (source, target))
-            if deduplicate:
-                digest = hashlib.blake2b(f"{len(source)} {source}{target}".encode(), digest_size=16).digest()
-                if digest in seen:
-                    counts["duplicates"] += 1
-                    continue
-                seen.add(digest)
+            if deduplicate and not seen.add(f"{len(source)} {source}{target}"):
+                counts["duplicates"] += 1
+                continue
             for side, text in enumerate((source, target)):
                 wordless[side] += not (text[:1].isalpha() or any(map(str.isalpha, text)))
             if len(begin) < _PAIRS_IDENTIFIED:

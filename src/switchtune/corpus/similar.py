@@ -88,8 +88,11 @@ def signatures(texts: Sequence[str]) -> Signatures:
 
 
 def _keys(signed: Signatures, band: int) -> NDArray[np.uint64]:
-    first, second, third = (signed[:, band * _BAND + place].astype(np.uint64) for place in range(_BAND))
-    return (first << np.uint64(32)) | (second << np.uint64(16)) | third
+    keys = np.zeros(len(signed), np.uint64)
+    for place in range(_BAND):
+        keys <<= np.uint64(16)
+        keys |= signed[:, band * _BAND + place]
+    return keys
 
 
 def likely_links(signed: Signatures) -> Iterator[NDArray[np.int64]]:
@@ -97,10 +100,12 @@ def likely_links(signed: Signatures) -> Iterator[NDArray[np.int64]]:
     for band in range(_BANDS):
         keys = _keys(signed, band)
         order = np.argsort(keys, kind="stable")
-        begins = np.flatnonzero(np.diff(keys[order], prepend=keys[order[0]] ^ np.uint64(1))) if len(order) else order
-        firsts = np.repeat(order[begins], np.diff(begins, append=len(order)))
-        later = order != firsts
-        links = np.stack([order[later], firsts[later]], axis=1)
+        keys = keys[order]
+        again = keys[1:] == keys[:-1]
+        # Of millions of texts few share a band with another: what is made of those alone is small.
+        later, begins = np.flatnonzero(again) + 1, np.flatnonzero(np.concatenate([[True], ~again]))
+        firsts = begins[np.searchsorted(begins, later, "right") - 1]
+        links = np.stack([order[later], order[firsts]], axis=1)
         yield links[_equal(signed[links[:, 0]], signed[links[:, 1]]) >= _LIKE_ENOUGH]
 
 

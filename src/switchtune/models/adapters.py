@@ -1,4 +1,7 @@
-"""Low-rank adapters (Hu et al. 2022), by peft: put into a model, trained, merged into its weights."""
+"""Low-rank adapters (Hu et al. 2022), by peft: put into a model, trained, merged into its weights.
+
+The rows of pieces that were added to the model learn beside them: they begin as copies of others.
+"""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -12,6 +15,7 @@ from transformers import PreTrainedModel
 from switchtune.config.training import LoraSettings
 from switchtune.errors import UsageError, nearest
 from switchtune.models.families import families_like
+from switchtune.models.rows import added_rows
 
 if TYPE_CHECKING:
     from peft import LoraModel
@@ -27,7 +31,7 @@ def require_peft() -> None:
 
 
 def insert_adapters(model: PreTrainedModel, lora: LoraSettings, *, seed: int, also: Sequence[str] = ()) -> "LoraModel":
-    """Put adapters into a model in place, and have nothing but them learn.
+    """Put adapters into a model in place, and have nothing but them and the rows of added pieces learn.
 
     Args:
         seed: of the adapters' random half; the other is zero, so that at first they add nothing.
@@ -39,7 +43,16 @@ def insert_adapters(model: PreTrainedModel, lora: LoraSettings, *, seed: int, al
     from peft import LoraConfig, LoraModel
 
     layers = _target_layers(model, lora, also)
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=layers)
+    config = LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
+        target_modules=layers,
+        trainable_token_indices=_new_rows(model),
+    )
+    if config.trainable_token_indices:
+        # Whatever it says of the output matrix: encoder and decoder share embeddings, and peft asks it about those too.
+        model.config.tie_word_embeddings = True
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
         adapters = LoraModel(model, config, "default")
@@ -78,6 +91,16 @@ def adapted(
         model.config.tie_word_embeddings = tied
         for name, weight in model.named_parameters():
             weight.requires_grad_(name in trained)
+
+
+def _new_rows(model: PreTrainedModel) -> dict[str, list[int]] | None:
+    """The added rows, by the first module of each matrix that has a row per piece; peft finds the others."""
+    rows = added_rows(model.config)
+    names = dict[int, str]()
+    for name, module in model.named_modules():
+        if module in (model.get_input_embeddings(), model.get_output_embeddings()):
+            names.setdefault(id(module.weight), name)
+    return dict.fromkeys(names.values(), rows) if rows else None
 
 
 def _target_layers(model: PreTrainedModel, lora: LoraSettings, also: Sequence[str]) -> list[str]:

@@ -3,13 +3,13 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from transformers import AutoConfig, GenerationConfig, PreTrainedModel
+from transformers import AutoConfig, GenerationConfig, PretrainedConfig, PreTrainedModel
 
 from switchtune.errors import SwitchtuneError
 from switchtune.files import read_json, write_json, write_text
@@ -20,6 +20,9 @@ from switchtune.models.licence import write_card
 from switchtune.models.load import Loaded, tell_of_head
 
 TOLERANCE = 1e-4
+
+ADDED_ROWS = "switchtune_added_token_ids"
+"""Setting of a model's config.json: the ids of pieces that were added to it. By its name it is renumbered with them."""
 
 Role: TypeAlias = Literal["input", "output", "bias"]
 """What has a row per piece: the embeddings, an output matrix that is not the embeddings, the bias of the logits."""
@@ -69,6 +72,17 @@ def row_matrices(model: PreTrainedModel) -> dict[Role, torch.Tensor]:
     if bias is not None:
         matrices["bias"] = bias
     return matrices
+
+
+def tell_of_added(folder: Path, ids: Iterable[int]) -> None:
+    """Note in a model's config.json which rows were added, beside those that it tells of."""
+    config = read_json(folder / "config.json")
+    write_json(folder / "config.json", config | {ADDED_ROWS: sorted({*config.get(ADDED_ROWS, ()), *ids})})
+
+
+def added_rows(config: PretrainedConfig) -> list[int]:
+    """The rows of a model that were added to it, which no pretraining has seen."""
+    return [*getattr(config, ADDED_ROWS, ())]
 
 
 def write_renumbered(loaded: Loaded, folder: Path, settings_of: str, number: Callable[[int], int]) -> None:

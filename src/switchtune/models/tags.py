@@ -20,7 +20,15 @@ from switchtune.models.families import FAMILY_KEY
 from switchtune.models.files import TRIM_RECORD, from_pretrained, quietly
 from switchtune.models.layout import Layout, token_ids, written_tag
 from switchtune.models.load import load_layout, load_model, model_config
-from switchtune.models.rows import logits, probe, replace_rows, require_same_logits, trim_failed, write_renumbered
+from switchtune.models.rows import (
+    logits,
+    probe,
+    replace_rows,
+    require_same_logits,
+    tell_of_added,
+    trim_failed,
+    write_renumbered,
+)
 from switchtune.models.text import SENTINEL_OR_TAG, normalised
 from switchtune.models.trim import read_record
 from switchtune.models.vocabulary import add_pieces
@@ -37,6 +45,11 @@ class Extension:
     """Tag → id of the tag that it begins as."""
     characters: Mapping[str, tuple[int, ...]]
     """Character → ids of the pieces whose mean it begins as."""
+
+    def ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+        """Of what is new, in the tokenizer that has it."""
+        ids = token_ids(tokenizer)
+        return [ids[token] for token in (*self.tags, *self.characters)]
 
     def describe(self) -> str:
         shown = " ".join(list(self.characters)[:40]) + " …" * (len(self.characters) > 40)
@@ -78,6 +91,7 @@ def add_languages(
         ids = token_ids(tokenizer)
         replace_rows(loaded.model, lambda _, weights: _with_new_rows(weights, extension, ids, number))
         write_renumbered(replace(loaded, tokenizer=tokenizer), temporary, path, number)
+        tell_of_added(temporary, extension.ids(tokenizer))
         again = load_model(str(temporary))
         family = loaded.layout.family
         tags = {code: number(each) for code, each in loaded.layout.tags.items()}
@@ -152,6 +166,7 @@ def write_without_weights(path: str, languages: Sequence[tuple[str, str]], text:
     setattr(config, FAMILY_KEY, layout.family.name)
     with quietly():
         config.save_pretrained(out)
+        tell_of_added(out, extension.ids(tokenizer))
         tokenizer.save_pretrained(out)
 
 

@@ -70,7 +70,7 @@ class Trial:
 
     @property
     def name(self) -> str:
-        return trial_name(self.group, self.arm.name, None if self.arm.outputs else self.seed)
+        return trial_name(self.group, self.arm.name, None if self.arm.one_output else self.seed)
 
     @property
     def lexicons(self) -> tuple[Path, ...]:
@@ -88,7 +88,7 @@ class Trial:
 def require_inputs(config: RunConfig | NliConfig, arms: Sequence[ResolvedArm]) -> None:
     """Refuse files and trackers that arms need, and that cannot be had, before a folder is made for the run."""
     for arm in [possible for each in arms for possible in each.possible]:
-        for file in arm.outputs.values():
+        for file in arm.output_files:
             existing(Path(file))
         require_trackers(arm.training.report_to)
         for settings in config.lexicons_of(arm):

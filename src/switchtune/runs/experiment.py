@@ -235,7 +235,7 @@ def _build(
         for arm in each.arms
         for group in groups[arm.name]
         if group[0] == each.pair
-        for seed in (seeds[:1] if arm.outputs else seeds)
+        for seed in (seeds[:1] if arm.one_output else seeds)
     ]
     return Prepared(tuple(trials), {each.name: each.data for each in read})
 

@@ -44,7 +44,7 @@ class Training:
     """Of a task without pairs its name."""
     arm: str
     seed: int | None
-    """None where outputs are given, which count beside every seed."""
+    """None of outputs that are given and count beside every seed."""
     recipe: Recipe | None
     """None where this version does not know the run's configuration, or the run has not chosen one yet."""
     name: str
@@ -53,6 +53,8 @@ class Training:
     """`back_translation.rounds`."""
     pairs: tuple[str, ...] = ()
     """All that its model learns, where there are several."""
+    given: bool = False
+    """Whether its outputs are given."""
     damaged: tuple[str, ...] = ()
     """Files that are left out as if they were not there, since they cannot be read."""
 
@@ -131,9 +133,10 @@ def trainings_of(folder: Path, config: RunConfig) -> Iterator[Training]:
         recipe = None if known.choices else known.recipe
         group = tuple(each.name for each in next(group for group in config.groups(arm) if pair in group))
         several = group if len(group) > 1 else ()
-        for seed in ([None] if arm.outputs else config.seeds) if arm.takes_part(pair.name) else ():
+        for seed in ([None] if arm.one_output else config.seeds) if arm.takes_part(pair.name) else ():
             name, rounds = trial_name(group_name(group), arm.name, seed), arm.back_translation.rounds
-            yield Training(folder / name, pair.name, arm.name, seed, recipe, name, rounds, several)
+            given = bool(arm.outputs)
+            yield Training(folder / name, pair.name, arm.name, seed, recipe, name, rounds, several, given)
 
 
 def with_outputs_of_both(one: Iterable[Training], other: Iterable[Training]) -> tuple[Training, Training] | None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,6 +16,7 @@ from switchtune.corpus.read import Corpus, read_lines
 from switchtune.errors import SwitchtuneError
 from switchtune.files import hash_file
 from switchtune.languages import find_language
+from switchtune.runs.arms import Trial
 from switchtune.runs.trial import Output, Set
 from switchtune.scoring.faults import faults
 from switchtune.scoring.outputs import empty_outputs
@@ -56,6 +58,17 @@ def given_labels(file: str, test: NliSet) -> list[str]:
         if name.lower() not in LABEL_NUMBERS:
             raise SwitchtuneError(f"{file}:{number}: {name!r} is no label; {', '.join(LABELS)} or 0, 1, 2 is expected.")
     return [LABELS[LABEL_NUMBERS[name.lower()]] for name in names]
+
+
+def given_file(trial: Trial, name: str, seeds: Sequence[int]) -> str:
+    """The file of a trial's outputs for a test set: of several that of its seed."""
+    files = trial.arm.outputs[name]
+    return files[0 if trial.arm.one_output else seeds.index(trial.seed)]
+
+
+def given_row(files: Sequence[str], outputs: Sequence[Sequence[str]]) -> dict[str, Any]:
+    """What is to be known of the outputs in a row of the comparison, as JSON."""
+    return {"file": ", ".join(files), "files": len(files), "blank": sum(map(empty_outputs, outputs))}
 
 
 def given_output(test_set: Set, name: str, file: str, to: str, read: Callable[[str, Set], list[str]]) -> Output:

@@ -35,7 +35,7 @@ from switchtune.results.comparison import Row, Summary
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import Trial
 from switchtune.runs.dictionaries import DictionaryLexicons
-from switchtune.runs.given import given_labels, given_output
+from switchtune.runs.given import given_file, given_labels, given_output, given_row
 from switchtune.runs.paths import predictions_file, trial_name
 from switchtune.runs.previews import given_lines, sequence_lines, stage_preview
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
@@ -79,8 +79,11 @@ class InferenceExperiment:
             _check_arm(arm, self.config.tested)
 
     def about_outputs(self, pair: None, arm: ResolvedArm, data: Data[NliSet]) -> list[str]:
-        counts = [(file, len(given_labels(file, data.tests[code]))) for code, file in arm.outputs.items()]
-        return [f"{file}: {count:,} labels" for file, count in counts]
+        return [
+            f"{file}: {len(given_labels(file, data.tests[code])):,} labels"
+            for code, files in arm.outputs.items()
+            for file in files
+        ]
 
     def read(self, pair: None, cache_dir: Path) -> Data[NliSet]:
         data, language = self.config.data, self.config.language
@@ -207,9 +210,10 @@ class InferenceExperiment:
 
     def outputs(self, trial: Trial, data: Sequence[Data[NliSet]], model: Path, on_event: OnEvent) -> list[Output]:
         (read,) = data
-        if given := trial.arm.outputs:
+        if trial.arm.outputs:
+            files = {code: given_file(trial, code, self.config.seeds) for code in read.tests}
             return [
-                given_output(test, code, given[code], predictions_file(code), given_labels)
+                given_output(test, code, files[code], predictions_file(code), given_labels)
                 for code, test in read.tests.items()
             ]
         max_tokens = trial.arm.classification.max_tokens
@@ -238,15 +242,18 @@ class InferenceExperiment:
     def _rows(self, test: NliSet, results: Sequence[TrialResult]) -> Iterator[Row]:
         """Each arm's on the test set of a language."""
         by_arm = {arm.name: [result for result in results if result.arm == arm.name] for arm in self.arms}
-        correct = {arm: [_right(result, test) for result in trials] for arm, trials in by_arm.items()}
-        given = {arm.name for arm in self.arms if arm.outputs}
+        once = {arm.name for arm in self.arms if arm.one_output}
+        correct = {
+            arm: [_right(result, test, None if arm in once else result.seed) for result in trials]
+            for arm, trials in by_arm.items()
+        }
         for arm in self.arms:
             trials, last = by_arm[arm.name], [result.last for result in by_arm[arm.name] if result.reports]
             yield accuracy_row(
                 correct[arm.name],
                 None if arm.name == self.config.baseline else correct[self.config.baseline],
                 chance=max(Counter(test.labels).values()) / len(test),
-                trained=(self.config.baseline not in given, arm.name not in given),
+                trained=(self.config.baseline not in once, arm.name not in once),
                 pair=test.language,
                 arm=arm.name,
                 stage_updates=trials[0].stage_updates,
@@ -254,7 +261,7 @@ class InferenceExperiment:
                 truncated=last[0]["truncated"] if last else 0,
                 minutes=sum(result.seconds for result in trials) / len(trials) / 60 if last else None,
                 choice=trials[0].choice,
-                outputs={"file": arm.outputs[test.language], "blank": 0} if arm.outputs else None,
+                outputs=given_row(arm.outputs[test.language], ()) if arm.outputs else None,
                 details={
                     "model": arm.model,
                     "chosen_updates": [each["chosen_update"] for each in last],
@@ -319,12 +326,11 @@ def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
         layout.mask_token  # noqa: B018
 
 
-def _right(result: TrialResult, test: NliSet) -> list[bool]:
-    """Which labels of a test set are told right."""
+def _right(result: TrialResult, test: NliSet, seed: int | None) -> list[bool]:
+    """Which labels of a test set are told right; `seed` is that of its folder, if it has one."""
     lines = result.outputs[test.language]
     if unknown := sorted(set(lines) - set(LABELS)):
-        folder = trial_name("", result.arm, result.seed if result.reports else None)
-        file = Path(folder, predictions_file(test.language))
+        file = Path(trial_name("", result.arm, seed), predictions_file(test.language))
         raise SwitchtuneError(
             f"{file}: found the label {unknown[0]!r}; one of {', '.join(LABELS)} is expected in each line. Remove the "
             "file, and the same command makes it again."

@@ -21,6 +21,7 @@ from switchtune.models.licence import licence_of
 from switchtune.models.load import model_fingerprint
 from switchtune.run_dir import files_of, write_sealed
 from switchtune.runs.arms import Trial
+from switchtune.runs.given import given_file
 from switchtune.runs.paths import MANIFEST, lexicon_folder
 from switchtune.runs.trial import Data
 from switchtune.runs.workers import available_cores
@@ -73,8 +74,9 @@ def write_manifest(
         "outputs": {
             f"{trial.name}/{name}": {"file": file, "hash": hash_file(existing(Path(file)))}
             for trial in trials
-            for name, file in trial.arm.outputs.items()
+            for name in trial.arm.outputs
             if trial.group in ("", name)
+            for file in [given_file(trial, name, config.seeds)]
         },
         "seeds": list(dict.fromkeys(trial.seed for trial in trials)),
     }

@@ -184,8 +184,6 @@ def with_languages(config: RunConfig, run: RunDir, on_event: OnEvent) -> RunConf
         done = add_languages(model.name, languages, folder, text=text).describe()
         run.finish(EXTENDED, inputs, done, made=[folder])
     on_event(Event("model", f"{model.name} with {done}"))
-    if any(arm.training.lora for arm in config.arms):
-        on_event(Event("model", "training.lora trains no rows of the vocabulary: the new ones stay as they begin"))
     return config.with_model(folder)
 
 

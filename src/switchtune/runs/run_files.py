@@ -262,7 +262,7 @@ class _Files:
             return
         if (self.folder / METRICS_FILE).exists():
             yield f"{training.name}: its outputs are gone; its scores are those of {METRICS_FILE}."
-        elif training.seed is None:
+        elif training.given:
             yield f"{training.name}: the outputs that are given are not taken over yet."
         elif not training.curve:
             yield f"{training.name} has not begun."

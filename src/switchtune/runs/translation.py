@@ -28,7 +28,7 @@ from switchtune.runs.arms import Trial, trained_arms
 from switchtune.runs.back_translation import back_translations
 from switchtune.runs.checking import tell_of_data
 from switchtune.runs.dictionaries import DictionaryLexicons
-from switchtune.runs.given import about_texts, given_output, given_texts
+from switchtune.runs.given import about_texts, given_file, given_output, given_row, given_texts
 from switchtune.runs.paths import CORPORA, HYPOTHESES, TEST_SET, hypotheses_file, side_file
 from switchtune.runs.prepare import PairPreparation, check_arm, prepare_model
 from switchtune.runs.previews import sequence_lines, stage_preview
@@ -47,7 +47,6 @@ from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
 from switchtune.scoring.metrics import Score, lacks_words
-from switchtune.scoring.outputs import empty_outputs
 from switchtune.scoring.significance import FEW_SENTENCES, METRICS, compare_scores, few_sentences
 from switchtune.training.distributed import on_first, rank
 
@@ -88,7 +87,8 @@ class PairExperiment:
                 check_arm(pair, arm, layout, self.config.zeroshot.languages)
 
     def about_outputs(self, pair: PairSettings, arm: ResolvedArm, data: Data[Corpus]) -> list[str]:
-        return about_texts(arm.outputs[pair.name], data.tests[TEST_SET], parallel=TASKS[self.config.task].parallel)
+        about = partial(about_texts, test=data.tests[TEST_SET], parallel=TASKS[self.config.task].parallel)
+        return [said for file in arm.outputs[pair.name] for said in about(file)]
 
     def read(self, pair: PairSettings, cache_dir: Path) -> Data[Corpus]:
         train, valid, test = read_pair(self.config, pair, cache_dir)
@@ -212,7 +212,7 @@ class PairExperiment:
         tests = {part.name: each.tests[TEST_SET] for part, each in zip(trial.parts, data, strict=True)}
         if trial.arm.outputs:
             read = partial(given_texts, parallel=TASKS[self.config.task].parallel)
-            files = ((pair, test, trial.arm.outputs[pair]) for pair, test in tests.items())
+            files = ((pair, test, given_file(trial, pair, self.config.seeds)) for pair, test in tests.items())
             given = ((pair, given_output(test, TEST_SET, file, HYPOTHESES, read)) for pair, test, file in files)
             return [replace(output, test=pair) for pair, output in given]
         search, first = self.config.generation, data[0].train.target_language
@@ -313,10 +313,11 @@ def compared_rows(
         for arm, results in trials.items()
     }
     given = {arm.name: arm.outputs[pair.name] for arm in config.arms if pair.name in arm.outputs}
+    once = {arm for arm, files in given.items() if len(files) == 1}
     rows = []
     for arm, results in trials.items():
         settings = {**config.evaluation.model_dump(), "faults": (faults[config.baseline], faults[arm])}
-        settings["trained"] = (config.baseline not in given, arm not in given)
+        settings["trained"] = (config.baseline not in once, arm not in once)
         comparisons = [
             compare_scores(scores[config.baseline][name], scores[arm][name], **settings)
             for name in (metrics if arm != config.baseline else ())
@@ -336,9 +337,7 @@ def compared_rows(
                 back_translation=_mean_cost([result.back_translation for result in results]),
                 choice=results[0].choice,
                 details={"together": list(results[0].pairs)} if len(results[0].pairs) > 1 else {},
-                outputs={"file": given[arm], "blank": empty_outputs(results[0].outputs[pair.name])}
-                if arm in given
-                else None,
+                outputs=given_row(given[arm], [each.outputs[pair.name] for each in results]) if arm in given else None,
             )
         )
     return rows

@@ -73,9 +73,7 @@ def run_zeroshot(
         outputs: _Outputs = {}
         for group in groups:
             # The same models are trainings of each of their pairs, with the outputs for its test set.
-            of_pairs = [
-                [each for each in Run(folder, config).trainings(pair) if each.seed is not None] for pair in group
-            ]
+            of_pairs = [[each for each in Run(folder, config).trainings(pair) if not each.given] for pair in group]
             for trainings in zip(*of_pairs, strict=True):
                 translations = _translations(config, trainings, _of_group(tests, group), run, on_event)
                 outputs.setdefault((trainings[0].group, trainings[0].arm), []).append(translations)

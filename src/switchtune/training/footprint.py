@@ -181,9 +181,12 @@ class LiveBytes(TorchDispatchMode):
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        # What depends on values that fake tensors do not have: where something is not zero (everywhere), and whether a
+        # layer is dropped by chance (LayerDrop; none is).
         if function is torch.ops.aten.nonzero.default and isinstance(args[0], FakeTensor):
-            # Where something is not zero depends on values that fake tensors do not have: everywhere.
             return torch.arange(args[0].numel()).unsqueeze(-1)
+        if function is torch.ops.aten._local_scalar_dense.default and isinstance(args[0], FakeTensor):
+            return False
         result = function(*args, **(kwargs or {}))
         for leaf in tree_leaves(result):
             if isinstance(leaf, torch.Tensor):

@@ -95,8 +95,9 @@ def _model_loss(
     states = decoder_states(
         model, {"input_ids": input_ids, "attention_mask": attention_mask, "decoder_input_ids": decoder_input_ids}
     )
-    head: torch.nn.Module = model.get_output_embeddings()
-    if not isinstance(head, torch.nn.Linear):
+    head: Any = model.get_output_embeddings()
+    # Where rows of it are trained, peft stands around it; its weight is then the matrix with them.
+    if not isinstance(getattr(head, "original_module", head), torch.nn.Linear):
         raise SwitchtuneError(
             f"The output matrix of this model is a {type(head).__name__}, of which the loss cannot be computed in "
             "chunks. Leave the output matrix (lm_head) out of what is adapted or replaced."
