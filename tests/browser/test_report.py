@@ -65,6 +65,21 @@ def test_tabs_work_by_pointer_and_keys(opened: "Page") -> None:
     expect(panels.nth(4)).to_be_visible()
 
 
+def test_of_many_panels_one_is_chosen_from_a_list(tmp_path: Path, watched: "tuple[Page, list[str]]") -> None:
+    folder = make_wide_run(
+        tmp_path / "mine", [f"{code}-en" for code in ("de", "ar", "ja", "th", "he")], ["standard"], 1
+    )
+    path = tmp_path / "report.html"
+    path.write_text(run_page([folder]).html, encoding="utf-8")
+    tab, _ = watched
+    tab.goto(path.as_uri())
+    panels = tab.locator("#curves [role=tabpanel]")
+    expect(tab.locator("#curves [role=tablist]")).to_be_hidden()
+    tab.locator("#curves select").select_option("ja-en: training loss")
+    expect(panels.filter(visible=True)).to_have_count(1)
+    expect(panels.nth(5)).to_be_visible()
+
+
 def test_curves_are_read_and_hidden(opened: "Page") -> None:
     chart = opened.locator("#curves .chart").first
     chart.locator("svg").press("End")
@@ -110,8 +125,10 @@ def test_axe_finds_nothing_that_hinders_people(
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     tab, _ = watched
     tab.emulate_media(color_scheme=scheme)
-    other = make_wide_run(tmp_path / "other", ["de-en", "en-ar"], ["standard", "csr", "csr+"], 2)
-    for number, folders in enumerate(([finished], [finished, other])):
+    other = make_wide_run(
+        tmp_path / "other", ["de-en", "en-ar", "ja-en", "th-en", "he-en"], ["standard", "csr", "csr+"], 1
+    )
+    for number, folders in enumerate(([finished], [other], [finished, other])):
         path = tmp_path / f"{number}.html"
         path.write_text(run_page(folders).html, encoding="utf-8")
         tab.goto(path.as_uri())

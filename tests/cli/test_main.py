@@ -144,6 +144,10 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("run none --out out", "none: not found in"),
         ("report empty --nonsense", "--nonsense"),
         ("nonsense", "nonsense"),
+        ("runn text --out out", "Did you mean 'run'? `switchtune --help`"),
+        ("run my data.yaml --out out", "(data.yaml). What belongs together goes in quotes, and --set takes key=value."),
+        ("run text --out out --lr 1e-4", "Settings are given as in --set training.updates=3000."),
+        ("run text --out out", "text: expected a mapping of settings, found str. Give the YAML file of settings"),
     ],
 )
 def test_wrong_use_is_exit_2(

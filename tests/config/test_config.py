@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from switchtune.config.base import Settings
 from switchtune.config.inference import NliConfig
 from switchtune.config.load import load_config, load_run_config, parse_config
 from switchtune.config.pretrain import PretrainConfig
@@ -213,6 +214,16 @@ def test_wrong_overrides_are_explained(tmp_path: Path, override: str, message: s
 
 
 @pytest.mark.parametrize(
+    ("kind", "values", "verb"), [(PretrainConfig, {"pairs": []}, "run"), (RunConfig, {"texts": []}, "pretrain")]
+)
+def test_settings_of_another_verb_are_told_once(kind: type[Settings], values: dict[str, Any], verb: str) -> None:
+    with pytest.raises(
+        UsageError, match=f"^configuration: with '[a-z]+', these are settings of `switchtune {verb}`\\.$"
+    ):
+        parse_config(kind, {**values, "jobs": 1})
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (b"a: [", "not valid YAML"),
@@ -332,9 +343,9 @@ def test_a_date_may_name_a_file(tmp_path: Path) -> None:
         ({"model": [1]}, "model: expected a block of settings (name, add, trim, text) (found [1])"),
         ({"model": ""}, "model.name: String should have at least 1 character"),
         ({"pairs": {}}, "pairs: expected a list (found {})"),
-        ({"arms": ["standard"] * 100_000}, "arms: Tuple should have at most 1000 items"),
-        ({"pairs": [PAIR] * 100_000}, "pairs: Tuple should have at most 1000 items"),
-        ({"seeds": list(range(100_000))}, "seeds: Tuple should have at most 1000 items"),
+        ({"arms": ["standard"] * 100_000}, "arms: List should have at most 1000 items"),
+        ({"pairs": [PAIR] * 100_000}, "pairs: List should have at most 1000 items"),
+        ({"seeds": list(range(100_000))}, "seeds: List should have at most 1000 items"),
         ({"seeds": list(range(1000)), "arms": [{"recipe": "csr", "name": f"a{n}"} for n in range(11)]}, "baseline"),
         (
             {

@@ -463,7 +463,8 @@ def test_what_is_not_a_model_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "notes" / "readme.txt").write_text("hello")
     BartConfig().save_pretrained(tmp_path / "bart")
     for path, message in (
-        (tmp_path / "nowhere", "no such folder"),
+        (tmp_path / "nowhere", r"no such folder\. Give"),
+        (tmp_path / "note", r"no such folder\. Did you mean 'notes'\? Give"),
         (tmp_path / "notes" / "readme.txt", "a file; a model is a folder"),
         (tmp_path / "notes", r"no config.json in it \(found: readme.txt\)"),
         (tmp_path / "bart", "a model of type 'bart'"),

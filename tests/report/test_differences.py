@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from switchtune.config.run import RunConfig
 from switchtune.recipes import ExampleKind
-from switchtune.report.about import KINDS, arm_words, facts, question
+from switchtune.report.about import KINDS, arm_words, differing_settings, facts, question
 from switchtune.report.differences import differences
 from switchtune.report.run_page import run_page
 from switchtune.results.drawing import svg_element
@@ -66,7 +66,7 @@ def test_the_page_opens_with_question_answer_and_picture(tmp_path: Path) -> None
     places = [
         html.index(text)
         for text in (
-            "<h1>Does code-switching help this model translate German → English?</h1>",
+            "<h1>Does code-switching help this model translate German → English, and what it was not trained on?</h1>",
             "Yes, code-switching helped here.",
             "<caption>Difference from standard for German → English, in BLEU</caption>",
             "first restoring sentences in which 35% of the words were replaced by their translations",
@@ -132,6 +132,29 @@ def test_all_arms_pairs_and_metrics_are_drawn(tmp_path: Path) -> None:
         assert all(0 < place < 100 for place in places)
 
 
+def test_many_tests_have_an_overview_before_all_else(tmp_path: Path) -> None:
+    folder = make_wide_run(tmp_path / "mine", ["de-en", "en-ar", "ja-en"], ["standard", "csr", "csr+"], 1)
+    html = unescape(run_page([folder]).html)
+    caption = "<caption>Mean difference from standard over 3 tests, in BLEU; each small dot is a test</caption>"
+    assert html.index(caption) < html.index("<caption>Difference from standard, in BLEU</caption>")
+    effects = differences([read_run(folder)])[0].forest.groups["csr+"]
+    mean = sum(effect.comparison.difference for effect in effects) / 3
+    assert f"<b>{mean:+.1f}</b>" in html
+
+
+def test_settings_that_differ_are_named_with_their_values() -> None:
+    def settings(arms: dict[str, float], **others: object) -> dict[str, object]:
+        return {"arms": [{"name": name, "lr": lr} for name, lr in arms.items()], **others}
+
+    runs = [settings({"csr": 1.0, "bt": 3.0}, training={"updates": 5, "lr": 1}, jobs=None), settings({"csr": 2.0})]
+    runs[1] |= {"training": {"updates": 9, "lr": 1}, "jobs": None}
+    assert list(differing_settings(runs)) == [
+        ("arms", "csr, bt", "csr"),
+        ("arms.csr.lr", "1.0", "2.0"),
+        ("training.updates", "5", "9"),
+    ]
+
+
 @pytest.mark.slow
 def test_runs_of_several_sizes_make_a_learning_curve(tmp_path: Path) -> None:
     sizes = {"small": 1000, "large": 16000}
@@ -144,6 +167,8 @@ def test_runs_of_several_sizes_make_a_learning_curve(tmp_path: Path) -> None:
     assert "By the size of the training corpus" in html
     assert "all-sizes-de-en" in {drawing.name for drawing in made.drawings}
     assert "German → English, small" in html
+    assert "Mean difference" not in html  # of different runs no mean is taken
+    assert "<code>training.updates</code>" not in html
     names = [drawing.name for drawing in made.drawings]
     assert len(names) == len(set(names))
     identities = re.findall(r' id="([^"]*)"', made.html)

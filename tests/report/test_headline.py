@@ -24,6 +24,18 @@ def rows(csr: list[float], standard: list[float], comparison: Comparison) -> tup
     return of_arm[0], comparison, of_arm[1], "standard"
 
 
+def of_arms(folder: Path, arms: list[str]) -> Path:
+    """A made-up run with other arms beside the baseline, all of the same score."""
+    resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
+    config = RunConfig.model_validate({**resolved, "arms": ["standard", *arms]})
+    (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    baseline, row = metrics["rows"]
+    metrics["rows"] = [baseline, *({**row, "arm": name} for name in arms)]
+    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    return folder
+
+
 def test_a_finding_is_told_with_its_size() -> None:
     found = finding(*rows([41.5], [40.0], against(1.5, 0.01, (0.4, 2.6))))
     assert found.sentences == (
@@ -48,22 +60,31 @@ def test_several_seeds_are_set_against_each_other(values: list[float], says: str
 
 @pytest.mark.parametrize(
     ("arms", "answered", "doubts"),
-    [(["csr", "csr+"], 2, 0), (["csr+", "denoise"], 1, 1), (["denoise"], 0, 0)],
+    [(["csr", "csr+"], 2, 0), (["csr+", "denoise"], 1, 1), (["denoise"], 1, 0), (["denoise", "iaft"], 2, 0)],
 )
-def test_glosses_are_code_switching_and_denoising_is_a_control(
+def test_glosses_are_code_switching_and_denoising_is_a_control_where_there_are_any(
     tmp_path: Path, arms: list[str], answered: int, doubts: int
 ) -> None:
-    folder = make_run(tmp_path / "run")
-    resolved = yaml.safe_load((folder / "config.resolved.yaml").read_text(encoding="utf-8"))
-    config = RunConfig.model_validate({**resolved, "arms": ["standard", *arms]})
-    (folder / "config.resolved.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
-    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    baseline, row = metrics["rows"]
-    metrics["rows"] = [baseline, *({**row, "arm": name} for name in arms)]
-    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
-    found = headline(read_run(folder))
+    found = headline(read_run(of_arms(make_run(tmp_path / "run"), arms)))
     assert len(found.findings if found else ()) == answered
     assert len(found.doubts if found else ()) == doubts
+
+
+@pytest.mark.parametrize(
+    ("arms", "asked", "answered"),
+    [
+        (["denoise"], "Does denoise help", "Yes, denoise helped here."),
+        (["denoise", "iaft"], "Does denoise or iaft help", "What was tried helped everywhere: "),
+        (["denoise", "csr"], "Does code-switching help", "Yes, code-switching helped here."),
+        ([], "How well does this model translate", "There is nothing to compare here."),
+    ],
+)
+def test_without_code_switching_the_answer_is_about_what_was_tried(
+    tmp_path: Path, arms: list[str], asked: str, answered: str
+) -> None:
+    html = run_page([of_arms(make_run(tmp_path / "run"), arms)]).html
+    assert f"<h1>{asked}" in html
+    assert f"<strong>{answered}" in html
 
 
 @pytest.mark.slow

@@ -235,7 +235,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     ]
     write(folder / "csr/seed1/metrics.jsonl", "".join(f"{json.dumps(entry)}\n" for entry in entries))
     html = unescape(run_page([folder]).html)
-    assert "Code-switching helped in part: of 3 comparisons better in 1, worse in 0, not decided in 2." in html
+    assert "Code-switching helped in part: of 3 comparisons 1 better, 2 undecided." in html
     assert (
         "de: csr is better than standard by 7.0 points of accuracy: 57.0% against 50.0%; 95 % interval of the "
         "difference +3.0 to +11.0; p = 0.002 (0.006 adjusted); 600 test examples." in html

@@ -114,10 +114,22 @@ def _told(error: Exception) -> int:
     if hasattr(error, "format_message"):  # The command line was not understood; where it was empty, help is shown.
         if said := error.format_message():
             verb = getattr(getattr(error, "ctx", None), "command_path", "switchtune")
-            print_line(f"switchtune: {said.rstrip('.')}. `{verb} --help` tells more.", err=True)
+            said = said if said.endswith("?") else f"{said.rstrip('.')}."
+            print_line(f"switchtune: {said}{_hint(error, said)} `{verb} --help` tells more.", err=True)
         return 2
     print_line(f"switchtune: {log_unforeseen(error)}", err=True)
     return 1
+
+
+def _hint(error: Any, said: str) -> str:
+    """What was probably meant by a word too many, or by an option that there is not."""
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    settings = any("--set" in parameter.opts for parameter in getattr(command, "params", ()))
+    if "No such option" in said and settings:
+        return " Settings are given as in --set training.updates=3000."
+    if "extra argument" in said:
+        return " What belongs together goes in quotes" + (", and --set takes key=value." if settings else ".")
+    return ""
 
 
 @app.callback(invoke_without_command=True)

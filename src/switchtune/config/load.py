@@ -34,15 +34,16 @@ def load_config(kind: type[Block], path: Path | str, overrides: Sequence[str] = 
 
 def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """The mapping in a YAML file; raises UsageError where there is none."""
+    remedy = "Give the YAML file of settings; `switchtune init` writes one."
     try:
-        content = content_of(path, LARGEST_FILE, remedy="Give the YAML file of settings; `switchtune init` writes one.")
+        content = content_of(path, LARGEST_FILE, remedy=remedy)
     except SwitchtuneError as error:
         raise UsageError(str(error)) from error
     values = parse_yaml(content, str(path))
     if not isinstance(values, dict):
         kind = "an empty file" if values is None else type(values).__name__
         space = " A key's colon is followed by a space." if isinstance(values, str) and ":" in values else ""
-        raise UsageError(f"{path}: expected a mapping of settings, found {kind}.{space}")
+        raise UsageError(f"{path}: expected a mapping of settings, found {kind}.{space} {remedy}")
     for override in overrides:
         _override(values, override)
     return values
@@ -63,6 +64,10 @@ def parse_config(kind: type[Block], values: Mapping[str, Any], *, origin: str = 
     try:
         return kind.model_validate(values)
     except ValidationError as error:
+        if "pairs" in values and "texts" in kind.model_fields:
+            raise UsageError(f"{origin}: with 'pairs', these are settings of `switchtune run`.") from error
+        if "texts" in values and "pairs" in kind.model_fields:
+            raise UsageError(f"{origin}: with 'texts', these are settings of `switchtune pretrain`.") from error
         # Where an item of a list is refused, the list also counts as too short.
         problems = [
             error_text(kind, item) for item in error.errors() if item["type"] != "too_short" or not item["input"]

@@ -50,7 +50,8 @@ def error_text(kind: type[BaseModel], error: ErrorDetails) -> str:
     if error["type"] == "missing" and len(path) > 2 and path[-2] not in ("", "0") and path[-2].isdecimal():
         alone = f"; {next(iter(given))} stands alone under its dash, which begins a new item" if len(given) == 1 else ""
         return f"{key}: {error['msg']}{alone}"
-    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else error["msg"]
+    of_list = error["msg"].replace("Tuple", "List").replace(" after validation", "")
+    message = str(error["ctx"]["error"]) if error["type"] == "value_error" else of_list
     return f"{key}: {message}{'' if error['type'] in {'missing', 'value_error'} else _found(given)}"
 
 

@@ -27,7 +27,7 @@ from transformers import (
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils import logging
 
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, nearest
 from switchtune.files import LARGEST, MARK, broken_link, read_json, readable
 from switchtune.models.hub import why_unreachable
 
@@ -102,7 +102,8 @@ def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
             raise SwitchtuneError(f"{path}: a file; a model is a folder, or a name on the Hub.")
         elif folder.is_absolute() or path.startswith(".") or path.count("/") > 1:
             raise SwitchtuneError(
-                f"{path}: no such folder. Give a model's folder, or its name on the Hub (facebook/mbart-large-50)."
+                f"{path}: no such folder. {_near(folder)}Give a model's folder, or its name on the Hub "
+                "(facebook/mbart-large-50)."
             )
         else:
             why_unreachable()
@@ -223,16 +224,23 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
     reason = next((line.strip(" .")[:200] for line in text.splitlines() if line.strip()), type(error).__name__)
     if not folder.is_dir() and (unreachable := why_unreachable()):
         return (
-            f"{path}: no such folder, nor was it fetched before, and the Hub cannot be reached ({unreachable}). Check "
-            "the name and the network."
+            f"{path}: no such folder, nor was it fetched before, and the Hub cannot be reached ({unreachable}). "
+            f"{_near(folder)}Check the name and the network."
         )
     if not folder.is_dir():
         return (
-            f"{path}: cannot be loaded ({reason}). No such folder, and not found on the Hub. Check the spelling "
-            "and the network; for a private model log in with `hf auth login`."
+            f"{path}: cannot be loaded ({reason}). No such folder, and not found on the Hub. {_near(folder)}Check the "
+            "spelling and the network; for a private model log in with `hf auth login`."
         )
     reason = f"{names}: {reason}" if names else reason
     return f"{path}: cannot be loaded ({reason}). A file is missing or damaged, or belongs to another model. {remedy}"
+
+
+def _near(folder: Path) -> str:
+    """What a folder that there is not was perhaps to be."""
+    beside = [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
+    meant = nearest(folder.name, beside)
+    return f"D{meant[1:]} " if meant.startswith("did") else ""
 
 
 def again(path: str | Path) -> str:

@@ -1,8 +1,10 @@
 """What a run was asked, in words: which model, on which data, in which ways, and when."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.recipes import ExampleKind
@@ -10,6 +12,7 @@ from switchtune.report.html import direction_name, language_name
 from switchtune.runs.paths import METRICS_FILE
 from switchtune.runs.run_files import RunFiles
 
+SWITCHING = "code-switching"
 _FEW = 3
 """Pairs that are told one by one."""
 
@@ -74,12 +77,38 @@ def question(run: RunFiles) -> str:
         asked = f"classify {_told(names, 'languages')}"
     else:
         verb = "summarise" if run.config and run.config.task == "summarization" else "translate"
-        asked = f"{verb} {_told(names, 'language pairs')}"
-    return f"Does code-switching help {model} {asked}?" if run.switching_arms else f"{model}: {asked}"
+        asked = f"{verb} {_told(names, 'language pairs')}{', and what it was not trained on' if run.zeroshot else ''}"
+    what = " or ".join(tried(run))
+    return f"Does {what} help {model} {asked}?" if what else f"How well does {model} {asked}?"
+
+
+def tried(run: RunFiles) -> list[str]:
+    """What a run tries beside its baseline: code-switching, or by name the arms where none of them switches words."""
+    arms = [arm for arm in run.resolved_arms if not arm.outputs and arm.name != run.baseline]
+    return [SWITCHING] if any(arm.switches_by_meaning for arm in arms) else [arm.name for arm in arms]
 
 
 def _told(names: Sequence[str], what: str) -> str:
     return " and ".join(names) if len(names) < _FEW else f"{len(names)} {what}"
+
+
+def differing_settings(settings: Sequence[Any], name: str = "") -> Iterator[tuple[str, ...]]:
+    """What is not the same in the settings of all runs: its name, then its value in each run.
+
+    Of arms and pairs those that all runs have are compared one by one.
+    """
+    if all(isinstance(each, list) and each and isinstance(each[0], Mapping) for each in settings):
+        settings = [
+            {each.get("name") or "{source}-{target}".format_map(each): each for each in run} for run in settings
+        ]
+        if len({tuple(run) for run in settings}) > 1:
+            yield (name, *(", ".join(run) for run in settings))
+        settings = [{each: run[each] for each in run if all(each in other for other in settings)} for run in settings]
+    if all(isinstance(each, Mapping) for each in settings):
+        for key in dict.fromkeys(key for run in settings for key in run):
+            yield from differing_settings([run.get(key) for run in settings], f"{name}.{key}".lstrip("."))
+    elif any(each != settings[0] for each in settings):
+        yield (name, *(json.dumps(each, ensure_ascii=False) for each in settings))
 
 
 def facts(run: RunFiles) -> Iterator[str]:

@@ -1,8 +1,10 @@
 """The picture of the answer: each arm's difference from the baseline, with its interval, its seeds and the decision."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import mean
 
 from switchtune.report.about import all_arm_words, test_names
 from switchtune.report.headline import MetricsRow, compared, scores_of, shown_arm
@@ -72,6 +74,15 @@ class Differences:
     def summary(self, effects: Sequence[Effect]) -> str:
         """In how many tests an arm is better and worse."""
         return better_and_worse([effect.comparison for effect in effects])
+
+    def mean(self, effects: Sequence[Effect]) -> float:
+        """The mean of differences, on which nothing is decided."""
+        return mean(effect.comparison.difference for effect in effects)
+
+    def counts(self, effects: Sequence[Effect]) -> str:
+        """How often an arm is better, worse and neither."""
+        counted = Counter("nothing to compare" if each.decision == "not" else each.decision for each in effects)
+        return ", ".join(f"{count} {decision}" for decision, count in counted.most_common())
 
     @property
     def drawing(self) -> Drawing:

@@ -1,10 +1,11 @@
-"""Did code-switching help here, by how much, how sure is that? In words, from a run's comparison."""
+"""Did code-switching, or what else was tried, help here, by how much, how sure is that? From a run's comparison."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+from switchtune.report.about import SWITCHING, tried
 from switchtune.results.comparison import comparison_of
 from switchtune.results.records import SCORES
 from switchtune.results.text import (
@@ -62,19 +63,25 @@ def compared(row: MetricsRow) -> Comparison | None:
 
 
 def headline(run: RunFiles) -> Headline | None:
-    """The answer of a run about its arms of code-switching; None where it has no finished comparison of one.
+    """The answer of a run about its arms of code-switching, where it has none about those that it has.
 
-    Compared with outputs of a system that is not trained here an arm says nothing about code-switching.
+    None where no comparison of one is finished: compared with outputs of a system that is not trained here an arm says
+    nothing about what was tried.
     """
     if run.baseline in run.given:
         return None
+    what = tried(run) or [SWITCHING]
+    aside = run.given | (run.controls if what == [SWITCHING] else set())
     rows = {(row["pair"], row["arm"]): row for row in run.rows}
     findings = tuple(
         finding(row, comparison, rows.get((pair, str(run.baseline)), {}), str(run.baseline))
         for (pair, arm), row in rows.items()
-        if arm not in run.controls | run.given and (comparison := compared(row))
+        if arm not in aside and (comparison := compared(row))
     )
-    return Headline(*_answer(findings), findings, tuple(_doubts(run))) if findings else None
+    if not findings:
+        return None
+    about = what[0] if len(what) == 1 else _SEVERAL
+    return Headline(*_answer(findings, about), findings, tuple(_doubts(run, aside)))
 
 
 def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, baseline: str) -> Finding:
@@ -111,7 +118,7 @@ def _seeds_sentence(metric: str, arm: tuple[str, list[float]], baseline: tuple[s
     return f"{ranges}: the ranges overlap, so the seeds may account for some of the difference."
 
 
-def _doubts(run: RunFiles) -> Iterator[str]:
+def _doubts(run: RunFiles, aside: Container[str]) -> Iterator[str]:
     comparisons = [(row, comparison) for row in run.rows if (comparison := compared(row))]
     several = max(comparison.comparisons for _, comparison in comparisons)
     if several > 1:
@@ -121,7 +128,7 @@ def _doubts(run: RunFiles) -> Iterator[str]:
         )
     yield from (run.metrics or {}).get("remarks", ())
     for row, comparison in comparisons:
-        if row["arm"] in run.controls and comparison.answer.startswith("better"):
+        if row["arm"] in run.controls and row["arm"] in aside and comparison.answer.startswith("better"):
             yield (
                 f"{row['pair']}: {row['arm']}, which switches no words by their meaning, gains too: "
                 f"{difference_text(comparison)}, p {p_text(comparison, '= ')}."
@@ -130,6 +137,7 @@ def _doubts(run: RunFiles) -> Iterator[str]:
 
 _FEW = 4
 """Arms whose gains the answer tells one by one."""
+_SEVERAL = "what was tried"
 
 _DECISIONS: Mapping[str, str] = {
     "better": "significant",
@@ -138,36 +146,39 @@ _DECISIONS: Mapping[str, str] = {
     "not": "nothing to compare",
 }
 _ONE: Mapping[Answer, tuple[Colour, str]] = {
-    "better": ("green", "Yes, code-switching helped here."),
-    "worse": ("red", "No, code-switching did harm here."),
-    "better on this training": ("amber", "Code-switching helped in this one training; other seeds were not tried."),
-    "worse on this training": ("amber", "Code-switching did harm in this one training; other seeds were not tried."),
-    "undecided": ("amber", "No gain from code-switching is shown here."),
+    "better": ("green", "Yes, {about} helped here."),
+    "worse": ("red", "No, {about} did harm here."),
+    "better on this training": ("amber", "{name} helped in this one training; other seeds were not tried."),
+    "worse on this training": ("amber", "{name} did harm in this one training; other seeds were not tried."),
+    "undecided": ("amber", "No gain from {about} is shown here."),
 }
 
 
-def _answer(findings: Sequence[Finding]) -> tuple[Colour, str]:
+def _answer(findings: Sequence[Finding], about: str) -> tuple[Colour, str]:
+    name = about.capitalize() if about in (SWITCHING, _SEVERAL) else about
     reasons = list(dict.fromkeys(each.reason for each in findings if each.reason))
     if all(each.reason for each in findings):
         return "amber", f"There is nothing to compare: {'; '.join(reasons[:_FEW])}{' …' * (len(reasons) > _FEW)}."
     if len(findings) == 1:
-        return _ONE[findings[0].answer]
+        colour, answer = _ONE[findings[0].answer]
+        return colour, answer.format(about=about, name=name)
     counts = Counter(each.answer.split()[0] for each in findings)
     better, worse, undecided, neither = (counts[key] for key in ("better", "worse", "undecided", "not"))
+    told = {"better": better, "worse": worse, "undecided": undecided, "with nothing to compare": neither}
+    counted = [f"{'all' if count == len(findings) else count} {what}" for what, count in told.items() if count]
     one = any("training" in each.answer for each in findings)
     one_pair = len({each.pair for each in findings}) == 1
     split = (
         f"{'; '.join(each.gain for each in findings)}{', on one training each' * one}."
         if one_pair and len(findings) <= _FEW
-        else f"of {len(findings)} comparisons better in {better}, worse in {worse}, not decided in {undecided}"
-        f"{f', with nothing to compare in {neither}' if neither else ''}{', on one training each' if one else ''}."
+        else f"of {len(findings)} comparisons {', '.join(counted)}{', on one training each' * one}."
     )
     if better and worse:
-        return "amber", f"Code-switching helped in part and did harm in part: {split}"
+        return "amber", f"{name} helped in part and did harm in part: {split}"
     if worse:
-        return "amber" if one else "red", f"Code-switching did not help: {split}"
+        return "amber" if one else "red", f"{name} did not help: {split}"
     if not better:
-        return "amber", f"No gain from code-switching is shown here: {split}"
+        return "amber", f"No gain from {about} is shown here: {split}"
     if undecided or neither:
-        return "amber", f"Code-switching helped in part: {split}"
-    return "amber" if one else "green", f"Code-switching helped everywhere: {split}"
+        return "amber", f"{name} helped in part: {split}"
+    return "amber" if one else "green", f"{name} helped everywhere: {split}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from switchtune.languages import language_named
 from switchtune.lexicon.judge import GREEN_COVERAGE, GREEN_RIGHT, GREEN_STABILITY, RED_RIGHT
 from switchtune.results.figures import system_name
-from switchtune.results.text import interval_text, marked, minutes_text, p_text, unit
+from switchtune.results.text import interval_text, marked, minutes_text, p_text, signed, unit
 from switchtune.scoring.word_accuracy import range_name
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _environment() -> "Environment":
         "good_stability": GREEN_STABILITY,
         "bad_right": RED_RIGHT,
         "system_name": system_name,
-        **{function.__name__: function for function in (interval_text, marked, minutes_text, p_text, unit)},
+        **{function.__name__: function for function in (interval_text, marked, minutes_text, p_text, signed, unit)},
         "style": package_text("charts.css") + package_text("page.css"),
         "script": package_text("page.js"),
     }

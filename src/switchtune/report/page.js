@@ -42,7 +42,14 @@ function makeTabs(group) {
     buttons[moves[event.key]].focus();
   });
   group.classList.add("tabbed");
-  list.hidden = false;
+  list.hidden = buttons.length > 8;
+  if (list.hidden) {
+    const choice = document.createElement("select");
+    choice.setAttribute("aria-label", list.getAttribute("aria-label"));
+    choice.append(...buttons.map(button => new Option(button.textContent)));
+    choice.addEventListener("change", () => choose(choice.selectedIndex));
+    list.before(choice);
+  }
   choose(0);
 }
 

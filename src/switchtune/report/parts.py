@@ -38,6 +38,8 @@ def parts_of(asked: Asked) -> list[Part]:
             panels = list(make(asked))
         except SwitchtuneError as error:
             panels = [missing(str(error))]
+        if len(panels) > 1 and all(panel.kind == "missing" for panel in panels):
+            panels = [missing(text) for text in dict.fromkeys(panel.content["message"] for panel in panels)]
         if panels:
             parts.append(Part(name, title, choice, panels))
     return parts

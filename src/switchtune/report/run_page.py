@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from switchtune.errors import SwitchtuneError, UsageError
-from switchtune.report.about import facts, question
+from switchtune.report.about import differing_settings, facts, question, tried
 from switchtune.report.curves import size_panels
 from switchtune.report.differences import differences
 from switchtune.report.headline import headline
@@ -60,7 +60,13 @@ def run_page(folders: Sequence[Path]) -> RunPage:
         drawings += [drawing for part in parts for panel in part.panels for drawing in panel.drawings]
         of_arms = differences([run], prefix)
         drawings += [each.drawing for each in of_arms]
-        about = {"run": run, "title": run.name, "question": question(run), "facts": list(facts(run))}
+        about = {
+            "run": run,
+            "title": run.name,
+            "question": question(run),
+            "tried": tried(run),
+            "facts": list(facts(run)),
+        }
         answer = {"headline": headline(run), "differences": of_arms}
         shown.append({**about, **answer, "prefix": prefix, "parts": parts, "unmade": unmade})
     together = differences(runs, "all-") if len(runs) > 1 else []
@@ -74,6 +80,7 @@ def run_page(folders: Sequence[Path]) -> RunPage:
         warnings=warnings,
         together=together,
         sizes=sizes,
+        settings=list(differing_settings([run.settings for run in runs])),
         side_by_side=[] if different else scores_panels(runs),
     )
     if len(html.encode()) >= MOST_BYTES:

@@ -79,12 +79,12 @@ class Forest:
 
         shown = [each for each in self.effects if each.decision != "not"] or self.effects
         values = [0.0, *(end for each in shown for end in (*each.comparison.interval, *each.of_seeds))]
-        if max(values) - min(values) < _LEAST / self._scale:
-            values += [-_LEAST / self._scale, _LEAST / self._scale]
+        if max(values) - min(values) < _LEAST / self.scale:
+            values += [-_LEAST / self.scale, _LEAST / self.scale]
         places = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(min(values), max(values))
-        step = (places[1] - places[0]) * self._scale
+        step = (places[1] - places[0]) * self.scale
         digits = 0 if step >= 1 else 1 if step >= 0.1 else 2
-        return [(float(place), _tick(place * self._scale, digits)) for place in places]
+        return [(float(place), _tick(place * self.scale, digits)) for place in places]
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -94,7 +94,8 @@ class Forest:
         return first - margin, last + margin
 
     @property
-    def _scale(self) -> int:
+    def scale(self) -> int:
+        """What a difference is multiplied by to be in its unit."""
         return 100 if self.metric in SHARES else 1
 
 
