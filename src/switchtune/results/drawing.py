@@ -263,7 +263,8 @@ def draw_lines(axes: "Axes", series: Sequence[Series], *, axis: str, unit: str) 
     axes.set_ylabel(unit)
     if is_logarithmic(series):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+        few_decades = max(ys) < 100 * min(ys)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7) if few_decades else (1,)))
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         axes.yaxis.set_minor_locator(NullLocator())
         air = (max(ys) / min(ys)) ** 0.04
