@@ -4,12 +4,14 @@ import base64
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from record import RESULTS
 from scipy.stats import t
 
 from switchtune.files import write_text
@@ -207,6 +209,13 @@ COLUMNS = {"BLEU": BLEU, "chrf": chrf, "loss": loss, "minutes": minutes}
 """What `Part.table` can show, by the names that the page's words have for it."""
 
 
+def first_table(path: Path) -> str:
+    """The first table of a Markdown file, as a finished run has one in its folder."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    table = takewhile(lambda line: line.startswith("|"), dropwhile(lambda line: not line.startswith("|"), lines))
+    return "\n".join(table)
+
+
 def write_page(parts: Mapping[str, Part]) -> None:
     """Write docs/results.md and docs/pictures."""
     PICTURES.mkdir(exist_ok=True)
@@ -226,6 +235,11 @@ def write_page(parts: Mapping[str, Part]) -> None:
     write_text(
         DOCS / "results.md",
         environment.get_template("results.md.jinja").render(
-            parts=parts, BLEU=BLEU, chrf=chrf, loss=loss, minutes=minutes
+            parts=parts,
+            tables={path.stem: first_table(path) for path in RESULTS.glob("*.md")},
+            BLEU=BLEU,
+            chrf=chrf,
+            loss=loss,
+            minutes=minutes,
         ),
     )
