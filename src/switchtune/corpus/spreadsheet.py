@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from switchtune.corpus.columns import CorpusError, Request, choose_columns
 from switchtune.corpus.lines import Member, existing
@@ -15,36 +15,16 @@ from switchtune.errors import nearest
 Records: TypeAlias = Iterator[tuple[int, list[str]]]
 
 
-class _Sheet(NamedTuple):
-    name: str
-    relation: str
+class _Elements:
+    """The attributes of the elements of a name."""
 
-
-class _Sheets:
-    """The sheets of a workbook that are not hidden."""
-
-    def __init__(self) -> None:
-        self.records = list[_Sheet]()
+    def __init__(self, name: str) -> None:
+        self.records = list[dict[str, str]]()
+        self._name = name
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "sheet" and "idden" not in attributes.get("state", ""):
-            relation = next((value for key, value in attributes.items() if key.endswith(":id")), "")
-            self.records.append(_Sheet(attributes.get("name", ""), relation))
-
-    def end(self, name: str) -> None: ...
-
-    def text(self, data: str) -> None: ...
-
-
-class _Relations:
-    """The parts of a workbook, after the names by which it calls them."""
-
-    def __init__(self) -> None:
-        self.records = list[tuple[str, str]]()
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "Relationship":
-            self.records.append((attributes.get("Id", ""), attributes.get("Target", "")))
+        if name == self._name:
+            self.records.append(attributes)
 
     def end(self, name: str) -> None: ...
 
@@ -142,8 +122,12 @@ class _Workbook:
                 self._names = {*archive.namelist()}
         except (zipfile.BadZipFile, OSError, ValueError) as error:
             raise CorpusError(f"{path}: not an .xlsx spreadsheet, or damaged ({error}). Save it anew.") from error
-        self.sheets = list(XmlRecords(self._part("xl/workbook.xml"), lambda *_: _Sheets()))
-        self._targets = dict(XmlRecords(self._part("xl/_rels/workbook.xml.rels"), lambda *_: _Relations()))
+        sheets = XmlRecords(self._part("xl/workbook.xml"), lambda *_: _Elements("sheet"))
+        shown = [each for each in sheets if "idden" not in each.get("state", "")]
+        self.sheets = {each.get("name", ""): _relation_of(each) for each in shown}
+        """The relation of each that is not hidden."""
+        relations = XmlRecords(self._part("xl/_rels/workbook.xml.rels"), lambda *_: _Elements("Relationship"))
+        self._targets = {each.get("Id", ""): each.get("Target", "") for each in relations}
         self._strings: list[str] | None = None
 
     def _part(self, name: str) -> Member:
@@ -153,14 +137,19 @@ class _Workbook:
             )
         return Member(self.path, name)
 
-    def rows(self, sheet: _Sheet) -> Records:
+    def rows(self, sheet: str) -> Records:
         """The rows of a sheet that hold text."""
         if self._strings is None:
             shared = next((target for target in self._targets.values() if target.endswith("sharedStrings.xml")), None)
             self._strings = [] if shared is None else list(XmlRecords(self._part(_full(shared)), lambda *_: _Strings()))
         strings = self._strings
-        part = self._part(_full(self._targets.get(sheet.relation, sheet.relation)))
+        relation = self.sheets[sheet]
+        part = self._part(_full(self._targets.get(relation, relation)))
         return (row for row in XmlRecords(part, lambda *_: _Rows(strings)) if any(map(str.strip, row[1])))
+
+
+def _relation_of(sheet: dict[str, str]) -> str:
+    return next((value for key, value in sheet.items() if key.endswith(":id")), "")
 
 
 def _full(target: str) -> str:
@@ -177,23 +166,21 @@ def sheet_records(origin: Path | Member, request: Request) -> tuple[Records, lis
     path, named = (origin.archive, origin.name) if isinstance(origin, Member) else (origin, None)
     workbook = _Workbook(path)
     if named is not None:
-        chosen = [sheet for sheet in workbook.sheets if sheet.name == named]
-        if not chosen:
-            raise CorpusError(
-                f"{path}: no sheet {named!r}; {nearest(named, [sheet.name for sheet in workbook.sheets])}"
-            )
+        if named not in workbook.sheets:
+            raise CorpusError(f"{path}: no sheet {named!r}; {nearest(named, workbook.sheets)}")
+        chosen = [named]
     else:
         filled = [sheet for sheet in workbook.sheets if next(workbook.rows(sheet), None)]
         chosen = [sheet for sheet in filled if len(filled) == 1 or _fits(workbook.rows(sheet), request)]
         if len(chosen) != 1:
-            names = [sheet.name for sheet in chosen or filled]
+            names = chosen or filled
             if not names:
                 raise CorpusError(f"{path}: the file is empty; one pair in a row is expected.")
             raise CorpusError(
                 f"{path}: {len(names)} sheets hold text, and any could be meant: {', '.join(map(repr, names[:12]))}. "
                 f"Say which, behind a #: {path.name}#{names[0]}"
             )
-    notes = [f"of {len(workbook.sheets)} sheets, {chosen[0].name!r} is read"] if len(workbook.sheets) > 1 else []
+    notes = [f"of {len(workbook.sheets)} sheets, {chosen[0]!r} is read"] if len(workbook.sheets) > 1 else []
     return _even(workbook.rows(chosen[0]), path, notes), notes
 
 
