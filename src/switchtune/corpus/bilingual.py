@@ -101,21 +101,32 @@ class _Slots:
         """Of every open element that has no content: where its tag ends."""
         self._content: _Content | None = None
 
-    def _open(self) -> str:
-        """Note that an element begins; its tag as it stands in the file."""
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         offset = self._position.offset
         found = _START.match(self._position.raw(offset))
-        markup = found[0] if found else b""
-        self._ends.append(offset + len(markup) if markup.endswith(b"/>") else None)
-        return markup.decode()
+        tag = found[0] if found else b""
+        self._ends.append(offset + len(tag) if tag.endswith(b"/>") else None)
+        if self._content is None:
+            self._start(name, attributes, offset, tag.decode())
+        else:
+            self._content.start_inline(name, attributes, offset, tag.decode())
 
-    def _close(self) -> int:
-        """Note that an element ends; the byte behind it."""
-        end = self._ends.pop()
-        if end is not None:
-            return end
-        offset = self._position.offset
-        return offset + self._position.raw(offset).index(b">") + 1
+    def end(self, name: str) -> None:
+        start = self._position.offset
+        end = self._ends.pop() or start + self._position.raw(start).index(b">") + 1
+        if self._content is None:
+            self._end(name, start)
+        elif self._content.is_open:
+            self._content.end_inline(end, self._position.raw)
+        else:
+            content, self._content = self._content, None
+            content.finish()
+            self._end_text(name, content, end)
+
+    # Told of what stands outside of texts, with the byte where a tag begins and the tag itself, and of whole texts.
+    def _start(self, name: str, attributes: dict[str, str], offset: int, markup: str) -> None: ...
+    def _end(self, name: str, start: int) -> None: ...
+    def _end_text(self, name: str, content: "_Content", end: int) -> None: ...
 
     def _require(self, tag: str, language: Language, what: str) -> None:
         if tag and tag_language(tag) != language:
@@ -220,31 +231,23 @@ class _TmxSlots(_Slots):
     _target: tuple[int, int, bool] | None = None
     """Where the text of the target begins and ends, and whether there is any."""
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        offset, markup = self._position.offset, self._open()
-        if self._content is not None:
-            self._content.start_inline(name, attributes, offset, markup)
-        elif name == "tu":
+    def _start(self, name: str, attributes: dict[str, str], offset: int, markup: str) -> None:
+        if name == "tu":
             self._position.kept_from, self._source, self._target = offset, None, None
         elif name == "tuv":
             self._tag = language_of_tag(attributes)
         elif name == "seg":
             self._content = _Content(offset)
 
-    def end(self, name: str) -> None:
-        start = self._position.offset
-        end = self._close()
-        if self._content is not None and self._content.is_open:
-            self._content.end_inline(end, self._position.raw)
-        elif self._content is not None:
-            content, self._content = self._content, None
-            content.finish()
-            language = tag_language(self._tag)
-            if language == self._wanted.source and self._source is None:
-                self._source = content
-            elif language == self._wanted.target and self._target is None:
-                self._target = content.start, end, content.has_text
-        elif name == "tu":
+    def _end_text(self, name: str, content: _Content, end: int) -> None:
+        language = tag_language(self._tag)
+        if language == self._wanted.source and self._source is None:
+            self._source = content
+        elif language == self._wanted.target and self._target is None:
+            self._target = content.start, end, content.has_text
+
+    def _end(self, name: str, start: int) -> None:
+        if name == "tu":
             self._position.kept_from = None
             self._finish(start)
 
@@ -280,11 +283,7 @@ class _XliffSlots(_Slots):
         self._found = dict[str, tuple[_Content, int, str]]()
         self._state = ""
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        offset, markup = self._position.offset, self._open()
-        if self._content is not None:
-            self._content.start_inline(name, attributes, offset, markup)
-            return
+    def _start(self, name: str, attributes: dict[str, str], offset: int, markup: str) -> None:
         said = attributes.get("translate", "yes" if not (self._kept and self._kept[-1]) else "no")
         self._kept.append(said == "no")
         if name in {"file", "xliff"}:
@@ -311,17 +310,13 @@ class _XliffSlots(_Slots):
                     told = f"{start[:-1].rstrip('/')} {target}={quoteattr(self._wanted.tag.replace('_', '-'))}>"
                     self.records.append(Slot(offset, offset + len(markup.encode()), (told,)))
 
-    def end(self, name: str) -> None:
-        end = self._close()
-        if self._content is not None and self._content.is_open:
-            self._content.end_inline(end, self._position.raw)
-            return
+    def _end_text(self, name: str, content: _Content, end: int) -> None:
+        self._kept.pop()
+        self._found[name] = content, end, self._markup
+
+    def _end(self, name: str, start: int) -> None:
         kept = self._kept.pop()
-        if self._content is not None:
-            content, self._content = self._content, None
-            content.finish()
-            self._found[name] = content, end, self._markup
-        elif name == "alt-trans":
+        if name == "alt-trans":
             self._aside -= 1
         elif name in {"trans-unit", "segment"} and self._unit:
             if kept:

@@ -77,8 +77,10 @@ class _Texts:
             raise CorpusError(f"{self._position.where}: a text with {TOO_LONG}")
         return text
 
-    def _start_inline(self, name: str, attributes: dict[str, str]) -> None:
-        assert self._parts is not None
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        if self._parts is None:
+            self._start(name, attributes)
+            return
         if self._skipped or name in NATIVE_CODES:
             self._skipped += 1
             told = {attributes.get("type"), attributes.get("ctype"), attributes.get("subType")}
@@ -93,14 +95,19 @@ class _Texts:
         else:
             self._tagged |= not segment
 
-    def _end_inline(self) -> None:
-        assert self._parts is not None
+    def end(self, name: str) -> None:
         if self._skipped:
             self._skipped -= 1
-            return
-        segment, before = self._inside.pop()
-        if segment:
-            self._segments[segment] = "".join(self._parts[before:])
+        elif self._inside:
+            segment, before = self._inside.pop()
+            if segment:
+                self._segments[segment] = "".join((self._parts or [])[before:])
+        else:
+            self._end(name)
+
+    # Told of what stands outside of texts, and of the end of a text itself.
+    def _start(self, name: str, attributes: dict[str, str]) -> None: ...
+    def _end(self, name: str) -> None: ...
 
     def text(self, data: str) -> None:
         if self._parts is None:
@@ -118,20 +125,16 @@ def _character(number: str) -> str:
 class _Tmx(_Texts):
     _tag = ""
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if self._parts is not None:
-            self._start_inline(name, attributes)
-        elif name == "seg":
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if name == "seg":
             self._begin()
         elif name == "tuv":
             self._tag = language_of_tag(attributes)
         elif name == "tu":
             self._unit = []
 
-    def end(self, name: str) -> None:
-        if self._parts is not None and (name != "seg" or self._skipped):
-            self._end_inline()
-        elif name == "seg":
+    def _end(self, name: str) -> None:
+        if name == "seg":
             self._unit.append((self._tag, self._finish()))
         elif name == "tu":
             self.records.append(self._unit)
@@ -145,10 +148,8 @@ class _Xliff(_Texts):
     _within, _aside = False, 0
     _found: dict[str, tuple[str, dict[str, str]]]
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        if self._parts is not None:
-            self._start_inline(name, attributes)
-        elif name in {"xliff", "file"}:
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        if name in {"xliff", "file"}:
             pairs = (("source-language", "target-language"), ("srcLang", "trgLang"))
             told = (tuple(attributes.get(key, "") for key in keys) for keys in pairs)
             self._tags = next(((source, target) for source, target in told if source), self._tags)
@@ -161,10 +162,8 @@ class _Xliff(_Texts):
             if name == "target":
                 self._state = attributes.get("state", self._state)
 
-    def end(self, name: str) -> None:
-        if self._parts is not None and (self._inside or self._skipped):
-            self._end_inline()
-        elif self._parts is not None:
+    def _end(self, name: str) -> None:
+        if self._parts is not None:
             self._found[name] = self._finish(), self._segments
         elif name == "alt-trans":
             self._aside -= 1
@@ -195,11 +194,9 @@ class _Tbx(_Texts):
     _tag = ""
     _refused = False
 
-    def start(self, name: str, attributes: dict[str, str]) -> None:
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(":")[2]
-        if self._parts is not None:
-            self._start_inline(name, attributes)
-        elif local in {"termEntry", "conceptEntry"}:
+        if local in {"termEntry", "conceptEntry"}:
             self._unit = []
         elif local in {"langSet", "langSec"}:
             self._tag = language_of_tag(attributes)
@@ -210,11 +207,9 @@ class _Tbx(_Texts):
         elif local == "administrativeStatus" or attributes.get("type") == "administrativeStatus":
             self._note = []
 
-    def end(self, name: str) -> None:
+    def _end(self, name: str) -> None:
         local = name.rpartition(":")[2]
-        if self._parts is not None and (self._inside or self._skipped):
-            self._end_inline()
-        elif local == "term":
+        if local == "term":
             self._term = self._finish()
         elif self._note is not None:
             self._refused = re.match("deprecated|superseded", "".join(self._note).strip()) is not None
