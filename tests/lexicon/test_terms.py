@@ -113,7 +113,7 @@ def test_a_term_with_two_translations_is_named_and_the_stronger_counts(
     path.write_text("Bank\tbank\nHund\tdog\nBank\tbench\n")
     assert read_glossary(str(path), ("de", "en")).terms == (("Bank", "bank"), ("Hund", "dog"))
     assert "1 of 2 terms have more than one translation" in caplog.text
-    assert "'Bank' becomes 'bank', not 'bench'" in caplog.text
+    assert "counts: 'Bank': 'bank', 'bench'." in caplog.text
     (tmp_path / "terms.edits.tsv").write_text("Bank\tbank\t-\n")
     assert read_glossary(str(path), ("de", "en")).terms == (("Bank", "bench"), ("Hund", "dog"))
 

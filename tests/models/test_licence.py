@@ -13,7 +13,7 @@ from switchtune.files import write_text
 from switchtune.models import licence
 from switchtune.models.licence import Licence, licence_of, tell_licences, write_card
 from switchtune.models.load import load_model, save_model
-from switchtune.models.tags import add_language
+from switchtune.models.tags import add_languages
 from switchtune.models.trim import survey, trim
 from tests.miniature import GERMAN, miniature
 
@@ -116,7 +116,7 @@ def test_all_that_is_made_from_a_model_carries_its_licence(tmp_path: Path) -> No
     model = str(tmp_path / "model")
     assert load_model(model).licence == NO_COMMERCE
     trim(model, survey(model, texts, ["de", "en"]), texts, tmp_path / "trimmed")
-    add_language(model, "hsb_Latn", "de", tmp_path / "added")
+    add_languages(model, [("hsb_Latn", "de")], tmp_path / "added")
     save_model(load_model(model), tmp_path / "again", "de", "en")
     for name in ("trimmed", "added", "again"):
         assert licence_of(str(tmp_path / name)) == NO_COMMERCE

@@ -27,7 +27,7 @@ from switchtune.models.layout import token_ids
 from switchtune.models.load import Loaded, load_layout, load_model, model_fingerprint, save_model, verify_saved
 from switchtune.models.new import new_model
 from switchtune.models.rows import TrimFailedError, replace_rows
-from switchtune.models.tags import add_language
+from switchtune.models.tags import add_languages
 from switchtune.models.trim import may_pay, pays, read_record, survey, trim, untrim
 from switchtune.models.vocabulary import PieceVocabulary, read_vocabulary, rewrite_tokenizer
 from tests.miniature import ALL, ENGLISH, GERMAN, T5S, TINY, WORDED, miniature
@@ -348,7 +348,7 @@ def test_another_segmentation_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_pa
     whole = str(tmp_path / "whole")
     texts = {"text": ["Ein Hund."]}
     monkeypatch.setattr(trimming, "rewrite_tokenizer", spoiled(with_another_score))
-    with pytest.raises(TrimFailedError, match=r"segments 'Ein Hund\.' \(text\) as \[.*Nothing was written"):
+    with pytest.raises(TrimFailedError, match=r"segments 'Ein Hund\.' as \[.*Nothing was written"):
         trim(whole, survey(whole, texts, ["de"]), texts, tmp_path / "trimmed")
     assert [entry.name for entry in tmp_path.iterdir()] == ["whole"]
 
@@ -442,7 +442,8 @@ def test_a_new_language_begins_as_another_and_changes_nothing_else(
     family: FamilyName, whole: Path, tmp_path: Path
 ) -> None:
     code, spoken = NEW_CODES[family]
-    layout = add_language(str(whole), code, "de", tmp_path / "more")
+    add_languages(str(whole), [(code, "de")], tmp_path / "more")
+    layout = load_layout(str(tmp_path / "more"))
     before, after = load_model(str(whole)), load_model(str(tmp_path / "more"))
     assert layout.code(spoken) == code
     number, donor = after.layout.tags[code], after.layout.tags[after.layout.code("de")]
@@ -485,12 +486,12 @@ def test_a_new_language_begins_as_another_and_changes_nothing_else(
 @pytest.mark.parametrize("family", TAGGED, scope="module")
 def test_a_model_with_a_new_language_can_be_trimmed(family: FamilyName, whole: Path, tmp_path: Path) -> None:
     code, spoken = NEW_CODES[family]
-    add_language(str(whole), code, "de", tmp_path / "more")
+    add_languages(str(whole), [(code, "de")], tmp_path / "more")
     more = str(tmp_path / "more")
     trim(more, survey(more, TEXTS, [spoken, "en"]), TEXTS, tmp_path / "trimmed")
     assert load_layout(str(tmp_path / "trimmed")).code(spoken) == code
     with pytest.raises(SwitchtuneError, match="its vocabulary was trimmed"):
-        add_language(str(tmp_path / "trimmed"), code, "en", tmp_path / "no")
+        add_languages(str(tmp_path / "trimmed"), [(code, "en")], tmp_path / "no")
     untrim(tmp_path / "trimmed", more, tmp_path / "again")
     before, after = weights(tmp_path / "more"), weights(tmp_path / "again")
     assert all(torch.equal(before[name], after[name]) for name in before)
@@ -501,7 +502,7 @@ def test_what_a_model_was_trained_for_is_known_with_another_vocabulary(tmp_path:
     notes = {"terms.json": '{"share": 0.3}', "summarization.json": "{}"}
     for name, content in notes.items():
         (tmp_path / "whole" / name).write_text(content)
-    add_language(str(tmp_path / "whole"), "nds", "de", tmp_path / "more")
+    add_languages(str(tmp_path / "whole"), [("nds", "de")], tmp_path / "more")
     more = str(tmp_path / "more")
     trim(more, survey(more, TEXTS, ["de", "en"]), TEXTS, tmp_path / "trimmed")
     assert {name: (tmp_path / "trimmed" / name).read_text() for name in notes} == notes
@@ -512,7 +513,7 @@ def test_what_a_model_was_trained_for_is_known_with_another_vocabulary(tmp_path:
 
 def test_languages_that_cannot_be_added(family: FamilyName, whole: Path, tmp_path: Path) -> None:
     def attempt(code: str, like: str = "de") -> None:
-        add_language(str(whole), code, like, tmp_path / "out")
+        add_languages(str(whole), [(code, like)], tmp_path / "out")
 
     if family in WORDED:
         told = f"{family} has no language tags; the language is named in the instruction"

@@ -1,9 +1,10 @@
 """Documents with their summaries: cut to so many words, the ends of their sentences marked (paper 3.3, 5.4)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from sentencex import segment
 
@@ -52,26 +53,15 @@ def read_documents(
     target_language: str,
     *,
     words: int,
-    columns: Sequence[str] | None = None,
-    limit: int | None = None,
-    deduplicate: bool = True,
     cache_dir: Path | None = None,
+    **options: Any,
 ) -> Corpus:
-    """Read documents of one language with their summaries in another, as `read_corpus` reads pairs.
+    """Read documents of one language with their summaries in another, as `read_corpus` reads pairs; by its options.
 
     Sources are cut to `words` words, as the language's segmenter counts them, the ends of their sentences marked. The
     corpus's origin says how many were cut.
     """
-    read = read_corpus(
-        location,
-        source_language,
-        target_language,
-        columns=columns,
-        limit=limit,
-        deduplicate=deduplicate,
-        keep_lines=True,
-        cache_dir=cache_dir,
-    )
+    read = read_corpus(location, source_language, target_language, keep_lines=True, cache_dir=cache_dir, **options)
     segmenter = word_segmenter(source_language)
 
     def write(path: Path) -> dict[str, int]:

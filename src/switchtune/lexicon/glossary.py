@@ -8,7 +8,6 @@ from switchtune.corpus.columns import Request, is_header
 from switchtune.corpus.formats import SUFFIXES
 from switchtune.corpus.lines import plain, stripped
 from switchtune.corpus.read import open_location
-from switchtune.corpus.words import lower_case
 from switchtune.errors import UsageError
 from switchtune.files import file_and_part
 from switchtune.languages import find_language
@@ -32,8 +31,8 @@ def read_dictionary(location: str, languages: tuple[str, str]) -> Lexicon:
     path = Path(file_and_part(location)[0])
     if _is_lexicon(path):
         return read_lexicon(path)
-    lexicon, pairs = _read_pairs(location, languages)
-    _warn_of_several(location, pairs, lexicon.source_language)
+    lexicon = _read_pairs(location, languages)
+    _warn_of_several(location, lexicon, "each is used as often as the others")
     return lexicon
 
 
@@ -41,8 +40,8 @@ def _is_lexicon(path: Path) -> bool:
     return SUFFIXES.get(plain(path).suffix.lower(), "tsv") == "tsv"
 
 
-def _read_pairs(location: str, languages: tuple[str, str]) -> tuple[Lexicon, list[tuple[str, str]]]:
-    """The dictionary in a file of pairs in any format of corpora, with its rows; edits beside it apply."""
+def _read_pairs(location: str, languages: tuple[str, str]) -> Lexicon:
+    """The dictionary in a file of pairs in any format of corpora; edits beside it apply."""
     source, target = map(find_language, languages)
     rows = open_location(location, Request(source, target, None))
     pairs = [(term, translation) for term, translation in (map(stripped, cells) for cells in rows.cells)]
@@ -58,7 +57,7 @@ def _read_pairs(location: str, languages: tuple[str, str]) -> tuple[Lexicon, lis
     links = [(term, 0, Translation(translation, 1.0, 0)) for term, translation in whole]
     entries = entries_of(links, source.code)
     lexicon = Lexicon(source.code, target.code, "glossary", "none", "word", entries)
-    return with_edits(lexicon, Path(file_and_part(location)[0])), pairs
+    return with_edits(lexicon, Path(file_and_part(location)[0]))
 
 
 def read_dictionary_into(location: str, language: str, other: str | None) -> Lexicon:
@@ -88,25 +87,19 @@ def read_dictionary_into(location: str, language: str, other: str | None) -> Lex
     return replace(lexicon, target_language=ends[1])
 
 
-def _warn_of_several(location: str, pairs: list[tuple[str, str]], language: str) -> None:
-    """Say which terms of a glossary have several translations, which may be meant, or a contradiction."""
-    found = dict[str, dict[str, int]]()
-    for row, (term, translation) in enumerate(pairs, 1):
-        if term and translation:
-            found.setdefault(lower_case(term, language), {}).setdefault(translation, row)
-    several = {term: rows for term, rows in found.items() if len(rows) > 1}
+def _warn_of_several(location: str, lexicon: Lexicon, used: str) -> None:
+    """Say which terms have several translations, which may be meant, or a contradiction; `used`: which of them are."""
+    several = [entry for entry in lexicon.entries.values() if len(entry.translations) > 1]
     if not several:
         return
-
-    def told(term: str, rows: dict[str, int]) -> str:
-        return f"{term!r} is " + " and ".join(f"{word!r} (pair {row:,})" for word, row in [*rows.items()][:_NAMED])
-
-    named = "; ".join(told(term, rows) for term, rows in [*several.items()][:_NAMED])
+    named = "; ".join(
+        f"{entry.word!r}: {', '.join(repr(each.word) for each in entry.translations[:_NAMED])}"
+        for entry in several[:_NAMED]
+    )
     _LOGGER.warning(
-        "%s: contradicts itself, or has words with several meanings: %s of %s terms have more than one translation, "
-        "and each is used as often as the others: %s%s. Take out what is wrong, there or, in %s beside it, by a line "
-        "WORD<TAB>TRANSLATION<TAB>-.",
-        *(location, f"{len(several):,}", f"{len(found):,}", named, "; …" * (len(several) > _NAMED)),
+        "%s: %s of %s terms have more than one translation, and %s: %s%s. Where one alone is right, take out the "
+        "others, there or by a line WORD<TAB>TRANSLATION<TAB>- in %s beside it.",
+        *(location, f"{len(several):,}", f"{len(lexicon):,}", used, named, "; …" * (len(several) > _NAMED)),
         edits_path(Path(file_and_part(location)[0])).name,
     )
 
@@ -139,7 +132,7 @@ def read_glossary(location: str, languages: tuple[str, str]) -> Glossary:
     path = Path(file_and_part(location)[0])
     head = next(lines_of(path), "").split("\t") if _is_lexicon(path) else []
     named = len(head) > 1 and is_header(head, (source, target))
-    lexicon = read_lexicon(path) if head and not named else _read_pairs(location, languages)[0]
+    lexicon = read_lexicon(path) if head and not named else _read_pairs(location, languages)
     own = (lexicon.source_language, lexicon.target_language)
     if any(code not in (UNDETERMINED, asked.code) for code, asked in zip(own, (source, target), strict=True)):
         is_reversed = own == (target.code, source.code)
@@ -148,24 +141,6 @@ def read_glossary(location: str, languages: tuple[str, str]) -> Glossary:
             f"{location}: a glossary from {find_language(own[0]).name} into {find_language(own[1]).name}, and "
             f"{source.name} into {target.name} is asked for. {remedy}."
         )
-    _warn_of_first(location, lexicon)
+    _warn_of_several(location, lexicon, "the first, or strongest, counts")
     terms = tuple((entry.word, entry.translations[0].word) for entry in lexicon.entries.values())
     return Glossary(location, (source.code, target.code), terms)
-
-
-def _warn_of_first(location: str, lexicon: Lexicon) -> None:
-    """Say which terms have several translations, of which one counts."""
-    several = [entry for entry in lexicon.entries.values() if len(entry.translations) > 1]
-    if not several:
-        return
-    named = "; ".join(
-        f"{entry.word!r} becomes {entry.translations[0].word!r}, not "
-        + " or ".join(repr(each.word) for each in entry.translations[1:_NAMED])
-        for entry in several[:_NAMED]
-    )
-    _LOGGER.warning(
-        "%s: %s of %s terms have more than one translation, and the first, or strongest, counts: %s%s. Leave one for "
-        "each, there or by a line WORD<TAB>TRANSLATION<TAB>- in %s beside it.",
-        *(location, f"{len(several):,}", f"{len(lexicon):,}", named, "; …" * (len(several) > _NAMED)),
-        edits_path(Path(file_and_part(location)[0])).name,
-    )

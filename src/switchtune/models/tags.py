@@ -30,7 +30,7 @@ from switchtune.models.rows import (
     write_renumbered,
 )
 from switchtune.models.text import SENTINEL_OR_TAG, normalised
-from switchtune.models.trim import read_record
+from switchtune.models.trim import read_record, require_same_segmentation
 from switchtune.models.vocabulary import add_pieces
 
 _LINES_COMPARED = 1000
@@ -55,12 +55,6 @@ class Extension:
         shown = " ".join(list(self.characters)[:40]) + " …" * (len(self.characters) > 40)
         pieces = f"; {len(self.characters):,} characters become pieces: {shown}" if self.characters else ""
         return f"new tags: {', '.join(self.tags)}{pieces}"
-
-
-def add_language(path: str, code: str, like: str, out: Path, *, force: bool = False) -> Layout:
-    """`add_languages` of one language, without new pieces; returns the layout of the model that is written."""
-    add_languages(path, [(code, like)], out, force=force)
-    return load_layout(str(out))
 
 
 def add_languages(
@@ -98,7 +92,8 @@ def add_languages(
         if again.layout.tags != tags | _codes(family.tag, ids, extension):
             raise trim_failed(path, "its tokenizer, loaded again, has other tags than before and those that are new")
         require_same_logits(path, logits(again, examples, old, number), before)
-        _require_same_segmentation(path, again.layout, extension, text)
+        unchanged = (line for line in text if not extension.characters.keys() & normalised(tokenizer, line))
+        require_same_segmentation(path, again.layout, islice(unchanged, _LINES_COMPARED))
     return extension
 
 
@@ -210,15 +205,6 @@ def _alike(character: str, ids: Mapping[str, int]) -> tuple[int, ...]:
 def _codes(pattern: str | None, ids: Mapping[str, int], extension: Extension) -> dict[str, int]:
     found = ((re.fullmatch(pattern or "", tag), ids[tag]) for tag in extension.tags)
     return {match.group(1): number for match, number in found if match}
-
-
-def _require_same_segmentation(path: str, extended: Layout, extension: Extension, text: Iterable[str]) -> None:
-    new = set(extension.characters)
-    unchanged = (line for line in text if new.isdisjoint(normalised(extended.tokenizer, line)))
-    lines = list(islice(unchanged, _LINES_COMPARED))
-    for line, before, after in zip(lines, load_layout(path).segmented(lines), extended.segmented(lines), strict=True):
-        if before != after:
-            raise trim_failed(path, f"its tokenizer segments {line!r} as {after}, before as {before}")
 
 
 def _new_tag(layout: Layout, path: str, code: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -257,7 +257,8 @@ def trim(
         trimmed = load_model(str(temporary))
         if token_ids(trimmed.tokenizer) != expected_ids:
             raise trim_failed(path, "its tokenizer, loaded again, has other tokens than were kept")
-        _require_same_segmentation(path, trimmed.layout, usage, texts)
+        lines = chain.from_iterable(_with_instructions(trimmed.layout, usage.languages, texts).values())
+        require_same_segmentation(path, trimmed.layout, lines)
         after = logits(trimmed, examples, usage.ids, numbers.__getitem__)
         record = TrimRecord(
             base=path,
@@ -288,17 +289,13 @@ def _set_to_kept(loaded: Loaded, path: str, usage: VocabularyUsage) -> PreTraine
     return tagged
 
 
-def _require_same_segmentation(
-    path: str, trimmed: Layout, usage: VocabularyUsage, texts: Mapping[str, Iterable[str]]
-) -> None:
+def require_same_segmentation(path: str, changed: Layout, lines: Iterable[str]) -> None:
+    """Raise TrimFailedError where a line is other pieces to a tokenizer than to that of the model at `path`."""
     whole = load_layout(path)
-    for name, lines in _with_instructions(trimmed, usage.languages, texts).items():
-        for chunk in _chunks(lines):
-            both = (layout.segmented(chunk) for layout in (whole, trimmed))
-            for line, before, after in zip(chunk, *both, strict=True):
-                if before != after:
-                    segments = f"its tokenizer segments {line!r} ({name})"
-                    raise trim_failed(path, f"{segments} as {after}, before as {before}")
+    for chunk in _chunks(lines):
+        for line, before, after in zip(chunk, whole.segmented(chunk), changed.segmented(chunk), strict=True):
+            if before != after:
+                raise trim_failed(path, f"its tokenizer segments {line!r} as {after}, before as {before}")
 
 
 def untrim(folder: Path, base: str, out: Path, *, force: bool = False) -> TrimRecord:
