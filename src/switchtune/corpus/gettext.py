@@ -11,7 +11,7 @@ from switchtune.corpus.columns import CorpusError, Request, TableRows
 from switchtune.corpus.lines import existing
 from switchtune.errors import UsageError
 from switchtune.files import content_of
-from switchtune.languages import Language, language_named
+from switchtune.languages import language_named
 
 
 @dataclass(slots=True)
@@ -207,24 +207,18 @@ def catalog_rows(path: Path, request: Request) -> TableRows:
     said = header_language(entries)
     notes = [f"{what}: {count:,}" for what, count in counts.items() if count]
     language = language_named(said.split("@")[0].split(".")[0]) if said else None
-    columns, reverse = ("msgid", "msgstr"), False
+    step = 1
     if language is None:
         notes.append("the header tells no language: messages are taken for the source, translations for the target")
     elif language.iso3 not in {request.source.iso3, request.target.iso3}:
         raise CorpusError(
-            f"{path}: translates to {said}, as the header's Language says; {_named(request.source)} and "
-            f"{_named(request.target)} are asked for. Give another file, or mend the header."
+            f"{path}: translates to {said}, as the header's Language says; {request.source.name} and "
+            f"{request.target.name} are asked for. Give another file, or mend the header."
         )
     else:
-        reverse = language.iso3 == request.source.iso3
+        step = -1 if language.iso3 == request.source.iso3 else 1
         notes.append(f"the header says that translations are in {language.name}")
-    if reverse:
-        return TableRows(columns[::-1], (pair[::-1] for pair in pairs), notes)
-    return TableRows(columns, pairs, notes)
-
-
-def _named(language: Language) -> str:
-    return f"{language.name} ({language.code})"
+    return TableRows(("msgid", "msgstr")[::step], (pair[::step] for pair in pairs), notes)
 
 
 def _pairs(entry: Entry, counts: "Counter[str]") -> Iterator[tuple[str, str]]:

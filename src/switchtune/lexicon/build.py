@@ -173,16 +173,12 @@ def _vecmap(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbour
         source, target = (word_vectors(side, EMBEDDINGS[settings.preset], seed=settings.seed) for side in text.encoded)
     words = map_words((source, target), text.languages, mode, seed=settings.seed, pairs=pairs, on_step=on_step)
     vocabularies, vectors = (source.vocabulary, target.vocabulary), (words.mapped.source, words.mapped.target)
-    far, around = neighbours == "farthest", 0 if settings.preset == "paper" else 10
     lexicons = neighbour_lexicons(
-        text.languages,
-        vocabularies,
-        vectors,
-        limits,
+        *(text.languages, vocabularies, vectors, limits),
         method="vecmap",
-        farthest=far,
+        farthest=neighbours == "farthest",
         unit=text.unit,
-        neighbourhood=around,
+        neighbourhood=0 if settings.preset == "paper" else 10,
     )
     return Built(lexicons, "vecmap", f"the mapping began with {words.seed_pairs:,} {SEEDS[words.seed_kind]}")
 
@@ -211,11 +207,9 @@ def _plm(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, 
         raise LexiconError("Method plm needs a model: give --model NAME (a Hub id or a folder).")
     from switchtune.lexicon.plm import plm_lexicons  # loads torch
 
-    far, limits = neighbours == "farthest", _limits(settings)
-    lexicons = plm_lexicons(
-        text.source, text.target, text.encoder, limits, seed=settings.seed, farthest=far, unit=text.unit
-    )
-    return Built(lexicons, "plm", "")
+    sides, limits, farthest = (text.source, text.target), _limits(settings), neighbours == "farthest"
+    made = plm_lexicons(*sides, text.encoder, limits, seed=settings.seed, farthest=farthest, unit=text.unit)
+    return Built(made, "plm", "")
 
 
 def _mixed(text: LexiconInput, settings: LexiconSettings, neighbours: Neighbours, on_step: OnStep) -> Built:

@@ -136,13 +136,8 @@ def extended_tokenizer(
         config.save_pretrained(folder)
         layout.tokenizer.save_pretrained(folder)
         tags = list(extension.tags) if layout.family.tags_in_text else []
-        first = add_pieces(folder, list(extension.characters), tags)
+        number = add_pieces(folder, list(extension.characters), tags)
         tokenizer: Any = from_pretrained(AutoTokenizer, str(folder))
-    shift = len(extension.characters) + len(tags)
-
-    def number(old: int) -> int:
-        return old + shift if old >= first else old
-
     expected = {token: number(old) for token, old in token_ids(layout.tokenizer).items()}
     found = token_ids(tokenizer)
     if any(found.get(token) != new for token, new in expected.items()):

@@ -140,14 +140,13 @@ def _renumbered_backend(content: dict[str, Any], number: Callable[[int], int | N
     }
 
 
-def add_pieces(folder: Path, pieces: Sequence[str], tags: Sequence[str] = ()) -> int:
+def add_pieces(folder: Path, pieces: Sequence[str], tags: Sequence[str]) -> Callable[[int], int]:
     """Have a saved tokenizer know further pieces; what is numbered behind its pieces moves up.
 
     Args:
         tags: pieces too, in MADLAD-400, which are never cut up.
 
-    Returns:
-        The id of the first.
+    Returns what gives the new id of an old one.
     """
     if (folder / "tokenizer.json").exists():
         content = read_json(folder / "tokenizer.json")
@@ -162,12 +161,12 @@ def add_pieces(folder: Path, pieces: Sequence[str], tags: Sequence[str] = ()) ->
         vocabulary = read_json(folder / "vocab.json")
         first = len(vocabulary)
     shift = len(pieces) + len(tags)
-    if not shift:
-        return first
 
     def number(old: int) -> int:
         return old + shift if old >= first else old
 
+    if not shift:
+        return number
     if (folder / "tokenizer.json").exists():
         write_json(folder / "tokenizer.json", _renumbered_backend(content, number))
     else:
@@ -181,7 +180,7 @@ def add_pieces(folder: Path, pieces: Sequence[str], tags: Sequence[str] = ()) ->
         added = settings["added_tokens_decoder"]
         settings["added_tokens_decoder"] = {str(number(int(old))): token for old, token in added.items()}
         write_json(folder / "tokenizer_config.json", settings)
-    return first
+    return number
 
 
 def _add_to_sentencepiece(path: Path, pieces: Sequence[str]) -> None:

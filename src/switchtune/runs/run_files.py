@@ -189,14 +189,12 @@ def read_run(folder: Path) -> RunFiles:
     files.missing.extend(f"{name}.json: {text}" for name, each in analyses.items() for text in each["missing"])
     pairs = config if isinstance(config, RunConfig) else None
     nli = config if isinstance(config, NliConfig) else None
-    name, damaged, changed = (
-        Path(os.path.realpath(folder)).name,
-        tuple(dict.fromkeys(files.damaged)),
-        tuple(dict.fromkeys(files.changed)),
-    )
-    missing = (*dict.fromkeys(files.missing), *damaged)  # a model of several pairs is told of once
+    name = Path(os.path.realpath(folder)).name
+    # A model of several pairs is told of once.
+    missing, damaged, changed = (tuple(dict.fromkeys(each)) for each in (files.missing, files.damaged, files.changed))
     return RunFiles(
-        folder, name, settings, pairs, nli, metrics, manifest, zeroshot, analyses, trainings, damaged, changed, missing
+        *(folder, name, settings, pairs, nli, metrics, manifest, zeroshot, analyses, trainings, damaged, changed),
+        (*missing, *damaged),
     )
 
 
