@@ -21,15 +21,7 @@ from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
 from switchtune.models.chunks import PlainIds
-from switchtune.models.families import (
-    FAMILIES,
-    FAMILY_KEY,
-    Family,
-    Slot,
-    families_like,
-    require_supported,
-    unsupported,
-)
+from switchtune.models.families import FAMILIES, FAMILY_KEY, Family, Slot, families_like, require_supported, unsupported
 from switchtune.models.text import has_backend
 
 IGNORED_LABEL = -100

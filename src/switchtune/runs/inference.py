@@ -43,13 +43,7 @@ from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.switching.gloss import Glosser, by_dictionary
 from switchtune.switching.make import RATE_SAMPLE, ManySwitcher, language_switchers
 from switchtune.switching.switcher import Rates, example_keys, rates_of
-from switchtune.training.classification import (
-    STAGE,
-    LabelledExamples,
-    classifier_settings,
-    predict,
-    train_classifier,
-)
+from switchtune.training.classification import STAGE, LabelledExamples, classifier_settings, predict, train_classifier
 from switchtune.training.distributed import on_first, training_device
 from switchtune.training.stage import require_runnable
 

@@ -35,14 +35,7 @@ from switchtune.runs.previews import sequence_lines, stage_preview
 from switchtune.runs.splits import located
 from switchtune.runs.stage_examples import PairExamples, TrialExamples
 from switchtune.runs.stages import StageJob, train_sequences
-from switchtune.runs.tasks import (
-    TASKS,
-    note_task,
-    read_further,
-    read_pair,
-    read_zeroshot_tests,
-    require_language,
-)
+from switchtune.runs.tasks import TASKS, note_task, read_further, read_pair, read_zeroshot_tests, require_language
 from switchtune.runs.trial import Data, Output, TrialResult
 from switchtune.scoring.faults import system_faults
 from switchtune.scoring.in_language import in_language
@@ -299,18 +292,13 @@ def compared_rows(
     """A row for each arm on a pair, by its trials, one a seed."""
     _require_equal_updates(config, trials)
     metrics, references = TASKS[config.task].metrics, test.targets()
+    outputs = {arm: [each.outputs[pair.name] for each in results] for arm, results in trials.items()}
     scores: dict[str, dict[str, tuple[Score, ...]]] = {arm: {} for arm in trials}
-    for (arm, results), name in product(trials.items(), metrics):
-        scores[arm][name] = tuple(METRICS[name](each.outputs[pair.name], references, pair.target) for each in results)
+    for arm, name in product(trials, metrics):
+        scores[arm][name] = tuple(METRICS[name](each, references, pair.target) for each in outputs[arm])
     faults = {
-        arm: system_faults(
-            scores[arm][metrics[0]],
-            [each.outputs[pair.name] for each in results],
-            references,
-            pair.target,
-            test.sources(),
-        )
-        for arm, results in trials.items()
+        arm: system_faults(scores[arm][metrics[0]], outputs[arm], references, pair.target, test.sources())
+        for arm in trials
     }
     given = {arm.name: arm.outputs[pair.name] for arm in config.arms if pair.name in arm.outputs}
     once = {arm for arm, files in given.items() if len(files) == 1}
@@ -329,7 +317,7 @@ def compared_rows(
                 stage_updates=results[0].stage_updates,
                 valid_nll=_mean_curve([result.curve("valid_nll", pair.name) for result in results]),
                 scores=scores[arm],
-                in_language=tuple(in_language(each.outputs[pair.name], pair.target, references) for each in results),
+                in_language=tuple(in_language(each, pair.target, references) for each in outputs[arm]),
                 rates=results[0].rates,
                 truncated=results[0].truncated,
                 minutes=None if arm in given else sum(result.seconds for result in results) / len(results) / 60,
@@ -337,7 +325,7 @@ def compared_rows(
                 back_translation=_mean_cost([result.back_translation for result in results]),
                 choice=results[0].choice,
                 details={"together": list(results[0].pairs)} if len(results[0].pairs) > 1 else {},
-                outputs=given_row(given[arm], [each.outputs[pair.name] for each in results]) if arm in given else None,
+                outputs=given_row(given[arm], outputs[arm]) if arm in given else None,
             )
         )
     return rows
