@@ -75,9 +75,13 @@ def run_experiment(
 
 def set_results_aside(folder: Path, on_event: OnEvent) -> None:
     """Have what was made of all trainings of a run, some of which are to be made anew, not be taken for theirs."""
-    zeroshot = (f"{ZEROSHOT}.{form}" for form in ("json", "md", "svg", "png"))
-    results = (folder / name for name in (METRICS_FILE, COMPARISON, *zeroshot, ANALYSIS))
-    there = [path for path in results if path.exists()]
+    results = [
+        METRICS_FILE,
+        COMPARISON,
+        *(f"{ZEROSHOT}.{form}" for form in ("json", "md", "svg", "png")),
+        ANALYSIS,
+    ]
+    there = [folder / name for name in results if (folder / name).exists()]
     if folder / METRICS_FILE in there:
         aside = free_name(folder / f"results.replaced-{hash_file(folder / METRICS_FILE)}")
         aside.mkdir()

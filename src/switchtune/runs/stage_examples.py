@@ -10,7 +10,6 @@ from switchtune.corpus.documents import document_sentences
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import word_segmenter
 from switchtune.examples import (
-    Examples,
     alternating_examples,
     backtranslated_examples,
     denoise_examples,
@@ -127,7 +126,7 @@ class PairExamples:
 
     def of_kind(self, kind: ExampleKind) -> StageExamples:
         arm, data, layout = self.arm, self.data, self.layout
-        train, seed, task = data.train, self.seed, self._task
+        train, seed, task = data.train, self.seed, {self.name: task_examples(data.valid)}
         if kind == "task":
             return StageExamples(task_examples(train), task)
         if kind == "iaft":
@@ -154,8 +153,9 @@ class PairExamples:
             noised = denoise_examples([(target, sentences)], [segmenter], mask=layout.mask_token, seed=seed)
             return StageExamples(noised, task)
         by_language = {train.source_language: self._lexicons()[::-1]}
-        # A reverse model has none of them.
-        for language, path in zip(self.glossed, self.part.lexicons[2:], strict=False):
+        for language, path in zip(
+            self.glossed, self.part.lexicons[2:], strict=False
+        ):  # a reverse model has none of them
             by_language[language] = by_dictionary(read_lexicon(path))
         parts, rates = [], {}
         for language, both in by_language.items():
@@ -164,11 +164,6 @@ class PairExamples:
             told = target if language == train.source_language else language
             rates[told] = gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))
         return StageExamples(alternating_examples(parts), task, rates)
-
-    @property
-    def _task(self) -> dict[str, Examples]:
-        """What mixtures are validated on."""
-        return {self.name: task_examples(self.data.valid)}
 
     @property
     def _mask(self) -> str:
@@ -185,7 +180,9 @@ class PairExamples:
         gloss = Glosser((segmenter, segmenter), self._lexicons(), self.arm.gloss, self._mask, whole=False)
         sentences = [each for source in train.limited(RATE_SAMPLE).sources() for each in document_sentences(source)]
         rates = {language: gloss.rates(sentences, generator(seed, 0, 0))}
-        return StageExamples(switched_examples(train, gloss, seed=seed), self._task, rates)
+        return StageExamples(
+            switched_examples(train, gloss, seed=seed), {self.name: task_examples(self.data.valid)}, rates
+        )
 
     def _with_terms(self) -> StageExamples:
         """The pairs with terms in their sources."""
@@ -194,14 +191,18 @@ class PairExamples:
         segmenters = (word_segmenter(languages[0]), word_segmenter(languages[1]))
         sample = train.limited(COUNTED_PAIRS)
         source, target = (
-            monolingual_text(*side).encoded.vocabulary
-            for side in zip((sample.sources(), sample.targets()), languages, segmenters, strict=True)
+            monolingual_text(lines, language, segmenter).encoded.vocabulary
+            for lines, language, segmenter in zip(
+                (sample.sources(), sample.targets()), languages, segmenters, strict=True
+            )
         )
         alignment = read_alignment(self.part.alignments[0])
         terms = AlignedTerms(segmenters, alignment, self._lexicons(), (source, target), settings)
         pairs = [(pair.source, pair.target) for pair in train.limited(RATE_SAMPLE)]
         rates = {languages[0]: terms.rates(pairs, generator(seed, 0, 0))}
-        return StageExamples(terms_examples(train, terms, seed=seed), self._task, rates)
+        return StageExamples(
+            terms_examples(train, terms, seed=seed), {self.name: task_examples(self.data.valid)}, rates
+        )
 
     def _restored(self) -> StageExamples:
         part, layout, switching = self.part, self.layout, self.arm.switching
