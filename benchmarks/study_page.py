@@ -235,11 +235,6 @@ def write_page(parts: Mapping[str, Part]) -> None:
     write_text(
         DOCS / "results.md",
         environment.get_template("results.md.jinja").render(
-            parts=parts,
-            tables={path.stem: first_table(path) for path in RESULTS.glob("*.md")},
-            BLEU=BLEU,
-            chrf=chrf,
-            loss=loss,
-            minutes=minutes,
+            parts=parts, tables={path.stem: first_table(path) for path in RESULTS.glob("*.md")}, **COLUMNS
         ),
     )
