@@ -126,7 +126,7 @@ def wins_and_losses(comparisons: Sequence[Comparison]) -> dict[str, int]:
 
 
 def better_and_worse(comparisons: Sequence[Comparison], of_how_many: str = "") -> str:
-    """The same in words."""
+    """`wins_and_losses` in words."""
     text = (
         "better in {wins}{of} ({significant_wins} significantly), worse in {losses} ({significant_losses} "
         "significantly)"
