@@ -67,9 +67,7 @@ def _check_seeds(metrics: Any) -> Any:
     for row in metrics["rows"]:
         scores = row["outputs"].get("samples", 1) if "outputs" in row else len(metrics["seeds"])
         if any(len(row[key]) != scores for key in SCORES if row.get(key)):
-            raise ValueError(
-                "as many scores as seeds are expected in every row, or as samples where outputs were given"
-            )
+            raise ValueError("as many scores as seeds, or as samples of given outputs, are expected in every row")
     return metrics
 
 
