@@ -234,13 +234,13 @@ def parts_of(grid: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Pa
     for name in dict.fromkeys(entry["name"] for entry in grid["queue"]):
         entries = [entry for entry in grid["queue"] if entry["name"] == name]
         trials = trials_of(recorded_as(entries[0]), record)
-        if recorded_as(entries[0]) != name or name == "main":
+        if recorded_as(entries[0]) == "main":  # the record of several parts
             wanted = {(pair, run.size): None for run in queued(grid, entries) for pair in run.pairs}
             arms = dict.fromkeys(arm for entry in entries for arm in entry["arms"])
             trials = {
                 key: {arm: trials[key][arm] for arm in arms if arm in trials[key]} for key in wanted if key in trials
             }
-        shown = parts["main"].trials if name != "main" and "main" in parts else {}
+        shown = parts["main"].trials if "main" in parts else {}
         if any(arms.keys() - shown.get(key, {}).keys() for key, arms in trials.items()):
             parts[name] = Part(trials)
     return parts

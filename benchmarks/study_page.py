@@ -18,7 +18,7 @@ from switchtune.files import write_text
 from switchtune.results.drawing import COLOURS, MARKERS, write_figure
 from switchtune.results.text import arrow, markdown_table, signed
 from switchtune.scoring.metrics import Score
-from switchtune.scoring.significance import SIGNIFICANT, Comparison, compare_scores, decide
+from switchtune.scoring.significance import Comparison, compare_scores, decide
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ class Part:
 
     def __init__(self, trials: Mapping[tuple[str, int], Trials]) -> None:
         self.trials = trials
-        self.baseline, *self.arms = dict.fromkeys(arm for arms in self.trials.values() for arm in arms)
+        self.baseline = next(arm for arms in trials.values() for arm in arms)
         pairs = {
             (*key, arm): both
             for key, trials in self.trials.items()
@@ -73,6 +73,7 @@ class Part:
             for both in pairs.values()
         ]
         self.decided: dict[tuple[str, int, str], Comparison] = dict(zip(pairs, decide(differences), strict=True))
+        self.arms = list(dict.fromkeys(arm for *_, arm in self.decided))
 
     def table(self, value: Callable[[Trial], float], digits: int = 1) -> str:
         """Means over seeds, and the differences to the baseline; * where that of BLEU is real."""
@@ -101,14 +102,13 @@ class Part:
         """
         lines = []
         for arm in self.arms:
-            gains = [each.difference for (*_, name), each in self.decided.items() if name == arm]
+            decided = {key: each for key, each in self.decided.items() if key[2] == arm}
+            gains = [each.difference for each in decided.values()]
             if len(gains) < 2:
                 continue
             better = sum(gain > 0 for gain in gains)
             reach = t.ppf(0.975, len(gains) - 1) * stdev(gains) / len(gains) ** 0.5
-            real = sum(
-                self._is_real(key) and each.difference > 0 for key, each in self.decided.items() if key[2] == arm
-            )
+            real = sum(self._is_real(key) and each.difference > 0 for key, each in decided.items())
             interval = f"{signed(mean(gains) - reach)} to {signed(mean(gains) + reach)}"
             lines.append(
                 f"{arm}: better than {self.baseline} in {better} of {len(gains)} directions, significantly in {real}; "
@@ -117,8 +117,7 @@ class Part:
         return lines
 
     def _is_real(self, key: tuple[str, int, str]) -> bool:
-        known = self.decided.get(key)
-        return known is not None and known.adjusted_p_value < SIGNIFICANT
+        return key in self.decided and self.decided[key].answer not in ("undecided", "not comparable")
 
 
 def _cell(own: float, base: float, digits: int, alone: bool) -> str:
@@ -235,11 +234,6 @@ def write_page(parts: Mapping[str, Part]) -> None:
     write_text(
         DOCS / "results.md",
         environment.get_template("results.md.jinja").render(
-            parts=parts,
-            tables={path.stem: first_table(path) for path in RESULTS.glob("*.md")},
-            BLEU=BLEU,
-            chrf=chrf,
-            loss=loss,
-            minutes=minutes,
+            parts=parts, tables={path.stem: first_table(path) for path in RESULTS.glob("*.md")}, **COLUMNS
         ),
     )

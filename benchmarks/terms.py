@@ -71,7 +71,6 @@ FIGURES = ("exact", "any form", "as reference", "window overlap", "BLEU", "chrF+
 class Case:
     """A test sentence with terms."""
 
-    row: int
     source: str
     reference: str
     terms: tuple[Placed, ...]
@@ -150,7 +149,7 @@ def cases_of(terms: AlignedTerms, test: Corpus, known: Set[str], *, seen: bool) 
                 taken.update(span)
         if chosen:
             both = (tuple(side[number] for number in chosen) for side in (given, base))
-            cases.append(Case(row, pair.source, pair.target, *both))
+            cases.append(Case(pair.source, pair.target, *both))
     return cases
 
 

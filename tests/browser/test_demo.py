@@ -116,6 +116,16 @@ def test_a_text_that_is_too_long_is_said_to_be(opened: "Page") -> None:
     expect(opened.locator("#too-long")).to_be_empty()
 
 
+def test_a_line_that_is_no_term_is_refused_and_not_passed_over(opened: "Page") -> None:
+    terms = opened.get_by_label("Terms")
+    terms.fill("Wiese = field\nHund: dog")
+    expect(opened.locator("#terms-problem")).to_contain_text("“Hund: dog” is not a term and its translation")
+    opened.get_by_role("textbox", name="Sentences").press("Control+Enter")
+    expect(opened.locator("#result")).to_be_hidden()
+    terms.fill("Wiese = field\n\nHund = dog")
+    expect(opened.locator("#terms-problem")).to_be_empty()
+
+
 def test_the_language_that_is_typed_is_detected(opened: "Page") -> None:
     field = opened.get_by_role("textbox", name="Sentences")
     field.fill(ENGLISH[3])

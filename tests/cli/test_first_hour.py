@@ -93,7 +93,7 @@ def write_texts(name: str, lines: Mapping[str, Iterable[str]]) -> None:
 
 
 def write_small(path: str, config: dict[str, Any]) -> None:
-    """A configuration with a model from the Hub in the place of a small one, that takes a moment."""
+    """A configuration with so few updates that it takes a moment."""
     small = {"updates": 4, "evaluate_every": 2, "checkpoint_every": 4, "max_tokens": 60}
     config["training"] = config.get("training", {}) | small
     if "pairs" in config:

@@ -101,7 +101,7 @@ def test_a_document_is_restored_sentence_by_sentence(session: DemoSession, folde
     model = load_model(str(folder / "de-en/csr/seed2/restore/model"))
     sentences = ["Ein dog läuft.", "Er kam am 3. Mai."]
     assert found["text"] == " ".join(translate(model, sentences, "de", "de", config.generation))
-    assert (summarising.wording()["Text"], session.wording()["Text"]) == ("Document", "Sentences")
+    assert (summarising.wording()["Text"], session.wording()["Text"]) == ("Document", "Sentences, one a line")
 
 
 def test_each_line_is_answered_by_a_line(session: DemoSession) -> None:
@@ -112,6 +112,11 @@ def test_each_line_is_answered_by_a_line(session: DemoSession) -> None:
     switched = session.switch(pair="de-en", language="de", text=text, rate=0.0, draw=1)["lines"]
     assert [line["text"] for line in switched] == [line.strip() for line in lines]
     assert len(list(session.restore(pair="de-en", language="de", text=text))) == 3
+
+
+def test_what_switching_made_longer_is_restored_too(session: DemoSession) -> None:
+    (found,) = session.restore(pair="de-en", language="de", text=GERMAN[0] + " Hund" * LONGEST_TEXT)
+    assert found["text"]
 
 
 def test_lines_are_translated_as_they_are_asked_for(session: DemoSession, monkeypatch: pytest.MonkeyPatch) -> None:

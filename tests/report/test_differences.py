@@ -66,7 +66,7 @@ def test_the_page_opens_with_question_answer_and_picture(tmp_path: Path) -> None
     places = [
         html.index(text)
         for text in (
-            "<h1>Does code-switching help this model translate German → English, and what it was not trained on?</h1>",
+            "<h1>Does code-switching help this model translate German → English, and untrained directions?</h1>",
             "Yes, code-switching helped here.",
             "<caption>Difference from standard for German → English, in BLEU</caption>",
             "first restoring sentences in which 35% of the words were replaced by their translations",
@@ -148,10 +148,13 @@ def test_settings_that_differ_are_named_with_their_values() -> None:
 
     runs = [settings({"csr": 1.0, "bt": 3.0}, training={"updates": 5, "lr": 1}, jobs=None), settings({"csr": 2.0})]
     runs[1] |= {"training": {"updates": 9, "lr": 1}, "jobs": None}
+    for number, run in enumerate(runs):
+        run["model"] = {"add": [{"code": "hsb", "like": ("cs", "pl")[number]}]}
     assert list(differing_settings(runs)) == [
         ("arms", "csr, bt", "csr"),
         ("arms.csr.lr", "1.0", "2.0"),
         ("training.updates", "5", "9"),
+        ("model.add", '[{"code": "hsb", "like": "cs"}]', '[{"code": "hsb", "like": "pl"}]'),
     ]
 
 

@@ -194,7 +194,7 @@ def test_outputs_that_are_shifted_are_told_with_the_line_from_which_they_are(tmp
         ),
         (
             {"arms": ["standard", {"name": "gpt", "outputs": {"de-en": ["x", "y"]}}], "seeds": [1, 2, 3]},
-            r"arms\.gpt\.outputs: files of de-en 2; seeds 3\. Give one .*, or for each a list of as many as",
+            r"arms\.gpt\.outputs: 2 for de-en, and seeds has 3\. Give each one .*, or each a list of as many files as",
         ),
         ({"arms": ["standard", {"name": "gpt", "outputs": {"de-en": []}}]}, r"arms\.1\.outputs\.de-en"),
         ({"arms": [{"name": "standard", "outputs": {"de-en": "x"}}]}, "all have outputs, and nothing is trained"),
@@ -219,7 +219,7 @@ def test_of_every_pair_as_many_samples_are_needed(tmp_path: Path) -> None:
     text = dict.fromkeys(("train", "valid", "test"), "text.{de,en}")
     pairs = [{"source": "de", "target": "en", **text}, {"source": "en", "target": "de", **text}]
     arms = ["standard", {"name": "gpt", "outputs": {"de-en": ["x", "y"], "en-de": "z"}}]
-    with pytest.raises(UsageError, match=r"arms\.gpt\.outputs: files of de-en 2, en-de 1; seeds 2\."):
+    with pytest.raises(UsageError, match=r"arms\.gpt\.outputs: 2 for de-en, 1 for en-de, and seeds has 2\."):
         config_of(tmp_path, tmp_path, pairs=pairs, arms=arms, seeds=[1, 2])
 
 

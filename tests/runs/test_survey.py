@@ -67,7 +67,7 @@ TMX = (
         ("all.tsv", TSV),  # by what is in it
         ("all.tsv", f"id\tde\ten\n{''.join(f'{number}<{line}' for number, line in enumerate(TSV.splitlines(True)))}"),
         ("train.csv", f"de,en\n{TSV.replace(chr(9), ',')}"),
-        ("train.csv", f"de;en\n{TSV.replace(chr(9), ';')}"),
+        ("train.csv", f"de;en\n{TSV.replace(chr(9), ';')}\n"),
         ("all.jsonl", JSONL),
         ("all.jsonl", JSONL.replace("source", "de").replace("target", "en")),
         ("all.jsonl", json.dumps({"translation": {"de": "Hund", "en": "dog"}}) + "\n"),

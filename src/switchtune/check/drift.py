@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from switchtune.check.records import Problem, RawCorpus
 
@@ -113,17 +114,8 @@ def _agreement(source: NDArray[np.float32], target: NDArray[np.float32], shift: 
 
 
 def _smoothed(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean over a window around each place."""
-    sums = np.zeros(len(values) + 1)
-    np.cumsum(values, dtype=np.float64, out=sums[1:])
-    half, count = WINDOW // 2, len(values)
-    means = np.empty(count, np.float32)
-    edges = np.r_[: min(half, count), max(half, count - half) : count]
-    begins, ends = np.maximum(edges - half, 0), np.minimum(edges + half, count)
-    means[edges] = (sums[ends] - sums[begins]) / (ends - begins)
-    if count > WINDOW:
-        np.subtract(sums[WINDOW:-1], sums[: -WINDOW - 1], out=means[half:-half], casting="same_kind")
-        means[half:-half] /= WINDOW
+    """The mean over a window around each place, mirrored at both ends."""
+    means: NDArray[np.float32] = uniform_filter1d(values, WINDOW)
     return means
 
 

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.check.characters import letters_in
-from switchtune.check.records import Problem, RawCorpus, hash_of, percent, warning_from
+from switchtune.check.records import Problem, RawCorpus, percent, warning_from
 from switchtune.corpus.identify import evidence, label_of
+from switchtune.corpus.seen import hash_of
 from switchtune.corpus.similar import HASHES, NEAR, as_compared, earlier_likenesses, signatures, similarity
 from switchtune.languages import find_language
 from switchtune.scoring.in_language import rivals

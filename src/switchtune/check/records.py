@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import xxhash
 from numpy.typing import NDArray
 
 from switchtune.corpus.cache import mapped_table, write_pairs
@@ -15,6 +14,7 @@ from switchtune.corpus.columns import CorpusError, Request
 from switchtune.corpus.formats import PARALLEL_TEXT
 from switchtune.corpus.lines import stripped
 from switchtune.corpus.read import Location, raw_rows
+from switchtune.corpus.seen import hash_of
 from switchtune.errors import UsageError
 from switchtune.languages import Language, find_language
 
@@ -185,11 +185,6 @@ def read_raw(
         of_documents,
         tuple(opened.notes),
     )
-
-
-def hash_of(text: str) -> int:
-    """64 bits of a text."""
-    return int(xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")))
 
 
 def warning_from(share: float, count: int, of: int) -> Severity:

@@ -61,8 +61,8 @@ class ArmSettings(Settings):
     """Name in tables and folders; the recipe's name by default."""
     outputs: dict[FolderName, Outputs] = Field(default_factory=dict, max_length=LONGEST_LIST)
     """In place of a recipe: outputs of any other system for the test sets, by pair (of nli by language), a text file
-    with a line for each: {de-en: gpt.de-en.txt}. Nothing is trained; they count the same beside every seed. A list of
-    as many files as there are seeds has samples of the system, each of which takes the place of a seed."""
+    with a line for each: {de-en: gpt.de-en.txt}. Nothing is trained; they count the same beside every seed. Or a list
+    of as many files as there are seeds: samples of the system, one in the place of each seed."""
     lexicon: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `lexicon` block."""
     switching: dict[str, Any] = Field(default_factory=dict)
@@ -408,10 +408,10 @@ class ComparisonSettings(Settings):
                 raise ValueError(f"arms.{arm.name}.outputs: {unknown!r} is not tested; {nearest(unknown, tested)}")
             counts = {name: len(files) for name, files in arm.outputs.items()}
             if set(counts.values()) not in ({1}, {len(self.seeds)}):
-                told = ", ".join(f"{name} {count}" for name, count in counts.items())
+                told = ", ".join(f"{count} for {name}" for name, count in counts.items())
                 raise ValueError(
-                    f"arms.{arm.name}.outputs: files of {told}; seeds {len(self.seeds)}. Give one file for each, which "
-                    "goes with every seed, or for each a list of as many as there are seeds"
+                    f"arms.{arm.name}.outputs: {told}, and seeds has {len(self.seeds)}. Give each one file, which "
+                    "counts for every seed, or each a list of as many files as there are seeds"
                 )
             missing = [name for name in tested if name not in arm.outputs]
             if missing and arm.name == self.baseline:

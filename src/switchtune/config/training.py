@@ -31,8 +31,8 @@ class LoraSettings(Settings):
     """Low-rank adapters (LoRA): all weights stay as they are but for small matrices beside the projections.
 
     At the end of a stage the adapters are merged into the weights: what is saved is a plain model, and the next stage
-    begins with adapters of its own on top of it. Embeddings are not trained, but for the rows of languages that were
-    added (`model.add`) and of their characters.
+    begins with adapters of its own on top of it. Embeddings are not trained, but for the rows of added
+    languages (`model.add`) and of their characters.
     """
 
     rank: int = Field(16, ge=1, le=4096)

@@ -1,7 +1,13 @@
 """Which of millions of texts have been met before, in few bytes for each."""
 
 from array import array
-from hashlib import blake2b
+
+import xxhash
+
+
+def hash_of(text: str) -> int:
+    """64 bits of a text."""
+    return int(xxhash.xxh3_64_intdigest(text.encode("utf-8", "surrogatepass")))
 
 
 class Seen:
@@ -15,7 +21,7 @@ class Seen:
 
     def add(self, text: str) -> bool:
         """Add a text, and tell whether it is new."""
-        number = int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") or 1  # 0: a free place
+        number = hash_of(text) or 1  # 0: a free place
         place = self._place_of(number)
         if self._places[place]:
             return False

@@ -2,11 +2,15 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TypeAlias
 
 from switchtune.errors import UsageError, nearest
+
+_Span: TypeAlias = tuple[int, int]
+"""From where to where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ def kept_pattern(kinds: Collection[str]) -> re.Pattern[str]:
 
 
 _WHOLE = kept_pattern(_KEPT)
+"""Placeholders, addresses, numbers and tags of a text itself, which no inline tag is to cut."""
 
 
 def differences(source: str, translation: str, pattern: re.Pattern[str]) -> tuple["Counter[str]", "Counter[str]"]:
@@ -83,7 +88,7 @@ class _Piece:
     tags: tuple[Tag, ...]
 
     @property
-    def pairs(self) -> dict[int, tuple[int, int]]:
+    def pairs(self) -> dict[int, _Span]:
         """From where to where each pair reaches; to an end of the piece where its other tag stands elsewhere."""
         places = dict[int, list[int]]()
         for tag in self.tags:
@@ -92,9 +97,9 @@ class _Piece:
         return {pair: (found[0], found[-1]) for pair, found in places.items() if len(found) == 2}
 
     @property
-    def spans(self) -> list[tuple[int, int]]:
+    def spans(self) -> list[_Span]:
         """What lies within the outermost pairs."""
-        spans, end = list[tuple[int, int]](), 0
+        spans, end = list[_Span](), 0
         for begin, stop in sorted(self.pairs.values(), key=lambda span: (span[0], -span[1])):
             if begin >= end and stop > begin:
                 spans.append((begin, stop))
@@ -174,9 +179,10 @@ def _rendered(piece: _Piece, translations: Iterator[str], escape: Callable[[str]
     else:
         text, within = piece.text, [piece.text[begin:end] for begin, end in piece.spans]
     text = _with_placeholders(piece.text, text, translations, counts)
-    anchors = _anchors(piece, text, within)
+    whole = [found.span() for found in _WHOLE.finditer(text)]
+    anchors = _anchors(piece, text, within, whole)
     counts["tags within a sentence, whose place is a guess"] += len(piece.tags) - 2 * len(anchors)
-    places = _places(piece, text, anchors)
+    places = _places(piece, text, anchors, whole)
     parts, done = list[str](), 0
     for place, markup in places:
         parts += [escape(text[done:place]), markup]
@@ -202,9 +208,9 @@ def spaced_like(source: str, text: str) -> str:
     return source[:begin] + text.strip() + source[end:]
 
 
-def _anchors(piece: _Piece, text: str, within: Sequence[str]) -> dict[tuple[int, int], tuple[int, int]]:
-    """Where what lies within pairs stands in the translation, none in another's place."""
-    anchors, whole = dict[tuple[int, int], tuple[int, int]](), _whole(text)
+def _anchors(piece: _Piece, text: str, within: Sequence[str], whole: Sequence[_Span]) -> dict[_Span, _Span]:
+    """Where what lies within pairs stands in the translation, none in another's place or cutting what is `whole`."""
+    anchors = dict[_Span, _Span]()
     for span, words in zip(piece.spans, within, strict=True):
         for form in (words.strip(" .。"), piece.text[slice(*span)].strip()):
             matches = re.finditer(rf"(?<!\w){re.escape(form)}(?!\w)", text, re.IGNORECASE) if form else ()
@@ -216,32 +222,25 @@ def _anchors(piece: _Piece, text: str, within: Sequence[str]) -> dict[tuple[int,
     return anchors
 
 
-def _places(piece: _Piece, text: str, anchors: dict[tuple[int, int], tuple[int, int]]) -> list[tuple[int, str]]:
-    """Where each tag stands in the translation, in order."""
+def _places(piece: _Piece, text: str, anchors: Mapping[_Span, _Span], whole: Sequence[_Span]) -> list[tuple[int, str]]:
+    """Where each tag stands in the translation, in order; `whole` is not to be cut."""
     pairs = piece.pairs
     proportional = _proportional([tag.place for tag in piece.tags], len(piece.text), text)
-    places, whole = list[int](), _whole(text)
+    places = list[int]()
     for tag, place in zip(piece.tags, proportional, strict=True):
         holder = next(((s, a) for s, a in anchors.items() if _is_in(tag, s, pairs)), None)
         if holder is not None:
             (begin, end), (first, last) = holder
             place = first + round((last - first) * (tag.place - begin) / (end - begin))
         else:
-            for first, last in anchors.values():
-                if first < place < last:
-                    place = first if place - first < last - place else last
+            place = _outside(place, anchors.values())
         places.append(_outside(place, whole))
     return _in_order(piece.tags, places)
 
 
-def _whole(text: str) -> list[tuple[int, int]]:
-    """Where placeholders, addresses, numbers and tags of the text itself stand, which no tag is to cut."""
-    return [found.span() for found in _WHOLE.finditer(text)]
-
-
-def _outside(place: int, whole: Sequence[tuple[int, int]]) -> int:
-    """A place, or the nearer edge of what it is within."""
-    span = next((span for span in whole if span[0] < place < span[1]), None)
+def _outside(place: int, spans: Iterable[_Span]) -> int:
+    """A place, or the nearer edge of the span that it is within."""
+    span = next((span for span in spans if span[0] < place < span[1]), None)
     return place if span is None else min(span, key=lambda edge: abs(edge - place))
 
 
@@ -267,7 +266,7 @@ def _in_order(tags: Sequence[Tag], places: Sequence[int]) -> list[tuple[int, str
     return [(rank[0], markup) for rank, markup in sorted(order)]
 
 
-def _is_in(tag: Tag, span: tuple[int, int], pairs: dict[int, tuple[int, int]]) -> bool:
+def _is_in(tag: Tag, span: _Span, pairs: dict[int, _Span]) -> bool:
     begin, end = pairs.get(tag.pair, (tag.place, tag.place)) if tag.pair is not None else (tag.place, tag.place)
     return span[0] <= begin and end <= span[1] and (tag.pair is not None or span[0] < tag.place < span[1])
 

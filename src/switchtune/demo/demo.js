@@ -43,6 +43,12 @@ function tell(id, text, wrong = false) {
   part(id).classList.toggle("error", wrong);
 }
 
+// Have a field's problem, or none, be told beside it, and nothing be sent while there is one.
+function refuse(field, id, problem) {
+  tell(id, problem, true);
+  part(field).setCustomValidity(problem);
+}
+
 // What is typed
 
 let draw = 1, running = new AbortController(), detection = 0, typing = 0;
@@ -82,10 +88,9 @@ function showSwitched(found, code) {
     `The lexicon has ${known.size} of ${known.size + unknown.size} words; what each could become, ${measures[found.measure]}`;
 }
 
-function terms() {
-  const pairs = part("terms").value.split("\n").map(line => line.split(/[=\t]/).map(side => side.trim()));
-  return pairs.filter(pair => pair.length === 2 && pair.every(Boolean)).map(([term, translation]) => ({ term, translation }));
-}
+const termSides = () => part("terms").value.split("\n").filter(line => line.trim())
+  .map(line => line.split(/[=\t]/).map(side => side.trim()));
+const terms = () => termSides().map(([term, translation]) => ({ term, translation }));
 
 // A line that a model made, with what it was given where that is not what was typed, and what it did not read.
 function madeLine({ text, parts, direction, given, cut }, code) {
@@ -169,12 +174,15 @@ part("sentence").addEventListener("keydown", event => {
 part("text").addEventListener("input", () => {
   const more = [...part("text").value].length - longest;
   const problem = more > 0 ? `${more.toLocaleString("en")} characters too many; shorten it, nothing is cut unasked.` : "";
-  tell("too-long", problem, true);
-  part("text").setCustomValidity(problem);
+  refuse("text", "too-long", problem);
   clearTimeout(typing);
   if (!problem) typing = setTimeout(() => language().catch(() => {}), 400);
 });
 part("language").addEventListener("change", () => { showExample(); language().catch(() => {}); });
+part("terms").addEventListener("input", () => {
+  const wrong = termSides().find(sides => sides.length !== 2 || !sides.every(Boolean));
+  refuse("terms", "terms-problem", wrong ? `“${wrong.join(" = ")}” is not a term and its translation, as in Hund = dog.` : "");
+});
 part("terms").addEventListener("change", () => { if (part("text").value) part("sentence").requestSubmit(); });
 part("again").addEventListener("click", () => { draw += 1; part("sentence").requestSubmit(); });
 part("rate").addEventListener("input", () => { part("rate-shown").textContent = `${Math.round(100 * part("rate").valueAsNumber)} %`; });
@@ -279,6 +287,10 @@ function choosePair() {
   part("rate").value = pair.rate;
   part("rate").dispatchEvent(new Event("input"));
   part("result").hidden = true;
+  running.abort();  // what it was to answer is of the former pair
+  detection += 1;
+  tell("detected", "");
+  tell("status", "");
   showExample();
   start = 0;
   showEntries();

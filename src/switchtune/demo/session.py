@@ -40,7 +40,13 @@ QUESTIONS = ("detect", "switch", "restore", "translate", "entries", "edit")
 """Methods of a session that the page asks for, by name. An iterator is answers one by one, as they are found."""
 
 _WORDING: Mapping[TaskName, Mapping[str, str]] = {
-    "translation": {"Text": "Sentences", "text": "sentence", "made": "Translated", "make": "translate", "rows": "3"},
+    "translation": {
+        "Text": "Sentences, one a line",
+        "text": "sentence",
+        "made": "Translated",
+        "make": "translate",
+        "rows": "3",
+    },
     "summarization": {"Text": "Document", "text": "document", "made": "Summarised", "make": "summarise", "rows": "8"},
 }
 
@@ -224,8 +230,8 @@ class DemoSession:
         return {"measure": lexicon.measure, "lines": [_word_by_word(line, lexicon) for line in lines]}
 
     @_question
-    def restore(self, pair: Name, language: Name, text: Text) -> Iterator[dict[str, Any]]:
-        """What stage 1 makes of switched sentences, line by line."""
+    def restore(self, pair: Name, language: Name, text: str) -> Iterator[dict[str, Any]]:
+        """What stage 1 makes of switched sentences, which may be longer than what was typed, line by line."""
         path = self._restorer(self._pair(pair, language))
         if path is None:
             raise UsageError(f"{pair}: there is no model of stage 1.")

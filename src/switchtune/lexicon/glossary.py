@@ -48,12 +48,13 @@ def _read_pairs(location: str, languages: tuple[str, str]) -> Lexicon:
     whole = [(term, translation) for term, translation in pairs if term and translation]
     if not whole:
         raise LexiconError(f"{location}: no pair of terms in {source.name} and {target.name}. Give another file.")
-    alone = [
-        (row, term or translation) for row, (term, translation) in enumerate(pairs, 1) if not (term and translation)
-    ]
-    named = ", ".join(f"{term!r} (pair {row:,})" for row, term in alone[:_NAMED]) + ", …" * (len(alone) > _NAMED)
-    for note in [*rows.notes, *([f"rows with one term alone, left out: {len(alone):,}: {named}"] if alone else [])]:
+    for note in rows.notes:
         _LOGGER.warning("%s: %s", location, note)
+    if alone := [
+        f"{term or other!r} (pair {row:,})" for row, (term, other) in enumerate(pairs, 1) if not (term and other)
+    ]:
+        named = ", ".join(alone[:_NAMED]) + ", …" * (len(alone) > _NAMED)
+        _LOGGER.warning("%s: rows with one term alone, left out: %s: %s", location, f"{len(alone):,}", named)
     links = [(term, 0, Translation(translation, 1.0, 0)) for term, translation in whole]
     entries = entries_of(links, source.code)
     lexicon = Lexicon(source.code, target.code, "glossary", "none", "word", entries)

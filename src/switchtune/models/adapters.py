@@ -51,7 +51,7 @@ def insert_adapters(model: PreTrainedModel, lora: LoraSettings, *, seed: int, al
         trainable_token_indices=_new_rows(model),
     )
     if config.trainable_token_indices:
-        # Whatever it says of the output matrix: encoder and decoder share embeddings, and peft asks it about those too.
+        # The setting is about the output matrix, but peft goes by it for the embeddings that encoder and decoder share.
         model.config.tie_word_embeddings = True
     with torch.random.fork_rng([model.device] if model.device.type == "cuda" else []):
         torch.manual_seed(seed)
@@ -94,7 +94,7 @@ def adapted(
 
 
 def _new_rows(model: PreTrainedModel) -> dict[str, list[int]] | None:
-    """The added rows, by the first module of each matrix that has a row per piece; peft finds the others."""
+    """The added rows, by the first module of each matrix that has a row per piece; peft finds those that share it."""
     rows = added_rows(model.config)
     names = dict[int, str]()
     for name, module in model.named_modules():

@@ -7,6 +7,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from transformers import (
 from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils import logging
 
-from switchtune.errors import SwitchtuneError, nearest
+from switchtune.errors import SwitchtuneError
 from switchtune.files import LARGEST, MARK, broken_link, read_json, readable
 from switchtune.models.hub import why_unreachable
 
@@ -41,7 +42,7 @@ SUMMARIES_NOTE = "summarization.json"
 """In the folder of a model that summarises: how documents are prepared for it, and how it is searched."""
 
 NOTES = (TERMS_NOTE, SUMMARIES_NOTE)
-"""What a model was trained for, which it is with another vocabulary too."""
+"""What a model was trained for; true of it with another vocabulary too."""
 
 PIECES = ("tokenizer.json", "sentencepiece.bpe.model", "spiece.model")
 
@@ -237,10 +238,10 @@ def _explanation(path: str, files: Sequence[str], error: BaseException, remedy: 
 
 
 def _near(folder: Path) -> str:
-    """What a folder that there is not was perhaps to be."""
+    """A question that names the folders whose names are close to one that does not exist; empty if there are none."""
     beside = [each.name for each in folder.parent.iterdir() if each.is_dir()] if folder.parent.is_dir() else []
-    meant = nearest(folder.name, beside)
-    return f"D{meant[1:]} " if meant.startswith("did") else ""
+    close = " or ".join(map(repr, get_close_matches(folder.name, beside)))
+    return f"Did you mean {close}? " if close else ""
 
 
 def again(path: str | Path) -> str:

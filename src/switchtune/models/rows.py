@@ -22,7 +22,7 @@ from switchtune.models.load import Loaded, tell_of_head
 TOLERANCE = 1e-4
 
 ADDED_ROWS = "switchtune_added_token_ids"
-"""Setting of a model's config.json: the ids of pieces that were added to it. By its name it is renumbered with them."""
+"""Setting of a model's config.json: the ids of pieces that were added to it. `_renumbered` knows it by its suffix."""
 
 Role: TypeAlias = Literal["input", "output", "bias"]
 """What has a row per piece: the embeddings, an output matrix that is not the embeddings, the bias of the logits."""
@@ -75,7 +75,7 @@ def row_matrices(model: PreTrainedModel) -> dict[Role, torch.Tensor]:
 
 
 def tell_of_added(folder: Path, ids: Iterable[int]) -> None:
-    """Note in a model's config.json which rows were added, beside those that it tells of."""
+    """Note in a model's config.json that rows were added, besides those that it names already."""
     config = read_json(folder / "config.json")
     write_json(folder / "config.json", config | {ADDED_ROWS: sorted({*config.get(ADDED_ROWS, ()), *ids})})
 

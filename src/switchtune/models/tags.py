@@ -47,7 +47,7 @@ class Extension:
     """Character → ids of the pieces whose mean it begins as."""
 
     def ids(self, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-        """Of what is new, in the tokenizer that has it."""
+        """The ids of what is new, in a tokenizer that has it."""
         ids = token_ids(tokenizer)
         return [ids[token] for token in (*self.tags, *self.characters)]
 

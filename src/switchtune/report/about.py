@@ -77,13 +77,13 @@ def question(run: RunFiles) -> str:
         asked = f"classify {_told(names, 'languages')}"
     else:
         verb = "summarise" if run.config and run.config.task == "summarization" else "translate"
-        asked = f"{verb} {_told(names, 'language pairs')}{', and what it was not trained on' if run.zeroshot else ''}"
+        asked = f"{verb} {_told(names, 'language pairs')}{', and untrained directions' if run.zeroshot else ''}"
     what = " or ".join(tried(run))
     return f"Does {what} help {model} {asked}?" if what else f"How well does {model} {asked}?"
 
 
 def tried(run: RunFiles) -> list[str]:
-    """What a run tries beside its baseline: code-switching, or by name the arms where none of them switches words."""
+    """What a run compares with its baseline: code-switching, or, where no arm switches words, its arms by name."""
     arms = [arm for arm in run.resolved_arms if not arm.outputs and arm.name != run.baseline]
     return [SWITCHING] if any(arm.switches_by_meaning for arm in arms) else [arm.name for arm in arms]
 
@@ -93,13 +93,13 @@ def _told(names: Sequence[str], what: str) -> str:
 
 
 def differing_settings(settings: Sequence[Any], name: str = "") -> Iterator[tuple[str, ...]]:
-    """What is not the same in the settings of all runs: its name, then its value in each run.
+    """Each setting that is not the same in all runs: its name, then its value in each run.
 
-    Of arms and pairs those that all runs have are compared one by one.
+    Arms and pairs that all runs have are compared setting by setting.
     """
-    if all(isinstance(each, list) and each and isinstance(each[0], Mapping) for each in settings):
+    if name in ("arms", "pairs") and all(settings):
         settings = [
-            {each.get("name") or "{source}-{target}".format_map(each): each for each in run} for run in settings
+            {each.get("name") or f"{each['source']}-{each['target']}": each for each in run} for run in settings
         ]
         if len({tuple(run) for run in settings}) > 1:
             yield (name, *(", ".join(run) for run in settings))

@@ -1,4 +1,4 @@
-"""Did code-switching, or what else was tried, help here, by how much, how sure is that? From a run's comparison."""
+"""Did code-switching, or whatever else was tried, help, by how much, and how sure is that? From a run's comparison."""
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -63,10 +63,10 @@ def compared(row: MetricsRow) -> Comparison | None:
 
 
 def headline(run: RunFiles) -> Headline | None:
-    """The answer of a run about its arms of code-switching, where it has none about those that it has.
+    """The answer of a run about its code-switching arms, or about all that it trains where none switches words.
 
-    None where no comparison of one is finished: compared with outputs of a system that is not trained here an arm says
-    nothing about what was tried.
+    None where no such comparison is finished, or the baseline's outputs are given: a difference from a system that is
+    not trained here says nothing about what was tried.
     """
     if run.baseline in run.given:
         return None

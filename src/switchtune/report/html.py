@@ -34,7 +34,7 @@ def direction_name(source: str, target: str) -> str:
 
 
 def text_direction(text: str) -> str:
-    """The way in which most letters of a text run, whatever its first one does: `rtl` or `ltr`, as HTML has it."""
+    """The direction of most letters of a text, for HTML's `dir`: `auto` would go by the first letter alone."""
     letters = Counter(map(unicodedata.bidirectional, text))
     return "rtl" if letters["R"] + letters["AL"] > letters["L"] else "ltr"
 
@@ -76,7 +76,7 @@ def _environment() -> "Environment":
         "fixed": lambda value, digits=2: "not measured" if value is None else f"{value:,.{digits}f}",
         "percent": lambda share, digits=1: "not measured" if share is None else f"{share:.{digits}%}",
         "tag": lambda code: code.replace("_", "-"),  # of a language, for browsers
-        "way": text_direction,
+        "text_direction": text_direction,
         "direction": lambda judged: direction_name(judged["source"], judged["target"]),
         "bucket": lambda bucket: f":{range_name(bucket['from'], bucket['to'])}",
         "numeric": lambda head: f":{head}",

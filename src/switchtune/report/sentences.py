@@ -38,7 +38,7 @@ _MOST_SCORED = 2000
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}"
 _TOKEN = regex.compile(rf"[\w--[{_UNSPACED}]]+|(?=\S)\X", regex.VERSION1)
-"""A word; elsewhere a character with all that belongs to it, as an emoji of several people is one."""
+"""A word; in scripts without spaces, and elsewhere, a grapheme cluster: an emoji of several people is one."""
 
 
 Segment: TypeAlias = tuple[bool, str]

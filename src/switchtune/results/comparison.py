@@ -73,7 +73,7 @@ class Row:
     chance: float | None = None  # accuracy of giving every example the most frequent label of the test set
     back_translation: BackTranslationCost | None = None  # of the first seed, with mean minutes; None: it has none
     choice: Choice | None = None  # of the arm's recipe; None where it is named
-    outputs: Mapping[str, Any] | None = None  # `file` (or several), `files`, `blank` lines of outputs that were given
+    outputs: Mapping[str, Any] | None = None  # of outputs that were given: `file`, number of `samples`, `blank` lines
     details: Mapping[str, Any] = field(default_factory=dict)  # what else JSON tells
 
     @property

@@ -50,7 +50,7 @@ _ROW = object_of(
     **_SCORE_LISTS,
     score_interval=NotRequired[tuple[Finite, Finite]],
     choice=NotRequired[_CHOICE],
-    outputs=NotRequired[object_of(file=str, files=NotRequired[Count], blank=Count)],
+    outputs=NotRequired[object_of(file=str, samples=NotRequired[Count], blank=Count)],
     against_baseline=object_of(Comparison) | None,
     by_other_metrics=NotRequired[list_of(object_of(Comparison))],
 )
@@ -65,9 +65,9 @@ _METRICS: Any = object_of(
 
 def _check_seeds(metrics: Any) -> Any:
     for row in metrics["rows"]:
-        scores = row["outputs"].get("files", 1) if "outputs" in row else len(metrics["seeds"])
+        scores = row["outputs"].get("samples", 1) if "outputs" in row else len(metrics["seeds"])
         if any(len(row[key]) != scores for key in SCORES if row.get(key)):
-            raise ValueError("as many scores as seeds are expected in every row, of outputs that were given as files")
+            raise ValueError("as many scores as seeds, or as samples of given outputs, are expected in every row")
     return metrics
 
 

@@ -126,7 +126,7 @@ def wins_and_losses(comparisons: Sequence[Comparison]) -> dict[str, int]:
 
 
 def better_and_worse(comparisons: Sequence[Comparison], of_how_many: str = "") -> str:
-    """The same in words."""
+    """`wins_and_losses` in words."""
     text = (
         "better in {wins}{of} ({significant_wins} significantly), worse in {losses} ({significant_losses} "
         "significantly)"
@@ -164,7 +164,7 @@ def outputs_text(outputs: Mapping[str, Any]) -> str:
     """What is to be known of an arm whose outputs were given, a sentence or two."""
     blank = f", {outputs['blank']:,} of them blank, which count as wrong" if outputs["blank"] else ""
     said = f"outputs as they are in {outputs['file']}{blank}. Nothing was trained: "
-    if outputs.get("files", 1) > 1:
+    if outputs.get("samples", 1) > 1:
         return f"{said}each file takes the place of a seed."
     return (
         f"{said}they are the same beside every seed of an arm that was, and what another run of that system would "

@@ -61,14 +61,14 @@ def given_labels(file: str, test: NliSet) -> list[str]:
 
 
 def given_file(trial: Trial, name: str, seeds: Sequence[int]) -> str:
-    """The file of a trial's outputs for a test set: of several that of its seed."""
+    """The file of a trial's outputs for a test set; where there are several, that of its seed."""
     files = trial.arm.outputs[name]
     return files[0 if trial.arm.one_output else seeds.index(trial.seed)]
 
 
 def given_row(files: Sequence[str], outputs: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """What is to be known of the outputs in a row of the comparison, as JSON."""
-    return {"file": ", ".join(files), "files": len(files), "blank": sum(map(empty_outputs, outputs))}
+    """What a row of the comparison says of the outputs, as JSON."""
+    return {"file": ", ".join(files), "samples": len(files), "blank": sum(map(empty_outputs, outputs))}
 
 
 def given_output(test_set: Set, name: str, file: str, to: str, read: Callable[[str, Set], list[str]]) -> Output:

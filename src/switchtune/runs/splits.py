@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from switchtune.check.records import RawCorpus, hash_of, read_raw
+from switchtune.check.records import RawCorpus, read_raw
 from switchtune.config.run import PairSettings
 from switchtune.corpus.columns import Request
 from switchtune.corpus.read import corpus_identity
+from switchtune.corpus.seen import Seen
 from switchtune.corpus.split import Split, Taken, split
 from switchtune.errors import SwitchtuneError
 from switchtune.files import atomic_path, fingerprint, read_json, write_json
@@ -71,11 +72,10 @@ def _write(pair: PairSettings, folder: Path) -> None:
 
 def _whole(raw: RawCorpus) -> "np.ndarray[Any, np.dtype[np.int64]]":
     """Rows without a blank side that did not stand before."""
-    seen, rows = set[int](), list[int]()
+    seen, rows = Seen(), list[int]()
     for start, sources, targets in raw.groups():
         for row, pair in enumerate(zip(sources, targets, strict=True), start):
-            if all(pair) and (digest := hash_of("\t".join(pair))) not in seen:
-                seen.add(digest)
+            if all(pair) and seen.add("\t".join(pair)):
                 rows.append(row)
     return np.array(rows, np.int64)
 

@@ -193,7 +193,7 @@ def _identified(texts: Sequence[Sequence[str]]) -> tuple[str, str] | None:
 def _delimited(path: Path) -> dict[str, list[str]]:
     lines = list(islice(text_lines(path), _LINES))
     delimiters = "\t" if plain(path).suffix.lower() == ".tsv" else ",;\t"
-    tables = [list(csv.reader(lines, delimiter=each)) for each in delimiters]
+    tables = [list(filter(None, csv.reader(lines, delimiter=each))) for each in delimiters]
     rows = max(tables, key=lambda rows: len({len(row) for row in rows}) == 1 and len(rows[0]))
     return {column[0]: list(column[1:]) for column in zip_longest(*rows, fillvalue="")}
 

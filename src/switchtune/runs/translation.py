@@ -301,7 +301,7 @@ def compared_rows(
         for arm in trials
     }
     given = {arm.name: arm.outputs[pair.name] for arm in config.arms if pair.name in arm.outputs}
-    once = {arm for arm, files in given.items() if len(files) == 1}
+    once = {arm.name for arm in config.arms if arm.one_output}
     rows = []
     for arm, results in trials.items():
         settings = {**config.evaluation.model_dump(), "faults": (faults[config.baseline], faults[arm])}
