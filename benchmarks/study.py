@@ -240,8 +240,9 @@ def parts_of(grid: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Pa
             trials = {
                 key: {arm: trials[key][arm] for arm in arms if arm in trials[key]} for key in wanted if key in trials
             }
-        shown = parts["main"].trials if "main" in parts else {}
-        if any(arms.keys() - shown.get(key, {}).keys() for key, arms in trials.items()):
+        elsewhere = {parts["main"].baseline, *parts["main"].arms} if "main" in parts else set()
+        own = {arm for entry in entries for arm in entry["arms"]} - elsewhere
+        if trials and (not own or any(own & arms.keys() for arms in trials.values())):
             parts[name] = Part(trials)
     return parts
 
@@ -255,7 +256,8 @@ def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[
                 continue
             monolingual = grid["monolingual_sentences"] if further and takes_monolingual(recipe) else 0
             gains = [BLEU(own) - BLEU(base) for own, base in beside(arms, name, "standard")]
-            yield Evidence(recipe, monolingual, pairs, direction, round(mean(gains), 2), len(gains))
+            if gains:
+                yield Evidence(recipe, monolingual, pairs, direction, round(mean(gains), 2), len(gains))
 
 
 def evidence_table(evidence: Iterable[Evidence]) -> str:

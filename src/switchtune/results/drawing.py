@@ -95,7 +95,7 @@ def _styled(salt: str) -> "Iterator[list[str]]":
     import matplotlib
 
     letters: list[str] = []
-    style = {**_STYLE, "font.family": _fonts(), "svg.hashsalt": salt}
+    style = {**_STYLE, "font.family": "sans-serif", "font.sans-serif": _fonts(), "svg.hashsalt": salt}
     with matplotlib.rc_context(style), warnings.catch_warnings():
         show = warnings.showwarning
 
