@@ -98,9 +98,7 @@ def differing_settings(settings: Sequence[Any], name: str = "") -> Iterator[tupl
     Arms and pairs that all runs have are compared setting by setting.
     """
     if name in ("arms", "pairs") and all(settings):
-        settings = [
-            {each.get("name") or f"{each['source']}-{each['target']}": each for each in run} for run in settings
-        ]
+        settings = [{_name_of(each): each for each in run} for run in settings]
         if len({tuple(run) for run in settings}) > 1:
             yield (name, *(", ".join(run) for run in settings))
         settings = [{each: run[each] for each in run if all(each in other for other in settings)} for run in settings]
@@ -109,6 +107,13 @@ def differing_settings(settings: Sequence[Any], name: str = "") -> Iterator[tupl
             yield from differing_settings([run.get(key) for run in settings], f"{name}.{key}".lstrip("."))
     elif any(each != settings[0] for each in settings):
         yield (name, *(json.dumps(each, ensure_ascii=False) for each in settings))
+
+
+def _name_of(listed: Any) -> str:
+    """What an arm or a pair of a configuration is called."""
+    if isinstance(listed, str):
+        return listed
+    return str(listed.get("name") or listed.get("recipe") or f"{listed['source']}-{listed['target']}")
 
 
 def facts(run: RunFiles) -> Iterator[str]:
