@@ -242,7 +242,7 @@ def test_classifiers_are_shown_by_language(tmp_path: Path) -> None:
     )
     assert "fr: at chance." in html
     assert html.count("<caption>en, de, fr: scores on the test set") == 1
-    assert "57.0% (52.0% to 62.0%)" in html
+    assert "57.0%<wbr> (52.0% to 62.0%)" in html
     assert "nli: validation accuracy" in html
     assert "No known configuration" not in html
 
