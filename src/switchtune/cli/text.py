@@ -46,6 +46,9 @@ LexiconFile = Annotated[
         "--lexicon", metavar="FILE", help="Lexicon from this text's language, or a glossary with it.", **LOCATION
     ),
 ]
+TargetLanguage = Annotated[
+    str | None, typer.Option(help="Language of the translations; of glossaries (TBX, XLSX, CSV, …) to be named.")
+]
 Instruction = Annotated[
     str, typer.Option(metavar="TEXT", help="With --chat: what is asked, with {text}, {language} and {other}.")
 ]
@@ -70,9 +73,7 @@ def switch(
     text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", **TEXT)],
     location: LexiconFile,
     lang: Annotated[str, typer.Option(help="Language of the text.")],
-    to: Annotated[
-        str | None, typer.Option(help="Language of the translations; of glossaries (TBX, XLSX, CSV, …) to be named.")
-    ] = None,
+    to: TargetLanguage = None,
     rate: Annotated[float, setting(SwitchingSettings, "rate")] = _SWITCHING.rate,
     mean_span: Annotated[float, setting(SwitchingSettings, "mean_span")] = _SWITCHING.mean_span,
     pieces_of: PiecesOf = None,
@@ -106,9 +107,7 @@ def switch(
     form_name = _only_form(tsv=tsv, jsonl=jsonl, chat=chat)
     restoring = _instruction(instruction, chat=chat, source=source)
     inputs: list[Path | str] = [read_from(text), file_and_part(location)[0], *([pieces_of] if pieces_of else [])]
-    output = None if out is None else claim_file(out, inputs=inputs, force=force)
-    if output is None:
-        claim_standard_output(inputs)
+    output = _claimed(out, inputs, force=force)
     lexicon, pieces = read_dictionary_into(location, lang, to), piece_segmenter(pieces_of)
     switcher = text_switcher(lexicon, lang, pieces=pieces, source=source, rate=rate, mean_span=mean_span, seed=seed)
     form = partial(_as_chat, restoring, lang, lexicon.target_language) if chat else FORMATS[form_name]
@@ -129,6 +128,14 @@ def switch(
     if blank:
         print_line(f"{blank:,} blank line{'s' * (blank > 1)} left out", err=True)
     print_line(json.dumps(rates.record()) if as_json else rates.describe(), err=True)
+
+
+def _claimed(out: Path | None, inputs: Sequence[Path | str], *, force: bool) -> Path | None:
+    """Where to write, once nothing stands against it; None is standard output."""
+    if out is None:
+        claim_standard_output(inputs)
+        return None
+    return claim_file(out, inputs=inputs, force=force)
 
 
 def _only_form(**asked: bool) -> str:
@@ -209,8 +216,6 @@ def translate(
     Example: `switchtune translate runs/quickstart --from de --to en runs/quickstart/comparison/de-en/test.de
     --out translated.en`
     """
-    from switchtune.corpus.lines import plain
-    from switchtune.generation.bilingual import WRITTEN_BACK
     from switchtune.generation.files import TextTranslation
     from switchtune.generation.keeping import keeper
     from switchtune.runs.tasks import ready_to_translate, summarises
@@ -228,15 +233,32 @@ def translate(
     kept = keeper(model, (source, target), glossary, keep, tell=tell)
     translation = TextTranslation(model, file, source, target, beams, engine, int8, ready, kept, tell)
     inputs: list[str | Path] = [read_from(file), model, *([file_and_part(glossary)[0]] if glossary else [])]
-    if plain(file).suffix.lower() in WRITTEN_BACK:
-        if out is None:
-            raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
-        claim_file(out, inputs=inputs, force=force)
-        _write_back(translation, out, everything=everything, resume=resume, force=force)
-    elif everything:
-        raise UsageError(f"--all: {file} holds no translations; it is for {', '.join(WRITTEN_BACK)}.")
-    else:
+    _write(translation, out, inputs, everything=everything, resume=resume, force=force)
+
+
+def _write(
+    translation: "TextTranslation",
+    out: Path | None,
+    inputs: Sequence[str | Path],
+    *,
+    everything: bool,
+    resume: bool,
+    force: bool,
+) -> None:
+    """Write what a file is translated to: files of translations are written back, others are lines."""
+    from switchtune.corpus.lines import plain
+    from switchtune.generation.bilingual import WRITTEN_BACK
+
+    file = translation.text
+    if plain(file).suffix.lower() not in WRITTEN_BACK:
+        if everything:
+            raise UsageError(f"--all: {file} holds no translations; it is for {', '.join(WRITTEN_BACK)}.")
         _write_lines(translation, out, inputs, resume=resume, force=force)
+        return
+    if out is None:
+        raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
+    claim_file(out, inputs=inputs, force=force)
+    _write_back(translation, out, everything=everything, resume=resume, force=force)
 
 
 def _write_lines(

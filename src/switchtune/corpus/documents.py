@@ -1,10 +1,9 @@
 """Documents with their summaries: cut to so many words, the ends of their sentences marked (paper 3.3, 5.4)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from sentencex import segment
 
@@ -53,15 +52,26 @@ def read_documents(
     target_language: str,
     *,
     words: int,
+    columns: Sequence[str] | None = None,
+    limit: int | None = None,
+    deduplicate: bool = True,
     cache_dir: Path | None = None,
-    **options: Any,
 ) -> Corpus:
-    """Read documents of one language with their summaries in another, as `read_corpus` reads pairs; by its options.
+    """Read documents of one language with their summaries in another, as `read_corpus` reads pairs.
 
     Sources are cut to `words` words, as the language's segmenter counts them, the ends of their sentences marked. The
     corpus's origin says how many were cut.
     """
-    read = read_corpus(location, source_language, target_language, keep_lines=True, cache_dir=cache_dir, **options)
+    read = read_corpus(
+        location,
+        source_language,
+        target_language,
+        columns=columns,
+        limit=limit,
+        deduplicate=deduplicate,
+        keep_lines=True,
+        cache_dir=cache_dir,
+    )
     segmenter = word_segmenter(source_language)
 
     def write(path: Path) -> dict[str, int]:
