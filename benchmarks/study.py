@@ -19,11 +19,12 @@ recorded as one of each.
 import argparse
 import json
 import lzma
+import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, astuple, dataclass, fields
-from itertools import islice, product
+from itertools import chain, islice, product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -38,6 +39,7 @@ from switchtune.events import Event
 from switchtune.evidence import Evidence, takes_monolingual
 from switchtune.files import read_json, write_json, write_text
 from switchtune.models.load import model_fingerprint
+from switchtune.recipes import RECIPES
 from switchtune.results.comparison import Row
 from switchtune.run_dir import RunDir, RunLockedError
 from switchtune.runs.experiment import run_experiment
@@ -101,14 +103,13 @@ def config_of(run: Run, grid: Mapping[str, Any], out: Path) -> RunConfig:
     """What `switchtune run` would be given."""
     pairs = [pair_of(run, pair, grid, out) for pair in run.pairs]
     _, first = corpus_of(run.pairs[0], grid)
-    arm = json.loads(
-        json.dumps({"name": folder_name(run.arm), **run.arm_settings}).replace(
-            "DICTIONARY", first.get("dictionary", "")
-        )
-    )
+    arm = json.dumps({"name": folder_name(run.arm), **run.arm_settings})
+    if dictionary := first.get("dictionary"):
+        arm = arm.replace("SHUFFLED", str(shuffled(Path(dictionary), out))).replace("DICTIONARY", dictionary)
+    own = {"arms": [json.loads(arm)], "seeds": [run.seed], "baseline": folder_name(run.arm)}
     return parse_config(
         RunConfig,
-        {**run.settings, "pairs": pairs, "arms": [arm], "seeds": [run.seed], "baseline": arm["name"]},
+        {**run.settings, "pairs": pairs, **own},
         origin=run.folder,
     )
 
@@ -153,6 +154,16 @@ def further_text(path: Path, size: int, half: int, most: int, out: Path) -> Path
     return written(
         out / "text" / f"{path.parent.name}.{size}.{half}" / f"further.{path.suffixes[0][1:]}.txt", sentences
     )
+
+
+def shuffled(path: Path, out: Path) -> Path:
+    """A dictionary whose words have the translations of other words."""
+    words, translations = zip(
+        *(line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()), strict=True
+    )
+    translations = random.Random(0).sample(translations, len(translations))
+    entries = [f"{word}\t{translation}\n" for word, translation in zip(words, translations, strict=True)]
+    return written(out / "text" / f"shuffled.{path.name}", entries)
 
 
 def test_set(path: Path, most: int, out: Path) -> Path:
@@ -248,16 +259,25 @@ def parts_of(grid: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Pa
 
 
 def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[Evidence]:
-    """What each recipe gained over `standard`, with monolingual text and without, in all directions and sizes."""
-    for (direction, pairs), arms in trials_of("main", record).items():
+    """What each recipe gained over `standard` at equal total cost, with monolingual text and without."""
+    trials = chain.from_iterable(trials_of(part, record).items() for part in ("main", "longer"))
+    for (direction, pairs), arms in trials:
         for name in arms:
-            recipe, further = grid["arms"][name]["recipe"], grid["arms"][name].get("monolingual", True)
-            if name == "standard" or grid["arms"][name].keys() - {"recipe", "monolingual", "training"}:
+            if (own := grid["arms"][name])["recipe"] == "standard" or not is_evidence(own):
                 continue
-            monolingual = grid["monolingual_sentences"] if further and takes_monolingual(recipe) else 0
-            gains = [BLEU(own) - BLEU(base) for own, base in beside(arms, name, "standard")]
+            further = own.get("monolingual", True) and takes_monolingual(own["recipe"])
+            monolingual = grid["monolingual_sentences"] if further else 0
+            gains = [BLEU(trial) - BLEU(base) for trial, base in beside(arms, name, "standard")]
             if gains:
-                yield Evidence(recipe, monolingual, pairs, direction, round(mean(gains), 2), len(gains))
+                yield Evidence(own["recipe"], monolingual, pairs, direction, round(mean(gains), 2), len(gains))
+
+
+def is_evidence(arm: Mapping[str, Any]) -> bool:
+    """Whether an arm is a recipe as it comes, and has no more updates than `standard`, reverse model included."""
+    within = arm.get("back_translation", {}).get("within", False)
+    return not arm.keys() - {"recipe", "monolingual", "back_translation"} and within == bool(
+        RECIPES[arm["recipe"]].reverse
+    )
 
 
 def evidence_table(evidence: Iterable[Evidence]) -> str:

@@ -33,8 +33,8 @@ def test_the_recipe_that_gained_most_is_taken_with_what_it_rests_on() -> None:
     choice = chosen_recipe("translation", 2000, 13_000, "en", known=KNOWN)
     assert choice.recipe == "csr+"
     assert choice.reason == (
-        "2,000 pairs, 13,000 further sentences in English: csr+ gained 1.2 BLEU over standard in like cases "
-        "(2 directions, 2,000 pairs, 2 seeds)"
+        "2,000 pairs, 13,000 further sentences in English: csr+ gained 1.2 BLEU over standard at equal cost in "
+        "like cases (2 directions, 2,000 pairs, 2 seeds)"
     )
     assert choice.evidence == KNOWN[3:5]
 
@@ -49,7 +49,10 @@ def test_recipes_are_compared_where_all_of_them_were_tried() -> None:
 def test_without_monolingual_text_what_was_measured_with_it_counts_for_nothing() -> None:
     choice = chosen_recipe("translation", 1900, known=KNOWN)
     assert (choice.recipe, choice.evidence) == ("csr+", KNOWN[:2])
-    assert "gained 0.3 BLEU over standard in like cases (2 directions, 2,000 pairs, 1 seed at least)" in choice.reason
+    assert (
+        "gained 0.3 BLEU over standard at equal cost in like cases (2 directions, 2,000 pairs, 1 seed at least)"
+        in choice.reason
+    )
 
 
 @pytest.mark.parametrize(("pairs", "recipe"), [(990, "csr+bt"), (1010, "csr+"), (100, "csr+bt"), (10**6, "csr+")])
@@ -153,18 +156,22 @@ def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) 
         "monolingual_sentences": 13_000,
         "arms": {
             "standard": {"recipe": "standard"},
-            "csr+": {"recipe": "csr+", "training": {"lr": 1e-3}},
+            "csr+": {"recipe": "csr+"},
+            "csr+ 1e-4": {"recipe": "csr+", "training": {"lr": 1e-4}},
             "csr+ pairs": {"recipe": "csr+", "monolingual": False},
             "csr": {"recipe": "csr"},
             "csr+ k 1": {"recipe": "csr+", "gloss": {"k": 1}},
+            "bt": {"recipe": "bt"},
+            "bt in all": {"recipe": "bt", "back_translation": {"within": True}},
         },
     }
     scores = {
         "main/de-en.2000/seed1": {"standard": 10, "csr+": 11, "csr+ pairs": 10.5, "csr": 9},
         "main/de-en.2000/seed2": {"standard": 12, "csr+": 14, "csr+ pairs": 12.5, "csr": 12},
         "main/de-en.2000/seed3": {"csr+": 99},
-        "main/tr-en.500/seed1": {"standard": 3, "csr+": 3.25, "csr+ k 1": 9},
-        "longer/de-en.2000/seed1": {"standard": 10, "csr+": 99},
+        "main/tr-en.500/seed1": {"standard": 3, "csr+": 3.25, "csr+ k 1": 9, "csr+ 1e-4": 9, "bt": 9, "bt in all": 2},
+        "longer/de-en.5000/seed1": {"standard": 20, "csr+": 20.5},
+        "why/de-en.2000/seed1": {"standard": 10, "csr+": 99},
     }
     record = {
         folder: {arm: {"bleu": {"value": value}, "base": "one"} for arm, value in arms.items()}
@@ -176,10 +183,12 @@ def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) 
         Evidence("csr+", 0, 2000, "de-en", 0.5, 2),
         Evidence("csr", 0, 2000, "de-en", -1.0, 1),
         Evidence("csr+", 13_000, 500, "tr-en", 0.25, 1),
+        Evidence("csr+", 13_000, 5000, "de-en", 0.5, 1),
+        Evidence("bt", 13_000, 500, "tr-en", -1.0, 1),
     }
     header, *lines = study.evidence_table(study.evidence_of(record, grid)).splitlines()
     assert header == read_header()
-    assert lines[0] == "csr\t0\t2000\tde-en\t-1.0\t1"
+    assert lines[0] == "bt\t13000\t500\ttr-en\t-1.0\t1"
 
 
 def test_both_directions_of_the_study_share_no_pair(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

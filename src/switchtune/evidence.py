@@ -25,7 +25,7 @@ class Evidence:
     monolingual: int  # the most sentences of monolingual text that it had; 0 where it had none
     pairs: int  # it was trained on
     direction: str  # as in de-en
-    gain: float  # in BLEU over `standard`, mean over seeds
+    gain: float  # in BLEU over `standard` with as many updates in all (a reverse model's included), mean over seeds
     seeds: int
 
     def fits(self, monolingual: bool) -> bool:
@@ -98,7 +98,7 @@ def chosen_recipe(
     gains = {recipe: mean(each.gain for each in lines) for recipe, lines in by_recipe.items()}
     best = max(gains, key=gains.__getitem__)
     evidence, gained = by_recipe[best], gains[best] > 0
-    reason = f"{best} gained {gains[best]:.1f} BLEU over standard in like cases"
+    reason = f"{best} gained {gains[best]:.1f} BLEU over standard at equal cost in like cases"
     if not gained:
         reason = f"standard, for no recipe gained over it in like cases; the best, {best}: {gains[best]:.1f} BLEU"
     reason = f"{given}: {reason} ({_told(evidence)})"

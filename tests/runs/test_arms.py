@@ -57,8 +57,8 @@ def test_each_pair_gets_the_recipe_that_did_best_in_like_cases(
     run = tmp_path / "run"
     run_experiment(config, run, on_event=lambda event: told.append(f"{event.subject}: {event.what}"))
     reason = (
-        "6 pairs, 6 further sentences in English: csr+ gained 1.2 BLEU over standard in like cases (1 direction, "
-        "2,000 pairs, 2 seeds). Nothing was measured nearer than 2,000 pairs"
+        "6 pairs, 6 further sentences in English: csr+ gained 1.2 BLEU over standard at equal cost in like cases "
+        "(1 direction, 2,000 pairs, 2 seeds). Nothing was measured nearer than 2,000 pairs"
     )
     assert [line for line in told if line.startswith(f"de-en: auto: {reason}")]
     assert [line for line in told if line.startswith("en-de: auto: 6 pairs: standard, for no recipe gained")]
