@@ -148,6 +148,19 @@ def test_a_sentence_of_unknown_words_alone_is_never_emptied() -> None:
     assert glosser(unknown="drop")("Zebras graze.", rng()) == "Zebras graze."
 
 
+@given(st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True), st.integers(0, 4), st.integers(0, 99))
+def test_words_move_by_chance_and_no_further_than_they_may(words: list[str], most: int, seed: int) -> None:
+    moved = glosser(shuffle=most)(" ".join(words), rng(seed)).split()
+    assert sorted(moved) == sorted(words)
+    assert all(abs(moved.index(word) - words.index(word)) <= most for word in words)
+
+
+def test_words_are_left_out_by_chance_at_the_share_that_is_given() -> None:
+    sentence = " ".join(["dog"] * 1000)
+    assert len(glosser(k=1, drop=0.1)(sentence, rng()).split()) == pytest.approx(900, abs=30)
+    assert len(replace(glosser(k=1, drop=0.1), whole=False)(sentence, rng()).split()) == 1000
+
+
 def test_the_rate_is_the_share_of_known_words() -> None:
     text = "dog " * 1000 + "zebra " * 1000
     switched = sum(word in {"Hund", "Köter", "Rüde"} for word in glosser(rate=0.3)(text, rng()).split())

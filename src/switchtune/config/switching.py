@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from switchtune.config.base import AtOnce, Settings, Share
+from switchtune.config.base import AtOnce, Count, Settings, Share
 
 SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"]
 
@@ -57,6 +57,11 @@ class GlossSettings(Settings):
     proportion to that of its being translated back, by the lexicon of the other direction."""
     unknown: Literal["keep", "drop", "mask"] = "keep"
     """What happens to words without a translation."""
+    drop: Share = 0.0
+    """Share of the words of a gloss that are left out by chance, as the other language has fewer or others."""
+    shuffle: Count = 0
+    """Greatest number of places that a word of a gloss is moved by chance, as the other language has another order
+    (Lample et al., 2018: 3, with 0.1 of the words left out)."""
     stems: bool = True
     """Take the translation of another form of a word that has none: of the most frequent one that begins like it."""
     compounds: bool = True

@@ -143,7 +143,8 @@ class Glosser:
         units = self.segmenters[0].split(text)
         words: list[str] = []
         gaps = [units.gaps[0]]
-        for word, new, gap in zip(units.words, self.translated(units.words, rng), units.gaps[1:], strict=True):
+        made = self._thinned(self.translated(units.words, rng), rng)
+        for word, new, gap in zip(units.words, made, units.gaps[1:], strict=True):
             if new == "" or (new is None and self.settings.unknown == "drop"):
                 if words:
                     gaps[-1] = gap
@@ -153,9 +154,24 @@ class Glosser:
         if not words:
             words, gaps = list(units.words), list(units.gaps)
         if self.whole:
+            words = self._shuffled(words, rng)
             gaps = _gaps_in(self.lexicons[0].target_language, gaps, self.lexicons[0].source_language)
         gloss = self.segmenters[1].join(Words(tuple(gaps), tuple(words)))
         return f"{self.settings.mark} {gloss}" if self.settings.mark else gloss
+
+    def _thinned(self, words: list[str | None], rng: np.random.Generator) -> list[str | None]:
+        """Words of which some are left out by chance."""
+        if not (self.whole and self.settings.drop):
+            return words
+        gone = rng.random(len(words)) < self.settings.drop
+        return ["" if gone[position] else word for position, word in enumerate(words)]
+
+    def _shuffled(self, words: list[str], rng: np.random.Generator) -> list[str]:
+        """Words that have moved by chance, none of them by more than `shuffle` places."""
+        if not self.settings.shuffle:
+            return words
+        places = np.arange(len(words)) + rng.uniform(0, self.settings.shuffle + 1, len(words))
+        return [words[place] for place in np.argsort(places)]
 
     def rates(self, sentences: Sequence[str], rng: np.random.Generator) -> Rates:
         """How many words of sentences have a translation, and how many become one."""
