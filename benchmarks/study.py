@@ -180,7 +180,7 @@ def written(path: Path, lines: Sequence[str]) -> Path:
 
 def work(grid: Mapping[str, Any], out: Path, record: Path) -> None:
     """Run what is queued and not yet recorded, and record each result."""
-    base = model_fingerprint(grid["settings"]["model"])
+    base = model_fingerprint(grid["settings"]["model"]["name"])
     locks = RunDir(out / "locks")
     for run in queued(grid, grid["queue"]):
         with suppress(RunLockedError), locks.lock(run.folder.replace("/", "."), patience_seconds=0):

@@ -201,7 +201,7 @@ def test_both_directions_of_the_study_share_no_pair(monkeypatch: pytest.MonkeyPa
     entry = {"name": "both", "pairs": ["de-en+en-de"], "sizes": [4], "seeds": [2], "arms": ["standard", "together"]}
     grid = {
         "corpora": {"de-en": {"path": str(corpus)}},
-        "settings": {"model": "model"},
+        "settings": {"model": {"name": "model"}},
         "arms": {"standard": {"recipe": "standard"}, "together": {"recipe": "standard", "together": True}},
         "test_sentences": 3,
         "monolingual_sentences": 5,
