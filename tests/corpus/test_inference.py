@@ -22,6 +22,7 @@ def write(path: Path, kind: str) -> None:
     tables = {
         "plain.tsv": [*named],
         "wide.tsv": [(*row, "snli", "") for row in named],
+        "later.tsv": [(*row, "snli", "government" * (number > 0)) for number, row in enumerate(named)],
         "numbers.tsv": [*ROWS],
         "glue.tsv": [("index", "sentence1", "sentence2", "label"), *(("1", *row) for row in named)],
         "header.tsv": [("gold_label", "sentence1", "sentence2"), *((row[2], row[0], row[1]) for row in named)],
@@ -44,7 +45,7 @@ def write(path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     "kind",
     [
-        *("plain.tsv", "wide.tsv", "numbers.tsv", "glue.tsv", "header.tsv", "some.csv", "plain.csv"),
+        *("plain.tsv", "wide.tsv", "later.tsv", "numbers.tsv", "glue.tsv", "header.tsv", "some.csv", "plain.csv"),
         *("some.jsonl", "snli.jsonl", "some.parquet"),
     ],
 )
@@ -54,7 +55,7 @@ def test_every_format_gives_the_same_examples(kind: str, tmp_path: Path) -> None
     assert list(zip(read.premises, read.hypotheses, read.labels, strict=True)) == list(ROWS)
     assert "3 examples (entailment 1, neutral 1, contradiction 1)" in read.describe()
     in_order = "they are taken for premise, hypothesis and label, by their order alone"
-    assert (in_order in read.describe()) == (kind in ("plain.tsv", "wide.tsv", "numbers.tsv", "plain.csv"))
+    assert (in_order in read.describe()) == (kind in ("plain.tsv", "wide.tsv", "later.tsv", "numbers.tsv", "plain.csv"))
     corpus = read.corpus()
     assert (corpus.source_language, corpus.target_language) == ("en", "en")
     assert [tuple(pair) for pair in corpus] == [row[:2] for row in ROWS]

@@ -176,11 +176,11 @@ def _csv_records(path: Origin, lines: Iterable[str], delimiter: str) -> _Records
 def _delimited_rows(path: Origin, records: _Records, delimiter: str, request: Request, notes: list[str]) -> TableRows:
     """Rows of records, of which the first names the columns, or is a row itself."""
     begins, head = next(((number, cells) for number, cells in records if cells), (1, list[str]()))
-    head = head[: max((place for place, cell in enumerate(head, 1) if stripped(cell)), default=0)]
+    width, head = len(head), head[: max((place for place, cell in enumerate(head, 1) if stripped(cell)), default=0)]
     if not head:
         raise _empty(path)
     names = header = list(map(str.strip, head))
-    numbers = [str(number) for number in range(1, len(names) + 1)]
+    least, numbers = len(names), [str(number) for number in range(1, width + 1)]
     told = {*request.languages} & {language_of(name, request.languages) for name in names}
     sides = request.usual[0] if request.usual else (request.source.name, request.target.name)
     unnamed = (
@@ -193,26 +193,28 @@ def _delimited_rows(path: Origin, records: _Records, delimiter: str, request: Re
         taken = f"{', '.join(sides[:-1])} and {sides[-1]}"
         notes.append(f"the first line names no columns: they are taken for {taken}, by their order alone")
     if request.columns and all(map(str.isdecimal, request.columns)):
-        chosen_names = [name for name, number in zip(names, numbers, strict=True) if number in request.columns]
+        chosen_names = [name for name, number in zip(names, numbers, strict=False) if number in request.columns]
         if not is_header(chosen_names, request.languages):
             records, header = chain([(begins, head)], records), []
         names = numbers
     columns = choose_columns(names, request, f"{path}:{begins}")
-    chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*map(names.index, columns))
+    places = list(map(names.index, columns))
+    least = max(least, max(places) + 1)
+    chosen: Callable[[list[str]], tuple[str, ...]] = itemgetter(*places)
 
     def rows() -> Iterator[tuple[str, ...]]:
         repeated = 0
         for number, cells in records:
             if len(cells) > len(names) and not any(map(str.strip, cells[len(names) :])):
                 cells = cells[: len(names)]
-            if cells and len(cells) != len(names):
+            if cells and not least <= len(cells) <= len(names):
                 hint = (
                     "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
                     if delimiter == "\t"
                     else f"Put a text that holds the character {delimiter!r} in quotes."
                 )
                 raise CorpusError(
-                    f"{path}:{number}: {len(cells)} columns where {len(names)} are expected, in "
+                    f"{path}:{number}: {len(cells)} columns where {least} are expected, in "
                     f"{delimiter.join(cells)[:80]!r}. {hint}"
                 )
             if header and cells and cells[0].strip() in header and sorted(map(str.strip, cells)) == sorted(header):
