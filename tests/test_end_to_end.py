@@ -169,7 +169,7 @@ def test_a_run_ended_in_the_middle_ends_with_the_same_scores(
             assert path == str(ended / f"de-en/{arm}/seed1/task/checkpoint-{update}")
             assert complete_checkpoints(Path(path).parent)[-1].update == int(update)
         reached = {arm: int(update) for arm, update, _ in stopped}["standard"]
-        assert said.splitlines()[-1] == "Stopped. The same command goes on from the last checkpoints."
+        assert said.splitlines()[-1] == "Stopped. Run the same command again to continue from the last checkpoints."
         assert "Traceback" not in said
     code, _, said = switchtune(capsys, monkeypatch, *command(ended, 1))
     assert (code, re.findall(r"standard/seed1: task: goes on from update \d+ of 60", said)) == (0, [ANY])
@@ -304,12 +304,12 @@ LEXICON = ("lexicon", "{folder}/train.de", "{folder}/train.en", "--langs", "de-e
         (
             [*LEXICON, "--part", "align=abc"],
             2,
-            "--part align=abc: the weight is to be a number above 0, as in align=2; found 'abc'",
+            "--part align=abc: the weight must be a number above 0, as in align=2; found 'abc'",
         ),
         (
             [*LEXICON, "--part", "aligned=1"],
             2,
-            "--part aligned=1: no part of that name; did you mean 'align'?",
+            "--part aligned=1: no such method; did you mean 'align'?",
         ),
         (
             [*LEXICON, "--dictionary", "none.txt"],

@@ -230,9 +230,9 @@ def test_the_verb_writes_what_it_is_asked_for(run: Path, tmp_path: Path) -> None
     [
         (["--what", "distances"], "--what distances: choose from distance, frequency"),
         (["--text", "news.de"], "--text news.de: expected a language and a file, as in de=news.de"),
-        (["--buckets", "100,10"], "--buckets 100,10: expected whole numbers from 1 that rise"),
-        (["--buckets", "few"], "--buckets few: expected whole numbers from 1 that rise"),
-        (["--buckets", "0,10"], "--buckets 0,10: expected whole numbers from 1 that rise"),
+        (["--buckets", "100,10"], "--buckets 100,10: expected increasing whole numbers from 1"),
+        (["--buckets", "few"], "--buckets few: expected increasing whole numbers from 1"),
+        (["--buckets", "0,10"], "--buckets 0,10: expected increasing whole numbers from 1"),
     ],
 )
 def test_options_that_do_not_fit(run: Path, options: list[str], message: str) -> None:

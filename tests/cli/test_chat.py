@@ -36,8 +36,8 @@ def test_switched_sentences_as_chats(
     assert json.loads(told.splitlines()[0])["messages"][0]["content"] == f"English→German: {switched[0]}"
     for options, said in (
         ("--chat --jsonl", "--jsonl and --chat: choose one"),
-        ("--instruction {text}", "--instruction is what a model is asked in chats: add --chat"),
-        ("--chat --instruction nothing", "--instruction: restore: {text}, in place of which"),
+        ("--instruction {text}", "--instruction is for chats only: add --chat"),
+        ("--chat --instruction nothing", "--instruction: restore: the placeholder {text} is missing"),
         ("--chat --source mask", "--chat --source mask"),
     ):
         code, _, told = switchtune(capsys, monkeypatch, *command.split(), *options.split())

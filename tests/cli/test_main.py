@@ -121,7 +121,7 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("init empty", "empty: no parallel corpus is found"),
         ("init none", "none: not found in"),
         ("init embedded:kitchen:train", "in which languages is it?"),
-        ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected whole numbers from 1 that rise"),
+        ("score text text --lang de --buckets 1000,10", "--buckets 1000,10: expected increasing whole numbers from 1"),
         ("score text text --lang de --buckets x", "--buckets x"),
         ("score text text --lang de --buckets 0,10", "--buckets 0,10"),
         ("score text text --lang de --buckets ²", "--buckets ²"),
@@ -144,8 +144,11 @@ def test_no_value_of_any_option_of_any_verb_ends_in_a_traceback(
         ("run none --out out", "none: not found in"),
         ("report empty --nonsense", "--nonsense"),
         ("nonsense", "nonsense"),
-        ("runn text --out out", "Did you mean 'run'? `switchtune --help`"),
-        ("run my data.yaml --out out", "(data.yaml). What belongs together goes in quotes, and --set takes key=value."),
+        ("runn text --out out", "Did you mean 'run'? See `switchtune --help`"),
+        (
+            "run my data.yaml --out out",
+            "(data.yaml). Put a value that contains spaces in quotes, and --set takes key=value.",
+        ),
         ("run text --out out --lr 1e-4", "Settings are given as in --set training.updates=3000."),
         ("run text --out out", "text: expected a mapping of settings, found str. Give the YAML file of settings"),
     ],
@@ -264,7 +267,7 @@ def test_docstrings_that_were_stripped_are_said(folder: Path) -> None:
     words = [sys.executable, "-OO", "-m", "switchtune", *DIFF]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr.startswith("switchtune: Python runs without docstrings")
+    assert done.stderr.startswith("switchtune: Python is running without docstrings")
 
 
 def test_no_place_for_temporary_files(

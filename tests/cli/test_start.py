@@ -36,7 +36,7 @@ def test_init_writes_a_configuration_that_fits_and_keeps_what_is_there(
     assert "  valid: 1 pairs are taken out of train\n" in said
     assert ": fits: " in said
     assert said.endswith(
-        "mine.yaml: written; it is yours to change\nnext: switchtune check mine.yaml\nnext: switchtune plan mine.yaml\n"
+        "mine.yaml: written; edit it as you like\nnext: switchtune check mine.yaml\nnext: switchtune plan mine.yaml\n"
         "next: switchtune run mine.yaml --out runs/mine\n"
     )
     config = load_config(RunConfig, "mine.yaml")

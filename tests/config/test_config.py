@@ -67,11 +67,11 @@ def test_defaults_are_the_papers() -> None:
         ),
         ({"arms": ["standard", {"recipe": "csr", "name": "a/b"}]}, "cannot name a folder"),
         ({"training": {"average": 3, "keep": "best"}}, "average: the last checkpoints are averaged, and keep is best"),
-        ({"training": {"best_by": "chrf"}}, "best_by: chrf decides nothing without keep: best or patience"),
-        ({"training": {"least_updates": 5}}, "least_updates decides nothing without patience"),
+        ({"training": {"best_by": "chrf"}}, "best_by: chrf has no effect without keep: best or patience"),
+        ({"training": {"least_updates": 5}}, "least_updates has no effect without patience"),
         ({"pairs": []}, "pairs: "),
         ({"training": {"lora": {"rnk": 8}}}, "unknown key 'training.lora.rnk'; did you mean 'rank'?"),
-        ({"training": {"snapshots": True, "lora": {}}}, "snapshots: the checkpoints of adapters are no models"),
+        ({"training": {"snapshots": True, "lora": {}}}, "snapshots: checkpoints of adapters are not models"),
         ({"training": {"average": 2, "lora": {}}}, "the mean of adapters is not the mean of what they add"),
         ({"training": {"optimizer": "sgd"}}, "training.optimizer: Input should be 'auto', 'adamw', 'adafactor'"),
     ],
@@ -192,7 +192,7 @@ def test_summaries_are_searched_as_the_paper_does_unless_told_otherwise() -> Non
     made = parse_config(RunConfig, {**values, "generation": GenerationSettings(beams=2), "gloss": {"k": 1}})
     assert (made.generation.fixed_length("zh"), made.gloss.rate) == (None, 0.35)
     aligned = {**values, "arms": ["standard", {"recipe": "csr", "switching": {"source": "aligned"}}]}
-    with pytest.raises(UsageError, match="a summary is no translation"):
+    with pytest.raises(UsageError, match="a summary is not a translation"):
         parse_config(RunConfig, aligned)
 
 
@@ -230,7 +230,7 @@ def test_settings_of_another_verb_are_told_once(kind: type[Settings], values: di
         (b"- 1\n", "expected a mapping of settings, found list"),
         (b"", "found an empty file"),
         (b"a: b\n---\na: b\n", "expected a single document"),
-        (b"\ta: b", "line 1: it is indented by a tab"),
+        (b"\ta: b", "line 1: it is indented with a tab"),
         (b"a: \0", "unacceptable character #x0000"),
         (b"\x7fELF\xd0\0", "not valid YAML"),
         (PLAIN.encode("utf-16-le"), "not valid YAML"),
@@ -276,8 +276,8 @@ def laughs(value: str) -> str:
         (re.sub(r"\[([*].*)\]", r"{<<: [\1]}", laughs("x")), "more than 100,000 keys and values"),
         ("a: &a [*a]", "a block in itself"),
         ("a: &a {<<: *a}", "a block in itself"),
-        ("- " * 10_000, "more than 32 blocks in each other"),
-        ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 99)), "more than 32 blocks"),
+        ("- " * 10_000, "more than 32 nested blocks"),
+        ("a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 99)), "more than 32 nested blocks"),
         ("a: x\nb:\n  c: x\n  d: x\n  c: y\n", "'c' appears twice, first in line 3"),
         ("a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a\n", "'<<' appears twice, first in line 3"),
         ("a: x\n1: x", "line 2"),

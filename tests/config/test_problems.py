@@ -58,7 +58,7 @@ def test_a_name_has_its_rows_together_and_each_once() -> None:
         ({"pairs": [{**PAIR, "src": "de"}]}, "unknown key 'pairs.0.src'; here it is pairs.source"),
         ({"output_dir": "x"}, "here it is --out (an option of the command line)"),
         ({"arms": ["standard", {"recipe": "csr", "training": {"learning_rate": 1}}]}, "'learning_rate'; here it is lr"),
-        ({"training": None}, "training: nothing stands under it; indent the lines that belong to it by two spaces"),
+        ({"training": None}, "training: nothing is under it; indent the lines that belong to it by two spaces"),
         ({"training": 3}, "training: expected a block of settings (updates, restore_share, tokens_per_batch, "),
         (
             {"pairs": ["de-en"]},
@@ -106,13 +106,13 @@ DOCUMENT = "model: m\npairs:\n  - source: de\n    target: en\n    train: t.tsv\n
         (
             DOCUMENT.replace("    target", "   target"),
             4,
-            "it is indented as no block above it: keys of one block begin in",
+            "its indentation matches no block above it: keys of a block start in",
         ),
-        (DOCUMENT.replace("    target", "  target"), 4, "it is indented as no block above it"),
+        (DOCUMENT.replace("    target", "  target"), 4, "its indentation matches no block above it"),
         (
             DOCUMENT.replace("    target", "\ttarget"),
             4,
-            "it is indented by a tab (→); YAML takes spaces alone\n  →target",
+            "it is indented with a tab (→); YAML allows only spaces\n  →target",
         ),
         (
             DOCUMENT.replace("  - source", "  source").replace("    target", "  - target"),
@@ -123,8 +123,8 @@ DOCUMENT = "model: m\npairs:\n  - source: de\n    target: en\n    train: t.tsv\n
         (DOCUMENT + "arms: [standard, csr\nseeds: [1]\n", 6, "a bracket that is opened here is not closed"),
         (DOCUMENT + "arms: [", 6, "a bracket that is opened here is not closed"),
         (DOCUMENT + 'arms: ["standard, csr]\nseeds: [1]\n', 6, "a quotation mark that is opened here is not closed"),
-        (DOCUMENT.replace("t.tsv", "*.tsv"), 5, "a value that begins with * has to be in quotes"),
-        (DOCUMENT.replace("t.tsv", "@t.tsv"), 5, "a value that begins with @ has to be in quotes"),
+        (DOCUMENT.replace("t.tsv", "*.tsv"), 5, "a value that begins with * must be in quotes"),
+        (DOCUMENT.replace("t.tsv", "@t.tsv"), 5, "a value that begins with @ must be in quotes"),
         (
             DOCUMENT.replace("t.tsv", "{de,en}/t"),
             5,
@@ -144,5 +144,7 @@ def test_faults_of_yaml_are_told_in_words_with_their_line(tmp_path: Path, text: 
 
 def test_a_colon_without_a_space(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("model:x\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"expected a mapping of settings, found str\. A key's colon is followed by a"):
+    with pytest.raises(
+        UsageError, match=r"expected a mapping of settings, found str\. Put a space after each key's colon"
+    ):
         load_config(RunConfig, tmp_path / "c.yaml")

@@ -153,7 +153,7 @@ def test_text_can_be_left_out_of_the_choice(model: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("arm", "message"),
     [
-        ({"recipe": "auto", "mixture": {"task": 1}}, r"arms\.auto\.mixture: its recipe is chosen by what was measured"),
+        ({"recipe": "auto", "mixture": {"task": 1}}, r"arms\.auto\.mixture: its recipe is chosen by measurements"),
         ({"recipe": "auto", "switching": {"unit": "piece"}}, "glosses are made of words"),
         ({"recipe": "autos"}, "'auto'"),
     ],

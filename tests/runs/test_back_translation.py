@@ -292,7 +292,7 @@ def test_the_engine_is_ctranslate2_where_it_is_installed_and_there_is_no_gpu(
     [
         (["bt"], {}, r"arms\.bt: .* pairs gives de-en none: add monolingual: \{en: FILE\}"),
         (["csr+bt"], {"de": "more.de"}, r"arms\.csr\+bt: .* pairs gives de-en none"),
-        ([{"recipe": "csr+", "back_translation": {"beams": 2}}], {"en": "more.en"}, "trains no reverse model; take bt"),
+        ([{"recipe": "csr+", "back_translation": {"beams": 2}}], {"en": "more.en"}, "trains no reverse model; use bt"),
         (
             [{"recipe": "bt", "back_translation": {"within": True, "updates_share": 1.0}}],
             {"en": "more.en"},

@@ -31,7 +31,7 @@ def test_the_one_run_below_a_folder_is_found(tmp_path: Path) -> None:
         find_run(run.parent / "pretrained")
     other = make_run(tmp_path / "runs/other")
     assert runs_in(tmp_path) == [other, run]
-    with pytest.raises(UsageError, match=rf"runs: 2 runs are in it; give one of them: {other}, {run}$"):
+    with pytest.raises(UsageError, match=rf"runs: contains 2 runs; name one of them: {other}, {run}$"):
         find_run(tmp_path / "runs")
 
 

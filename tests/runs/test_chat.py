@@ -107,11 +107,11 @@ def test_what_is_no_plain_text_is_refused(model: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("Restore it.", r"restore: \{text\}, in place of which the text is put, is missing"),
+        ("Restore it.", r"restore: the placeholder \{text\} is missing"),
         ("{txt}", r"restore: \{txt\}: did you mean 'text'"),
-        ("{text} {", "restore: .*a brace stands around a name"),
-        ("{} {text}", "restore: a brace stands around a name"),
-        ("{text!r}", r"restore: \{text\} is expected without anything behind the name"),
+        ("{text} {", "restore: .*braces go around a name"),
+        ("{} {text}", "restore: braces go around a name"),
+        ("{text!r}", r"restore: \{text\} takes nothing after the name"),
         ("{text.__class__}", r"restore: \{text\.__class__\}"),
     ],
 )

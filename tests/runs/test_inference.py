@@ -284,7 +284,10 @@ def test_two_processes_train_one_arm_and_the_run_finds_it_finished(
         ({"switching": {"source": "anti"}}, "dictionaries give translations of words"),
         ({"switching": {"unit": "piece"}, "recipes": ["standard", "csr"]}, "dictionaries give translations of words"),
         ({"recipes": ["standard", {"recipe": "csr", "gloss": {"k": 1}}]}, r"arms\.csr\.gloss: its recipe makes no"),
-        ({"recipes": ["standard", {"recipe": "csr+", "mixture": {"gloss": 1}}]}, "gloss is no kind of examples for a"),
+        (
+            {"recipes": ["standard", {"recipe": "csr+", "mixture": {"gloss": 1}}]},
+            "gloss is not a kind of examples for a",
+        ),
         ({"recipes": ["standard", {"recipe": "csr+", "gloss": {"tag": True}}]}, "tag marks glosses"),
         ({"recipes": ["standard", {"recipe": "csr+", "monolingual": False}]}, "for translation, not for nli"),
         ({"recipes": ["standard", "csr+"], "lexicon": {}}, r"no dictionary for de, and csr\+ switches to all"),

@@ -127,7 +127,7 @@ def test_what_is_no_finished_run_is_refused(
     code, _, told = reproduce(capsys, monkeypatch, tmp_path, "--out", tmp_path / "again")
     assert (code, "metrics.json is missing" in told) == (2, True)
     code, _, told = reproduce(capsys, monkeypatch, tmp_path)
-    assert (code, "--out: a folder to run it again in is missing" in told) == (2, True)
+    assert (code, "--out: name a folder for the new run" in told) == (2, True)
 
 
 def metrics(bleu: float, width: float = 2.0) -> dict[str, Any]:

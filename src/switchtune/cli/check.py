@@ -19,48 +19,52 @@ if TYPE_CHECKING:
     from switchtune.check.checks import Checked
 
 Data = Annotated[
-    str, typer.Argument(help="YAML file of `switchtune run`, or the training set: its source side, or all of it.")
+    str, typer.Argument(help="YAML file for `switchtune run`, or the training set: its source side, or both sides.")
 ]
-Target = Annotated[str | None, typer.Argument(help="Target side, where the source is a file of its own.")]
-HeldOut = Annotated[str | None, typer.Option(metavar="CORPUS", help="As in a configuration: valid.{de,en}, valid.tsv")]
+Target = Annotated[str | None, typer.Argument(help="Target side, if the source side is a file of its own.")]
+HeldOut = Annotated[
+    str | None, typer.Option(metavar="CORPUS", help="Held-out set, as in a configuration: valid.{de,en}, valid.tsv")
+]
 
 
 def check(
     data: Data,
     target: Target = None,
-    langs: Annotated[str | None, typer.Option(help="Languages of the two sides: de-en; of files.")] = None,
+    langs: Annotated[str | None, typer.Option(help="Languages of the files' two sides, as in de-en.")] = None,
     valid: HeldOut = None,
     test: HeldOut = None,
     document: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column that says which document a pair is of.")
+        str | None, typer.Option(metavar="COLUMN", help="Column that says which document a pair comes from.")
     ] = None,
     model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Tell which characters of files this model does not know.")
+        str | None, typer.Option(metavar="MODEL", help="Report which characters in the files this model does not know.")
     ] = None,
     fix: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Write the training set without what is better left out, and that apart."),
+        typer.Option(
+            metavar="FOLDER", help="Write a cleaned training set here, with the rejected pairs in a file of their own."
+        ),
     ] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too, not on errors alone.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 on warnings too, not only on errors.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look for what is wrong with data: test pairs that are trained on, sides that drift apart, other languages, …
+    """Look for problems in data: test pairs in the training set, sides that drift apart, wrong languages, …
 
-    What is well is told in a line, what is not in a paragraph with the first lines. Exits 1 where there are errors.
-    `run`, `train`, `lexicon` and `show-batch` tell the same when they begin, without notes.
+    Each check that passes gets a line, each problem a paragraph with the first lines affected. Exits 1 if there are
+    errors. `run`, `train`, `lexicon` and `show-batch` report the same when they start, without notes.
 
     Example: `switchtune check examples/quickstart.yaml`
 
     Example: `switchtune check embedded:kitchen:valid --langs de-en --test embedded:kitchen:test`
     """
     if os.path.isdir(data):  # noqa: PTH112 - names may be too long
-        raise UsageError(f"{data}: a folder. Give files, or a YAML file: `switchtune init {data}` writes one.")
+        raise UsageError(f"{data}: is a folder. Name files, or a YAML file: `switchtune init {data}` writes one.")
     configured = Path(data).suffix.lower() in (".yaml", ".yml")
     if configured and (target, langs, valid, test, document, model) != (None,) * 6:
-        raise UsageError("A configuration names files, languages and model itself: give it alone.")
+        raise UsageError("A configuration already names files, languages and model: leave these options out.")
     if not (configured or langs):
-        raise UsageError("--langs: which languages do the files have? Give them, as in --langs de-en.")
+        raise UsageError("--langs: which languages are the files in? Name them, as in --langs de-en.")
     options = (target, langs, valid, test, document, model)
     if fix is not None:
         claim_folder(fix, "check", inputs=[data, *filter(None, options)], force=force, option="--fix")

@@ -85,7 +85,7 @@ class _Lines:
 class Display(_Bars):
     """Shows events of a run as they come: bars on a terminal, a line a minute elsewhere."""
 
-    _on_stop = "Stopped. The same command goes on from the last checkpoints."
+    _on_stop = "Stopped. Run the same command again to continue from the last checkpoints."
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

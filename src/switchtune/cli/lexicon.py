@@ -48,34 +48,38 @@ lexicon_app = typer.Typer(
     cls=_BuildByDefault,
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="""Build a bilingual lexicon in both directions and judge it. `switchtune lexicon build --help` has
+    help="""Build a bilingual lexicon in both directions and judge it. `switchtune lexicon build --help` lists
     the options.
 
     Example: `switchtune lexicon embedded:kitchen:valid --langs de-en --out lexicon`""",
 )
 
-Source = Annotated[str, typer.Argument(help="Source side, or all of a parallel corpus (TSV, train.{de,en}, …).")]
-Target = Annotated[str | None, typer.Argument(help="Target side, where the source is a file of its own.")]
+Source = Annotated[str, typer.Argument(help="Source side, or a whole parallel corpus (TSV, train.{de,en}, …).")]
+Target = Annotated[str | None, typer.Argument(help="Target side, if the source side is a file of its own.")]
 TranslationsPerWord = Annotated[int, setting(LexiconSettings, "k")]
 Floor = Annotated[float, setting(LexiconSettings, "floor")]
 Dictionaries = Annotated[
-    list[str], typer.Option(metavar="FILE[=WEIGHT]", help="MUSE format or TSV, of either direction.")
+    list[str], typer.Option(metavar="FILE[=WEIGHT]", help="MUSE format or TSV, in either direction.")
 ]
 Parts = Annotated[
-    list[str], typer.Option("--part", metavar="METHOD=WEIGHT", help="Parts of mixed; by default all that can be used.")
+    list[str],
+    typer.Option(
+        "--part", metavar="METHOD=WEIGHT", help="Method that mixed combines; by default all that can be used."
+    ),
 ]
 Embeddings = Annotated[
     tuple[str, str] | None, typer.Option(metavar="SOURCE.vec TARGET.vec", help="Word vectors for vecmap.")
 ]
 BlockedWords = Annotated[
-    Path | None, typer.Option(help="File of words, one per line, that no entry may contain; numbers never do.", **FILE)
+    Path | None,
+    typer.Option(help="File of words, one per line, that no entry may contain; numbers are always left out.", **FILE),
 ]
 Neighbours = Annotated[
-    Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, a control.")
+    Literal["nearest", "farthest"], typer.Option(help="farthest: the least similar words, as a control.")
 ]
 JudgeBy = Annotated[
     tuple[str, str] | None,
-    typer.Option(metavar="SOURCE TARGET", help="Sentence pairs to judge by; by default some of the text are kept out."),
+    typer.Option(metavar="SOURCE TARGET", help="Sentence pairs to judge by; by default some of the text is held out."),
 ]
 _DEFAULT = LexiconSettings()
 _AS_THEY_ARE = ("method", "mode", "preset", "k", "floor", "seed", "embeddings")
@@ -89,10 +93,10 @@ def build(
     target: Target = None,
     *,
     langs: Languages,
-    out: Annotated[Path, typer.Option("--out", help="Folder to write to; edits by hand in it stay.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder to write to; edits by hand in it are kept.")],
     method: Annotated[LexiconMethod, setting(LexiconSettings, "method")] = _DEFAULT.method,
     dictionary: Dictionaries = [],  # noqa: B006
-    model: Annotated[str | None, typer.Option(help="Model of plm: a Hub id or a folder.")] = None,
+    model: Annotated[str | None, typer.Option(help="Model for plm: a Hub id or a folder.")] = None,
     part: Parts = [],  # noqa: B006
     embeddings: Embeddings = None,
     mode: Annotated[MapMode, setting(LexiconSettings, "mode")] = _DEFAULT.mode,
@@ -110,8 +114,8 @@ def build(
 ) -> None:
     """Build a bilingual lexicon, in both directions, and judge it: `lexicon.*.tsv`, `judgement.json`, `report.html`.
 
-    Edits by hand belong in `lexicon.*.edits.tsv` beside it (word, translation, strength or -), which apply whenever it
-    is read, and which no build touches. Exits 1 where the verdict is red; what was built is written all the same.
+    Edits by hand belong in `lexicon.*.edits.tsv` beside it (word, translation, strength or -). They apply whenever it
+    is read, and no build touches them. Exits 1 if the verdict is red; the lexicon is written all the same.
 
     Example: `switchtune lexicon build embedded:kitchen:valid --langs de-en --out lexicon`
     """
@@ -175,7 +179,7 @@ def _weighted(text: str) -> tuple[str, float]:
     except ValueError:
         return text, 1.0  # the name of a file may hold "="
     if not 0 < value < math.inf:
-        raise UsageError(f"{text}: the weight is to be above 0 and finite; found {weight}.")
+        raise UsageError(f"{text}: the weight must be above 0 and finite; found {weight}.")
     return (name, value) if equals else (text, 1.0)
 
 
@@ -183,16 +187,16 @@ def _part(text: str) -> tuple[str, float]:
     method, _, weight = text.partition("=")
     methods = set(get_args(LexiconMethod)) - {"auto", "mixed"}
     if method not in methods:
-        raise UsageError(f"--part {text}: no part of that name; {nearest(method, methods)}")
+        raise UsageError(f"--part {text}: no such method; {nearest(method, methods)}")
     name, value = _weighted(text)
     if name != method:
-        raise UsageError(f"--part {text}: the weight is to be a number above 0, as in {method}=2; found {weight!r}.")
+        raise UsageError(f"--part {text}: the weight must be a number above 0, as in {method}=2; found {weight!r}.")
     return name, value
 
 
 @lexicon_app.command()
 def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune lexicon` wrote.", **FOLDER)]) -> None:
-    """Write the page of a folder of lexicons anew, edits by hand included.
+    """Rewrite the page of a lexicon folder, with edits made by hand since.
 
     Example: `switchtune lexicon report lexicon`
     """
@@ -205,10 +209,10 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder that `switchtune 
 def diff(
     lexicon_a: Annotated[Path, typer.Argument(help="Lexicon A.", **FILE)],
     lexicon_b: Annotated[Path, typer.Argument(help="Lexicon B, of the same direction.", **FILE)],
-    edits: Annotated[bool, typer.Option("--edits", help="Print the edits by hand that would make B of A.")] = False,
+    edits: Annotated[bool, typer.Option("--edits", help="Print the edits by hand that would turn A into B.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What two lexicons have in common, and where their first translations differ.
+    """Show what two lexicons have in common, and where their first translations differ.
 
     Example: `switchtune lexicon diff lexicon/lexicon.de-en.tsv
     runs/quickstart/comparison/lexicon/de-en/*/lexicon.de-en.tsv`
@@ -228,14 +232,14 @@ def diff(
 
 @lexicon_app.command()
 def merge(
-    lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of one direction.")],
+    lexicons: Annotated[list[str], typer.Argument(metavar="FILE[=WEIGHT]...", help="Lexicons of the same direction.")],
     out: Annotated[Path, typer.Option(help="File to write.")],
     k: TranslationsPerWord = _DEFAULT.k,
     floor: Floor = _DEFAULT.floor,
     numbers: Annotated[bool, typer.Option("--numbers", help="Keep entries that are numbers.")] = False,
     force: Force = False,
 ) -> None:
-    """Merge lexicons of one direction, each with a weight.
+    """Merge lexicons of the same direction, each with a weight.
 
     Example: `switchtune lexicon merge lexicon/lexicon.de-en.tsv=2
     runs/quickstart/comparison/lexicon/de-en/*/lexicon.de-en.tsv --out lexicon.de-en.tsv`
@@ -263,7 +267,7 @@ def lexicon_judge(
     pieces_of: PiecesOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge a lexicon or a glossary by sentence pairs that it was not made from. Exits 1 where the verdict is red.
+    """Judge a lexicon or a glossary by sentence pairs that it was not made from. Exits 1 if the verdict is red.
 
     Example: `switchtune lexicon-judge lexicon/lexicon.de-en.tsv embedded:kitchen:test --langs de-en`
     """

@@ -55,10 +55,10 @@ app = typer.Typer(
     name="switchtune",
     help="""Code-switching finetuning for multilingual sequence-to-sequence models.
 
-    `csr` is code-switching restore: the model first learns to restore sentences of which some words were replaced by
-    their translations, then it is fine-tuned as usual. `csr+` learns, beside the pairs, to translate sentences back
-    from glosses, in which a lexicon has written them word by word in the source language. `standard` is ordinary
-    fine-tuning, with which the others are compared.
+    `csr` is code-switching restore: the model first learns to restore sentences in which some words were replaced by
+    their translations, and is then fine-tuned as usual. `csr+` also learns from glosses: target sentences that a
+    lexicon has rendered word by word in the source language, and that the model translates back. `standard` is
+    ordinary fine-tuning, the baseline for the others.
     """,
     no_args_is_help=True,
     add_completion=False,
@@ -115,7 +115,7 @@ def _told(error: Exception) -> int:
         if said := error.format_message():
             verb = getattr(getattr(error, "ctx", None), "command_path", "switchtune")
             said = said if said.endswith("?") else f"{said.rstrip('.')}."
-            print_line(f"switchtune: {said}{_hint(error, said)} `{verb} --help` tells more.", err=True)
+            print_line(f"switchtune: {said}{_hint(error, said)} See `{verb} --help`.", err=True)
         return 2
     print_line(f"switchtune: {log_unforeseen(error)}", err=True)
     return 1
@@ -128,7 +128,7 @@ def _hint(error: Any, said: str) -> str:
     if "No such option" in said and settings:
         return " Settings are given as in --set training.updates=3000."
     if "extra argument" in said:
-        return " What belongs together goes in quotes" + (", and --set takes key=value." if settings else ".")
+        return " Put a value that contains spaces in quotes" + (", and --set takes key=value." if settings else ".")
     return ""
 
 
@@ -141,7 +141,7 @@ def _options(version: Annotated[bool, typer.Option("--version", help="Print the 
         raise typer.Exit
     if sys.flags.optimize > 1:
         raise UsageError(
-            "Python runs without docstrings, which transformers needs. Leave out -OO, and unset PYTHONOPTIMIZE."
+            "Python is running without docstrings, which transformers needs. Leave out -OO and unset PYTHONOPTIMIZE."
         )
     if lack_of_working_folder():  # Libraries fail in their own ways, some as they are loaded.
         raise SwitchtuneError("cannot begin.")

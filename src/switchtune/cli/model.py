@@ -28,21 +28,21 @@ from switchtune.run_dir import claim_folder
 
 def trim(
     model: Model,
-    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Text files beyond the first.", **FILE)] = [],  # noqa: B006
+    more: Annotated[list[Path], typer.Argument(metavar="[FILE]...", help="Further text files.", **FILE)] = [],  # noqa: B006
     *,
     text: Annotated[
         list[Path], typer.Option("--text", metavar="FILE...", help="Text files, one sentence a line.", **FILE)
     ],
-    langs: Annotated[str, typer.Option("--langs", help="Languages whose characters and tags stay: de,en.")],
+    langs: Annotated[str, typer.Option("--langs", help="Languages whose characters and tags are kept: de,en.")],
     out: NewFolder,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Leave out the pieces of a model's vocabulary that a text does not need.
+    """Remove the pieces of a model's vocabulary that a text does not need.
 
-    Kept are the pieces of the text, every character of the languages' scripts, of Latin, and digits, punctuation,
-    symbols and emoji; special tokens and tags. Before anything is written it is proved that the text is segmented as
-    before and that the kept pieces have the same logits. The folder holds `trim.json`, by which `untrim` works.
+    What is kept: the pieces of the text, every character of the languages' scripts and of Latin, digits, punctuation,
+    symbols and emoji, special tokens and tags. Before anything is written, it is proved that the text is segmented as
+    before and that the kept pieces have the same logits. The folder contains `trim.json`, which `untrim` relies on.
 
     Example: `switchtune trim runs/quickstart/pretrained/model --langs de,en --out trimmed --text
     runs/quickstart/comparison/de-en/test.de runs/quickstart/comparison/de-en/test.en`
@@ -55,19 +55,19 @@ def trim(
     texts = {str(path): read_lines(path) for path in (*text, *more)}
     languages = [language.strip() for language in langs.split(",") if language.strip()]
     if not languages:
-        raise UsageError(f"--langs {langs}: no language in it; expected codes with commas between them, as in de,en")
+        raise UsageError(f"--langs {langs}: no language in it; expected codes separated by commas, as in de,en")
     record = trimmed(model, survey(model, texts, languages), texts, output, force=force)
     print_line(json_text(record.figures()) if as_json else record.describe())
 
 
 def untrim(
-    folder: Annotated[Path, typer.Argument(help="A trimmed model, or one that was trained from it.", **FOLDER)],
+    folder: Annotated[Path, typer.Argument(help="A trimmed model, or a model trained from one.", **FOLDER)],
     *,
-    base: Annotated[str, typer.Option(help="The model that was trimmed: a model of the Hub or a folder.")],
+    base: Annotated[str, typer.Option(help="The model that was trimmed: a model on the Hub, or a folder.")],
     out: NewFolder,
     force: Force = False,
 ) -> None:
-    """Give a trimmed model its whole vocabulary back: its own rows where it has them, the base's for the others.
+    """Give a trimmed model its whole vocabulary back: its own rows where it has them, the base model's elsewhere.
 
     Example: `switchtune untrim trimmed --base runs/quickstart/pretrained/model --out whole`
     """
@@ -82,15 +82,19 @@ def add_language(
     model: Model,
     *,
     code: Annotated[str, typer.Option(help="The language: hsb, or as the model's family writes it, hsb_Latn, hs_DE.")],
-    like: Annotated[str, typer.Option(help="A language of the model, whose tag's weights the new tag begins with.")],
+    like: Annotated[
+        str, typer.Option(help="A language the model knows; the new tag starts with the weights of its tag.")
+    ],
     text: Annotated[
         list[Path],
-        typer.Option("--text", metavar="FILE", help="Text whose characters become pieces where none has them.", **FILE),
+        typer.Option(
+            "--text", metavar="FILE", help="Text whose characters become pieces if no piece has them.", **FILE
+        ),
     ] = [],  # noqa: B006
     out: NewFolder,
     force: Force = False,
 ) -> None:
-    """Give a model a tag for a language that it lacks. What it does in its other languages does not change.
+    """Give a model a tag for a language that it lacks. Its behaviour in its other languages does not change.
 
     Example: `switchtune add-language runs/quickstart/pretrained/model --code hsb --like de --out with-hsb`
     """
@@ -101,7 +105,7 @@ def add_language(
     output = claim_folder(out, "add-language", replaces=True, inputs=[model, *text], force=force)
     lines = [line for path in text for line in read_lines(path)]
     added = add_languages(model, [(code, like)], output, text=lines, force=force)
-    print_line(f"{out}: {added.describe()}, which begins as that of {like}")
+    print_line(f"{out}: weights copied from the tag of {like}; {added.describe()}")
     layout = load_layout(str(output))
     if not layout.plain_source(code, code):
         sides = ("target", "from") if "target" in layout.family.before_source else ("source", "into")
@@ -116,16 +120,16 @@ def export(
     model: Annotated[
         str,
         typer.Argument(
-            help="A fine-tuned model, a folder or of the Hub; with --langs a run; for chat a run's YAML file or folder."
+            help="A fine-tuned model, on the Hub or a folder; with --langs a run; for chat a run's YAML file or folder."
         ),
     ],
     out: NewFolder,
     form: Annotated[
-        Literal["ct2", "chat"], typer.Option("--to", help="What to export to: a model to CTranslate2, or chats.")
+        Literal["ct2", "chat"], typer.Option("--to", help="What to write: the model for CTranslate2, or chats.")
     ] = "ct2",
     int8: Annotated[bool, typer.Option("--int8", help="Write the matrices in 8 bits: a quarter of the size.")] = False,
     langs: Annotated[
-        str | None, typer.Option(help="Languages: de-en. By default those that the model was saved for.")
+        str | None, typer.Option(help="Languages, as in de-en; by default those the model was saved for.")
     ] = None,
     text: Annotated[
         Path | None, typer.Option(help="Text of the source language for the proof; by default an embedded one.", **FILE)
@@ -133,17 +137,15 @@ def export(
     beams: Annotated[int, setting(GenerationSettings, "beams", help="Beam size.")] = GenerationSettings().beams,
     arm: Arm = None,
     pair: Annotated[str | None, typer.Option(help="Which pair, as in de-en; by default the first.")] = None,
-    epochs: Annotated[
-        int, typer.Option(min=1, max=1000, help="Examples of so many epochs, switched anew in each, one after another.")
-    ] = 1,
+    epochs: Annotated[int, typer.Option(min=1, max=1000, help="Number of epochs of examples, each switched anew.")] = 1,
     overrides: Overrides = [],  # noqa: B006
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a folder that translates without switchtune, with a proof that it does the same and a script that uses it.
 
-    With --to chat: the examples of a run's stages as JSONL, chats for tools that train decoder-only models (TRL,
-    axolotl, LLaMA-Factory), for training and for validation. What is asked stands in `chat` of the configuration.
+    With --to chat: the examples of a run's stages, for training and for validation, as chats in JSONL for tools that
+    train decoder-only models (TRL, axolotl, LLaMA-Factory). The configuration's `chat` block sets what is asked.
 
     Example: `switchtune export runs/quickstart/comparison/de-en/csr/seed1/task/model --to ct2 --out exported`
 
@@ -199,20 +201,18 @@ def push(
     folder: Annotated[
         Path,
         typer.Argument(
-            metavar="RUN_OR_MODEL", help="Folder of a model, or of a run: its best by validation.", **FOLDER
+            metavar="RUN_OR_MODEL", help="Folder of a model, or of a run, for its best model by validation.", **FOLDER
         ),
     ],
     name: Annotated[str, typer.Argument(metavar="ORG/NAME", help="The repository on the Hub.")],
-    public: Annotated[bool, typer.Option("--public", help="Show it to everybody; by default it is private.")] = False,
-    update: Annotated[
-        bool, typer.Option("--update", help="Add a commit to a repository that is on the Hub already.")
-    ] = False,
-    langs: Annotated[str | None, typer.Option(help="Of a run with several pairs: which, as in de-en.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="Make it public; by default it is private.")] = False,
+    update: Annotated[bool, typer.Option("--update", help="Add a commit to a repository that already exists.")] = False,
+    langs: Annotated[str | None, typer.Option(help="Which pair of a run with several, as in de-en.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a model with its card into a repository of the Hugging Face Hub, private unless --public is given.
+    """Upload a model with its card to a repository on the Hugging Face Hub, private unless --public is given.
 
-    The token is that of `hf auth login`, or in HF_TOKEN; HF_ENDPOINT names another Hub.
+    The token comes from `hf auth login` or HF_TOKEN; HF_ENDPOINT names another Hub.
 
     Example: `switchtune push runs/quickstart/comparison my-team/kitchen-de-en`
     """

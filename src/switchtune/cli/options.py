@@ -61,18 +61,18 @@ FOLDER = _checked(_why_no_folder)
 TEXT = _checked(lambda path: None if str(path) == "-" or path.is_fifo() else why_unreadable(path))
 
 Out = Annotated[Path, typer.Option("--out", help="Folder to write to; run again with the same one to resume.")]
-NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write, new or made by this verb.")]
-OutFile = Annotated[Path | None, typer.Option("--out", help="Write to this file, not to standard output.")]
+NewFolder = Annotated[Path, typer.Option("--out", help="Folder to write: a new one, or one made by this verb.")]
+OutFile = Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")]
 Force = Annotated[
-    bool, typer.Option("--force", help="Write to --out even if something is there; what is replaced is lost.")
+    bool, typer.Option("--force", help="Write to --out even if something is there; replaced files are lost.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
 PiecesOf = Annotated[
-    str | None, typer.Option(metavar="MODEL", help="Take this model's subword pieces as units, not words.")
+    str | None, typer.Option(metavar="MODEL", help="Use this model's subword pieces as units instead of words.")
 ]
-Seed = Annotated[int, setting(LexiconSettings, "seed", help="Seed of everything drawn at random.")]
-Languages = Annotated[str, typer.Option("--langs", help="Languages of the two sides: de-en.")]
-Model = Annotated[str, typer.Argument(help="A model of the Hub or a folder.")]
+Seed = Annotated[int, setting(LexiconSettings, "seed", help="Random seed.")]
+Languages = Annotated[str, typer.Option("--langs", help="Languages of the two sides, as in de-en.")]
+Model = Annotated[str, typer.Argument(help="A model on the Hub, or a folder.")]
 
 
 def json_text(value: Any) -> str:
@@ -108,9 +108,7 @@ def model_of(model: str, source: str, target: str) -> str:
     if not runs_in(Path(model)):
         below = models_below(Path(model))
         if len(below) > 1:
-            raise UsageError(
-                f"{model}: {len(below):,} models are in it; give one of them: {', '.join(map(str, below))}"
-            )
+            raise UsageError(f"{model}: contains {len(below):,} models; name one of them: {', '.join(map(str, below))}")
         for found in below:
             print_line(f"{model}: the model in it is {found}", err=True)
         return str(below[0]) if below else model
@@ -124,7 +122,7 @@ def frequencies(text: str) -> tuple[int, ...]:
     parts = [part.strip() for part in text.split(",")]
     bounds = tuple(int(part) for part in parts if re.fullmatch("[1-9][0-9]{,14}", part))
     if len(bounds) < len(parts) or sorted(set(bounds)) != list(bounds):
-        raise UsageError(f"--buckets {text}: expected whole numbers from 1 that rise, as in 100,1000")
+        raise UsageError(f"--buckets {text}: expected increasing whole numbers from 1, as in 100,1000")
     return bounds
 
 

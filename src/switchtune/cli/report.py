@@ -16,34 +16,38 @@ from switchtune.run_dir import claim_file, claim_folder
 def analyse(
     run: Annotated[
         Path,
-        typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or above it.", **FOLDER),
+        typer.Argument(
+            metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or one above it.", **FOLDER
+        ),
     ],
-    what: Annotated[list[str], typer.Option("--what", help="Which analysis; again for more. By default all.")] = [],  # noqa: B006
+    what: Annotated[list[str], typer.Option("--what", help="Which analysis; repeat it for more. By default all.")] = [],  # noqa: B006
     multiway: Annotated[
-        str | None, typer.Option(metavar="PATTERN", help="Measure distances on 'ntrex/test.*.xz' too: a line in each.")
+        str | None, typer.Option(metavar="PATTERN", help="Measure distances on 'ntrex/test.*.xz' too, aligned by line.")
     ] = None,
     text: Annotated[
-        list[str], typer.Option("--text", metavar="LANG=FILE", help="Text of the pretraining, for the ellipses.")
+        list[str], typer.Option("--text", metavar="LANG=FILE", help="Pretraining text, for the ellipses.")
     ] = [],  # noqa: B006
     method: Annotated[Literal["pca", "tsne"], typer.Option(help="How the projection finds its plane.")] = "pca",
-    sentences: Annotated[
-        int, typer.Option(min=2, max=1_000_000, help="Pairs whose distance is measured, at most.")
-    ] = 2000,
+    sentences: Annotated[int, typer.Option(min=2, max=1_000_000, help="Most pairs whose distance is measured.")] = 2000,
     token: Annotated[
         Literal["piece", "end"],
-        typer.Option(help="Whose state is a sentence's vector: its last piece, or the decoder's last token (paper)."),
+        typer.Option(
+            help="Whose state stands for a sentence: its last piece's, or the decoder's last token's (paper)."
+        ),
     ] = "piece",
     points: Annotated[
-        int, typer.Option(min=3, max=1_000_000, help="Sentences of each text and side projected, at most.")
+        int, typer.Option(min=3, max=1_000_000, help="Most sentences projected from each text and side.")
     ] = 300,
-    buckets: Annotated[str, typer.Option(help="Bounds of word frequency; below the first: rare.")] = "100,1000",
-    cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Sentences shown for two systems, at most.")] = 20,
+    buckets: Annotated[
+        str, typer.Option(help="Bounds of word frequency; words below the first are rare.")
+    ] = "100,1000",
+    cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Most sentences shown for two systems.")] = 20,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:
     """Analyse a run: distance, frequency, length, projection, dynamics, cost, cases. Each is a JSON file and a figure.
 
-    Written to RUN/analysis. What a run that is not finished lacks is named, and the rest analysed. t-SNE needs
+    Writes to RUN/analysis. If the run is not finished, what is missing is named and the rest is analysed. t-SNE needs
     scikit-learn: the extra `analysis`.
 
     Example: `switchtune analyse runs/quickstart --what cost --what dynamics`
@@ -89,19 +93,20 @@ def _texts(options: list[str]) -> dict[str, list[str]]:
 
 def report(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="Folders of `switchtune run`, or above one.", **FOLDER)
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of `switchtune run`, or folders above them.", **FOLDER),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="HTML file to write; by default it has the name of the first run.")
+        Path | None, typer.Option("--out", help="HTML file to write; by default named after the first run.")
     ] = None,
-    figures: Annotated[Path | None, typer.Option(help="Folder for the figures as files too.")] = None,
-    form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Of these files.")] = "svg",
+    figures: Annotated[Path | None, typer.Option(help="Folder to write the figures to as well, as files.")] = None,
+    form: Annotated[Literal["svg", "png", "pdf"], typer.Option("--format", help="Format of these files.")] = "svg",
     force: Force = False,
 ) -> None:
-    """Write runs as one HTML file that opens anywhere, offline: what came out, how sure it is, and what led there.
+    """Write runs as one HTML file that opens anywhere, offline: the results, how certain they are, and what led there.
 
-    A run that is not finished is shown as far as it has come, with what is missing. Several runs stand side by side,
-    with curves over the sizes of their corpora; the scores of those of different test sets are not compared.
+    An unfinished run is shown as far as it has got, with what is missing. Several runs are shown side by side, with
+    curves over the sizes of their corpora; scores on different test sets are not compared.
 
     Example: `switchtune report runs/quickstart --out report.html --figures figures --format pdf`
     """
@@ -128,13 +133,13 @@ def report(
 
 
 def demo(
-    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`, or above it.", **FOLDER)],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of 127.0.0.1; 0 takes one that is free.")] = 7860,
+    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`, or one above it.", **FOLDER)],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 picks a free one.")] = 7860,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open the page in a browser.")] = False,
 ) -> None:
-    """Try a run on a page of this machine: switch a sentence, restore it, translate it, edit the lexicon.
+    """Try a run in the browser: switch a sentence, restore it, translate it, edit the lexicon.
 
-    The page is at 127.0.0.1, for this machine alone. Ctrl-C ends it.
+    The page is at 127.0.0.1, for this machine only. Ctrl-C ends it.
 
     Example: `switchtune demo runs/quickstart`
     """
@@ -145,7 +150,7 @@ def demo(
     from switchtune.demo.session import open_session
 
     def ready(url: str) -> None:
-        print_line(f"{url} (Ctrl-C ends)")
+        print_line(f"{url} (Ctrl-C ends it)")
         if not no_open:
             Thread(target=webbrowser.open, args=(url,), daemon=True).start()  # some return only when they are closed
 

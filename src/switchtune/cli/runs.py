@@ -22,16 +22,20 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.run_dir import claim_folder
 from switchtune.runs.paths import CONFIG, side_file
 
-Config = Annotated[Path, typer.Argument(help="YAML file of `switchtune run`.")]
+Config = Annotated[Path, typer.Argument(help="YAML file for `switchtune run`.")]
 Overrides = Annotated[
     list[str], typer.Option("--set", metavar="KEY=VALUE", help="Replace a setting: --set training.lr=1e-4")
 ]
 Accept = Annotated[bool, typer.Option("--accept-lexicon", help="Train with a lexicon that was judged red.")]
 KeepChanged = Annotated[
-    bool, typer.Option("--keep-changed", help="Use models and outputs in --out that were changed since they were made.")
+    bool,
+    typer.Option(
+        "--keep-changed", help="Use models and outputs in --out even if they have changed since they were made."
+    ),
 ]
 Arm = Annotated[
-    str | None, typer.Option("--arm", "--recipe", help="Name of the arm; by default the first but the baseline.")
+    str | None,
+    typer.Option("--arm", "--recipe", help="Name of the arm; by default the first that is not the baseline."),
 ]
 
 _Comparison = TypeVar("_Comparison", bound=RunConfig | NliConfig)
@@ -89,7 +93,9 @@ def pretrain(
             on_message=lambda message: display.show(Event("pretrain", message)),
         )
     if pretrained.set_aside is not None:
-        print_line(f"The settings or the text have changed; what was there is now {pretrained.set_aside}", err=True)
+        print_line(
+            f"The settings or the text have changed; the earlier files are now in {pretrained.set_aside}", err=True
+        )
     figures = {**asdict(pretrained), "folder": str(pretrained.folder)}
     figures["set_aside"] = pretrained.set_aside and str(pretrained.set_aside)
     training = pretrained.training
@@ -109,9 +115,9 @@ def run(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Fine-tune every arm at the same total of updates, try the models on the test sets, compare.
+    """Fine-tune every arm for the same total number of updates, test the models, and compare them.
 
-    The file's `task` says what for: translation, summarization, or nli (trained in one language, tested in others).
+    The file's `task` is translation, summarization or nli (trained in one language, tested in others).
 
     Example: `switchtune run examples/quickstart.yaml --out runs/quickstart/comparison`
     """
@@ -152,10 +158,12 @@ def train(
     pair: Annotated[
         str | None, typer.Option(help="A pair that the model learns, as in de-en; by default the first.")
     ] = None,
-    seed: Annotated[int | None, setting(LexiconSettings, "seed", help="By default the first of the file.")] = None,
-    gpus: Annotated[int | None, typer.Option(min=1, max=1024, help="Train with so many GPUs, a process each.")] = None,
+    seed: Annotated[int | None, setting(LexiconSettings, "seed", help="By default the first in the file.")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Number of GPUs to train with, one process each.")
+    ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Train with so many processes on a machine without GPUs.")
+        int | None, typer.Option(min=1, max=1024, help="Number of processes to train with on a machine without GPUs.")
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
@@ -165,10 +173,10 @@ def train(
 ) -> None:
     """Train one model of an arm, with one process or many, and print where it is.
 
-    The folder is that of `switchtune run`, which finds finished what is trained here. An update's batch is the same
-    however many processes share it. Under torchrun, accelerate launch or srun leave out --gpus: each process joins.
-    Early stopping (`training.patience`) is for this verb: `run` compares arms at equal updates. A configuration of nli
-    has no pairs: leave out --pair.
+    The folder is the one that `switchtune run` writes to, which does not train this model again. An update's batch is
+    the same however many processes share it. Under torchrun, accelerate launch or srun, leave out --gpus: each process
+    joins. Early stopping (`training.patience`) is for this verb only, as `run` compares arms at equal updates. A
+    configuration for nli has no pairs: leave out --pair.
 
     Example: `switchtune train examples/quickstart.yaml --out runs/quickstart/comparison --arm csr`
     """
@@ -189,21 +197,23 @@ def train(
 
 
 def reproduce(
-    run: Annotated[Path, typer.Argument(help="Folder of `switchtune run`, finished.", **FOLDER)],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder to run it again in; call again to resume.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what is otherwise today, and run nothing.")] = False,
+    run: Annotated[Path, typer.Argument(help="Folder of a finished `switchtune run`.", **FOLDER)],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for the new run; the same one again resumes it.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what has changed, and run nothing.")] = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what of a run is otherwise today (versions, machine, files, model), run it again, and compare the scores.
+    """Report what has changed since a run (versions, machine, files, model), run it again, and compare the scores.
 
-    On a CPU, with all as it was, scores are the same to the last digit; else they may differ as two trainings do by
-    chance. Exit code 1 where they differ by more, or where a file is missing.
+    On a CPU, with nothing changed, scores are the same to the last digit; otherwise they may differ as two trainings do
+    by chance. Exits 1 if they differ by more, or if a file is missing.
 
     Example: `switchtune reproduce runs/quickstart/comparison --dry-run`
     """
     if out is None and not dry_run:
-        raise UsageError("--out: a folder to run it again in is missing; --dry-run tells what is otherwise today.")
+        raise UsageError("--out: name a folder for the new run, or use --dry-run to see what has changed.")
     from switchtune.cli.display import Display
     from switchtune.runs.reproduce import read_past
     from switchtune.runs.reproduce import reproduce as run_again
@@ -215,7 +225,9 @@ def reproduce(
     tell(past.expectation)
     if past.missing:
         named = ", ".join(each.what for each in past.missing[:4])
-        raise SwitchtuneError(f"{run}: cannot be run again without {named}. Relative names begin where it was started.")
+        raise SwitchtuneError(
+            f"{run}: cannot be run again without {named}. Relative paths start from where it was started."
+        )
     if out is None or dry_run:
         return
     claim_folder(out, "run", inputs=[*past.config.inputs, run], force=force)
@@ -233,7 +245,7 @@ def reproduce(
 
 def zeroshot(
     config: Annotated[
-        Path, typer.Argument(help="YAML file of `switchtune run`, with a `zeroshot` block where more is tested.")
+        Path, typer.Argument(help="YAML file for `switchtune run`, with a `zeroshot` block if more is tested.")
     ],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
@@ -242,12 +254,12 @@ def zeroshot(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Test every model in all directions into its target languages: a matrix of tested against trained.
+    """Test every model in all directions into its target languages: a matrix of tested against trained ones.
 
-    Further test sets are named by `zeroshot.tests` and `zeroshot.multiway`. Languages without pairs that arms have
-    glosses in (`zeroshot.glossed`) are tested too.
+    `zeroshot.tests` and `zeroshot.multiway` name further test sets. Languages without pairs for which arms have glosses
+    (`zeroshot.glossed`) are tested too.
 
-    Trains what `switchtune run` would, in the same folder, and goes on where that has finished.
+    Trains what `switchtune run` would, in the same folder, and does not repeat what is finished there.
 
     Example, with the corpora that its file names: `switchtune zeroshot examples/zeroshot.yaml --out runs/zeroshot`
     """
@@ -266,7 +278,7 @@ def zeroshot(
 
 
 def search(
-    config: Annotated[Path, typer.Argument(help="YAML file of `switchtune run` with a `search` block.")],
+    config: Annotated[Path, typer.Argument(help="YAML file for `switchtune run` with a `search` block.")],
     out: Out,
     overrides: Overrides = [],  # noqa: B006
     accept: Accept = False,
@@ -274,9 +286,9 @@ def search(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Try learning rates, batches and numbers of updates on the validation set, the same for every arm.
+    """Try learning rates, batch sizes and numbers of updates on the validation set, the same for every arm.
 
-    On the first pair, with the first seed. Ends in `best.yaml`, a configuration for `switchtune run`.
+    Uses the first pair and the first seed. Writes `best.yaml`, a configuration for `switchtune run`.
 
     Example: `switchtune search examples/quickstart.yaml --out runs/search --set 'search.lr=[5e-4, 1e-3, 2e-3]'`
     """
@@ -300,12 +312,14 @@ def plan(
     config: Config,
     gpu_memory: Annotated[
         float | None,
-        typer.Option(metavar="GB", min=1, max=10_000, help="Tell whether it fits into a GPU of so many GB elsewhere."),
+        typer.Option(
+            metavar="GB", min=1, max=10_000, help="Report whether it fits on another GPU with this much memory."
+        ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     as_json: AsJson = False,
 ) -> None:
-    """Print what a run will take, before it begins: memory in GB, what would make it fit, tokens a second, hours.
+    """Print what a run will take before it starts: memory in GB, what would make it fit, tokens per second, hours.
 
     Example: `switchtune plan examples/quickstart.yaml`
     """

@@ -17,25 +17,27 @@ if TYPE_CHECKING:
 
 
 Lang = Annotated[str, typer.Option(help="Language of the outputs: decides how they are tokenised.")]
-References = Annotated[Path, typer.Argument(help="References, line by line.", **FILE)]
+References = Annotated[Path, typer.Argument(help="References, one per line.", **FILE)]
 Train = Annotated[
     Path | None,
-    typer.Option(help="Target side of the training text: word accuracy by how often it has a word.", **FILE),
+    typer.Option(help="Target side of the training text, for word accuracy by frequency in it.", **FILE),
 ]
-Buckets = Annotated[str, typer.Option(metavar="N,N…", help="Frequencies at which the buckets of words begin.")]
+Buckets = Annotated[str, typer.Option(metavar="N,N…", help="Frequencies at which buckets of words begin.")]
 Tokenised = Annotated[
-    bool, typer.Option("--tokenised", help="The texts are tokenised: with --train, words stand between spaces.")
+    bool, typer.Option("--tokenised", help="The texts are already tokenised: with --train, words are split at spaces.")
 ]
 Source = Annotated[
     Path | None,
-    typer.Option(help="The texts that were translated: for COMET and terms, and scored as outputs themselves.", **FILE),
+    typer.Option(
+        help="The texts that were translated, for COMET and terms; also scored as if they were outputs.", **FILE
+    ),
 ]
 TermFile = Annotated[
-    str | None, typer.Option("--glossary", help="Terms and their translations: how many are in the outputs?")
+    str | None, typer.Option("--glossary", help="Terms and their translations, to count in the outputs.")
 ]
 From = Annotated[str | None, typer.Option("--from", help="With --glossary: language of --source.")]
 CometEnvironment = Annotated[
-    Path | None, typer.Option("--comet-env", metavar="FOLDER", help="Virtual environment that has unbabel-comet.")
+    Path | None, typer.Option("--comet-env", metavar="FOLDER", help="Virtual environment with unbabel-comet.")
 ]
 CometModel = Annotated[
     str | None, typer.Option(metavar="MODEL", help="COMET model; by default Unbabel/wmt22-comet-da.")
@@ -76,7 +78,7 @@ def score(
     lang: Lang,
     metric: Annotated[
         list[str],
-        typer.Option(help="BLEU, spBLEU, chrF++, ROUGE, word-F, COMET, terms, in-language; again for another."),
+        typer.Option(help="BLEU, spBLEU, chrF++, ROUGE, word-F, COMET, terms, in-language; repeat it for more."),
     ] = [],  # noqa: B006
     train: Train = None,
     buckets: Buckets = "100,1000",
@@ -88,10 +90,10 @@ def score(
     comet_model: CometModel = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score outputs: by default BLEU, chrF++ and the share in the right language, and what is empty or repetitive.
+    """Score outputs: by default BLEU, chrF++ and the share in the right language, and empty or repetitive ones.
 
-    With --train also the accuracy of rare and frequent words; with --comet-env and --source also COMET; with
-    --glossary, --source and --from also the share of its terms that are in the outputs, as they are and in any form.
+    With --train, also the accuracy of rare and frequent words; with --comet-env and --source, also COMET; with
+    --glossary, --source and --from, also the share of its terms found in the outputs, as given and in any form.
 
     Example: `switchtune score runs/quickstart/comparison/de-en/csr/seed1/hypotheses.txt
     runs/quickstart/comparison/de-en/test.en --lang en`
@@ -117,12 +119,12 @@ def compare(
     metric: Annotated[
         str,
         typer.Option(
-            help="What is compared: BLEU, spBLEU, chrF++, ROUGE, ROUGE-1, ROUGE-2, ROUGE-L, word-F, COMET, terms."
+            help="Metric to compare: BLEU, spBLEU, chrF++, ROUGE, ROUGE-1, ROUGE-2, ROUGE-L, word-F, COMET, terms."
         ),
     ] = "BLEU",
     test: Annotated[
         Literal["bootstrap", "randomisation", "sacrebleu"],
-        typer.Option(help="Draw other test sets, shuffle the outputs of A and B, or sacrebleu's (half of a) p-value."),
+        typer.Option(help="Resample the test set, shuffle the outputs of A and B, or sacrebleu's (half of a) p-value."),
     ] = "bootstrap",
     resamples: Annotated[int | None, setting(EvaluationSettings, "resamples")] = None,
     seed: Seed = _DEFAULT.seed,

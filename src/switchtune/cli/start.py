@@ -27,20 +27,22 @@ DEFAULT_MODEL = "facebook/mbart-large-50"
 def init(
     data: Annotated[
         str,
-        typer.Argument(help="Folder of the data, a file of it, or a corpus: train.{de,en}, hf:org/name:config:split."),
+        typer.Argument(
+            help="Folder with the data, one of its files, or a corpus: train.{de,en}, hf:org/name:config:split."
+        ),
     ] = ".",
-    model: Annotated[str, typer.Option(help="A model of the Hub or a folder.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help="A model on the Hub, or a folder.")] = DEFAULT_MODEL,
     langs: Annotated[
-        str | None, typer.Option(help="Languages and direction, as in de-en, where they are not to be seen.")
+        str | None, typer.Option(help="Languages and direction, as in de-en, if they cannot be recognised.")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="YAML file to write.")] = Path("mine.yaml"),
     no_plan: Annotated[bool, typer.Option("--no-plan", help="Do not measure memory and time on this machine.")] = False,
     force: Force = False,
 ) -> None:
-    """Look at the data that is there and write a configuration for `switchtune run`, with settings that fit its size.
+    """Look at your data and write a configuration for `switchtune run`, with settings that suit its size.
 
-    Training, validation and test sets are told by their names (train, valid or dev, test); what lacks is taken out of
-    the training set. Languages are told by names of files and columns, or by the text.
+    Training, validation and test sets are recognised by name (train, valid or dev, test); a missing one is taken out of
+    the training set. Languages are recognised by the names of files and columns, or from the text.
 
     Example: `switchtune init embedded:kitchen:valid --langs de-en --model runs/quickstart/pretrained/model`
     """
@@ -67,10 +69,10 @@ def init(
                 print_line(outlook(planned))
                 if more := remedy_of(planned):
                     text = configuration_text(model, pairs, layout, more)
-                    print_line(f"the file has what makes it fit: {', '.join(more)}")
+                    print_line(f"settings in the file that make it fit: {', '.join(more)}")
     write_text(output, text)
     file = shlex.quote(str(out))
-    print_line(f"{out}: written; it is yours to change")
+    print_line(f"{out}: written; edit it as you like")
     for verb in ("check", "plan", "run"):
         print_line(f"next: switchtune {verb} {file}" + f" --out runs/{shlex.quote(out.stem)}" * (verb == "run"))
 
@@ -84,7 +86,7 @@ def _layout(model: str) -> "Layout | None":
     except SwitchtuneError as error:
         if os.path.isdir(model):  # noqa: PTH112 - names may be too long
             raise
-        print_line(f"not looked at: {error}", err=True)
+        print_line(f"model not looked at: {error}", err=True)
         return None
 
 
@@ -108,9 +110,9 @@ def _tell(found: "Survey", pairs: "Sequence[FoundPair]") -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Tell what the program finds here: versions, device, precision, memory, disk, and which extras are missing.
+    """Report what the program finds here: versions, device, precision, memory, disk, and which extras are missing.
 
-    Exits 1 where a package that is needed is missing, or of a version that is not supported.
+    Exits 1 if a required package is missing or its version is not supported.
 
     Example: `switchtune doctor`
     """
@@ -123,4 +125,4 @@ def doctor(as_json: AsJson = False) -> None:
         for line in found.lines():
             print_line(line)
     if found.faults:
-        raise SwitchtuneError(f"Packages to be mended: {'; '.join(found.faults)}.")
+        raise SwitchtuneError(f"Packages to fix: {'; '.join(found.faults)}.")

@@ -43,14 +43,14 @@ _INSTRUCTION = ChatSettings().restore
 LexiconFile = Annotated[
     str,
     typer.Option(
-        "--lexicon", metavar="FILE", help="Lexicon from this text's language, or a glossary with it.", **LOCATION
+        "--lexicon", metavar="FILE", help="Lexicon from this text's language, or a glossary that has it.", **LOCATION
     ),
 ]
 TargetLanguage = Annotated[
-    str | None, typer.Option(help="Language of the translations; of glossaries (TBX, XLSX, CSV, …) to be named.")
+    str | None, typer.Option(help="Language of the translations; required with a glossary (TBX, XLSX, CSV, …).")
 ]
 Instruction = Annotated[
-    str, typer.Option(metavar="TEXT", help="With --chat: what is asked, with {text}, {language} and {other}.")
+    str, typer.Option(metavar="TEXT", help="With --chat: the request, with {text}, {language} and {other}.")
 ]
 TermFile = Annotated[
     str | None,
@@ -78,23 +78,23 @@ def switch(
     mean_span: Annotated[float, setting(SwitchingSettings, "mean_span")] = _SWITCHING.mean_span,
     pieces_of: PiecesOf = None,
     source: Annotated[
-        Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; two are controls.")
+        Literal["lexicon", "random", "mask"], typer.Option(help="What replaces words; random and mask are controls.")
     ] = "lexicon",
     seed: Seed = 1,
-    epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Another epoch, other replacements.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Epoch; each draws other replacements.")] = 0,
     tsv: Annotated[bool, typer.Option("--tsv", help="Original and switched sentence, separated by a tab.")] = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object a line.")] = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="One JSON object per line.")] = False,
     chat: Annotated[
-        bool, typer.Option("--chat", help="A chat a line, as JSON: the model is asked to restore the sentence.")
+        bool, typer.Option("--chat", help="One chat per line, as JSON, that asks the model to restore the sentence.")
     ] = False,
     instruction: Instruction = _INSTRUCTION,
     out: OutFile = None,
     force: Force = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the rates as JSON (to standard error).")] = False,
 ) -> None:
-    """Replace words of a text by their translations: a switched line per line.
+    """Replace words of a text with their translations, line by line.
 
-    With --chat a line is an example of stage 1 for tools that train decoder-only models; blank lines are left out.
+    With --chat, a line is an example of stage 1 for tools that train decoder-only models; blank lines are left out.
     On a terminal, original and switched sentences are shown in colour. The realised rate goes to standard error.
 
     Example: `switchtune switch runs/quickstart/comparison/de-en/test.de --lexicon lexicon/lexicon.de-en.tsv --lang de
@@ -149,9 +149,9 @@ def _only_form(**asked: bool) -> str:
 def _instruction(instruction: str, *, chat: bool, source: str) -> str:
     """What is asked where a sentence is to be restored."""
     if instruction != _INSTRUCTION and not chat:
-        raise UsageError("--instruction is what a model is asked in chats: add --chat.")
+        raise UsageError("--instruction is for chats only: add --chat.")
     if chat and source == "mask":
-        raise UsageError("--chat --source mask: the mask is a token of models that do not chat. Take another source.")
+        raise UsageError("--chat --source mask: the mask is a token of models that do not chat. Choose another source.")
     return parse_config(ChatSettings, {"restore": instruction}, origin="--instruction").restore
 
 

@@ -52,17 +52,17 @@ Outputs: TypeAlias = Annotated[
 
 
 class ArmSettings(Settings):
-    """One row of the comparison: a recipe, with its own lexicon and switching where it needs other than the run's, or
-    outputs of a system that is not trained here."""
+    """One row of the comparison: a recipe, with its own settings where they differ from the run's, or outputs of a
+    system that is not trained here."""
 
     recipe: Literal[RecipeName, "auto"] | None = None
-    """`auto`: for each pair the recipe that did best on corpora like it, once it is known how large it is."""
+    """`auto`: for each pair, the recipe that did best on corpora like it, chosen once the pair's size is known."""
     name: FolderName = ""
     """Name in tables and folders; the recipe's name by default."""
     outputs: dict[FolderName, Outputs] = Field(default_factory=dict, max_length=LONGEST_LIST)
-    """In place of a recipe: outputs of any other system for the test sets, by pair (of nli by language), a text file
-    with a line for each: {de-en: gpt.de-en.txt}. Nothing is trained; they count the same beside every seed. Or a list
-    of as many files as there are seeds: samples of the system, one in the place of each seed."""
+    """In place of a recipe: another system's outputs for the test sets, by pair (for nli, by language), in a text file
+    with one output per line: {de-en: gpt.de-en.txt}. Nothing is trained, and the same outputs count for every seed. Or
+    a list with one file per seed: samples of the system, each taking the place of a seed."""
     lexicon: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `lexicon` block."""
     switching: dict[str, Any] = Field(default_factory=dict)
@@ -74,15 +74,15 @@ class ArmSettings(Settings):
     terms: Annotated[dict[str, Any], BeforeValidator(share_alone)] = Field(default_factory=dict)
     """Values that replace those of the run's `terms` block; a number alone is their share."""
     mixture: dict[ExampleKind, Annotated[Proportion, BeforeValidator(_proportion)]] = Field(default_factory=dict)
-    """Kinds of examples in the recipe's mixture with their shares, in place of its own: {task: 0.5, gloss: 0.4,
-    dictionary: 0.1}. Two numbers are those of the stage's beginning and end, with a straight line between: {task: 0.5,
-    gloss: [0.5, 0]}."""
+    """Kinds of examples with their shares, in place of the recipe's own mixture: {task: 0.5, gloss: 0.4, dictionary:
+    0.1}. Two numbers are the shares at the stage's beginning and end, with a straight line between: {task: 0.5, gloss:
+    [0.5, 0]}."""
     monolingual: bool = True
-    """Whether its mixture has the pairs' monolingual text; false leaves it out."""
+    """Whether its mixture includes the pairs' monolingual text."""
     together: Annotated[dict[str, Any], BeforeValidator(block_of_groups)] = Field(default_factory=dict)
     """Values that replace those of the run's `together` block, or the groups alone: true, false, or lists of pairs."""
     training: dict[str, Any] = Field(default_factory=dict)
-    """Values that replace those of the run's `training` block; the total of updates cannot be among them."""
+    """Values that replace those of the run's `training` block; the total number of updates cannot be one of them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -111,7 +111,7 @@ class ArmSettings(Settings):
         lines = map(ends_of, mixture.values())
         for end, shares in zip(("beginning", "end"), zip(*lines, strict=True), strict=False):
             if not sum(shares):
-                raise ValueError(f"all shares are 0 at the {end} of the stage; give one kind of examples more")
+                raise ValueError(f"all shares are 0 at the {end} of the stage; give a kind of examples a share above 0")
         # In one order whatever the file's, for the examples that are drawn go by it.
         return {kind: mixture[kind] for kind in get_args(ExampleKind) if mixture.get(kind, 0) not in (0, (0, 0))}
 
@@ -137,12 +137,14 @@ def own_recipe(arm: ArmSettings, *, translates: bool, terms: float = 0) -> Recip
         return NOT_TRAINED
     recipe = _mixed_recipe(arm, translates=translates)
     if not translates and (terms or arm.terms):
-        raise ValueError(f"arms.{arm.name}.terms: the task has no translations in which terms could be kept; leave out")
+        raise ValueError(
+            f"arms.{arm.name}.terms: the task has no translations in which terms could be kept; leave it out"
+        )
     if terms and "terms" in arm.mixture:
         raise ValueError(f"arms.{arm.name}: terms.share and mixture both say how many terms there are; leave one out")
     if terms and not any("task" in stage.mixture for stage in recipe.stages):
         raise ValueError(
-            f"arms.{arm.name}.terms: its recipe has no examples of the task, whose sources could carry terms; set "
+            f"arms.{arm.name}.terms: its recipe has no examples of the task whose sources could carry terms; set "
             "terms: 0 for it"
         )
     return recipe.with_terms(terms) if terms else recipe
@@ -152,18 +154,20 @@ def _mixed_recipe(arm: ArmSettings, *, translates: bool) -> Recipe:
     assert arm.recipe is not None
     if arm.recipe == AUTO:
         if arm.mixture:
-            raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by what was measured; leave it out")
+            raise ValueError(f"arms.{arm.name}.mixture: its recipe is chosen by measurements; leave it out")
         return recipe_of("standard", translates=translates)
     recipe = recipe_of(arm.recipe, translates=translates)
     own = [name for name, given in (("mixture", arm.mixture), ("monolingual", not arm.monolingual)) if given]
     if own and not recipe.mixes:
         mixing = ", ".join(name for name, each in RECIPES.items() if each.mixes)
-        raise ValueError(f"arms.{arm.name}.{own[0]}: its recipe has no mixture; leave it out, or take one of {mixing}")
+        raise ValueError(
+            f"arms.{arm.name}.{own[0]}: its recipe has no mixture; leave it out, or choose one of {mixing}"
+        )
     if "backtranslated" in arm.mixture and recipe.reverse is None:
-        raise ValueError(f"arms.{arm.name}.mixture: its recipe trains no model that translates back; take bt or csr+bt")
+        raise ValueError(f"arms.{arm.name}.mixture: its recipe trains no model that translates back; use bt or csr+bt")
     if not translates and (wrong := [kind for kind in arm.mixture if kind not in WITHOUT_TRANSLATION]):
         raise ValueError(
-            f"arms.{arm.name}.mixture: {wrong[0]} is no kind of examples for a task without translations; take "
+            f"arms.{arm.name}.mixture: {wrong[0]} is not a kind of examples for a task without translations; use "
             f"{' and '.join(WITHOUT_TRANSLATION)}"
         )
     recipe = recipe.with_mixture(arm.mixture) if arm.mixture else recipe
@@ -332,15 +336,16 @@ class ComparisonSettings(Settings):
         min_length=1,
         max_length=LONGEST_LIST,
     )
-    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, lexicon, switching, training; or
-    with name and outputs."""
+    """Rows of the comparison: each the name of a recipe, or a mapping with recipe, name, lexicon, switching, training;
+    or with name and outputs."""
     seeds: tuple[Seed, ...] = Field((1,), min_length=1, max_length=LONGEST_LIST)
     baseline: str = "standard"
     """Name of the arm that the others are compared with."""
     jobs: Processes = 0
-    """Trainings side by side; 0 means one per core without a GPU, one with a GPU."""
+    """Trainings that run side by side; 0: one with a GPU, one per core without."""
     keep_changed: bool = False
-    """Use models and outputs that were changed after they were made; otherwise they are moved aside and made again."""
+    """Use models and outputs even if they have changed since they were made; otherwise they are moved aside and made
+    again."""
     lexicon: Any
     switching: SwitchingSettings = SwitchingSettings()
     training: TrainingSettings = TrainingSettings()
@@ -363,7 +368,7 @@ class ComparisonSettings(Settings):
         """Refuse settings of its own that an arm's recipe does not use, or that glosses cannot be made with."""
         named = own.recipe != AUTO  # else they count for what may be chosen
         if named and own.gloss and not arm.translates_words:
-            raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or take csr+")
+            raise ValueError(f"arms.{arm.name}.gloss: its recipe makes no glosses; leave it out, or use csr+")
         # What its lexicon is made of counts for glosses too.
         used = {"unit", "source"} if arm.switching.source in {"lexicon", "anti"} else {"unit"}
         unused = set() if arm.restores else own.switching.keys() - used
@@ -417,5 +422,5 @@ class ComparisonSettings(Settings):
             if missing and arm.name == self.baseline:
                 raise ValueError(
                     f"arms.{arm.name}.outputs: none for {', '.join(missing)}, and others are compared with it there. "
-                    "Give a file for each, or take another baseline"
+                    "Give a file for each, or choose another baseline"
                 )

@@ -13,36 +13,35 @@ def _with_names(*names: str) -> AfterValidator:
     """Have a text hold `{text}`, and in braces nothing but these names."""
 
     def check(template: str) -> str:
-        braces = "a brace stands around a name, as in {text}; {{ and }} are written for braces of your own"
+        braces = "braces go around a name, as in {text}; write {{ and }} for literal braces"
         try:
             parts = [(name, form, kind) for _, name, form, kind in Formatter().parse(template) if name is not None]
         except ValueError as error:
             raise ValueError(f"{error}: {braces}") from error
         for name, form, kind in parts:
             if form or kind:
-                raise ValueError(f"{{{name}}} is expected without anything behind the name")
+                raise ValueError(f"{{{name}}} takes nothing after the name")
             if name not in names:
                 raise ValueError(f"{{{name}}}: {nearest(name, names)}; {braces}" if name else braces)
         if "text" not in (name for name, _, _ in parts):
-            raise ValueError("{text}, in place of which the text is put, is missing")
+            raise ValueError("the placeholder {text} is missing")
         return template
 
     return AfterValidator(check)
 
 
 class ChatSettings(Settings):
-    """What `switchtune export --to chat` has a user ask; languages are named in English."""
+    """What the user asks in the chats of `switchtune export --to chat`; languages are named in English."""
 
     restore: Annotated[str, _with_names("text", "language", "other")] = (
         "Some words of this {language} text are in {other}. Write all of it in {language}.\n\n{text}"
     )
-    """What is asked where a text is to be restored from its switched form: {text}, {language}, {other}."""
+    """Request to restore a text from its switched form: {text}, {language}, {other}."""
     translate: Annotated[str, _with_names("text", "source", "target")] = (
         "Translate this text from {source} into {target}.\n\n{text}"
     )
-    """What is asked where the task is translation, of pairs, glosses and entries of the lexicon alike: {text},
-    {source}, {target}."""
+    """Request to translate, for pairs, glosses and lexicon entries alike: {text}, {source}, {target}."""
     summarize: Annotated[str, _with_names("text", "source", "target")] = (
         "Summarize this {source} text in {target}.\n\n{text}"
     )
-    """What is asked where the task is summarization: {text}, {source}, {target}."""
+    """Request to summarize: {text}, {source}, {target}."""

@@ -4,7 +4,9 @@ import re
 
 import yaml
 
-_COLUMNS = "keys of one block begin in one column, as do the dashes of a list; keys under a dash two columns after it"
+_COLUMNS = (
+    "keys of a block start in one column, as do the dashes of a list; keys under a dash start two columns after it"
+)
 
 
 def fault_text(error: yaml.YAMLError, document: bytes | str) -> str:
@@ -24,13 +26,13 @@ def _in_words(
     """The number of the line at fault, from 0, and what is the matter with it."""
     line = lines[place.line] if place.line < len(lines) else ""
     if re.match(r" *\t", line) and "'\\t'" in problem:
-        return place.line, "it is indented by a tab (→); YAML takes spaces alone"
+        return place.line, "it is indented with a tab (→); YAML allows only spaces"
     if "cannot start any token" in problem or (begun and context == "while scanning an alias"):
         first = line[place.column] if begun is None or begun.line != place.line else line[begun.column]
-        return place.line, f"a value that begins with {first} has to be in quotes: '{first}…' ({problem})"
+        return place.line, f"a value that begins with {first} must be in quotes: '{first}…' ({problem})"
     if problem.startswith("mapping values are not allowed"):
         if re.search(r":\s", line[: place.column]):
-            return place.line, "a second colon; put a value that has one in quotes, and each key in a line of its own"
+            return place.line, "a second colon; put a value that has one in quotes, and each key on a line of its own"
         return place.line, f"it is indented deeper than the line above, which has a value already: {_COLUMNS}"
     if begun and problem.startswith("could not find expected ':'"):
         return begun.line, "neither a key with a colon (`key: value`) nor an item of a list (`- value`)"
@@ -41,5 +43,5 @@ def _in_words(
     if begun and problem.startswith("expected <block end>"):
         if line[: place.column].strip() and re.search(r"[\]}\"']\s*$", line[: place.column]):
             return place.line, "text after a closing bracket or quotation mark; put the whole value in quotes"
-        return place.line, f"it is indented as no block above it: {_COLUMNS}"
+        return place.line, f"its indentation matches no block above it: {_COLUMNS}"
     return place.line, f"{problem}{f' {context}' if context else ''}"

@@ -17,7 +17,8 @@ class NliDataSettings(Settings):
 
     train: str
     """TSV, CSV, JSONL or Parquet file (any compression) or `hf:org/name:config:split`, with premise, hypothesis and
-    label (entailment, neutral, contradiction, or 0 to 2). An asterisk stands for the language's code, in all three."""
+    label (entailment, neutral, contradiction, or 0 to 2). In `train`, `valid` and `test`, an asterisk stands for the
+    language's code."""
     valid: str
     """Validation set, for early stopping."""
     test: str
@@ -26,7 +27,7 @@ class NliDataSettings(Settings):
     """Names of the columns, or in TSV and CSV their numbers from 1; by default premise, hypothesis and label, or
     sentence1, sentence2 and gold_label or label, or the first three."""
     limit: Rows | None = None
-    """Use only so many training examples, evenly spread over the file, which may be sorted by labels."""
+    """Number of training examples to use, spread evenly over the file, which may be sorted by label."""
 
     @field_validator("test")
     @classmethod
@@ -37,11 +38,11 @@ class NliDataSettings(Settings):
 
 
 class NliArmSettings(ArmSettings):
-    """One row of the comparison: a recipe, with what it needs other than the run's."""
+    """One row of the comparison: a recipe, with its own settings where they differ from the run's."""
 
     recipe: Literal["standard", "csr", "csr+", "random", "auto"] | None = None
     model: str | None = None
-    """Another model than the run's: of one of the families, or for all recipes but `csr` an encoder alone (mBERT)."""
+    """A model other than the run's: of one of the families or, for all recipes but `csr`, encoder-only (mBERT)."""
     classification: dict[str, Any] = Field(default_factory=dict)
     """Values that replace those of the run's `classification` block."""
 
@@ -59,21 +60,21 @@ class NliConfig(ComparisonSettings):
 
     task: Literal["nli"] = "nli"
     model: str
-    """A model of the Hub or a folder."""
+    """A model on the Hub, or a folder."""
     arm_settings: tuple[NliArmSettings, ...] = Field(
         (NliArmSettings(recipe="standard"), NliArmSettings(recipe="csr")),
         alias="arms",
         min_length=1,
         max_length=LONGEST_LIST,
     )
-    """Rows of the comparison: the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
-    training, classification; or with name and outputs: files of labels by tested language, all of them."""
+    """Rows of the comparison: each the name of a recipe, or a mapping with recipe, name, model, lexicon, switching,
+    training, classification; or with name and outputs: a file of labels for every tested language."""
     training: TrainingSettings = TrainingSettings()
     """`updates` over all stages, `restore_share`, precision, and how `csr` trains its stage 1."""
     language: LanguageCode = "en"
     """Language of the training and validation sets."""
     languages: tuple[LanguageCode, ...] = Field(min_length=1, max_length=LONGEST_LIST)
-    """Languages tested without training data of theirs; `csr` and `csr+` switch words to all of them."""
+    """Languages tested without training data of their own; `csr` and `csr+` switch words to all of them."""
     also_tested: tuple[LanguageCode, ...] = Field((), max_length=LONGEST_LIST)
     """Further languages tested, to which no words are switched."""
     data: NliDataSettings

@@ -15,12 +15,12 @@ MapMode: TypeAlias = Literal[
 
 
 class DictionarySettings(Settings):
-    """A bilingual dictionary of one's own."""
+    """A bilingual dictionary of your own."""
 
     path: str
-    """MUSE format or TSV, of either direction; any compression."""
+    """File in MUSE format or TSV, in either direction; any compression."""
     weight: Weight = 1.0
-    """Weight of its translations where several dictionaries have a word."""
+    """Weight of its translations when several dictionaries have a word."""
 
     @model_validator(mode="before")
     @classmethod
@@ -29,12 +29,12 @@ class DictionarySettings(Settings):
 
 
 class BlockSettings(Settings):
-    """What a lexicon is not to hold."""
+    """Entries to keep out of a lexicon."""
 
     numbers: bool = True
-    """Words of digits: they are the same in all languages."""
+    """Words made of digits, which are the same in all languages."""
     identical: bool = False
-    """Translations that are the word itself, as most names are; switching never draws them in any case."""
+    """Translations that are the same as the word, as most names are; switching never draws them anyway."""
     words: str | None = None
     """File of words, one per line, that no entry may contain on either side."""
 
@@ -49,26 +49,28 @@ class LexiconSettings(Settings):
     k: AtOnce = 3
     """Translations kept per word."""
     floor: Share = 0.1
-    """`align`, `mixed`, `dictionary` leave out translations weaker than this share of the word's strongest; 0: none."""
+    """`align`, `mixed`, `dictionary` leave out translations weaker than this share of the word's strongest; 0 keeps
+    all."""
     preset: Literal["small", "paper"] = "small"
-    """How `vecmap` learns: `small` suits corpora under 100k pairs; `paper` is the paper's whole route: its word2vec
-    settings, VecMap's own schedule (with mode `auto` as the paper's code runs it, from numerals), nearest by cosine."""
+    """How `vecmap` learns: `small` suits corpora under 100k pairs; `paper` follows the paper throughout: its word2vec
+    settings, VecMap's own schedule (with mode `auto`, from numerals, as the paper's code runs it), nearest by
+    cosine."""
     mode: MapMode = "auto"
-    """What the mapping of `vecmap` begins with; `auto`: dictionaries, words written alike, or similarity profiles."""
+    """What `vecmap` starts its mapping from; `auto`: dictionaries, words spelt alike, or similarity profiles."""
     embeddings: tuple[str, str] | None = None
     """Word vectors of the two sides (word2vec or fastText text files) for `vecmap`, in place of word2vec."""
     dictionaries: tuple[DictionarySettings, ...] = Field((), max_length=LONGEST_LIST)
-    """Dictionaries for `dictionary` and `mixed`, and to begin `vecmap` with."""
+    """Dictionaries for `dictionary` and `mixed`, and for `vecmap` to start from."""
     parts: dict[Literal["align", "vecmap", "dictionary", "plm"], Weight] = Field(default_factory=dict)
-    """Methods of `mixed` with their weights; by default all that can be used here, with weight 1."""
+    """Methods that `mixed` combines, with their weights; by default all that can be used, with weight 1."""
     block: BlockSettings = BlockSettings()
     """Entries to leave out."""
     corpus: str | None = None
-    """Parallel corpus to build from, where it is not the pair's training corpus."""
+    """Parallel corpus to build from, if not the pair's training corpus."""
     columns: tuple[ColumnName, ColumnName] | None = None
-    """Names of the source and target columns of `corpus`, as a pair has them."""
+    """Names of the source and target columns of `corpus`, as for a pair."""
     seed: Seed = 1
-    """Seed of the building; a second one, the next, tells how stable it is."""
+    """Random seed of the build; a second build, with the next seed, shows how stable it is."""
     accept: bool = False
     """Go on with a lexicon that was judged red."""
 
@@ -81,7 +83,7 @@ class LexiconSettings(Settings):
         if self.embeddings and self.method not in {"vecmap", "mixed"}:
             raise ValueError(f"embeddings are for method vecmap (or mixed), and the method is {self.method}")
         if self.dictionaries and self.method in {"align", "plm"}:
-            raise ValueError(f"dictionaries are not for method {self.method}: take dictionary, mixed, vecmap or auto")
+            raise ValueError(f"dictionaries are not for method {self.method}: use dictionary, mixed, vecmap or auto")
         return self
 
     def with_dictionaries(self, dictionaries: tuple[DictionarySettings, ...]) -> "LexiconSettings":
@@ -117,10 +119,10 @@ Dictionaries: TypeAlias = Annotated[tuple[DictionarySettings, ...], BeforeValida
 
 
 class NliLexiconSettings(Settings):
-    """Dictionaries of the training language and each other."""
+    """Dictionaries between the training language and each other one."""
 
     dictionaries: dict[LanguageCode, Dictionaries] = Field(default_factory=dict)
-    """Dictionaries by language: a file, or several; each of either direction."""
+    """Dictionaries by language: one file or several, in either direction."""
     k: AtOnce = 3
     """Translations kept per word."""
     block: BlockSettings = BlockSettings()

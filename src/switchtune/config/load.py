@@ -42,7 +42,7 @@ def read_settings(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     values = parse_yaml(content, str(path))
     if not isinstance(values, dict):
         kind = "an empty file" if values is None else type(values).__name__
-        space = " A key's colon is followed by a space." if isinstance(values, str) and ":" in values else ""
+        space = " Put a space after each key's colon." if isinstance(values, str) and ":" in values else ""
         raise UsageError(f"{path}: expected a mapping of settings, found {kind}.{space} {remedy}")
     for override in overrides:
         _override(values, override)
@@ -93,7 +93,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         first = _OTHER_NAMES[first]
     *parents, last = first, *others
     if len(parents) > DEEPEST:
-        raise UsageError(f"--set {override}: more than {DEEPEST} keys in each other")
+        raise UsageError(f"--set {override}: more than {DEEPEST} nested keys")
     block: Any = values
     list_name = ""
     for parent in parents:
@@ -144,7 +144,7 @@ class _Loader(yaml.SafeLoader):
 def _nodes(node: yaml.Node, depth: int = 1) -> Iterator[yaml.Node]:
     """All that is in a document, with aliases written out."""
     if depth > DEEPEST:
-        raise _refused(f"more than {DEEPEST} blocks in each other, or a block in itself", node)
+        raise _refused(f"more than {DEEPEST} nested blocks, or a block in itself", node)
     yield node
     if isinstance(node, yaml.CollectionNode):
         for child in chain.from_iterable(node.value) if isinstance(node, yaml.MappingNode) else node.value:
@@ -189,4 +189,4 @@ def parse_yaml(document: bytes | str, origin: str) -> Any:
     except yaml.YAMLError as error:
         raise UsageError(shortened(f"{origin}: not valid YAML: {fault_text(error, document)}")) from error
     except RecursionError as error:
-        raise UsageError(f"{origin}: not valid YAML: more than {DEEPEST} blocks in each other") from error
+        raise UsageError(f"{origin}: not valid YAML: more than {DEEPEST} nested blocks") from error

@@ -37,11 +37,11 @@ class TextSettings(Settings):
 
     language: LanguageCode
     path: str
-    """A text file (any compression), one passage a line, or `embedded:domain:split`."""
+    """A text file (any compression), one passage per line, or `embedded:domain:split`."""
     limit: Rows | None = None
-    """Use only the first so many passages."""
+    """Number of passages to use, from the start of the file."""
     max_characters: Rows | None = None
-    """Leave out passages longer than this (counted)."""
+    """Longest passage, in characters; longer ones are left out and counted."""
 
 
 class PretrainTrainingSettings(TrainingSettings):
@@ -68,7 +68,7 @@ class PretrainConfig(Settings):
     mean_span: MeanSpan = 3.5
     """Mean of the Poisson distribution of span lengths, in words."""
     valid_lines: Rows = 500
-    """Passages of each language kept out of the training, for the validation loss."""
+    """Passages of each language held out of training, for the validation loss."""
     seed: Seed = 1
     training: PretrainTrainingSettings = PretrainTrainingSettings()
 

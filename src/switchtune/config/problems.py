@@ -73,7 +73,7 @@ def _as_list(given: Any, block: type[BaseModel] | None) -> str:
 def _as_block(given: Any, block: type[BaseModel]) -> str:
     """That a block was expected, and some of its keys."""
     if given is None:
-        return "nothing stands under it; indent the lines that belong to it by two spaces, or leave it out"
+        return "nothing is under it; indent the lines that belong to it by two spaces, or leave it out"
     keys = list(keys_of(block))
     shown = ", ".join(keys[:SHOWN_KEYS]) + ", …" * (len(keys) > SHOWN_KEYS)
     return f"expected a block of settings ({shown}){_found(given)}"

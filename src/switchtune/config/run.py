@@ -37,9 +37,9 @@ class EvaluationSettings(Settings):
     """Scores and their comparison."""
 
     test: Literal["bootstrap", "randomisation"] = "bootstrap"
-    """What gives the p-values: test sets drawn with replacement, or the two systems' outputs shuffled."""
+    """How p-values are computed: from test sets drawn with replacement, or by shuffling the two systems' outputs."""
     resamples: int | None = Field(None, ge=100, le=100_000)
-    """Test sets that are drawn, or shufflings; null: 1,000 for bootstrap, 10,000 for randomisation (as sacrebleu)."""
+    """Number of test sets drawn, or of shuffles; null: 1,000 for bootstrap, 10,000 for randomisation (as sacrebleu)."""
     seed: Seed = 12345
     """Seed of the test (sacrebleu's default)."""
 
@@ -52,14 +52,14 @@ TAKEN = "split"
 
 
 class SplitSettings(Settings):
-    """How validation and test set are taken out of the training corpus, where a pair names none."""
+    """How validation and test sets are taken out of the training corpus if a pair names none."""
 
     valid: Rows = 1000
-    """Pairs of the validation set; `valid: 1000` in its place says the same."""
+    """Pairs in the validation set; `valid: 1000` in the pair means the same."""
     test: Rows = 1000
-    """Pairs of the test set; `test: 1000` in its place says the same."""
+    """Pairs in the test set; `test: 1000` in the pair means the same."""
     seed: Seed = 1
-    """Seed of the drawing."""
+    """Random seed of the split."""
 
 
 class PairSettings(Settings):
@@ -69,27 +69,29 @@ class PairSettings(Settings):
     target: LanguageCode
     train: str
     """The training corpus: `train.{de,en}`, a file (TSV, CSV, JSON, Parquet, XLSX, TMX, XLIFF, PO, TBX, ZIP),
-    `hf:org/name:config:split`, `embedded:domain:split`; `none` where there are no pairs to train on, but monolingual
-    text of both languages."""
+    `hf:org/name:config:split`, `embedded:domain:split`; `none` if there are no pairs to train on, only monolingual text
+    in both languages."""
     valid: str = TAKEN
-    """The validation corpus, named likewise; left out, or a number, it is taken out of the training corpus.
-    It is what the lexicon is judged by too, and there also where there are no pairs to train on."""
+    """The validation corpus, named likewise; if left out, or a number, it is taken out of the training corpus. The
+    lexicon is judged by it too, so it is needed even without pairs to train on."""
     test: str = TAKEN
     """The test corpus, likewise."""
     split: SplitSettings = SplitSettings()
     document: ColumnName | None = None
-    """Name of a column that says which document a pair is of: a document is not split between training and tests."""
+    """Name of a column that says which document a pair comes from: no document is split between training and test
+    sets."""
     limit: Rows | None = None
-    """Use only the first so many training pairs."""
+    """Number of training pairs to use, from the start of the corpus."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
-    """Further text, one sentence per line: {en: FILE}. The recipes csr+, denoise, bt and csr+bt train on that of the
-    target language; the reverse model of csr+bt on that of the source language. Without pairs all is made of it."""
+    """Monolingual text, one sentence per line: {en: FILE}. The recipes csr+, denoise, bt and csr+bt train on text in
+    the target language; the reverse model of csr+bt on text in the source language. Without pairs, everything is made
+    from it."""
     dictionaries: Dictionaries = ()
-    """Dictionaries of its two languages, a file or several, each of either direction: beside those of `lexicon`, for
-    arms whose lexicon takes any."""
+    """Dictionaries between its two languages, one file or several, in either direction: added to those of `lexicon`,
+    for arms whose lexicon uses any."""
     columns: tuple[ColumnName, ColumnName] | None = None
-    """Names of the source and target columns, where they do not say the languages, or in TSV and CSV their
-    numbers from 1."""
+    """Names of the source and target columns, if they do not name the languages, or in TSV and CSV their numbers from
+    1."""
 
     @model_validator(mode="before")
     @classmethod
@@ -145,28 +147,27 @@ class PairSettings(Settings):
 
 
 class AddedLanguage(Settings):
-    """A language that a model gets before it is trained."""
+    """A language that is added to a model before it is trained."""
 
     code: LanguageCode
-    """The language by any code; where the model's family writes it otherwise (hsb_Latn in NLLB, hsb_XX in mBART), its
-    tag is made of that."""
+    """The language, by any code; its tag is written as the model's family does (hsb_Latn in NLLB, hsb_XX in mBART)."""
     like: LanguageCode
-    """A language of the model, best one that is close: the new tag begins as its tag."""
+    """A language that the model knows, preferably a close one: the new tag starts as a copy of its tag."""
 
 
 class ModelSettings(Settings):
     """The model that every training starts from."""
 
     name: str
-    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …"""
+    """A model on the Hub, or a folder: facebook/mbart-large-50, runs/pretrained, …"""
     add: tuple[AddedLanguage, ...] = Field((), max_length=LONGEST_LIST)
-    """Languages that the model lacks: [{code: hsb, like: cs}]. Each gets a tag, and the characters of its training text
-    that no piece holds become pieces; what the model does in its other languages does not change."""
+    """Languages that the model lacks: [{code: hsb, like: cs}]. Each gets a tag, and characters of its training text
+    that no piece contains become pieces; the model's behaviour in its other languages does not change."""
     trim: Literal["auto", "off", "on"] = "auto"
     """Train without the pieces that the corpora, the lexicons and `text` do not need; `switchtune untrim` puts them
-    back. `auto` does so where it saves 5 million weights and no more than half of the pieces remain."""
+    back. `auto` does so if it saves 5 million weights and no more than half of the pieces remain."""
     text: tuple[str, ...] = Field((), max_length=LONGEST_LIST)
-    """Text files, one sentence a line, whose pieces are kept too."""
+    """Text files, one sentence per line, whose pieces are kept too."""
 
     @model_validator(mode="before")
     @classmethod
@@ -186,9 +187,9 @@ class GlossedSettings(Settings):
     """A language without pairs, into which `csr+` glosses sentences of the pairs' target language."""
 
     dictionaries: Dictionaries = Field(min_length=1)
-    """Dictionaries of it and the target language: a file, or several; each of either direction."""
+    """Dictionaries between it and the target language: one file or several, in either direction."""
     test: str | None = None
-    """Test set of it and the target language, as a pair has one; null: it is tested by `multiway` alone."""
+    """Test set in it and the target language, named as in a pair; null: it is tested by `multiway` alone."""
 
     @model_validator(mode="before")
     @classmethod
@@ -197,18 +198,18 @@ class GlossedSettings(Settings):
 
 
 class ZeroshotSettings(Settings):
-    """What `switchtune zeroshot` tests, beyond the test sets of the pairs, and which languages it has no pairs of."""
+    """What `switchtune zeroshot` tests besides the pairs' test sets, and languages that have no pairs."""
 
     glossed: dict[LanguageCode, GlossedSettings] = Field(default_factory=dict, max_length=LONGEST_LIST)
-    """Languages without pairs, with dictionaries: arms of `csr+` train on glosses in them too, and all models are
+    """Languages without pairs, with their dictionaries: `csr+` arms also train on glosses in them, and all models are
     tested on them: {it: en-it.tsv}, or {it: {dictionaries: en-it.tsv, test: "test.{it,en}"}}."""
     multiway: dict[FolderName, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
     """Further test sets: a name, and files of the same sentences in every language, one per line, with an asterisk in
     place of the language's code: {ntrex: "ntrex/test.*.xz"}."""
     tests: dict[Direction, str] = Field(default_factory=dict, max_length=LONGEST_LIST)
-    """Test sets of directions that are none of the pairs, named as theirs are: {de-tr: "test.{de,tr}"}."""
+    """Test sets for directions that are not among the pairs, named as in a pair: {de-tr: "test.{de,tr}"}."""
     limit: Rows | None = None
-    """Use only the first so many sentences of each test set."""
+    """Number of sentences to use of each test set, from its start."""
 
     @property
     def languages(self) -> list[str]:
@@ -225,10 +226,10 @@ class ZeroshotSettings(Settings):
 
 
 class SummarizationSettings(Settings):
-    """What `task: summarization` makes of its documents (paper 5.4)."""
+    """How `task: summarization` treats documents (paper 5.4)."""
 
     document_words: Rows = 220
-    """Words of a document that are used; what follows them is cut, and counted."""
+    """Words of a document that are used; the rest is cut, and counted."""
 
 
 SUMMARIZATION_SEARCH: Mapping[str, Any] = {"beams": 6, "max_length": 130, "max_length_of": {"zh": 160}}
@@ -239,7 +240,7 @@ SUMMARIZATION_GLOSS: Mapping[str, Any] = {"rate": 0.35}
 
 
 class SearchSettings(Settings):
-    """The grid of `switchtune search`; what is empty stays as `training` has it."""
+    """The grid of `switchtune search`; an empty list keeps the value of `training`."""
 
     lr: tuple[LearningRate, ...] = Field((), max_length=50)
     tokens_per_batch: tuple[BatchTokens, ...] = Field((), max_length=50)
@@ -252,12 +253,12 @@ class RunConfig(ComparisonSettings):
     task: TaskName = "translation"
     """`summarization`: the source of a pair is a document, the target its summary in the other language."""
     model: ModelSettings
-    """A model of the Hub or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
+    """A model on the Hub, or a folder: facebook/mbart-large-50, runs/pretrained, …; or a block with its name and how
     its vocabulary is trimmed."""
     pairs: tuple[PairSettings, ...] = Field(min_length=1, max_length=LONGEST_LIST)
     together: TogetherSettings = TogetherSettings()
-    """Which pairs one model learns; every pair has its own by default. `true`, lists of pairs, or a block. An arm has
-    its own value where it is to be compared with others."""
+    """Which pairs one model learns; by default every pair has its own. `true`, lists of pairs, or a block. Arms with
+    different values of it can be compared."""
     lexicon: LexiconSettings = LexiconSettings()
     gloss: GlossSettings = GlossSettings()
     back_translation: BackTranslationSettings = BackTranslationSettings()
@@ -265,8 +266,8 @@ class RunConfig(ComparisonSettings):
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     check: Literal["tell", "strict", "off"] = "tell"
-    """Look at the data before anything is made of it (see `switchtune check`): tell what is not well, or with `strict`
-    train nothing then."""
+    """Check the data first (see `switchtune check`): report problems, or with `strict` also train nothing if there are
+    any."""
     zeroshot: ZeroshotSettings = ZeroshotSettings()
     search: SearchSettings = SearchSettings()
     summarization: SummarizationSettings = SummarizationSettings()
@@ -308,11 +309,11 @@ class RunConfig(ComparisonSettings):
             self._check_together(own, arm)
             if arm.switching.source == "aligned" and self.task == "summarization":
                 raise ValueError(
-                    f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is no translation"
+                    f"arms.{arm.name}: switching.source: aligned needs sentence pairs; a summary is not a translation"
                 )
             if arm.kinds & FURTHER_KINDS and self.task == "summarization":
                 raise ValueError(
-                    f"arms.{arm.name}: its recipe is for translation; take standard, csr, csr+, iaft or random"
+                    f"arms.{arm.name}: its recipe is for translation; use standard, csr, csr+, iaft or random"
                 )
         return self
 
@@ -328,7 +329,7 @@ class RunConfig(ComparisonSettings):
     def _check_back_translation(self, own: ArmSettings, arm: ResolvedArm) -> None:
         named = own.recipe != AUTO  # else it translates back only where there is text
         if named and own.back_translation and arm.reverse is None:
-            raise ValueError(f"arms.{arm.name}.back_translation: its recipe trains no reverse model; take bt")
+            raise ValueError(f"arms.{arm.name}.back_translation: its recipe trains no reverse model; use bt")
         for pair in self.pairs if arm.reverse else ():
             if not named and pair.target not in pair.monolingual:
                 continue
@@ -351,7 +352,7 @@ class RunConfig(ComparisonSettings):
         where = f"arms.{arm.name}: pairs gives {unpaired} no pairs to train on (train: none)"
         if needing := sorted(arm.kinds & PAIRED_KINDS):
             raise ValueError(
-                f"{where}, and its recipe trains on them ({', '.join(needing)}). Take the recipes glosses or "
+                f"{where}, and its recipe trains on them ({', '.join(needing)}). Use the recipes glosses or "
                 "unsupervised, which learn from monolingual text and a lexicon; baseline names one of the arms"
             )
         if arm.reverse and (needing := sorted(arm.reverse.kinds & PAIRED_KINDS)):
@@ -360,7 +361,7 @@ class RunConfig(ComparisonSettings):
         apart = arm.switching.source == "anti" and not methods & {"auto", "vecmap", "plm"}
         if arm.lexicon.corpus is None and ("align" in methods or apart):
             raise ValueError(
-                f"{where}, and its lexicon is made from pairs (align{', for switching.source: anti' * apart}). Take "
+                f"{where}, and its lexicon is made from pairs (align{', for switching.source: anti' * apart}). Use "
                 "lexicon.method dictionary with a file in lexicon.dictionaries, or vecmap; or give lexicon.corpus"
             )
 

@@ -23,17 +23,17 @@ class SwitchingSettings(Settings):
     unit: Literal["word", "piece"] = "word"
     """What is replaced: words, or the model's subword pieces."""
     source: SwitchSource = "lexicon"
-    """Where replacements come from: the lexicon; `aligned`: the word it is aligned to in its own sentence pair;
+    """Where replacements come from: the lexicon; `aligned`: the word that is aligned to it in its own sentence pair;
     `random`, `anti` (least similar) and `mask` are controls."""
     phrases: bool = False
-    """With `aligned`: a span becomes its translation as a phrase, in the other language's order, where it has one."""
+    """With `aligned`: replace a span by its translation as a phrase, in the other language's order, if it has one."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "SwitchingSettings":
         if self.source == "aligned" and self.unit == "piece":
-            raise ValueError("source: aligned switches words; unit: piece does not go with it")
+            raise ValueError("source: aligned switches words; it does not work with unit: piece")
         if self.phrases and self.source != "aligned":
-            raise ValueError("phrases: true needs source: aligned, which knows what a phrase is translated by")
+            raise ValueError("phrases: true needs source: aligned, which knows how a phrase is translated")
         return self
 
 
@@ -41,39 +41,38 @@ DEFAULT_TAG = "=="
 
 
 class GlossSettings(Settings):
-    """How glosses are made: target sentences written word by word in the source language, as inputs of the task; of
+    """How glosses are made: target sentences rendered word by word in the source language, as inputs of the task; for
     tasks that do not translate, their own inputs with words in another language."""
 
     rate: Share = 1.0
-    """Share of the words with a known translation that are replaced by one; where the task is summarization, 0.35
-    unless another is given."""
+    """Share of the words with a known translation that are replaced by it; for summarization, 0.35 unless set."""
     k: AtOnce = 1
-    """Number of strongest translations from which a word's is drawn."""
+    """Number of strongest translations to draw a word's from."""
     omit_below: Share = 0.03
-    """Probability in an aligned lexicon under which a word's strongest translation counts as none: the word is left out
-    of the gloss, as the other language mostly does without it. Switched inputs keep their words."""
+    """Probability in an aligned lexicon below which a word's strongest translation does not count: the word is left out
+    of the gloss, as the other language mostly does without it. Switched inputs keep such words."""
     draw: Literal["uniform", "probability", "backward"] = "uniform"
-    """How likely each of them is: all alike; in proportion to its probability (or similarity) in the lexicon; or in
-    proportion to that of its being translated back, by the lexicon of the other direction."""
+    """How likely each of the `k` translations is: all alike; in proportion to its probability (or similarity) in the
+    lexicon; or in proportion to the probability of its being translated back, by the lexicon of the other direction."""
     unknown: Literal["keep", "drop", "mask"] = "keep"
     """What happens to words without a translation."""
     drop: Share = 0.0
-    """Share of the words of a gloss that are left out by chance, as the other language has fewer or others."""
+    """Share of a gloss's words that are left out at random, as the other language has fewer or different ones."""
     shuffle: Count = 0
-    """Greatest number of places that a word of a gloss is moved by chance, as the other language has another order
-    (Lample et al., 2018: 3, with 0.1 of the words left out)."""
+    """Largest number of places by which a word of a gloss is moved at random, as the other language has a different
+    order (Lample et al., 2018: 3, with 0.1 of the words left out)."""
     stems: bool = True
-    """Take the translation of another form of a word that has none: of the most frequent one that begins like it."""
+    """For a word without a translation, use that of another form of it: the most frequent one that begins like it."""
     compounds: bool = True
-    """Render a word that has no translation as those of the two or three known words that it is made of."""
+    """For a word without a translation, use those of the two or three known words that it is made of."""
     tag: bool | str = False
-    """Text at the head of a gloss that marks it as one, as in tagged back-translation (Caswell et al., 2019); `true`:
-    `==`. It is cut into pieces like other text, so that no model needs a new piece for it."""
+    """Text at the start of a gloss that marks it as one, as in tagged back-translation (Caswell et al., 2019); `true`:
+    `==`. It is tokenised like other text, so no model needs a new piece for it."""
 
     @model_validator(mode="after")
     def _draws_from_several(self) -> "GlossSettings":
         if self.k == 1 and self.draw != "uniform":
-            raise ValueError(f"draw: {self.draw} decides nothing with k: 1; give k: 3")
+            raise ValueError(f"draw: {self.draw} has no effect with k: 1; set k: 3")
         return self
 
     @property
@@ -86,18 +85,18 @@ DEFAULT_TERM_TAG = "|"
 
 
 class TermSettings(Settings):
-    """Terms in the sources of the task's examples, so that a model keeps the terms of a glossary: target words stand in
-    place of the source words that they are aligned to, and the output is the reference. A number alone is the share."""
+    """Terms in the sources of the task's examples, so that a model learns to keep the terms of a glossary: target words
+    replace the source words that they are aligned to, and the output is the reference. A number alone is the share."""
 
     share: Share = 0.0
     """Share of the task's examples whose sources carry terms."""
     rate: Share = 0.15
-    """Share of the words of such a source that are replaced; one term at least, where there is any."""
+    """Share of such a source's words that are replaced; at least one term, if there is any."""
     base_forms: Share = 0.5
-    """Share of the terms of one word that stand in the form that the lexicon has, where the reference has another, so
-    that the model learns to inflect them."""
+    """Share of one-word terms that are given in the lexicon's form where the reference has another, so that the model
+    learns to inflect them."""
     tag: bool | str = False
-    """Text before and behind a term that marks it as one; `true`: `|`. It is cut into pieces like other text."""
+    """Text before and after a term that marks it as one; `true`: `|`. It is tokenised like other text."""
 
     @model_validator(mode="before")
     @classmethod
@@ -113,8 +112,8 @@ class TermSettings(Settings):
         """For people: what a model does that was trained so."""
         marked = f", between {self.mark!r} and {self.mark!r}" if self.mark else ""
         return (
-            f"Trained with terms: words of the target language that stand in the source{marked} are kept, and "
-            "inflected where that is called for (`switchtune translate --glossary`)."
+            f"Trained with terms: target-language words in the source{marked} are kept, and "
+            "inflected where necessary (`switchtune translate --glossary`)."
         )
 
 

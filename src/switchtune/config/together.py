@@ -30,14 +30,14 @@ class TogetherSettings(Settings):
     """Several directions in one model: `together: true`, or the groups alone, `together: [[de-en, tr-en], [en-de]]`."""
 
     groups: bool | tuple[tuple[str, ...], ...] = Field(False, union_mode="left_to_right")
-    """`true`: one model learns all pairs; `false`: each pair has its own. Or lists of pairs by their names, each of
-    which one model learns; a pair that is in none has its own."""
+    """`true`: one model learns all pairs; `false`: each pair has its own. Or lists of pairs by name: one model learns
+    each list, and a pair that is in none has its own."""
     temperature: float = Field(1.5, ge=1, le=100)
-    """How even the pairs' shares of a model's examples are: each kind's are in proportion to size^(1/temperature). 1
-    takes them as they are; the larger, the more often small corpora are seen."""
+    """How evenly pairs share a model's examples: of each kind, in proportion to size^(1/temperature). 1 follows their
+    sizes; the larger it is, the more often small corpora are seen."""
     updates_per_pair: bool = True
-    """Whether a model has `training.updates` for each of its pairs: one model for three pairs then has as many in all
-    as three models. `false`: it has `training.updates` however many pairs it learns."""
+    """Whether a model gets `training.updates` for each of its pairs, so that one model for three pairs gets as many as
+    three models would. `false`: it gets `training.updates` however many pairs it learns."""
 
     @model_validator(mode="before")
     @classmethod

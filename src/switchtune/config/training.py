@@ -46,23 +46,23 @@ class LoraSettings(Settings):
 
 
 class TrainingSettings(Settings):
-    """One training; each stage of a recipe uses the same settings with its own share of the updates."""
+    """How a model is trained; each stage of a recipe uses the same settings with its own share of the updates."""
 
     updates: Updates = 30_000
-    """Total updates of the optimizer, over all stages of a recipe."""
+    """Total optimizer updates, over all stages of a recipe."""
     restore_share: float = Field(1 / 6, gt=0, lt=1)
-    """Share of the updates given to stage 1 where a recipe has one (the paper: 5k of 30k)."""
+    """Share of the updates given to stage 1 if a recipe has one (the paper: 5k of 30k)."""
     tokens_per_batch: BatchTokens = 4096
     """Budget of one update: sentences × tokens of the longest side, over all accumulation parts and processes."""
     accumulation: AtOnce = 1
-    """Parts of about equal cost in which a process computes its share of an update's batch, one after the other."""
+    """Gradient accumulation: parts of about equal cost in which a process computes its share of an update's batch."""
     max_tokens: int = Field(256, ge=8, le=100_000)
     """Longest side of an example, in tokens, within the model's positions; longer sides are cut and counted."""
     lr: LearningRate | None = None
     """Peak learning rate; null: 3e-5 with Adam (T5s 3e-4), with LoRA ten times that (T5s 1e-3), 1e-3 with Adafactor,
     whose steps are in proportion to the size of the weights."""
     warmup: Warmup = 2500
-    """Warm-up: a number of updates, or below 1 a share of a stage's updates; no more than `warmup_cap` allows."""
+    """Warm-up: a number of updates or, below 1, a share of a stage's updates; at most what `warmup_cap` allows."""
     warmup_cap: Share = 0.1
     """Largest share of a stage's updates that its warm-up may take; 1 allows a warm-up of any length."""
     schedule: Schedule = "linear"
@@ -77,48 +77,50 @@ class TrainingSettings(Settings):
     adam_betas: tuple[BelowOne, BelowOne] = (0.9, 0.98)
     adam_epsilon: float = Field(1e-6, ge=1e-30, le=1)
     clip_norm: float = Field(1.0, ge=0, le=1e9)
-    """Largest norm of the gradient; 0 does not clip."""
+    """Largest norm of the gradient; 0: no clipping."""
     evaluate_every: Updates = 500
     """Updates between two evaluations on the validation set."""
     checkpoint_every: Updates = 500
     """Updates between two checkpoints."""
     checkpoint_minutes: float | None = Field(10.0, gt=0, le=10_080)
-    """A checkpoint is written too when so much time has passed since the last one; null goes by updates alone. It is
-    only there to go on from: `keep`, `average` and `snapshots` know those of `checkpoint_every`."""
+    """Minutes since the last checkpoint after which another is written in between; null: by updates alone. It is only
+    for resuming: `keep`, `average` and `snapshots` use those of `checkpoint_every`."""
     keep: Literal["last", "best"] = "last"
-    """Weights that a stage hands on: the last, or those that validate best (among checkpoints and what it begins
-    with)."""
+    """Weights that a stage hands on: the last, or those that validate best (among its checkpoints and what it starts
+    from)."""
     best_by: Literal["loss", "chrf"] = "loss"
-    """Measure of `keep: best` and `patience`: the validation loss, or chrF++ of greedy outputs, at evaluations."""
+    """Criterion of `keep: best` and `patience`: the validation loss, or chrF++ of greedy outputs, at evaluations."""
     valid_sentences: Rows = 500
-    """Validation examples whose outputs are scored, where `best_by` is chrf."""
+    """Validation examples whose outputs are scored when `best_by` is chrf."""
     average: AtOnce = 1
-    """Last checkpoints of a stage whose mean weights it hands on."""
+    """Number of last checkpoints of a stage whose mean weights it hands on."""
     snapshots: bool = False
-    """Keep the weights of every checkpoint when a stage is over, for `switchtune analyse`: BLEU and distance over
-    updates, at those checkpoints that are evaluated too."""
+    """Keep the weights of every checkpoint after a stage, for `switchtune analyse`: BLEU and distance over updates, at
+    the checkpoints that coincide with an evaluation."""
     patience: Updates | None = None
-    """Evaluations in a row without a better one after which a stage ends; for `train` alone, as `run` compares arms at
+    """Evaluations in a row without improvement after which a stage ends; for `train` only, as `run` compares arms at
     equal updates."""
     least_updates: int = Field(0, ge=0, le=10**8)
-    """Updates of a stage before which `patience` does not end it."""
+    """Updates that a stage makes before `patience` may end it."""
     sharding: Literal["auto", "ddp", "fsdp"] = "auto"
-    """With several processes: `ddp` has the whole model in each, `fsdp` a share; `auto`: fsdp where memory wants it."""
+    """With several processes: `ddp` keeps the whole model in each, `fsdp` a share; `auto`: fsdp if memory requires
+    it."""
     optimizer: OptimizerName = "auto"
-    """`auto`: Adafactor for T5s (mT5, …), as they were pretrained, AdamW for all others and for LoRA. The 8-bit ones
-    keep their state in a quarter of the memory, but for embeddings (paged: in main memory where the GPU has none
-    left); NVIDIA."""
+    """`auto`: Adafactor for T5s (mT5, …), which were pretrained with it, AdamW for all others and for LoRA. The 8-bit
+    ones need an NVIDIA GPU and keep their state in a quarter of the memory, except for embeddings (paged: in main
+    memory when the GPU has none left)."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """Type of number to compute in; weights are fp32. `auto`: bf16 on a GPU that has it, else fp32. fp16: on a GPU, not
-    T5s."""
+    """Number type to compute in; weights are fp32. `auto`: bf16 on a GPU that supports it, else fp32. `fp16`: on a GPU
+    only, and not for T5s."""
     attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
-    """Implementation of attention during the training; `auto`: PyTorch's own (sdpa)."""
+    """Implementation of attention during training; `auto`: PyTorch's own (sdpa)."""
     gradient_checkpointing: bool = False
-    """Compute what is inside the layers twice instead of keeping it: less memory, more time, the same result."""
+    """Recompute what is inside the layers instead of keeping it: less memory, more time, the same result."""
     compile: bool = False
-    """Compile the layers with torch.compile: minutes at the start; measure whether updates are faster afterwards."""
+    """Compile the layers with torch.compile: takes minutes at the start; measure whether updates are faster
+    afterwards."""
     lora: LoraSettings | None = None
-    """Train low-rank adapters in place of all weights; null trains all."""
+    """Train low-rank adapters instead of all weights; null trains all."""
     workers: Processes = 0
     """Processes that prepare batches (forked, so not on Windows); 0 prepares them in the training process."""
     report_to: tuple[str, ...] = ()
@@ -136,11 +138,11 @@ class TrainingSettings(Settings):
         if self.average > 1 and self.lora is not None:
             raise ValueError("average: the mean of adapters is not the mean of what they add; leave it out, or lora")
         if self.snapshots and self.lora is not None:
-            raise ValueError("snapshots: the checkpoints of adapters are no models; leave it out, or lora")
+            raise ValueError("snapshots: checkpoints of adapters are not models; leave it out, or lora")
         if self.best_by == "chrf" and self.keep == "last" and self.patience is None:
-            raise ValueError("best_by: chrf decides nothing without keep: best or patience")
+            raise ValueError("best_by: chrf has no effect without keep: best or patience")
         if self.least_updates and self.patience is None:
-            raise ValueError("least_updates decides nothing without patience")
+            raise ValueError("least_updates has no effect without patience")
         return self
 
     @property
@@ -186,15 +188,15 @@ class ClassificationSettings(Settings):
     """The stage that trains the classifier (paper 5.5)."""
 
     batch: int = Field(128, ge=1, le=100_000)
-    """Examples of an update, over all accumulation parts."""
+    """Examples per update, over all accumulation parts."""
     accumulation: AtOnce = 1
-    """Parts in which an update's batch is computed, one after the other."""
+    """Gradient accumulation: parts in which an update's batch is computed."""
     max_tokens: int = Field(128, ge=16, le=100_000)
     """Longest premise and hypothesis together, in tokens; longer ones are cut at the end and counted."""
     lr: LearningRate = 5e-6
     """Peak learning rate of AdamW."""
     warmup: Warmup = 0.06
-    """Warm-up: a number of updates, or below 1 a share of the stage's; no more than `training.warmup_cap` allows. Then
+    """Warm-up: a number of updates or, below 1, a share of the stage's; at most what `training.warmup_cap` allows. Then
     the learning rate falls linearly to zero."""
     dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps its own. Encoder-only models keep theirs."""
@@ -202,7 +204,7 @@ class ClassificationSettings(Settings):
     evaluate_every: Updates = 500
     """Updates between two evaluations on the validation set, each with a checkpoint. The best weights are kept."""
     patience: Updates | None = 5
-    """End after so many evaluations without a better accuracy; null goes on to the last update."""
+    """Evaluations without better accuracy after which training ends; null continues to the last update."""
 
 
 class BackTranslationSettings(Settings):
@@ -211,14 +213,14 @@ class BackTranslationSettings(Settings):
     updates_share: float = Field(2 / 3, gt=0, le=100)
     """Updates of the reverse model, as a share of `training.updates`."""
     rounds: int = Field(1, ge=1, le=10)
-    """Times that a model learns from back-translations: with 2, the reverse model has learned from back-translations
-    of text of the source language too, by a third model, and so on. Each begins anew from the pretrained model."""
+    """Rounds of learning from back-translations: with 2, the reverse model itself learns from back-translations of
+    source-language text, made by a third model, and so on. Each starts afresh from the pretrained model."""
     within: bool = False
-    """Whether they are taken out of the arm's own updates, so that it costs as many as the others altogether."""
+    """Whether these updates are taken out of the arm's own, so that in total it costs as many as the others."""
     beams: AtOnce = 1
-    """Beams of the search for translations; 1 is greedy."""
+    """Beam size for these translations; 1 is greedy."""
     engine: Literal["auto"] | Engine = "auto"
-    """Program that translates; `auto`: CTranslate2 where it is installed and there is no GPU, else transformers."""
+    """Program that translates; `auto`: CTranslate2 if it is installed and there is no GPU, else transformers."""
 
     @model_validator(mode="after")
     def _leaves_some(self) -> "BackTranslationSettings":

@@ -68,7 +68,7 @@ class Examined:
         yield f"Hub: {'reached' if self.hub is None else f'cannot be reached ({self.hub}); models in folders will do'}"
         for extra, packages in self.missing.items():
             yield f"not installed: {', '.join(packages)}: {EXTRAS[extra]}: pip install 'switchtune[{extra}]'"
-        yield from (f"to be mended: {fault}" for fault in self.faults)
+        yield from (f"to fix: {fault}" for fault in self.faults)
 
 
 def examined() -> Examined:

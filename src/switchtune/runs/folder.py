@@ -295,7 +295,7 @@ def find_run(folder: Path) -> Path:
     """The one run that is a folder or lies in it; raises UsageError where there are several, or none."""
     runs = runs_in(folder)
     if len(runs) > 1:
-        raise UsageError(f"{folder}: {len(runs):,} runs are in it; give one of them: {', '.join(map(str, runs))}")
+        raise UsageError(f"{folder}: contains {len(runs):,} runs; name one of them: {', '.join(map(str, runs))}")
     if not runs and (folder / CONFIG).is_file():
         raise UsageError(f"{folder}: no run of `switchtune run` or `switchtune train`, but of `switchtune pretrain`.")
     return runs[0] if runs else config_file(folder).parent
