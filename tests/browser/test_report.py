@@ -41,7 +41,7 @@ def test_no_text_of_a_run_becomes_a_script(opened: "Page") -> None:
 def test_the_filter_shows_what_holds_its_text(opened: "Page") -> None:
     outputs = opened.locator("#translations article")
     expect(outputs).to_have_count(2)
-    opened.get_by_label("Show only those that hold").fill("GREEN")
+    opened.get_by_label("Show only those that contain").fill("GREEN")
     expect(outputs.filter(visible=True)).to_have_count(1)
     expect(opened.locator("#translations .found")).to_have_text("1 of 2 outputs")
     opened.get_by_label("Search the listed words").fill("katze")

@@ -156,7 +156,7 @@ def test_few_pairs_little_coverage_and_another_seed_make_it_amber(text: tuple[Se
     assert "covers" in some.reasons[0]
     unstable = judge([lexicon_of(pairs)], *encoded(text), ("x", "y"), stability={("x", "y"): 0.3})
     assert (unstable.verdict, unstable.stability) == ("amber", 0.3)
-    assert "70% of the running words get another first translation" in unstable.reasons[0]
+    assert "70% of the running words get a different first translation" in unstable.reasons[0]
 
 
 def test_a_lexicon_of_another_language_is_red_and_named(text: tuple[Sentences, Sentences]) -> None:

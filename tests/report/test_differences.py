@@ -103,7 +103,7 @@ def test_every_kind_of_examples_has_words() -> None:
         ),
         (
             {"name": "gpt", "outputs": {"de-en": "gpt.txt"}},
-            "outputs of another system, as they were given; nothing was trained",
+            "outputs of another system, as given; nothing was trained",
         ),
     ],
 )

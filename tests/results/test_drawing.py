@@ -87,4 +87,4 @@ def test_letters_that_no_font_has_are_told_where_they_are_lost(tmp_path: Path) -
     assert told == []
     write_figure(tmp_path / "figure", draw, ["png"], on_missing=told.append)
     assert told == [none_has]
-    assert boxes_text(none_has).startswith("no font here has '\U00012000', which stand as boxes")
+    assert boxes_text(none_has).startswith("no font here has '\U00012000', which appear as boxes")

@@ -109,7 +109,7 @@ def test_every_model_of_a_run_has_a_card(run: Path) -> None:
     assert "`lexicon.de-en.tsv`, hash" in card
     assert "no commercial use" in card
     intermediate = (run / "de-en/csr/seed2/restore/model/README.md").read_text(encoding="utf-8")
-    assert "Not scored: it is what a later stage of the same training begins with." in intermediate
+    assert "Not scored: a later stage of the same training starts from it." in intermediate
     assert "model-index" not in intermediate
 
 
@@ -120,5 +120,5 @@ def test_an_edited_card_stays_and_is_told(run: Path) -> None:
     write_text(card, own + "My own words.\n")
     run_experiment(config_of(run.parent), run, on_event=lambda event: told.append(event.what))
     assert card.read_text(encoding="utf-8").endswith("My own words.\n")
-    assert f"{card}: has been edited, and stays as it is. Remove it to have it written anew." in told
+    assert f"{card}: has been edited and stays as it is. Remove it to have it written again." in told
     write_text(card, own)

@@ -158,7 +158,7 @@ def test_damaged_curves_and_outputs_are_told(run: Path, name: str, content: byte
 def test_outputs_are_not_shown_where_they_are_not_as_many_as_texts(run: Path, lines: int) -> None:
     with holding(run / OUTPUTS, b"a line\n" * lines):
         html = report(run)
-    assert f"csr/seed1 {lines}, the test set 6). Remove hypotheses.txt where it is wrong" in html
+    assert f"csr/seed1 {lines}, the test set 6). Remove the hypotheses.txt that is wrong" in html
     assert "Text 4 of the test set" not in html
 
 

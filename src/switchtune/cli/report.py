@@ -28,7 +28,9 @@ def analyse(
         list[str], typer.Option("--text", metavar="LANG=FILE", help="Pretraining text, for the ellipses.")
     ] = [],  # noqa: B006
     method: Annotated[Literal["pca", "tsne"], typer.Option(help="How the projection finds its plane.")] = "pca",
-    sentences: Annotated[int, typer.Option(min=2, max=1_000_000, help="Most pairs whose distance is measured.")] = 2000,
+    sentences: Annotated[
+        int, typer.Option(min=2, max=1_000_000, help="Maximum number of pairs whose distance is measured.")
+    ] = 2000,
     token: Annotated[
         Literal["piece", "end"],
         typer.Option(
@@ -36,12 +38,14 @@ def analyse(
         ),
     ] = "piece",
     points: Annotated[
-        int, typer.Option(min=3, max=1_000_000, help="Most sentences projected from each text and side.")
+        int, typer.Option(min=3, max=1_000_000, help="Maximum number of sentences projected from each text and side.")
     ] = 300,
     buckets: Annotated[
         str, typer.Option(help="Bounds of word frequency; words below the first are rare.")
     ] = "100,1000",
-    cases: Annotated[int, typer.Option(min=1, max=1_000_000, help="Most sentences shown for two systems.")] = 20,
+    cases: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Maximum number of sentences shown for two systems.")
+    ] = 20,
     seed: Seed = 1,
     as_json: AsJson = False,
 ) -> None:

@@ -124,7 +124,9 @@ def compare(
     ] = "BLEU",
     test: Annotated[
         Literal["bootstrap", "randomisation", "sacrebleu"],
-        typer.Option(help="Resample the test set, shuffle the outputs of A and B, or sacrebleu's (half of a) p-value."),
+        typer.Option(
+            help="Resample the test set, shuffle the outputs of A and B, or use sacrebleu's (half of a) p-value."
+        ),
     ] = "bootstrap",
     resamples: Annotated[int | None, setting(EvaluationSettings, "resamples")] = None,
     seed: Seed = _DEFAULT.seed,

@@ -346,7 +346,7 @@ def _verdict(
     elif right is not None and right < GREEN_RIGHT:
         (bad if right < RED_RIGHT else amber).append(
             f"about {right:.0%} of what it would put into sentences is right (a lift of {lift:.3f} where a sound"
-            f" lexicon reaches {figures.yardstick:.3f}); {RED_RIGHT:.0%} is the least, {GREEN_RIGHT:.0%} would be good"
+            f" lexicon reaches {figures.yardstick:.3f}); {RED_RIGHT:.0%} is the minimum, {GREEN_RIGHT:.0%} would be good"
         )
     elif right is None:
         amber.append("too few of its words occur in several held-out pairs to say how many translations are right")
@@ -354,7 +354,7 @@ def _verdict(
         amber.append(f"{pairs} held-out pairs are few to judge by; {LEAST_PAIRS} would be enough")
     if stability is not None and stability < GREEN_STABILITY:
         amber.append(
-            f"with another seed {1 - stability:.0%} of the running words get another first translation"
+            f"with another seed {1 - stability:.0%} of the running words get a different first translation"
             f" (up to {1 - GREEN_STABILITY:.0%} would be good)"
         )
     return ("red" if red else "amber" if amber else "green"), tuple(red + amber)

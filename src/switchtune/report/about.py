@@ -22,7 +22,7 @@ KINDS: Mapping[ExampleKind, str] = {
     "gloss": "translating sentences back from their word-by-word glosses",
     "switched": "the same with words of its inputs replaced by their translations",
     "dictionary": "translating entries of the lexicon",
-    "denoise": "restoring sentences of which words were masked",
+    "denoise": "restoring sentences in which words were masked",
     "backtranslated": "translating sentences that a reverse model translated back",
     "iaft": "fine-tuning with noise in some of its inputs",
     "terms": "fine-tuning with words of the translation in the inputs",
@@ -48,7 +48,7 @@ def test_names(run: RunFiles) -> dict[str, str]:
 def arm_words(arm: ResolvedArm) -> str:
     """What is done in an arm."""
     if arm.outputs:
-        return "outputs of another system, as they were given; nothing was trained"
+        return "outputs of another system, as given; nothing was trained"
     stages = [", mixed with ".join(_kind(kind, arm) for kind in stage.mixture) for stage in arm.recipe.stages]
     start = "from random weights, " if arm.recipe.init == "random" else ""
     return start + (f"first {', then '.join(stages)}" if len(stages) > 1 else stages[0])

@@ -28,7 +28,7 @@ _MOST_TRANSLATIONS = 10
 _BINS = 10
 
 _MEASURES = {
-    "probability": "from 0 to 1, larger is surer",
+    "probability": "from 0 to 1, larger is more certain",
     "similarity": "similarity of the words' embeddings, larger is closer",
     "none": "not given; every translation counts the same",
 }
@@ -88,7 +88,7 @@ def write_lexicon_page(folder: Path, *, force: bool = False) -> Path:
     page = folder / PAGE
     own = page.is_file() and is_report(page)
     claim_file(page, own=own, force=force, option="", remedy="The page is written here: move it away.")
-    remedy = "The same `switchtune lexicon` builds the folder anew; edits by hand stay."
+    remedy = "The same `switchtune lexicon` rebuilds the folder; edits by hand are kept."
     judgement = read_json(folder / JUDGEMENT, JUDGEMENT_RECORD, remedy=remedy)
     source, target = judgement["languages"]
     names = (f"lexicon.{source}-{target}.tsv", f"lexicon.{target}-{source}.tsv")

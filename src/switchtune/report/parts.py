@@ -66,7 +66,7 @@ def _frequency(asked: Asked) -> Iterator[Panel]:
     for pair in asked.run.analyses.get("frequency", {}).get("pairs", ()):
         if not pair["systems"]:
             continue
-        title = f"{pair['pair']}, words by how often the training texts hold them"
+        title = f"{pair['pair']}, words by how often they occur in the training texts"
         drawing = Drawing(asked.name("frequency", pair["pair"]), title, partial(draw_frequency, {"pairs": [pair]}))
         yield Panel(pair["pair"], "frequency", {"drawing": drawing, "pair": pair}, (drawing,))
 
@@ -132,7 +132,7 @@ def _translations(asked: Asked) -> Iterator[Panel]:
     room = asked.room // 2 // max(1, sum(map(len, by_pair.values())))
     for pair, compared_there in by_pair.items():
         if not compared_there:
-            yield missing("there are not yet outputs of two systems with the same seed.", pair)
+            yield missing("there are no outputs yet of two systems with the same seed.", pair)
             continue
         try:
             test, lacking = read_texts(asked.run, pair)[1], ""

@@ -85,7 +85,7 @@ def run_page(folders: Sequence[Path]) -> RunPage:
     )
     if len(html.encode()) >= MOST_BYTES:
         raise SwitchtuneError(
-            f"The page would have {len(html.encode()) / 1e6:.1f} MB, and {MOST_BYTES / 1e6:g} MB are the most: report "
+            f"The page would be {len(html.encode()) / 1e6:.1f} MB, and {MOST_BYTES / 1e6:g} MB is the limit: report "
             "fewer runs at a time."
         )
     return RunPage(html, tuple(drawings), warnings)

@@ -79,7 +79,7 @@ def read_texts(run: RunFiles, pair: str) -> tuple[list[Pair], list[Pair]]:
         SwitchtuneError: a file is no longer there, or no longer what it was; relative paths are those of the run.
     """
     if run.config is None:
-        raise SwitchtuneError("the configuration is not one of a run that this version knows")
+        raise SwitchtuneError("the configuration is not that of a run this version can read")
     settings = next(each for each in run.config.pairs if each.name == pair)
     own = run.folder / "corpus"  # where there is none, the run stays as it is
     with nullcontext(own) if own.is_dir() else tempfile.TemporaryDirectory() as cache:
@@ -116,7 +116,7 @@ def differing(run: RunFiles, systems: tuple[Training, Training], test: Sequence[
     if len(set(counts.values())) > 1:
         found = ", ".join(f"{name} {count:,}" for name, count in counts.items())
         raise SwitchtuneError(
-            f"outputs are not as many as texts ({found}). Remove hypotheses.txt where it is wrong; the same "
+            f"the numbers of outputs and texts differ ({found}). Remove the hypotheses.txt that is wrong; the same "
             "`switchtune run` makes it again."
         )
     names = (systems[0].pair, systems[0].arm, systems[1].arm)

@@ -9,6 +9,6 @@ METRICS: Mapping[str, str] = {
     "ROUGE-2": "how many pairs of words a summary has in common with the reference, from 0 to 100",
     "ROUGE-L": "how long a sequence of words a summary has in common with the reference, from 0 to 100",
     "accuracy": "the share of examples with the right label",
-    "in-language": "the share of outputs that are in the language asked for, by a program that guesses languages",
+    "in-language": "the share of outputs that are in the language asked for, according to a language identifier",
     "in-script": "the share of outputs that are in the script of the language asked for",
 }

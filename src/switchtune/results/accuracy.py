@@ -71,7 +71,7 @@ def accuracy_summary(rows: Sequence[Row], baseline: str, seeds: Sequence[int]) -
         if not any(above_chance(row) for row in of_language):
             remarks.append(
                 f"{language}: no arm is above chance ({of_language[0].chance:.1%}, the most frequent label for all), "
-                "so that the differences say nothing."
+                "so the differences mean nothing."
             )
     return replace(summarised(rows, baseline, seeds), remarks=tuple(remarks))
 

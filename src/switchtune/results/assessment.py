@@ -60,7 +60,7 @@ def assessment_text(assessment: Assessment) -> str:
             for bucket in assessment.words
         ]
         lines += [markdown_table(heads, rows)]
-    faults = [f"These are no translations yet: {', '.join(assessment.faults)}."] if assessment.faults else []
+    faults = [f"These are not translations yet: {', '.join(assessment.faults)}."] if assessment.faults else []
     return "\n".join(
         [*assessment.remarks, *faults, *lines, assessment.outputs.describe(), f"{assessment.outputs.n:,} sentences"]
     )

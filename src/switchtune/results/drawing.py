@@ -138,8 +138,8 @@ def write_figure(
 def boxes_text(letters: str) -> str:
     """What is to be known of letters that no font here has."""
     return (
-        f"no font here has {letters!r}, which stand as boxes in the figures. Install Noto fonts (Debian: fonts-noto), "
-        "or take SVG, whose text is the reader's browser's."
+        f"no font here has {letters!r}, which appear as boxes in the figures. Install Noto fonts (Debian: fonts-noto), "
+        "or use SVG, whose text is drawn by the reader's browser."
     )
 
 

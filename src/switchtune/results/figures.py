@@ -209,7 +209,7 @@ def draw_frequency(record: Record) -> "Figure | None":
             if pair["systems"]
         ],
         unit="F-measure of words",
-        by="by how frequent words are in training",
+        by="by word frequency in training",
     )
 
 
@@ -228,7 +228,7 @@ def draw_length(record: Record) -> "Figure | None":
             for pair in pairs
         ],
         unit=pairs[0]["metric"] if pairs else "",
-        by="by how long references are",
+        by="by length of the reference",
     )
 
 

@@ -144,10 +144,10 @@ def legend(matrices: Sequence[Matrix]) -> str:
     """What stands in the tables."""
     compared = next((each for matrix in matrices for each in matrix.zero_shot), None)
     return (
-        "BLEU of the baseline, and the arm's difference; * (or (*), of one training each) where it is significant"
-        f"{f' ({tested_by(compared)})' if compared else ''}; in brackets where the models were trained in that "
-        "direction. In square brackets the share of outputs that are not in the target language (off-target), of the "
-        "baseline and of the arm."
+        "BLEU of the baseline, and the arm's difference; * (or (*), of one training each) if it is significant"
+        f"{f' ({tested_by(compared)})' if compared else ''}; in brackets if the models were trained in that "
+        "direction. In square brackets: the share of outputs that are not in the target language (off-target), for the "
+        "baseline and for the arm."
     )
 
 

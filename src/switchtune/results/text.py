@@ -167,8 +167,8 @@ def outputs_text(outputs: Mapping[str, Any]) -> str:
     if outputs.get("samples", 1) > 1:
         return f"{said}each file takes the place of a seed."
     return (
-        f"{said}they are the same beside every seed of an arm that was, and what another run of that system would "
-        "change is not known."
+        f"{said}the same outputs are compared with every seed of a trained arm, and how much another run of that "
+        "system would differ is not known."
     )
 
 

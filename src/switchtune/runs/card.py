@@ -111,7 +111,7 @@ def write_card(made: Made, folder: Path, on_event: OnEvent, summary: Summary | N
     if put_card(folder, _front_matter(made, rows, place), text):
         adopt_files(folder)
     else:
-        said = f"{folder / CARD}: has been edited, and stays as it is. Remove it to have it written anew."
+        said = f"{folder / CARD}: has been edited and stays as it is. Remove it to have it written again."
         on_event(Event(made.trial.name, said))
 
 
@@ -188,9 +188,9 @@ def _said(made: Made, folder: Path) -> dict[str, Any]:
         "training": _training(made),
         "data": list(_data(made)),
         "lexicons": list(_lexicons(made.trial)) if arm.needs_lexicons else [],
-        "licence": "That of the base model is not known. Find out before you use this model or pass it on."
+        "licence": "The base model's licence is not known. Find it out before you use this model or pass it on."
         if licence is None
-        else f"That of the base model holds for this one as well: {licence.describe()}.",
+        else f"The base model's licence applies to this one as well: {licence.describe()}.",
     }
 
 
@@ -210,9 +210,9 @@ def _unscored(made: Made, folder: Path) -> dict[str, Any]:
     if REVERSE in folder.relative_to(made.trial.corpora.parent).parts:
         why = "Not scored: it made the back-translations that another model was trained on."
     elif not made.is_last:
-        why = "Not scored: it is what a later stage of the same training begins with."
+        why = "Not scored: a later stage of the same training starts from it."
     else:
-        why = "Not scored yet: the run that it is from is not finished."
+        why = "Not scored yet: its run is not finished."
     return {"scores": [], "unscored": why}
 
 
@@ -258,7 +258,7 @@ def _training(made: Made) -> list[str]:
     """The recipe in words, and what else decides what came of it."""
     arm, settings = made.trial.arm, made.trial.arm.training
     stages = list(zip(made.stages, arm.stage_updates, strict=True))
-    lr = "the usual one of the family" if settings.lr is None else f"{settings.lr:g}"
+    lr = "the family's default" if settings.lr is None else f"{settings.lr:g}"
     return [
         *(
             f"stage {number} of {len(stages)}, `{stage.name}`, {updates:,} updates: {stage.describe()}"
@@ -266,7 +266,7 @@ def _training(made: Made) -> list[str]:
             for number, (stage, updates) in enumerate(stages, start=1)
         ),
         *([f"why this recipe: {arm.choice.reason}"] if arm.choice else []),
-        f"{settings.tokens_per_batch:,} tokens an update; learning rate {lr}, {settings.schedule}; label smoothing "
+        f"{settings.tokens_per_batch:,} tokens per update; learning rate {lr}, {settings.schedule}; label smoothing "
         f"{settings.label_smoothing:g}; seed {made.trial.seed}",
     ]
 
