@@ -1,4 +1,4 @@
-"""The recipe that did best in like cases, and what is said of the choice."""
+"""The recipe that did best in similar cases, and what is said of the choice."""
 
 import importlib
 import json
@@ -50,7 +50,7 @@ def test_without_monolingual_text_what_was_measured_with_it_counts_for_nothing()
     choice = chosen_recipe("translation", 1900, known=KNOWN)
     assert (choice.recipe, choice.evidence) == ("csr+", KNOWN[:2])
     assert (
-        "gained 0.3 BLEU over standard at equal cost in like cases (2 directions, 2,000 pairs, 1 seed at least)"
+        "gained 0.3 BLEU over standard at equal cost in similar cases (2 directions, 2,000 pairs, 1 seed at least)"
         in choice.reason
     )
 
@@ -63,7 +63,7 @@ def test_the_nearest_size_counts_by_its_logarithm(pairs: int, recipe: str) -> No
 def test_where_nothing_gained_standard_is_taken_and_the_best_is_told() -> None:
     choice = chosen_recipe("translation", 10_000, known=KNOWN)
     assert (choice.recipe, choice.evidence) == ("standard", KNOWN[2:3])
-    assert "standard, for no recipe gained over it in like cases; the best, csr+: -0.1 BLEU" in choice.reason
+    assert "standard, as no recipe gained over it in similar cases; the best, csr+: -0.1 BLEU" in choice.reason
 
 
 @pytest.mark.parametrize("pairs", [501, 7999])

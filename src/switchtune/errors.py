@@ -37,7 +37,7 @@ def nearest(name: str, known: Iterable[str], *, count: int = 3) -> str:
     return f"known: {shown}{', …' if len(names) > 12 else '.'}"
 
 
-_SPACE = "Free some, or name a place on another disk; what was written whole stays"
+_SPACE = "Free some, or choose a place on another disk; files that are complete are kept"
 _TEMPORARY = "Make room there, permit it (also by ulimit -f), or name another folder in the environment variable TMPDIR"
 _NEXT_STEPS = {
     errno.EACCES: "Change its permissions or those of its folder (ls -ld shows them), or name another",
@@ -53,7 +53,7 @@ _NEXT_STEPS = {
     errno.EEXIST: "A folder is expected, but a file of that name stands there",
     errno.ENAMETOOLONG: "Give a shorter one",
     errno.ENOENT: "Check its name",
-    errno.ELOOP: "A link there leads back to itself: remove it or mend it",
+    errno.ELOOP: "A link there leads back to itself: remove or correct it",
 }
 
 

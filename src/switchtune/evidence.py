@@ -98,15 +98,15 @@ def chosen_recipe(
     gains = {recipe: mean(each.gain for each in lines) for recipe, lines in by_recipe.items()}
     best = max(gains, key=gains.__getitem__)
     evidence, gained = by_recipe[best], gains[best] > 0
-    reason = f"{best} gained {gains[best]:.1f} BLEU over standard at equal cost in like cases"
+    reason = f"{best} gained {gains[best]:.1f} BLEU over standard at equal cost in similar cases"
     if not gained:
-        reason = f"standard, for no recipe gained over it in like cases; the best, {best}: {gains[best]:.1f} BLEU"
+        reason = f"standard, as no recipe gained over it in similar cases; the best, {best}: {gains[best]:.1f} BLEU"
     reason = f"{given}: {reason} ({_told(evidence)})"
     if max(size / pairs, pairs / size) >= FAR:
         reason += f". Nothing was measured nearer than {size:,} pairs, so another recipe may be better here"
     most = max(each.monolingual for each in evidence)
     if most and max(most / monolingual, monolingual / most) >= FAR:
-        reason += f". It was measured with up to {most:,} further sentences, so gains may be others here"
+        reason += f". It was measured with up to {most:,} further sentences, so gains may differ here"
     return Choice(best if gained else "standard", reason, evidence)
 
 

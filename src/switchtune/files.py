@@ -50,7 +50,7 @@ def why_unreadable(path: Path | str, largest: int | None = None) -> str | None:
         str(path).encode()
         return _instead_of_file(path, largest)
     except PermissionError:
-        return "no permission to read it. Ask its owner, or change it: chmod u+r, of its folder chmod u+rx."
+        return "no permission to read it. Ask its owner, or change it: chmod u+r, and chmod u+rx for its folder."
     except UnicodeEncodeError:
         return "the name is not UTF-8. Rename the file."
     except (OSError, ValueError) as error:  # such as a name that is too long, or one with a zero byte in it
@@ -110,8 +110,8 @@ def broken_link(path: Path) -> str | None:
         if os.path.islink(part) and not os.path.exists(part):  # noqa: PTH110, PTH114 — never raise, as Path's do
             told = "a link" if part == path else f"{part} is a link"
             if os.path.islink(os.path.realpath(part)):  # noqa: PTH114 — links that lead to each other
-                return f"{told} that leads back to itself. Remove it or mend it."
-            return f"{told} to {part.readlink()}, which cannot be found. Mend the link."
+                return f"{told} that leads back to itself. Remove or correct it."
+            return f"{told} to {part.readlink()}, which cannot be found. Correct the link."
     return None
 
 

@@ -30,7 +30,7 @@ IN_WORDS: Mapping[ExampleKind, str] = MappingProxyType(
         "gloss": "sentences of the target language from glosses of them, word by word in the source language",
         "switched": "pairs whose inputs have words in the other language",
         "dictionary": "entries of the lexicon as pairs",
-        "denoise": "sentences of the target language from what masks and permuted sentences leave of them",
+        "denoise": "sentences of the target language from their masked and permuted form",
         "backtranslated": "monolingual sentences of the target language from their back-translations",
         "iaft": "pairs, with noise on a tenth of the sources",
         "terms": "pairs whose sources carry some of the words of their translations",

@@ -38,7 +38,7 @@ def claim_folder(
     hosts: Sequence[Path] = (),
     force: bool = False,
     option: str = "--out",
-    remedy: str = "Give a new folder or an empty one. --force takes this one; what is replaced there is lost.",
+    remedy: str = "Give a new folder or an empty one. --force uses this one; replaced files are lost.",
 ) -> Path:
     """Check that a verb may write to a folder, before any work is done; the folder that its name, or a link, leads to.
 
@@ -167,7 +167,7 @@ def edit_warning(path: Path, verb: str) -> str | None:
     if not isinstance(content, dict) or "seal" not in content or is_sealed(content):
         return None
     return (
-        f"{path}: has been changed since it was written; its figures are those that stand there now, not those that "
+        f"{path}: has been changed since it was written; its figures are those there now, not those that "
         f"were measured. The same `switchtune {verb}`, run again, writes it anew."
     )
 
@@ -250,7 +250,9 @@ class RunDir:
             for path in changed:
                 aside = free_name(path.with_name(f"{path.name}.changed-{hashes[path]}"))
                 path.replace(aside)
-                self.tell(f"{path}: has changed since it was made, and is made again; what was there is now {aside}")
+                self.tell(
+                    f"{path}: has changed since it was made, and is made again; the earlier version is now {aside}"
+                )
             return None
         for path in changed:
             self.tell(f"{path}: has changed since it was made; used as it is")

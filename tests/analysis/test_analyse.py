@@ -168,7 +168,7 @@ def test_of_summaries_what_is_measured_on_translations_alone_is_named(run: Path,
     assert found.missing == (
         "distance: the test sets of summarization hold no translations, between which distances are measured; "
         "--multiway names files that do",
-        "dynamics: de-en: no BLEU, which is no measure of summarization",
+        "dynamics: de-en: no BLEU, which does not measure summarization",
     )
     dynamics = json.loads((run / "analysis/dynamics.json").read_text(encoding="utf-8"))
     assert {entry["bleu"] for arm in dynamics["pairs"][0]["arms"] for entry in arm["valid"]} == {None}

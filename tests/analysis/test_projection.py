@@ -133,7 +133,7 @@ def state_after_last_layer(loaded: Loaded, sentence: str, language: str) -> Vect
 
 
 def test_a_text_too_short_and_a_library_that_is_missing(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="--text de: 2 sentences; an ellipse needs three"):
+    with pytest.raises(UsageError, match="--text de: 2 sentences; an ellipse needs at least three"):
         projection_record(open_run(finished), {"de": ["Eins.", "Zwei."]})
     monkeypatch.setitem(sys.modules, "sklearn.manifold", None)
     with pytest.raises(UsageError, match=r"--method tsne needs scikit-learn: pip install .switchtune\[analysis\]"):

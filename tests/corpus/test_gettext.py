@@ -67,7 +67,7 @@ def test_the_header_decides_the_direction(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match=r"a.po: translates to de_AT, as the header's Language says; Turkish"):
         opened(tmp_path / "a.po", PO, "tr", "en")
     rows = opened(tmp_path / "a.po", PO.replace("Language: de_AT", "X: y"))
-    assert rows.notes[-1].startswith("the header tells no language")
+    assert rows.notes[-1].startswith("the header names no language")
 
 
 @pytest.mark.parametrize(

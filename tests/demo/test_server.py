@@ -183,7 +183,7 @@ def test_clients_that_never_end_are_sent_away_and_keep_nobody_waiting(
         connection.sendall(head(demo, "Content-Length: 500"))
     assert ask(demo, "entries", ENTRIES)[0] == 200
     for connection in silent[30:]:
-        assert heard(connection) == (408, {"error": "Not all came within 0.5 seconds."})
+        assert heard(connection) == (408, {"error": "The request did not arrive within 0.5 seconds."})
     for connection in silent:
         connection.close()
 
@@ -220,7 +220,7 @@ def test_many_at_once_are_answered_one_by_one_or_told_to_come_again(
         found = list(pool.map(lambda _: ask(demo, "entries", ENTRIES), range(100)))
     assert len(answered) == [status for status, _ in found].count(200) > 0
     again = [content for status, content in found if status != 200]
-    assert again == [{"error": "Others are being answered; ask again in some seconds."}] * (100 - len(answered))
+    assert again == [{"error": "Others are being answered; ask again in a few seconds."}] * (100 - len(answered))
 
 
 def test_who_is_to_come_again_hears_when(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:

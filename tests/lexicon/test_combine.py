@@ -339,7 +339,7 @@ def test_difference_counts_and_shows() -> None:
         "2 words in both, 1 only in A, 2 only in B",
         "in both: 1 (50.0%) with the same first translation, 1 with another",
         "",
-        "another first translation (A | B), the most frequent:",
+        "a different first translation (A | B), the most frequent:",
         "          3  Katze → cat | kitten",
         "",
         "only in A, the most frequent:",

@@ -170,7 +170,7 @@ def test_other_modes_of_the_paper_s_preset_have_vecmap_s_own_schedule() -> None:
 @pytest.mark.parametrize(
     ("mode", "pairs", "message"),
     [
-        ("identical", (), r"nothing to begin with: 80 words of x and 80 of y .* no word in common. Take mode unsup"),
+        ("identical", (), r"nothing to start from: 80 words of x and 80 of y .* no word in common. Take mode unsup"),
         ("numerals", (), r"no number in digits 0-9 in common. Take mode identical or unsupervised"),
         ("supervised", (), r"none of the seed pairs has both its words .* mode auto"),
         ("semi_supervised", [("a", "b")], r"none of the seed pairs has both its words .* mode auto"),
@@ -224,10 +224,10 @@ def test_limit_and_a_file_without_a_first_line(tmp_path: Path) -> None:
     [
         (b"", r"0 word vectors found, at least 2 are expected.*fetch it again"),
         (b"3 2\n", r"0 word vectors found"),
-        (b"a 1 2\nb 3\n", r"a.vec:2: a word and 2 finite numbers are expected, .* found 2 fields in 'b 3'. Mend"),
+        (b"a 1 2\nb 3\n", r"a.vec:2: a word and 2 finite numbers are expected, .* found 2 fields in 'b 3'. Fix"),
         (b"a 1 2\nb 3 4 5\n", r"a.vec:2: a word and 2 finite numbers are expected, .* found 4 fields in 'b 3 4 5'"),
         (b"a 1 2\n\nb 3 4\n", r"a.vec:2: a word and 2 finite numbers are expected"),
-        (b"a 1 2\nb x 3\n", r"a.vec:2: a word and 2 finite numbers are expected, .* found 3 fields in 'b x 3'. Mend"),
+        (b"a 1 2\nb x 3\n", r"a.vec:2: a word and 2 finite numbers are expected, .* found 3 fields in 'b x 3'. Fix"),
         (b"2 3\na 1 2\nb 1 2\n", r"a.vec:2: a word and 3 finite numbers are expected, .* found 3 fields"),
         (b"a\nb\n", r"a.vec:1: a word and some finite numbers are expected"),
         (b"a 1 2\nb inf 4\n", r"a.vec:2: a word and 2 finite numbers are expected, .* 'b inf 4'"),

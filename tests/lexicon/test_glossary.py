@@ -32,7 +32,7 @@ def test_a_glossary_that_contradicts_itself_is_used_and_says_so(
     assert translations(lexicon) == EXPECTED
     assert "1 of 2 terms have more than one translation" in caplog.text
     assert "each is used as often as the others: 'Bank': 'bank', 'bench'." in caplog.text
-    assert "rows with one term alone, left out: 1: 'leer' (pair 4)" in caplog.text
+    assert "rows with only one term, left out: 1: 'leer' (pair 4)" in caplog.text
     assert translations(read_dictionary(str(path), ("en", "de"))) == {
         "bank": ["Bank"],
         "house": ["Haus"],

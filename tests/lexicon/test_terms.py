@@ -140,4 +140,4 @@ def test_glossaries_that_cannot_be_used(tmp_path: Path, content: str, message: s
 def test_rows_with_an_empty_side_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "terms.tsv").write_text("de\ten\nHund\tdog\nBank\t\n")
     assert read_glossary(str(tmp_path / "terms.tsv"), ("de", "en")).terms == (("Hund", "dog"),)
-    assert "rows with one term alone, left out: 1: 'Bank'" in caplog.text
+    assert "rows with only one term, left out: 1: 'Bank'" in caplog.text

@@ -95,7 +95,7 @@ def test_without_a_network_it_is_not_known(monkeypatch: pytest.MonkeyPatch) -> N
     assert asked == ["owner/model"]
     said: list[Event] = []
     tell_licences({"owner/model"}, said.append)
-    assert [event.what for event in said] == ["owner/model: not known, as no README.md of the model tells it"]
+    assert [event.what for event in said] == ["owner/model: not known, as no README.md of the model states it"]
 
 
 def test_only_what_restricts_is_told(tmp_path: Path) -> None:

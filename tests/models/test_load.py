@@ -641,7 +641,7 @@ def test_settings_that_are_damaged_are_named(
         ("activation_function", "banana", "config.json: KeyError"),
         ("dtype", "banana", "config.json: .*banana"),
         ("dropout", -1, "dropout is -1"),
-        ("is_encoder_decoder", False, "config.json says that it is no encoder with a decoder"),
+        ("is_encoder_decoder", False, "config.json says that it is not an encoder-decoder model"),
         ("pad_token_id", None, r"config.json: ne\(\) received an invalid"),
         ("model_type", ["mbart"], "config.json: unhashable"),
         ("transformers_weights", "../../passwd", "names another file of weights"),
@@ -761,7 +761,7 @@ def test_what_a_run_made_is_made_again(model: Path, tmp_path: Path) -> None:
     shutil.copytree(model, folder)
     mark_folder(tmp_path / "run", "run")
     (folder / "config.json").write_text("{")
-    with pytest.raises(SwitchtuneError, match=f"Remove {folder} and run the command that made it once more"):
+    with pytest.raises(SwitchtuneError, match=f"Remove {folder} and run the command that made it again"):
         load_model(str(folder))
 
 

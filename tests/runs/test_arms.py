@@ -57,11 +57,11 @@ def test_each_pair_gets_the_recipe_that_did_best_in_like_cases(
     run = tmp_path / "run"
     run_experiment(config, run, on_event=lambda event: told.append(f"{event.subject}: {event.what}"))
     reason = (
-        "6 pairs, 6 further sentences in English: csr+ gained 1.2 BLEU over standard at equal cost in like cases "
+        "6 pairs, 6 further sentences in English: csr+ gained 1.2 BLEU over standard at equal cost in similar cases "
         "(1 direction, 2,000 pairs, 2 seeds). Nothing was measured nearer than 2,000 pairs"
     )
     assert [line for line in told if line.startswith(f"de-en: auto: {reason}")]
-    assert [line for line in told if line.startswith("en-de: auto: 6 pairs: standard, for no recipe gained")]
+    assert [line for line in told if line.startswith("en-de: auto: 6 pairs: standard, as no recipe gained")]
     # The chosen recipe is trained as if it were named.
     model_file = "seed1/mixture/model/model.safetensors"
     same = [(run / name / model_file).read_bytes() for name in ("de-en/csr+", "de-en/auto")]
@@ -121,7 +121,7 @@ def test_a_plan_has_the_stages_of_what_is_chosen_and_says_why(model: Path, tmp_p
     assert [line.split(":")[0] for line in planned.advice] == ["de-en/auto", "en-de/auto"]
     advised = plan(configured(model, tmp_path, "standard", "csr"), gpu_memory=8).advice
     assert advised[0].startswith("de-en: 6 pairs, 6 further sentences in English: csr+ gained 1.2 BLEU over standard")
-    assert advised[1].startswith("en-de: 6 pairs: standard, for no recipe gained over it")
+    assert advised[1].startswith("en-de: 6 pairs: standard, as no recipe gained over it")
 
 
 def test_what_a_chosen_recipe_lacks_is_told_before_anything_is_trained(
@@ -147,7 +147,7 @@ def test_where_no_arm_is_named_it_is_the_first_but_the_baseline(model: Path, tmp
 def test_text_can_be_left_out_of_the_choice(model: Path, tmp_path: Path) -> None:
     alone = {"recipe": "auto", "monolingual": False}
     planned = plan(configured(model, tmp_path, "standard", alone), gpu_memory=8)
-    assert planned.advice[0].startswith("de-en/auto: 6 pairs: standard, for no recipe gained over it")
+    assert planned.advice[0].startswith("de-en/auto: 6 pairs: standard, as no recipe gained over it")
 
 
 @pytest.mark.parametrize(

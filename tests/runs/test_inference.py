@@ -305,7 +305,7 @@ def test_what_cannot_be_compared_is_refused(workplace: Path, changes: dict[str, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recipes": ["csr"], "baseline": "csr", "model": "bert"}, "an encoder alone, which cannot restore"),
+        ({"recipes": ["csr"], "baseline": "csr", "model": "bert"}, "is encoder-only and cannot restore"),
         ({"recipes": ["csr+"], "baseline": "csr+", "model": "bert", "gloss": {"unknown": "mask"}}, "Take keep or drop"),
         ({"lexicon": {"dictionaries": {"de": "missing.txt"}}}, "missing.txt: not found"),
         ({"languages": ["sw"], "recipes": ["standard"]}, "no tag for 'sw'|sw"),
@@ -373,7 +373,7 @@ def test_labels_of_another_system_stand_in_the_table(workplace: Path, tmp_path: 
     assert "outputs as they are in" in run_page([tmp_path / "run"]).html
     files["de"].write_text(files["de"].read_text().replace("NEUTRAL", "maybe", 1))
     with pytest.raises(
-        SwitchtuneError, match=r"labels\.de:3: 'maybe' is no label; entailment, neutral, contradiction or"
+        SwitchtuneError, match=r"labels\.de:3: 'maybe' is not a label; entailment, neutral, contradiction or"
     ):
         run_experiment(config, tmp_path / "run")
     files["de"].write_text("0\n")

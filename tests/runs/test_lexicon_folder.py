@@ -136,7 +136,7 @@ def test_the_page_and_the_judge(text: LexiconInput, tmp_path: Path) -> None:
     assert "<html" in (tmp_path / PAGE).read_text(encoding="utf-8")
     assert judge_file(str(made.paths[0]), text).directions[0].verdict == "green"
     (tmp_path / JUDGEMENT).write_text("{}", encoding="utf-8")
-    with pytest.raises(SwitchtuneError, match=r"judgement.json: languages: Field required .* builds the folder anew"):
+    with pytest.raises(SwitchtuneError, match=r"judgement.json: languages: Field required .* rebuilds the folder"):
         write_lexicon_page(tmp_path)
 
 

@@ -128,7 +128,7 @@ def test_a_hub_that_cannot_be_reached(
 
 
 def test_names_and_folders_that_are_none(folder: Path, tmp_path: Path, online: Hub, pushed: Pushing) -> None:
-    for name, said in {"kitchen": "Expected org/name", "a/b/c": "no name of a repository"}.items():
+    for name, said in {"kitchen": "Expected org/name", "a/b/c": "not the name of a repository"}.items():
         code, _, told = pushed(folder, name)
         assert (code, said in told) == (2, True)
     code, _, told = pushed(tmp_path, "team/kitchen")

@@ -61,7 +61,7 @@ def test_the_same_comes_out_again(
     code, said, _ = reproduce(capsys, monkeypatch, run, "--out", tmp_path / "again")
     assert code == 0
     first, *scores, last = said.splitlines()
-    assert first == "All is as it was: the scores are expected to be the same, to the last digit."
+    assert first == "Nothing has changed: the scores are expected to be the same, to the last digit."
     assert last == "reproduced: all 4 scores are the same"
     assert all(line.endswith("(the same)") for line in scores)
     outputs = "de-en/standard/seed1/hypotheses.txt"
@@ -85,7 +85,7 @@ def test_what_is_otherwise_is_told(
             f"torch: {versions['torch']}, now 9.9",
             f"{train}: {len(before.encode()):,} bytes ({hashed}), "
             f"now {train.stat().st_size:,} bytes ({hash_file(train)})",
-            "2 things are otherwise: the scores may differ.",
+            "2 things have changed: the scores may differ.",
         ],
     )
     test.unlink()
@@ -141,7 +141,7 @@ def metrics(bleu: float, width: float = 2.0) -> dict[str, Any]:
     ("now", "exact", "changed", "holds", "said"),
     [
         (30.0, True, False, True, "all 2 scores are the same"),
-        (30.1, True, False, False, "nothing is otherwise that the manifest knows of"),
+        (30.1, True, False, False, "nothing in the manifest has changed"),
         (30.1, False, False, True, "up to chance"),
         (31.9, True, True, True, "up to chance"),
         (32.1, True, True, False, "by more than chance"),

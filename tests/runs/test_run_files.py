@@ -139,7 +139,7 @@ def test_lists_without_end_are_refused(run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        (CURVE, b"[]\n{}\n", ":1: Input should be an object (found []). Mend the line, or remove "),
+        (CURVE, b"[]\n{}\n", ":1: Input should be an object (found []). Fix the line, or remove "),
         (CURVE, ENTRY + b"[]", ":2: Input should be an object (found [])."),
         (CURVE, ENTRY + b'{"stage": "task", "update": 1e400, "seconds": 1}\n', ":2: update: Input should be "),
         (OUTPUTS, b"one\n\xff\n", ": not UTF-8 (invalid start byte at byte 4). Remove the file, and the same command"),

@@ -88,7 +88,7 @@ def test_what_is_no_corpus_is_named_and_monolingual_text_is_kept(tmp_path: Path)
     found = survey(tmp_path)
     assert found.monolingual == (("en", str(tmp_path / "mono.en")),)
     assert [line.split(": ")[0] for line in found.left_out] == [str(tmp_path / "notes"), str(tmp_path / "odd.tsv")]
-    assert "--langs de-en says them" in found.left_out[1]
+    assert "name them, as in --langs de-en" in found.left_out[1]
 
 
 def test_several_languages_and_none(tmp_path: Path) -> None:

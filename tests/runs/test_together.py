@@ -297,7 +297,7 @@ def test_what_another_pair_is_tested_on_is_not_trained_on(model: Path, tmp_path:
     one = one.model_copy(update={"arm_settings": one.arm_settings[:1]})
     read = [experiment_of(config).read(config.pairs[1], tmp_path / "cache").train for config in (one, together)]
     assert list(map(len, read)) == [9, 8]
-    assert "1 pairs left out of which a side stands in a validation or test set of another pair" in describe(read[1])
+    assert "1 pairs left out because a side is in a validation or test set of another pair" in describe(read[1])
     pairs[1]["train"] = f"{tmp_path}/test.{{it,en}}"
     config = config_of(model, tmp_path, pairs=pairs, together=True)
     with pytest.raises(SwitchtuneError, match=r"it-en: all of its 5 training pairs .* stand in validation"):

@@ -68,7 +68,7 @@ def test_a_bucket_is_compared_like_any_score() -> None:
 
 @pytest.mark.parametrize("buckets", [[], [0, 10], [10, 10], [100, 10]])
 def test_frequencies_that_do_not_rise_are_refused(buckets: list[int]) -> None:
-    with pytest.raises(ScoringError, match="frequencies of buckets rise"):
+    with pytest.raises(ScoringError, match="frequencies of buckets must rise"):
         word_accuracy(["a"], ["a"], {}, buckets=buckets)
 
 

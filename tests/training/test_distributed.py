@@ -186,7 +186,11 @@ def _failing(tell: Tell, what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "kind", "message"),
     [
-        ("kill", SwitchtuneError, r"^Process 1 of 2 was killed \(SIGKILL\).*goes on from the last checkpoint"),
+        (
+            "kill",
+            SwitchtuneError,
+            r"^Process 1 of 2 was killed \(SIGKILL\).*Run the same command again to continue from the last checkpoint",
+        ),
         ("error", UsageError, "^process 1 does not like it$"),
         ("crash", RuntimeError, r"^process 1 of 2 failed, and the others were ended: ZeroDivisionError\nTraceback"),
     ],

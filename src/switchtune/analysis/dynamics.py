@@ -82,7 +82,7 @@ def _scores(run: Run, pair: PairSettings, trainings: Sequence[Training]) -> tupl
     finished = [(each.name, each.hypotheses) for each in trainings if each.hypotheses is not None]
     scores, missing = {}, []
     if not run.translates:
-        return {}, [f"{pair.name}: no BLEU, which is no measure of {run.config.task}"]
+        return {}, [f"{pair.name}: no BLEU, which does not measure {run.config.task}"]
     try:
         references = run.corpora(pair)[2].targets() if finished else []
     except SwitchtuneError as error:

@@ -91,7 +91,7 @@ def projection_record(
     """
     for language, sentences in texts.items():
         if len(sentences) < 3:
-            raise UsageError(f"--text {language}: {len(sentences)} sentences; an ellipse needs three at least.")
+            raise UsageError(f"--text {language}: {len(sentences)} sentences; an ellipse needs at least three.")
 
     def of_pair(pair: PairSettings) -> tuple[dict[str, Any], list[str]]:
         test = run.corpora(pair)[2].limited(limit)

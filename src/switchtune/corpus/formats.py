@@ -209,7 +209,7 @@ def _delimited_rows(path: Origin, records: _Records, delimiter: str, request: Re
                 cells = cells[: len(names)]
             if cells and not least <= len(cells) <= len(names):
                 hint = (
-                    "Tabs separate columns and quotes mean nothing in a TSV file; mend the line or use CSV or JSONL."
+                    "Tabs separate columns and quotes mean nothing in a TSV file; fix the line or use CSV or JSONL."
                     if delimiter == "\t"
                     else f"Put a text that holds the character {delimiter!r} in quotes."
                 )

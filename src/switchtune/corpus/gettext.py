@@ -57,7 +57,7 @@ def unquoted(text: str, where: str) -> str:
         except ValueError as error:
             raise CorpusError(f"{where}: {numbers} are not the bytes of a text in UTF-8 ({error}).") from error
         if wrong is not None:
-            raise CorpusError(f"{where}: \\{wrong} stands for nothing; a backslash is written \\\\.")
+            raise CorpusError(f"{where}: \\{wrong} means nothing; a backslash is written \\\\.")
         return _ESCAPES.get(plain, plain)
 
     return _ESCAPED.sub(character, inside)
@@ -87,7 +87,7 @@ def decoded(content: bytes, path: Path) -> str:
         return content.decode(charset).removeprefix("\ufeff")
     except (UnicodeDecodeError, LookupError) as error:
         line = content.count(b"\n", 0, getattr(error, "start", 0)) + 1
-        raise CorpusError(f"{path}:{line}: not {charset}, as which the header has it ({error}).") from error
+        raise CorpusError(f"{path}:{line}: not {charset}, which the header declares ({error}).") from error
 
 
 def po_entries(text: str, path: Path) -> tuple[list[Entry], int]:
@@ -124,7 +124,9 @@ def po_entries(text: str, path: Path) -> tuple[list[Entry], int]:
                 finish()
             said = found[1]
             if said in strings:
-                raise CorpusError(f"{where}: a second {said} in one entry. Leave one, or put an empty line between.")
+                raise CorpusError(
+                    f"{where}: a second {said} in one entry. Keep one, or put an empty line between them."
+                )
             entry.begins = entry.begins if strings else number
             strings[said] = unquoted(found[3], where)
         else:
@@ -171,7 +173,7 @@ def _mo_strings(content: bytes, order: str, count: int, place: int) -> Iterator[
     for number in range(count):
         length, offset = struct.unpack_from(f"{order}2I", content, place + 8 * number)
         if offset + length > len(content):
-            raise ValueError(f"string {number:,} lies behind the end")
+            raise ValueError(f"string {number:,} lies beyond the end")
         yield content[offset : offset + length]
 
 
@@ -209,11 +211,11 @@ def catalog_rows(path: Path, request: Request) -> TableRows:
     language = language_named(said.split("@")[0].split(".")[0]) if said else None
     step = 1
     if language is None:
-        notes.append("the header tells no language: messages are taken for the source, translations for the target")
+        notes.append("the header names no language: messages are taken for the source, translations for the target")
     elif language.iso3 not in {request.source.iso3, request.target.iso3}:
         raise CorpusError(
             f"{path}: translates to {said}, as the header's Language says; {request.source.name} and "
-            f"{request.target.name} are asked for. Give another file, or mend the header."
+            f"{request.target.name} are asked for. Give another file, or correct the header."
         )
     else:
         step = -1 if language.iso3 == request.source.iso3 else 1

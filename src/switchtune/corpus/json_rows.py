@@ -73,7 +73,7 @@ def _items(path: Origin) -> Iterator[tuple[int, Any, str]]:
             text.take(",", "a comma or the end of the array")
     text.take("]", "the end of the array")
     if text.next_character():
-        text.take("", "nothing more behind the array: one array, or an object a line,")
+        text.take("", "nothing more after the array: one array, or an object a line,")
 
 
 class _Text:

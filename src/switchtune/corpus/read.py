@@ -308,7 +308,7 @@ def _write_clean(path: Path, content: "_Content", request: Request, *, deduplica
             first, second = (f"{column!r} for {side.name}" for column, side in zip(rows.columns, sides, strict=True))
             raise CorpusError(
                 f"{content.origin}: taking {first} and {second} is the wrong way round. Say which is "
-                "which: columns: [SOURCE, TARGET], in TSV and CSV also [2, 1]; of two files give the other one first."
+                "which: columns: [SOURCE, TARGET], in TSV and CSV also [2, 1]; for two files, give the other first."
             )
     return reading
 

@@ -121,7 +121,7 @@ class _Workbook:
             with zipfile.ZipFile(existing(path)) as archive:
                 self._names = {*archive.namelist()}
         except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise CorpusError(f"{path}: not an .xlsx spreadsheet, or damaged ({error}). Save it anew.") from error
+            raise CorpusError(f"{path}: not an .xlsx spreadsheet, or damaged ({error}). Save it again.") from error
         sheets = XmlRecords(self._part("xl/workbook.xml"), lambda *_: _Elements("sheet"))
         shown = [each for each in sheets if "idden" not in each.get("state", "")]
         self.sheets = {each.get("name", ""): _relation_of(each) for each in shown}

@@ -96,7 +96,7 @@ class XmlRecords(Generic[_T]):
 
         def unknown_entity(name: str, *_: Any) -> None:
             raise CorpusError(
-                f"{position.where}: the entity &{name[:80]}; is declared nowhere in the file. Write the character "
+                f"{position.where}: the entity &{name[:80]}; is not declared in the file. Write the character "
                 "itself, or its number, as in &#160;."
             )
 
@@ -177,6 +177,6 @@ def _as_utf8(stream: BinaryIO, unpacking: Unpacking, where: str) -> Iterator[byt
             yield chunk if straight else decoder.decode(chunk).encode()
         except UnicodeError as error:
             raise CorpusError(
-                f"{where}: not {encoding.upper()}, as which the file is marked ({error}). Find out its encoding."
+                f"{where}: not {encoding.upper()}, which the file declares ({error}). Find out its encoding."
             ) from error
         chunk = stream.read(_CHUNK)

@@ -113,7 +113,7 @@ class Demo:
         answered = asyncio.wrap_future(future)
         await asyncio.wait([answered], timeout=PATIENCE_SECONDS)
         if future.cancel():
-            message = "Others are being answered; ask again in some seconds."
+            message = "Others are being answered; ask again in a few seconds."
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, message, {"Retry-After": str(PATIENCE_SECONDS)})
         answer = await answered
         if isinstance(answer, Iterator):
@@ -141,14 +141,14 @@ class Demo:
         """Have it be asked for by one of our own names, and not by the page of another site."""
         origins = (None, *(f"http://{host}" for host in self._hosts))
         if request.headers.get("Host") not in self._hosts or request.headers.get("Origin") not in origins:
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"This page is at {self.url} alone.")
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"This page is only at {self.url}.")
 
     def _require_own_page(self, request: Request) -> None:
         """Have the question come from our page, which alone knows the secret."""
         kind = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         token = request.headers.get("X-Switchtune-Token", "")
         if kind != "application/json" or not hmac.compare_digest(token.encode(), self.token.encode()):
-            raise HTTPException(HTTPStatus.FORBIDDEN, "Questions come from the page alone; load it anew.")
+            raise HTTPException(HTTPStatus.FORBIDDEN, "Questions must come from the page; reload it.")
 
 
 def page(session: DemoSession, token: str, nonce: str) -> str:
@@ -173,10 +173,10 @@ async def _body(request: Request) -> bytes:
                 size += len(chunk)
                 body += chunk if size <= LARGEST_REQUEST else b""
     except TimeoutError as error:
-        message = f"Not all came within {READING_SECONDS:g} seconds."
+        message = f"The request did not arrive within {READING_SECONDS:g} seconds."
         raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, message, {"Connection": "close"}) from error
     except ClientDisconnect as error:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "The question broke off.") from error
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The request was cut off.") from error
     if size > LARGEST_REQUEST:
         raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"At most {LARGEST_REQUEST:,} bytes.")
     return body

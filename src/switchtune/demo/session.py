@@ -143,7 +143,7 @@ class DemoSession:
         if self.run.switching_arm and self._switching.source == "aligned":
             lacking.append(
                 "The run switches by alignment, each word by its counterpart in the paired sentence; here the lexicon "
-                "stands in."
+                "is used instead."
             )
         if self.run.switching_arm and not self.run.switching_arm.restores:
             lacking.append("The run has no stage that restores what was switched: nothing can be restored.")

@@ -112,7 +112,7 @@ def require_word2vec() -> None:
     """Raise UsageError where gensim, by which word vectors are learned, is not installed."""
     if not has_word2vec():
         raise UsageError(
-            "Method vecmap learns word vectors by gensim, which is not installed. Install it (pip install "
+            "Method vecmap learns word vectors with gensim, which is not installed. Install it (pip install "
             "'switchtune[vecmap]'), give vectors as files (lexicon.embeddings), or take method align, which reads "
             "sentence pairs."
         )
@@ -129,7 +129,7 @@ def require_files(settings: LexiconSettings) -> None:
     if wrong:
         raise UsageError(
             "\n".join(wrong) + "\nThe lexicon's settings name it (dictionaries, embeddings or the words of its block "
-            "list): mend the path, or leave it out."
+            "list): correct the path, or leave it out."
         )
 
 

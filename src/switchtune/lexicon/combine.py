@@ -156,13 +156,13 @@ def combined(parts: Sequence[Weighted], limits: Limits) -> Lexicon:
         LexiconError: there are no parts, or they are of several directions or units.
     """
     if not parts:
-        raise LexiconError("There are no lexicons to merge: give one at least.")
+        raise LexiconError("There are no lexicons to merge: give at least one.")
     lexicons = [part.lexicon for part in parts]
     kinds = dict.fromkeys((each.source_language, each.target_language, each.unit) for each in lexicons)
     if len(kinds) > 1:
         names = ", ".join(f"{source}-{target} in {unit}s" for source, target, unit in kinds)
         raise LexiconError(
-            f"Lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
+            f"Only lexicons of one direction and unit can be merged; found: {names}. Name each file for its direction"
             " (lexicon.de-en.tsv), and merge the directions apart."
         )
     first = lexicons[0]

@@ -13,8 +13,8 @@ def check_direction(a: Lexicon, b: Lexicon) -> None:
     directions = [f"{lexicon.source_language}-{lexicon.target_language}" for lexicon in (a, b)]
     if directions[0] != directions[1]:
         raise LexiconError(
-            f"The lexicons are of two directions, {directions[0]} and {directions[1]}; two of one direction are"
-            " expected. The direction stands in a file's first line, or in its name (lexicon.de-en.tsv)."
+            f"The lexicons have different directions, {directions[0]} and {directions[1]}; two of one direction are"
+            " expected. The direction is in a file's first line, or in its name (lexicon.de-en.tsv)."
         )
 
 
@@ -54,7 +54,7 @@ class Difference:
             f"{self.both:,} words in both, {self.only_a:,} only in A, {self.only_b:,} only in B",
             f"in both: {self.same_first:,}{share} with the same first translation, {self.other_first:,} with another",
         ]
-        another = ("another first translation (A | B)", self.examples)
+        another = ("a different first translation (A | B)", self.examples)
         for title, examples in (another, ("only in A", self.examples_only_a), ("only in B", self.examples_only_b)):
             if examples:
                 lines += ["", f"{title}, the most frequent:", *(example.describe() for example in examples)]

@@ -75,7 +75,7 @@ SEEDS: Mapping[SeedKind, str] = {
     "pairs": "pairs of the dictionary",
     "identical": "words that both sides write alike",
     "numerals": "numerals",
-    "profiles": "pairs of words with alike similarities (unsupervised)",
+    "profiles": "pairs of words with similar similarities (unsupervised)",
 }
 _ENOUGH_PAIRS = 25
 _NO_SEED: Mapping[SeedKind, str] = {
@@ -169,7 +169,7 @@ def _parse_vector(fields: list[str], dimensions: int, where: str) -> tuple[str, 
     if not any(word) or (len(word) > 1 and _numbers(word[-1:])) or not numbers or not np.isfinite(vector).all():
         raise LexiconError(
             f"{where}: a word and {dimensions or 'some'} finite numbers are expected, split by spaces; found"
-            f" {len(fields)} fields in {' '.join(fields)[:80]!r}. Mend the line or take it out."
+            f" {len(fields)} fields in {' '.join(fields)[:80]!r}. Fix the line or remove it."
         )
     return " ".join(word), vector
 
@@ -211,7 +211,7 @@ def map_words(
     if dimensions[0] != dimensions[1]:
         raise LexiconError(
             f"The embeddings of {languages[0]} have {dimensions[0]} dimensions, those of {languages[1]}"
-            f" {dimensions[1]}; the same number is expected. Take embeddings of one make for both."
+            f" {dimensions[1]}; the same number is expected. Use embeddings from one source for both."
         )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     source, target = (
@@ -233,6 +233,6 @@ def map_words(
             mapped = map_embeddings(source, target, start, mode.mapping, rng=rng, on_step=on_step)
             return MappedWords(mapped, kind, len(start))
     raise LexiconError(
-        f"The mapping has nothing to begin with: {len(source)} words of {languages[0]} and {len(target)} of"
+        f"The mapping has nothing to start from: {len(source)} words of {languages[0]} and {len(target)} of"
         f" {languages[1]} have an embedding, and {_NO_SEED[mode.seeds[-1]]}."
     )

@@ -53,7 +53,7 @@ def _checksum(rows: bytes) -> str:
 def _check_writable(words: Iterable[str], path: Path) -> None:
     for word in words:
         if word != word.strip() or not word or set("\t\n\r") & set(word) or word.startswith("# "):
-            raise LexiconError(f"{path}: the word {word!r} cannot stand in a lexicon file, nothing was written.")
+            raise LexiconError(f"{path}: the word {word!r} cannot be in a lexicon file, nothing was written.")
 
 
 def edited_since_built(path: Path) -> bool | None:
@@ -123,7 +123,7 @@ def with_edits(lexicon: Lexicon, path: Path) -> Lexicon:
 def _edited(lexicon: Lexicon, edits: Sequence[Edit], path: Path) -> Lexicon:
     edited = apply_edits(edits, lexicon) if edits else lexicon
     if not edited.entries:
-        raise LexiconError(f"{edits_path(path)}: {path.name} would have no entries left. Leave one.")
+        raise LexiconError(f"{edits_path(path)}: {path.name} would have no entries left. Keep one.")
     return edited
 
 

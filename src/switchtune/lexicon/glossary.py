@@ -54,7 +54,7 @@ def _read_pairs(location: str, languages: tuple[str, str]) -> Lexicon:
         f"{term or other!r} (pair {row:,})" for row, (term, other) in enumerate(pairs, 1) if not (term and other)
     ]:
         named = ", ".join(alone[:_NAMED]) + ", …" * (len(alone) > _NAMED)
-        _LOGGER.warning("%s: rows with one term alone, left out: %s: %s", location, f"{len(alone):,}", named)
+        _LOGGER.warning("%s: rows with only one term, left out: %s: %s", location, f"{len(alone):,}", named)
     links = [(term, 0, Translation(translation, 1.0, 0)) for term, translation in whole]
     entries = entries_of(links, source.code)
     lexicon = Lexicon(source.code, target.code, "glossary", "none", "word", entries)

@@ -346,7 +346,7 @@ def _verdict(
     elif right is not None and right < GREEN_RIGHT:
         (bad if right < RED_RIGHT else amber).append(
             f"about {right:.0%} of what it would put into sentences is right (a lift of {lift:.3f} where a sound"
-            f" lexicon reaches {figures.yardstick:.3f}); {RED_RIGHT:.0%} is the minimum, {GREEN_RIGHT:.0%} would be good"
+            f" lexicon reaches {figures.yardstick:.3f}); {RED_RIGHT:.0%} is the least, {GREEN_RIGHT:.0%} would be good"
         )
     elif right is None:
         amber.append("too few of its words occur in several held-out pairs to say how many translations are right")

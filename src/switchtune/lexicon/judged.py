@@ -110,7 +110,7 @@ def build_and_judge(
     tried = result.tried + again.tried
     if again.judgement.verdict == "red":
         return replace(result, tried=tried)
-    why = f"auto: the lines are no translations of each other (align: red); {again.built.why}"
+    why = f"auto: the lines are not translations of each other (align: red); {again.built.why}"
     return replace(again, built=replace(again.built, why=why), tried=tried)
 
 
@@ -154,7 +154,7 @@ def _next_steps(method: str, judgement: Judgement) -> tuple[str, ...]:
     if judgement.lift is None:
         steps.append("give sentence pairs to judge by: --judge-by dev.de dev.en")
     elif judgement.verdict == "red":
-        steps.append("look whether line i of one side translates line i of the other, in the languages that were named")
+        steps.append("check that line i of one side translates line i of the other, in the languages that were named")
     elif "align" not in method:
         steps.append("build with method align or auto, if line i of the source translates line i of the target")
     if "dictionary" not in method:
@@ -163,5 +163,5 @@ def _next_steps(method: str, judgement: Judgement) -> tuple[str, ...]:
         steps.append("check that the dictionary is of these languages, and of this text's script")
     steps.append("give more text (in a run, lexicon.corpus may be another corpus than the one that is trained on)")
     if judgement.verdict == "red":
-        steps.append("take it all the same, with --accept-lexicon (in a run, lexicon.accept: true)")
+        steps.append("use it anyway, with --accept-lexicon (in a run, lexicon.accept: true)")
     return tuple(steps)

@@ -285,10 +285,10 @@ def require_supported(config: PretrainedConfig) -> None:
     if not families_like(config):
         raise unsupported(config, f"a model of type {config.model_type!r}")
     if getattr(config, "scale_decoder_outputs", False):
-        remedy = " Of T5 take version 1.1 (google/t5-v1_1-base) or Flan-T5."
+        remedy = " For T5, use version 1.1 (google/t5-v1_1-base) or Flan-T5."
         raise unsupported(config, "a T5 of the first version, whose output matrix is its embeddings", remedy)
     if not config.is_encoder_decoder:
-        raise unsupported(config, "a model whose config.json says that it is no encoder with a decoder")
+        raise unsupported(config, "a model whose config.json says that it is not an encoder-decoder model")
 
 
 def unsupported(config: PretrainedConfig, found: str, remedy: str = "") -> SwitchtuneError:

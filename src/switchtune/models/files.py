@@ -161,7 +161,7 @@ def _require_sound(folder: Path) -> None:
 def _require_sound_file(folder: Path, file: Path) -> None:
     if file.name == "adapter_config.json":
         raise SwitchtuneError(
-            f"{file}: the folder holds adapters, whose model may be another one. Merge them into it by peft "
+            f"{file}: the folder holds adapters, whose model may be another one. Merge them into it with peft "
             "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
         )
     if file.suffix in _READ:
@@ -247,7 +247,7 @@ def _near(folder: Path) -> str:
 def again(path: str | Path) -> str:
     folder = Path(os.path.realpath(path))
     if any(os.path.isfile(parent / MARK) for parent in folder.parents):  # noqa: PTH113 - False where it is not readable
-        return f"Remove {folder} and run the command that made it once more."
+        return f"Remove {folder} and run the command that made it again."
     return "Get the model again."
 
 

@@ -199,7 +199,7 @@ class Layout:
         """The subword pieces of a text by the model's own tokenizer; raises UsageError where it has bytes alone."""
         if self.family.bytewise:
             raise UsageError(
-                f"{self.family.name} has bytes in the place of pieces: `unit: piece` cannot be had of it. Take words."
+                f"{self.family.name} has bytes instead of pieces, so `unit: piece` is not possible. Use words."
             )
         return self.tokenizer.tokenize(text)
 

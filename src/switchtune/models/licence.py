@@ -79,7 +79,7 @@ def tell_licences(models: Iterable[str], on_event: OnEvent) -> None:
             told = f"{model}: {licence.describe()}. This holds for what is trained from it, too."
             on_event(Event("licence", told))
         elif licence is None and not is_own(Path(model)):
-            on_event(Event("licence", f"{model}: not known, as no {CARD} of the model tells it"))
+            on_event(Event("licence", f"{model}: not known, as no {CARD} of the model states it"))
 
 
 def write_card(folder: Path, licence: Licence | None, base: str | None = None) -> None:

@@ -147,7 +147,7 @@ def _translated(
     if done is None and on_event is not None:
         aside = on_first(partial(run.begin, step, inputs, path.parent))
         if aside is not None and rank() == 0:
-            run.tell(f"the inputs of the back-translations have changed; what was there is now {aside}")
+            run.tell(f"the inputs of the back-translations have changed; the earlier ones are now in {aside}")
         told = lambda count: on_event(Event(reverse.name, "translate", count, len(sentences)))  # noqa: E731
         growing, searched = GrowingFile(path), search(settings, config.generation.tokens_per_batch)
         done = _translate_into(growing, fingerprint(inputs), sentences, pair.languages, model, searched, told)

@@ -125,9 +125,9 @@ def configuration_text(
     comments = {
         "updates": f"about {updates / per_epoch:.0f} times through {len(largest):,} pairs",
         "tokens_per_batch": f"about {len(largest) / per_epoch:.0f} pairs",
-        "evaluate_every": "updates between two looks at the validation set",
+        "evaluate_every": "updates between two evaluations on the validation set",
         "keep": "the weights that validate best; last: the last ones",
-        "best_by": "of outputs; by the loss worse weights are chosen",
+        "best_by": "of outputs; the loss would choose worse weights",
         **dict.fromkeys(more or {}, "for the memory of this machine"),
     }
     lines = ["# Made by `switchtune init`. Every setting: docs/configuration.md.", f"model: {_scalar(model)}", "pairs:"]

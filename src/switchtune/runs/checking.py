@@ -75,6 +75,6 @@ def tell_of_data(config: RunConfig, pair: PairSettings, run: RunDir, cache_dir: 
         on_event(Event(pair.name, paragraph_said))
     if said and config.check == "strict":
         raise SwitchtuneError(
-            f"{pair.name}: {len(said):,} problems of the data, told above, and check: strict. Mend them (`switchtune "
-            "check` tells all, and --fix leaves out what is better left out), or set check: tell."
+            f"{pair.name}: {len(said):,} problems in the data, listed above, and check: strict. Fix them (`switchtune "
+            "check` shows all, and --fix leaves out what is better left out), or set check: tell."
         )

@@ -56,7 +56,9 @@ def given_labels(file: str, test: NliSet) -> list[str]:
         )
     for number, name in enumerate(names, 1):
         if name.lower() not in LABEL_NUMBERS:
-            raise SwitchtuneError(f"{file}:{number}: {name!r} is no label; {', '.join(LABELS)} or 0, 1, 2 is expected.")
+            raise SwitchtuneError(
+                f"{file}:{number}: {name!r} is not a label; {', '.join(LABELS)} or 0, 1, 2 is expected."
+            )
     return [LABELS[LABEL_NUMBERS[name.lower()]] for name in names]
 
 

@@ -304,7 +304,7 @@ def _check_arm(arm: ResolvedArm, languages: Sequence[str]) -> None:
     if layout is None:
         if arm.restores:
             raise UsageError(
-                f"arms.{arm.name}: {arm.model} is an encoder alone, which cannot restore sentences in stage 1. Take "
+                f"arms.{arm.name}: {arm.model} is encoder-only and cannot restore sentences in stage 1. Take "
                 "recipe: standard or csr+, or a model with a decoder."
             )
         if arm.needs_mask:

@@ -328,7 +328,7 @@ def _assumptions(
 ) -> Iterator[str]:
     yield "Batches are those of a sample of the training corpus; switched sentences count as the plain ones."
     if any(pair.monolingual for pair in config.pairs):
-        yield "Monolingual sentences are taken to be as long as those of the pairs, without any as those of validation."
+        yield "Monolingual sentences are taken to be as long as the pairs', or without pairs, as the validation set's."
     if any(arm.reverse is not None for arm in arms):
         yield "Back-translations are taken to be about as long as the sources of the pairs; making them is not counted."
     if given := [arm.name for arm in config.arms if arm.outputs]:
@@ -336,7 +336,7 @@ def _assumptions(
     if rows is not None:
         yield f"The vocabulary is trimmed (model.trim) to about {rows:,} rows, from {SAMPLED_FOR_PIECES:,} pairs."
     share = ALLOCATOR_SHARE[device.kind.type]
-    yield f"The allocator holds {share:.0%} more than is in use at most, weights and optimizer excepted."
+    yield f"The allocator holds {share:.0%} more than the most that is in use, weights and optimizer excepted."
     if device.at_hand:
         yield f"Speed is that of {MEASURED_UPDATES} updates here, with nothing else running beside them."
     else:
@@ -371,4 +371,4 @@ def verdicts(planned: Plan) -> Iterator[str]:
             settings = " ".join(f"--set {setting}" for setting in remedy.settings)
             yield f"  {settings}: {remedy.peak_gb:.1f} GB, {'fits' if remedy.fits else 'does not fit'}"
         if not any(remedy.fits for remedy in stage.remedies):
-            yield "  None of this is enough: take a smaller model, or a device with more memory."
+            yield "  None of this is enough: use a smaller model, or a device with more memory."

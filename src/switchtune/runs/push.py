@@ -83,17 +83,17 @@ def push(model: Path, name: str, on_event: OnEvent, *, public: bool = False, upd
 
 def _require_name(name: str) -> None:
     if problem := why_no_hub_name(name):
-        raise UsageError(f"{name}: no name of a repository ({problem.rstrip('.')}). Expected org/name.")
+        raise UsageError(f"{name}: not the name of a repository ({problem.rstrip('.')}). Expected org/name.")
     if "/" not in name:
-        raise UsageError(f"{name}: whose it is is missing. Expected org/name, as in {name}-team/{name}.")
+        raise UsageError(f"{name}: the owner is missing. Expected org/name, as in {name}-team/{name}.")
 
 
 def _to_be_known(model: Path) -> Iterator[str]:
     """What to know of a model before others see it."""
     if not (model / CARD).is_file():
-        yield f"{model}: has no {CARD}, so that the Hub will tell nothing about it"
+        yield f"{model}: has no {CARD}, so the Hub will say nothing about it"
     elif (licence := licence_of(str(model))) is None:
-        yield f"{model}: its {CARD} tells no licence"
+        yield f"{model}: its {CARD} states no licence"
     elif licence.restrictions:
         yield f"{model}: {licence.describe()}"
 
@@ -113,7 +113,7 @@ def _repository(api: HfApi, name: str, *, public: bool, update: bool) -> str:
             if public
             else ("public", "without --public it would be a private")
         )
-        raise UsageError(f"{name}: is {now}, and {wanted} one. Change that on the Hub, or say what it is.")
+        raise UsageError(f"{name}: is {now}, and {wanted} one. Change that on the Hub, or say which you mean.")
     return f"{api.endpoint}/{name}"
 
 
@@ -149,7 +149,7 @@ def _explained(endpoint: str, name: str, *, made: bool = False) -> Iterator[None
 def _refusal(error: HfHubHTTPError, name: str) -> str:
     status = error.response.status_code
     told = {
-        _UNAUTHORIZED: "the Hub does not accept the token. Log in again (`hf auth login`), or set HF_TOKEN anew.",
+        _UNAUTHORIZED: "the Hub does not accept the token. Log in again (`hf auth login`), or set HF_TOKEN again.",
         _FORBIDDEN: f"the token may not write to {name.split('/')[0]}. Take one that may, or another owner.",
     }
     return told.get(status) or f"the Hub answers {status} ({error.server_message or error.response.reason_phrase})."

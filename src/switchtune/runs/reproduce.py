@@ -48,10 +48,10 @@ class Past:
     def expectation(self) -> str:
         """What is to be expected of the scores, a sentence."""
         if self.expects_the_same:
-            return "All is as it was: the scores are expected to be the same, to the last digit."
+            return "Nothing has changed: the scores are expected to be the same, to the last digit."
         if not self.differences:
-            return "All is as it was, but on a GPU: the scores may differ by chance, as those of another seed do."
-        return f"{len(self.differences):,} things are otherwise: the scores may differ."
+            return "Nothing has changed, but on a GPU the scores may differ by chance, as those of another seed do."
+        return f"{len(self.differences):,} things have changed: the scores may differ."
 
 
 @dataclass(frozen=True)
@@ -101,9 +101,9 @@ class Reproduced:
         if self.same:
             return f"reproduced: all {len(self.scores):,} scores are the same"
         if self.holds:
-            return "reproduced up to chance: no score lies farther from the former one than two trainings may"
+            return "reproduced up to chance: no score is farther from the earlier one than two trainings may be"
         if self.past.expects_the_same:
-            return "not reproduced: nothing is otherwise that the manifest knows of, and scores differ all the same"
+            return "not reproduced: nothing in the manifest has changed, and yet scores differ"
         return "not reproduced: scores differ by more than chance, or by what no comparison of the run can judge"
 
     def record(self) -> dict[str, Any]:

@@ -81,7 +81,9 @@ def survey(location: str | Path, asked: tuple[str, str] | None = None) -> Survey
             if languages:
                 corpora.append(FoundCorpus(str(path), languages, _role(path.name), path.stat().st_size))
             else:
-                left_out.append(f"{path}: its languages are not told by its name or columns: --langs de-en says them")
+                left_out.append(
+                    f"{path}: neither its name nor its columns tell its languages: name them, as in --langs de-en"
+                )
         elif found := _text_side(path.name, asked):
             before, side, after = found
             texts[path.parent, before, after][side] = path
@@ -102,7 +104,7 @@ def survey(location: str | Path, asked: tuple[str, str] | None = None) -> Survey
             left_out.append(f"{folder / before}…: files of {', '.join(sorted(sides))}{remedy}")
     if not corpora:
         expected = (
-            f"{data}: no parallel corpus is found. Expected are two text files whose names end in their languages "
+            f"{data}: no parallel corpus is found. Expected: two text files whose names end in their languages "
             "(train.de and train.en), or a file with a column of each (TSV, CSV, JSONL, Parquet, TMX, …)."
         )
         raise UsageError("\n".join([expected, *left_out[:MOST_TOLD]]))

@@ -98,7 +98,7 @@ def _without_held_out(config: RunConfig, pair: PairSettings, train: Corpus, cach
             f"{pair.name}: all of its {count:,} training pairs ({train.origin}) stand in validation or test sets of "
             "other pairs, on which a model that learns several of them is tested (together). Give it other pairs."
         )
-    note = f"{count:,} pairs left out of which a side stands in a validation or test set of another pair"
+    note = f"{count:,} pairs left out because a side is in a validation or test set of another pair"
     reading = replace(train.reading, notes=(*train.reading.notes, note))
     return replace(train, table=train.table.filter(~leaking), reading=reading)
 

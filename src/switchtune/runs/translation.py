@@ -353,7 +353,7 @@ def _require_equal_updates(config: RunConfig, trials: Mapping[str, Sequence[Tria
     if len(trials) > 1 and len(shares) > 1:
         told = "; ".join(f"{name}: {updates:,}" for name, updates in totals.items())
         raise SwitchtuneError(
-            f"Arms are compared at equal updates; these had different totals ({told}). Train them anew."
+            f"Arms are compared at equal updates; these had different totals ({told}). Train them again."
         )
 
 

@@ -374,7 +374,7 @@ def _begin(run: RunDir, trial: Trial, plans: Sequence[PlannedStage], outputs: Se
     for number, plan in enumerate(plans):
         folder = run.path / plan.stage.name
         if (number == 0 or folder.exists()) and (aside := run.begin(folder.name, plan.inputs, folder)) is not None:
-            on_event(Event(trial.name, f"{folder.name}: its inputs have changed; what was there is now {aside}"))
+            on_event(Event(trial.name, f"{folder.name}: its inputs have changed; the earlier version is now {aside}"))
             asides.append(aside)
             if (run.path / CURVE_FILE).is_file():
                 shutil.copy(run.path / CURVE_FILE, aside)

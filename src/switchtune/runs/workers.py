@@ -105,8 +105,8 @@ def side_by_side(
             pool.shutdown(wait=False, cancel_futures=True)
             if isinstance(error, BrokenProcessPool):
                 raise SwitchtuneError(
-                    "A training process was killed, perhaps for want of memory. Run the same command again: it goes "
-                    "on from the last checkpoints. `--set jobs=1` needs the least memory."
+                    "A training process was killed, perhaps for lack of memory. Run the same command again: it "
+                    "continues from the last checkpoints. `--set jobs=1` needs the least memory."
                 ) from error
             raise
 

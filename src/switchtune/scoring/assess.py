@@ -193,7 +193,9 @@ def compare_outputs(
     """
     name, inputs = metric_name(metric), inputs or MetricInputs()
     if name == "in-language":
-        raise UsageError("in-language is a share of outputs, which is not tested; `switchtune score` tells it of each.")
+        raise UsageError(
+            "in-language is a share of outputs, which is not tested; `switchtune score` reports it for each."
+        )
     for other in inputs.metrics():
         if other != name:
             raise UsageError(f"There are texts for {other}, but {name} is to be compared: add --metric {other}.")

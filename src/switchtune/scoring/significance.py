@@ -132,7 +132,7 @@ def _decided(comparison: Comparison, adjusted_p_value: float) -> tuple[Answer, s
 
 def few_sentences(n: int) -> str:
     """What is to be said of a test set below `FEW_SENTENCES`."""
-    return f"{n:,} test examples are too few: take {FEW_SENTENCES} at the very least, better 500 to 2,000."
+    return f"{n:,} test examples are too few: take {FEW_SENTENCES} at the very least, preferably 500 to 2,000."
 
 
 def compare_seeds(

@@ -38,7 +38,7 @@ def term_accuracy(
     if not in_all:
         raise ScoringError(
             f"{glossary.origin}: none of its {len(glossary):,} terms from {' to '.join(glossary.languages)} is in the "
-            "source. Is the glossary the right way round, and of this text?"
+            "source. Is the glossary the right way round, and for this text?"
         )
     found = _right(terms, wanted, hypotheses)
     beside = None if references is None else _right(terms, wanted, references)

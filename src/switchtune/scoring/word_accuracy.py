@@ -86,7 +86,7 @@ def word_accuracy(
     check_counts(hypotheses, references)
     if not buckets or buckets[0] < 1 or any(left >= right for left, right in pairwise(buckets)):
         raise ScoringError(
-            f"{list(buckets)}: frequencies of buckets rise, and the first is 1 or more, as in 100, 1000."
+            f"{list(buckets)}: frequencies of buckets must rise, and the first must be 1 or more, as in 100, 1000."
         )
     # Of each sentence and bucket: matching words, the output's, the reference's.
     statistics = np.zeros((len(references), len(buckets) + 1, 3), dtype=np.int64)

@@ -102,7 +102,7 @@ def sound_or_removed(path: Path) -> Iterator[None]:
         raise NoSpaceError(
             f"{path}: no space left on the disk for this checkpoint, which takes {'' if others else 'more than '}"
             f"{size / 1e9:.2g} GB beside the one before it; {free / 1e9:.2g} GB are free now. {left}. "
-            "Make room, and give the same command again: it goes on from there."
+            "Make room, and run the same command again: it continues from there."
         ) from error
 
 

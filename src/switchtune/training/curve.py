@@ -127,7 +127,7 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     last = lines[-1]
     if not last or (last.startswith(b"{") and not last.endswith(b"}")):
         lines.pop()
-    remedy = f"Mend the line, or remove {path.parent}: the same command then trains anew what is in it."
+    remedy = f"Fix the line, or remove {path.parent}: the same command then trains again what is in it."
     return [parse_json(line, _ENTRY, f"{path}:{number}", remedy=remedy) for number, line in enumerate(lines, 1)]
 
 

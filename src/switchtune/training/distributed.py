@@ -202,7 +202,7 @@ def joined(place: Place, device: Device, *, store: Store | None = None) -> Itera
         if place.local_rank >= torch.cuda.device_count():
             raise UsageError(
                 f"Process {place.rank} is number {place.local_rank} on its machine, which has "
-                f"{torch.cuda.device_count()} GPUs; start at most one process a GPU."
+                f"{torch.cuda.device_count()} GPUs; start at most one process per GPU."
             )
         torch.cuda.set_device(place.local_rank)
     interfaces = [name for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME") if name not in os.environ]
@@ -322,7 +322,8 @@ def _cause(ended: ProcessException, exit_codes: list[int | None], failures: list
     if killed:
         return SwitchtuneError(
             f"Process {killed[0]} of {len(exit_codes)} was killed ({signal.Signals(signals[killed[0]]).name}), perhaps "
-            "for want of memory, and the others were ended. The same command goes on from the last checkpoint."
+            "for lack of memory, and the others were ended. Run the same command again to continue from the last "
+            "checkpoint."
         )
     for number, failure in failures:
         if isinstance(failure, SwitchtuneError):

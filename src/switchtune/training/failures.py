@@ -54,7 +54,7 @@ class FiniteWatch:
 
 def less_memory(block: str) -> str:
     return (
-        f"Set training.gradient_checkpointing to true, lower {block}.max_tokens, take a smaller optimizer "
+        f"Set training.gradient_checkpointing to true, lower {block}.max_tokens, use a smaller optimizer "
         "(training.optimizer: adafactor) or train adapters (training.lora)."
     )
 

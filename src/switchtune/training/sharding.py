@@ -36,7 +36,7 @@ def sharding_of(
     if memory is None:
         if wanted == "fsdp":
             raise ShardingError(
-                "training.sharding: fsdp is for GPUs, and this machine has none that torch can use; take ddp or auto."
+                "training.sharding: fsdp is for GPUs, and this machine has none that torch can use; use ddp or auto."
             )
         return "ddp"
     needed = BYTES_PER_WEIGHT * sum(weights.numel() for weights in model.parameters())

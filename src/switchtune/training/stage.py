@@ -134,7 +134,7 @@ def _checkpoint(job: Job) -> Checkpoint | None:
         if checkpoint.processes != size():
             job.on_message(
                 f"the checkpoint of update {checkpoint.update} was written by {checkpoint.processes} processes, and "
-                f"now there are {size()}: the batches are the same, dropout is drawn otherwise"
+                f"now there are {size()}: the batches are the same, dropout is drawn differently"
             )
     return checkpoint
 

@@ -163,7 +163,7 @@ def _required_sets(
     if settings.keep == "best" and not sets:
         raise TrainingError("training.keep: 'best' needs a validation set to tell which weights are best.")
     if settings.patience is not None and not sets:
-        raise TrainingError("training.patience needs a validation set to tell when a stage gets no better.")
+        raise TrainingError("training.patience needs a validation set to tell when a stage stops improving.")
     if settings.best_by == "chrf" and validate is None:
         raise TrainingError("training.best_by: 'chrf' needs the argument `validate`, which translates and scores.")
     return sets
