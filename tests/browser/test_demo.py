@@ -131,7 +131,7 @@ def test_the_language_that_is_typed_is_detected(opened: "Page") -> None:
     field.fill(ENGLISH[3])
     expect(opened.locator("#detected")).to_have_text("English is detected.")
     field.fill("犬が草原を走っている。")
-    expect(opened.locator("#detected")).to_have_text("The language cannot be told; it is taken for German.")
+    expect(opened.locator("#detected")).to_have_text("The language cannot be detected; it is taken for German.")
     opened.locator("#language").select_option(label="English")
     expect(opened.locator("#detected")).to_be_empty()
 

@@ -132,7 +132,7 @@ async function language() {
   if (number === detection)
     tell("detected", found.of_pair ? `${found.name} is detected.` : found.language
       ? `This looks like ${found.name}, which is not of this pair; it is taken for ${source.name}.`
-      : `The language cannot be told; it is taken for ${source.name}.`);
+      : `The language cannot be detected; it is taken for ${source.name}.`);
   return found.of_pair ? found.language : source.code;
 }
 
