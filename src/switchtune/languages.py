@@ -109,7 +109,7 @@ def find_language(name: str) -> Language:
     language. A region is ignored (but zh_TW is zh_Hant); where its code is a language's too, it must be in capitals:
     pt-BR is Portuguese, but pt-br and PT-BR may be Portuguese and Breton. A script that is not the language's usual one
     makes another language of it: sr-Latn is sr_Latn. A language without a code has one of those that ISO 639 leaves to
-    everybody (qaa to qtz), or the tag that a model has for it, as the model writes it: hs_DE, xyz_Latn.
+    everybody (qaa to qtz), or the tag that a model has for it, as the model writes it: hsb_XX, xyz_Latn.
 
     Raises:
         UnknownLanguageError: nothing bears this name; the message names the nearest codes.

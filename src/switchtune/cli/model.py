@@ -81,7 +81,7 @@ def untrim(
 def add_language(
     model: Model,
     *,
-    code: Annotated[str, typer.Option(help="The language: hsb, or as the model's family writes it, hsb_Latn, hs_DE.")],
+    code: Annotated[str, typer.Option(help="The language: hsb, or as the model's family writes it, hsb_Latn, hsb_XX.")],
     like: Annotated[
         str, typer.Option(help="A language the model knows; the new tag starts with the weights of its tag.")
     ],

@@ -50,7 +50,7 @@ class PretrainTrainingSettings(TrainingSettings):
     lr: LearningRate = 5e-4
     """Peak learning rate."""
     optimizer: OptimizerName = "adamw"
-    """`auto`: Adafactor for mT5 and other T5s (its own default of lr is 1e-3), AdamW for all others."""
+    """`auto`: Adafactor for mT5 and other T5s (with which lr: 1e-3 is usual), AdamW for all others."""
     dropout: BelowOne | None = 0.1
     """Dropout of the model; null keeps the model's own."""
     label_smoothing: BelowOne = 0.0

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from switchtune.config.base import AtOnce, Count, Settings, Share
+from switchtune.config.base import AtOnce, Settings, Share
 
 SwitchSource: TypeAlias = Literal["lexicon", "aligned", "random", "anti", "mask"]
 
@@ -58,7 +58,7 @@ class GlossSettings(Settings):
     """What happens to words without a translation."""
     drop: Share = 0.0
     """Share of a gloss's words that are left out at random, as the other language has fewer or different ones."""
-    shuffle: Count = 0
+    shuffle: Annotated[int, Field(ge=0, le=1000)] = 0
     """Largest number of places by which a word of a gloss is moved at random, as the other language has a different
     order (Lample et al., 2018: 3, with 0.1 of the words left out)."""
     stems: bool = True
