@@ -124,6 +124,11 @@ _UNSPACED = re.compile(f"[{_UNSPACED_RANGES}]")
 _HANGUL_RANGES = r"\u1100-\u11ff\u3130-\u318f\uac00-\ud7ff"
 
 
+def is_unspaced(text: str) -> bool:
+    """Whether a text begins with a letter of a script that puts no spaces between words."""
+    return _UNSPACED.match(text) is not None
+
+
 @cache
 def _word_pattern(language: str) -> re.Pattern[str]:
     """One word in the only group, so that `split` returns gap, word, gap, …, gap."""

@@ -10,8 +10,11 @@ from torch import distributed
 
 from switchtune.config.training import GenerationSettings
 from switchtune.corpus.lines import stripped
+from switchtune.errors import UsageError
 from switchtune.generation.by_ct2 import Converted, converted, search_by_ct2
 from switchtune.generation.by_transformers import search_by_transformers
+from switchtune.generation.constrained import search_constrained
+from switchtune.generation.constraints import Forms, encoded_constraints
 from switchtune.generation.search import BatchOutputs, longest_outputs
 from switchtune.models.layout import Layout
 from switchtune.models.load import Loaded
@@ -30,6 +33,7 @@ def translate(
     settings: GenerationSettings,
     on_progress: Callable[[int, int], None] | None = None,
     *,
+    constraints: Sequence[Sequence[Forms]] | None = None,
     over_ranks: bool = False,
     lines_before: int = 0,
 ) -> list[str]:
@@ -42,25 +46,28 @@ def translate(
     Args:
         model: a converted one is searched by CTranslate2, any other by the engine of `settings`.
         on_progress: called after every batch with the sentences done and their total.
+        constraints: for each sentence the phrases that its translation is to hold, each in any of its forms. Sentences
+            with some are searched by `search_constrained`, with the weights of `model`; what cannot be held is counted
+            in the log.
         over_ranks: have each process of torch.distributed's default group do a share, and all of them get all
             translations: all of them must call this. Progress is then that of a process's own share.
         lines_before: how many sentences of the same text were translated before, for the numbers that the log names.
+
+    Raises:
+        UsageError: there are constraints, and the model is a converted one.
     """
     share = [index for index, sentence in enumerate(sentences) if stripped(sentence)]
     if processes := size() if over_ranks else 0:
         share = sorted(share, key=lambda index: -len(sentences[index]))[rank() :: processes]  # alike in lengths
     translations: dict[int, str] = {}
-    engine: Any = nullcontext(model)
-    if isinstance(model, Loaded) and settings.engine == "ct2":
-        engine = converted(model, settings.compute_type)
-    with engine as ready:
-        sources = _encoded(ready.layout, sentences, share, source_language, target_language, lines_before)
-        with closing(best_outputs(ready, sources, target_language, settings)) as batches:
-            for batch in batches:
-                for (number, _), text in zip(batch, ready.layout.batch_decode([ids for _, ids in batch]), strict=True):
-                    translations[share[number]] = " ".join(text.splitlines())
-                if on_progress is not None:
-                    on_progress(len(sentences) - len(share) + len(translations), len(sentences))
+    sources = _encoded(model.layout, sentences, share, source_language, target_language, lines_before)
+    phrases = [constraints[index] if constraints else () for index in share]
+    with closing(_outputs(model, sources, phrases, target_language, settings)) as batches:
+        for batch in batches:
+            for (number, _), text in zip(batch, model.layout.batch_decode([ids for _, ids in batch]), strict=True):
+                translations[share[number]] = " ".join(text.splitlines())
+            if on_progress is not None:
+                on_progress(len(sentences) - len(share) + len(translations), len(sentences))
     if processes > 1:
         shares = [translations] * processes
         distributed.all_gather_object(shares, translations)
@@ -77,6 +84,32 @@ def windows(sentences: Iterable[str]) -> Iterator[list[str]]:
     while window := list(islice(remaining, count)):
         yield window
         count = min(2 * count, _LARGEST_WINDOW)
+
+
+def _outputs(
+    model: Loaded | Converted,
+    sources: Sequence[Sequence[int]],
+    phrases: Sequence[Sequence[Forms]],
+    target_language: str,
+    settings: GenerationSettings,
+) -> Generator[BatchOutputs, None, None]:
+    """The best output of each source: by the engine of the model or of the settings, or under constraints."""
+    free, bound = ([row for row, each in enumerate(phrases) if bool(each) == has_some] for has_some in (False, True))
+    engine: Any = nullcontext(model)
+    if isinstance(model, Loaded) and settings.engine == "ct2" and free:
+        engine = converted(model, settings.compute_type)
+    with engine as ready:
+        for batch in best_outputs(ready, [sources[row] for row in free], target_language, settings):
+            yield [(free[place], ids) for place, ids in batch]
+    if not bound:
+        return
+    if isinstance(model, Converted):
+        raise UsageError("CTranslate2 has no search under constraints: give the model that was converted.")
+    wanted = encoded_constraints(model.layout, [phrases[row] for row in bound], target_language)
+    chosen = [sources[row] for row in bound]
+    limits = longest_outputs(model.layout, chosen, target_language, settings)
+    for batch in search_constrained(model, chosen, limits, wanted, target_language, settings):
+        yield [(bound[place], ids) for place, ids in batch]
 
 
 def best_outputs(

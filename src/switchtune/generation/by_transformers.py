@@ -1,6 +1,5 @@
 """Beam search by transformers: the reference, with any model as it stands in memory."""
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -16,7 +15,7 @@ from transformers import (
 )
 
 from switchtune.config.training import GenerationSettings
-from switchtune.generation.search import BatchOutputs
+from switchtune.generation.search import BatchOutputs, cache_argument
 from switchtune.models.forward import evaluating, longest_first, on_device_of
 from switchtune.models.load import Loaded
 
@@ -59,13 +58,11 @@ def _search(
         **settings.search,
         max_length=1 + max(limits),  # the decoder start counts
     )
-    # transformers 5.24 renamed the argument, and warns of the former name.
-    cache = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
     outputs = model.generate(
         **on_device_of(model, layout.collate_source(sources)),
         generation_config=config,
         stopping_criteria=StoppingCriteriaList([_OwnLimits(limits, model.device)]),
-        **{cache: _BeamCache(DynamicCache(config=model.config), DynamicCache(config=model.config))},
+        **{cache_argument(model): _BeamCache(DynamicCache(config=model.config), DynamicCache(config=model.config))},
     )
     return cast(list[list[int]], outputs.tolist())
 

@@ -1,7 +1,10 @@
 """What a search may be, whatever the engine: its longest outputs, how it ends, and the form of what it finds."""
 
+import inspect
 from collections.abc import Sequence
 from typing import TypeAlias
+
+from transformers import PreTrainedModel
 
 from switchtune.config.training import GenerationSettings
 from switchtune.models.layout import Layout
@@ -21,6 +24,12 @@ def longest_outputs(
     """The longest output of each source, in tokens without the decoder start."""
     limits = [settings.longest_output(len(ids), target_language) for ids in sources]
     return limits if layout.positions is None else [min(limit, layout.positions - 1) for limit in limits]
+
+
+def cache_argument(model: PreTrainedModel) -> str:
+    """What a model's forward calls the keys and values that it has computed before."""
+    # transformers 5.24 renamed the argument, and warns of the former name.
+    return "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
 
 def ct2_options(settings: GenerationSettings) -> dict[str, int | float]:

@@ -22,7 +22,7 @@ from switchtune.examples import Example
 from switchtune.languages import LANGUAGES, UnknownLanguageError, find_language
 from switchtune.models.chunks import PlainIds
 from switchtune.models.families import FAMILIES, FAMILY_KEY, Family, Slot, families_like, require_supported, unsupported
-from switchtune.models.text import has_backend
+from switchtune.models.text import WordEnds, has_backend, word_ends
 
 IGNORED_LABEL = -100
 """What stands in the labels where a sentence has ended; the loss passes over it."""
@@ -141,7 +141,7 @@ class Layout:
             UnknownLanguageError: the model does not have a language.
             SwitchtuneError: `max_tokens` is too small for the special tokens alone.
         """
-        sentences = self._plain_ids([example.source for example in examples] + [example.target for example in examples])
+        sentences = self.plain_ids([example.source for example in examples] + [example.target for example in examples])
         sources, targets = sentences[: len(examples)], sentences[len(examples) :]
         return [
             self._assemble(example, source, target, max_tokens)
@@ -158,7 +158,7 @@ class Layout:
     ) -> list[tuple[int, ...]]:
         """Encoder inputs of sentences to be translated, cut to `max_tokens` if given; raises UnknownLanguageError."""
         frame = self._frame(source_language, target_language)
-        return [_framed(frame.before_source, ids, frame.after_source, max_tokens)[0] for ids in self._plain_ids(texts)]
+        return [_framed(frame.before_source, ids, frame.after_source, max_tokens)[0] for ids in self.plain_ids(texts)]
 
     def prompt(self, text: str, source_language: str, target_language: str) -> str:
         """What a plain tokenizer, set to this direction, needs to give our encoder input: in mT5 an instruction too."""
@@ -183,7 +183,7 @@ class Layout:
         return self.batch_decode([ids])[0]
 
     def batch_decode(self, batch: Sequence[Sequence[int]]) -> list[str]:
-        kept = [[number for number in map(int, ids) if number >= 0 and number not in self._special] for ids in batch]
+        kept = [[number for number in map(int, ids) if number >= 0 and number not in self.special_ids] for ids in batch]
         return [str(self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)) for ids in kept]
 
     def segmented(self, texts: Sequence[str]) -> list[list[str]]:
@@ -263,10 +263,17 @@ class Layout:
         return codes
 
     @cached_property
-    def _special(self) -> frozenset[int]:
+    def special_ids(self) -> frozenset[int]:
+        """Ids of which nothing is written: special tokens and tags."""
         # A tag that is a piece like others stays in an output, as it does for a plain tokenizer.
         tags = () if self.family.tags_in_text else self.tags.values()
         return frozenset(self.tokenizer.all_special_ids) | frozenset(tags)
+
+    @cached_property
+    def word_ends(self) -> WordEnds:
+        """Which pieces may stand right behind a word."""
+        pieces = self.tokens(range(len(self.tokenizer)))
+        return word_ends(pieces, self.special_ids, bytewise=self.family.bytewise)
 
     @cached_property
     def _joined_mask(self) -> "re.Pattern[str] | None":
@@ -303,10 +310,11 @@ class Layout:
         if slot == "target":
             return (self.tags[target],)
         if slot == "instruction":
-            return self._plain_ids([self.instruction(source, target)])[0]
+            return self.plain_ids([self.instruction(source, target)])[0]
         return (int(getattr(self.tokenizer, f"{slot}_token_id")),)
 
-    def _plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
+    def plain_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Ids of each text, without the tags and special tokens that frame it."""
         if self._joined_mask is not None:
             texts = [self._joined_mask.sub(r" \g<0>", text) for text in texts]
         return self._encoder(texts)

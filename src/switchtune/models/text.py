@@ -2,7 +2,9 @@
 
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -11,6 +13,7 @@ import tokenizers
 from transformers import M2M100Tokenizer, PreTrainedTokenizer, PreTrainedTokenizerBase
 
 from switchtune.corpus.control import CONTROL, shown
+from switchtune.corpus.words import is_unspaced
 
 SPACE = "▁"
 """How vocabularies of the sentencepiece kind write a space."""
@@ -139,3 +142,30 @@ def normalised(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
 def any_of(tokens: Collection[str]) -> "re.Pattern[str]":
     """Finds the first of some tokens, of those that begin alike the longest."""
     return re.compile("|".join(map(re.escape, sorted(tokens, key=len, reverse=True))) or r"(?!)")
+
+
+@dataclass(frozen=True)
+class WordEnds:
+    """Which pieces of a vocabulary go on with a word that they stand right behind."""
+
+    lengthening: tuple[int, ...]
+    """Ids of those that make another word of it."""
+    transparent: frozenset[int]
+    """Those of which that is so only of what follows them: hyphens, apostrophes, and what is not written at all."""
+
+
+def word_ends(pieces: Sequence[str], special: Collection[int], *, bytewise: bool) -> WordEnds:
+    """What may stand behind a word, of the pieces by their ids; `special` are not written.
+
+    Behind a letter of a script without spaces any piece may stand.
+    """
+    lengthening, transparent = list[int](), set(special)
+    for number, piece in enumerate(pieces):
+        if number in transparent or piece.startswith((SPACE, " ")) or is_unspaced(piece):
+            continue
+        in_letter = bytewise and piece > "\x7f"  # A byte of a letter, most likely
+        if in_letter or any(unicodedata.category(letter)[0] in "LNM" for letter in piece):
+            lengthening.append(number)
+        else:
+            transparent.add(number)
+    return WordEnds(tuple(lengthening), frozenset(transparent))
