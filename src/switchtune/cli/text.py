@@ -58,6 +58,14 @@ TermFile = Annotated[
         "--glossary", help="Terms and their translations, which the model is to use: TSV, TBX, XLSX, a lexicon, …"
     ),
 ]
+Constrained = Annotated[
+    bool,
+    typer.Option(
+        "--constrained",
+        help="With --glossary: where a translation lacks a term, search again for one that has all of them. Such a "
+        "sentence takes several times as long.",
+    ),
+]
 Kept = Annotated[
     list[str],
     typer.Option(
@@ -201,6 +209,7 @@ def translate(
     ] = False,
     force: Force = False,
     glossary: TermFile = None,
+    constrained: Constrained = False,
     keep: Kept = [],  # noqa: B006
     everything: AlsoTranslated = False,
 ) -> None:
@@ -211,7 +220,8 @@ def translate(
     XLIFF, TMX and PO files are written back: what has no translation gets one, to be reviewed, and all else stays.
 
     With --glossary the terms of a file are put into the text, in the target language, for a model that was trained with
-    terms. What was found and what was kept goes to standard error.
+    terms; --constrained has terms in the translations of any model. What was found and what was kept goes to standard
+    error.
 
     Example: `switchtune translate runs/quickstart --from de --to en runs/quickstart/comparison/de-en/test.de
     --out translated.en`
@@ -225,13 +235,15 @@ def translate(
     model = model_of(model, source, target)
     if (glossary or keep) and summarises(model):
         raise UsageError(f"{model}: makes summaries, of which nothing can be kept. Leave out --glossary and --keep.")
+    if constrained and not glossary:
+        raise UsageError("--constrained has the terms of a glossary in the translations: name it by --glossary.")
     if out is None and resume:
         raise UsageError("--resume goes on with a file: name it by --out.")
     search = None if beams is None else GenerationSettings(beams=beams)
     ready = partial(ready_to_translate, model, language=source, settings=search)
     tell = partial(print_line, err=True)
     kept = keeper(model, (source, target), glossary, keep, tell=tell)
-    translation = TextTranslation(model, file, source, target, beams, engine, int8, ready, kept, tell)
+    translation = TextTranslation(model, file, source, target, beams, engine, int8, ready, kept, constrained, tell)
     inputs: list[str | Path] = [read_from(file), model, *([file_and_part(glossary)[0]] if glossary else [])]
     _write(translation, out, inputs, everything=everything, resume=resume, force=force)
 

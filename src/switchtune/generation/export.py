@@ -132,6 +132,11 @@ def warn_of_direction(path: str, layout: Layout, source: str, target: str) -> No
         _LOGGER.warning(said, path, " and from ".join(names), wanted)
 
 
+def is_exported(path: str) -> bool:
+    """Whether a model is a folder that `export_ct2` wrote."""
+    return (Path(path) / _ABOUT).exists()
+
+
 def open_model(path: str, engine: Engine | None, compute_type: ComputeType | None = None) -> Loaded | Converted:
     """Load a model for an engine: that of a model's folder or of the Hub, or one that `export_ct2` wrote.
 
@@ -139,7 +144,7 @@ def open_model(path: str, engine: Engine | None, compute_type: ComputeType | Non
         engine: None: CTranslate2 for an exported folder, transformers for any other.
         compute_type: of CTranslate2; None: what an exported folder was written in, float32 for any other.
     """
-    if (Path(path) / _ABOUT).exists():
+    if is_exported(path):
         if engine == "transformers":
             raise UsageError(f"{path}: exported for CTranslate2; transformers needs the model that it was made from.")
         return _open_exported(Path(path), compute_type)
@@ -220,6 +225,8 @@ def _script(
 
 _TERMS = """\
 import re  # terms as they stand in the file, but for case; `switchtune translate --glossary` finds inflected ones too
+if "--constrained" in sys.argv:
+    sys.exit("--constrained is an option of `switchtune translate` alone: CTranslate2 has no search under constraints")
 lines = pathlib.Path(sys.argv[1]).read_text(encoding="utf-8").splitlines() if sys.argv[1:] else []
 rows = [line.split("\\t") for line in lines]
 terms = {{row[0].strip().lower(): row[1].strip() for row in rows if len(row) > 1}}

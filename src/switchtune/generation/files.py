@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -19,9 +19,10 @@ from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import content_of, fingerprint, hash_file, naming, recover
 from switchtune.generation import translate, windows
 from switchtune.generation.by_ct2 import Converted
-from switchtune.generation.export import open_model, warn_of_direction
+from switchtune.generation.constraints import Forms
+from switchtune.generation.export import is_exported, open_model, warn_of_direction
 from switchtune.generation.keeping import Keeper, require_fitting_terms
-from switchtune.models.load import Loaded, model_fingerprint
+from switchtune.models.load import Loaded, load_model, model_fingerprint
 from switchtune.run_dir import RunDir, RunLockedError, claim_file, is_sealed, write_sealed
 from switchtune.switching.preview import read_text
 from switchtune.training.distributed import launched, on_first, rank, size
@@ -169,6 +170,8 @@ class TextTranslation:
     """Lines as the model takes them, and how its outputs are searched."""
     keeper: Keeper | None = None
     """What is to be kept: terms, and what is copied."""
+    constrained: bool = False
+    """Whether translations that lack terms are searched again with these as constraints."""
     tell: Callable[[str], None] = lambda said: None
     """Hears, when all is translated, what was kept."""
 
@@ -177,6 +180,11 @@ class TextTranslation:
 
     def windows(self, lines_before: int = 0) -> Iterator[list[str]]:
         """The translations in groups, as they are done, without those of the first lines; the same in every process."""
+        if self.constrained and is_exported(self.model):
+            raise UsageError(
+                f"--constrained: {self.model} was exported for CTranslate2, which has no search under constraints. "
+                "Give the model that it was made from."
+            )
         noted = self.ready([])[1].engine
         model = open_model(
             self.model, self.engine or ("ct2" if noted == "ct2" else None), "int8" if self.int8 else None
@@ -185,21 +193,28 @@ class TextTranslation:
             warn_of_direction(self.model, model.layout, self.source, self.target)
         if self.keeper and self.keeper.terms:
             require_fitting_terms(self.keeper.terms, model.layout)
+        itself = cache(lambda: model if isinstance(model, Loaded) else load_model(self.model))  # where it is needed
         for window in windows(islice(self.lines(), lines_before, None)):
             texts, settings = self.ready(window)
             settings = settings.model_copy(update={"engine": "transformers"})  # or what the model was opened for
-            translated = partial(self._translated, model, settings, lines_before)
-            yield self.keeper.translated(texts, translated) if self.keeper else translated(texts)
+            translated = partial(self._translated, lambda: model, settings, lines_before)
+            constrained = partial(self._translated, itself, settings, lines_before) if self.constrained else None
+            yield self.keeper.translated(texts, translated, constrained) if self.keeper else translated(texts)
             lines_before += len(window)
         if self.keeper and rank() == 0:
             for note in self.keeper.notes():
                 self.tell(note)
 
     def _translated(
-        self, model: Loaded | Converted, settings: GenerationSettings, lines_before: int, texts: Sequence[str]
+        self,
+        model: Callable[[], Loaded | Converted],
+        settings: GenerationSettings,
+        lines_before: int,
+        texts: Sequence[str],
+        constraints: Sequence[Sequence[Forms]] | None = None,
     ) -> list[str]:
-        languages = (self.source, self.target)
-        return translate(model, texts, *languages, settings, over_ranks=True, lines_before=lines_before)
+        made = partial(translate, model(), texts, self.source, self.target, settings)
+        return made(constraints=constraints, over_ranks=True, lines_before=lines_before)
 
     @property
     def fingerprint(self) -> str:
@@ -207,6 +222,7 @@ class TextTranslation:
         text = hash_file(self.text) if self.text.is_file() else None
         options = [self.source, self.target, self.beams, self.engine, self.int8]
         options += [self.keeper.fingerprint] if self.keeper else []
+        options += ["constrained"] if self.constrained else []
         return fingerprint([text, model_fingerprint(self.model), *options])
 
     def require_file(self, asker: str) -> None:

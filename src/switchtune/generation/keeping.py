@@ -1,14 +1,16 @@
 """What a translation is to keep: the terms of a glossary, and what is copied (placeholders, tags, addresses, numbers).
 
 Terms are put into the source, and a model that was trained so keeps and inflects them; how many it kept is counted.
-What is copied is guaranteed: a translation that has lost or changed some of it is replaced by the translations of the
-parts between, with what is copied unchanged in its place.
+Where a term stands in no form in a translation, that can be made again with the sentence's terms as constraints. What
+is copied is guaranteed: a translation that has lost or changed some of it is replaced by the translations of the parts
+between, with what is copied unchanged in its place.
 """
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +18,7 @@ from switchtune.config.switching import TermSettings
 from switchtune.corpus.tags import differences, kept_pattern, spaced_like, without_kept
 from switchtune.errors import UsageError
 from switchtune.files import fingerprint, read_json, write_json
+from switchtune.generation.constraints import Forms
 from switchtune.lexicon.glossary import read_glossary
 from switchtune.models.files import TERMS_NOTE
 from switchtune.models.layout import Layout
@@ -27,6 +30,8 @@ _LEAST_REVERSED = 3
 
 Tell: TypeAlias = Callable[[str], None]
 Translate: TypeAlias = Callable[[Sequence[str]], list[str]]
+Constrained: TypeAlias = Callable[[Sequence[str], Sequence[Sequence[Forms]]], list[str]]
+"""Translates sources that are not blank so that each translation holds some phrases: `translate` with `constraints`."""
 
 
 def write_terms_note(folder: Path, settings: TermSettings) -> None:
@@ -73,8 +78,13 @@ class Keeper:
     _of_translations: set[int] = field(default_factory=set)
     """Terms whose translation stands in the source text, as it does where the glossary is of the way back."""
 
-    def translated(self, texts: Sequence[str], translate: Translate) -> list[str]:
+    def translated(
+        self, texts: Sequence[str], translate: Translate, constrained: Constrained | None = None
+    ) -> list[str]:
         """Translations of texts, which `translate` makes of as many sources.
+
+        Args:
+            constrained: makes those again in which a term stands in no form; with None they stay.
 
         Raises:
             UsageError: the glossary fits the texts when it is reversed, and hardly as it is.
@@ -82,18 +92,62 @@ class Keeper:
         if self.terms is None:
             return self._copied(texts, translate)
         sources, found = list[str](), list[list[int]]()
+        wanted = dict[str, list[tuple[int, Forms]]]()
         for text in texts:
             source, terms = self.terms.put_in(text)
+            words = self.terms.finder.segmenter.split(text)
             sources.append(source)
             found.append([each.term for each in terms])
-            words = self.terms.finder.segmenter.split(text)
+            wanted[source] = [(each.term, self.terms.forms(each, words)) for each in terms]
             self._of_translations.update(each.term for each in self.terms.target_finder.find(words))
         self._found.update(number for numbers in found for number in numbers)
         self._require_direction()
-        outputs = self._copied(sources, translate)
+        search = translate if constrained is None else partial(self._with_all_terms, wanted, translate, constrained)
+        outputs = self._copied(sources, search)
         for output, numbers in zip(outputs, found, strict=True):
             self._count(output, numbers)
         return outputs
+
+    def _with_all_terms(
+        self,
+        wanted: Mapping[str, Sequence[tuple[int, Forms]]],
+        translate: Translate,
+        constrained: Constrained,
+        sources: Sequence[str],
+    ) -> list[str]:
+        """Translations of sources, or of parts of them, made again where they lack terms.
+
+        `wanted` are the terms of whole sources; those of a part are the ones that stand in it.
+        """
+        assert self.terms is not None
+        of_all = {number: forms for of_source in wanted.values() for number, forms in of_source}
+        finder, outputs = self.terms.target_finder, translate(sources)
+        terms = list[Sequence[tuple[int, Forms]]]()
+        for source in sources:
+            in_part = () if source in wanted else finder.find(finder.segmenter.split(source))
+            found = [(each.term, of_all[each.term]) for each in in_part if each.term in of_all]
+            terms.append(wanted.get(source, found))
+        lacks = [self._lacks(*pair) for pair in zip(outputs, terms, strict=True)]
+        if not any(lacks):
+            return outputs
+        self.counts["searched again"] += sum(map(bool, lacks))
+        # A blank one is not searched, and the others are named by the numbers of their lines.
+        lacking = [source if lacks_some else "" for source, lacks_some in zip(sources, lacks, strict=True)]
+        again = constrained(lacking, [[forms for _, forms in of_source] for of_source in terms])
+        return [
+            other if lost and self._lacks(other, of_source) < lost else output
+            for output, other, of_source, lost in zip(outputs, again, terms, lacks, strict=True)
+        ]
+
+    def _lacks(self, output: str, terms: Sequence[tuple[int, Forms]]) -> int:
+        """How many of the terms that it is to have an output has in no form."""
+        assert self.terms is not None
+        if not terms:
+            return 0
+        finder = self.terms.target_finder
+        words = finder.segmenter.split(output)
+        times = Counter(number for number, _ in terms)
+        return sum(max(0, count - finder.count(words, number)[1]) for number, count in times.items())
 
     def _require_direction(self) -> None:
         assert self.terms is not None
@@ -109,12 +163,15 @@ class Keeper:
         assert self.terms is not None
         finder = self.terms.target_finder
         words = finder.segmenter.split(output) if numbers else None
+        lost = 0
         for number, times in Counter(numbers).items():
             assert words is not None
             exact, forms = finder.count(words, number)
             self.counts["put in"] += times
             self.counts["kept"] += min(times, forms)
             self.counts["kept as they are"] += min(times, exact)
+            lost += max(0, times - forms)
+        self.counts["sentences that lack some"] += lost > 0
 
     def _copied(self, sources: Sequence[str], translate: Translate) -> list[str]:
         outputs = translate(sources)
@@ -155,6 +212,12 @@ class Keeper:
                 f"{counts['put in']:,} times; {counts['kept']:,} of these stand in the translations, "
                 f"{counts['kept as they are']:,} of them just as in the glossary"
             )
+            if again := counts["searched again"]:
+                notes.append(
+                    f"{glossary.origin}: translations that lacked a term and were searched again with the terms as "
+                    f"constraints: {again:,}; sentences that lack one all the same: "
+                    f"{counts['sentences that lack some']:,}"
+                )
             if lost := len(self.terms.finder.unfindable):
                 notes.append(f"{glossary.origin}: {lost:,} terms have no word, and were not looked for")
             if len(self._of_translations) > len(self._found):

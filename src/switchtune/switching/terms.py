@@ -240,6 +240,12 @@ class GlossaryTerms:
         places = [Placed(each.begin, each.end, self._cased(each, words)) for each in found]
         return self.finder.segmenter.join(put_in(words, places, self.mark)), found
 
+    def forms(self, found: Found, words: Words) -> tuple[str, ...]:
+        """The translation of a term that was found in a sentence: as the glossary has it, and cased as the term is."""
+        term, translation = self.glossary.terms[found.term]
+        as_found = cased(translation, words.words[found.begin], term, self.glossary.languages[1], first=False)
+        return tuple(dict.fromkeys((translation, as_found)))
+
     def _cased(self, found: Found, words: Words) -> str:
         term, translation = self.glossary.terms[found.term]
         first = found.begin == 0
