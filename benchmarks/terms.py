@@ -12,9 +12,9 @@ two terms at most. They are given in the form of the reference, and once more in
 another.
 
 Every model translates the sentences without terms (`none`) and with them put in (`put in`, `base forms`), whether it
-was trained so or not: of an arm without terms that is plain fine-tuning with the same replacement. Of these arms there
-are also `constrained` (grid beam search, Hokamp and Liu, 2017: transformers 5 has no constrained beam search any more,
-and what stands in for it on the Hub is code that this package does not run) and `replaced` (what the same model makes
+was trained so or not: of an arm without terms that is plain fine-tuning with the same replacement. `constrained` is the
+search under constraints of `translate --constrained`, for all sentences and not only where a term is lacking, of the
+sources as they are and with the terms put in. Of arms without terms there is also `replaced` (what the same model makes
 of the term alone is looked for in its output, and replaced by the term).
 
 Columns: the share of terms in the outputs as they were given, in any form, and as the reference has them; window
@@ -26,15 +26,13 @@ takes is in benchmarks/glossary_speed.py.
 import argparse
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 import numpy as np
-import torch
 from record import RESULTS, machine
 
 from switchtune.config.load import load_config
@@ -52,7 +50,6 @@ from switchtune.lexicon.build import lexicons_from_corpus
 from switchtune.lexicon.forms import endless
 from switchtune.lexicon.terms import TermFinder
 from switchtune.lexicon.text import monolingual_text
-from switchtune.models.forward import evaluating
 from switchtune.models.load import Loaded, load_model
 from switchtune.results.text import markdown_table
 from switchtune.runs.folder import Training, trainings_of
@@ -168,12 +165,12 @@ class System:
     def translated(self, sources: Sequence[str]) -> list[str]:
         return translate(self.loaded, sources, *self.languages, self.settings)
 
-    def put_in(self, cases: Sequence[Case], *, base: bool = False) -> list[str]:
-        """Translations of the sources with their terms in them."""
+    def with_terms(self, cases: Sequence[Case], *, base: bool = False) -> list[str]:
+        """The sources with their terms in them."""
         segmenter = word_segmenter(self.languages[0])
         places = [case.base if base else case.terms for case in cases]
         split = [segmenter.split(case.source) for case in cases]
-        return self.translated([segmenter.join(put_in(*pair, self.mark)) for pair in zip(split, places, strict=True)])
+        return [segmenter.join(put_in(*pair, self.mark)) for pair in zip(split, places, strict=True)]
 
     def replaced(self, cases: Sequence[Case]) -> list[str]:
         """Translations in which what the model makes of each term alone is replaced by the term, where it is found."""
@@ -194,108 +191,10 @@ class System:
             outputs.append(text)
         return outputs
 
-    def constrained(self, cases: Sequence[Case]) -> list[str]:
-        """Translations by a search that may not end before all terms are there."""
-        return [grid_search(self, case.source, [place.text for place in case.terms]) for case in cases]
-
-    @cached_property
-    def continues(self) -> torch.Tensor:
-        """Whether each piece goes on with a word. [vocabulary]"""
-        tokenizer: Any = self.loaded.layout.tokenizer
-        pieces = tokenizer.convert_ids_to_tokens(list(range(len(tokenizer))))
-        rows = self.loaded.model.config.vocab_size
-        return torch.tensor([piece[:1].isalnum() for piece in pieces] + [False] * (rows - len(pieces)))
-
-
-@dataclass(frozen=True)
-class _Hypothesis:
-    tokens: tuple[int, ...]
-    score: float
-    met: frozenset[int]
-    open: tuple[int, int] | None
-    """The constraint that is being written, and how many of its tokens are there."""
-    closed: bool = False
-    """Whether its last token ended a constraint: no piece may follow that makes another word of it."""
-
-    def covered(self, constraints: Sequence[Sequence[int]]) -> int:
-        return sum(len(constraints[each]) for each in self.met) + (self.open[1] if self.open else 0)
-
-
-def _extended(
-    hypothesis: _Hypothesis, row: torch.Tensor, constraints: Sequence[Sequence[int]], system: System
-) -> Iterator[_Hypothesis]:
-    """A hypothesis with one token more: the likeliest, or one of a constraint."""
-    if hypothesis.open is not None:
-        which, done = hypothesis.open
-        yield _continued(hypothesis, row, constraints, which, done)
-        return
-    free = row.masked_fill(system.continues, float("-inf")) if hypothesis.closed else row
-    scores, tokens = free.topk(system.settings.beams + 1)
-    for score, token in zip(scores.tolist(), tokens.tolist(), strict=True):
-        if token != system.loaded.layout.eos_id or len(hypothesis.met) == len(constraints):
-            yield _Hypothesis((*hypothesis.tokens, token), hypothesis.score + score, hypothesis.met, None)
-    for which in range(len(constraints)):
-        if which not in hypothesis.met:
-            yield _continued(hypothesis, row, constraints, which, 0)
-
-
-def _continued(
-    hypothesis: _Hypothesis, row: torch.Tensor, constraints: Sequence[Sequence[int]], which: int, done: int
-) -> _Hypothesis:
-    token, whole = constraints[which][done], done + 1 == len(constraints[which])
-    met = hypothesis.met | {which} if whole else hypothesis.met
-    score = hypothesis.score + float(row[token])
-    return _Hypothesis((*hypothesis.tokens, token), score, met, None if whole else (which, done + 1), whole)
-
-
-def grid_search(system: System, source: str, terms: Sequence[str]) -> str:
-    """The best output by grid beam search: a beam for each number of tokens of the constraints that are there."""
-    loaded, (source_language, target_language), settings = system.loaded, system.languages, system.settings
-    layout, model = loaded.layout, loaded.model
-    ids = layout.encode_source(source, source_language, target_language, max_tokens=layout.positions or 1024)
-    constraints = [_plain_ids(system, term) for term in terms]
-    constraints = [each for each in constraints if each]
-    given = layout.generation_settings(target_language)
-    forced = given.get("forced_bos_token_id")
-    start = (given["decoder_start_token_id"], *([forced] if forced is not None else []))
-    limit = max(settings.longest_output(len(ids), target_language), len(start) + sum(map(len, constraints)) + 2)
-    wanted, finished = sum(map(len, constraints)), list[tuple[float, tuple[int, ...]]]()
-    banks = {0: [_Hypothesis(start, 0.0, frozenset(), None)]}
-    with evaluating(model):
-        inputs = {name: value.to(model.device) for name, value in layout.collate_source([ids]).items()}
-        states = model.get_encoder()(**inputs).last_hidden_state
-        while banks and len(next(iter(banks.values()))[0].tokens) < limit and len(finished) < settings.beams:
-            running = [each for bank in banks.values() for each in bank]
-            count = len(running)
-            hidden = model.get_decoder()(  # and not the model, which computes logits of all positions
-                input_ids=torch.tensor([each.tokens for each in running], device=model.device),
-                encoder_hidden_states=states.expand(count, -1, -1),
-                encoder_attention_mask=inputs["attention_mask"].expand(count, -1),
-            ).last_hidden_state[:, -1]
-            rows = model.get_output_embeddings()(hidden).float().log_softmax(-1).cpu()
-            banks = {}
-            for hypothesis, row in zip(running, rows, strict=True):
-                for each in _extended(hypothesis, row, constraints, system):
-                    banks.setdefault(each.covered(constraints), []).append(each)
-            for number, bank in list(banks.items()):
-                best = sorted(bank, key=lambda each: -each.score)[: settings.beams]
-                ended = [each for each in best if each.tokens[-1] == layout.eos_id]
-                finished += [(each.score / len(each.tokens) ** settings.length_penalty, each.tokens) for each in ended]
-                banks[number] = [each for each in best if each.tokens[-1] != layout.eos_id]
-            banks = {number: bank for number, bank in banks.items() if bank}
-    if not finished:  # as a search of transformers that reaches its limit
-        whole = banks.get(wanted) or [each for bank in banks.values() for each in bank]
-        finished = [(each.score, each.tokens) for each in whole]
-    return " ".join(layout.decode(max(finished)[1][1:]).splitlines())
-
-
-def _plain_ids(system: System, text: str) -> list[int]:
-    """The pieces of a text without what a family puts before and behind a source."""
-    layout, language = system.loaded.layout, system.languages[1]
-    empty, whole = (layout.encode_source(each, language, language) for each in ("", text))
-    before = next((n for n, (a, b) in enumerate(zip(empty, whole, strict=False)) if a != b), len(empty))
-    behind = len(empty) - before
-    return list(whole[before : len(whole) - behind])
+    def constrained(self, cases: Sequence[Case], sources: Sequence[str]) -> list[str]:
+        """Translations of sources, with or without the terms in them, that hold all terms."""
+        phrases = [[(place.text,) for place in case.terms] for case in cases]
+        return translate(self.loaded, sources, *self.languages, self.settings, constraints=phrases)
 
 
 # Figures
@@ -334,11 +233,18 @@ def measured(training: Training, config: RunConfig, test: Corpus, cases: Sequenc
     folder, languages = training.model(training.stages[-1]), (test.source_language, test.target_language)
     trained = term_settings_of(str(folder))
     system = System(load_model(str(folder)), languages, config.generation, trained.mark if trained else "")
-    ways = {"none": system.translated([case.source for case in cases]), "put in": system.put_in(cases)}
+    sources, with_terms = [case.source for case in cases], system.with_terms(cases)
+    ways = {
+        "none": system.translated(sources),
+        "put in": system.translated(with_terms),
+        "constrained": system.constrained(cases, sources),
+        "put in, constrained": system.constrained(cases, with_terms),
+    }
     if trained is None:
-        ways |= {"constrained": system.constrained(cases), "replaced": system.replaced(cases)}
+        ways["replaced"] = system.replaced(cases)
     found = {way: figures(cases, outputs, languages[1]) for way, outputs in ways.items()}
-    found["base forms"] = figures(cases, system.put_in(cases, base=True), languages[1], base=True)
+    base_forms = system.translated(system.with_terms(cases, base=True))
+    found["base forms"] = figures(cases, base_forms, languages[1], base=True)
     whole = training.hypotheses or ()
     metrics = {
         name: metric(whole, test.targets(), languages[1]).value for name, metric in (("BLEU", bleu), ("chrF++", chrf))

@@ -88,6 +88,12 @@ def test_terms_are_put_into_the_sentence_and_told_in_its_translation(session: De
         asked(("Hund", ""))
 
 
+def test_terms_are_in_every_translation_where_that_is_asked_for(session: DemoSession) -> None:
+    given = [{"term": "Wiese", "translation": "ice cream"}, {"term": "Hund", "translation": "dog"}]
+    for output in session.translate(pair="de-en", text=GERMAN[0], terms=given, constrained=True):
+        assert sorted(part["text"].lower() for part in output["parts"] if part["term"]) == ["dog", "ice cream"]
+
+
 def test_stage_1_restores_in_the_language_of_the_sentence(session: DemoSession, folder: Path) -> None:
     (found,) = session.restore(pair="de-en", language="de", text="Ein dog läuft.")
     model = load_model(str(folder / "de-en/csr/seed2/restore/model"))

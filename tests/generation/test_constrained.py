@@ -154,8 +154,8 @@ def test_only_what_lacks_a_term_is_searched_again() -> None:
     assert asked[0][0] == ""
     assert asked[1:] == [("DOG am house", [("dog", "DOG"), HOUSE]), ("House und dog", [HOUSE, DOG])]
     assert kept.notes()[1] == (
-        "terms.tsv: translations that lacked a term and were searched again with the terms as constraints: 2; sentences "
-        "that lack one all the same: 1"
+        "terms.tsv: translations that lacked a term and were searched again with the terms as constraints: 2; "
+        "sentences that lack one all the same: 1"
     )
 
 

@@ -91,6 +91,7 @@ function showSwitched(found, code) {
 const termSides = () => part("terms").value.split("\n").filter(line => line.trim())
   .map(line => line.split(/[=\t]/).map(side => side.trim()));
 const terms = () => termSides().map(([term, translation]) => ({ term, translation }));
+const inTerms = text => ({ text, terms: terms(), constrained: part("constrained").checked });
 
 // A line that a model made, with what it was given where that is not what was typed, and what it did not read.
 function madeLine({ text, parts, direction, given, cut }, code) {
@@ -163,7 +164,7 @@ async function process() {
   }
   if (signal.aborted || !code) return;
   if (code !== source.code) part("translated").textContent = `The systems read ${source.name}.`;
-  else await attempt("translated", "Asking the systems …", () => showTranslated({ text, terms: terms() }, signal));
+  else await attempt("translated", "Asking the systems …", () => showTranslated(inTerms(text), signal));
   if (!signal.aborted) tell("status", "Done.");
 }
 
@@ -183,7 +184,8 @@ part("terms").addEventListener("input", () => {
   const wrong = termSides().find(sides => sides.length !== 2 || !sides.every(Boolean));
   refuse("terms", "terms-problem", wrong ? `“${wrong.join(" = ")}” is not a term and its translation, as in Hund = dog.` : "");
 });
-part("terms").addEventListener("change", () => { if (part("text").value) part("sentence").requestSubmit(); });
+for (const id of ["terms", "constrained"])
+  part(id).addEventListener("change", () => { if (part("text").value) part("sentence").requestSubmit(); });
 part("again").addEventListener("click", () => { draw += 1; part("sentence").requestSubmit(); });
 part("rate").addEventListener("input", () => { part("rate-shown").textContent = `${Math.round(100 * part("rate").valueAsNumber)} %`; });
 

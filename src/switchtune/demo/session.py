@@ -246,11 +246,14 @@ class DemoSession:
         return _made(" ".join(translate(loaded, read, *languages, self.config.generation)), cut)
 
     @_question
-    def translate(self, pair: Name, text: Text, terms: Terms | None = None) -> Iterator[dict[str, Any]]:
+    def translate(
+        self, pair: Name, text: Text, terms: Terms | None = None, constrained: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """What each system makes of sentences of the source language, line by line; of a document where the run
         summarises.
 
-        `terms` are put into them as `switchtune translate --glossary` does; in what comes out they are told.
+        `terms` are put into them as `switchtune translate --glossary` does, and are in what comes out as --constrained
+        has them there; in that they are told.
         """
         asked = self._pair(pair)
         given = tuple((each.term.strip(), each.translation.strip()) for each in terms or ())
@@ -260,18 +263,23 @@ class DemoSession:
             for arm, path in self._translators(asked)
         ]
         return (
-            {"arm": arm, **(self._translated(str(path), line, put) if path else {"text": None})}
+            {"arm": arm, **(self._translated(str(path), line, put, constrained) if path else {"text": None})}
             for line in self._lines(text)
             for arm, path, put in systems
         )
 
-    def _translated(self, path: str, line: str, put: GlossaryTerms) -> dict[str, Any]:
+    def _translated(self, path: str, line: str, put: GlossaryTerms, constrained: bool) -> dict[str, Any]:
         source, target = put.glossary.languages
         asked = put.put_in(line)[0] if put.glossary.terms else line
         (given,), search = ready_to_translate(path, [asked], source, self.config.generation)
         loaded = self._load(path)
         read = read_part(given, loaded.layout, (source, target))
         made = translate(loaded, [read], source, target, search)[0]
+        wanted = put.wanted(line) if constrained and put.glossary.terms else []
+        if put.lacking(made, wanted):
+            phrases = [[forms for _, forms in wanted]]
+            (again,) = translate(loaded, [read], source, target, search, constraints=phrases)
+            made = min(made, again, key=lambda each: put.lacking(each, wanted))
         parts = _with_terms(put.target_finder, made) if put.glossary.terms else [{"text": made, "term": False}]
         return {**_made(made, unread(asked, read)), "given": asked if asked != line else None, "parts": parts}
 

@@ -98,7 +98,7 @@ class Keeper:
             words = self.terms.finder.segmenter.split(text)
             sources.append(source)
             found.append([each.term for each in terms])
-            wanted[source] = [(each.term, self.terms.forms(each, words)) for each in terms]
+            wanted[source] = self.terms.wanted(text) if constrained else []
             self._of_translations.update(each.term for each in self.terms.target_finder.find(words))
         self._found.update(number for numbers in found for number in numbers)
         self._require_direction()
@@ -127,7 +127,7 @@ class Keeper:
             in_part = () if source in wanted else finder.find(finder.segmenter.split(source))
             found = [(each.term, of_all[each.term]) for each in in_part if each.term in of_all]
             terms.append(wanted.get(source, found))
-        lacks = [self._lacks(*pair) for pair in zip(outputs, terms, strict=True)]
+        lacks = [self.terms.lacking(*pair) for pair in zip(outputs, terms, strict=True)]
         if not any(lacks):
             return outputs
         self.counts["searched again"] += sum(map(bool, lacks))
@@ -135,19 +135,9 @@ class Keeper:
         lacking = [source if lacks_some else "" for source, lacks_some in zip(sources, lacks, strict=True)]
         again = constrained(lacking, [[forms for _, forms in of_source] for of_source in terms])
         return [
-            other if lost and self._lacks(other, of_source) < lost else output
+            other if lost and self.terms.lacking(other, of_source) < lost else output
             for output, other, of_source, lost in zip(outputs, again, terms, lacks, strict=True)
         ]
-
-    def _lacks(self, output: str, terms: Sequence[tuple[int, Forms]]) -> int:
-        """How many of the terms that it is to have an output has in no form."""
-        assert self.terms is not None
-        if not terms:
-            return 0
-        finder = self.terms.target_finder
-        words = finder.segmenter.split(output)
-        times = Counter(number for number, _ in terms)
-        return sum(max(0, count - finder.count(words, number)[1]) for number, count in times.items())
 
     def _require_direction(self) -> None:
         assert self.terms is not None

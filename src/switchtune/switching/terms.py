@@ -240,11 +240,33 @@ class GlossaryTerms:
         places = [Placed(each.begin, each.end, self._cased(each, words)) for each in found]
         return self.finder.segmenter.join(put_in(words, places, self.mark)), found
 
-    def forms(self, found: Found, words: Words) -> tuple[str, ...]:
-        """The translation of a term that was found in a sentence: as the glossary has it, and cased as the term is."""
+    def wanted(self, text: str) -> list[tuple[int, tuple[str, ...]]]:
+        """What a translation of a sentence is to hold: each term by its number, in the forms that will do.
+
+        These are that of the glossary and that which is cased as the term is. A translation that has no word, and so is
+        never found, is left out.
+        """
+        words = self.finder.segmenter.split(text)
+        return [
+            (each.term, self._forms(each, words))
+            for each in self.finder.find(words)
+            if each.term not in self.target_finder.unfindable
+        ]
+
+    def _forms(self, found: Found, words: Words) -> tuple[str, ...]:
         term, translation = self.glossary.terms[found.term]
         as_found = cased(translation, words.words[found.begin], term, self.glossary.languages[1], first=False)
         return tuple(dict.fromkeys((translation, as_found)))
+
+    def lacking(self, output: str, wanted: Sequence[tuple[int, tuple[str, ...]]]) -> int:
+        """How many of the terms that it is to hold stand in an output in no form."""
+        times = Counter(number for number, _ in wanted)
+        words = self.target_finder.segmenter.split(output) if times else None
+        lost = 0
+        for number, count in times.items():
+            assert words is not None
+            lost += max(0, count - self.target_finder.count(words, number)[1])
+        return lost
 
     def _cased(self, found: Found, words: Words) -> str:
         term, translation = self.glossary.terms[found.term]
