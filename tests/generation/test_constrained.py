@@ -47,20 +47,18 @@ def count(phrase: str, output: str) -> int:
 @pytest.mark.parametrize("family", ALL)
 def test_every_phrase_is_there_as_words_of_their_own(family: FamilyName) -> None:
     """Whatever the model: of random weights, it would have none of them."""
-    phrases: list[list[Forms]] = [[DOG], [], [ICE, HOUSE], [CREAM, ICE, CREAM]]
-    outputs = translate(lively(family), GERMAN[:4], "de", "en", SHORT, constraints=phrases)
-    plain = translate(lively(family), GERMAN[:4], "de", "en", SHORT)
-    assert outputs[1] == plain[1]
+    phrases: list[list[Forms]] = [[DOG], [ICE, HOUSE], [CREAM, ICE, CREAM]]
+    outputs = translate(lively(family), ["Hund", "Eis", "Ein Haus"], "de", "en", SHORT, constraints=phrases)
     assert count("dog", outputs[0]) == 1
-    assert count("ice cream", outputs[2]) == count("house", outputs[2]) == 1
-    assert count("cream", outputs[3]) == 3
+    assert count("ice cream", outputs[1]) == count("house", outputs[1]) == 1
+    assert count("cream", outputs[2]) == 3
 
 
 @pytest.mark.parametrize("family", ["mbart", "nllb", "mt5"])
 def test_without_constraints_it_is_beam_search(family: FamilyName) -> None:
     """Scores are those of transformers, so the outputs are too; whatever the penalty and repetitions."""
     loaded = lively(family)
-    sources = loaded.layout.batch_encode_source(GERMAN[:8], "de", "en")
+    sources = loaded.layout.batch_encode_source(GERMAN[:4], "de", "en")
     for search in (SHORT, SHORT.model_copy(update={"length_penalty": 0.3, "no_repeat_ngram": 2})):
         limits = longest_outputs(loaded.layout, sources, "en", search)
         expected = search_by_transformers(loaded, sources, limits, "en", search)

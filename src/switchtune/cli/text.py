@@ -242,7 +242,8 @@ def translate(
     search = None if beams is None else GenerationSettings(beams=beams)
     ready = partial(ready_to_translate, model, language=source, settings=search)
     tell = partial(print_line, err=True)
-    kept = keeper(model, (source, target), glossary, keep, tell=tell)
+    untrained = (lambda said: None) if constrained else tell
+    kept = keeper(model, (source, target), glossary, keep, tell=untrained)
     translation = TextTranslation(model, file, source, target, beams, engine, int8, ready, kept, constrained, tell)
     inputs: list[str | Path] = [read_from(file), model, *([file_and_part(glossary)[0]] if glossary else [])]
     _write(translation, out, inputs, everything=everything, resume=resume, force=force)

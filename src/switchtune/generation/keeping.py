@@ -60,7 +60,7 @@ def keeper(
         if settings is None:
             tell(
                 f"{model}: was not trained with terms (terms: 0.3 in the configuration of a run): it may translate or "
-                "lose those that are put into the text."
+                "lose those that are put into the text. --constrained sees to it that they are in the translations."
             )
         terms = GlossaryTerms(read_glossary(glossary, languages), settings.mark if settings else "")
     return Keeper(terms, pattern) if terms or pattern else None
