@@ -62,8 +62,7 @@ Constrained = Annotated[
     bool,
     typer.Option(
         "--constrained",
-        help="With --glossary: where a translation lacks a term, search again for one that has all of them. Such a "
-        "sentence takes several times as long.",
+        help="With --glossary: where a translation lacks a term, search for one that has all; slower than CTranslate2.",
     ),
 ]
 Kept = Annotated[
