@@ -122,9 +122,11 @@ def test_words_of_a_script_without_spaces() -> None:
     assert dog.ends_word
 
 
-def test_a_converted_model_has_no_such_search(learned: Loaded) -> None:
+def test_what_is_not_to_be_had_is_refused(learned: Loaded) -> None:
     with converted(learned, "float32") as model, pytest.raises(UsageError, match="no search under constraints"):
         translate(model, GERMAN[:1], "de", "en", SHORT, constraints=[[DOG]])
+    with pytest.raises(UsageError, match=r"'dog' is a text\. Give a phrase as a tuple of forms"):
+        translate(learned, GERMAN[:1], "de", "en", SHORT, constraints=[["dog"]])  # type: ignore[list-item]
     by_ct2 = GenerationSettings(engine="ct2")
     outputs = translate(learned, GERMAN[:2], "de", "en", by_ct2, constraints=[[], [HOUSE]])
     assert outputs[0] == ENGLISH[0]

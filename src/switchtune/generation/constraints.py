@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TypeAlias
 
 from switchtune.corpus.words import capitalised, is_unspaced
+from switchtune.errors import UsageError
 from switchtune.models.layout import Layout
 
 _LOGGER = logging.getLogger(__name__)
@@ -46,13 +47,23 @@ def encoded_constraints(
 
     Such are phrases with a character that the vocabulary lacks, and those of which the tokens, with the phrases before
     them, are more than the model has positions.
+
+    Raises:
+        UsageError: a phrase is a text and not the forms of one.
     """
     room = None if layout.positions is None else layout.positions - 3  # The start, a forced tag, the end
-    encoded = lru_cache(maxsize=None)(lambda forms: _constraint(layout, forms, target_language))
+
+    @cache
+    def encoded(forms: Forms) -> Constraint | None:
+        return _constraint(layout, forms, target_language)
+
     constraints, unwritable, too_many = list[tuple[Constraint, ...]](), 0, 0
     for of_sentence in phrases:
         kept, tokens = list[Constraint](), 0
-        for found in map(encoded, of_sentence):
+        for forms in of_sentence:
+            if isinstance(forms, str):
+                raise UsageError(f"constraints: {forms!r} is a text. Give a phrase as a tuple of forms: ({forms!r},).")
+            found = encoded(tuple(forms))
             if found is None:
                 unwritable += 1
             elif room is not None and tokens + found.longest > room:
