@@ -1,7 +1,7 @@
 """All that is looked at in somebody's data, in a table, and what it comes to."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,12 @@ from switchtune.check.drift import drifts
 from switchtune.check.leaks import leaks, shared_documents
 from switchtune.check.pairs import blank_pairs, copies, languages, odd_lengths, repetitions
 from switchtune.check.records import Problem, RawCorpus, SetName, Severity
+from switchtune.config.base import OnProblems
+from switchtune.errors import SwitchtuneError
 from switchtune.scoring.significance import FEW_SENTENCES
 
+Said: TypeAlias = tuple[Severity, str]
+"""How grave a problem is, and its paragraph."""
 OfCorpus: TypeAlias = Callable[[RawCorpus], Iterator[Problem]]
 
 CHECKS: Mapping[str, OfCorpus] = {
@@ -120,3 +124,31 @@ def paragraph(problem: Problem) -> str:
     if problem.severity == "note":
         return head
     return "\n".join([head, f"  {problem.advice}", *(f"  {example}" for example in problem.examples)])
+
+
+def said_of(problems: Iterable[Problem]) -> list[Said]:
+    """Errors and warnings for people, the worst first."""
+    return [(each.severity, paragraph(each)) for each in problems if each.severity != "note"]
+
+
+def tell_or_stop(
+    found: Sequence[Said], check: OnProblems, subject: str, tell: Callable[[str], None], *, setting: str
+) -> None:
+    """Tell of problems, or where `check` says so stop at them.
+
+    Args:
+        setting: how the user sets `check`, up to its value: "check: ".
+
+    Raises:
+        SwitchtuneError: nothing is to be made of the data; with all problems that are the reason.
+    """
+    grave: Collection[Severity] = {"stop": ("error",), "strict": ("error", "warning")}.get(check, ())
+    stopping = [problem for severity, problem in found if severity in grave]
+    for severity, problem in found:
+        if severity not in grave:
+            tell(problem)
+    if stopping:
+        weaker = "tell" if any(severity == "error" for severity, _ in found) else "stop"
+        head = f"{subject}: nothing is made of this data."
+        advice = f"Mend the data (see `switchtune check`), or set {setting}{weaker} to go on all the same."
+        raise SwitchtuneError("\n".join([head, *stopping, advice]))

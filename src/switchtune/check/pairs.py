@@ -22,7 +22,9 @@ _OTHER, _OTHER_SIDE, _LEAST_LETTERS = 3.0, 2.0, 20
 """Evidence (see `evidence`) for another language, and for that of the other side, from which a line of so many letters
 counts as being in it. Of 28,995 captions, 67,600 short sentences of Tatoeba and 52,532 of Europarl hardly one is so
 by mistake, and what is found is Irish in Italian or untranslated English."""
-_MOSTLY = 0.5
+_MOSTLY, _CLEARLY, _ENOUGH = 0.5, 0.25, 20
+"""A side is in another language as a whole where so few of its lines are in its own and so many clearly in another:
+of Bosnian, say, most may as well be Croatian. Fewer lines that tell their language say nothing about the whole."""
 
 
 def blank_pairs(raw: RawCorpus) -> Iterator[Problem]:
@@ -177,13 +179,18 @@ class _Found:
     other: list[int] = field(default_factory=list)
     other_side: list[int] = field(default_factory=list)
 
+    @property
+    def as_a_whole(self) -> bool:
+        """Whether the side is in another language throughout."""
+        clear = len(self.other) + len(self.other_side)
+        return self.told >= _ENOUGH and self.own < _MOSTLY * self.told and clear >= _CLEARLY * self.told
+
 
 def languages(raw: RawCorpus) -> Iterator[Problem]:
     """Sides in another language, as a whole or in some lines, and pairs whose sides are exchanged."""
     found = [_identified(raw, side) for side in (0, 1)]
-    wrong = [each.told > 0 and each.own < _MOSTLY * each.told for each in found]
     exchanged = np.intersect1d(found[0].other_side, found[1].other_side)
-    if found[0].told and len(exchanged) >= _MOSTLY * max(found[0].told, found[1].told):
+    if len(exchanged) >= max(_ENOUGH, _MOSTLY * found[0].told, _MOSTLY * found[1].told):
         said = (
             f"The sides are exchanged: pairs with {raw.languages[1].name} for {raw.languages[0].name} and the other "
             f"way round: {percent(len(exchanged), len(raw))}.",
@@ -198,7 +205,7 @@ def languages(raw: RawCorpus) -> Iterator[Problem]:
         )
         yield raw.problem("exchanged", "warning", exchanged, said, leave_out=True)
     for side, each in enumerate(found):
-        yield from _wrong_side(raw, side, each, exchanged, as_a_whole=wrong[side])
+        yield from _wrong_side(raw, side, each, exchanged, as_a_whole=each.as_a_whole)
 
 
 def _wrong_side(

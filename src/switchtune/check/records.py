@@ -20,6 +20,7 @@ from switchtune.languages import Language, find_language
 
 SetName: TypeAlias = Literal["train", "valid", "test"]
 Severity: TypeAlias = Literal["error", "warning", "note"]
+"""With an error what is trained on the data is worthless, or its scores are untrue; notes may well be meant."""
 Places: TypeAlias = NDArray[np.int64]
 
 ROWS_AT_ONCE = 8192

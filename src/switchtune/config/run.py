@@ -16,6 +16,7 @@ from switchtune.config.base import (
     FolderName,
     LanguageCode,
     LearningRate,
+    OnProblems,
     Rows,
     Seed,
     Settings,
@@ -265,9 +266,9 @@ class RunConfig(ComparisonSettings):
     terms: TermSettings = TermSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    check: Literal["tell", "strict", "off"] = "tell"
-    """Check the data first (see `switchtune check`): report problems, or with `strict` also train nothing if there are
-    any."""
+    check: OnProblems = "stop"
+    """Check the data first (see `switchtune check`), and `stop` at errors; `strict` stops at warnings too, `tell`
+    reports both and continues, `off` skips the checks."""
     zeroshot: ZeroshotSettings = ZeroshotSettings()
     search: SearchSettings = SearchSettings()
     summarization: SummarizationSettings = SummarizationSettings()
