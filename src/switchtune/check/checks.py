@@ -37,6 +37,7 @@ _THREADS = 2
 FEW_PAIRS = 200
 """Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
 learns to translate, with scores that mean something; from 20 none of our models did."""
+_STOPS_AT: Mapping[OnProblems, Collection[Severity]] = {"stop": ("error",), "strict": ("error", "warning")}
 _RANK: Mapping[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -142,7 +143,7 @@ def tell_or_stop(
     Raises:
         SwitchtuneError: nothing is to be made of the data; with all problems that are the reason.
     """
-    grave: Collection[Severity] = {"stop": ("error",), "strict": ("error", "warning")}.get(check, ())
+    grave = _STOPS_AT.get(check, ())
     stopping = [problem for severity, problem in found if severity in grave]
     for severity, problem in found:
         if severity not in grave:

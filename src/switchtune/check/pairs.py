@@ -1,5 +1,6 @@
 """Pairs that are no translations, one by one: blank, copied, of odd lengths, exchanged, in another language."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.check.characters import letters_in
-from switchtune.check.records import Problem, RawCorpus, percent, warning_from
+from switchtune.check.records import NO_PLACES, Problem, RawCorpus, percent, warning_from
 from switchtune.corpus.identify import evidence, label_of
 from switchtune.corpus.seen import hash_of
 from switchtune.corpus.similar import HASHES, NEAR, as_compared, earlier_likenesses, signatures, similarity
@@ -76,7 +77,8 @@ def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
     there = lengths.min(axis=0) > 0
     if there.sum() < 20:
         return
-    ratio = np.log(np.maximum(lengths[0], 1) / np.maximum(lengths[1], 1))
+    ratio = np.log(np.maximum(lengths[0], 1))
+    ratio -= np.log(np.maximum(lengths[1], 1))
     usual = float(np.median(ratio[there]))
     odd = np.flatnonzero(there & (np.abs(ratio - usual) > np.log(_ODD_LENGTH)) & (lengths.max(axis=0) >= _SHORT))
     if len(odd):
@@ -90,13 +92,19 @@ def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
         yield raw.problem("length", severity, odd, (found, advice), leave_out=True)
 
 
-def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float64]:
-    return np.concatenate([np.array([*map(len, texts)], np.float64) for _, texts in raw.side(side)])
+def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float32]:
+    return np.concatenate([np.array([*map(len, texts)], np.float32) for _, texts in raw.side(side)])
 
 
 def repetitions(raw: RawCorpus) -> Iterator[Problem]:
     """Pairs that stood before, exactly or nearly, and templates."""
-    signed = np.empty((len(raw), HASHES), np.uint16) if raw.corpus == "train" else None
+    with tempfile.TemporaryFile() as file:
+        # The signatures are by far the most that is kept of a pair: on disk, not in memory.
+        signed = np.memmap(file, np.uint16, "w+", shape=(len(raw), HASHES)) if raw.corpus == "train" else None
+        yield from _repetitions(raw, signed)
+
+
+def _repetitions(raw: RawCorpus, signed: NDArray[np.uint16] | None) -> Iterator[Problem]:
     whole, masked = np.empty(len(raw), np.uint64), np.empty(len(raw), np.uint64)
     for start, sources, targets in raw.groups():
         texts = [
@@ -108,6 +116,7 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
         whole[here] = [hash_of(f"{source}\t{target}") for source, target in pairs]
         masked[here] = [hash_of(text.translate(_DIGITS)) for text in texts]
     again = np.flatnonzero(~_first(whole))
+    del whole
     if raw.corpus == "test":
         if len(again) >= 0.01 * len(raw):
             found = f"Pairs that stood in the test set before: {percent(len(again), len(raw))}."
@@ -123,9 +132,11 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
 
 
 def _first(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Where a value stands for the first time."""
-    first = np.zeros(len(values), bool)
-    first[np.unique(values, return_index=True)[1]] = True
+    """Where a value stands for the first time; with little beside the order, as there may be millions."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.ones(len(values), bool)
+    first[order[1:][ordered[1:] == ordered[:-1]]] = False
     return first
 
 
@@ -158,7 +169,7 @@ def _templates(raw: RawCorpus, masked: NDArray[np.uint64], again: NDArray[np.int
     kept[again] = False
     ordered = np.sort(masked[kept])
     templates = np.unique(ordered[_TEMPLATE - 1 :][ordered[_TEMPLATE - 1 :] == ordered[: 1 - _TEMPLATE]])
-    rows = np.flatnonzero(kept & np.isin(masked, templates))
+    rows = np.flatnonzero(kept & np.isin(masked, templates)) if len(templates) else NO_PLACES
     if len(rows):
         severity = warning_from(0.02, len(rows), len(raw))
         found = (

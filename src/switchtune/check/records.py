@@ -1,5 +1,6 @@
 """What a check looks at, and what it finds."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,7 +118,7 @@ class RawCorpus:
         self,
         kind: str,
         severity: Severity,
-        places: Sequence[int] | Places,
+        places: "Sequence[int] | array[int] | Places",
         said: tuple[str, str],
         side: int | None = None,
         *,

@@ -166,8 +166,13 @@ def _inputs(options: Mapping[str, Any], tell: Callable[[str], None]) -> "tuple[L
     from switchtune.models.states import model_word_encoder
     from switchtune.runs.lexicon_folder import read_input
 
-    asked: Any = {"languages": language_pair(options["langs"]), "pieces": piece_segmenter(options["pieces_of"])}
-    read = partial(read_input, **asked, check=options["check"], tell=tell)
+    read = partial(
+        read_input,
+        languages=language_pair(options["langs"]),
+        pieces=piece_segmenter(options["pieces_of"]),
+        check=options["check"],
+        tell=tell,
+    )
     text = read(options["source"], options["target"], paired=True if options["method"] == "align" else None)
     judged_by = None if options["judge_by"] is None else read(*options["judge_by"], paired=True)
     if options["model"] is not None:
