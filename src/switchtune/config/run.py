@@ -79,8 +79,7 @@ class PairSettings(Settings):
     """The test corpus, likewise."""
     split: SplitSettings = SplitSettings()
     document: ColumnName | None = None
-    """Name of a column that says which document a pair comes from: no document is split between training and test
-    sets."""
+    """Name of a column with the document of each pair; no document is split between training and test sets."""
     limit: Rows | None = None
     """Number of training pairs to use, from the start of the corpus."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
