@@ -63,7 +63,7 @@ def test_errors_stop_a_run_and_warnings_do_where_it_is_strict(config: RunConfig,
 
     said = tell(config)
     assert said.startswith("de-en: ") and f"{tmp_path}/test.{{de,en}}" in said and "train line 1:" not in said
-    assert "\nerror: train:" in said and " Lines: 1, 2, 3" in said and "set check: tell to go on" in said
+    assert "\nerror: train:" in said and " Lines: 1, 2, 3" in said and "set check: tell to continue" in said
     assert told[0].startswith("warning: train: train.de: Lines that have markup")
     assert all(said.startswith("warning") for said in told)
     assert "markup" in tell(config.model_copy(update={"check": "strict"})) and told == []

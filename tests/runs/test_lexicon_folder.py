@@ -183,7 +183,7 @@ def test_files_whose_sides_are_exchanged_make_no_lexicon_unless_asked_for(tmp_pa
         Path(file).write_text("".join(f"{line}\n" for line in side), encoding="utf-8")
     told: list[str] = []
     read = partial(read_input, *files[::-1], ("de", "en"), pieces=None, paired=True, tell=told.append)
-    with pytest.raises(SwitchtuneError, match=r"(?s)The sides are exchanged.*set --check tell to go on"):
+    with pytest.raises(SwitchtuneError, match=r"(?s)The sides are exchanged.*set --check tell to continue"):
         read(check="stop")
     assert read(check="tell").paired and any("The sides are exchanged" in said for said in told)
     told.clear()

@@ -135,13 +135,13 @@ def said_of(problems: Iterable[Problem]) -> list[Said]:
 def tell_or_stop(
     found: Sequence[Said], check: OnProblems, subject: str, tell: Callable[[str], None], *, setting: str
 ) -> None:
-    """Tell of problems, or where `check` says so stop at them.
+    """Report problems, or stop at them if `check` says so.
 
     Args:
         setting: how the user sets `check`, up to its value: "check: ".
 
     Raises:
-        SwitchtuneError: nothing is to be made of the data; with all problems that are the reason.
+        SwitchtuneError: `check` stops at some of the problems; it has these.
     """
     grave = _STOPS_AT.get(check, ())
     stopping = [problem for severity, problem in found if severity in grave]
@@ -150,6 +150,6 @@ def tell_or_stop(
             tell(problem)
     if stopping:
         weaker = "tell" if any(severity == "error" for severity, _ in found) else "stop"
-        head = f"{subject}: nothing is made of this data."
-        advice = f"Mend the data (see `switchtune check`), or set {setting}{weaker} to go on all the same."
+        head = f"{subject}: stopped because of problems in the data."
+        advice = f"Fix the data (see `switchtune check`), or set {setting}{weaker} to continue anyway."
         raise SwitchtuneError("\n".join([head, *stopping, advice]))
