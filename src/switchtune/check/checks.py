@@ -1,7 +1,7 @@
 """All that is looked at in somebody's data, in a table, and what it comes to."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -37,7 +37,7 @@ _THREADS = 2
 FEW_PAIRS = 200
 """Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
 learns to translate, with scores that mean something; from 20 none of our models did."""
-_STOPS_AT: Mapping[OnProblems, Collection[Severity]] = {"stop": ("error",), "strict": ("error", "warning")}
+_STOPS_AT: Mapping[OnProblems, tuple[Severity, ...]] = {"stop": ("error",), "strict": ("error", "warning")}
 _RANK: Mapping[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
