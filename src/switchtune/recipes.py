@@ -25,18 +25,18 @@ FURTHER_KINDS: frozenset[ExampleKind] = frozenset({"gloss", "denoise", "backtran
 """Kinds of examples that monolingual text of the target language takes part in."""
 IN_WORDS: Mapping[ExampleKind, str] = MappingProxyType(
     {
-        "task": "pairs as they are",
-        "restore": "sentences from their code-switched form, in which a lexicon has replaced words by translations",
-        "gloss": "sentences of the target language from glosses of them, word by word in the source language",
-        "switched": "pairs whose inputs have words in the other language",
-        "dictionary": "entries of the lexicon as pairs",
-        "denoise": "sentences of the target language from their masked and permuted form",
-        "backtranslated": "monolingual sentences of the target language from their back-translations",
-        "iaft": "pairs, with noise on a tenth of the sources",
-        "terms": "pairs whose sources carry some of the words of their translations",
+        "task": "ordinary fine-tuning",
+        "restore": "restoring sentences in which words were replaced",
+        "gloss": "translating sentences back from their word-by-word glosses",
+        "switched": "fine-tuning with words of the inputs replaced by their translations",
+        "dictionary": "translating entries of the lexicon",
+        "denoise": "restoring sentences in which words were masked",
+        "backtranslated": "translating sentences that a reverse model translated back",
+        "iaft": "fine-tuning with noise in some of its inputs",
+        "terms": "fine-tuning with words of the translation in the inputs",
     }
 )
-"""What is learned from examples of a kind."""
+"""What is done with each kind of examples."""
 PAIRED_KINDS: frozenset[ExampleKind] = frozenset({"task", "restore", "switched", "iaft", "terms"})
 """Kinds of examples that are made of pairs alone."""
 

@@ -20,9 +20,9 @@ Pairs = Sequence[tuple[str, str]]
 
 @pytest.fixture
 def check(tmp_path: Path) -> Callable[..., Checked]:
-    def of(train: Pairs, test: Pairs = (), languages: tuple[str, str] = ("de", "en")) -> Checked:
+    def of(train: Pairs, test: Pairs = (), valid: Pairs = (), languages: tuple[str, str] = ("de", "en")) -> Checked:
         corpora = []
-        sets: dict[SetName, Pairs] = {"train": train, "test": test}
+        sets: dict[SetName, Pairs] = {"train": train, "valid": valid, "test": test}
         for name, pairs in sets.items():
             if pairs:
                 for code, side in zip(languages, zip(*pairs, strict=True), strict=True):
@@ -54,6 +54,11 @@ def test_a_test_set_that_is_trained_on_is_an_error(check: Callable[..., Checked]
     assert f"{len(TESTED)} (100.0%)" in problem.found and "~ test line 1:" in problem.examples[0]
 
 
+def test_few_test_pairs_that_are_trained_on_and_validation_pairs_are_warned_of(check: Callable[..., Checked]) -> None:
+    assert only(check([*NEWS, *TESTED[:5]], TESTED), "leak").severity == "warning"
+    assert only(check([*NEWS, *TESTED], valid=TESTED), "leak").severity == "warning"
+
+
 def test_a_test_pair_with_a_word_changed_leaks_nearly(check: Callable[..., Checked]) -> None:
     longest = max(range(len(TESTED)), key=lambda row: len(TESTED[row][1]))
     changed = (TESTED[longest][0][::-1], TESTED[longest][1].replace("the", "that", 1))
@@ -75,6 +80,15 @@ def test_a_side_that_a_blank_line_shifts_is_told_with_its_line(
     assert problem.severity == "error" and abs(problem.count - middle) <= 15
 
 
+def test_a_short_stretch_that_is_shifted_is_warned_of(check: Callable[..., Checked]) -> None:
+    pairs = [*embedded_sentences("news", "train", ("de", "en"), 3000)]
+    stretch = range(1000, 1120)
+    shifted = [
+        (german, pairs[row + 1][1] if row in stretch else english) for row, (german, english) in enumerate(pairs)
+    ]
+    assert only(check(shifted), "drift").severity == "warning"
+
+
 def test_sides_in_another_order_are_unpaired(check: Callable[..., Checked]) -> None:
     half = len(NEWS) // 2
     shuffled = [(german, NEWS[(row + half) % len(NEWS)][1]) for row, (german, _) in enumerate(NEWS)]
@@ -93,6 +107,7 @@ def test_a_file_in_a_third_language_is_named(check: Callable[..., Checked]) -> N
     pairs = [(turkish[row][1], english) for row, (_, english) in enumerate(NEWS[: len(turkish)])]
     problem = next(each for each in check(pairs).problems if each.kind == "language")
     assert (problem.severity, problem.file) == ("error", "train.de") and "in Turkish" in problem.found
+    assert not any(problem.severity == "error" for problem in check(pairs[:12]).problems)
     few = only(check([*NEWS, *((NEWS[row][0], turkish[row][1]) for row in range(20))]), "language")
     assert few.file == "train.en" and "Turkish" in few.found and 12 <= few.count <= 20
 
@@ -139,6 +154,13 @@ def test_what_is_mended_is_kept_or_rejected_with_the_reason(check: Callable[...,
     assert [by_line[len(NEWS) + row]["reasons"][0] for row in (1, 2, 3)] == ["blank", "leak", "repeated"]
     assert by_line[len(NEWS) + 2]["target"] == TESTED[0][1]
     assert [source for row, (source, _) in enumerate(spoilt, 1) if row not in by_line] == sources
+
+
+def test_a_language_that_is_hard_to_tell_from_another_is_no_other(check: Callable[..., Checked]) -> None:
+    bosnian = ["Danas je lijepo vrijeme i djeca se igraju u parku.", "Moja sestra živi u velikoj kući blizu rijeke."]
+    pairs = [(f"{said[:-1]}, kaže {name}.", "Something.") for said in bosnian for name in "ABCDEFGHIJKL"]
+    found = check(pairs, languages=("bs", "en"))
+    assert not any(problem.severity == "error" and problem.file == "train.bs" for problem in found.problems)
 
 
 def test_a_foreign_name_in_a_sentence_without_spaces_is_no_other_script(check: Callable[..., Checked]) -> None:

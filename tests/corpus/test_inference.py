@@ -76,6 +76,43 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     assert "2 without a label left out; 1 with an empty side left out" in read.describe()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "labels"),
+    [
+        # As XNLI has its machine-translated training sets, with quotes that open nothing.
+        ("multinli.train.de.tsv", 'premise\thypo\tlabel\nEr sagte "ja.\tEr sprach.\tcontradictory\n', (2,)),
+        # As XNLI has its own sets: labels before texts, and columns between them.
+        (
+            "xnli.dev.tsv",
+            "language\tgold_label\tsentence1_tokenized\tsentence1\tsentence2\tmatch\n"
+            "de\tneutral\tx y\tx y\tz\tTrue\nde\tcontradiction\tx\tx\tz\tTrue\n",
+            (1, 2),
+        ),
+        # As SNLI and MNLI have theirs: "-" where annotators do not agree, and their five labels after it.
+        (
+            "snli.txt.jsonl",
+            '{"gold_label": "-", "annotator_labels": ["neutral", "entailment"], "sentence1": "a", "sentence2": "b"}\n'
+            '{"gold_label": "entailment", "annotator_labels": [], "sentence1": "a", "sentence2": "b"}\n',
+            (0,),
+        ),
+        ("anli.jsonl", '{"context": "a", "hypothesis": "b", "label": "c"}\n', (2,)),
+        ("upper.tsv", "a\tb\tENTAILMENT\nc\td\tNeutral \n", (0, 1)),
+        # As pandas writes whole numbers beside missing ones.
+        ("pandas.csv", "premise,hypothesis,label\na,b,2.0\nc,d,\ne,f,0.0\n", (2, 0)),
+        (
+            "missing.jsonl",
+            '{"premise": "a", "hypothesis": "b", "label": null}\n{"premise": "a", "hypothesis": "b", "label": 1}\n',
+            (1,),
+        ),
+        ("marked.csv", "\ufeffpremise,hypothesis,label\r\na,b,1\r\n", (1,)),
+        ("Header.tsv", "Premise\tHypothesis\tLabel\na\tb\tentailment\n", (0,)),
+    ],
+)
+def test_labels_as_files_of_others_have_them(name: str, text: str, labels: tuple[int, ...], tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(text.encode())
+    assert read_nli(str(tmp_path / name), "de").labels == labels
+
+
 def test_a_limit_takes_examples_from_the_whole_file(tmp_path: Path) -> None:
     lines = [f"p{number}\th\t{LABELS[number // 10]}\n" for number in range(30)]
     (tmp_path / "sorted.tsv").write_text("".join(lines), encoding="utf-8")

@@ -166,6 +166,21 @@ def test_an_error_leaves_the_weights_as_they_were() -> None:
     assert all(weight.requires_grad for weight in loaded.model.parameters())
 
 
+def test_adapters_that_cannot_be_made_leave_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(model: torch.nn.Module, *arguments: object) -> None:
+        model.requires_grad_(False)
+        raise RuntimeError("no adapters")
+
+    loaded = fresh("mt5")
+    setattr(loaded.model.config, ADDED_ROWS, [3])
+    loaded.model.config.tie_word_embeddings = False
+    monkeypatch.setattr("peft.LoraModel", fail)
+    with pytest.raises(RuntimeError, match="no adapters"), adapted(loaded.model, LORA, seed=1):
+        pass
+    assert loaded.model.config.tie_word_embeddings is False
+    assert all(weight.requires_grad for weight in loaded.model.parameters())
+
+
 def test_without_adapters_all_weights_learn() -> None:
     loaded = fresh("mbart")
     with adapted(loaded.model, None, seed=1):

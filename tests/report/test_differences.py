@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune.config.run import RunConfig
-from switchtune.recipes import ExampleKind
-from switchtune.report.about import KINDS, arm_words, differing_settings, facts, question
+from switchtune.recipes import IN_WORDS, ExampleKind
+from switchtune.report.about import arm_words, differing_settings, facts, question
 from switchtune.report.differences import differences
 from switchtune.report.run_page import run_page
 from switchtune.results.drawing import svg_element
@@ -88,7 +88,7 @@ def test_what_was_asked_is_told(tmp_path: Path) -> None:
 
 
 def test_every_kind_of_examples_has_words() -> None:
-    assert set(KINDS) == set(get_args(ExampleKind))
+    assert set(IN_WORDS) == set(get_args(ExampleKind))
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_every_model_of_a_run_has_a_card(run: Path) -> None:
     assert NAME_LINE in card
     assert "| de-en | training | `text.{de,en}` | 16 |" in card
     assert str(run.parent) not in card
-    assert "stage 1 of 2, `restore`, 1 updates: sentences from their code-switched form" in card
+    assert "stage 1 of 2, `restore`, 1 updates: restoring sentences in which words were replaced" in card
     assert "`lexicon.de-en.tsv`, hash" in card
     assert "no commercial use" in card
     intermediate = (run / "de-en/csr/seed2/restore/model/README.md").read_text(encoding="utf-8")

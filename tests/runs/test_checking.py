@@ -31,22 +31,47 @@ def test_a_leak_is_told_each_time_and_found_out_once(
     run = RunDir(tmp_path / "run")
     told: list[str] = []
 
-    def tell(config: RunConfig) -> None:
-        tell_of_data(config, config.pairs[0], run, tmp_path / "corpus", lambda event: told.append(event.what))
+    def tell(check: str) -> None:
+        asked = config.model_copy(update={"check": check})
+        tell_of_data(asked, config.pairs[0], run, tmp_path / "corpus", lambda event: told.append(event.what))
 
-    tell(config)
+    tell("tell")
     (leak,) = [said for said in told if "that stand in the training set" in said]
     assert leak.startswith("error: train:") and "60 (100.0%)" in leak
     assert not any(said.startswith("note") for said in told)
     monkeypatch.delattr(checking, "check_pair")
     before = [*told]
-    tell(config)
+    tell("tell")
     assert told == before * 2
-    with pytest.raises(SwitchtuneError, match="check: strict"):
-        tell(config.model_copy(update={"check": "strict"}))
     told.clear()
-    tell(config.model_copy(update={"check": "off"}))
+    tell("off")
     assert told == []
+
+
+def test_errors_stop_a_run_and_warnings_do_where_it_is_strict(config: RunConfig, tmp_path: Path) -> None:
+    with (tmp_path / "train.en").open("a") as english, (tmp_path / "train.de").open("a") as german:
+        english.write("Bold.\n")
+        german.write("<b>Fett.</b>\n")
+    told: list[str] = []
+
+    def tell(config: RunConfig) -> str:
+        told.clear()
+        run = RunDir(tmp_path / "run")
+        with pytest.raises(SwitchtuneError) as stopped:
+            tell_of_data(config, config.pairs[0], run, tmp_path / "corpus", lambda event: told.append(event.what))
+        return str(stopped.value)
+
+    said = tell(config)
+    assert said.startswith("de-en: ") and f"{tmp_path}/test.{{de,en}}" in said and "train line 1:" not in said
+    assert "\nerror: train:" in said and " Lines: 1, 2, 3" in said and "set check: tell to continue" in said
+    assert told[0].startswith("warning: train: train.de: Lines that have markup")
+    assert all(said.startswith("warning") for said in told)
+    assert "markup" in tell(config.model_copy(update={"check": "strict"})) and told == []
+    harmless = {"train": PAIRS[100:], "test": PAIRS[:60]}
+    for name, pairs in harmless.items():
+        for code, side in zip(("de", "en"), zip(*pairs, strict=True), strict=True):
+            (tmp_path / f"{name}.{code}").write_text("".join(f"{line}\n" for line in side), encoding="utf-8")
+    tell_of_data(config, config.pairs[0], RunDir(tmp_path / "run"), tmp_path / "corpus", lambda event: None)
 
 
 def test_pieces_that_a_model_does_not_know_are_marked(model: Path) -> None:

@@ -196,6 +196,10 @@ def test_outputs_that_are_shifted_are_told_with_the_line_from_which_they_are(tmp
             {"arms": ["standard", {"name": "gpt", "outputs": {"de-en": ["x", "y"]}}], "seeds": [1, 2, 3]},
             r"arms\.gpt\.outputs: 2 for de-en, and seeds has 3\. Give each one .*, or each a list of as many files as",
         ),
+        (
+            {"arms": ["standard", {"name": "gpt", "outputs": {"de-en": ["x", "./x"]}}], "seeds": [1, 2]},
+            r"arms\.gpt\.outputs\.de-en: 'x' is given twice\. Each file of a list is another sample",
+        ),
         ({"arms": ["standard", {"name": "gpt", "outputs": {"de-en": []}}]}, r"arms\.1\.outputs\.de-en"),
         ({"arms": [{"name": "standard", "outputs": {"de-en": "x"}}]}, "all have outputs, and nothing is trained"),
     ],

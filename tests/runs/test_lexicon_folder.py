@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from switchtune.cli.main import main
 from switchtune.config.lexicon import BlockSettings, LexiconSettings
+from switchtune.corpus.embedded import embedded_sentences
 from switchtune.corpus.words import word_segmenter
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.lexicon.build import LexiconInput
@@ -169,6 +171,20 @@ def test_two_files_of_different_length_are_no_pairs(tmp_path: Path) -> None:
     (tmp_path / "a.en").write_text("a dog\n", encoding="utf-8")
     told: list[str] = []
     files = (str(tmp_path / "a.de"), str(tmp_path / "a.en"))
-    found = read_input(*files, ("de", "en"), pieces=None, paired=None, tell=told.append)
+    found = read_input(*files, ("de", "en"), pieces=None, paired=None, check="stop", tell=told.append)
     assert not found.paired
     assert "differ in their number of lines" in told[-1]
+
+
+def test_files_whose_sides_are_exchanged_make_no_lexicon_unless_asked_for(tmp_path: Path) -> None:
+    pairs = embedded_sentences("news", "train", ("de", "en"), 60)
+    files = (str(tmp_path / "a.en"), str(tmp_path / "a.de"))
+    for file, side in zip(files, zip(*pairs, strict=True), strict=True):
+        Path(file).write_text("".join(f"{line}\n" for line in side), encoding="utf-8")
+    told: list[str] = []
+    read = partial(read_input, *files[::-1], ("de", "en"), pieces=None, paired=True, tell=told.append)
+    with pytest.raises(SwitchtuneError, match=r"(?s)The sides are exchanged.*set --check tell to continue"):
+        read(check="stop")
+    assert read(check="tell").paired and any("The sides are exchanged" in said for said in told)
+    told.clear()
+    assert read(check="off").paired and len(told) == 1

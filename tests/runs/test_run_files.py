@@ -19,7 +19,7 @@ from switchtune.analysis.dynamics import dynamics_record
 from switchtune.config.load import load_run_config
 from switchtune.demo.server import page
 from switchtune.demo.session import open_session
-from switchtune.errors import SwitchtuneError
+from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import read_json
 from switchtune.report.lexicon_page import write_lexicon_page
 from switchtune.report.run_page import run_page
@@ -168,6 +168,19 @@ def test_a_demo_needs_no_judgement(run: Path) -> None:
         assert "Not shown: " in report(run)
         with pytest.raises(SwitchtuneError, match=r"judgement.json: not valid JSON"):
             lexicon(run)
+
+
+def test_settings_of_another_version_are_named_with_the_version(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "mine")
+    path = folder / "config.resolved.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "mixture_share: 0.5\n", encoding="utf-8")
+    manifest = folder / "manifest.json"
+    noted = json.loads(manifest.read_bytes())
+    for versions, wrote in (({"switchtune": "0.0.9"}, r"written by 0\.0\.9"), ({}, "written by another version")):
+        manifest.write_text(json.dumps({**noted, "versions": versions}), encoding="utf-8")
+        with pytest.raises(UsageError, match=rf"(?s)unknown key 'mixture_share'.*{wrote}.*Open it with the version"):
+            open_run(folder)
+    assert any("mixture_share" in said for said in read_run(folder).missing)
 
 
 def evil(value: Any) -> Any:

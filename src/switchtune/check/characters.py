@@ -3,6 +3,7 @@
 import re
 import sys
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -105,13 +106,13 @@ _ODDITIES = (
 def oddities(raw: RawCorpus) -> Iterator[Problem]:
     """Markup, escapes, controls, wrong decoding and lookalikes on each side."""
     for side in (0, 1):
-        rows: dict[str, list[int]] = {odd.kind: [] for odd in _ODDITIES}
+        rows = {odd.kind: array("q") for odd in _ODDITIES}
         for start, texts in raw.side(side):
             together = "\n".join(texts)
             for odd in _ODDITIES:
                 # Most blocks of text have none.
                 if odd.pattern.search(together):
-                    rows[odd.kind] += [start + row for row, text in enumerate(texts) if odd.pattern.search(text)]
+                    rows[odd.kind].extend(start + row for row, text in enumerate(texts) if odd.pattern.search(text))
         for odd in _ODDITIES:
             if found := rows[odd.kind]:
                 severity = warning_from(odd.warning_from, len(found), len(raw))
@@ -122,7 +123,8 @@ def oddities(raw: RawCorpus) -> Iterator[Problem]:
 def mixtures(raw: RawCorpus) -> Iterator[Problem]:
     """Two ways of writing the same on one side: decomposed and composed characters, straight and curly quotes."""
     for side in (0, 1):
-        decomposed, straight, curly, composed = list[int](), list[int](), list[int](), 0
+        # Where most lines have quotes: eight bytes a line, where a list takes forty.
+        decomposed, straight, curly, composed = array("q"), array("q"), array("q"), 0
         for start, texts in raw.side(side):
             for row, text in enumerate(texts, start):
                 if '"' in text:

@@ -1,7 +1,7 @@
 """All that is looked at in somebody's data, in a table, and what it comes to."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -13,8 +13,12 @@ from switchtune.check.drift import drifts
 from switchtune.check.leaks import leaks, shared_documents
 from switchtune.check.pairs import blank_pairs, copies, languages, odd_lengths, repetitions
 from switchtune.check.records import Problem, RawCorpus, SetName, Severity
+from switchtune.config.base import OnProblems
+from switchtune.errors import SwitchtuneError
 from switchtune.scoring.significance import FEW_SENTENCES
 
+Said: TypeAlias = tuple[Severity, str]
+"""How grave a problem is, and its paragraph."""
 OfCorpus: TypeAlias = Callable[[RawCorpus], Iterator[Problem]]
 
 CHECKS: Mapping[str, OfCorpus] = {
@@ -33,6 +37,7 @@ _THREADS = 2
 FEW_PAIRS = 200
 """Fewer training pairs are too few. From 500 pairs of its narrow domain the small model of examples/quickstart.yaml
 learns to translate, with scores that mean something; from 20 none of our models did."""
+_STOPS_AT: Mapping[OnProblems, tuple[Severity, ...]] = {"stop": ("error",), "strict": ("error", "warning")}
 _RANK: Mapping[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 
 
@@ -120,3 +125,31 @@ def paragraph(problem: Problem) -> str:
     if problem.severity == "note":
         return head
     return "\n".join([head, f"  {problem.advice}", *(f"  {example}" for example in problem.examples)])
+
+
+def said_of(problems: Iterable[Problem]) -> list[Said]:
+    """Errors and warnings for people, the worst first."""
+    return [(each.severity, paragraph(each)) for each in problems if each.severity != "note"]
+
+
+def tell_or_stop(
+    found: Sequence[Said], check: OnProblems, subject: str, tell: Callable[[str], None], *, setting: str
+) -> None:
+    """Report problems, or stop at them if `check` says so.
+
+    Args:
+        setting: how the user sets `check`, up to its value: "check: ".
+
+    Raises:
+        SwitchtuneError: `check` stops at some of the problems; it has these.
+    """
+    grave = _STOPS_AT.get(check, ())
+    stopping = [problem for severity, problem in found if severity in grave]
+    for severity, problem in found:
+        if severity not in grave:
+            tell(problem)
+    if stopping:
+        weaker = "tell" if any(severity == "error" for severity, _ in found) else "stop"
+        head = f"{subject}: stopped because of problems in the data."
+        advice = f"Fix the data (see `switchtune check`), or set {setting}{weaker} to continue anyway."
+        raise SwitchtuneError("\n".join([head, *stopping, advice]))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from switchtune.check.records import Problem, RawCorpus
+from switchtune.check.records import Problem, RawCorpus, Severity
 
 WINDOW = 100
 """Pairs over which it is judged whether the sides go together."""
@@ -19,6 +19,8 @@ _CLEAR, _LOST = 0.3, 0.15
 """How much better the sides go together at another shift, from which it is taken for a drift; and the correlation below
 which they do not go together at all, where elsewhere they do."""
 _LEAST = 40
+_GRAVE = 0.05
+"""Share of the pairs that are shifted, from which that is an error. A stretch here and there is as in other noise."""
 
 
 def drifts(raw: RawCorpus) -> Iterator[Problem]:
@@ -31,11 +33,14 @@ def drifts(raw: RawCorpus) -> Iterator[Problem]:
     straight = _agreement(sides[0], sides[1], 0)
     in_place = _smoothed(straight)
     shifts = _best_shifts(sides, in_place)
-    for begin, end, shift in _stretches(shifts):
-        if end - begin < _LEAST:
-            continue
-        first, last = _edges(_agreement(sides[0], sides[1], shift) - straight, begin, end)
-        yield _drift(raw, first, last, shift)
+    found = [
+        (*_edges(_agreement(sides[0], sides[1], shift) - straight, begin, end), shift)
+        for begin, end, shift in _stretches(shifts)
+        if end - begin >= _LEAST
+    ]
+    grave = sum(last - first for first, last, _ in found) >= _GRAVE * len(raw)
+    for first, last, shift in found:
+        yield _drift(raw, first, last, shift, "error" if grave else "warning")
     shifted = shifts != 0
     overall, rest = float(straight.mean()), ~shifted
     if overall < _LOST and not shifted.any():
@@ -71,7 +76,7 @@ def _best_shifts(sides: Sequence[NDArray[np.float32]], in_place: NDArray[np.floa
     return best
 
 
-def _drift(raw: RawCorpus, first: int, last: int, shift: int) -> Problem:
+def _drift(raw: RawCorpus, first: int, last: int, shift: int, severity: Severity) -> Problem:
     missing, doubled = (raw.sides[1], raw.sides[0]) if shift < 0 else (raw.sides[0], raw.sides[1])
     until = "to the end" if last == len(raw) else f"to {raw.unit} {last:,}"
     said = (
@@ -80,7 +85,7 @@ def _drift(raw: RawCorpus, first: int, last: int, shift: int) -> Problem:
         f"Look around {raw.unit} {first + 1:,}: {missing} lacks a {raw.unit} there, or {doubled} has one too many, "
         "perhaps a blank one.",
     )
-    return raw.problem("drift", "error", np.arange(first, last), said, leave_out=True)
+    return raw.problem("drift", severity, np.arange(first, last), said, leave_out=True)
 
 
 def _features(raw: RawCorpus, side: int) -> NDArray[np.float32]:

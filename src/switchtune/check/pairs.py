@@ -1,5 +1,6 @@
 """Pairs that are no translations, one by one: blank, copied, of odd lengths, exchanged, in another language."""
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -7,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from switchtune.check.characters import letters_in
-from switchtune.check.records import Problem, RawCorpus, percent, warning_from
+from switchtune.check.records import NO_PLACES, Problem, RawCorpus, percent, warning_from
 from switchtune.corpus.identify import evidence, label_of
 from switchtune.corpus.seen import hash_of
 from switchtune.corpus.similar import HASHES, NEAR, as_compared, earlier_likenesses, signatures, similarity
@@ -22,7 +23,9 @@ _OTHER, _OTHER_SIDE, _LEAST_LETTERS = 3.0, 2.0, 20
 """Evidence (see `evidence`) for another language, and for that of the other side, from which a line of so many letters
 counts as being in it. Of 28,995 captions, 67,600 short sentences of Tatoeba and 52,532 of Europarl hardly one is so
 by mistake, and what is found is Irish in Italian or untranslated English."""
-_MOSTLY = 0.5
+_MOSTLY, _CLEARLY, _ENOUGH = 0.5, 0.25, 20
+"""A side is in another language as a whole where so few of its lines are in its own and so many clearly in another:
+of Bosnian, say, most may as well be Croatian. Fewer lines that tell their language say nothing about the whole."""
 
 
 def blank_pairs(raw: RawCorpus) -> Iterator[Problem]:
@@ -74,7 +77,8 @@ def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
     there = lengths.min(axis=0) > 0
     if there.sum() < 20:
         return
-    ratio = np.log(np.maximum(lengths[0], 1) / np.maximum(lengths[1], 1))
+    ratio = np.log(np.maximum(lengths[0], 1))
+    ratio -= np.log(np.maximum(lengths[1], 1))
     usual = float(np.median(ratio[there]))
     odd = np.flatnonzero(there & (np.abs(ratio - usual) > np.log(_ODD_LENGTH)) & (lengths.max(axis=0) >= _SHORT))
     if len(odd):
@@ -88,13 +92,19 @@ def odd_lengths(raw: RawCorpus) -> Iterator[Problem]:
         yield raw.problem("length", severity, odd, (found, advice), leave_out=True)
 
 
-def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float64]:
-    return np.concatenate([np.array([*map(len, texts)], np.float64) for _, texts in raw.side(side)])
+def _lengths(raw: RawCorpus, side: int) -> NDArray[np.float32]:
+    return np.concatenate([np.array([*map(len, texts)], np.float32) for _, texts in raw.side(side)])
 
 
 def repetitions(raw: RawCorpus) -> Iterator[Problem]:
     """Pairs that stood before, exactly or nearly, and templates."""
-    signed = np.empty((len(raw), HASHES), np.uint16) if raw.corpus == "train" else None
+    with tempfile.TemporaryFile() as file:
+        # The signatures are by far the most that is kept of a pair: on disk, not in memory.
+        signed = np.memmap(file, np.uint16, "w+", shape=(len(raw), HASHES)) if raw.corpus == "train" else None
+        yield from _repetitions(raw, signed)
+
+
+def _repetitions(raw: RawCorpus, signed: NDArray[np.uint16] | None) -> Iterator[Problem]:
     whole, masked = np.empty(len(raw), np.uint64), np.empty(len(raw), np.uint64)
     for start, sources, targets in raw.groups():
         texts = [
@@ -106,6 +116,7 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
         whole[here] = [hash_of(f"{source}\t{target}") for source, target in pairs]
         masked[here] = [hash_of(text.translate(_DIGITS)) for text in texts]
     again = np.flatnonzero(~_first(whole))
+    del whole
     if raw.corpus == "test":
         if len(again) >= 0.01 * len(raw):
             found = f"Pairs that stood in the test set before: {percent(len(again), len(raw))}."
@@ -121,9 +132,11 @@ def repetitions(raw: RawCorpus) -> Iterator[Problem]:
 
 
 def _first(values: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Where a value stands for the first time."""
-    first = np.zeros(len(values), bool)
-    first[np.unique(values, return_index=True)[1]] = True
+    """Where a value stands for the first time; with little beside the order, as there may be millions."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.ones(len(values), bool)
+    first[order[1:][ordered[1:] == ordered[:-1]]] = False
     return first
 
 
@@ -156,7 +169,7 @@ def _templates(raw: RawCorpus, masked: NDArray[np.uint64], again: NDArray[np.int
     kept[again] = False
     ordered = np.sort(masked[kept])
     templates = np.unique(ordered[_TEMPLATE - 1 :][ordered[_TEMPLATE - 1 :] == ordered[: 1 - _TEMPLATE]])
-    rows = np.flatnonzero(kept & np.isin(masked, templates))
+    rows = np.flatnonzero(kept & np.isin(masked, templates)) if len(templates) else NO_PLACES
     if len(rows):
         severity = warning_from(0.02, len(rows), len(raw))
         found = (
@@ -177,13 +190,18 @@ class _Found:
     other: list[int] = field(default_factory=list)
     other_side: list[int] = field(default_factory=list)
 
+    @property
+    def as_a_whole(self) -> bool:
+        """Whether the side is in another language throughout."""
+        clear = len(self.other) + len(self.other_side)
+        return self.told >= _ENOUGH and self.own < _MOSTLY * self.told and clear >= _CLEARLY * self.told
+
 
 def languages(raw: RawCorpus) -> Iterator[Problem]:
     """Sides in another language, as a whole or in some lines, and pairs whose sides are exchanged."""
     found = [_identified(raw, side) for side in (0, 1)]
-    wrong = [each.told > 0 and each.own < _MOSTLY * each.told for each in found]
     exchanged = np.intersect1d(found[0].other_side, found[1].other_side)
-    if found[0].told and len(exchanged) >= _MOSTLY * max(found[0].told, found[1].told):
+    if len(exchanged) >= max(_ENOUGH, _MOSTLY * found[0].told, _MOSTLY * found[1].told):
         said = (
             f"The sides are exchanged: pairs with {raw.languages[1].name} for {raw.languages[0].name} and the other "
             f"way round: {percent(len(exchanged), len(raw))}.",
@@ -198,7 +216,7 @@ def languages(raw: RawCorpus) -> Iterator[Problem]:
         )
         yield raw.problem("exchanged", "warning", exchanged, said, leave_out=True)
     for side, each in enumerate(found):
-        yield from _wrong_side(raw, side, each, exchanged, as_a_whole=wrong[side])
+        yield from _wrong_side(raw, side, each, exchanged, as_a_whole=each.as_a_whole)
 
 
 def _wrong_side(

@@ -1,5 +1,6 @@
 """What a check looks at, and what it finds."""
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from switchtune.languages import Language, find_language
 
 SetName: TypeAlias = Literal["train", "valid", "test"]
 Severity: TypeAlias = Literal["error", "warning", "note"]
+"""With an error what is trained on the data is worthless, or its scores are untrue; notes may well be meant."""
 Places: TypeAlias = NDArray[np.int64]
 
 ROWS_AT_ONCE = 8192
@@ -116,7 +118,7 @@ class RawCorpus:
         self,
         kind: str,
         severity: Severity,
-        places: Sequence[int] | Places,
+        places: "Sequence[int] | array[int] | Places",
         said: tuple[str, str],
         side: int | None = None,
         *,

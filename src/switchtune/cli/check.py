@@ -52,7 +52,8 @@ def check(
     """Look for problems in data: test pairs in the training set, sides that drift apart, wrong languages, …
 
     Each check that passes gets a line, each problem a paragraph with the first lines affected. Exits 1 if there are
-    errors. `run`, `train`, `lexicon` and `show-batch` report the same when they start, without notes.
+    errors. `run`, `train`, `lexicon` and `show-batch` report warnings when they start, and stop at errors (see `check`
+    in a configuration).
 
     Example: `switchtune check examples/quickstart.yaml`
 

@@ -26,8 +26,10 @@ from switchtune.cli.options import (
     setting,
 )
 from switchtune.cli.terminal import print_line
+from switchtune.config.base import OnProblems
 from switchtune.config.lexicon import LexiconMethod, LexiconSettings, MapMode
 from switchtune.config.load import parse_config
+from switchtune.config.run import RunConfig
 from switchtune.errors import SwitchtuneError, UsageError, nearest
 from switchtune.run_dir import claim_file, claim_folder
 
@@ -81,6 +83,7 @@ JudgeBy = Annotated[
     tuple[str, str] | None,
     typer.Option(metavar="SOURCE TARGET", help="Sentence pairs to judge by; by default some of the text is held out."),
 ]
+Check = Annotated[OnProblems, setting(RunConfig, "check")]
 _DEFAULT = LexiconSettings()
 _AS_THEY_ARE = ("method", "mode", "preset", "k", "floor", "seed", "embeddings")
 """Options that are settings of the same name."""
@@ -108,6 +111,7 @@ def build(
     judge_by: JudgeBy = None,
     accept: Annotated[bool, typer.Option("--accept-lexicon", help="Exit 0 even if the lexicon is judged red.")] = False,
     pieces_of: PiecesOf = None,
+    check: Check = "stop",
     seed: Seed = _DEFAULT.seed,
     force: Force = False,
     as_json: AsJson = False,
@@ -163,7 +167,11 @@ def _inputs(options: Mapping[str, Any], tell: Callable[[str], None]) -> "tuple[L
     from switchtune.runs.lexicon_folder import read_input
 
     read = partial(
-        read_input, languages=language_pair(options["langs"]), pieces=piece_segmenter(options["pieces_of"]), tell=tell
+        read_input,
+        languages=language_pair(options["langs"]),
+        pieces=piece_segmenter(options["pieces_of"]),
+        check=options["check"],
+        tell=tell,
     )
     text = read(options["source"], options["target"], paired=True if options["method"] == "align" else None)
     judged_by = None if options["judge_by"] is None else read(*options["judge_by"], paired=True)
@@ -265,6 +273,7 @@ def lexicon_judge(
     *,
     langs: Languages,
     pieces_of: PiecesOf = None,
+    check: Check = "stop",
     as_json: AsJson = False,
 ) -> None:
     """Judge a lexicon or a glossary by sentence pairs that it was not made from. Exits 1 if the verdict is red.
@@ -276,7 +285,7 @@ def lexicon_judge(
 
     pieces = piece_segmenter(pieces_of)
     tell = lambda text: print_line(text, err=True)  # noqa: E731
-    text = read_input(source, target, language_pair(langs), pieces=pieces, paired=True, tell=tell)
+    text = read_input(source, target, language_pair(langs), pieces=pieces, paired=True, check=check, tell=tell)
     judgement = judge_file(lexicon, text)
     if as_json:
         print_json(judgement.record())

@@ -1,5 +1,6 @@
 """The rows of a comparison: an arm is a recipe with its own settings where it needs other than the run's."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
@@ -411,6 +412,12 @@ class ComparisonSettings(Settings):
         for arm in given:
             if unknown := next((name for name in arm.outputs if name not in tested), None):
                 raise ValueError(f"arms.{arm.name}.outputs: {unknown!r} is not tested; {nearest(unknown, tested)}")
+            for name, files in arm.outputs.items():
+                if file := repeated([os.path.normpath(file) for file in files]):
+                    raise ValueError(
+                        f"arms.{arm.name}.outputs.{name}: {file!r} is given twice. Each file of a list is another "
+                        "sample of the system; one that counts for every seed is given alone"
+                    )
             counts = {name: len(files) for name, files in arm.outputs.items()}
             if set(counts.values()) not in ({1}, {len(self.seeds)}):
                 told = ", ".join(f"{count} for {name}" for name, count in counts.items())

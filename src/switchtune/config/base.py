@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeAlias, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_type_hints
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -52,6 +52,9 @@ Decay: TypeAlias = Annotated[float, Field(ge=0, le=10)]
 BelowOne: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
+
+OnProblems: TypeAlias = Literal["stop", "strict", "tell", "off"]
+"""What becomes of a command whose data is not well: see `check` in `RunConfig`."""
 
 LONGEST_LIST = 1000
 MOST_PROBLEMS = 20

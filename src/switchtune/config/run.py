@@ -16,6 +16,7 @@ from switchtune.config.base import (
     FolderName,
     LanguageCode,
     LearningRate,
+    OnProblems,
     Rows,
     Seed,
     Settings,
@@ -78,8 +79,7 @@ class PairSettings(Settings):
     """The test corpus, likewise."""
     split: SplitSettings = SplitSettings()
     document: ColumnName | None = None
-    """Name of a column that says which document a pair comes from: no document is split between training and test
-    sets."""
+    """Name of a column with the document of each pair; no document is split between training and test sets."""
     limit: Rows | None = None
     """Number of training pairs to use, from the start of the corpus."""
     monolingual: dict[LanguageCode, str] = Field(default_factory=dict)
@@ -265,9 +265,9 @@ class RunConfig(ComparisonSettings):
     terms: TermSettings = TermSettings()
     generation: GenerationSettings = GenerationSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
-    check: Literal["tell", "strict", "off"] = "tell"
-    """Check the data first (see `switchtune check`): report problems, or with `strict` also train nothing if there are
-    any."""
+    check: OnProblems = "stop"
+    """Check the data first (see `switchtune check`), and `stop` at errors; `strict` stops at warnings too, `tell`
+    reports both and continues, `off` skips the checks."""
     zeroshot: ZeroshotSettings = ZeroshotSettings()
     search: SearchSettings = SearchSettings()
     summarization: SummarizationSettings = SummarizationSettings()

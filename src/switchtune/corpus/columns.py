@@ -35,8 +35,9 @@ class Request:
         return self.source, self.target
 
     def usual_in(self, names: Iterable[str]) -> tuple[str, ...] | None:
-        """The usual names that a file has."""
-        return next((columns for columns in self.usual if set(columns) <= {*names}), None)
+        """The usual names that a file has, in its own letter case."""
+        own = {name.lower(): name for name in names}
+        return next((tuple(map(own.__getitem__, each)) for each in self.usual if own.keys() >= {*each}), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,19 @@ from switchtune.languages import find_language
 LABELS = ("entailment", "neutral", "contradiction")
 """In the order of their numbers, that of XNLI's."""
 
-LABEL_NUMBERS = {name: number for number, label in enumerate(LABELS) for name in (label, str(number))}
+LABEL_NUMBERS = {
+    name: number for number, label in enumerate(LABELS) for name in (label, label[0], str(number), f"{number}.0")
+}
 LABEL_NUMBERS["contradictory"] = 2  # as XNLI's machine-translated training sets have it
-"""Places in `LABELS` by all that labels are called in files, in lower case."""
+"""Places in `LABELS` by all that labels are called in files, in lower case: ANLI has first letters, and pandas writes
+1.0 where other rows lack a number."""
 _NOT_LABELLED = {"", "-", "-1"}
 """Where annotators did not agree, SNLI and MNLI have one of these."""
 
 _COLUMNS = (
     ("premise", "hypothesis", "label"),
+    ("premise", "hypo", "label"),  # XNLI's machine-translated training sets
+    ("context", "hypothesis", "label"),  # ANLI
     *(("sentence1", "sentence2", label) for label in ("gold_label", "label")),
 )
 
@@ -71,8 +76,9 @@ def read_nli(location: str, language: str, *, columns: Sequence[str] | None = No
     Args:
         location: a file .tsv .csv .jsonl .parquet, perhaps compressed, or "hf:org/name:config:split"; an asterisk
             stands for the language's code.
-        columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`, or `sentence1`,
-            `sentence2` and `gold_label` or `label`; in a TSV or CSV file without a header the first three.
+        columns: of premise, hypothesis and label; by default `premise`, `hypothesis` and `label`, what XNLI and ANLI
+            have in their place, or `sentence1`, `sentence2` and `gold_label` or `label`, in any letter case; in a TSV
+            or CSV file without a header the first three.
         limit: use only so many examples, evenly spread over the file, which may be sorted by labels.
     """
     path = location.replace("*", language)

@@ -76,13 +76,13 @@ def adapted(
         return
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     tied = model.config.tie_word_embeddings
-    adapters = insert_adapters(model, lora, seed=seed, also=also)
     try:
-        yield
-    except BaseException:
-        adapters.unload()
-        raise
-    else:
+        adapters = insert_adapters(model, lora, seed=seed, also=also)
+        try:
+            yield
+        except BaseException:
+            adapters.unload()
+            raise
         with warnings.catch_warnings():
             # mT5 has an output matrix of its own whatever its configuration says, which peft takes for a mishap.
             warnings.filterwarnings("ignore", "Input and output embeddings are no longer tied", UserWarning)

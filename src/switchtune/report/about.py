@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from switchtune.config.arms import ResolvedArm
-from switchtune.recipes import ExampleKind
+from switchtune.recipes import IN_WORDS, ExampleKind
 from switchtune.report.html import direction_name, language_name
 from switchtune.runs.paths import METRICS_FILE
 from switchtune.runs.run_files import RunFiles
@@ -16,18 +16,6 @@ SWITCHING = "code-switching"
 _FEW = 3
 """Pairs that are told one by one."""
 
-KINDS: Mapping[ExampleKind, str] = {
-    "task": "ordinary fine-tuning",
-    "restore": "restoring sentences in which words were replaced",
-    "gloss": "translating sentences back from their word-by-word glosses",
-    "switched": "the same with words of its inputs replaced by their translations",
-    "dictionary": "translating entries of the lexicon",
-    "denoise": "restoring sentences in which words were masked",
-    "backtranslated": "translating sentences that a reverse model translated back",
-    "iaft": "fine-tuning with noise in some of its inputs",
-    "terms": "fine-tuning with words of the translation in the inputs",
-}
-"""What is done with each kind of examples."""
 _SOURCES: Mapping[str, str] = {
     "lexicon": "their translations",
     "aligned": "what they are aligned to",
@@ -56,9 +44,9 @@ def arm_words(arm: ResolvedArm) -> str:
 
 def _kind(kind: ExampleKind, arm: ResolvedArm) -> str:
     if kind != "restore":
-        return KINDS[kind]
+        return IN_WORDS[kind]
     switching = arm.switching
-    return f"{KINDS[kind].replace('words', f'{switching.rate:.0%} of the words')} by {_SOURCES[switching.source]}"
+    return f"{IN_WORDS[kind].replace('words', f'{switching.rate:.0%} of the words')} by {_SOURCES[switching.source]}"
 
 
 def all_arm_words(run: RunFiles) -> dict[str, str]:

@@ -34,6 +34,7 @@ class Finding:
     reason: str = ""  # why there is nothing to compare
     pair: str = ""
     gain: str = ""  # of which arm, how much and whether it is decided: "csr+ +8.6 BLEU (significant)"
+    loss: str = ""  # where the arm scores lower: "csr scores lower than standard by 1.2 BLEU (p = 0.010)"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,10 @@ def finding(row: MetricsRow, comparison: Comparison, baseline_row: MetricsRow, b
     if len(seeds) > 1 and len(baseline_seeds) > 1:
         sentences.append(_seeds_sentence(metric, (arm, seeds), (baseline, baseline_seeds)))
     gain = f"{arm} {difference_text(comparison)} ({_DECISIONS[comparison.answer.split()[0]]})"
-    return Finding(comparison.answer, tuple(sentences), reason, row["pair"], gain)
+    lost = difference_text(comparison).lstrip("-")
+    loss = f"{arm} scores lower than {baseline} by {lost} (p {p_text(comparison, '= ')})"
+    worse = comparison.answer.startswith("worse")
+    return Finding(comparison.answer, tuple(sentences), reason, row["pair"], gain, loss * worse)
 
 
 def _seeds_sentence(metric: str, arm: tuple[str, list[float]], baseline: tuple[str, list[float]]) -> str:
@@ -147,9 +151,9 @@ _DECISIONS: Mapping[str, str] = {
 }
 _ONE: Mapping[Answer, tuple[Colour, str]] = {
     "better": ("green", "Yes, {about} helped here."),
-    "worse": ("red", "No, {about} did harm here."),
+    "worse": ("red", "No: {loss}."),
     "better on this training": ("amber", "{name} helped in this one training; other seeds were not tried."),
-    "worse on this training": ("amber", "{name} did harm in this one training; other seeds were not tried."),
+    "worse on this training": ("amber", "{loss} in this one training; other seeds were not tried."),
     "undecided": ("amber", "No gain from {about} is shown here."),
 }
 
@@ -161,7 +165,7 @@ def _answer(findings: Sequence[Finding], about: str) -> tuple[Colour, str]:
         return "amber", f"There is nothing to compare: {'; '.join(reasons[:_FEW])}{' …' * (len(reasons) > _FEW)}."
     if len(findings) == 1:
         colour, answer = _ONE[findings[0].answer]
-        return colour, answer.format(about=about, name=name)
+        return colour, answer.format(about=about, name=name, loss=findings[0].loss)
     counts = Counter(each.answer.split()[0] for each in findings)
     better, worse, undecided, neither = (counts[key] for key in ("better", "worse", "undecided", "not"))
     told = {"better": better, "worse": worse, "undecided": undecided, "with nothing to compare": neither}
@@ -174,7 +178,7 @@ def _answer(findings: Sequence[Finding], about: str) -> tuple[Colour, str]:
         else f"of {len(findings)} comparisons {', '.join(counted)}{', on one training each' * one}."
     )
     if better and worse:
-        return "amber", f"{name} helped in part and did harm in part: {split}"
+        return "amber", f"{name} raised some scores and lowered others: {split}"
     if worse:
         return "amber" if one else "red", f"{name} did not help: {split}"
     if not better:

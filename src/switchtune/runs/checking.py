@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from switchtune.check.characters import UNKNOWN, Pieces
-from switchtune.check.checks import Checked, checked, paragraph
+from switchtune.check.checks import Checked, checked, said_of, tell_or_stop
 from switchtune.check.records import RawCorpus, SetName, read_raw
 from switchtune.config.run import NO_PAIRS, TAKEN, PairSettings, RunConfig
 from switchtune.corpus.columns import Request
 from switchtune.corpus.read import corpus_identity
-from switchtune.errors import SwitchtuneError
 from switchtune.events import Event, OnEvent
 from switchtune.languages import find_language
 from switchtune.models.layout import token_ids
@@ -45,11 +44,7 @@ def check_pair(config: RunConfig, pair: PairSettings, folder: Path, pieces: Piec
 
 
 def tell_of_data(config: RunConfig, pair: PairSettings, run: RunDir, cache_dir: Path, on_event: OnEvent) -> None:
-    """Tell what is not well with the data of a pair, found out once for a folder.
-
-    Raises:
-        SwitchtuneError: something is not, and the configuration says that then nothing is to be trained.
-    """
+    """Tell what is not well with the data of a pair, found out once for a folder. Raises as `tell_or_stop`."""
     if config.check == "off":
         return
     pair = located(pair, cache_dir)
@@ -60,7 +55,7 @@ def tell_of_data(config: RunConfig, pair: PairSettings, run: RunDir, cache_dir: 
         {
             "corpora": [corpus_identity(each, request) for each in locations],
             "model": config.model.name,
-            "version": 1,  # of what is looked for
+            "version": 2,  # of what is looked for
         },
     )
     said = run.result(step, inputs)
@@ -68,13 +63,7 @@ def tell_of_data(config: RunConfig, pair: PairSettings, run: RunDir, cache_dir: 
         with tempfile.TemporaryDirectory() as folder:
             found = check_pair(config, pair, Path(folder), pieces_of(config.model.name))
         # That there is too little is told with the figures of what was read.
-        grave = [each for each in found.problems if each.severity != "note" and each.kind != "few"]
-        said = [paragraph(problem) for problem in grave]
+        said = said_of(each for each in found.problems if each.kind != "few")
         run.finish(step, inputs, said)
-    for paragraph_said in said:
-        on_event(Event(pair.name, paragraph_said))
-    if said and config.check == "strict":
-        raise SwitchtuneError(
-            f"{pair.name}: {len(said):,} problems in the data, listed above, and check: strict. Fix them (`switchtune "
-            "check` shows all, and --fix leaves out what is better left out), or set check: tell."
-        )
+    tell = lambda problem: on_event(Event(pair.name, problem))  # noqa: E731
+    tell_or_stop(said, config.check, pair.name, tell, setting="check: ")

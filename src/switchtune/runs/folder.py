@@ -1,8 +1,10 @@
 """What a run's folder holds: its trainings as far as they have come, their models and outputs, the data."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -21,13 +23,24 @@ from switchtune.files import read_json
 from switchtune.recipes import RECIPES, Recipe
 from switchtune.run_dir import RunDir
 from switchtune.runs.arms import with_known_recipe
-from switchtune.runs.paths import CONFIG, CORPORA, EXTENDED, REVERSE, TRIMMED, hypotheses_file, model_folder, trial_name
+from switchtune.runs.paths import (
+    CONFIG,
+    CORPORA,
+    EXTENDED,
+    MANIFEST,
+    REVERSE,
+    TRIMMED,
+    hypotheses_file,
+    model_folder,
+    trial_name,
+)
 from switchtune.runs.tasks import TASKS, read_pair
 from switchtune.runs.trial import read_hypotheses
 from switchtune.scoring.metrics import ScoringError
 from switchtune.training.curve import CURVE_FILE, of_set, read_metrics
 
 _TRAINED = object_of(chosen_update=Count, valid_nll=list_of(tuple[Count, Finite]))
+_WRITTEN_BY: TypeAdapter[Any] = TypeAdapter(object_of(versions=object_of(switchtune=str)))
 _STAGE: TypeAdapter[Any] = TypeAdapter(object_of(result=object_of(training=_TRAINED)))
 
 PRETRAINED = "pretrained"
@@ -312,9 +325,25 @@ def config_file(folder: Path) -> Path:
     return path
 
 
+def run_config(folder: Path) -> RunConfig | NliConfig:
+    """The configuration of a run; raises UsageError where there is no run, or its settings are of another version."""
+    path = config_file(folder)
+    try:
+        return load_run_config(path)
+    except UsageError as error:
+        wrote = "another version of it"
+        with suppress(SwitchtuneError):
+            wrote = read_json(folder / MANIFEST, _WRITTEN_BY)["versions"]["switchtune"]
+        raise UsageError(
+            f"{error}\nThis is switchtune {version('switchtune')}; the run was written by {wrote}, whose settings are "
+            f"not all known here. Open it with the version that wrote it; or take what is named above out of {path} "
+            "to look at the run, and train in a new folder."
+        ) from error
+
+
 def open_run(folder: Path) -> Run:
     """The run in a folder; raises UsageError where there is none, or one of cross-lingual inference."""
-    config = load_run_config(config_file(folder))
+    config = run_config(folder)
     if isinstance(config, NliConfig):
         raise UsageError(
             f"{folder}: a run of cross-lingual inference (task: nli), which has no pairs of languages to be analysed; "

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from switchtune.check.checks import checked, paragraph
+from switchtune.check.checks import checked, said_of, tell_or_stop
 from switchtune.check.records import read_raw
+from switchtune.config.base import OnProblems
 from switchtune.config.lexicon import LexiconSettings
 from switchtune.corpus.read import describe, read_corpus, read_lines, read_monolingual
 from switchtune.corpus.words import Segmenter, word_segmenter
@@ -49,6 +50,7 @@ def read_input(
     *,
     pieces: Segmenter | None,
     paired: bool | None,
+    check: OnProblems,
     tell: Tell,
 ) -> LexiconInput:
     """The text of two languages: a parallel corpus, or two files whose lines are no translations of each other.
@@ -57,6 +59,9 @@ def read_input(
         source, target: the two files, or `source` alone for a corpus in one file or under one name.
         pieces: cuts into a model's subword pieces; words by default.
         paired: whether the lines are pairs; None finds out by their number.
+        check: what becomes of problems of a parallel corpus.
+
+    Raises as `tell_or_stop`.
     """
     segmenters = (pieces or word_segmenter(languages[0]), pieces or word_segmenter(languages[1]))
     unit: Unit = "piece" if pieces else "word"
@@ -66,11 +71,10 @@ def read_input(
         location = source if target is None else (source, target)
         corpus = read_corpus(location, *languages)
         tell(describe(corpus))
-        with tempfile.TemporaryDirectory() as folder:
-            found = checked([read_raw("train", location, languages, Path(folder))])
-        for problem in found.problems:
-            if problem.severity != "note":
-                tell(paragraph(problem))
+        if check != "off":
+            with tempfile.TemporaryDirectory() as folder:
+                found = checked([read_raw("train", location, languages, Path(folder))])
+            tell_or_stop(said_of(found.problems), check, "-".join(languages), tell, setting="--check ")
         return corpus_material(corpus, segmenters, unit=unit)
     if target is None:
         raise UsageError("Two files are expected where the text is not parallel: one of each language.")

@@ -7,7 +7,6 @@ from statistics import mean
 from typing import Any
 
 from switchtune.config.inference import NliConfig
-from switchtune.config.load import load_run_config
 from switchtune.config.run import RunConfig
 from switchtune.errors import UsageError
 from switchtune.events import Event, OnEvent
@@ -17,7 +16,7 @@ from switchtune.results.records import MANIFEST_RECORD, METRICS_RECORD, SCORES
 from switchtune.results.text import score_text, signed
 from switchtune.run_dir import edit_warning
 from switchtune.runs.experiment import run_experiment
-from switchtune.runs.folder import config_file
+from switchtune.runs.folder import run_config
 from switchtune.runs.manifest import Difference, differences
 from switchtune.runs.paths import MANIFEST, METRICS_FILE, lexicon_folder
 
@@ -121,7 +120,7 @@ def read_past(folder: Path, on_event: OnEvent) -> Past:
 
     Raises UsageError where there is no run, or one that is not finished.
     """
-    config = load_run_config(config_file(folder))
+    config = run_config(folder)
     for name in (MANIFEST, METRICS_FILE):
         if not (folder / name).is_file():
             raise UsageError(

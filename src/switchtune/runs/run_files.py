@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.inference import NliConfig
-from switchtune.config.load import load_run_config, read_settings
+from switchtune.config.load import read_settings
 from switchtune.config.run import PairSettings, RunConfig
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.files import read_json
@@ -21,7 +21,7 @@ from switchtune.lexicon.records import Lexicon
 from switchtune.results.records import ANALYSIS_RECORDS, MANIFEST_RECORD, METRICS_RECORD, ZEROSHOT_RECORD
 from switchtune.run_dir import RunDir, edit_warning
 from switchtune.runs.arms import with_known_recipe
-from switchtune.runs.folder import Training, config_file, other_trainings, trainings_of
+from switchtune.runs.folder import Training, config_file, other_trainings, run_config, trainings_of
 from switchtune.runs.paths import (
     JUDGEMENT,
     MANIFEST,
@@ -174,7 +174,7 @@ def read_run(folder: Path) -> RunFiles:
     path = config_file(folder)
     settings, files = read_settings(path), _Files(folder)
     try:
-        config = load_run_config(path)
+        config = run_config(folder)
     except UsageError as error:
         config = None
         files.missing.append(f"No known configuration of a run, so what depends on it is left out: {error}")
