@@ -108,6 +108,8 @@ def test_a_file_in_a_third_language_is_named(check: Callable[..., Checked]) -> N
     problem = next(each for each in check(pairs).problems if each.kind == "language")
     assert (problem.severity, problem.file) == ("error", "train.de") and "in Turkish" in problem.found
     assert not any(problem.severity == "error" for problem in check(pairs[:12]).problems)
+    unknown = only(check(NEWS, languages=("shi", "en")), "language")  # usually written in Tifinagh
+    assert unknown.severity == "warning" and "another script" in unknown.found
     few = only(check([*NEWS, *((NEWS[row][0], turkish[row][1]) for row in range(20))]), "language")
     assert few.file == "train.en" and "Turkish" in few.found and 12 <= few.count <= 20
 

@@ -23,7 +23,7 @@ _OTHER, _OTHER_SIDE, _LEAST_LETTERS = 3.0, 2.0, 20
 """Evidence (see `evidence`) for another language, and for that of the other side, from which a line of so many letters
 counts as being in it. Of 28,995 captions, 67,600 short sentences of Tatoeba and 52,532 of Europarl hardly one is so
 by mistake, and what is found is Irish in Italian or untranslated English."""
-_MOSTLY, _CLEARLY, _ENOUGH = 0.5, 0.25, 20
+_MOSTLY, _CLEARLY, _HARDLY, _ENOUGH = 0.5, 0.25, 0.1, 20
 """A side is in another language as a whole where so few of its lines are in its own and so many clearly in another:
 of Bosnian, say, most may as well be Croatian. Fewer lines that tell their language say nothing about the whole."""
 
@@ -230,7 +230,9 @@ def _wrong_side(
             f"{percent(found.own, found.told)}, in {_named(label)} {percent(found.by_label[label], found.told)}.",
             "Give the right file, or name the language that it is in.",
         )
-        yield raw.problem("language", "error", found.other, said, side)
+        # Otherwise it may be a relative that the identifier mixes up, or a script that it does not expect.
+        certain = label_of(raw.languages[side].code) and found.own < _HARDLY * found.told
+        yield raw.problem("language", "error" if certain else "warning", found.other, said, side)
         return
     rows = np.setdiff1d(np.union1d(found.other, found.other_side), exchanged)
     if len(rows):
