@@ -55,29 +55,30 @@ Instruction = Annotated[
 TermFile = Annotated[
     str | None,
     typer.Option(
-        "--glossary", help="Terms and their translations, which the model is to use: TSV, TBX, XLSX, a lexicon, …"
+        "--glossary", help="Terms with their translations, for the model to use: TSV, TBX, XLSX, a lexicon, …"
     ),
 ]
 Constrained = Annotated[
     bool,
     typer.Option(
         "--constrained",
-        help="With --glossary: where a translation lacks a term, search for one that has all; slower than CTranslate2.",
+        help="With --glossary: if a translation lacks a term, search again for one with all of them (slow).",
     ),
 ]
 Kept = Annotated[
     list[str],
     typer.Option(
-        "--keep", help="What comes back unchanged: placeholders, tags, urls, numbers; give it again for another."
+        "--keep", help="What must come back unchanged: placeholders, tags, urls or numbers; repeat it for several."
     ),
 ]
 AlsoTranslated = Annotated[
-    bool, typer.Option("--all", help="In XLIFF, TMX and PO, translate also what has a translation, which is lost.")
+    bool,
+    typer.Option("--all", help="In XLIFF, TMX and PO, replace existing translations too."),
 ]
 
 
 def switch(
-    text: Annotated[Path, typer.Argument(help="Text file, one sentence a line; - for standard input.", **TEXT)],
+    text: Annotated[Path, typer.Argument(help="Text file, one sentence per line; - for standard input.", **TEXT)],
     location: LexiconFile,
     lang: Annotated[str, typer.Option(help="Language of the text.")],
     to: TargetLanguage = None,
@@ -186,25 +187,26 @@ def _line_writer(
 
 def translate(
     model: Annotated[
-        str, typer.Argument(help="Folder or Hub id of a fine-tuned model; of a run: the arm that validates best.")
+        str, typer.Argument(help="Fine-tuned model: a folder or Hub id; or a run, for its best model by validation.")
     ],
     file: Annotated[
-        Path, typer.Argument(help="Text file, one sentence a line; standard input by default.", **TEXT)
+        Path, typer.Argument(help="Text file, one sentence per line; standard input by default.", **TEXT)
     ] = Path("-"),
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
     beams: Annotated[
         int | None,
-        setting(GenerationSettings, "beams", help="Beam size: by default 5, or that of a model that summarises."),
+        setting(GenerationSettings, "beams", help="Beam size; by default 5, or the setting of a summarisation model."),
     ] = None,
     engine: Annotated[
-        Engine | None, typer.Option(help="What searches: transformers, or CTranslate2, which an exported folder needs.")
+        Engine | None,
+        typer.Option(help="transformers or CTranslate2; an exported folder always uses the latter."),
     ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Have CTranslate2 compute in 8 bits.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="8-bit computation in CTranslate2.")] = False,
     out: OutFile = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with --out where a translation of the same text was stopped.")
+        bool, typer.Option("--resume", help="Continue an interrupted translation of the same text to --out.")
     ] = False,
     force: Force = False,
     glossary: TermFile = None,
@@ -212,15 +214,15 @@ def translate(
     keep: Kept = [],  # noqa: B006
     everything: AlsoTranslated = False,
 ) -> None:
-    """Translate: one line out per line in, empty ones too. Under torchrun or srun each process does a share.
+    """Translate a text: one line out per line in, empty lines included. Under torchrun or srun the processes share it.
 
-    Lines are written as they are done. A model that was trained to summarise takes a document a line.
+    Lines are written as soon as they are translated. A summarisation model takes one document per line.
 
-    XLIFF, TMX and PO files are written back: what has no translation gets one, to be reviewed, and all else stays.
+    XLIFF, TMX and PO files are written back in their own format: untranslated entries get a translation to be reviewed,
+    and everything else stays as it is.
 
-    With --glossary the terms of a file are put into the text, in the target language, for a model that was trained with
-    terms; --constrained has terms in the translations of any model. What was found and what was kept goes to standard
-    error.
+    --glossary inserts the target-language terms into the text, for a model that was trained with terms; --constrained
+    guarantees them with any model. How many terms were found and kept is reported on standard error.
 
     Example: `switchtune translate runs/quickstart --from de --to en runs/quickstart/comparison/de-en/test.de
     --out translated.en`
@@ -233,11 +235,11 @@ def translate(
         find_language(language)  # before anything is loaded, or fetched
     model = model_of(model, source, target)
     if (glossary or keep) and summarises(model):
-        raise UsageError(f"{model}: makes summaries, of which nothing can be kept. Leave out --glossary and --keep.")
+        raise UsageError(f"{model}: is a summarisation model. Leave out --glossary and --keep.")
     if constrained and not glossary:
-        raise UsageError("--constrained has the terms of a glossary in the translations: name it by --glossary.")
+        raise UsageError("--constrained needs terms: give a glossary with --glossary.")
     if out is None and resume:
-        raise UsageError("--resume goes on with a file: name it by --out.")
+        raise UsageError("--resume continues a file: name it with --out.")
     search = None if beams is None else GenerationSettings(beams=beams)
     ready = partial(ready_to_translate, model, language=source, settings=search)
     tell = partial(print_line, err=True)
@@ -268,7 +270,7 @@ def _write(
         _write_lines(translation, out, inputs, resume=resume, force=force)
         return
     if out is None:
-        raise UsageError(f"{file}: is written back as a file of its kind: name it by --out.")
+        raise UsageError(f"{file}: is written back in its own format: name the new file with --out.")
     claim_file(out, inputs=inputs, force=force)
     _write_back(translation, out, everything=everything, resume=resume, force=force)
 

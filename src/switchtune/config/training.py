@@ -28,19 +28,19 @@ ComputeType: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
 
 
 class LoraSettings(Settings):
-    """Low-rank adapters (LoRA): all weights stay as they are but for small matrices beside the projections.
+    """Low-rank adapters (LoRA): small trained matrices beside the projections, whose own weights stay as they are.
 
-    At the end of a stage the adapters are merged into the weights: what is saved is a plain model, and the next stage
-    begins with adapters of its own on top of it. Embeddings are not trained, but for the rows of added
-    languages (`model.add`) and of their characters.
+    At the end of a stage the adapters are merged into the weights: a plain model is saved, and the next stage starts
+    with new adapters. Embeddings are not trained, except the rows of added languages (`model.add`) and of their
+    characters.
     """
 
     rank: int = Field(16, ge=1, le=4096)
     """Rank of the matrices."""
     alpha: int = Field(32, ge=1, le=65_536)
-    """Numerator of alpha / rank, the factor of what an adapter adds."""
+    """Numerator of alpha / rank, the factor by which an adapter's output is scaled."""
     dropout: BelowOne = 0.05
-    """Dropout of what goes into an adapter."""
+    """Dropout on an adapter's input."""
     targets: Literal["auto"] | tuple[str, ...] = "auto"
     """Names of the layers that get adapters; `auto`: all projections of attention and feed-forward."""
 
@@ -246,12 +246,12 @@ class GenerationSettings(Settings):
     max_length: Tokens | None = None
     """Longest output in tokens, whatever the source's length."""
     max_length_of: dict[LanguageCode, Tokens] = Field(default_factory=dict)
-    """The same for single target languages: {zh: 160}."""
+    """Longest output in single target languages: {zh: 160}."""
     length_penalty: float = Field(1.0, ge=-10, le=10)
     no_repeat_ngram: int = Field(0, ge=0, le=1000)
-    """No sequence of so many tokens occurs twice in an output; 0: any may."""
+    """Length of token sequences that may not occur twice in an output; 0: no limit."""
     engine: Engine = "transformers"
-    """Program that searches: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
+    """Program that decodes: `transformers`, or `ct2` (CTranslate2), several times as fast on a CPU."""
     compute_type: ComputeType = "float32"
     """Type of number that `ct2` computes in."""
 
