@@ -365,5 +365,5 @@ def test_the_verb_writes_a_file_back_by_a_model(model: Path, tmp_path: Path) -> 
     text = "".join(target.itertext())
     assert [text.count(token) for token in tokens] == [1] * len(tokens)
     assert "the file already exists" in run(path, *direction, "--out", out)
-    assert "name it by --out" in run(path, *direction)
+    assert "name the new file with --out" in run(path, *direction)
     assert "holds no translations" in run(tmp_path / "text.de", *direction, "--all")
