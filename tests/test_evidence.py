@@ -34,7 +34,7 @@ def test_the_recipe_that_gained_most_is_taken_with_what_it_rests_on() -> None:
     assert choice.recipe == "csr+"
     assert choice.reason == (
         "2,000 pairs, 13,000 further sentences in English: csr+ gained 1.2 BLEU over standard at equal cost in "
-        "like cases (2 directions, 2,000 pairs, 2 seeds)"
+        "similar cases (2 directions, 2,000 pairs, 2 seeds)"
     )
     assert choice.evidence == KNOWN[3:5]
 
