@@ -75,7 +75,7 @@ def test_the_header_decides_the_direction(tmp_path: Path) -> None:
     [
         ('msgid "a"\nmsgstr "b\n', "a.po:2: msgid, msgstr, a string or a comment is expected"),
         ('msgid "a"\n"b" c"\nmsgstr ""\n', "a.po:2: a string in double quotes is expected"),
-        ('msgid "a\\q"\nmsgstr ""\n', r"a.po:1: \\q stands for nothing"),
+        ('msgid "a\\q"\nmsgstr ""\n', r"a.po:1: \\q means nothing"),
         ('"a"\n', "a.po:1: a string without a keyword"),
         ('\nmsgid "a"\n', "a.po:2: an entry of msgid; msgid and msgstr"),
         ('msgid "a"\nmsgid_plural "b"\nmsgstr "c"\n', "a.po:1: an entry of msgid, msgid_plural, msgstr;"),

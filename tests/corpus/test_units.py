@@ -136,7 +136,7 @@ def test_a_term_base_of_version_3(tmp_path: Path) -> None:
             "a.tmx:2: declares the entity 'x'",
         ),
         (b"<!DOCTYPE tmx [<!ENTITY % x SYSTEM 'x.dtd'>%x;]><tmx/>", "declares the entity 'x'"),
-        (b"<!DOCTYPE tmx SYSTEM 'x.dtd'><tmx>\n&nbsp;</tmx>", "a.tmx:2: the entity &nbsp; is declared nowhere"),
+        (b"<!DOCTYPE tmx SYSTEM 'x.dtd'><tmx>\n&nbsp;</tmx>", "a.tmx:2: the entity &nbsp; is not declared in the file"),
         (b"<?xml version='1.0' encoding='klingon'?><tmx/>", "a.tmx: declares the encoding 'klingon', which is unknown"),
         (b"<?xml version='1.0' encoding='base64'?><tmx/>", "a.tmx: declares the encoding 'base64', which is unknown"),
         (b"<html><body/></html>", "a.tmx:1: neither TMX, XLIFF nor TBX: the root element is <html>"),
