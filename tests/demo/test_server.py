@@ -386,7 +386,7 @@ def test_the_verb_answers_this_machine_before_a_browser_asks_and_ends_quietly(fo
     ) as process:
         try:
             assert process.stdout is not None
-            said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends\)\n", process.stdout.readline())
+            said = re.fullmatch(r"http://127\.0\.0\.1:(\d+)/ \(Ctrl-C ends it\)\n", process.stdout.readline())
             assert said is not None
             port = int(said[1])
             parts = psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)
