@@ -46,6 +46,8 @@ from switchtune.runs.experiment import run_experiment
 
 RECORD = RESULTS / "study.json"
 EVIDENCE = Path(__file__).parents[1] / "src" / "switchtune" / "evidence.tsv"
+FLAT = 0.05
+"""In nats per token: a curve is flat where the validation loss falls by less than this between two evaluations."""
 RESTORE = "Restore it, or give another file with --record."
 
 
@@ -267,9 +269,15 @@ def evidence_of(record: Mapping[str, Any], grid: Mapping[str, Any]) -> Iterator[
                 continue
             further = own.get("monolingual", True) and takes_monolingual(own["recipe"])
             monolingual = grid["monolingual_sentences"] if further else 0
-            gains = [BLEU(trial) - BLEU(base) for trial, base in beside(arms, name, "standard")]
+            gains = [BLEU(trial) - BLEU(base) for trial, base in beside(arms, name, "standard") if has_flattened(base)]
             if gains:
                 yield Evidence(own["recipe"], monolingual, pairs, direction, round(mean(gains), 2), len(gains))
+
+
+def has_flattened(trial: Mapping[str, Any]) -> bool:
+    """Whether a training had learned nearly all it could; if not, too few updates are compared and not recipes."""
+    *_, (_, before), (_, last) = trial["valid_nll"]
+    return bool(before - last < FLAT)
 
 
 def is_evidence(arm: Mapping[str, Any]) -> bool:

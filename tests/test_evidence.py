@@ -171,13 +171,16 @@ def test_evidence_is_made_of_what_was_recorded(monkeypatch: pytest.MonkeyPatch) 
         "main/de-en.2000/seed3": {"csr+": 99},
         "main/tr-en.500/seed1": {"standard": 3, "csr+": 3.25, "csr+ k 1": 9, "csr+ 1e-4": 9, "bt": 9, "bt in all": 2},
         "longer/de-en.5000/seed1": {"standard": 20, "csr+": 20.5},
+        "main/de-en.10000/seed1": {"standard": 30, "csr+": 20},
         "why/de-en.2000/seed1": {"standard": 10, "csr+": 99},
     }
+    flat = [(200, 3.0), (400, 2.98)]
     record = {
-        folder: {arm: {"bleu": {"value": value}, "base": "one"} for arm, value in arms.items()}
+        folder: {arm: {"bleu": {"value": value}, "base": "one", "valid_nll": flat} for arm, value in arms.items()}
         for folder, arms in scores.items()
     }
-    record["main/de-en.2000/seed2"]["csr"] = {"bleu": {"value": 30}, "base": "another"}
+    record["main/de-en.2000/seed2"]["csr"] = {"bleu": {"value": 30}, "base": "another", "valid_nll": flat}
+    record["main/de-en.10000/seed1"]["standard"]["valid_nll"] = [(200, 3.0), (400, 2.9)]
     assert set(study.evidence_of(record, grid)) == {
         Evidence("csr+", 13_000, 2000, "de-en", 1.5, 2),
         Evidence("csr+", 0, 2000, "de-en", 0.5, 2),
