@@ -42,8 +42,8 @@ def only(found: Checked, kind: str) -> Problem:
 def test_nothing_is_wrong_with_sound_pairs(check: Callable[..., Checked]) -> None:
     found = check(NEWS, TESTED)
     assert [paragraph(problem) for problem in found.problems if problem.severity != "note"] == []
-    assert "train: lines of the two sides together" in found.well
-    assert "nothing of validation and test set in the training set" in found.well
+    assert "train: lines of the two sides aligned" in found.passed
+    assert "no validation or test pairs in the training set" in found.passed
 
 
 def test_a_test_set_that_is_trained_on_is_an_error(check: Callable[..., Checked]) -> None:

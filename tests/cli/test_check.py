@@ -31,7 +31,7 @@ def test_what_is_well_is_a_line_and_what_is_not_a_paragraph(
     train, test = written(tmp_path, "train", [*PAIRS, *TESTED]), written(tmp_path, "test", TESTED)
     assert check(monkeypatch, train, "--langs", "de-en", "--test", test) == 1
     out, err = capsys.readouterr()
-    assert "well: test: no blank lines" in out and "errors: 1," in err
+    assert "ok: test: no blank lines" in out and "errors: 1," in err
     _, paragraph = out.split("\nerror: ")
     assert paragraph.startswith(f"train: {train}: Pairs of the test set ({test}) that stand in the training set")
     assert "leave these training pairs out" in paragraph and "~ test line 1:" in paragraph

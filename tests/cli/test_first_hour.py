@@ -182,7 +182,7 @@ def test_the_readme_leads_from_a_folder_of_text_to_a_model(
     init, check, run, translate = (line for _, line in Page(EXAMPLES.with_name("README.md")).commands())
     assert "precision auto is" in said("switchtune doctor")
     assert "German (de) → English (en): 300 pairs to train on" in said(init)
-    assert "well: " in said(check)
+    assert "ok: " in said(check)
     write_small("mine.yaml", yaml.safe_load(Path("mine.yaml").read_text(encoding="utf-8")) | {"seeds": [1]})
     assert "next: switchtune report runs/mine --out mine.html" in said(run)
     assert said(translate).count("\n") == 1

@@ -22,16 +22,16 @@ Said: TypeAlias = tuple[Severity, str]
 OfCorpus: TypeAlias = Callable[[RawCorpus], Iterator[Problem]]
 
 CHECKS: Mapping[str, OfCorpus] = {
-    "each side in its language": languages,
-    "lines of the two sides together": drifts,
+    "each side in its own language": languages,
+    "lines of the two sides aligned": drifts,
     "no blank lines": blank_pairs,
     "no copies of the source": copies,
-    "usual lengths": odd_lengths,
+    "lengths in proportion": odd_lengths,
     "few repetitions and templates": repetitions,
     "no markup, escapes, control characters, wrong decoding or lookalikes": oddities,
-    "one normal form, one kind of quotes": mixtures,
+    "one Unicode normal form, one kind of quotes": mixtures,
 }
-"""What is well where nothing is found, and what looks for it in one corpus."""
+"""What holds where nothing is found, and what looks for it in one corpus."""
 _THREADS = 2
 """Much of the work is numpy's and numba's, which let another thread run."""
 FEW_PAIRS = 200
@@ -47,8 +47,8 @@ class Checked:
 
     corpora: tuple[RawCorpus, ...]
     problems: tuple[Problem, ...]
-    well: tuple[str, ...]
-    """What was looked for and not found, a line each."""
+    passed: tuple[str, ...]
+    """Checks that found nothing, one line each."""
 
     def counted(self, severity: Severity) -> int:
         """Problems as grave as that."""
@@ -62,7 +62,7 @@ class Checked:
                 for each in self.corpora
             ],
             "problems": [problem.record() for problem in self.problems],
-            "well": list(self.well),
+            "passed": list(self.passed),
         }
 
     def verdict(self) -> str:
@@ -83,7 +83,7 @@ def checked(corpora: Sequence[RawCorpus], pieces: Pieces | None = None, *, paral
     train = [each for each in corpora if each.corpus == "train"]
     held_out = [each for each in corpora if each.corpus != "train"]
     if train and held_out:
-        asked.append(("nothing of validation and test set in the training set", partial(leaks, train[0], held_out)))
+        asked.append(("no validation or test pairs in the training set", partial(leaks, train[0], held_out)))
     for raw in corpora:
         asked += [
             (f"{raw.corpus}: {looked_for}", partial(check, raw))
@@ -96,13 +96,13 @@ def checked(corpora: Sequence[RawCorpus], pieces: Pieces | None = None, *, paral
             asked.append((known, partial(unknown_pieces, raw, pieces)))
     if train and train[0].documents is not None:
         for raw in held_out:
-            asked.append((f"{raw.corpus}: no document of it trained on", partial(shared_documents, train[0], raw)))
+            asked.append((f"{raw.corpus}: none of its documents in the training set", partial(shared_documents, train[0], raw)))
     with ThreadPoolExecutor(_THREADS) as threads:
         found = list(threads.map(lambda each: list(each[1]()), asked))
     order = {name: place for place, name in enumerate(("train", "valid", "test"))}
     problems = sorted(chain.from_iterable(found), key=lambda each: (_RANK[each.severity], order[each.corpus]))
-    well = tuple(looked_for for (looked_for, _), here in zip(asked, found, strict=True) if not here)
-    return Checked(tuple(corpora), tuple(problems), well)
+    passed = tuple(looked_for for (looked_for, _), here in zip(asked, found, strict=True) if not here)
+    return Checked(tuple(corpora), tuple(problems), passed)
 
 
 def too_few(raw: RawCorpus) -> Iterator[Problem]:

@@ -134,8 +134,8 @@ def _print(name: str, found: "Checked") -> None:
         print_line(f"{name}: {raw.corpus}: {raw.origin}: {raw.format}, {sides}, {len(raw):,} pairs")
         for note in raw.notes:
             print_line(f"  {note}")
-    for looked_for in found.well:
-        print_line(f"well: {looked_for}")
+    for looked_for in found.passed:
+        print_line(f"ok: {looked_for}")
     for problem in found.problems:
         print_line(paragraph(problem))
     print_line(f"{name}: {found.verdict()}")

@@ -54,7 +54,7 @@ Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 Weight: TypeAlias = Annotated[float, Field(ge=1e-6, le=1e6)]
 
 OnProblems: TypeAlias = Literal["stop", "strict", "tell", "off"]
-"""What becomes of a command whose data is not well: see `check` in `RunConfig`."""
+"""What a command does if its data has problems: see `check` in `RunConfig`."""
 
 LONGEST_LIST = 1000
 MOST_PROBLEMS = 20
