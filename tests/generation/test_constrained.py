@@ -189,7 +189,7 @@ def test_the_option(tmp_path: Path) -> None:
         "--constrained",
     ]
     alone = CliRunner().invoke(app, command)
-    assert "name it by --glossary" in str(alone.exception)
+    assert "give a glossary with --glossary" in str(alone.exception)
     with_terms = [*command, "--glossary", str(tmp_path / "terms.tsv")]
     for engine in ("transformers", "ct2"):
         done = CliRunner().invoke(app, [*with_terms, "--engine", engine])
