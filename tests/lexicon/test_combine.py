@@ -367,5 +367,5 @@ def test_agreement_goes_by_running_words() -> None:
     assert agreement(A, B, counts) == 6 / 12
     assert agreement(A, A, counts) == 1
     assert agreement(A, B, {"elch": 1}) == 0
-    with pytest.raises(LexiconError, match="two directions"):
+    with pytest.raises(LexiconError, match="different directions"):
         agreement(A, inverted(A), counts)

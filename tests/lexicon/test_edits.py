@@ -97,8 +97,8 @@ def test_edits_are_added_below_what_stands_there(path: Path) -> None:
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (Edit("a\tb", "dog", 0.5), "cannot stand"),
-        (Edit("Hund", " dog", 0.5), "cannot stand"),
+        (Edit("a\tb", "dog", 0.5), "cannot be in a lexicon file"),
+        (Edit("Hund", " dog", 0.5), "cannot be in a lexicon file"),
         (Edit("Hund", "dog", 7.0), r"edits\.tsv:2: strength.*expected a probability"),
         (Edit("Hund", "*", 0.5), r"edits\.tsv:2: expected a word, a translation, and its strength or -"),
     ],

@@ -284,7 +284,7 @@ def test_many_lines_are_read_in_a_moment(path: Path) -> None:
 @pytest.mark.parametrize("word", ["a\tb", "a\nb", " a", "", "# a", "a\r"])
 def test_word_that_a_file_cannot_hold_is_refused(path: Path, word: str) -> None:
     lexicon = Lexicon("de", "en", "align", "none", "word", {"x": Entry("x", 1, (Translation(word, 1.0, 1),))})
-    with pytest.raises(LexiconError, match="cannot stand"):
+    with pytest.raises(LexiconError, match="cannot be in a lexicon file"):
         write_lexicon(lexicon, path)
     assert not path.exists()
 
