@@ -96,7 +96,9 @@ def checked(corpora: Sequence[RawCorpus], pieces: Pieces | None = None, *, paral
             asked.append((known, partial(unknown_pieces, raw, pieces)))
     if train and train[0].documents is not None:
         for raw in held_out:
-            asked.append((f"{raw.corpus}: none of its documents in the training set", partial(shared_documents, train[0], raw)))
+            asked.append(
+                (f"{raw.corpus}: none of its documents in the training set", partial(shared_documents, train[0], raw))
+            )
     with ThreadPoolExecutor(_THREADS) as threads:
         found = list(threads.map(lambda each: list(each[1]()), asked))
     order = {name: place for place, name in enumerate(("train", "valid", "test"))}
