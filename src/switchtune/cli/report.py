@@ -12,14 +12,19 @@ from switchtune.files import write_text
 from switchtune.languages import find_language
 from switchtune.run_dir import claim_file, claim_folder
 
+AnalysedRun = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or one above it.", **FOLDER),
+]
+StateOf = Annotated[
+    Literal["piece", "end"],
+    typer.Option(help="Whose state stands for a sentence: its last piece's, or the decoder's last token's (paper)."),
+]
+Buckets = Annotated[str, typer.Option(help="Bounds of word frequency; words below the first are rare.")]
+
 
 def analyse(
-    run: Annotated[
-        Path,
-        typer.Argument(
-            metavar="RUN", help="Folder of `switchtune run` or `switchtune train`, or one above it.", **FOLDER
-        ),
-    ],
+    run: AnalysedRun,
     what: Annotated[list[str], typer.Option("--what", help="Which analysis; repeat it for more. By default all.")] = [],  # noqa: B006
     multiway: Annotated[
         str | None, typer.Option(metavar="PATTERN", help="Measure distances on 'ntrex/test.*.xz' too, aligned by line.")
@@ -31,18 +36,11 @@ def analyse(
     sentences: Annotated[
         int, typer.Option(min=2, max=1_000_000, help="Maximum number of pairs whose distance is measured.")
     ] = 2000,
-    token: Annotated[
-        Literal["piece", "end"],
-        typer.Option(
-            help="Whose state stands for a sentence: its last piece's, or the decoder's last token's (paper)."
-        ),
-    ] = "piece",
+    token: StateOf = "piece",
     points: Annotated[
         int, typer.Option(min=3, max=1_000_000, help="Maximum number of sentences projected from each text and side.")
     ] = 300,
-    buckets: Annotated[
-        str, typer.Option(help="Bounds of word frequency; words below the first are rare.")
-    ] = "100,1000",
+    buckets: Buckets = "100,1000",
     cases: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="Maximum number of sentences shown for two systems.")
     ] = 20,

@@ -71,6 +71,10 @@ Kept = Annotated[
         "--keep", help="What must come back unchanged: placeholders, tags, urls or numbers; repeat it for several."
     ),
 ]
+Beams = Annotated[
+    int | None,
+    setting(GenerationSettings, "beams", help="Beam size; by default 5, or the setting of a summarisation model."),
+]
 AlsoTranslated = Annotated[
     bool,
     typer.Option("--all", help="In XLIFF, TMX and PO, replace existing translations too."),
@@ -195,10 +199,7 @@ def translate(
     *,
     source: Annotated[str, typer.Option("--from", help="Language of the text.")],
     target: Annotated[str, typer.Option("--to", help="Language to translate to.")],
-    beams: Annotated[
-        int | None,
-        setting(GenerationSettings, "beams", help="Beam size; by default 5, or the setting of a summarisation model."),
-    ] = None,
+    beams: Beams = None,
     engine: Annotated[
         Engine | None,
         typer.Option(help="transformers or CTranslate2; an exported folder always uses the latter."),
@@ -222,7 +223,7 @@ def translate(
     and everything else stays as it is.
 
     --glossary inserts the target-language terms into the text, for a model that was trained with terms; --constrained
-    guarantees them with any model. How many terms were found and kept is reported on standard error.
+    searches for translations that contain them, with any model. Terms found and kept are counted on standard error.
 
     Example: `switchtune translate runs/quickstart --from de --to en runs/quickstart/comparison/de-en/test.de
     --out translated.en`

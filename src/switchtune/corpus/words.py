@@ -67,10 +67,7 @@ def lower_case(word: str, language: str) -> str:
 
 
 def upper_case(word: str, language: str) -> str:
-    """`word` in capitals, in NFC; `language` as for `lower_case`.
-
-    Georgian stays as it is: nearly all text, fonts and vocabularies of models do without its capitals.
-    """
+    """`word` in capitals, in NFC; Georgian stays, as its text rarely has any. `language` as for `lower_case`."""
     composed = unicodedata.normalize("NFC", word)
     if language == "ka":
         return composed
