@@ -88,7 +88,7 @@ def main() -> None:
         valid = read_text(asked.data, pair, "valid")
         for both, side, other in ((lexicons, valid.source, valid.target), (lexicons[::-1], valid.target, valid.source)):
             glossers = {
-                name: Glosser((side.segmenter, other.segmenter), (both[0], both[1]), settings)
+                name: Glosser((side.segmenter, other.segmenter), both[0], settings)
                 for name, settings in SETTINGS.items()
             }
             for name, glosser in glossers.items():

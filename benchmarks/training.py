@@ -336,7 +336,7 @@ def examples_of(kind: str, task: Task, corpus: Corpus) -> Examples:
     german, english = (read_lexicon(Path(task.work) / f"{direction}.tsv") for direction in ("de-en", "en-de"))
     segmenters = (word_segmenter("de"), word_segmenter("en"))
     if kind == "gloss":
-        glosser = Glosser((segmenters[1], segmenters[0]), (english, german), GlossSettings())
+        glosser = Glosser((segmenters[1], segmenters[0]), english, GlossSettings())
         return gloss_examples(list(corpus.targets()), ("de", "en"), glosser, seed=1)
     switchers = make_switchers(segmenters, (german, english), SwitchingSettings(), alignment=None, mask="", seed=1)
     return restore_examples(corpus, switchers, seed=1)

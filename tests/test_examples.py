@@ -2,14 +2,12 @@
 
 from collections import Counter
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from switchtune.config.switching import GlossSettings
 from switchtune.corpus.documents import SENTENCE_END, read_documents
 from switchtune.corpus.read import Corpus, read_corpus
 from switchtune.corpus.words import Words, word_segmenter
@@ -33,7 +31,6 @@ from switchtune.examples import (
     terms_examples,
 )
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.switching.gloss import weighted
 from switchtune.switching.switcher import Switcher, from_mask
 from tests.switching.test_gloss import glosser
 from tests.switching.test_terms import terms as aligned_terms
@@ -330,14 +327,13 @@ def test_dictionary_entries_are_pairs_of_the_task_drawn_anew() -> None:
         "in": Entry("in", 1, (Translation("in", 1.0, 1),)),
     }
     lexicon = Lexicon("de", "en", "align", "probability", "word", entries)
-    weights = partial(weighted, settings=GlossSettings(draw="probability", k=3), backward=lexicon)
-    examples = dictionary_examples(lexicon, weights, seed=1)
+    examples = dictionary_examples(lexicon, k=2, seed=1)
     assert examples.made([(epoch, 1) for epoch in range(3)]) == [Example("in", "de", "in", "en")] * 3
     drawn = Counter(examples.make(epoch, 0) for epoch in range(1000))
     assert set(drawn) == {Example("Hund", "de", "dog", "en"), Example("Hund", "de", "hound", "en")}
-    assert 850 < drawn[Example("Hund", "de", "dog", "en")] < 950
+    assert 450 < drawn[Example("Hund", "de", "dog", "en")] < 550
     with pytest.raises(SwitchtuneError, match="the lexicon is empty"):
-        dictionary_examples(replace(lexicon, entries={}), weights, seed=1)
+        dictionary_examples(replace(lexicon, entries={}), k=2, seed=1)
 
 
 def test_examples_with_terms_are_drawn_anew_each_epoch_and_alike_in_any_process(corpus: Corpus) -> None:

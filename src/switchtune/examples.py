@@ -12,9 +12,9 @@ from switchtune.corpus.documents import document_sentences, each_sentence, sente
 from switchtune.corpus.read import Corpus
 from switchtune.corpus.words import Segmenter, Words
 from switchtune.errors import SwitchtuneError
-from switchtune.lexicon.records import Entry, Lexicon
+from switchtune.lexicon.records import Lexicon
 from switchtune.recipes import Proportion, ends_of
-from switchtune.switching.gloss import Glosser, picked
+from switchtune.switching.gloss import Glosser
 from switchtune.switching.switcher import SideSwitcher, example_keys
 from switchtune.switching.terms import AlignedTerms
 
@@ -240,10 +240,10 @@ def switched_pairs(corpus: Corpus, glosses: Mapping[str, Glosser], *, seed: int)
     return Examples(len(corpus), make)
 
 
-def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str, float]], *, seed: int) -> Examples:
+def dictionary_examples(lexicon: Lexicon, *, k: int, seed: int) -> Examples:
     """Entries of a lexicon as pairs of one word each, under the tags of the task.
 
-    The translation of a word is drawn anew every epoch, as its `weights` say.
+    Of its `k` strongest translations one is drawn anew every epoch.
 
     Raises:
         SwitchtuneError: the lexicon is empty.
@@ -253,7 +253,8 @@ def dictionary_examples(lexicon: Lexicon, weights: Callable[[Entry], Mapping[str
     entries = list(lexicon.entries.values())
 
     def make(epoch: int, index: int) -> Example:
-        translation = picked(weights(entries[index]), generator(seed, epoch, index).random())
+        translations = entries[index].translations[:k]
+        translation = translations[generator(seed, epoch, index).integers(len(translations))].word
         return Example(entries[index].word, lexicon.source_language, translation, lexicon.target_language)
 
     return Examples(len(entries), make)

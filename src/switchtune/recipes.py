@@ -27,7 +27,7 @@ IN_WORDS: Mapping[ExampleKind, str] = MappingProxyType(
     {
         "task": "ordinary fine-tuning",
         "restore": "restoring sentences in which words were replaced",
-        "gloss": "translating sentences back from their word-by-word glosses",
+        "gloss": "translating sentences back from their glosses",
         "switched": "fine-tuning with words of the inputs replaced by their translations",
         "dictionary": "translating entries of the lexicon",
         "denoise": "restoring sentences in which words were masked",

@@ -563,7 +563,7 @@ def test_terms_take_a_share_of_the_examples_of_the_task_in_any_recipe() -> None:
     assert all(any("terms" in stage.mixture for stage in recipe.stages) for recipe in made[4].choices)
     assert all(arm.needs_alignments and arm.needs_lexicons for arm in made[:4])
     reverse = made[3].reverse
-    assert reverse is not None and not reverse.has_terms and not reverse.needs_alignments
+    assert reverse is not None and not reverse.has_terms and not reverse.aligns_all
 
 
 def test_a_reverse_model_of_several_rounds_has_no_terms_and_as_much_of_the_task() -> None:

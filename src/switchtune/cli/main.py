@@ -56,8 +56,8 @@ app = typer.Typer(
     help="""Code-switching finetuning for multilingual sequence-to-sequence models.
 
     `csr` is code-switching restore: the model first learns to restore sentences in which some words were replaced by
-    their translations, and is then fine-tuned as usual. `csr+` also learns from glosses: target sentences that a
-    lexicon has rendered word by word in the source language, and that the model translates back. `standard` is
+    their translations, and is then fine-tuned as usual. `csr+` also learns from glosses: target sentences in
+    the words of the source language, made with a lexicon, which the model translates back. `standard` is
     ordinary fine-tuning, the baseline for the others.
     """,
     no_args_is_help=True,

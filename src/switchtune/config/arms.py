@@ -263,9 +263,23 @@ class ResolvedArm:
         return "terms" in self.kinds
 
     @property
-    def needs_alignments(self) -> bool:
+    def learns_glosses(self) -> bool:
+        """Whether the making of its glosses is learned from the alignments of the pairs."""
+        method, parts = self.lexicon.method, self.lexicon.parts
+        aligned = method in {"auto", "align"} or (method == "mixed" and (not parts or "align" in parts))
+        as_a_whole = self.gloss.reorder or self.gloss.language_model > 0
+        return "gloss" in self.kinds and aligned and as_a_whole and self.switching.unit == "word"
+
+    @property
+    def aligns_all(self) -> bool:
         """Whether words become those that they are aligned to in their own pair."""
         return self.has_terms or (self.restores and self.switching.source == "aligned")
+
+    @property
+    def needs_alignments(self) -> bool:
+        """Whether alignments take part in making its examples, or those of its reverse model."""
+        own = self.aligns_all or self.learns_glosses
+        return own or (self.reverse is not None and self.reverse.needs_alignments)
 
     @property
     def needs_lexicons(self) -> bool:
@@ -293,6 +307,11 @@ class ResolvedArm:
     def uses_further(self) -> bool:
         """Whether monolingual text of the target language takes part in its training."""
         return self.monolingual and bool(self.kinds & FURTHER_KINDS)
+
+    @property
+    def models_source(self) -> bool:
+        """Whether a language model of the source language takes part in making its glosses."""
+        return "gloss" in self.kinds and self.gloss.language_model > 0
 
     @property
     def reverse(self) -> Self | None:

@@ -41,26 +41,25 @@ DEFAULT_TAG = "=="
 
 
 class GlossSettings(Settings):
-    """How glosses are made: target sentences rendered word by word in the source language, as inputs of the task; for
-    tasks that do not translate, their own inputs with words in another language."""
+    """How glosses are made: target sentences in the words of the source language, as inputs of the task; for tasks that
+    do not translate, their own inputs with words in another language."""
 
     rate: Share = 1.0
     """Share of the words with a known translation that are replaced by it; for summarization, 0.35 unless set."""
     k: AtOnce = 1
-    """Number of strongest translations to draw a word's from."""
+    """Number of strongest translations to draw a word's from, where words are translated by themselves."""
     omit_below: Share = 0.03
     """Probability in an aligned lexicon below which a word's strongest translation does not count: the word is left out
-    of the gloss, as the other language mostly does without it. Switched inputs keep such words."""
-    draw: Literal["uniform", "probability", "backward"] = "uniform"
-    """How likely each of the `k` translations is: all alike; in proportion to its probability (or similarity) in the
-    lexicon; or in proportion to the probability of its being translated back, by the lexicon of the other direction."""
+    of the gloss, as the other language mostly does without it. Switched inputs keep such words; where translations are
+    chosen by a language model, the alignments of the pairs tell which words are left out."""
     unknown: Literal["keep", "drop", "mask"] = "keep"
     """What happens to words without a translation."""
-    drop: Share = 0.0
-    """Share of a gloss's words that are left out at random, as the other language has fewer or different ones."""
-    shuffle: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Largest number of places by which a word of a gloss is moved at random, as the other language has a different
-    order (Lample et al., 2018: 3, with 0.1 of the words left out)."""
+    reorder: bool = True
+    """Whether the words of a gloss are put in the order of the source language, which is learned from the alignments of
+    the pairs; has an effect with a lexicon that is aligned from the pairs."""
+    language_model: Annotated[float, Field(ge=0, le=10)] = 0.7
+    """Weight of a language model of the source language, made from the pairs and from monolingual text, by which the
+    translations in a gloss are chosen to fit each other; 0: words are translated by themselves."""
     stems: bool = True
     """For a word without a translation, use that of another form of it: the most frequent one that begins like it."""
     compounds: bool = True
@@ -68,12 +67,6 @@ class GlossSettings(Settings):
     tag: bool | str = False
     """Text at the start of a gloss that marks it as one, as in tagged back-translation (Caswell et al., 2019); `true`:
     `==`. It is tokenised like other text, so no model needs a new piece for it."""
-
-    @model_validator(mode="after")
-    def _draws_from_several(self) -> "GlossSettings":
-        if self.k == 1 and self.draw != "uniform":
-            raise ValueError(f"draw: {self.draw} has no effect with k: 1; set k: 3")
-        return self
 
     @property
     def mark(self) -> str:

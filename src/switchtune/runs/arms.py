@@ -12,6 +12,7 @@ from switchtune.corpus.lines import existing
 from switchtune.corpus.read import Corpus
 from switchtune.errors import UsageError, nearest
 from switchtune.evidence import Choice, chosen_recipe
+from switchtune.lexicon.alignment import Alignment, read_alignment
 from switchtune.lexicon.build import require_files
 from switchtune.run_dir import RunDir
 from switchtune.runs.paths import trial_name
@@ -29,7 +30,9 @@ class Part:
     """Source → target and target → source, and from the target to each language without pairs that is glossed; or of
     inference one for each language that is switched to. Empty where nothing is switched by a lexicon."""
     alignments: tuple[Path, ...] = ()
-    """Of the training and of the validation pairs; empty where words are not switched so."""
+    """Of the training and of the validation pairs; empty where nothing goes by them."""
+    backward: bool = False
+    """Whether it is the other direction of the pair that was aligned."""
 
     @property
     def name(self) -> str:
@@ -40,8 +43,13 @@ class Part:
     def reverse(self) -> "Part":
         """The same in the other direction, for a model that translates back."""
         assert self.pair is not None
-        # Restoring alone goes by alignments, and no reverse model restores; nor does it gloss further languages.
-        return Part(self.pair.reverse, self.lexicons[1::-1])
+        # No reverse model glosses further languages.
+        return Part(self.pair.reverse, self.lexicons[1::-1], self.alignments, not self.backward)
+
+    def alignment(self, number: int = 0) -> Alignment:
+        """The alignment of the training (0) or of the validation pairs (1), from the source to the target side."""
+        found = read_alignment(self.alignments[number])
+        return found.reversed() if self.backward else found
 
 
 @dataclass(frozen=True)

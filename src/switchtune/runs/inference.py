@@ -40,7 +40,7 @@ from switchtune.runs.paths import predictions_file, trial_name
 from switchtune.runs.previews import given_lines, sequence_lines, stage_preview
 from switchtune.runs.stages import StageExamples, StageJob, train_sequences
 from switchtune.runs.trial import Data, Output, TrialResult
-from switchtune.switching.gloss import Glosser, by_dictionary
+from switchtune.switching.gloss import Glosser
 from switchtune.switching.make import RATE_SAMPLE, ManySwitcher, language_switchers
 from switchtune.switching.switcher import Rates, example_keys, rates_of
 from switchtune.training.classification import STAGE, LabelledExamples, classifier_settings, predict, train_classifier
@@ -146,7 +146,7 @@ class InferenceExperiment:
             return {"task": task_examples(corpus)}, {}
         mask = self._mask(trial)
         glosses = {
-            code: Glosser((own, word_segmenter(code)), by_dictionary(lexicon), settings, mask)
+            code: Glosser((own, word_segmenter(code)), lexicon, settings, mask)
             for code, lexicon in self._lexicons(trial).items()
         }
         sample, rng = train.premises[:RATE_SAMPLE], generator(trial.seed, 0, 0)

@@ -27,6 +27,7 @@ from switchtune.models.trim import VocabularyUsage, may_pay, pays, survey, trim
 from switchtune.run_dir import RunDir
 from switchtune.runs.paths import CORPORA, EXTENDED, JUDGEMENT, TRIMMED, lexicon_files, lexicon_folder
 from switchtune.runs.tasks import TASKS, MonolingualSentences, added_text
+from switchtune.switching.gloss_model import PHRASE_PAIRS
 from switchtune.switching.make import segmenters_for
 from switchtune.training.distributed import training_device
 from switchtune.training.stage import require_runnable
@@ -127,12 +128,13 @@ class PairPreparation:
         return self.further[self.pair.source].sentences, self.further[self.pair.target].sentences
 
     def alignments(self, arm: ResolvedArm) -> tuple[Path, ...]:
-        """Align the training and the validation pairs together, where words become what they are aligned to."""
-        if not arm.needs_alignments:
+        """Align the training and the validation pairs together, where examples are made by alignments."""
+        if not arm.needs_alignments or not len(self.corpora[0]):
             return ()
-        unit, seed = arm.switching.unit, arm.lexicon.seed
+        unit, seed, (train, valid) = arm.switching.unit, arm.lexicon.seed, self.corpora
+        corpora = (train if arm.aligns_all else train.limited(PHRASE_PAIRS), valid)
         inputs = {
-            "corpora": [corpus.fingerprint() for corpus in self.corpora],
+            "corpora": [corpus.fingerprint() for corpus in corpora],
             "unit": unit,
             "model": model_fingerprint(self.config.model.name) if unit == "piece" else None,
             "seed": seed,
@@ -143,15 +145,15 @@ class PairPreparation:
         paths = (folder / "train.npz", folder / "valid.npz")
         step = f"lexicon.{self.pair.name}.{name}"
         if self.run.result(step, inputs, made=paths) is None:
-            self.on_event(Event(self.pair.name, f"aligning the words of {sum(map(len, self.corpora)):,} pairs"))
-            segmenters = segmenters_for(self.corpora[0], unit, self.layout.tokenize)
+            self.on_event(Event(self.pair.name, f"aligning the words of {sum(map(len, corpora)):,} pairs"))
+            segmenters = segmenters_for(train, unit, self.layout.tokenize)
             languages, sides = (self.pair.source, self.pair.target), (Corpus.sources, Corpus.targets)
             source, target = (
-                monolingual_text([line for each in self.corpora for line in side(each)], language, segmenter).encoded
+                monolingual_text([line for each in corpora for line in side(each)], language, segmenter).encoded
                 for side, language, segmenter in zip(sides, languages, segmenters, strict=True)
             )
             aligned = align(source, target, seed=seed)
-            for part, path in zip(divided(aligned, [len(corpus) for corpus in self.corpora]), paths, strict=True):
+            for part, path in zip(divided(aligned, [len(corpus) for corpus in corpora]), paths, strict=True):
                 write_alignment(part, path)
             self.run.finish(step, inputs, len(aligned.source), made=paths)
         return paths

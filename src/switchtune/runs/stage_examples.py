@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import TaskName
@@ -22,23 +21,27 @@ from switchtune.examples import (
     task_examples,
     terms_examples,
 )
-from switchtune.lexicon.alignment import read_alignment
 from switchtune.lexicon.build import Lexicons
 from switchtune.lexicon.files import read_lexicon
-from switchtune.lexicon.text import monolingual_text
+from switchtune.lexicon.ngrams import count_ngrams
+from switchtune.lexicon.text import encode, monolingual_text
 from switchtune.models.layout import Layout
 from switchtune.recipes import ExampleKind, Proportion, Stage
 from switchtune.runs.arms import Part
 from switchtune.runs.stages import StageExamples
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import Data
-from switchtune.switching.gloss import Glosser, by_dictionary, weighted
+from switchtune.switching.gloss import Glosser
+from switchtune.switching.gloss_model import PHRASE_PAIRS, GlossModel, phrases_of
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
+from switchtune.switching.reorder import learn_order
 from switchtune.switching.switcher import Rates
 from switchtune.switching.terms import AlignedTerms
 
 COUNTED_PAIRS = 50_000
 """Pairs in which it is counted how rare words are, where terms are drawn."""
+MODELLED_SENTENCES = 500_000
+"""Sentences of monolingual text in the source language of which the language model of glosses is made."""
 USUAL_TOKENS = 32
 """Tokens of the longer side of an example, roughly."""
 
@@ -139,9 +142,7 @@ class PairExamples:
         if kind == "terms":
             return self._with_terms()
         if kind == "dictionary":
-            lexicons, settings = self._lexicons(), arm.gloss
-            weights = partial(weighted, settings=settings, backward=lexicons[1])
-            return StageExamples(dictionary_examples(lexicons[0], weights, seed=seed), task)
+            return StageExamples(dictionary_examples(self._lexicons()[0], k=arm.gloss.k, seed=seed), task)
         target = train.target_language
         if kind == "backtranslated":
             pairs = data.backtranslated or ()
@@ -152,18 +153,51 @@ class PairExamples:
         if kind == "denoise":
             noised = denoise_examples([(target, sentences)], [segmenter], mask=layout.mask_token, seed=seed)
             return StageExamples(noised, task)
-        by_language = {train.source_language: self._lexicons()[::-1]}
+        by_language = {train.source_language: self._lexicons()[1]}
         for language, path in zip(
             self.glossed, self.part.lexicons[2:], strict=False
         ):  # a reverse model has none of them
-            by_language[language] = by_dictionary(read_lexicon(path))
+            by_language[language] = read_lexicon(path)
         parts, rates = [], {}
-        for language, both in by_language.items():
-            gloss = Glosser((segmenter, word_segmenter(language)), both, arm.gloss, self._mask)
+        for language, lexicon in by_language.items():
+            model = self._gloss_model() if language == train.source_language else None
+            gloss = Glosser((segmenter, word_segmenter(language)), lexicon, arm.gloss, self._mask, model=model)
             parts.append(gloss_examples(sentences, (language, target), gloss, seed=seed))
             told = target if language == train.source_language else language
             rates[told] = gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))
         return StageExamples(alternating_examples(parts), task, rates)
+
+    def _gloss_model(self) -> GlossModel | None:
+        """What glosses in the source language are made by beside the lexicon; None: every word by itself."""
+        arm, train = self.arm, self.data.train
+        learned = arm.learns_glosses and bool(self.part.alignments)
+        if not (arm.gloss.language_model or learned):
+            return None
+        pairs, languages = train.limited(PHRASE_PAIRS), (train.source_language, train.target_language)
+        segmenters = (word_segmenter(languages[0]), word_segmenter(languages[1]))
+        further = self.data.further(arm).get(languages[0])
+        sentences = (*pairs.sources(), *(further.sentences[:MODELLED_SENTENCES] if further else ()))
+        text = encode((segmenters[0].split(sentence).words for sentence in sentences), languages[0])
+        phrases, reordering = None, None
+        if learned:
+            alignment = self.part.alignment().reversed()
+            source, target = (
+                monolingual_text(lines, language, segmenter).encoded
+                for lines, language, segmenter in zip(
+                    (pairs.sources(), pairs.targets()), languages, segmenters, strict=True
+                )
+            )
+            phrases = phrases_of(target, source, alignment)
+            reordering = learn_order(target, languages[1], alignment) if arm.gloss.reorder else None
+        return GlossModel(
+            segmenters[0],
+            languages[0],
+            phrases or {},
+            count_ngrams(text),
+            text.vocabulary,
+            arm.gloss.language_model,
+            reordering,
+        )
 
     @property
     def _mask(self) -> str:
@@ -177,7 +211,7 @@ class PairExamples:
         """The pairs with words of their sources in the language of the targets."""
         train, seed = self.data.train, self.seed
         language, segmenter = train.source_language, word_segmenter(train.source_language)
-        gloss = Glosser((segmenter, segmenter), self._lexicons(), self.arm.gloss, self._mask, whole=False)
+        gloss = Glosser((segmenter, segmenter), self._lexicons()[0], self.arm.gloss, self._mask, whole=False)
         sentences = [each for source in train.limited(RATE_SAMPLE).sources() for each in document_sentences(source)]
         rates = {language: gloss.rates(sentences, generator(seed, 0, 0))}
         return StageExamples(
@@ -196,8 +230,7 @@ class PairExamples:
                 (sample.sources(), sample.targets()), languages, segmenters, strict=True
             )
         )
-        alignment = read_alignment(self.part.alignments[0])
-        terms = AlignedTerms(segmenters, alignment, self._lexicons(), (source, target), settings)
+        terms = AlignedTerms(segmenters, self.part.alignment(), self._lexicons(), (source, target), settings)
         pairs = [(pair.source, pair.target) for pair in train.limited(RATE_SAMPLE)]
         rates = {languages[0]: terms.rates(pairs, generator(seed, 0, 0))}
         return StageExamples(
@@ -212,7 +245,7 @@ class PairExamples:
         lexicons = self._lexicons() if part.lexicons else None
         train_switchers, valid_switchers = (
             make_switchers(segmenters, lexicons, switching, alignment=alignment, mask=mask, seed=seed)
-            for alignment in (map(read_alignment, part.alignments) if switching.source == "aligned" else (None, None))
+            for alignment in (map(part.alignment, (0, 1)) if switching.source == "aligned" else (None, None))
         )
         source, target = switching_rates(train, train_switchers, seed=seed)
         restore = TASKS[self.task].restore

@@ -102,6 +102,7 @@ class PairExperiment:
             require_language(text, language, data.known)
             # Without pairs the lexicon is made of it.
             used = not len(data.train) or any(arm.uses_further for arm in trained[language])
+            used |= language == pair.source and any(arm.monolingual and arm.models_source for arm in arms)
             on_event(Event(pair.name, text.describe(language) + "; no arm uses them" * (not used)))
         for warning in (*_too_few(data), *_remarks(self.config, [pair])):
             on_event(Event(pair.name, warning))

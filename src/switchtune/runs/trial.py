@@ -320,9 +320,9 @@ def of_parts(values: Sequence[Any]) -> Any:
 
 
 def _further(part: Part, data: Data[Any], arm: ResolvedArm) -> dict[str, Sequence[str]]:
-    """The further text of a part's target language, by language; none where there is none."""
-    target = part.pair.target if part.pair else ""
-    return {code: text.sentences for code, text in data.further(arm).items() if code == target}
+    """The further text that takes part in the examples of a part, by language; none where there is none."""
+    languages = (part.pair.target, *[part.pair.source] * arm.models_source) if part.pair else ()
+    return {code: text.sentences for code, text in data.further(arm).items() if code in languages}
 
 
 def trained_stages(

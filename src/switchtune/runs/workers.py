@@ -90,9 +90,12 @@ def side_by_side(
             if request.signal:
                 for process in workers:
                     process.terminate()
-                latest = time.monotonic() + SECONDS_TO_STOP
-                while any(process.is_alive() for process in workers) and time.monotonic() < latest:
-                    _show(events, on_event)
+            else:
+                pool.shutdown(wait=False)
+            # What a process told last arrives before it ends, and perhaps after its result.
+            latest = time.monotonic() + SECONDS_TO_STOP
+            while any(process.is_alive() for process in workers) and time.monotonic() < latest:
+                _show(events, on_event, patience=0.05)
             while _show(events, on_event, patience=0.0):
                 pass
             if request.signal:

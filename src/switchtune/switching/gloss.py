@@ -1,46 +1,26 @@
-"""Glosses: sentences rendered word by word in another language with a lexicon, to be translated back."""
+"""Glosses: sentences rendered in the words of another language with a lexicon, to be translated back."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import accumulate, product
+from itertools import product
 from math import prod
 
 import numpy as np
 
 from switchtune.config.switching import GlossSettings
-from switchtune.corpus.words import Segmenter, Words, is_number, lower_case
+from switchtune.corpus.words import Segmenter, Words, capitalised, is_number, lower_case
 from switchtune.languages import find_language
 from switchtune.lexicon.forms import by_stem, parts_of, stems
 from switchtune.lexicon.records import Entry, Lexicon
+from switchtune.switching.gloss_model import MOST_OPTIONS, GlossModel, Options
 from switchtune.switching.switcher import WORDS_REMEMBERED, Rates, initial, recased
 
 
-def weighted(entry: Entry, settings: GlossSettings, backward: Lexicon) -> dict[str, float]:
-    """The translations of a word that are drawn from, strongest first, with their weights.
-
-    Where none has a weight above 0, all are alike. `backward`: lexicon of the other direction.
-    """
-    strongest = entry.translations[: settings.k]
-    weights = {each.word: 1.0 for each in strongest}
-    if settings.draw == "probability":
-        weights = {each.word: max(0.0, each.strength) for each in strongest}
-    elif settings.draw == "backward":
-        weights = {each.word: _strength(backward, each.word, entry.word) for each in strongest}
-    return weights if any(weights.values()) else dict.fromkeys(weights, 1.0)
-
-
-def _strength(lexicon: Lexicon, word: str, translation: str) -> float:
-    entry, language = lexicon.find(word), lexicon.target_language
-    same, links = lower_case(translation, language), entry.translations if entry else ()
-    return max([each.strength for each in links if lower_case(each.word, language) == same], default=0.0)
-
-
-def picked(weights: Mapping[str, float], number: float) -> str:
-    """The word that a number from 0 to 1 (excluded) picks, each as likely as its weight says."""
-    ends = list(accumulate(weights.values()))
-    return list(weights)[min(bisect_right(ends, number * ends[-1]), len(ends) - 1)]
+def weighted(entry: Entry, most: int) -> dict[str, float]:
+    """The strongest translations of a word, and how strong each is; where none is above 0, all are alike."""
+    strengths = {each.word: max(0.0, each.strength) for each in entry.translations[:most]}
+    return strengths if any(strengths.values()) else dict.fromkeys(strengths, 1.0)
 
 
 _WIDE = {"。": ".", "、": ",", "，": ",", "！": "!", "？": "?", "：": ":", "；": ";"}
@@ -63,32 +43,32 @@ def _gaps_in(language: str, gaps: Sequence[str], own: str) -> list[str]:
     return [*written[:-1], written[-1].rstrip() if marks else written[-1]]
 
 
-def by_dictionary(lexicon: Lexicon) -> tuple[Lexicon, Lexicon]:
-    """A lexicon of dictionaries for `Glosser`, with an empty one back: a dictionary has no probabilities to draw by."""
-    languages = (lexicon.target_language, lexicon.source_language)
-    return lexicon, Lexicon(*languages, lexicon.method, lexicon.measure, lexicon.unit, {})
-
-
 @dataclass(frozen=True)
 class Glosser:
     """Renders sentences of one language in the words of another."""
 
     segmenters: tuple[Segmenter, Segmenter]  # Of the sentences, and of their glosses
-    lexicons: tuple[Lexicon, Lexicon]  # From the language of the sentences to that of the glosses, and back
+    lexicon: Lexicon  # From the language of the sentences to that of the glosses
     settings: GlossSettings
     mask: str = ""  # What stands for a word without a translation, where these are masked
     whole: bool = True  # Whether glosses are sentences of the other language, with its punctuation and spaces
+    model: GlossModel | None = None  # None: each word is translated by itself, in the order of the sentence
 
     @cached_property
     def _choices(self) -> Callable[[str, bool], dict[str, float]]:
         return lru_cache(maxsize=WORDS_REMEMBERED)(self._found)
 
+    @property
+    def _most(self) -> int:
+        """Translations of a word that are chosen from."""
+        return MOST_OPTIONS if self._fits_words else self.settings.k
+
     @cached_property
     def _stems(self) -> dict[str, Entry]:
-        return stems(self.lexicons[0]) if self.settings.stems else {}
+        return stems(self.lexicon) if self.settings.stems else {}
 
     def _found(self, word: str, first: bool) -> dict[str, float]:
-        lexicon, backward = self.lexicons
+        lexicon = self.lexicon
         language, choices, key = lexicon.target_language, dict[str, float](), lower_case(word, lexicon.source_language)
         if key not in lexicon.entries and is_number(word):
             return {word: 1.0}
@@ -99,7 +79,7 @@ class Glosser:
         elif entry is not None and self._omits(entry):
             return {"": 1.0}
         elif entry is not None:
-            weights, usual = weighted(entry, self.settings, backward), entry.word
+            weights, usual = weighted(entry, self._most), entry.word
         else:
             return {}
         for translation, weight in weights.items():
@@ -109,18 +89,21 @@ class Glosser:
         return choices if any(choices.values()) else {word: 1.0}
 
     def _omits(self, entry: Entry) -> bool:
-        probable = self.lexicons[0].measure == "probability"
+        model = self.model
+        if model is not None and model.weight > 0 and model.phrases:  # these tell how often a word has no counterpart
+            return False
+        probable = self.lexicon.measure == "probability"
         return self.whole and probable and entry.translations[0].strength < self.settings.omit_below
 
     def _joined(self, entries: Sequence[Entry]) -> dict[str, float]:
         """The strongest ways to put translations of words side by side."""
-        options = product(*(weighted(entry, self.settings, self.lexicons[1]).items() for entry in entries))
-        space = " " * find_language(self.lexicons[0].target_language).spaced
+        options = product(*(weighted(entry, self._most).items() for entry in entries))
+        space = " " * find_language(self.lexicon.target_language).spaced
         joint = {space.join(word for word, _ in way): prod(weight for _, weight in way) for way in options}
-        return dict(sorted(joint.items(), key=lambda item: -item[1])[: self.settings.k])
+        return dict(sorted(joint.items(), key=lambda item: -item[1])[: self._most])
 
     def choices(self, word: str, *, first: bool = False) -> Mapping[str, float]:
-        """The translations that a word is drawn from, strongest first, with their weights; the word may be among them.
+        """The translations that are chosen from, strongest first, and their strengths; the word may be among them.
 
         The only one of a word that is left out of glosses is empty.
 
@@ -134,17 +117,46 @@ class Glosser:
         result: list[str | None] = []
         for position, word in enumerate(words):
             choices = self.choices(word, first=position == 0)
-            translation = picked(choices, float(picks[position])) if choices else None
+            translation = list(choices)[int(picks[position] * len(choices))] if choices else None
             result.append(translation if translation is None or drawn[position] else word)
         return result
+
+    @property
+    def _fits_words(self) -> bool:
+        """Whether translations are chosen to fit each other."""
+        return self.model is not None and self.model.weight > 0
+
+    @cached_property
+    def _options(self) -> Callable[[str], Options]:
+        model, language = self.model, self.lexicon.source_language
+        assert model is not None
+        return lru_cache(maxsize=WORDS_REMEMBERED)(
+            lambda word: model.options(lower_case(word, language), self.choices(word))
+        )
+
+    def _rendered(self, words: Sequence[str], rng: np.random.Generator) -> list[tuple[str, str | None]]:
+        """The words of a sentence in the order of their gloss, each with what `translated` says of it."""
+        model = self.model
+        order = range(len(words)) if model is None else model.order(words)
+        if model is None or not self._fits_words:
+            made = self.translated(words, rng)
+            return [(words[place], made[place]) for place in order]
+        usual = [self._usual(word) if place == 0 else word for place, word in enumerate(words)]
+        ordered, drawn = [usual[place] for place in order], rng.random(len(words)) < self.settings.rate
+        options = [self._options(word) if drawn[place] else model.fixed(word) for place, word in enumerate(ordered)]
+        return list(zip(ordered, model.best(options), strict=True))
+
+    def _usual(self, word: str) -> str:
+        """The first word of a sentence as it stands within one."""
+        entry, language = self.lexicon.find(word), self.lexicon.source_language
+        return lower_case(word, language) if entry and entry.word[:1].islower() and word[1:].islower() else word
 
     def __call__(self, text: str, rng: np.random.Generator) -> str:
         """The gloss of a sentence."""
         units = self.segmenters[0].split(text)
         words: list[str] = []
         gaps = [units.gaps[0]]
-        made = self._thinned(self.translated(units.words, rng), rng)
-        for word, new, gap in zip(units.words, made, units.gaps[1:], strict=True):
+        for (word, new), gap in zip(self._rendered(units.words, rng), units.gaps[1:], strict=True):
             if new == "" or (new is None and self.settings.unknown == "drop"):
                 if words:
                     gaps[-1] = gap
@@ -153,25 +165,12 @@ class Glosser:
             gaps.append(gap)
         if not words:
             words, gaps = list(units.words), list(units.gaps)
+        if self.model is not None and units.words and units.words[0][:1].istitle():
+            words[0] = capitalised(words[0], self.lexicon.target_language)
         if self.whole:
-            words = self._shuffled(words, rng)
-            gaps = _gaps_in(self.lexicons[0].target_language, gaps, self.lexicons[0].source_language)
+            gaps = _gaps_in(self.lexicon.target_language, gaps, self.lexicon.source_language)
         gloss = self.segmenters[1].join(Words(tuple(gaps), tuple(words)))
         return f"{self.settings.mark} {gloss}" if self.settings.mark else gloss
-
-    def _thinned(self, words: list[str | None], rng: np.random.Generator) -> list[str | None]:
-        """Words of which some are left out by chance."""
-        if not (self.whole and self.settings.drop):
-            return words
-        gone = rng.random(len(words)) < self.settings.drop
-        return ["" if gone[position] else word for position, word in enumerate(words)]
-
-    def _shuffled(self, words: list[str], rng: np.random.Generator) -> list[str]:
-        """Words that have moved by chance, none of them by more than `shuffle` places."""
-        if not self.settings.shuffle:
-            return words
-        places = np.arange(len(words)) + rng.uniform(0, self.settings.shuffle + 1, len(words))
-        return [words[place] for place in np.argsort(places)]
 
     def rates(self, sentences: Sequence[str], rng: np.random.Generator) -> Rates:
         """How many words of sentences have a translation, and how many become one."""

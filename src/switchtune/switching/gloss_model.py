@@ -1,0 +1,225 @@
+"""Glosses of whole sentences: the other language's word order, and words that fit each other.
+
+The words of a sentence are put in the order of the other language, and of all ways to translate them the most probable
+is taken, by the probabilities of the translations and by a language model: a translation as statistical machines made
+it (Brown et al., Computational Linguistics 1993; Koehn et al., NAACL 2003), of single words, without anything trained
+beyond counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from switchtune.corpus.words import Segmenter, lower_case
+from switchtune.languages import find_language
+from switchtune.lexicon.alignment import Alignment
+from switchtune.lexicon.ngrams import Ngrams, end_of, history_of, log_probability
+from switchtune.lexicon.text import Encoded, Vocabulary
+from switchtune.switching.reorder import Reordering
+
+LEFT_OUT = 0.7
+"""Share of a word's occurrences that are aligned to nothing, from which on a gloss may leave it out."""
+MOST_OPTIONS = 8
+"""Ways to translate a word that are looked at."""
+PHRASE_PAIRS = 50_000
+"""Sentence pairs from which phrases are taken, the first of the corpus."""
+_WIDEST = 4  # Words of the other language that one word is aligned to, from the first to the last
+_ATTACHED = 2  # Unaligned words on each side of these that may belong to them
+_BEAM = 6
+_WORD_BONUS = 2.5  # Nats that the language model's weight is multiplied with as well, for every word: else fewer win
+
+Phrases: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
+"""By word, in lower case: the words that it is translated by, and how often; () where it is aligned to nothing."""
+
+
+class Options(NamedTuple):
+    """The ways to translate one word."""
+
+    texts: tuple[str | None, ...]  # None: the word has no translation
+    words: NDArray[np.int64]  # Ids of the words of all of them, one after the other
+    sizes: NDArray[np.int64]  # [options] words of each
+    log_probabilities: NDArray[np.float64]  # [options]
+
+
+@dataclass(frozen=True)
+class GlossModel:
+    """What is known of the language of glosses from its own sentences and from aligned pairs."""
+
+    segmenter: Segmenter
+    language: str
+    phrases: Phrases
+    ngrams: Ngrams
+    vocabulary: Vocabulary  # Of `ngrams`
+    weight: float  # Of the language model, beside 1 for the translations
+    reordering: Reordering | None = None
+
+    def order(self, words: Sequence[str]) -> list[int]:
+        """The positions of the words of a sentence in the order of their gloss."""
+        return self.reordering(words) if self.reordering else list(range(len(words)))
+
+    def options(self, key: str, translations: Mapping[str, float]) -> Options:
+        """The ways to translate a word, in lower case; `translations` are those of the lexicon with their weights."""
+        phrases, space = self.phrases.get(key, {}), " " * find_language(self.language).spaced
+        total, mass = sum(phrases.values()), sum(translations.values())
+        found: dict[str, float] = {}
+        for phrase, count in phrases.items():
+            if phrase or count >= LEFT_OUT * total:
+                found[space.join(phrase)] = count / (total + 1)
+        for translation, weight in translations.items():
+            found[translation] = found.get(translation, 0.0) + weight / mass / (total + 1)
+        best = sorted(found.items(), key=lambda item: -item[1])[:MOST_OPTIONS]
+        return self._options(best) if best else self._options([(None, 1.0)])
+
+    def fixed(self, word: str) -> Options:
+        """A word that stays as it is."""
+        return self._options([(word, 1.0)])
+
+    def _options(self, weighted: Sequence[tuple[str | None, float]]) -> Options:
+        other, index = end_of(self.vocabulary) + 2, self.vocabulary.index
+        words = [
+            [min(other, index.get(lower_case(word, self.language), other)) for word in self.segmenter.split(text).words]
+            if text is not None
+            else [other]
+            for text, _ in weighted
+        ]
+        return Options(
+            tuple(text for text, _ in weighted),
+            np.array([word for option in words for word in option], dtype=np.int64),
+            np.array([len(option) for option in words], dtype=np.int64),
+            np.log([weight for _, weight in weighted]),
+        )
+
+    def best(self, options: Sequence[Options]) -> list[str | None]:
+        """One of the options of each word of a sentence: those that together are the most probable, nearly always."""
+        if not options:
+            return []
+        columns = [np.concatenate([each[column] for each in options]) for column in (1, 2, 3)]
+        sizes = np.array([len(each.texts) for each in options])
+        chosen = _searched(sizes, *columns, self.ngrams, end_of(self.vocabulary), self.weight)
+        return [each.texts[number] for each, number in zip(options, chosen.tolist(), strict=True)]
+
+
+def phrases_of(text: Encoded, counterpart: Encoded, alignment: Alignment) -> Phrases:
+    """How the words of a text are translated in its counterpart, with the unaligned words beside them and without.
+
+    Args:
+        alignment: from the text to its counterpart, sentence by sentence.
+    """
+    pairs = min(len(text), PHRASE_PAIRS)
+    last = int(alignment.starts[pairs])
+    pair = alignment.pair_of_link[:last]
+    word, other = text.starts[pair] + alignment.source[:last], counterpart.starts[pair] + alignment.target[:last]
+    tokens, others = int(text.starts[pairs]), int(counterpart.starts[pairs])
+    links, links_of_other = np.bincount(word, minlength=tokens), np.bincount(other, minlength=others)
+    first, end = np.full(tokens, others), np.zeros(tokens, dtype=np.int64)
+    np.minimum.at(first, word, other)
+    np.maximum.at(end, word, other + 1)
+    aligned = np.flatnonzero(links)
+    before = np.concatenate(([0], np.cumsum(links_of_other > 0)))
+    alone = np.bincount(word, links_of_other[other], minlength=tokens)[aligned] == links[aligned]
+    alone &= before[end[aligned]] - before[first[aligned]] == links[aligned]
+    shared, whole = aligned[~alone], aligned[alone & (end[aligned] - first[aligned] <= _WIDEST)]
+    sentences = counterpart.sentence_of_token[:others]
+    left, right = (_unaligned_beside(links_of_other, sentences, step) for step in (-1, 1))
+    begins, ends = first[whole], end[whole]
+    spans = [(whole, b, e, 0.25) for b in (begins, begins - left[begins]) for e in (ends, ends + right[ends - 1])]
+    spans += [(shared, first[shared], first[shared] + 1, 0.5)]
+    nothing = np.flatnonzero(links == 0)
+    spans += [(nothing, np.zeros_like(nothing), np.zeros_like(nothing), 1.0)]
+    return _counted(text, counterpart, spans)
+
+
+def _unaligned_beside(links: NDArray[np.int64], sentences: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+    """How many words without a link stand right before (step -1) or after (1) each, `_ATTACHED` at most. [tokens]"""
+    counts, going, tokens = np.zeros_like(links), np.ones(len(links), dtype=np.bool_), np.arange(len(links))
+    for distance in range(1, _ATTACHED + 1):
+        place = np.clip(tokens + step * distance, 0, len(links) - 1)
+        going &= (place == tokens + step * distance) & (links[place] == 0) & (sentences[place] == sentences)
+        counts += going
+    return counts
+
+
+_Span: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], float]
+"""Words of a text, where the phrase of each begins and ends in the counterpart, and how much it counts."""
+
+
+def _counted(text: Encoded, counterpart: Encoded, spans: Sequence[_Span]) -> Phrases:
+    """The phrases of spans of the counterpart by the word of each, the most frequent `MOST_OPTIONS` of a word."""
+    width = _WIDEST + 2 * _ATTACHED
+    tokens, begins, ends = (np.concatenate([span[column] for span in spans]) for column in range(3))
+    weights = np.concatenate([np.full(len(span[0]), span[3]) for span in spans])
+    rows = np.full((len(tokens), 1 + width), -1, dtype=np.int32)
+    rows[:, 0] = text.ids[tokens]
+    for column in range(width):
+        inside = begins + column < ends
+        rows[inside, 1 + column] = counterpart.ids[begins[inside] + column]
+    kinds, which = np.unique(rows, axis=0, return_inverse=True)
+    counts = np.bincount(which.ravel(), weights, minlength=len(kinds))
+    order = np.lexsort((-counts, kinds[:, 0]))
+    rank = np.arange(len(order)) - np.searchsorted(kinds[order, 0], kinds[order, 0])
+    order = order[rank < MOST_OPTIONS]
+    keys, names = list(text.vocabulary.index), counterpart.vocabulary.words
+    phrases: dict[str, dict[tuple[str, ...], float]] = {}
+    for row, count in zip(kinds[order].tolist(), counts[order].tolist(), strict=True):
+        phrases.setdefault(keys[row[0]], {})[tuple(names[word] for word in row[1:] if word >= 0)] = count
+    return phrases
+
+
+@njit(cache=True, nogil=True)
+def _searched(options, words, sizes, scores, ngrams, end, weight):
+    """The option of each word of a sentence, by beam search; `options` says how many each has."""
+    slots = len(options)
+    state = np.empty((2, _BEAM, 2), np.int64)
+    total = np.empty((2, _BEAM))
+    parents, taken = np.empty((slots, _BEAM), np.int64), np.empty((slots, _BEAM), np.int64)
+    state[0, 0], total[0, 0], kept = end + 1, 0.0, 1
+    ends = np.cumsum(sizes)
+    option_at = 0
+    for slot in range(slots):
+        old, new, count = slot % 2, 1 - slot % 2, 0
+        for parent in range(kept):
+            known_history = history_of(ngrams, state[old, parent, 0], state[old, parent, 1])
+            for option in range(options[slot]):
+                at = option_at + option
+                two_before, before, history = state[old, parent, 0], state[old, parent, 1], known_history
+                score = total[old, parent] + scores[at]
+                for place in range(ends[at] - sizes[at], ends[at]):
+                    score += weight * (log_probability(ngrams, history, before, words[place]) + _WORD_BONUS)
+                    two_before, before = before, words[place]
+                    if place + 1 < ends[at]:
+                        history = history_of(ngrams, two_before, before)
+                slot_of = count
+                worst = 0
+                for known in range(count):
+                    if state[new, known, 0] == two_before and state[new, known, 1] == before:
+                        slot_of = known
+                    if total[new, known] < total[new, worst]:
+                        worst = known
+                if slot_of == count:
+                    if count < _BEAM:
+                        count += 1
+                        total[new, slot_of] = -np.inf
+                    else:
+                        slot_of = worst
+                if score > total[new, slot_of]:
+                    total[new, slot_of] = score
+                    state[new, slot_of, 0], state[new, slot_of, 1] = two_before, before
+                    parents[slot, slot_of], taken[slot, slot_of] = parent, option
+        kept = count
+        option_at += options[slot]
+    best, highest = 0, -np.inf
+    for last in range(kept):
+        two_before, before = state[slots % 2, last]
+        history = history_of(ngrams, two_before, before)
+        score = total[slots % 2, last] + weight * log_probability(ngrams, history, before, end)
+        if score > highest:
+            best, highest = last, score
+    chosen = np.empty(slots, np.int64)
+    for slot in range(slots - 1, -1, -1):
+        chosen[slot] = taken[slot, best]
+        best = parents[slot, best]
+    return chosen
