@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs"
 PICTURES = DOCS / "pictures"
-DRAWN = ("csr+ pairs", "csr+", "bt", "csr+bt")
+DRAWN = ("csr+", "csr+ word by word", "csr+ pairs word by word", "bt")
 """Arms that the pictures show."""
 Trial: TypeAlias = Mapping[str, Any]
 
