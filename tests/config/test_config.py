@@ -566,6 +566,20 @@ def test_terms_take_a_share_of_the_examples_of_the_task_in_any_recipe() -> None:
     assert reverse is not None and not reverse.has_terms and not reverse.aligns_all
 
 
+def test_glosses_are_learned_from_alignments_where_the_lexicon_is_aligned_and_meant() -> None:
+    arms = [
+        "csr+",
+        {"recipe": "csr+", "name": "words", "gloss": {"reorder": False, "language_model": 0}},
+        {"recipe": "csr+", "name": "vecmap", "lexicon": {"method": "vecmap"}},
+        {"recipe": "csr+", "name": "anti", "switching": {"source": "anti"}},
+        "csr",
+    ]
+    made = config(arms=arms, baseline="csr").arms
+    assert [arm.learns_glosses for arm in made] == [True, False, False, False, False]
+    assert [arm.needs_alignments for arm in made] == [True, False, False, False, False]
+    assert [arm.models_source for arm in made] == [True, False, True, True, False]
+
+
 def test_a_reverse_model_of_several_rounds_has_no_terms_and_as_much_of_the_task() -> None:
     pair = PAIR | {"monolingual": {"en": "more", "de": "mehr"}}
     without, made = (

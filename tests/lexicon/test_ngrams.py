@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchtune.lexicon import ngrams as module
-from switchtune.lexicon.ngrams import DISCOUNT, Ngrams, count_ngrams, end_of, history_of, log_probability
+from switchtune.lexicon.ngrams import DISCOUNT, Ngrams, count_ngrams, history_of, log_probability
 from switchtune.lexicon.text import encode
 
 sentences = st.lists(st.lists(st.sampled_from("abcd"), max_size=5), min_size=1, max_size=8)
@@ -43,7 +43,8 @@ def by_formula(text: Sequence[Sequence[int]], words: int, two_before: int, befor
 @given(text=sentences, history=st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd")))
 def test_probabilities_are_those_of_the_formula(text: list[list[str]], history: tuple[str, str]) -> None:
     encoded = encode(text, "en")
-    ngrams, end = count_ngrams(encoded), end_of(encoded.vocabulary)
+    ngrams = count_ngrams(encoded)
+    end = ngrams.end
     ids = [[encoded.vocabulary.index[word] for word in sentence] for sentence in text]
     known = [encoded.vocabulary.index.get(word, end + 2) for word in history]
     for two_before, before in ((end + 1, end + 1), (end + 1, known[1]), (known[0], known[1])):
@@ -54,7 +55,8 @@ def test_probabilities_are_those_of_the_formula(text: list[list[str]], history: 
 
 def test_probabilities_add_up_to_one_where_all_words_are_known() -> None:
     encoded = encode([["a", "b"], ["a", "c", "b"], ["b"]] * 50, "en")
-    ngrams, end = count_ngrams(encoded), end_of(encoded.vocabulary)
+    ngrams = count_ngrams(encoded)
+    end = ngrams.end
     for two_before, before in ((end + 1, end + 1), (end + 1, 0), (0, 1)):
         assert sum(probability(ngrams, two_before, before, word) for word in range(end + 3)) == pytest.approx(
             1, abs=0.01
@@ -63,17 +65,18 @@ def test_probabilities_add_up_to_one_where_all_words_are_known() -> None:
 
 def test_what_follows_often_is_likelier_than_what_never_does() -> None:
     encoded = encode([line.split() for line in ["the old man sat", "the old man left", "an old dog sat"]], "en")
-    ngrams, index, end = count_ngrams(encoded), encoded.vocabulary.index, end_of(encoded.vocabulary)
+    ngrams, index = count_ngrams(encoded), encoded.vocabulary.index
     after_old = {word: probability(ngrams, index["the"], index["old"], index[word]) for word in ("man", "dog", "sat")}
     assert after_old["man"] > after_old["dog"] > after_old["sat"]
-    assert probability(ngrams, index["the"], index["old"], end + 2) > 0
+    assert probability(ngrams, index["the"], index["old"], ngrams.id_of(None)) > 0
 
 
 def test_rare_words_count_as_one_where_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
     encoded = encode([["a", "a", "b", "b", "c"], ["a", "d"]], "en")
     monkeypatch.setattr(module, "_MOST_WORDS", 2)
     ngrams, (a, b, end, begin, other) = count_ngrams(encoded), range(5)
-    assert end_of(encoded.vocabulary) == end
+    assert ngrams.end == end
+    assert list(map(ngrams.id_of, (0, 1, 2, 3, None))) == [a, b, other, other, other]
     for two_before, before in ((begin, begin), (b, b), (begin, a)):
         ids = [[a, a, b, b, other], [a, other]]
         for word in range(5):

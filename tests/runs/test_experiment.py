@@ -521,6 +521,13 @@ def test_arms_with_mixtures_of_their_own(model: Path, tmp_path: Path) -> None:
     assert counts["pairs-only"] == {"task": 6, "gloss": 6}
     assert counts["restoring"] == {"task": 6, "gloss": 10, "restore": 12}
     assert counts["plus"] == {"task": 6, "gloss": 10, "dictionary": len(read_lexicon(lexicons[0]))}
+    # What an edit by hand says of a word counts more than what the word is aligned to.
+    alignments = tuple(sorted((tmp_path / "run/lexicon/de-en").rglob("*.npz")))
+    word, *_ = ENGLISH[0].lower().split()
+    edits_path(lexicons[1]).write_text(f"{word}\t*\t-\n{word}\tmine\n", encoding="utf-8")
+    part = Part(config.pairs[0], lexicons, alignments)
+    glosses = PairExamples("translation", part, config.arms[1], 1, data, layout).of_kind("gloss").train
+    assert "mine" in glosses.make(0, 0).source.lower().split()
 
 
 def test_each_kind_of_a_mixture_is_shown(model: Path, tmp_path: Path) -> None:

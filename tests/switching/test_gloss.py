@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon.records import Entry, Lexicon, Translation
-from switchtune.switching.gloss import Glosser
+from switchtune.switching.gloss import Glosser, is_segmented
 
 
 def lexicon(source: str, target: str, **entries: str) -> Lexicon:
@@ -131,6 +131,18 @@ def test_a_gloss_has_the_spacing_of_the_language_that_it_is_written_in() -> None
     assert chinese("Dog, dog: sleeps?", rng()) == "狗，狗：睡觉？"
     traditional = Glosser(segmenters, lexicon("en", "zh_Hant", dog="狗"), settings)
     assert traditional("Dog, dog!", rng()) == "狗，狗！"
+
+
+def test_words_stand_apart_where_the_corpus_has_them_so() -> None:
+    segmenters = (word_segmenter("en"), word_segmenter("zh"))
+    into_chinese = lexicon("en", "zh", dog="狗", sleeps="睡觉")
+    assert is_segmented(["狗 睡觉 。", "小 狗"], segmenters[1])
+    assert not is_segmented(["狗睡觉。", "我有一只小狗", "狗"], segmenters[1])
+    assert not is_segmented([], segmenters[1])
+    apart = Glosser(segmenters, into_chinese, GlossSettings(), segmented=True)
+    assert apart("Dog, dog sleeps.", rng()) == "狗 ， 狗 睡觉 。"
+    assert apart('"Dog sleeps', rng()) == '" 狗 睡觉'
+    assert apart("?", rng()) == "？"
 
 
 def test_a_switched_sentence_keeps_the_punctuation_and_spaces_of_its_own_language() -> None:

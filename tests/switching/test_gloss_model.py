@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from switchtune.config.switching import GlossSettings
 from switchtune.corpus.words import word_segmenter
 from switchtune.lexicon.alignment import Alignment
-from switchtune.lexicon.ngrams import count_ngrams, end_of, history_of, log_probability
+from switchtune.lexicon.ngrams import count_ngrams, history_of, log_probability
 from switchtune.lexicon.records import Entry, Lexicon, Translation
 from switchtune.lexicon.text import encode
 from switchtune.switching.gloss import Glosser
@@ -63,9 +63,9 @@ def test_a_word_may_be_aligned_to_several_words_or_to_nothing_or_share_one() -> 
     assert crossed == {"a": {("x",): 0.5}, "b": {("y",): 1.0}}
 
 
-def test_counts_add_up_and_sentences_without_words_do_no_harm() -> None:
-    found = phrases(["dog", "", "dog", "dog"], ["Hund", "x", "", "Köter"], "0-0", "", "", "0-0")
-    assert found == {"dog": {("Hund",): 1.0, ("Köter",): 1.0, (): 1.0}}
+def test_counts_add_up_and_pairs_that_are_not_aligned_do_not_count() -> None:
+    found = phrases(["dog", "", "dog", "dog", "dog"], ["Hund", "x", "", "Köter", "Katze"], "0-0", "", "", "0-0", "")
+    assert found == {"dog": {("Hund",): 1.0, ("Köter",): 1.0}}
 
 
 def model(known: Phrases, *, weight: float = 0.7, reordering: Reordering | None = None) -> GlossModel:
@@ -85,6 +85,10 @@ def test_only_words_that_mostly_have_no_counterpart_may_be_left_out() -> None:
     made = model({"of": {(): 8.0, ("von",): 2.0}, "it": {(): 6.0, ("es",): 4.0}})
     assert "" in made.options("of", {}).texts
     assert "" not in made.options("it", {}).texts
+
+
+def test_a_translation_without_any_strength_is_none() -> None:
+    assert model({}).options("old", {"alter": 1.0, "Mann": 0.0}).texts == ("alter",)
 
 
 def test_a_word_without_a_translation_is_told_as_such() -> None:
@@ -109,7 +113,7 @@ def test_a_word_without_a_translation_is_told_as_such() -> None:
 def test_the_search_finds_what_trying_all_finds(words: list[dict[str, float]], weight: float) -> None:
     made = model({}, weight=weight)
     options = [made.options("x", translations) for translations in words]
-    index, end = made.vocabulary.index, end_of(made.vocabulary)
+    index, end = made.vocabulary.index, made.ngrams.end
 
     def score(way: Sequence[int]) -> float:
         total, two_before, before = 0.0, end + 1, end + 1
@@ -130,8 +134,8 @@ def test_the_search_finds_what_trying_all_finds(words: list[dict[str, float]], w
 
 def glosser(made: GlossModel, **given: object) -> Glosser:
     entries = {
-        word: Entry(word, 1, (Translation(translation, 0.5, 1),))
-        for word, translation in {"man": "Mann", "a": "ein", "old": "alter", "sleeps": "schläft"}.items()
+        word.lower(): Entry(word, 1, (Translation(translation, 0.5, 1),))
+        for word, translation in {"man": "Mann", "a": "ein", "old": "alter", "sleeps": "schläft", "I": "ich"}.items()
     }
     lexicon = Lexicon("en", "de", "align", "probability", "word", entries)
     segmenters = (word_segmenter("en"), word_segmenter("de"))
@@ -161,12 +165,48 @@ class Backwards(Reordering):
 def test_words_stand_in_the_order_of_the_other_language(weight: float) -> None:
     backwards = Backwards("en", {}, np.zeros(1))
     made = glosser(model({}, weight=weight, reordering=backwards))
-    assert made("A man sleeps.", rng()).lower() == "schläft mann ein."
+    assert made("A man sleeps.", rng()) == "Schläft Mann ein."
+    assert made("Old man.", rng()) == "Mann alter."
+
+
+def test_words_have_the_casing_that_they_have_in_the_sentence() -> None:
+    made = glosser(model({"old": {("alter",): 5.0}, "a": {("ein",): 5.0}, "man": {("Mann",): 5.0}}))
+    assert made("A man! AN OLD MAN! Old man?", rng()) == "Ein Mann! AN ALTER MANN! Alter Mann?"
+    assert made("I sleeps, I", rng()) == "Ich schläft, ich"
+    assert made("OLD", rng()) == "ALTER"
+
+
+def test_what_rates_say_is_what_glosses_do() -> None:
+    made = glosser(model({"zebra": {("Zebra",): 5.0}, "of": {(): 5.0}}))
+    rates = made.rates(["A zebra of lions", ""], rng())
+    assert (rates.words, rates.replaceable, rates.replaced) == (4, 3, 3)
+
+
+def test_a_gloss_has_the_casing_of_its_sentence() -> None:
+    known = {"a": {("ein",): 9.0}, "man": {("Mann",): 8.0}, "sleeps": {("schläft",): 9.0}}
+    made = glosser(model(known))
+    assert made("A MAN SLEEPS!", rng()) == "EIN MANN SCHLÄFT!"
+    assert made("An OLD MAN Sleeps", rng()) == "An ALTER MANN Schläft"
+    last = glosser(model(known, reordering=Backwards("en", {}, np.zeros(1))))
+    assert last("A man sleeps", rng()) == "Schläft Mann ein"
+    assert last("A MAN SLEEPS 2", rng()) == "2 SCHLÄFT MANN EIN"
+
+
+@pytest.mark.parametrize(("unknown", "expected"), [("drop", "man"), ("mask", "man <mask>"), ("keep", "man zebra")])
+def test_words_without_a_translation_are_such_at_every_rate(unknown: str, expected: str) -> None:
+    assert glosser(model({}), rate=0, unknown=unknown)("man zebra", rng()) == expected
+
+
+def test_words_with_a_phrase_alone_are_counted_as_translated() -> None:
+    counted = glosser(model({"zebra": {("Zebra", "da"): 3.0}})).rates(["A zebra sleeps there", "old"], rng())
+    assert (counted.words, counted.replaceable, counted.replaced) == (5, 4, 4)
+    assert glosser(model({}), rate=0).rates(["a zebra"], rng()).replaceable == 1
 
 
 def test_at_a_lower_rate_words_stay() -> None:
     kept = glosser(model({}), rate=0.3)(" ".join(["man"] * 400), rng()).split().count("man")
     assert 220 < kept < 340
+    assert glosser(model({}), rate=0, unknown="drop")("a zebra sleeps", rng()) == "a sleeps"
 
 
 def test_probabilities_of_options_add_up_to_at_most_one() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from switchtune.lexicon.alignment import Alignment
 from switchtune.lexicon.text import encode
-from switchtune.switching.reorder import Reordering, _ordered, learn_order
+from switchtune.switching.reorder import LONGEST_STRETCH, Reordering, _loss, _ordered, learn_order
 
 SUBJECTS, VERBS, OBJECTS = ("anna", "tom", "she", "he"), ("sees", "eats", "likes"), ("apples", "bread", "fish", "dogs")
 
@@ -68,11 +68,28 @@ def test_no_word_is_lost_or_doubled(english: Reordering, words: list[str]) -> No
     assert sorted(english(words)) == list(range(len(words)))
 
 
+def test_a_long_sentence_is_put_in_order_by_stretches(english: Reordering) -> None:
+    words = ["anna", "eats", "fish", "fresh"] * LONGEST_STRETCH
+    order = english(words)
+    assert sorted(order) == list(range(len(words)))
+    assert order[:LONGEST_STRETCH] == english(words[:LONGEST_STRETCH]) != list(range(LONGEST_STRETCH))
+
+
 def test_without_links_the_order_stays() -> None:
     nothing = Alignment(np.zeros(3, np.int64), *(np.zeros(0, np.int16),) * 2, np.zeros(0, np.float32), 0)
     learned = learn_order(encode([("a", "b"), ("b", "a")], "en"), "en", nothing)
     assert learned(["b", "a", "c"]) == [0, 1, 2]
     assert learned([]) == []
+
+
+def test_the_gradient_is_that_of_the_loss() -> None:
+    rng = np.random.default_rng(0)
+    weights, rows, swapped = rng.normal(size=6), rng.integers(6, size=(5, 3), dtype=np.int32), rng.random(5) < 0.5
+    value, gradient = _loss(weights, rows, swapped)
+    logits = weights[rows].sum(axis=1)
+    assert value == pytest.approx(-np.log(1 / (1 + np.exp(np.where(swapped, -logits, logits)))).sum())
+    steps = [(_loss(weights + step, rows, swapped)[0] - value) / 1e-6 for step in np.eye(6) * 1e-6]
+    assert gradient == pytest.approx(steps, abs=1e-4)
 
 
 @settings(max_examples=40)

@@ -264,15 +264,17 @@ class ResolvedArm:
 
     @property
     def learns_glosses(self) -> bool:
-        """Whether the making of its glosses is learned from the alignments of the pairs."""
-        method, parts = self.lexicon.method, self.lexicon.parts
+        """Whether it is learned from the alignments of the pairs how to make its glosses."""
+        method, parts, switching = self.lexicon.method, self.lexicon.parts, self.switching
         aligned = method in {"auto", "align"} or (method == "mixed" and (not parts or "align" in parts))
         as_a_whole = self.gloss.reorder or self.gloss.language_model > 0
-        return "gloss" in self.kinds and aligned and as_a_whole and self.switching.unit == "word"
+        # The words of the `anti` control are to be wrong, and alignments would set them right.
+        meant = switching.unit == "word" and switching.source != "anti"
+        return "gloss" in self.kinds and aligned and as_a_whole and meant
 
     @property
     def aligns_all(self) -> bool:
-        """Whether words become those that they are aligned to in their own pair."""
+        """Whether all pairs are aligned, as words become those that they are aligned to in their own pair."""
         return self.has_terms or (self.restores and self.switching.source == "aligned")
 
     @property

@@ -6,16 +6,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.lexicon.text import Encoded, Vocabulary
+from switchtune.lexicon.text import Encoded
 
 DISCOUNT = 0.75
 """Taken from every count and given to what was not seen (absolute discounting, interpolated; Ney et al., 1994)."""
 MOST_TOKENS = 10_000_000
-"""Words that counts are taken of, the first of the text: memory follows them."""
+"""Words that are counted, the first of the text: memory grows with them."""
 _MOST_WORDS = (1 << 21) - 3
-"""Words that are told apart, the most frequent ones: three of them are one key of 63 bits."""
+"""Words that are told apart, the most frequent ones: the ids of three make one key of 63 bits."""
 _UNSEEN = 0.1
-"""Probability of a word that was never seen, in shares of that of a word of which nothing is known but that it was."""
+"""What a word that was never seen gets, as a share of what discounting leaves to each word."""
 
 
 class Ngrams(NamedTuple):
@@ -32,15 +32,24 @@ class Ngrams(NamedTuple):
     trigram_words: NDArray[np.int64]  # [trigrams] the third word
     trigrams: NDArray[np.float64]  # [trigrams]
 
+    @property
+    def end(self) -> int:
+        """The id of the end of a sentence; the next two are those of its beginning and of all other words."""
+        return len(self.unigrams) - 3
+
+    def id_of(self, word: int | None) -> int:
+        """The id here of a word with this id in the text; None: it does not occur there."""
+        return word if word is not None and word < self.end else self.end + 2
+
 
 def count_ngrams(text: Encoded) -> Ngrams:
-    """A model of the sentences of a text; it continues words by their ids, and by `end_of` its vocabulary."""
-    words = min(len(text.vocabulary), _MOST_WORDS)
-    end, size = words, words + 3
+    """The model of the sentences of a text, in which words have the ids that the text gives them."""
+    end = min(len(text.vocabulary), _MOST_WORDS)
+    size = end + 3
     sentences = int(np.searchsorted(text.starts, MOST_TOKENS, side="right")) - 1
     starts = text.starts[: sentences + 1]
-    ids = np.minimum(text.ids[: starts[-1]], end + 2).astype(np.int64)
-    tokens = np.insert(np.where(ids >= end, end + 2, ids), starts[1:], end)
+    ids = text.ids[: starts[-1]].astype(np.int64)
+    tokens = np.insert(np.where(ids < end, ids, end + 2), starts[1:], end)
     first = starts[:-1] + np.arange(sentences)
     before = np.concatenate(([end + 1], tokens[:-1]))
     before[first] = end + 1
@@ -61,7 +70,7 @@ def count_ngrams(text: Encoded) -> Ngrams:
 def _discounted(
     histories: NDArray[np.int64], words: NDArray[np.int64], size: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Distinct histories, what each leaves to shorter ones, where its words begin; these, and their probabilities."""
+    """Distinct histories, what each leaves to the shorter one, where its words begin; the words, and probabilities."""
     ngrams, counts = np.unique(histories * size + words, return_counts=True)
     seen, which, kinds = np.unique(ngrams // size, return_inverse=True, return_counts=True)
     totals = np.bincount(which, counts, minlength=len(seen))
@@ -69,21 +78,17 @@ def _discounted(
     return seen, DISCOUNT * kinds / totals, starts, ngrams % size, (counts - DISCOUNT) / totals[which]
 
 
-def end_of(vocabulary: Vocabulary) -> int:
-    """The id of the end of a sentence; the beginning and all words that are not told apart have those after it."""
-    return min(len(vocabulary), _MOST_WORDS)
-
-
 @njit(inline="always")
 def _place(keys, start, end, key):
     """Where a key stands between two places, or -1."""
+    last = end
     while start < end:
         middle = (start + end) // 2
         if keys[middle] < key:
             start = middle + 1
         else:
             end = middle
-    return start if start < len(keys) and keys[start] == key else -1
+    return start if start < last and keys[start] == key else -1
 
 
 @njit(cache=True, nogil=True)
@@ -94,16 +99,14 @@ def history_of(ngrams, two_before, before):
 
 @njit(cache=True, nogil=True)
 def log_probability(ngrams, history, before, word):
-    """Natural logarithm of the probability of a word after a history and its second word."""
-    start, end = ngrams.bigram_starts[before], ngrams.bigram_starts[before + 1]
-    place = _place(ngrams.bigram_words, start, end, word)
+    """Natural logarithm of the probability of a word after a history, whose second word is `before`."""
     probability = ngrams.after_one[before] * ngrams.unigrams[word]
-    if start <= place < end:
+    place = _place(ngrams.bigram_words, ngrams.bigram_starts[before], ngrams.bigram_starts[before + 1], word)
+    if place >= 0:
         probability += ngrams.bigrams[place]
     if history >= 0:
         probability *= ngrams.after_two[history]
-        start, end = ngrams.trigram_starts[history], ngrams.trigram_starts[history + 1]
-        place = _place(ngrams.trigram_words, start, end, word)
-        if start <= place < end:
+        place = _place(ngrams.trigram_words, ngrams.trigram_starts[history], ngrams.trigram_starts[history + 1], word)
+        if place >= 0:
             probability += ngrams.trigrams[place]
     return np.log(probability)

@@ -7,7 +7,7 @@ from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import TaskName
 from switchtune.corpus.documents import document_sentences
 from switchtune.corpus.read import Corpus
-from switchtune.corpus.words import word_segmenter
+from switchtune.corpus.words import lower_case, word_segmenter
 from switchtune.examples import (
     alternating_examples,
     backtranslated_examples,
@@ -22,7 +22,7 @@ from switchtune.examples import (
     terms_examples,
 )
 from switchtune.lexicon.build import Lexicons
-from switchtune.lexicon.files import read_lexicon
+from switchtune.lexicon.files import read_edits, read_lexicon
 from switchtune.lexicon.ngrams import count_ngrams
 from switchtune.lexicon.text import encode, monolingual_text
 from switchtune.models.layout import Layout
@@ -31,8 +31,8 @@ from switchtune.runs.arms import Part
 from switchtune.runs.stages import StageExamples
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import Data
-from switchtune.switching.gloss import Glosser
-from switchtune.switching.gloss_model import PHRASE_PAIRS, GlossModel, phrases_of
+from switchtune.switching.gloss import Glosser, is_segmented
+from switchtune.switching.gloss_model import PHRASE_PAIRS, GlossModel, Phrases, phrases_of
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
 from switchtune.switching.reorder import learn_order
 from switchtune.switching.switcher import Rates
@@ -41,7 +41,7 @@ from switchtune.switching.terms import AlignedTerms
 COUNTED_PAIRS = 50_000
 """Pairs in which it is counted how rare words are, where terms are drawn."""
 MODELLED_SENTENCES = 500_000
-"""Sentences of monolingual text in the source language of which the language model of glosses is made."""
+"""Sentences of monolingual text in the source language of which the language model of glosses is made, at most."""
 USUAL_TOKENS = 32
 """Tokens of the longer side of an example, roughly."""
 
@@ -160,44 +160,40 @@ class PairExamples:
             by_language[language] = read_lexicon(path)
         parts, rates = [], {}
         for language, lexicon in by_language.items():
-            model = self._gloss_model() if language == train.source_language else None
-            gloss = Glosser((segmenter, word_segmenter(language)), lexicon, arm.gloss, self._mask, model=model)
+            segmenters, model, segmented = (segmenter, word_segmenter(language)), None, False
+            if language == train.source_language:
+                model = self._gloss_model()
+                segmented = is_segmented(train.limited(RATE_SAMPLE).sources(), segmenters[1])
+            gloss = Glosser(segmenters, lexicon, arm.gloss, self._mask, segmented=segmented, model=model)
             parts.append(gloss_examples(sentences, (language, target), gloss, seed=seed))
             told = target if language == train.source_language else language
             rates[told] = gloss.rates(sentences[:RATE_SAMPLE], generator(seed, 0, 0))
         return StageExamples(alternating_examples(parts), task, rates)
 
     def _gloss_model(self) -> GlossModel | None:
-        """What glosses in the source language are made by beside the lexicon; None: every word by itself."""
-        arm, train = self.arm, self.data.train
+        """What glosses in the source language are made with, beside the lexicon; None: each word by itself."""
+        arm, pairs = self.arm, self.data.train.limited(PHRASE_PAIRS)
         learned = arm.learns_glosses and bool(self.part.alignments)
         if not (arm.gloss.language_model or learned):
             return None
-        pairs, languages = train.limited(PHRASE_PAIRS), (train.source_language, train.target_language)
-        segmenters = (word_segmenter(languages[0]), word_segmenter(languages[1]))
-        further = self.data.further(arm).get(languages[0])
+        own, other = pairs.source_language, pairs.target_language
+        segmenter, segmenter_of_other = word_segmenter(own), word_segmenter(other)
+        further = self.data.further(arm).get(own) if arm.models_source else None
         sentences = (*pairs.sources(), *(further.sentences[:MODELLED_SENTENCES] if further else ()))
-        text = encode((segmenters[0].split(sentence).words for sentence in sentences), languages[0])
-        phrases, reordering = None, None
+        text = encode((segmenter.split(sentence).words for sentence in sentences), own)
+        phrases: Phrases = {}
+        reordering = None
         if learned:
+            source = monolingual_text(pairs.sources(), own, segmenter).encoded
+            target = monolingual_text(pairs.targets(), other, segmenter_of_other).encoded
             alignment = self.part.alignment().reversed()
-            source, target = (
-                monolingual_text(lines, language, segmenter).encoded
-                for lines, language, segmenter in zip(
-                    (pairs.sources(), pairs.targets()), languages, segmenters, strict=True
-                )
-            )
-            phrases = phrases_of(target, source, alignment)
-            reordering = learn_order(target, languages[1], alignment) if arm.gloss.reorder else None
-        return GlossModel(
-            segmenters[0],
-            languages[0],
-            phrases or {},
-            count_ngrams(text),
-            text.vocabulary,
-            arm.gloss.language_model,
-            reordering,
-        )
+            # Words with edits by hand are translated as these say.
+            edited = {lower_case(edit.word, other) for edit in read_edits(self.part.lexicons[1])}
+            found = phrases_of(target, source, alignment)
+            phrases = {word: found[word] for word in found.keys() - edited}
+            reordering = learn_order(target, other, alignment) if arm.gloss.reorder else None
+        ngrams = count_ngrams(text)
+        return GlossModel(segmenter, own, phrases, ngrams, text.vocabulary, arm.gloss.language_model, reordering)
 
     @property
     def _mask(self) -> str:

@@ -1,9 +1,8 @@
 """Glosses of whole sentences: the other language's word order, and words that fit each other.
 
 The words of a sentence are put in the order of the other language, and of all ways to translate them the most probable
-is taken, by the probabilities of the translations and by a language model: a translation as statistical machines made
-it (Brown et al., Computational Linguistics 1993; Koehn et al., NAACL 2003), of single words, without anything trained
-beyond counts.
+is taken, by the probabilities of the translations and by a language model. That is statistical machine translation
+(Brown et al., Computational Linguistics 1993; Koehn et al., NAACL 2003) of single words, from counts alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,22 +14,21 @@ from numba import njit
 from numpy.typing import NDArray
 
 from switchtune.corpus.words import Segmenter, lower_case
-from switchtune.languages import find_language
 from switchtune.lexicon.alignment import Alignment
-from switchtune.lexicon.ngrams import Ngrams, end_of, history_of, log_probability
+from switchtune.lexicon.ngrams import Ngrams, history_of, log_probability
 from switchtune.lexicon.text import Encoded, Vocabulary
 from switchtune.switching.reorder import Reordering
 
 LEFT_OUT = 0.7
-"""Share of a word's occurrences that are aligned to nothing, from which on a gloss may leave it out."""
+"""A gloss may leave out a word of which at least this share of the occurrences is aligned to nothing."""
 MOST_OPTIONS = 8
-"""Ways to translate a word that are looked at."""
+"""Ways to translate a word that are considered."""
 PHRASE_PAIRS = 50_000
 """Sentence pairs from which phrases are taken, the first of the corpus."""
-_WIDEST = 4  # Words of the other language that one word is aligned to, from the first to the last
-_ATTACHED = 2  # Unaligned words on each side of these that may belong to them
+_WIDEST = 4  # Words from the first to the last that one word is aligned to, at most
+_ATTACHED = 2  # Unaligned words on each side of these that may belong to them, at most
 _BEAM = 6
-_WORD_BONUS = 2.5  # Nats that the language model's weight is multiplied with as well, for every word: else fewer win
+_WORD_BONUS = 2.5  # Added to the logarithm of each word's probability in the language model: else fewer words win
 
 Phrases: TypeAlias = Mapping[str, Mapping[tuple[str, ...], float]]
 """By word, in lower case: the words that it is translated by, and how often; () where it is aligned to nothing."""
@@ -54,24 +52,31 @@ class GlossModel:
     phrases: Phrases
     ngrams: Ngrams
     vocabulary: Vocabulary  # Of `ngrams`
-    weight: float  # Of the language model, beside 1 for the translations
+    weight: float  # Of the language model; that of the translations is 1
     reordering: Reordering | None = None
 
     def order(self, words: Sequence[str]) -> list[int]:
         """The positions of the words of a sentence in the order of their gloss."""
         return self.reordering(words) if self.reordering else list(range(len(words)))
 
-    def options(self, key: str, translations: Mapping[str, float]) -> Options:
-        """The ways to translate a word, in lower case; `translations` are those of the lexicon with their weights."""
-        phrases, space = self.phrases.get(key, {}), " " * find_language(self.language).spaced
+    def options(self, key: str, translations: Mapping[str, float], space: str = " ") -> Options:
+        """The ways to translate a word, in lower case.
+
+        Args:
+            translations: those of the lexicon, with their weights.
+            space: what stands between two words of a gloss.
+        """
+        phrases = self.phrases.get(key, {})
         total, mass = sum(phrases.values()), sum(translations.values())
         found: dict[str, float] = {}
         for phrase, count in phrases.items():
             if phrase or count >= LEFT_OUT * total:
-                found[space.join(phrase)] = count / (total + 1)
+                text = space.join(phrase)
+                found[text] = found.get(text, 0.0) + count / (total + 1)
         for translation, weight in translations.items():
             found[translation] = found.get(translation, 0.0) + weight / mass / (total + 1)
-        best = sorted(found.items(), key=lambda item: -item[1])[:MOST_OPTIONS]
+        possible = [item for item in found.items() if item[1] > 0]
+        best = sorted(possible, key=lambda item: -item[1])[:MOST_OPTIONS]
         return self._options(best) if best else self._options([(None, 1.0)])
 
     def fixed(self, word: str) -> Options:
@@ -79,11 +84,11 @@ class GlossModel:
         return self._options([(word, 1.0)])
 
     def _options(self, weighted: Sequence[tuple[str | None, float]]) -> Options:
-        other, index = end_of(self.vocabulary) + 2, self.vocabulary.index
+        id_of, index = self.ngrams.id_of, self.vocabulary.index
         words = [
-            [min(other, index.get(lower_case(word, self.language), other)) for word in self.segmenter.split(text).words]
+            [id_of(index.get(lower_case(word, self.language))) for word in self.segmenter.split(text).words]
             if text is not None
-            else [other]
+            else [id_of(None)]
             for text, _ in weighted
         ]
         return Options(
@@ -94,12 +99,12 @@ class GlossModel:
         )
 
     def best(self, options: Sequence[Options]) -> list[str | None]:
-        """One of the options of each word of a sentence: those that together are the most probable, nearly always."""
+        """An option of each word of a sentence, together the most probable ones that beam search finds."""
         if not options:
             return []
         columns = [np.concatenate([each[column] for each in options]) for column in (1, 2, 3)]
         sizes = np.array([len(each.texts) for each in options])
-        chosen = _searched(sizes, *columns, self.ngrams, end_of(self.vocabulary), self.weight)
+        chosen = _searched(sizes, *columns, self.ngrams, self.ngrams.end, self.weight)
         return [each.texts[number] for each, number in zip(options, chosen.tolist(), strict=True)]
 
 
@@ -128,7 +133,9 @@ def phrases_of(text: Encoded, counterpart: Encoded, alignment: Alignment) -> Phr
     begins, ends = first[whole], end[whole]
     spans = [(whole, b, e, 0.25) for b in (begins, begins - left[begins]) for e in (ends, ends + right[ends - 1])]
     spans += [(shared, first[shared], first[shared] + 1, 0.5)]
-    nothing = np.flatnonzero(links == 0)
+    # Where a pair has no link, it was not aligned, or is none: that says nothing about its words.
+    linked = np.bincount(pair, minlength=pairs) > 0
+    nothing = np.flatnonzero((links == 0) & linked[text.sentence_of_token[:tokens]])
     spans += [(nothing, np.zeros_like(nothing), np.zeros_like(nothing), 1.0)]
     return _counted(text, counterpart, spans)
 
@@ -172,7 +179,7 @@ def _counted(text: Encoded, counterpart: Encoded, spans: Sequence[_Span]) -> Phr
 @njit(cache=True, nogil=True)
 def _searched(options, words, sizes, scores, ngrams, end, weight):
     """The option of each word of a sentence, by beam search; `options` says how many each has."""
-    slots = len(options)
+    slots, bonus = len(options), weight * _WORD_BONUS
     state = np.empty((2, _BEAM, 2), np.int64)
     total = np.empty((2, _BEAM))
     parents, taken = np.empty((slots, _BEAM), np.int64), np.empty((slots, _BEAM), np.int64)
@@ -180,7 +187,7 @@ def _searched(options, words, sizes, scores, ngrams, end, weight):
     ends = np.cumsum(sizes)
     option_at = 0
     for slot in range(slots):
-        old, new, count = slot % 2, 1 - slot % 2, 0
+        old, new, count, worst, least = slot % 2, 1 - slot % 2, 0, 0, -np.inf
         for parent in range(kept):
             known_history = history_of(ngrams, state[old, parent, 0], state[old, parent, 1])
             for option in range(options[slot]):
@@ -188,27 +195,28 @@ def _searched(options, words, sizes, scores, ngrams, end, weight):
                 two_before, before, history = state[old, parent, 0], state[old, parent, 1], known_history
                 score = total[old, parent] + scores[at]
                 for place in range(ends[at] - sizes[at], ends[at]):
-                    score += weight * (log_probability(ngrams, history, before, words[place]) + _WORD_BONUS)
+                    if score + bonus * (ends[at] - place) < least:  # too little even if all words were certain
+                        break
+                    score += weight * log_probability(ngrams, history, before, words[place]) + bonus
                     two_before, before = before, words[place]
                     if place + 1 < ends[at]:
                         history = history_of(ngrams, two_before, before)
-                slot_of = count
-                worst = 0
-                for known in range(count):
-                    if state[new, known, 0] == two_before and state[new, known, 1] == before:
-                        slot_of = known
-                    if total[new, known] < total[new, worst]:
-                        worst = known
-                if slot_of == count:
-                    if count < _BEAM:
-                        count += 1
-                        total[new, slot_of] = -np.inf
-                    else:
-                        slot_of = worst
-                if score > total[new, slot_of]:
-                    total[new, slot_of] = score
-                    state[new, slot_of, 0], state[new, slot_of, 1] = two_before, before
-                    parents[slot, slot_of], taken[slot, slot_of] = parent, option
+                if score <= least:
+                    continue
+                row = worst if count == _BEAM else count
+                for other in range(count):
+                    if state[new, other, 0] == two_before and state[new, other, 1] == before:
+                        row = other
+                if row == count:
+                    count += 1
+                elif score <= total[new, row]:
+                    continue
+                total[new, row] = score
+                state[new, row, 0], state[new, row, 1] = two_before, before
+                parents[slot, row], taken[slot, row] = parent, option
+                if count == _BEAM:
+                    worst = int(np.argmin(total[new]))
+                    least = total[new, worst]
         kept = count
         option_at += options[slot]
     best, highest = 0, -np.inf

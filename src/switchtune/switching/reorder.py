@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.sparse import csr_array
 
 from switchtune.corpus.words import lower_case
 from switchtune.lexicon.alignment import Alignment
@@ -22,9 +21,11 @@ REACH = 10
 """Words further apart than this stay in their order."""
 LEARNED_PAIRS = 20_000
 """Sentence pairs that are learned from, the first of the corpus."""
+LONGEST_STRETCH = 200
+"""Words that are put in order together; a longer sentence is divided, as time and memory grow with the square."""
 _BITS = 18
 _LEAST = 5
-"""Occurrences of a word from which on it is known by itself, and of an ending from which on it stands for its words."""
+"""Occurrences that make a word a class of its own, and an ending the class of the rare words that have it."""
 _ENDING = 3
 """Letters of the ending by which rare words are known."""
 _OTHER, _BEGIN, _END = 0, 1, 2
@@ -40,17 +41,21 @@ class Reordering:
 
     language: str
     classes: Mapping[str, int]  # Of frequent words, and of the endings ("~ing") of rare ones
-    weights: NDArray[np.float64]  # [2^18] by the hash of a feature; above 0: the second word comes first
+    weights: NDArray[np.float64]  # [2^18] of each feature, by its hash; above 0: the second word comes first
 
     def __call__(self, words: Sequence[str]) -> list[int]:
         """The positions of the words of a sentence in their new order."""
-        found = [class_of(lower_case(word, self.language), self.classes) for word in words]
-        order: list[int] = _ordered(_preferences(np.array(found, dtype=np.int64), self.weights)).tolist()
+        keys = (lower_case(word, self.language) for word in words)
+        found = np.array([class_of(key, self.classes) for key in keys], dtype=np.int64)
+        order: list[int] = []
+        for begin in range(0, len(found), LONGEST_STRETCH):
+            preferences = _preferences(found[begin : begin + LONGEST_STRETCH], self.weights)
+            order += (begin + _ordered(preferences)).tolist()
         return order
 
 
 def class_of(key: str, classes: Mapping[str, int]) -> int:
-    """What a word, in lower case, is known as."""
+    """The class of a word, in lower case: its own, or that of its ending."""
     return classes.get(key) or classes.get(f"~{key[-_ENDING:]}", _OTHER)
 
 
@@ -82,23 +87,30 @@ def _classes(text: Encoded) -> dict[str, int]:
     return {name: number for number, name in enumerate(names, start=_END + 1)}
 
 
-def _fitted(rows: NDArray[np.int64], swapped: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights of a logistic regression by the features of examples. rows: [examples, features]"""
-    weights = np.zeros(1 << _BITS)
-    if not len(rows):
-        return weights
-    used, columns = np.unique(rows, return_inverse=True)
-    ends = np.arange(0, rows.size + 1, rows.shape[1])
-    features = csr_array((np.ones(rows.size), columns.ravel(), ends), shape=(len(rows), len(used)))
+def _fitted(rows: NDArray[np.int32], swapped: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The weights of a logistic regression with a ridge penalty, by slot. rows: [examples, features], the slots"""
 
-    def loss(found: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        logits = np.asarray(features @ found)
-        slope = np.asarray(features.T @ (1 / (1 + np.exp(-logits)) - swapped)) + _RIDGE * found
-        return float(np.sum(np.logaddexp(0, logits) - swapped * logits) + _RIDGE / 2 * found @ found), slope
+    def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        value, slope = _loss(weights, rows, swapped)
+        return value + _RIDGE / 2 * float(weights @ weights), slope + _RIDGE * weights
 
-    found = minimize(loss, np.zeros(len(used)), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
-    weights[used] = found.x
-    return weights
+    found = minimize(loss, np.zeros(1 << _BITS), jac=True, method="L-BFGS-B", options={"maxiter": _STEPS})
+    return np.asarray(found.x)
+
+
+@njit(cache=True, nogil=True)
+def _loss(weights, rows, swapped):
+    """Negative log likelihood of examples, and its gradient."""
+    total, slope = 0.0, np.zeros_like(weights)
+    for example in range(len(rows)):
+        logit = 0.0
+        for slot in rows[example]:
+            logit += weights[slot]
+        total += max(logit, 0.0) + np.log1p(np.exp(-abs(logit))) - swapped[example] * logit
+        error = 1 / (1 + np.exp(-logit)) - swapped[example]
+        for slot in rows[example]:
+            slope[slot] += error
+    return total, slope
 
 
 @njit(inline="always")
@@ -134,7 +146,7 @@ def _examples(words, starts, places):
     count = 0
     for fill in range(2):
         if fill:
-            rows, swapped = np.empty((count, _FEATURES), np.int64), np.empty(count, np.bool_)
+            rows, swapped = np.empty((count, _FEATURES), np.int32), np.empty(count, np.bool_)
         number = 0
         for sentence in range(len(starts) - 1):
             begin, end = starts[sentence], starts[sentence + 1]
@@ -151,10 +163,10 @@ def _examples(words, starts, places):
 
 @njit(cache=True, nogil=True)
 def _preferences(words, weights):
-    """How much each word is to come before each other. [words, words]"""
+    """How strongly each word prefers to stand before each other one. [words, words]"""
     size = len(words)
     matrix = np.zeros((size, size))
-    row = np.empty(_FEATURES, np.int64)
+    row = np.empty(_FEATURES, np.int32)
     for i in range(size):
         for j in range(i + 1, size):
             gain = 1.0
@@ -169,13 +181,15 @@ def _preferences(words, weights):
 
 @njit(cache=True, nogil=True)
 def _ordered(matrix):
-    """An order that no move of a single word makes better, found from the one given."""
+    """The order that moving single words leads to, until no such move makes it better."""
     size = len(matrix)
     order = np.arange(size)
     for _ in range(_ROUNDS):
         moved = False
         for word in range(size):
-            at = np.flatnonzero(order == word)[0]
+            at = 0
+            while order[at] != word:
+                at += 1
             best, place = 1e-6, at
             gain = 0.0
             for other in range(at - 1, -1, -1):
