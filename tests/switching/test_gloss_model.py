@@ -207,3 +207,7 @@ def test_probabilities_of_options_add_up_to_at_most_one() -> None:
     options = model({"a": {("ein",): 5.0, ("eine",): 4.0}}).options("a", {"der": 2.0, "ein": 2.0})
     assert options.texts == ("ein", "eine", "der")
     assert math.fsum(np.exp(options.log_probabilities)) == pytest.approx(1)
+
+
+def test_a_number_stays_one_whatever_it_is_aligned_to() -> None:
+    assert glosser(model({"2": {("zwei",): 9.0}}))("2 man", rng()) == "2 Mann"

@@ -147,6 +147,8 @@ class Glosser:
         """What the model chooses from for a word, in the word's casing."""
         assert self.model is not None
         lexicon, entry = self.lexicon, self.lexicon.find(word)
+        if entry is None and is_number(word):
+            return self.model.fixed(word)
         usual = entry.word if entry else word
         options = self.model.options(lower_case(word, lexicon.source_language), self.choices(usual), self._space)
         texts = [text and recased(text, word, usual, lexicon.target_language) for text in options.texts]
