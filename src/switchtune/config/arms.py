@@ -264,13 +264,11 @@ class ResolvedArm:
 
     @property
     def learns_glosses(self) -> bool:
-        """Whether it is learned from the alignments of the pairs how to make its glosses."""
+        """Whether the alignments of the pairs show how to make its glosses; not for `anti`, whose words are wrong."""
         method, parts, switching = self.lexicon.method, self.lexicon.parts, self.switching
         aligned = method in {"auto", "align"} or (method == "mixed" and (not parts or "align" in parts))
-        as_a_whole = self.gloss.reorder or self.gloss.language_model > 0
-        # The words of the `anti` control are to be wrong, and alignments would set them right.
         meant = switching.unit == "word" and switching.source != "anti"
-        return "gloss" in self.kinds and aligned and as_a_whole and meant
+        return meant and aligned and "gloss" in self.kinds and (self.gloss.reorder or self.gloss.language_model > 0)
 
     @property
     def aligns_all(self) -> bool:
@@ -280,8 +278,7 @@ class ResolvedArm:
     @property
     def needs_alignments(self) -> bool:
         """Whether alignments take part in making its examples, or those of its reverse model."""
-        own = self.aligns_all or self.learns_glosses
-        return own or (self.reverse is not None and self.reverse.needs_alignments)
+        return self.aligns_all or self.learns_glosses or bool(self.reverse and self.reverse.needs_alignments)
 
     @property
     def needs_lexicons(self) -> bool:
@@ -320,7 +317,6 @@ class ResolvedArm:
         """The arm whose model translates monolingual text back for this one; None where it needs none.
 
         With several rounds it has this arm's recipe, and a reverse arm of its own.
-
         Its curve stands in its folder; trackers hear of the arm itself alone.
         """
         if self.recipe.reverse is None:
