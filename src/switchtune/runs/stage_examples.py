@@ -154,10 +154,8 @@ class PairExamples:
             noised = denoise_examples([(target, sentences)], [segmenter], mask=layout.mask_token, seed=seed)
             return StageExamples(noised, task)
         by_language = {train.source_language: self._lexicons()[1]}
-        for language, path in zip(
-            self.glossed, self.part.lexicons[2:], strict=False
-        ):  # a reverse model has none of them
-            by_language[language] = read_lexicon(path)
+        # A reverse model has none of the further ones.
+        by_language |= zip(self.glossed, map(read_lexicon, self.part.lexicons[2:]), strict=False)
         parts, rates = [], {}
         for language, lexicon in by_language.items():
             segmenters, model, segmented = (segmenter, word_segmenter(language)), None, False
