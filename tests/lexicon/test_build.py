@@ -132,6 +132,17 @@ def test_unpaired_text_is_mapped_and_cannot_be_judged_well() -> None:
         build(loose, settings(method="align"))
 
 
+def test_in_text_that_is_not_parallel_the_dictionary_comes_before_what_is_mapped(dictionary: str) -> None:
+    loose = replace(material(), paired=False)
+    made = build(loose, settings(dictionaries=[dictionary]))
+    assert made.method == "mixed"
+    assert "the text is not parallel and there is a dictionary" in made.why and "vecmap (weight 1" in made.why
+    own = dict(list(WORDS.items())[:40])
+    entries = made.lexicons[0].entries
+    assert {word: entries[word].translations[0].word for word in own} == own
+    assert len(entries) > len(own)
+
+
 def test_red_stops_unless_it_is_accepted() -> None:
     made = build_and_judge(material(shuffled=True), settings(method="align"))
     assert made.judgement.verdict == "red"

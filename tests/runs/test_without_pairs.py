@@ -1,6 +1,7 @@
 """Training without a single pair: glosses by a dictionary, then back-translations, round after round."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,24 @@ def test_an_example_is_a_gloss_and_nothing_of_the_validation_pairs(model: Path, 
     assert (len(train), train.sources(), train.reversed().targets()) == (0, [], [])
     assert train.fingerprint() != valid.fingerprint()
     assert train.fingerprint() == read_pair(config, config.pairs[0], tmp_path)[0].fingerprint()
+
+
+def test_in_one_model_with_pairs_a_direction_without_them_learns_from_glosses(model: Path, tmp_path: Path) -> None:
+    values = values_of(tmp_path)
+    (unpaired,) = values["pairs"]
+    paired = {"source": "en", "target": "de", "train": str(tmp_path / "more.{de,en}")}
+    paired |= {"valid": unpaired["valid"], "test": unpaired["test"]}
+    dictionary = (tmp_path / "words.tsv").rename(tmp_path / "lexicon.de-en.tsv")
+    values |= {"pairs": [paired, unpaired], "together": True, "arms": ["standard", "csr+", "csr"]}
+    values["lexicon"] |= {"dictionaries": [str(dictionary)]}
+    config = config_of(model, tmp_path, **values | {"baseline": "standard"})
+    (task,) = batch_preview(config, arm="standard", rows=1)
+    (mixture,) = batch_preview(config, arm="csr+", rows=1)
+    restored, _ = batch_preview(config, arm="csr", rows=1)
+    assert re.findall(r"[a-z]+, (?:de-en|en-de)", mixture) == ["task, en-de", "gloss, en-de", "gloss, de-en"]
+    pairs = len(read_pair(config, config.pairs[0], tmp_path)[0])
+    assert task.startswith(f"stage 1: task ({pairs} examples")
+    assert restored.startswith(f"stage 1: restore ({2 * pairs} examples")
 
 
 def test_a_run_without_pairs_is_planned_by_the_lengths_of_the_validation_pairs(model: Path, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class LexiconSettings(Settings):
     method: LexiconMethod = "auto"
     """`align`: a word aligner on sentence pairs; `vecmap`: word embeddings of each side mapped into one space (the
     paper's); `dictionary`: files; `plm`: the model's own states; `mixed`: several of them; `auto`: align for parallel
-    text, mixed if there is a dictionary too, and vecmap for other text."""
+    text and vecmap for other text, mixed with the dictionaries if there are any."""
     k: AtOnce = 3
     """Translations kept per word."""
     floor: Share = 0.1

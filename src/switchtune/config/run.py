@@ -345,18 +345,18 @@ class RunConfig(ComparisonSettings):
                 )
 
     def _check_without_pairs(self, arm: ResolvedArm) -> None:
-        """Refuse what needs pairs to train on where there are none."""
+        """Refuse what needs pairs to train on where a model, or the lexicon of a pair, has none."""
         unpaired = next((pair.name for pair in self.pairs if pair.train == NO_PAIRS), None)
         if unpaired is None:
             return
         where = f"arms.{arm.name}: pairs gives {unpaired} no pairs to train on (train: none)"
-        if needing := sorted(arm.kinds & PAIRED_KINDS):
+        alone = any(all(pair.train == NO_PAIRS for pair in group) for group in self.groups(arm))
+        kinds = arm.kinds | (arm.reverse.kinds if arm.reverse else frozenset())
+        if alone and (needing := sorted(kinds & PAIRED_KINDS)):
             raise ValueError(
-                f"{where}, and its recipe trains on them ({', '.join(needing)}). Use the recipes glosses or "
-                "unsupervised, which learn from monolingual text and a lexicon; baseline names one of the arms"
+                f"{where}, and its recipe trains on them ({', '.join(needing)}). Use glosses or unsupervised "
+                "(baseline names one of the arms), or have one model learn a direction with pairs too (together: true)"
             )
-        if arm.reverse and (needing := sorted(arm.reverse.kinds & PAIRED_KINDS)):
-            raise ValueError(f"{where}, and its reverse model trains on them ({', '.join(needing)})")
         methods = {arm.lexicon.method, *arm.lexicon.parts}
         apart = arm.switching.source == "anti" and not methods & {"auto", "vecmap", "plm"}
         if arm.lexicon.corpus is None and ("align" in methods or apart):

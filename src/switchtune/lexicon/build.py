@@ -29,6 +29,10 @@ Neighbours: TypeAlias = Literal["nearest", "farthest"]
 Lexicons: TypeAlias = tuple[Lexicon, Lexicon]  # Source → target, target → source
 
 
+DICTIONARY_FIRST: Mapping[str, float] = {"vecmap": 1.0, "dictionary": 3.0}
+"""Weights of a lexicon made of text that is not parallel, whose embeddings are less often right than a dictionary."""
+
+
 @dataclass(frozen=True)
 class LexiconInput:
     """All that the lexicons of two languages can be made from."""
@@ -93,6 +97,12 @@ def build(
         method, why = "mixed", "auto: the text is parallel and there is a dictionary, so align and dictionary are mixed"
     elif method == "auto" and text.paired:
         method, why = "align", "auto: the text is parallel, so align"
+    elif method == "auto" and settings.dictionaries and neighbours == "nearest":
+        method, why = (
+            "mixed",
+            "auto: the text is not parallel and there is a dictionary, so vecmap and dictionary are mixed",
+        )
+        settings = settings.model_copy(update={"method": method, "parts": DICTIONARY_FIRST})
     elif method == "auto":
         method, why = "vecmap", "auto: the text is not parallel, so vecmap, with the best seed available"
     if neighbours == "farthest" and method not in {"vecmap", "plm"}:

@@ -7,7 +7,7 @@ from switchtune.config.arms import ResolvedArm
 from switchtune.config.run import TaskName
 from switchtune.corpus.documents import document_sentences
 from switchtune.corpus.read import Corpus
-from switchtune.corpus.words import lower_case, word_segmenter
+from switchtune.corpus.words import word_segmenter
 from switchtune.examples import (
     alternating_examples,
     backtranslated_examples,
@@ -23,18 +23,16 @@ from switchtune.examples import (
 )
 from switchtune.lexicon.build import Lexicons
 from switchtune.lexicon.files import read_edits, read_lexicon
-from switchtune.lexicon.ngrams import count_ngrams
-from switchtune.lexicon.text import encode, monolingual_text
+from switchtune.lexicon.text import monolingual_text
 from switchtune.models.layout import Layout
-from switchtune.recipes import ExampleKind, Proportion, Stage
+from switchtune.recipes import PAIRED_KINDS, ExampleKind, Proportion, Stage
 from switchtune.runs.arms import Part
 from switchtune.runs.stages import StageExamples
 from switchtune.runs.tasks import TASKS
 from switchtune.runs.trial import Data
 from switchtune.switching.gloss import Glosser, is_segmented
-from switchtune.switching.gloss_model import PHRASE_PAIRS, GlossModel, Phrases, phrases_of
+from switchtune.switching.gloss_model import GlossModel, learn_gloss_model
 from switchtune.switching.make import RATE_SAMPLE, make_switchers, segmenters_for, switching_rates
-from switchtune.switching.reorder import learn_order
 from switchtune.switching.switcher import Rates
 from switchtune.switching.terms import AlignedTerms
 
@@ -73,9 +71,11 @@ class TrialExamples:
         """The examples of each kind of a stage, and of each pair, by themselves."""
         found = []
         for kind, proportion in stage.mixture.items():
-            made = [part.of_kind(kind) for part in self.parts]
+            # A part without pairs learns from monolingual text alone.
+            parts = [part for part in self.parts if len(part.data.train) or kind not in PAIRED_KINDS]
+            made = [part.of_kind(kind) for part in parts]
             shares = tempered([each.train.count for each in made], self.arm.together.temperature)
-            for part, each, share in zip(self.parts, made, shares, strict=True):
+            for part, each, share in zip(parts, made, shares, strict=True):
                 if share:
                     found.append(Ingredient(kind, part.name, each, _times(proportion, share)))
         return found
@@ -170,28 +170,16 @@ class PairExamples:
 
     def _gloss_model(self) -> GlossModel | None:
         """What glosses in the source language are made with, beside the lexicon; None: each word by itself."""
-        arm, pairs = self.arm, self.data.train.limited(PHRASE_PAIRS)
+        arm, pairs = self.arm, self.data.train
         learned = arm.learns_glosses and bool(self.part.alignments)
         if not (arm.gloss.language_model or learned):
             return None
-        own, other = pairs.source_language, pairs.target_language
-        segmenter, segmenter_of_other = word_segmenter(own), word_segmenter(other)
-        further = self.data.further(arm).get(own) if arm.models_source else None
-        sentences = (*pairs.sources(), *(further.sentences[:MODELLED_SENTENCES] if further else ()))
-        text = encode((segmenter.split(sentence).words for sentence in sentences), own)
-        phrases: Phrases = {}
-        reordering = None
-        if learned:
-            source = monolingual_text(pairs.sources(), own, segmenter).encoded
-            target = monolingual_text(pairs.targets(), other, segmenter_of_other).encoded
-            alignment = self.part.alignment().reversed()
-            # Words with edits by hand are translated as these say.
-            edited = {lower_case(edit.word, other) for edit in read_edits(self.part.lexicons[1])}
-            found = phrases_of(target, source, alignment)
-            phrases = {word: found[word] for word in found.keys() - edited}
-            reordering = learn_order(target, other, alignment) if arm.gloss.reorder else None
-        ngrams = count_ngrams(text)
-        return GlossModel(segmenter, own, phrases, ngrams, text.vocabulary, arm.gloss.language_model, reordering)
+        further = self.data.further(arm).get(pairs.source_language) if arm.models_source else None
+        sentences = further.sentences[:MODELLED_SENTENCES] if further else ()
+        if not learned:
+            return learn_gloss_model(pairs, arm.gloss, further=sentences)
+        edited = [edit.word for edit in read_edits(self.part.lexicons[1])]
+        return learn_gloss_model(pairs, arm.gloss, self.part.alignment(), edited=edited, further=sentences)
 
     @property
     def _mask(self) -> str:

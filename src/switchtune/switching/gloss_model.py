@@ -5,7 +5,7 @@ is taken, by the probabilities of the translations and by a language model. That
 (Brown et al., Computational Linguistics 1993; Koehn et al., NAACL 2003) of single words, from counts alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -13,11 +13,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from switchtune.corpus.words import Segmenter, lower_case
+from switchtune.config.switching import GlossSettings
+from switchtune.corpus.read import Corpus
+from switchtune.corpus.words import Segmenter, lower_case, word_segmenter
 from switchtune.lexicon.alignment import Alignment
-from switchtune.lexicon.ngrams import Ngrams, history_of, log_probability
-from switchtune.lexicon.text import Encoded, Vocabulary
-from switchtune.switching.reorder import Reordering
+from switchtune.lexicon.ngrams import Ngrams, count_ngrams, history_of, log_probability
+from switchtune.lexicon.text import Encoded, Vocabulary, monolingual_text
+from switchtune.switching.reorder import Reordering, learn_order
 
 LEFT_OUT = 0.7
 """A gloss may leave out a word of which at least this share of the occurrences is aligned to nothing."""
@@ -106,6 +108,36 @@ class GlossModel:
         sizes = np.array([len(each.texts) for each in options])
         chosen = _searched(sizes, *columns, self.ngrams, self.ngrams.end, self.weight)
         return [each.texts[number] for each, number in zip(options, chosen.tolist(), strict=True)]
+
+
+def learn_gloss_model(
+    pairs: Corpus,
+    settings: GlossSettings,
+    alignment: Alignment | None = None,
+    *,
+    edited: Iterable[str] = (),
+    further: Sequence[str] = (),
+) -> GlossModel:
+    """What glosses of targets in the source language are made with, learned from the first pairs of a corpus.
+
+    Args:
+        alignment: of the pairs, from the source; None: neither order nor phrases are learned.
+        edited: words of the target language whose translations were edited by hand, and are those of the lexicon alone.
+        further: sentences of the source language for the language model.
+    """
+    pairs = pairs.limited(PHRASE_PAIRS)
+    own, other = pairs.source_language, pairs.target_language
+    source = monolingual_text((*pairs.sources(), *further), own, word_segmenter(own))
+    phrases: Phrases = {}
+    reordering = None
+    if alignment is not None:
+        target, backwards = monolingual_text(pairs.targets(), other, word_segmenter(other)), alignment.reversed()
+        kept = {lower_case(word, other) for word in edited}
+        found = phrases_of(target.encoded, source.encoded, backwards)
+        phrases = {word: of_word for word, of_word in found.items() if word not in kept}
+        reordering = learn_order(target.encoded, other, backwards) if settings.reorder else None
+    ngrams, vocabulary = count_ngrams(source.encoded), source.encoded.vocabulary
+    return GlossModel(source.segmenter, own, phrases, ngrams, vocabulary, settings.language_model, reordering)
 
 
 def phrases_of(text: Encoded, counterpart: Encoded, alignment: Alignment) -> Phrases:
