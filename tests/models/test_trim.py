@@ -625,6 +625,7 @@ def beginning(path: Path, count: int) -> list[str]:
     return list(islice(text_lines(path), count))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["mbart", "nllb", "m2m100"], scope="module")
 def test_a_real_corpus(family: FamilyName, shared_data: Path, tmp_path: Path) -> None:
     mono = {code: beginning(shared_data / f"mono/{code}.txt.xz", 120) for code in ("de", "en", "ru", "tr")}
