@@ -87,10 +87,15 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_with_models(tmp_path_factory.mktemp("demo") / "mine")
 
 
+@pytest.fixture(scope="session")
+def drawn() -> dict[str, str]:
+    """What was drawn with `drawn_once`, by the content of the figure."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def drawn_once() -> Iterator[None]:
+def drawn_once(drawn: dict[str, str]) -> Iterator[None]:
     """Figures of the same content are drawn once, for tests that make the same report time and again."""
-    drawn: dict[str, str] = {}
     draw = Drawing.svg
 
     def svg(drawing: Drawing) -> str:

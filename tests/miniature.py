@@ -17,6 +17,36 @@ WORDED: tuple[FamilyName, ...] = ("mt5", "umt5", "byt5", "t5")
 """Families without tags, which are told what to do in words."""
 T5S: tuple[FamilyName, ...] = (*WORDED, "madlad")
 
+MATRICES: tuple[FamilyName, ...] = ("mbart", "nllb", "mt5")
+"""One family of each kind of embeddings, of positions, and of start, for what does not depend on the tokenizer.
+
+mbart (also mbart50): one matrix, with a bias of its rows, and learned positions; the decoder starts with the tag.
+nllb (also m2m100, small100): one matrix without a bias, sinusoidal positions; the tag is forced after the start.
+mt5 (also umt5, t5, byt5, madlad): an output matrix of its own, relative positions; no tag is generated.
+"""
+
+ARCHITECTURES: tuple[FamilyName, ...] = ("mbart", "m2m100", "mt5", "umt5", "t5")
+"""One family of each of transformers' model classes, for what depends on layers and weights alone.
+
+mbart (also mbart50), m2m100 (also nllb, small100), mt5, umt5, t5 (also byt5, madlad).
+"""
+
+VOCABULARIES: tuple[FamilyName, ...] = ("mbart", "nllb", "m2m100", "mt5", "madlad")
+"""One family of each kind of vocabulary in pieces, for what depends on the tokenizer and its files; MATRICES and more.
+
+mbart (also mbart50): unigrams in tokenizer.json, tags that the tokenizer's class brings along.
+nllb: BPE in tokenizer.json, tags that are listed.
+m2m100 (also small100): BPE in SentencePiece's own file beside vocab.json, tags behind its pieces.
+mt5 (also umt5, t5): unigrams in tokenizer.json, sentinels and no tags.
+madlad: unigrams of which the tags are some.
+"""
+
+TOKENIZERS: tuple[FamilyName, ...] = (*VOCABULARIES, "mbart50", "byt5")
+"""One family of each kind of tokenizer, for how text becomes ids: VOCABULARIES and two more.
+
+mbart50: normalises, which mbart does not. byt5: bytes. small100 has the tokenizer of m2m100; umt5 and t5 that of mt5.
+"""
+
 GERMAN = (
     "Ein Hund läuft über die Wiese.",
     "Zwei Männer sitzen auf einer Bank.",

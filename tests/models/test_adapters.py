@@ -17,7 +17,7 @@ from switchtune.models.adapters import adapted, require_peft
 from switchtune.models.load import Loaded, load_model, save_model, verify_saved
 from switchtune.models.rows import ADDED_ROWS, row_matrices
 from switchtune.training.loss import loss_from_forward
-from tests.miniature import ENGLISH, GERMAN, miniature
+from tests.miniature import ARCHITECTURES, ENGLISH, GERMAN, miniature
 
 FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 LORA = LoraSettings(rank=4, alpha=8, dropout=0.1)
@@ -86,7 +86,7 @@ def test_adapters_alone_learn_and_are_merged(family: FamilyName) -> None:
     assert changed == projections
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_what_is_saved_afterwards_is_a_plain_model(family: FamilyName, tmp_path: Path) -> None:
     loaded = fresh(family)
     with adapted(loaded.model, LORA, seed=1):
@@ -100,7 +100,7 @@ def test_what_is_saved_afterwards_is_a_plain_model(family: FamilyName, tmp_path:
         torch.testing.assert_close(logits(again), logits(loaded), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_rows_that_were_added_learn_beside_the_adapters_and_no_others(family: FamilyName, tmp_path: Path) -> None:
     loaded, before = fresh(family), row_matrices(fresh(family).model)
     batch = some_batch(loaded)

@@ -35,7 +35,7 @@ from switchtune.models.load import (
     verify_saved,
 )
 from switchtune.models.new import new_model
-from tests.miniature import ALL, ENGLISH, GERMAN, T5S, TINY, WORDED, lively, miniature
+from tests.miniature import ALL, ARCHITECTURES, ENGLISH, GERMAN, T5S, TINY, TOKENIZERS, WORDED, lively, miniature
 from tests.unreadable import UNREADABLE, make_unreadable
 
 
@@ -63,7 +63,7 @@ def trained(family: FamilyName, examples: list[Example], *, steps: int) -> Loade
     """A miniature that knows a handful of examples by heart."""
     loaded = new_model(family, TINY, {"de": GERMAN, "en": ENGLISH}, seed=3)
     batch = loaded.layout.collate(loaded.layout.batch_encode(examples, max_tokens=64))
-    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(loaded.model.parameters(), lr=1e-2, fused=True)
     for _ in range(steps):
         optimizer.zero_grad()
         logits = loaded.model(**{name: ids for name, ids in batch.items() if name != "labels"}).logits
@@ -184,6 +184,7 @@ def test_verify_notices_tags_that_plain_transformers_leaves_in_outputs(tmp_path:
         verify_saved(folder, GERMAN[:2], loaded, "de", "en", max_length=8)
 
 
+@pytest.mark.parametrize("family", TOKENIZERS)
 def test_sentences_in_which_a_special_token_is_written_prove_nothing(family: FamilyName, tmp_path: Path) -> None:
     folder = saved(family, tmp_path)
     verify_saved(folder, ["Ein </s> Hund", "<pad>"], miniature(family), "de", "en", max_length=8)
@@ -282,6 +283,7 @@ def tampered(folder: Path, file: str, **values: object) -> None:
     (folder / file).write_text(json.dumps({**content, **values}))
 
 
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_verify_notices_other_weights(family: FamilyName, tmp_path: Path) -> None:
     folder = saved(family, tmp_path)
     verify_saved(folder, GERMAN[:2], miniature(family), "de", "en", max_length=8)
@@ -325,6 +327,7 @@ def test_an_nllb_of_old_is_saved_in_the_layout_of_today(tmp_path: Path) -> None:
     verify_saved(tmp_path / "again", GERMAN[:2], old, "de", "en", max_length=8)
 
 
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_dropout_is_set_where_it_is_given(family: FamilyName, tmp_path: Path) -> None:
     folder = saved(family, tmp_path)
     own, given = load_model(str(folder)), load_model(str(folder), dropout=0.35, attention_dropout=0.25)
@@ -338,6 +341,7 @@ def test_dropout_is_set_where_it_is_given(family: FamilyName, tmp_path: Path) ->
         assert {layer.self_attn.dropout for layer in given.model.model.decoder.layers} == {0.25}
 
 
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_random_weights_depend_on_the_seed_alone(family: FamilyName, tmp_path: Path) -> None:
     folder = saved(family, tmp_path)
     state = torch.get_rng_state()
@@ -578,6 +582,7 @@ def test_adapters_are_no_model(tmp_path: Path) -> None:
         load_model(str(folder))
 
 
+@pytest.mark.parametrize("family", ARCHITECTURES)
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])
 def test_weights_that_are_not_finite_are_refused(family: FamilyName, value: float, tmp_path: Path) -> None:
     folder = saved(family, tmp_path)

@@ -243,29 +243,29 @@ def test_a_models_lexicon_of_a_language_into_itself_is_the_identity() -> None:
 @pytest.mark.parametrize("family", ALL)
 def test_a_sentences_vectors_are_the_decoders_at_its_last_piece(family: FamilyName) -> None:
     loaded = miniature(family, size=TINY.model_copy(update={"encoder_layers": 3, "decoder_layers": 3}))
+    texts = GERMAN[:8]
     # In one batch, and in several whose sentences are padded otherwise.
-    for tokens in (4096, 60):
-        states = sentence_states(loaded, GERMAN, "de", tokens_per_batch=tokens)
-        assert states.shape == (3, len(GERMAN), 32)
-        for place, text in enumerate(GERMAN):
-            ids = loaded.layout.encode(Example(text, "de", text, "de"), max_tokens=512)
-            batch = {"input_ids": ids.input_ids, "decoder_input_ids": ids.decoder_input_ids}
-            with torch.no_grad():
-                plain: Any = loaded.model(
-                    **{name: torch.tensor([each]) for name, each in batch.items()}, output_hidden_states=True
-                )
-            np.testing.assert_allclose(
-                sentence_states(loaded, [text], "de", at="end")[:, 0],
-                [layer[0, -1].numpy() for layer in plain.decoder_hidden_states[1:]],
-                rtol=0,
-                atol=1e-5,
+    batched = [sentence_states(loaded, texts, "de", tokens_per_batch=tokens) for tokens in (4096, 60)]
+    assert [states.shape for states in batched] == [(3, len(texts), 32)] * 2
+    for place, text in enumerate(texts):
+        ids = loaded.layout.encode(Example(text, "de", text, "de"), max_tokens=512)
+        batch = {"input_ids": ids.input_ids, "decoder_input_ids": ids.decoder_input_ids}
+        with torch.no_grad():
+            plain: Any = loaded.model(
+                **{name: torch.tensor([each]) for name, each in batch.items()}, output_hidden_states=True
             )
-            (last,) = [at for at, label in enumerate(ids.labels) if label == loaded.layout.eos_id]
-            piece = loaded.layout.tokens([ids.decoder_input_ids[last]])[0]
-            assert text.endswith(piece.removeprefix("▁"))
-            for layer in range(3):
-                expected = plain.decoder_hidden_states[layer + 1][0, last].numpy()
-                np.testing.assert_allclose(states[layer, place], expected, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(
+            sentence_states(loaded, [text], "de", at="end")[:, 0],
+            [layer[0, -1].numpy() for layer in plain.decoder_hidden_states[1:]],
+            rtol=0,
+            atol=1e-5,
+        )
+        (last,) = [at for at, label in enumerate(ids.labels) if label == loaded.layout.eos_id]
+        piece = loaded.layout.tokens([ids.decoder_input_ids[last]])[0]
+        assert text.endswith(piece.removeprefix("▁"))
+        expected = [layer[0, last].numpy() for layer in plain.decoder_hidden_states[1:]]
+        for states in batched:
+            np.testing.assert_allclose(states[:, place], expected, rtol=0, atol=1e-5)
 
 
 def test_sentences_are_cut_to_what_the_model_takes_and_dropout_is_put_back() -> None:

@@ -6,6 +6,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 from switchtune.cli.main import app
 from switchtune.config.pretrain import FamilyName
-from switchtune.corpus.read import read_lines
+from switchtune.corpus.lines import text_lines
 from switchtune.errors import SwitchtuneError, UsageError
 from switchtune.examples import Example
 from switchtune.languages import UnknownLanguageError
@@ -30,7 +31,7 @@ from switchtune.models.rows import TrimFailedError, replace_rows
 from switchtune.models.tags import add_languages
 from switchtune.models.trim import may_pay, pays, read_record, survey, trim, untrim
 from switchtune.models.vocabulary import PieceVocabulary, read_vocabulary, rewrite_tokenizer
-from tests.miniature import ALL, ENGLISH, GERMAN, T5S, TINY, WORDED, miniature
+from tests.miniature import ALL, ENGLISH, GERMAN, MATRICES, T5S, TINY, VOCABULARIES, WORDED, miniature
 
 PIECED: tuple[FamilyName, ...] = tuple(family for family in ALL if family != "byt5")
 TAGGED: tuple[FamilyName, ...] = tuple(family for family in ALL if family not in WORDED)
@@ -100,6 +101,17 @@ def make_trimmed(make_whole: Maker, tmp_path_factory: pytest.TempPathFactory) ->
     return make
 
 
+@pytest.fixture(scope="session")
+def make_more(make_whole: Maker, tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    @cache
+    def make(family: FamilyName) -> Path:
+        folder = tmp_path_factory.mktemp("more") / family
+        add_languages(str(make_whole(family)), [(NEW_CODES[family][0], "de")], folder)
+        return folder
+
+    return make
+
+
 @pytest.fixture
 def whole(family: FamilyName, make_whole: Maker) -> Path:
     return make_whole(family)
@@ -110,10 +122,17 @@ def trimmed(family: FamilyName, make_trimmed: Maker) -> Path:
     return make_trimmed(family)
 
 
+@pytest.fixture
+def more(family: FamilyName, make_more: Maker) -> Path:
+    """A model with the tag of a new language."""
+    return make_more(family)
+
+
 def tied(model: Any) -> bool:
     return model.get_input_embeddings().weight is model.get_output_embeddings().weight
 
 
+@cache
 def weights(folder: Path) -> dict[str, torch.Tensor]:
     return dict(load_model(str(folder)).model.state_dict())
 
@@ -169,6 +188,7 @@ def test_what_was_one_matrix_stays_one(family: FamilyName, trimmed: Path) -> Non
     assert inner.encoder.embed_tokens.weight is inner.decoder.embed_tokens.weight is model.get_input_embeddings().weight
 
 
+@pytest.mark.parametrize("family", VOCABULARIES, scope="module")
 def test_untrimmed_it_is_the_model_that_it_was(whole: Path, trimmed: Path, tmp_path: Path) -> None:
     untrim(trimmed, str(whole), tmp_path / "again")
     before, after = weights(whole), weights(tmp_path / "again")
@@ -182,6 +202,7 @@ def test_untrimmed_it_is_the_model_that_it_was(whole: Path, trimmed: Path, tmp_p
     assert not (tmp_path / "again/trim.json").exists()
 
 
+@pytest.mark.parametrize("family", MATRICES, scope="module")
 def test_what_was_trained_is_carried_over(family: FamilyName, whole: Path, trimmed: Path, tmp_path: Path) -> None:
     tuned = load_model(str(trimmed))
     with torch.no_grad():
@@ -210,6 +231,7 @@ def _tokenizer_and_layout(folder: Path) -> tuple[Any, Any]:
     return layout.tokenizer, layout
 
 
+@pytest.mark.parametrize("family", VOCABULARIES, scope="module")
 def test_new_text_of_the_languages_has_no_unknown_pieces(trimmed: Path, whole: Path) -> None:
     layouts = [load_layout(str(folder)) for folder in (whole, trimmed)]
     for line in (*GERMAN[8:], *ENGLISH[8:], "Xylophone, Quäker: ÄÖÜ & ßß 0123456789!"):
@@ -223,6 +245,7 @@ def test_new_text_of_the_languages_has_no_unknown_pieces(trimmed: Path, whole: P
         assert unknown[1] == unknown[0]
 
 
+@pytest.mark.parametrize("family", VOCABULARIES, scope="module")
 def test_characters_stay_by_script(trimmed: Path, whole: Path) -> None:
     before, after = (token_ids(load_layout(str(folder)).tokenizer) for folder in (whole, trimmed))
     for character in "à é 😀 ? q".split():
@@ -266,6 +289,7 @@ TOKENIZERS: dict[FamilyName, tuple[Any, Any]] = {}
 words = st.sampled_from(sorted({word for lines in TEXTS.values() for line in lines for word in line.split()}))
 
 
+@pytest.mark.parametrize("family", VOCABULARIES, scope="module")
 @settings(max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sentence=st.lists(words, max_size=10).map(" ".join))
 def test_words_of_the_text_are_segmented_alike_in_any_order(trimmed: Path, whole: Path, sentence: str) -> None:
@@ -318,6 +342,7 @@ def test_unigram_keeps_the_score_of_the_unknown(tmp_path: Path) -> None:
     assert vocabulary.anchor in usage.kept
 
 
+@pytest.mark.parametrize("family", VOCABULARIES, scope="module")
 def test_a_text_with_unknown_characters_can_be_trimmed_for(whole: Path, tmp_path: Path) -> None:
     texts = {"odd": ["Ein 漢字 Hund 漢.", "漢", "Zwei <s> Hunde </s> ☃☃"]}
     usage = survey(str(whole), texts, ["de"])
@@ -353,6 +378,7 @@ def test_another_segmentation_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert [entry.name for entry in tmp_path.iterdir()] == ["whole"]
 
 
+@pytest.mark.parametrize("family", MATRICES, scope="module")
 def test_other_logits_are_noticed(whole: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def replace_wrongly(model: Any, change: Any) -> None:
         replace_rows(model, lambda role, rows: change(role, rows).roll(1, 0))
@@ -370,6 +396,7 @@ def test_no_text_is_refused(whole: Path) -> None:
         survey(str(whole), TEXTS, [])
 
 
+@pytest.mark.parametrize("family", VOCABULARIES, scope="module")
 def test_a_trimmed_model_can_be_trimmed_and_untrimmed_again(whole: Path, trimmed: Path, tmp_path: Path) -> None:
     texts = {"less": GERMAN[:2]}
     trim(str(trimmed), survey(str(trimmed), texts, ["de", "en"]), texts, tmp_path / "less")
@@ -380,6 +407,7 @@ def test_a_trimmed_model_can_be_trimmed_and_untrimmed_again(whole: Path, trimmed
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.parametrize("family", MATRICES, scope="module")
 def test_untrim_refuses_what_does_not_fit(whole: Path, trimmed: Path, tmp_path: Path) -> None:
     with pytest.raises(SwitchtuneError, match=r"no trim\.json in it"):
         untrim(whole, str(whole), tmp_path / "out")
@@ -414,6 +442,7 @@ def test_ids_that_the_vocabulary_lacks_are_told(whole: Path, tmp_path: Path) -> 
         survey(str(tmp_path / "model"), {"text": GERMAN}, ["de", "en"])
 
 
+@pytest.mark.parametrize("family", MATRICES, scope="module")
 def test_auto_trims_where_much_is_saved(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = survey(str(whole), TEXTS, ["de", "en"])
     assert not may_pay(str(whole))
@@ -439,12 +468,11 @@ NEW_CODES: dict[FamilyName, tuple[str, str]] = {
 
 @pytest.mark.parametrize("family", TAGGED, scope="module")
 def test_a_new_language_begins_as_another_and_changes_nothing_else(
-    family: FamilyName, whole: Path, tmp_path: Path
+    family: FamilyName, whole: Path, more: Path, tmp_path: Path
 ) -> None:
     code, spoken = NEW_CODES[family]
-    add_languages(str(whole), [(code, "de")], tmp_path / "more")
-    layout = load_layout(str(tmp_path / "more"))
-    before, after = load_model(str(whole)), load_model(str(tmp_path / "more"))
+    layout = load_layout(str(more))
+    before, after = load_model(str(whole)), load_model(str(more))
     assert layout.code(spoken) == code
     number, donor = after.layout.tags[code], after.layout.tags[after.layout.code("de")]
     # Rows that stood empty are taken first; but they stay behind the pieces, of which a tag of MADLAD-400 is one.
@@ -458,7 +486,7 @@ def test_a_new_language_begins_as_another_and_changes_nothing_else(
             assert torch.equal(rows[others], old_rows[others])
     plain = [
         (AutoTokenizer.from_pretrained(folder), AutoModelForSeq2SeqLM.from_pretrained(folder))
-        for folder in (whole, tmp_path / "more")
+        for folder in (whole, more)
     ]
     outputs = []
     for tokenizer, model in plain:
@@ -483,17 +511,15 @@ def test_a_new_language_begins_as_another_and_changes_nothing_else(
     assert after.layout.plain_source(spoken, spoken) == (family in ("mbart", "nllb", "madlad"))
 
 
-@pytest.mark.parametrize("family", TAGGED, scope="module")
-def test_a_model_with_a_new_language_can_be_trimmed(family: FamilyName, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", [each for each in VOCABULARIES if each in TAGGED], scope="module")
+def test_a_model_with_a_new_language_can_be_trimmed(family: FamilyName, more: Path, tmp_path: Path) -> None:
     code, spoken = NEW_CODES[family]
-    add_languages(str(whole), [(code, "de")], tmp_path / "more")
-    more = str(tmp_path / "more")
-    trim(more, survey(more, TEXTS, [spoken, "en"]), TEXTS, tmp_path / "trimmed")
+    trim(str(more), survey(str(more), TEXTS, [spoken, "en"]), TEXTS, tmp_path / "trimmed")
     assert load_layout(str(tmp_path / "trimmed")).code(spoken) == code
     with pytest.raises(SwitchtuneError, match="its vocabulary was trimmed"):
         add_languages(str(tmp_path / "trimmed"), [(code, "en")], tmp_path / "no")
-    untrim(tmp_path / "trimmed", more, tmp_path / "again")
-    before, after = weights(tmp_path / "more"), weights(tmp_path / "again")
+    untrim(tmp_path / "trimmed", str(more), tmp_path / "again")
+    before, after = weights(more), weights(tmp_path / "again")
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
@@ -595,18 +621,22 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     assert load_layout(str(tmp_path / "again")).languages == load_layout(str(tmp_path / "more")).languages
 
 
+def beginning(path: Path, count: int) -> list[str]:
+    return list(islice(text_lines(path), count))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["mbart", "nllb", "m2m100"], scope="module")
 def test_a_real_corpus(family: FamilyName, shared_data: Path, tmp_path: Path) -> None:
-    mono = {code: read_lines(shared_data / f"mono/{code}.txt.xz")[:120] for code in ("de", "en", "ru", "tr")}
+    mono = {code: beginning(shared_data / f"mono/{code}.txt.xz", 120) for code in ("de", "en", "ru", "tr")}
     save_model(new_model(family, TINY.model_copy(update={"pieces": 800}), mono, seed=1), tmp_path / "whole", "de", "en")
-    texts = {code: read_lines(shared_data / f"translation/de-en/valid.{code}.xz")[:100] for code in ("de", "en")}
+    texts = {code: beginning(shared_data / f"translation/de-en/valid.{code}.xz", 100) for code in ("de", "en")}
     whole = str(tmp_path / "whole")
     record = trim(whole, survey(whole, texts, ["de", "en"]), texts, tmp_path / "trimmed")
     assert len(record.kept) < 0.75 * record.rows_before
     before, after = load_layout(whole), load_layout(str(tmp_path / "trimmed"))
     for code in ("de", "en"):
-        for line in read_lines(shared_data / f"translation/de-en/test.{code}.xz")[:200]:
+        for line in beginning(shared_data / f"translation/de-en/test.{code}.xz", 200):
             ids = [layout.encode_source(line, code, "en") for layout in (before, after)]
             tokens = [layout.tokens(each) for layout, each in zip((before, after), ids, strict=True)]
             assert tokens[0].count("<unk>") == tokens[1].count("<unk>")

@@ -15,6 +15,8 @@ from switchtune.runs.run_files import read_run
 from switchtune.scoring.significance import Comparison
 from tests.report.made_run import against, make_run, score
 
+pytestmark = pytest.mark.usefixtures("drawn_once")
+
 
 def rows(csr: list[float], standard: list[float], comparison: Comparison) -> tuple[Any, Comparison, Any, str]:
     of_arm = [

@@ -21,6 +21,8 @@ from switchtune.scoring.metrics import Score, bleu
 from switchtune.scoring.significance import Comparison
 from tests.report.made_run import against, make_run, write
 
+pytestmark = pytest.mark.usefixtures("drawn_once")
+
 # Each of these p-values is below 0.05. Of the first two, Holm makes 0.06 both; of the others 0.02 and 0.02.
 CASES = [((0.03, 0.04), "undecided", 0), ((0.01, 0.02), "better", 2)]
 PHRASE = {"undecided": "shows no significant difference from standard", "better": "is better than standard by"}

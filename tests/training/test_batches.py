@@ -219,7 +219,7 @@ def test_parts_that_are_computed_together_cost_about_the_same() -> None:
         assert sum(together) <= 4000
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(
     first=st.floats(0, 1),
     last=st.floats(0, 1),

@@ -12,7 +12,6 @@ from transformers import AutoConfig
 from switchtune.config.pretrain import FamilyName
 from switchtune.config.training import LoraSettings, TrainingSettings
 from switchtune.models.adapters import insert_adapters
-from switchtune.models.families import FAMILIES
 from switchtune.models.load import random_model
 from switchtune.models.rows import ADDED_ROWS
 from switchtune.training.footprint import (
@@ -25,7 +24,7 @@ from switchtune.training.footprint import (
 )
 from switchtune.training.loss import loss_from_forward
 from switchtune.training.precision import compute_dtype, computing, computing_in
-from tests.miniature import miniature
+from tests.miniature import ARCHITECTURES, miniature
 
 BATCH = BatchShape(3, 11, 7)
 CPU = torch.device("cpu")
@@ -57,7 +56,7 @@ def really(family: FamilyName, settings: TrainingSettings) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("family", "changes"),
     [
-        *((family, {}) for family in FAMILIES),
+        *((family, {}) for family in ARCHITECTURES),
         *((family, {"precision": "bf16", "gradient_checkpointing": True}) for family in ("mbart", "mt5")),
     ],
 )
@@ -95,7 +94,7 @@ def test_of_adapters_only_what_they_need_is_counted(family: FamilyName) -> None:
     assert needs.weights == whole.weights + needs.gradients
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_weights_and_state_are_those_of_the_model(family: FamilyName) -> None:
     model = random_model(miniature(family).model.config, seed=0)
     parameters = sum(weight.numel() for weight in model.parameters())

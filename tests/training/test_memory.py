@@ -14,6 +14,7 @@ from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.job import TrainingError
 from switchtune.training.memory import is_out_of_memory, micro_batches, padded_tokens
+from switchtune.training.trainer import StageResult
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, train
 
@@ -80,20 +81,25 @@ LINEAR = {"adam_epsilon": 1.0, "lr": 1.0, "clip_norm": 0, "tokens_per_batch": 30
 
 
 @pytest.mark.parametrize("family", ["mbart", "mt5", "m2m100"])
-@pytest.mark.parametrize("backward", [False, True], ids=["forward", "backward"])
-def test_an_update_in_halves_is_the_same_update(backward: bool, family: FamilyName, tmp_path: Path) -> None:
-    undisturbed, short = fresh(family), fresh(family)
+def test_an_update_in_halves_is_the_same_update(family: FamilyName, tmp_path: Path) -> None:
+    undisturbed = fresh(family)
     expected = train(undisturbed, tmp_path / "undisturbed", updates=3, optimizer="adamw", **LINEAR)
+    for backward in (False, True):
+        require_the_same_in_halves(undisturbed, expected, tmp_path, backward=backward)
+
+
+def require_the_same_in_halves(undisturbed: Loaded, expected: StageResult, folder: Path, *, backward: bool) -> None:
+    short, out = fresh(undisturbed.layout.family.name), folder / str(backward)
     # The first part is computed before the second runs out of memory: what it gave must count once.
     tried = running_out(short, above=2, after=1, backward=backward)
     messages: list[str] = []
-    result = train(short, tmp_path / "short", updates=3, optimizer="adamw", on_message=messages.append, **LINEAR)
+    result = train(short, out, updates=3, optimizer="adamw", on_message=messages.append, **LINEAR)
     assert tried[0] > 2
     assert tried[1] > 2
     assert result.tokens == expected.tokens
     for mine, other in zip(short.model.parameters(), undisturbed.model.parameters(), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
-    curves = [read_metrics(tmp_path / name / "metrics.jsonl") for name in ("undisturbed", "short")]
+    curves = [read_metrics(each / "metrics.jsonl") for each in (folder / "undisturbed", out)]
     losses = [[entry["loss"] for entry in curve if "loss" in entry] for curve in curves]
     assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     refused = [entry for entry in curves[1] if "too_large" in entry]

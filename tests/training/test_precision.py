@@ -15,6 +15,7 @@ from switchtune.models.load import Loaded
 from switchtune.training.curve import Curve, read_metrics
 from switchtune.training.job import TrainingError
 from switchtune.training.precision import compute_dtype, computing, is_emulated, require_attention, require_compiler
+from tests.miniature import ARCHITECTURES
 from tests.training.plain import stopping_at
 from tests.training.test_trainer import fresh, same_weights, settings, train, translation
 
@@ -102,7 +103,7 @@ def forward_calls(loaded: Loaded, work: Callable[[], object]) -> int:
     return calls[0]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", ARCHITECTURES)
 def test_checkpointing_computes_twice_and_changes_nothing(family: FamilyName, tmp_path: Path) -> None:
     calls, losses, models = [], [], []
     for checkpointing in (False, True):
@@ -148,7 +149,7 @@ def test_compiled_layers_train_alike_and_are_plain_again(
     checkpointing: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, compiled = fresh("m2m100"), fresh("m2m100")
-    train(plain, tmp_path / "plain", updates=3)
+    train(plain, tmp_path / "plain", updates=2)
     graphs = []
 
     def backend(graph: Any, inputs: Any) -> Any:
@@ -157,7 +158,7 @@ def test_compiled_layers_train_alike_and_are_plain_again(
 
     # What is compiled is ours; into what is torch's own affair, and takes a minute.
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend=backend))
-    train(compiled, tmp_path / "compiled", updates=3, compile=True, gradient_checkpointing=checkpointing)
+    train(compiled, tmp_path / "compiled", updates=2, compile=True, gradient_checkpointing=checkpointing)
     assert graphs
     assert not any("forward" in vars(module) for module in compiled.model.modules())
     for mine, other in zip(compiled.model.parameters(), plain.model.parameters(), strict=True):

@@ -85,6 +85,10 @@ _LARGEST = {
 
 _SLACK_WEIGHTS = 10_000_000
 
+_COUNTED: dict[tuple[Any, type[PretrainedConfig], str], int] = {}
+"""Weights of a model by all that its configuration says: to count them takes as long as the layers take to be made,
+and a run loads the same few models time and again."""
+
 
 def from_pretrained(auto: Any, path: str | Path, **options: Any) -> Any:
     """`auto.from_pretrained(path, **options)`, which runs no code that comes with a model and says what is wrong.
@@ -147,9 +151,10 @@ def with_own_unknown(tokenizer: Any) -> Any:
 def _require_sound(folder: Path) -> None:
     """Refuse, by its name, what of a model's folder is of another model, damaged, or may not be read."""
     files = sorted(folder.iterdir())
+    remedy = again(folder)
     for file in (*files, *folder.glob("additional_chat_templates/*")):
-        with explained(str(folder), file.name):
-            _require_sound_file(folder, file)
+        with explained(str(folder), file.name, remedy=remedy):
+            _require_sound_file(folder, file, remedy)
     if folder / "config.json" not in files:
         found = ", ".join(file.name for file in files[:8]) or "nothing"
         raise SwitchtuneError(
@@ -158,19 +163,19 @@ def _require_sound(folder: Path) -> None:
         )
 
 
-def _require_sound_file(folder: Path, file: Path) -> None:
+def _require_sound_file(folder: Path, file: Path, remedy: str) -> None:
     if file.name == "adapter_config.json":
         raise SwitchtuneError(
             f"{file}: the folder holds adapters, whose model may be another one. Merge them into it with peft "
             "(`merge_and_unload`), save that with `save_pretrained`, and give its folder."
         )
     if file.suffix in _READ:
-        readable(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=again(folder))
+        readable(file, None if file.suffix in _WEIGHTS else LARGEST, remedy=remedy)
     if file.name not in _SETTINGS:
         return
-    content = read_json(file, remedy=again(folder))
+    content = read_json(file, remedy=remedy)
     if not isinstance(content, dict):
-        raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {again(folder)}")
+        raise SwitchtuneError(f"{file}: a JSON object is expected, {{…}}. {remedy}")
     if file.name == "config.json":
         _require_bounds(str(file), content)
         if "transformers_weights" in content:
@@ -181,7 +186,7 @@ def _require_sound_file(folder: Path, file: Path) -> None:
     if ".index." in file.name and not ("bin" in file.name and any(folder.glob("*.safetensors"))):
         for shard in sorted(set(map(str, content["weight_map"].values()))):
             if Path(shard).name != shard or not (folder / shard).is_file():
-                raise SwitchtuneError(f"{file}: names {shard!r}, which is not in the folder. {again(folder)}")
+                raise SwitchtuneError(f"{file}: names {shard!r}, which is not in the folder. {remedy}")
 
 
 def _require_bounds(place: str, settings: Mapping[str, Any]) -> None:
@@ -313,8 +318,7 @@ def require_finite(path: str, weights: Mapping[str, torch.Tensor]) -> None:
 
 def require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int) -> None:
     """Raise SwitchtuneError for a model much larger than its files (`stored` bytes), or than memory without files."""
-    model = on_meta(path, config, lambda: auto.from_config(copy.deepcopy(config), trust_remote_code=False))
-    weights = sum(each.numel() for each in chain(model.parameters(), model.buffers()))
+    weights = on_meta(path, config, lambda: _weights_of(auto, config))
     memory = psutil.virtual_memory().total
     if weights > (stored + _SLACK_WEIGHTS if stored else memory // 4):
         room = f"its files hold {stored:,} bytes" if stored else f"this machine has {memory / 1e9:,.0f} GB of memory"
@@ -322,6 +326,15 @@ def require_room(auto: Any, path: str, config: PretrainedConfig, *, stored: int)
             f"{path}: config.json describes a model of {weights:,} weights, {4 * weights / 1e9:,.1f} GB; {room}. "
             "Give the configuration that belongs to the model, or a smaller model."
         )
+
+
+def _weights_of(auto: Any, config: PretrainedConfig) -> int:
+    settings = {name: value for name, value in config.to_dict().items() if name != "_name_or_path"}
+    key = (auto, type(config), repr(settings))
+    if key not in _COUNTED:
+        model = auto.from_config(copy.deepcopy(config), trust_remote_code=False)
+        _COUNTED[key] = sum(each.numel() for each in chain(model.parameters(), model.buffers()))
+    return _COUNTED[key]
 
 
 def on_meta(path: str, config: PretrainedConfig, make: Callable[[], Any]) -> Any:
