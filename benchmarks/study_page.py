@@ -1,6 +1,7 @@
 """docs/results.md and its pictures, from the record of the study: the words are in results.md.jinja."""
 
 import base64
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -208,11 +209,26 @@ COLUMNS = {"BLEU": BLEU, "chrf": chrf, "loss": loss, "minutes": minutes}
 """What `Part.table` can show, by the names that the page's words have for it."""
 
 
-def first_table(path: Path) -> str:
-    """The first table of a Markdown file, as a finished run has one in its folder."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    table = takewhile(lambda line: line.startswith("|"), dropwhile(lambda line: not line.startswith("|"), lines))
-    return "\n".join(table)
+def results_table(path: Path) -> str:
+    """The first table of a Markdown file, as a finished run has one in its folder.
+
+    Where a file has a section for each of several pairs, it is the rows of their first tables, each with its pair.
+    """
+    _, *sections = path.read_text(encoding="utf-8").split("\n## ")
+    of_pairs = [section for section in sections if re.match(r"[a-z]+-[a-z]+\n", section)]
+    if len(of_pairs) < 2:
+        return _first_table(path.read_text(encoding="utf-8"))
+    rows = list[str]()
+    for section in of_pairs:
+        head, line, *body = _first_table(section).splitlines()
+        rows = rows or [f"| pair {head}", f"| - {line}"]
+        rows += [f"| {section.splitlines()[0]} {row}" for row in body]
+    return "\n".join(rows)
+
+
+def _first_table(text: str) -> str:
+    after = dropwhile(lambda line: not line.startswith("|"), text.splitlines())
+    return "\n".join(takewhile(lambda line: line.startswith("|"), after))
 
 
 def write_page(parts: Mapping[str, Part]) -> None:
@@ -234,6 +250,6 @@ def write_page(parts: Mapping[str, Part]) -> None:
     write_text(
         DOCS / "results.md",
         environment.get_template("results.md.jinja").render(
-            parts=parts, tables={path.stem: first_table(path) for path in RESULTS.glob("*.md")}, **COLUMNS
+            parts=parts, tables={path.stem: results_table(path) for path in RESULTS.glob("*.md")}, **COLUMNS
         ),
     )
