@@ -4,7 +4,7 @@
 
 Everything is learned from the first 2,000 training pairs, and the language model also from every second source of later
 ones. The targets of the 600 pairs after the first 2,000 are glossed, and the glosses are scored as translations whose
-references are the sources: BLEU (of characters for Japanese and Chinese) and chrF++.
+references are the sources.
 """
 
 import argparse
