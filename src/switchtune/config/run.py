@@ -362,7 +362,7 @@ class RunConfig(ComparisonSettings):
         if arm.lexicon.corpus is None and ("align" in methods or apart):
             raise ValueError(
                 f"{where}, and its lexicon is made from pairs (align{', for switching.source: anti' * apart}). Use "
-                "lexicon.method auto or vecmap, or dictionary with a file in lexicon.dictionaries; or give lexicon.corpus"
+                "lexicon.method auto or vecmap, or dictionary with lexicon.dictionaries; or give lexicon.corpus"
             )
 
     def _check_glossed(self) -> None:
