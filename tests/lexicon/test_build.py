@@ -136,7 +136,7 @@ def test_in_text_that_is_not_parallel_the_dictionary_comes_before_what_is_mapped
     loose = replace(material(), paired=False)
     made = build(loose, settings(dictionaries=[dictionary]))
     assert made.method == "mixed"
-    assert "the text is not parallel and there is a dictionary" in made.why and "vecmap (weight 1" in made.why
+    assert "the text is not parallel, and there is a dictionary" in made.why and "vecmap (weight 1" in made.why
     own = dict(list(WORDS.items())[:40])
     entries = made.lexicons[0].entries
     assert {word: entries[word].translations[0].word for word in own} == own

@@ -349,8 +349,8 @@ class RunConfig(ComparisonSettings):
         unpaired = next((pair.name for pair in self.pairs if pair.train == NO_PAIRS), None)
         if unpaired is None:
             return
-        where = f"arms.{arm.name}: pairs gives {unpaired} no pairs to train on (train: none)"
-        alone = any(all(pair.train == NO_PAIRS for pair in group) for group in self.groups(arm))
+        alone = [group[0].name for group in self.groups(arm) if all(pair.train == NO_PAIRS for pair in group)]
+        where = f"arms.{arm.name}: pairs gives {[*alone, unpaired][0]} no pairs to train on (train: none)"
         kinds = arm.kinds | (arm.reverse.kinds if arm.reverse else frozenset())
         if alone and (needing := sorted(kinds & PAIRED_KINDS)):
             raise ValueError(

@@ -98,10 +98,7 @@ def build(
     elif method == "auto" and text.paired:
         method, why = "align", "auto: the text is parallel, so align"
     elif method == "auto" and settings.dictionaries and neighbours == "nearest":
-        method, why = (
-            "mixed",
-            "auto: the text is not parallel and there is a dictionary, so vecmap and dictionary are mixed",
-        )
+        method, why = "mixed", "auto: the text is not parallel, and there is a dictionary, which vecmap is mixed with"
         settings = settings.model_copy(update={"method": method, "parts": DICTIONARY_FIRST})
     elif method == "auto":
         method, why = "vecmap", "auto: the text is not parallel, so vecmap, with the best seed available"
