@@ -176,10 +176,9 @@ class PairExamples:
             return None
         further = self.data.further(arm).get(pairs.source_language) if arm.models_source else None
         sentences = further.sentences[:MODELLED_SENTENCES] if further else ()
-        if not learned:
-            return learn_gloss_model(pairs, arm.gloss, further=sentences)
-        edited = [edit.word for edit in read_edits(self.part.lexicons[1])]
-        return learn_gloss_model(pairs, arm.gloss, self.part.alignment(), edited=edited, further=sentences)
+        alignment = self.part.alignment() if learned else None
+        edited = [edit.word for edit in read_edits(self.part.lexicons[1])] if learned else []
+        return learn_gloss_model(pairs, arm.gloss, alignment, edited=edited, further=sentences)
 
     @property
     def _mask(self) -> str:
